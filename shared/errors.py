@@ -1,0 +1,182 @@
+"""Every failure that Scenemill foresees, once, in the words that a client reads.
+
+ServiceError
+├── NotFound             404  no such thing, or not yours
+├── Unauthenticated      401  no valid key
+├── Forbidden            403  the key lacks a scope
+├── Invalid              422  the input is wrong, with a pointer for each place
+├── Conflict             409  the state does not allow it
+├── UnsupportedMedia     415  the bytes are not what we take
+├── TooLarge             413  over a limit of size
+├── TooMany              429  over a limit of rate
+├── JobFailed            a job cannot be done, with its stable code
+│   ├── AssetUnreadable       asset-unreadable
+│   ├── ScriptInvalid         llm-invalid-script
+│   ├── SpeechFailed          speech-failed
+│   ├── RenderFailed          render-failed
+│   ├── RenderTimeout         render-timeout
+│   ├── QuotaExceeded         quota-exceeded
+│   └── WorkerLost            worker-lost
+└── Unavailable          503  try again: retryable
+    ├── ModelUnavailable      llm-unavailable
+    └── StorageFull
+
+The module does no I/O. An error can be rebuilt from its `args`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ServiceError(Exception):
+    """A failure that we foresaw and can explain to whoever asked.
+
+    The first argument is a sentence for a client: no path, no SQL, no command line.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+
+    @property
+    def detail(self) -> str:
+        """The sentence that a client reads."""
+        return str(self.args[0]) if self.args else self.title
+
+    def problem(self) -> dict[str, Any]:
+        """Return the RFC 9457 form, the same on the wire and in the job's row."""
+        return {
+            "type": f"/problems/{self.code}",
+            "code": self.code,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+
+
+class NotFound(ServiceError):
+    """No such thing, or it belongs to another account: the two look the same."""
+
+    status, code, title = 404, "not-found", "Not found"
+
+
+class Unauthenticated(ServiceError):
+    """No key, or one that is unknown, revoked or misspelt."""
+
+    status, code, title = 401, "unauthenticated", "Authentication required"
+
+
+class Forbidden(ServiceError):
+    """The key is good and lacks a scope."""
+
+    status, code, title = 403, "forbidden", "Not allowed"
+
+
+class Invalid(ServiceError):
+    """The input is wrong. `args[1]` is a tuple of (JSON pointer, detail) pairs, all of them."""
+
+    status, code, title = 422, "invalid", "Invalid input"
+
+    def problem(self) -> dict[str, Any]:
+        """Add the list of places to the problem document."""
+        places = self.args[1] if len(self.args) > 1 else ()
+        errors = [{"pointer": pointer, "detail": detail} for pointer, detail in places]
+        return {**super().problem(), "errors": errors}
+
+
+class IdempotencyKeyReused(ServiceError):
+    """The same Idempotency-Key came with another body."""
+
+    status, code, title = 422, "idempotency-key-reused", "Idempotency key reused"
+
+
+class Conflict(ServiceError):
+    """The state of the thing does not allow it, or someone else was first."""
+
+    status, code, title = 409, "conflict", "Conflict"
+
+
+class UnsupportedMedia(ServiceError):
+    """The bytes are none of the media that we take."""
+
+    status, code, title = 415, "unsupported-media", "Unsupported media"
+
+
+class TooLarge(ServiceError):
+    """A body over its limit."""
+
+    status, code, title = 413, "too-large", "Too large"
+
+
+class TooMany(ServiceError):
+    """Requests come too fast."""
+
+    status, code, title = 429, "too-fast", "Too many requests"
+
+
+class JobFailed(ServiceError):
+    """A job cannot be done; trying again would not help."""
+
+    status, code, title = 500, "render-failed", "The job failed"
+
+
+class AssetUnreadable(JobFailed):
+    """An asset is missing, or is not what it seemed."""
+
+    status, code, title = 422, "asset-unreadable", "Unreadable asset"
+
+
+class ScriptInvalid(JobFailed):
+    """The model did not give a usable script."""
+
+    status, code, title = 502, "llm-invalid-script", "No usable script"
+
+
+class SpeechFailed(JobFailed):
+    """A text could not be spoken."""
+
+    status, code, title = 500, "speech-failed", "Speech failed"
+
+
+class RenderFailed(JobFailed):
+    """ffmpeg failed, or made something else than was planned."""
+
+    status, code, title = 500, "render-failed", "Rendering failed"
+
+
+class RenderTimeout(JobFailed):
+    """ffmpeg ran past its limit, or stood still."""
+
+    status, code, title = 504, "render-timeout", "Rendering took too long"
+
+
+class QuotaExceeded(JobFailed):
+    """An account's limit does not allow more."""
+
+    status, code, title = 403, "quota-exceeded", "Quota exceeded"
+
+
+class WorkerLost(JobFailed):
+    """Every attempt ended with the loss of its worker."""
+
+    status, code, title = 500, "worker-lost", "Worker lost"
+
+
+class Unavailable(ServiceError):
+    """Something that we depend on is away for now."""
+
+    status, code, title, retryable = 503, "unavailable", "Temporarily unavailable", True
+
+
+class ModelUnavailable(Unavailable):
+    """The LLM's endpoint cannot be reached or refuses for now."""
+
+    code, title = "llm-unavailable", "Language model unavailable"
+
+
+class StorageFull(Unavailable):
+    """There is no room for what was to be written."""
+
+    code, title = "storage-full", "Storage is full"
