@@ -1,0 +1,187 @@
+"""Runs ffmpeg and other programs that read hostile input, and is the only module that starts a process.
+
+A program runs in a session of its own with an empty environment, limits on memory, CPU time and file size
+and, where the kernel allows it, no network. It is killed with its whole group on every way out of `run`: it
+ends, fails, stands still, runs too long, is no longer wanted, an exception passes through, its worker dies.
+What it says on stderr goes to the log and never into an error's words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import imageio_ffmpeg
+
+from shared.confinement import Limits, confine
+from shared.errors import RenderFailed, RenderTimeout, StorageFull
+from shared.pipes import Pipes, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+__all__ = ["Completed", "Limits", "Progress", "Stopped", "command", "ffmpeg_path", "run"]
+
+log = logging.getLogger(__name__)
+
+POLL = 0.1  # seconds between two looks at `stop` and at the clocks
+
+
+class Stopped(Exception):  # noqa: N818  (not a failure: someone asked for it)
+    """`stop` said that the result is no longer wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a program ended, and what it cost. `stdout` is empty where the program wrote `-progress` to it."""
+
+    returncode: int
+    stdout: bytes
+    stderr: str
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+@cache
+def bundled() -> str:
+    """Return the path of the static build that every worker has, so that all of them make the same bytes."""
+    folder = Path(imageio_ffmpeg.__file__).parent / "binaries"
+    found = sorted(folder.glob("ffmpeg-*"))
+    return str(found[0]) if found else imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def ffmpeg_path(named: str | Path | None = None) -> str:
+    """Return the ffmpeg to use: the one that is named (`SCENEMILL_FFMPEG`), else the bundled one."""
+    return str(named) if named else bundled()
+
+
+def command(*arguments: str, ffmpeg: str | Path | None = None) -> list[str]:
+    """Return an argv list for ffmpeg that reports its progress to `run` and asks nobody anything."""
+    quiet = ("-hide_banner", "-nostdin", "-y", "-loglevel", "warning")
+    report = ("-nostats", "-progress", "pipe:1", "-stats_period", "0.25")
+    return [ffmpeg_path(ffmpeg), *quiet, *report, *arguments]
+
+
+def run(  # noqa: PLR0913  (one call says all about a process)
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    limits: Limits | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    stdin: IO[bytes] | Iterator[bytes | memoryview] | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    check: bool = True,
+) -> Completed:
+    """Run the program to its end, or raise RenderFailed, RenderTimeout, StorageFull or Stopped.
+
+    `stdin` is a file or an iterator of chunks. Where argv holds `-progress`, stdout is read as ffmpeg's
+    reports; else it is returned. With `check` False an exit code other than 0 is returned, not raised.
+    """
+    bounds = limits or Limits()
+    chunks = None if stdin is None or hasattr(stdin, "fileno") else stdin
+    source = subprocess.DEVNULL if stdin is None else subprocess.PIPE if chunks is not None else stdin
+    process = subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        stdin=source,  # type: ignore[arg-type]
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(env or {}),
+        pass_fds=tuple(pass_fds),
+        start_new_session=True,
+        preexec_fn=confine(bounds),  # noqa: PLW1509  (only system calls, prepared before the fork)
+    )
+    try:
+        pipes = Pipes(process, chunks, on_progress, read_reports="-progress" in argv)
+        try:
+            return _serve(process, pipes, bounds, stop, check=check)
+        finally:
+            pipes.close()
+    finally:
+        if process.returncode is None:
+            _end(process)
+
+
+def _serve(
+    process: subprocess.Popen[bytes],
+    pipes: Pipes,
+    limits: Limits,
+    stop: Callable[[], bool] | None,
+    *,
+    check: bool,
+) -> Completed:
+    """See the program through to its end, and judge it."""
+    started = time.monotonic()
+    try:
+        _attend(pipes, limits, stop, started)
+    except BaseException:
+        _end(process)
+        pipes.drain()
+        _log(process, pipes, "process_killed", logging.WARNING)
+        raise
+    pipes.drain()
+    cpu, peak = _end(process)
+    seconds = time.monotonic() - started
+    completed = Completed(process.returncode, pipes.stdout(), pipes.stderr(), seconds, cpu, peak)
+    _judge(process, pipes, completed, check=check)
+    return completed
+
+
+def _attend(pipes: Pipes, limits: Limits, stop: Callable[[], bool] | None, started: float) -> None:
+    """Serve the pipes until the program has ended, or raise why it may not go on."""
+    asked = 0.0
+    while not pipes.wait(POLL):
+        now = time.monotonic()
+        if stop is not None and now - asked >= POLL:
+            asked = now
+            if stop():
+                raise Stopped
+        if now - started > limits.wall:
+            raise RenderTimeout("The work took longer than it may.")
+        if now - pipes.alive > limits.stall:
+            raise RenderTimeout("The work stood still for too long.")
+
+
+def _end(process: subprocess.Popen[bytes]) -> tuple[float, int]:
+    """Kill the group and reap its leader; return the CPU seconds and the peak memory.
+
+    The leader is reaped last: until then its group's number cannot belong to anyone else.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+
+
+def _judge(process: subprocess.Popen[bytes], pipes: Pipes, completed: Completed, *, check: bool) -> None:
+    """Raise what the exit code means, in words for a client."""
+    if completed.returncode == 0 or not check:
+        _log(process, pipes, "process_ended", logging.DEBUG)
+        return
+    _log(process, pipes, "process_failed", logging.WARNING)
+    if "No space left on device" in completed.stderr:
+        raise StorageFull("There is no room left for the work's files.")
+    if completed.returncode == -signal.SIGXCPU:
+        raise RenderTimeout("The work used more CPU time than it may.")
+    raise RenderFailed("The picture or the sound could not be made.")
+
+
+def _log(process: subprocess.Popen[bytes], pipes: Pipes, event: str, level: int) -> None:
+    """Write how it ended; the log's context already names the job."""
+    program = Path(str(process.args[0])).name  # type: ignore[index]
+    log.log(
+        level, event,
+        extra={"program": program, "returncode": process.returncode, "stderr": pipes.stderr()[-4000:]},
+    )  # fmt: skip

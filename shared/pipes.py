@@ -1,0 +1,210 @@
+"""Serves a child's pipes without ever waiting on one of them: feeds stdin, reads progress, drains stderr.
+
+Nothing it keeps grows with what the child writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+
+PIPE_BYTES = 1 << 20  # the most that a plain user may ask for
+READ_BYTES = 1 << 16
+STDOUT_KEPT = 4 << 20
+STDERR_KEPT = 32 << 10  # of the head, and again of the tail
+DRAIN_ROUNDS = 64  # what is left in the pipes at the end: 64 x 64 KiB each
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far ffmpeg is: frames written and seconds of output."""
+
+    frame: int
+    seconds: float
+
+
+class Excerpt:
+    """The head and the tail of a stream of any length, in bounded memory."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._head = bytearray()
+        self._tail = bytearray()
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes; those in the middle are forgotten."""
+        room = self._kept - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        if len(self._tail) > 2 * self._kept:
+            del self._tail[: -self._kept]
+
+    def bytes(self) -> bytes:
+        """Return what was kept."""
+        return bytes(self._head) + bytes(self._tail[-self._kept :])
+
+
+class Reports:
+    """Reads the blocks of key=value lines that ffmpeg writes to `-progress`."""
+
+    def __init__(self, tell: Callable[[Progress], None] | None) -> None:
+        self._tell = tell
+        self._rest = b""
+        self._values: dict[bytes, bytes] = {}
+        self._last: tuple[Progress, bytes] | None = None
+
+    def add(self, data: bytes) -> bool:
+        """Take the next bytes and return whether they show that the work moved on."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[-1000:]
+        moved = False
+        for line in lines:
+            key, _, value = line.partition(b"=")
+            if key == b"progress":
+                moved |= self._block()
+            elif len(self._values) < 100:
+                self._values[key] = value.strip()
+        return moved
+
+    def _block(self) -> bool:
+        progress = Progress(
+            _whole(self._values.get(b"frame")), _whole(self._values.get(b"out_time_us")) / 1e6
+        )
+        seen = (progress, self._values.get(b"total_size", b""))
+        self._values = {}
+        if seen == self._last:
+            return False
+        self._last = seen
+        if self._tell is not None:
+            self._tell(progress)
+        return True
+
+
+class Pipes:
+    """The three pipes of a running child, and the moment when it last showed life."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        chunks: Iterator[bytes | memoryview] | None,
+        tell: Callable[[Progress], None] | None,
+        *,
+        read_reports: bool,
+    ) -> None:
+        self.alive = time.monotonic()
+        self._process = process
+        self._chunks = chunks
+        self._chunk = memoryview(b"")
+        self._stdout = None if read_reports else Excerpt(STDOUT_KEPT)
+        self._stderr = Excerpt(STDERR_KEPT)
+        self._reports = Reports(tell)
+        self._selector = selectors.DefaultSelector()
+        self._pidfd = os.pidfd_open(process.pid)
+        self._selector.register(self._pidfd, selectors.EVENT_READ)
+        for stream in (process.stdout, process.stderr):
+            self._open(stream.fileno(), selectors.EVENT_READ)  # type: ignore[union-attr]
+        if chunks is not None:
+            self._stdin = process.stdin.fileno()  # type: ignore[union-attr]
+            with contextlib.suppress(OSError):  # over the user's allowance the pipe stays small
+                fcntl.fcntl(self._stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            self._open(self._stdin, selectors.EVENT_WRITE)
+
+    def wait(self, seconds: float) -> bool:
+        """Serve what is ready within the time; return whether the child has ended."""
+        ended = False
+        for key, _ in self._selector.select(seconds):
+            if key.fd == self._pidfd:
+                ended = True
+            elif self._process.stdin is not None and key.fd == self._process.stdin.fileno():
+                self._feed()
+            else:
+                self._read(key.fd)
+        return ended
+
+    def drain(self) -> None:
+        """Take what an ended child left behind, and no more: a grandchild may hold the pipe open."""
+        for stream in (self._process.stdout, self._process.stderr):
+            for _ in range(DRAIN_ROUNDS):
+                if not self._read(stream.fileno()):  # type: ignore[union-attr]
+                    break
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._selector.close()
+        os.close(self._pidfd)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        if isinstance(self._chunks, Generator):
+            self._chunks.close()
+
+    def stdout(self) -> bytes:
+        """Return the kept part of stdout."""
+        return self._stdout.bytes() if self._stdout else b""
+
+    def stderr(self) -> str:
+        """Return the kept part of stderr."""
+        return self._stderr.bytes().decode(errors="replace")
+
+    def _open(self, descriptor: int, event: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._selector.register(descriptor, event)
+
+    def _read(self, descriptor: int) -> bool:
+        try:
+            data = os.read(descriptor, READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(descriptor)
+            return False
+        if descriptor == self._process.stderr.fileno():  # type: ignore[union-attr]
+            self._stderr.add(data)  # no sign of life: a program can complain forever
+        elif self._stdout is not None:
+            self._stdout.add(data)
+            self.alive = time.monotonic()
+        elif self._reports.add(data):
+            self.alive = time.monotonic()
+        return True
+
+    def _feed(self) -> None:
+        """Write one piece; the next chunk is asked for only when the last is gone."""
+        if not self._chunk:
+            chunk = next(self._chunks, None)  # type: ignore[arg-type]
+            if chunk is None:
+                self._shut()
+                return
+            self._chunk = memoryview(chunk).cast("B")
+        try:
+            taken = os.write(self._process.stdin.fileno(), self._chunk)  # type: ignore[union-attr]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it wants no more; its exit code says whether that is right
+            self._shut()
+            return
+        self._chunk = self._chunk[taken:]
+        self.alive = time.monotonic()
+
+    def _shut(self) -> None:
+        self._selector.unregister(self._process.stdin.fileno())  # type: ignore[union-attr]
+        self._process.stdin.close()  # type: ignore[union-attr]
+        self._process.stdin = None
+
+
+def _whole(value: bytes | None) -> int:
+    try:
+        return int(value or b"0")
+    except ValueError:  # "N/A" before the first frame
+        return 0
