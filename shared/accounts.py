@@ -1,0 +1,116 @@
+"""Accounts and their keys: how a key is made, what of it is kept, and how one is recognised.
+
+A key reads `sm_live_<id>_<secret>_<checksum>`: the checksum lets a scanner tell a real key from noise without asking us.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import sys
+import uuid
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from shared.models import Account, ApiKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+SCOPES = ("jobs:read", "jobs:write", "assets:read", "assets:write", "templates:write", "keys:write", "admin")
+PREFIX = "sm_live"
+_NOBODY = hashlib.sha256(b"no key has this hash").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is calling: whose account, by which key, and what the key allows."""
+
+    account_id: uuid.UUID
+    key_id: str
+    scopes: frozenset[str]
+
+
+def _checksum(body: str) -> str:
+    return f"{zlib.crc32(body.encode()):08x}"
+
+
+def _hash(secret: str) -> str:
+    # The secret has 192 random bits, so that a plain hash is enough: there is nothing to guess.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def ensure_account(session: Session, name: str) -> uuid.UUID:
+    """Return the account of that name, and make it if there is none."""
+    session.execute(
+        upsert(Account).values(id=uuid.uuid4(), name=name).on_conflict_do_nothing(index_elements=["name"])
+    )
+    return session.scalars(select(Account.id).where(Account.name == name)).one()
+
+
+def create_key(
+    session: Session, account_id: uuid.UUID, name: str, scopes: Sequence[str]
+) -> tuple[ApiKey, str]:
+    """Make a key and return its row and the key itself, which is not kept and cannot be had again."""
+    key_id, secret = secrets.token_hex(6), secrets.token_hex(24)
+    body = f"{PREFIX}_{key_id}_{secret}"
+    row = ApiKey(id=key_id, account_id=account_id, name=name, secret_hash=_hash(secret), scopes=list(scopes))
+    session.add(row)
+    session.flush()
+    return row, f"{body}_{_checksum(body)}"
+
+
+def identify(session: Session, key: str) -> Identity | None:
+    """Recognise a key, in the same time whether its id is known or not."""
+    body, _, checksum = key.rpartition("_")
+    parts = body.split("_")
+    if len(parts) != 4 or body[: len(PREFIX)] != PREFIX or not hmac.compare_digest(checksum, _checksum(body)):
+        return None
+    row = session.scalar(select(ApiKey).where(ApiKey.id == parts[2], ApiKey.revoked_at.is_(None)))
+    known = hmac.compare_digest(row.secret_hash if row else _NOBODY, _hash(parts[3]))
+    if row is None or not known:
+        return None
+    return Identity(row.account_id, row.id, frozenset(row.scopes))
+
+
+def revoke_key(session: Session, account_id: uuid.UUID, key_id: str) -> bool:
+    """Let a key open nothing from now on."""
+    done = session.scalar(
+        update(ApiKey)
+        .where(ApiKey.account_id == account_id, ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(ApiKey.id)
+    )
+    return done is not None
+
+
+def main(arguments: list[str]) -> int:
+    """`ensure-key --file F`: print the key in F; make the default account's first key and write it there if F is new."""
+    from shared.db import transaction  # noqa: PLC0415  (importing this module must not need SQLAlchemy's engine)
+
+    if len(arguments) != 3 or arguments[:2] != ["ensure-key", "--file"]:
+        sys.stderr.write("usage: python -m shared.accounts ensure-key --file F\n")
+        return 2
+    path = Path(arguments[2])
+    with transaction() as session:
+        key = path.read_text().strip() if path.exists() else ""
+        if not key or identify(session, key) is None:
+            account_id = ensure_account(session, "default")
+            _, key = create_key(session, account_id, "first key", SCOPES)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(key + "\n")
+    sys.stdout.write(key + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

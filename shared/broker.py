@@ -1,0 +1,16 @@
+"""The Celery app, the same object for whoever publishes and whoever works. Importing it connects to nothing."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from shared.celeryconfig import celery_settings
+from shared.settings import settings
+
+app = Celery("scenemill", set_as_current=False)
+
+
+@app.on_configure.connect
+def _configure(sender: Celery, **_: object) -> None:
+    """Read the settings when Celery first needs them, not when this module is imported."""
+    sender.config_from_object(celery_settings(settings()))

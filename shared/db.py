@@ -1,0 +1,78 @@
+"""The way to Postgres: an engine and a session a process, with limits on every wait. It knows no table."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+
+from shared.errors import Unavailable
+from shared.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+
+def _milliseconds(value: timedelta) -> int:
+    return int(value.total_seconds() * 1000)
+
+
+def connect(config: Settings) -> Engine:
+    """Make an engine. Every wait of it is bounded: for a connection, a statement, a lock, an idle transaction."""
+    limits = (
+        f"-c statement_timeout={_milliseconds(config.statement_timeout)}"
+        f" -c lock_timeout={_milliseconds(config.lock_timeout)}"
+        " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+    )
+    arguments: dict[str, Any] = {
+        "connect_timeout": 3,
+        "application_name": "scenemill",
+        "options": limits,
+        # A peer that vanished without a word is noticed by the kernel, not by a request that hangs.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+    }
+    return create_engine(
+        config.database_url,
+        pool_size=config.database_pool,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args=arguments,
+    )
+
+
+@lru_cache(maxsize=1)
+def engine() -> Engine:
+    """Return this process's engine."""
+    return connect(settings())
+
+
+@lru_cache(maxsize=1)
+def _factory() -> sessionmaker[Session]:
+    return sessionmaker(engine(), expire_on_commit=False)
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Open a session, commit at the end; Postgres being away becomes `Unavailable`."""
+    try:
+        with _factory().begin() as session:
+            yield session
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise Unavailable("The database cannot be reached. Try again shortly.") from error
+
+
+def after_fork() -> None:
+    """Forget connections that belong to the parent, without closing them under its feet."""
+    if engine.cache_info().currsize:
+        engine().dispose(close=False)

@@ -1,0 +1,75 @@
+"""The first answer to a POST, kept with the work itself, so that asking again does nothing again."""
+
+from __future__ import annotations
+
+import hashlib
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, select, text
+
+from shared.errors import Conflict, IdempotencyKeyReused
+from shared.models import IdempotencyKey
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import timedelta
+
+    from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a POST was answered."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def fingerprint(*parts: bytes) -> str:
+    """Return a hash that two requests share only if they ask for the same."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def recall(session: Session, account_id: uuid.UUID, key: str, mark: str, *, ttl: timedelta) -> Answer | None:
+    """Return the first answer to this key, or None, and then nobody else may use the key until the transaction's end.
+
+    Raise `Conflict` while the first request is under way, `IdempotencyKeyReused` where it asked for something else.
+    """
+    lock = int.from_bytes(hashlib.sha256(f"{account_id}:{key}".encode()).digest()[:8], "big", signed=True)
+    if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": lock}):
+        raise Conflict("The first request with this Idempotency-Key is still under way.")
+    session.execute(
+        delete(IdempotencyKey).where(
+            IdempotencyKey.account_id == account_id,
+            IdempotencyKey.key == key,
+            IdempotencyKey.created_at < func.now() - ttl,
+        )
+    )
+    row = session.scalar(
+        select(IdempotencyKey).where(IdempotencyKey.account_id == account_id, IdempotencyKey.key == key)
+    )
+    if row is None:
+        return None
+    if row.fingerprint != mark:
+        raise IdempotencyKeyReused("This Idempotency-Key was used for a request with another body.")
+    return Answer(row.status, row.body, row.headers)
+
+
+def remember(session: Session, account_id: uuid.UUID, key: str, mark: str, answer: Answer) -> None:
+    """Keep the answer, in the transaction of the work that it tells of."""
+    session.add(
+        IdempotencyKey(
+            account_id=account_id,
+            key=key,
+            fingerprint=mark,
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+        )
+    )

@@ -1,0 +1,318 @@
+"""The rules of a job's life: each change of state is one conditional UPDATE, and no row back means that someone was first.
+
+Functions take a session and never commit. Every time is Postgres's `now()`, never this machine's clock.
+Lock order, everywhere: the job's row first, then rows that belong to it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, literal, or_, select, update
+
+from shared.models import Artifact, Job, JobAsset, Segment
+from shared.states import FINISHED, UNFINISHED, SegmentState, Stage, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from sqlalchemy.orm import Session
+
+    from shared.errors import ServiceError
+
+# Where each stage begins on the bar: planning is quick, and the rest is weighed by frames.
+RENDERING_FROM, ASSEMBLING_FROM = 0.1, 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A validated job that is to be written down."""
+
+    kind: str
+    spec: dict[str, Any]
+    priority: str = "normal"
+    custom_id: str | None = None
+    metadata: dict[str, str] | None = None
+    expires_in: int | None = None
+    batch_id: uuid.UUID | None = None
+    asset_ids: tuple[uuid.UUID, ...] = ()
+
+
+def submit(
+    session: Session,
+    account_id: uuid.UUID,
+    submissions: Sequence[Submission],
+    *,
+    max_attempts: int,
+    request_id: str | None = None,
+) -> list[uuid.UUID]:
+    """Write jobs down as queued, in order, and return their ids. Nothing is published here."""
+    rows: list[dict[str, Any]] = [
+        {
+            "id": uuid.uuid4(),
+            "account_id": account_id,
+            "batch_id": one.batch_id,
+            "kind": one.kind,
+            "spec": one.spec,
+            "meta": one.metadata or {},
+            "priority": one.priority,
+            "custom_id": one.custom_id,
+            "expires_in": one.expires_in,
+            "max_attempts": max_attempts,
+            "request_id": request_id,
+        }
+        for one in submissions
+    ]
+    session.execute(insert(Job), rows)
+    uses = [
+        {"account_id": account_id, "job_id": row["id"], "asset_id": asset_id}
+        for row, one in zip(rows, submissions, strict=True)
+        for asset_id in set(one.asset_ids)
+    ]
+    if uses:
+        session.execute(insert(JobAsset), uses)
+    return [row["id"] for row in rows]
+
+
+def find(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | None:
+    """Return the account's job, or None."""
+    return session.scalar(select(Job).where(Job.account_id == account_id, Job.id == job_id))
+
+
+def claim(session: Session, job_id: uuid.UUID, stage: Stage, *, lease: timedelta, worker: str) -> Job | None:
+    """Take a queued job for this worker and begin its next attempt, or return None when it is not to be had."""
+    return session.scalar(
+        update(Job)
+        .where(
+            Job.id == job_id,
+            Job.state == State.QUEUED,
+            Job.run_after <= func.now(),
+            Job.attempt < Job.max_attempts,
+        )
+        .values(
+            state=State.RUNNING,
+            stage=stage,
+            progress=0,
+            attempt=Job.attempt + 1,
+            leased_until=func.now() + lease,
+            started_at=func.coalesce(Job.started_at, func.now()),
+            worker=worker,
+            version=Job.version + 1,
+        )
+        .returning(Job)
+    )
+
+
+def claim_assembly(session: Session, job_id: uuid.UUID, *, lease: timedelta, worker: str) -> Job | None:
+    """Take a rendered job to assemble it, under the attempt that planned it, or return None."""
+    return session.scalar(
+        update(Job)
+        .where(
+            Job.id == job_id,
+            Job.state == State.RUNNING,
+            Job.stage == Stage.ASSEMBLING,
+            Job.leased_until.is_(None),
+        )
+        .values(leased_until=func.now() + lease, worker=worker)
+        .returning(Job)
+    )
+
+
+def heartbeat(
+    session: Session,
+    job_id: uuid.UUID,
+    attempt: int,
+    *,
+    lease: timedelta,
+    stage: Stage | None = None,
+    progress: float = 0,
+) -> State | None:
+    """Extend the lease, write progress down, and bring back the state; None when this attempt holds nothing any more."""
+    changed = or_(Job.stage.is_distinct_from(stage or Job.stage), Job.progress < progress)
+    return session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state.in_((State.RUNNING, State.CANCELING)))
+        .where(Job.leased_until.is_not(None))
+        .values(
+            leased_until=func.now() + lease,
+            stage=stage or Job.stage,
+            progress=func.greatest(Job.progress, progress),
+            version=Job.version + func.cast(changed, Job.version.type),
+        )
+        .returning(Job.state)
+    )
+
+
+def hand_over(session: Session, job_id: uuid.UUID, attempt: int, plan: dict[str, Any]) -> bool:
+    """Give the lease up for the segments' own ones: from here on the job is moved by whoever finishes a segment."""
+    done = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
+        .values(
+            stage=Stage.RENDERING,
+            plan=plan,
+            leased_until=None,
+            worker=None,
+            progress=func.greatest(Job.progress, RENDERING_FROM),
+            version=Job.version + 1,
+        )
+        .returning(Job.id)
+    )
+    return done is not None
+
+
+def begin_assembly(session: Session, job_id: uuid.UUID) -> bool:
+    """Move a job whose segments are all done on to assembly. The caller holds its row; True for the one who moved it."""
+    unfinished = (
+        select(Segment.id).where(Segment.job_id == job_id, Segment.state != SegmentState.DONE).exists()
+    )
+    moved = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.state == State.RUNNING, Job.stage == Stage.RENDERING, ~unfinished)
+        .values(
+            stage=Stage.ASSEMBLING,
+            leased_until=None,
+            published_at=None,
+            run_after=func.now(),
+            progress=func.greatest(Job.progress, ASSEMBLING_FROM),
+            version=Job.version + 1,
+        )
+        .returning(Job.id)
+    )
+    return moved is not None
+
+
+def succeed(
+    session: Session, job: Job, result: dict[str, Any], artifacts: Sequence[dict[str, Any]] = ()
+) -> bool:
+    """Publish the job's end and its artifacts, if this attempt still holds it."""
+    if not _finish(session, job.id, job.attempt, State.SUCCEEDED, result=result, progress=1.0):
+        return False
+    if artifacts:
+        owned = [{"account_id": job.account_id, "job_id": job.id, **artifact} for artifact in artifacts]
+        session.execute(insert(Artifact), owned)
+    return True
+
+
+def fail(session: Session, job_id: uuid.UUID, attempt: int, error: ServiceError) -> bool:
+    """End the job with the reason that a client reads, if this attempt still holds it."""
+    return _finish(session, job_id, attempt, State.FAILED, error=error.problem())
+
+
+def _finish(session: Session, job_id: uuid.UUID, attempt: int, state: State, **values: Any) -> bool:
+    done = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
+        .values(state=state, **_ending(), **values)
+        .returning(Job.id)
+    )
+    return done is not None
+
+
+def _ending() -> dict[str, Any]:
+    kept = func.make_interval(0, 0, 0, 0, 0, 0, Job.expires_in)
+    return {
+        "finished_at": func.now(),
+        "expires_at": func.now() + kept,  # NULL where nothing limits it
+        "leased_until": None,
+        "worker": None,
+        "version": Job.version + 1,
+    }
+
+
+def put_back(
+    session: Session, job_id: uuid.UUID, attempt: int, *, delay: timedelta, charge: bool = True
+) -> State | None:
+    """Queue the job again after `delay`, or say None when it is not ours or has no attempt left.
+
+    Not charged means that the attempt does not count: the fencing token never goes back, so the limit goes up.
+    """
+    return session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
+        .where(or_(Job.attempt < Job.max_attempts, literal(not charge)))
+        .values(
+            state=State.QUEUED,
+            stage=None,
+            run_after=func.now() + delay,
+            leased_until=None,
+            published_at=None,
+            worker=None,
+            max_attempts=Job.max_attempts + (0 if charge else 1),
+            version=Job.version + 1,
+        )
+        .returning(Job.state)
+    )
+
+
+def cancel(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> State | None:
+    """Ask for the end of an unfinished job; None when it has ended already. What nobody works on ends at once."""
+    job = session.scalar(
+        select(Job)
+        .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_(UNFINISHED))
+        .with_for_update()
+    )
+    if job is None:
+        return None
+    worked_on = job.leased_until is not None or _renders(session, job_id)
+    state = State.CANCELING if worked_on else State.CANCELED
+    ending = {} if worked_on else _ending()
+    session.execute(
+        update(Job).where(Job.id == job_id).values({"state": state, "version": Job.version + 1, **ending})
+    )
+    return state
+
+
+def _renders(session: Session, job_id: uuid.UUID) -> bool:
+    running = select(Segment.id).where(Segment.job_id == job_id, Segment.state == SegmentState.RUNNING)
+    return session.scalar(running.limit(1)) is not None
+
+
+def canceled(session: Session, job_id: uuid.UUID) -> bool:
+    """Let a job that was asked to stop be over, once nobody works on it any more."""
+    locked = session.scalar(
+        select(Job.id).where(Job.id == job_id, Job.state == State.CANCELING).with_for_update()
+    )
+    if locked is None or _renders(session, job_id):
+        return False
+    session.execute(update(Job).where(Job.id == job_id).values(state=State.CANCELED, **_ending()))
+    return True
+
+
+def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempts: int) -> bool:
+    """Queue a failed or canceled job again, with fresh attempts; stored segments and speech are used again."""
+    done = session.scalar(
+        update(Job)
+        .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_((State.FAILED, State.CANCELED)))
+        .values(
+            state=State.QUEUED,
+            stage=None,
+            progress=0,
+            error=None,
+            finished_at=None,
+            expires_at=None,
+            run_after=func.now(),
+            published_at=None,
+            max_attempts=Job.attempt + attempts,
+            version=Job.version + 1,
+        )
+        .returning(Job.id)
+    )
+    return done is not None
+
+
+def remove(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> list[str] | None:
+    """Delete a finished job and return the storage keys of its artifacts; None when it is missing or unfinished."""
+    locked = session.scalar(
+        select(Job.id)
+        .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_(FINISHED))
+        .with_for_update()
+    )
+    if locked is None:
+        return None
+    keys = list(session.scalars(select(Artifact.storage_key).where(Artifact.job_id == job_id)))
+    session.execute(delete(Job).where(Job.account_id == account_id, Job.id == job_id))
+    return keys

@@ -1,0 +1,75 @@
+"""Logs: one JSON object a line, with what the process is at work on bound to every line."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_bound: ContextVar[dict[str, Any] | None] = ContextVar("bound", default=None)
+
+
+@contextmanager
+def bind(**fields: Any) -> Iterator[None]:
+    """Add fields to every line that is logged inside the block, in this thread or greenlet."""
+    token = _bound.set({**bound(), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def bound() -> dict[str, Any]:
+    """Return the fields in force, to hand them on to another thread."""
+    return _bound.get() or {}
+
+
+class _Context(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        for name, value in bound().items():
+            if not hasattr(record, name):
+                setattr(record, name, value)
+        return True
+
+
+def logging_config(level: str, service: str) -> dict[str, Any]:
+    """Return the `dictConfig` of a process: everything to stderr as JSON."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"context": {"()": _Context}},
+        "formatters": {
+            "json": {
+                "()": "pythonjsonlogger.json.JsonFormatter",
+                "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
+                "rename_fields": {
+                    "asctime": "time",
+                    "levelname": "level",
+                    "name": "logger",
+                    "message": "event",
+                },
+                "static_fields": {"service": service},
+                "datefmt": "%Y-%m-%dT%H:%M:%S%z",
+            }
+        },
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["context"]},
+        },
+        "root": {"level": level, "handlers": ["stderr"]},
+        "loggers": {
+            "celery": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "httpx": {"level": "WARNING"},
+            "openai": {"level": "WARNING"},
+        },
+    }
+
+
+def configure(level: str, service: str) -> None:
+    """Set this process's logging up."""
+    logging.config.dictConfig(logging_config(level, service))

@@ -1,0 +1,13 @@
+"""Alembic's entry: it runs on the connection that it is handed."""
+
+from alembic import context
+
+from shared.models import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,295 @@
+"""The tables: columns and constraints. No query and no rule lives here.
+
+Every row belongs to an account, and every query of another module names it or reached the row by a worker's claim.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from shared.states import SegmentState, State
+
+
+class Base(DeclarativeBase):
+    """What all tables share: constraint names that migrations can rely on, and types of one kind."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        dict[str, Any]: JSONB,
+        list[str]: ARRAY(Text),
+        datetime: DateTime(timezone=True),
+        int: BigInteger,
+        float: Double,
+        str: Text,
+        State: String(16),
+        SegmentState: String(16),
+    }
+
+
+NOW = text("now()")
+
+
+class Account(Base):
+    """Whom jobs belong to."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class ApiKey(Base):
+    """A key to the API. Only a hash of the secret is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # the public part of the key
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    secret_hash: Mapped[str]
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    revoked_at: Mapped[datetime | None]
+
+
+class Batch(Base):
+    """Jobs that came together."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    total: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Job(Base):
+    """A job and its run, the task. `attempt` is the fencing token: a write that names an older one changes nothing."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    batch_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[State] = mapped_column(server_default="queued")
+    stage: Mapped[str | None] = mapped_column(String(16))
+    progress: Mapped[float] = mapped_column(server_default="0")
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    max_attempts: Mapped[int]
+    priority: Mapped[str] = mapped_column(String(16), server_default="normal")
+    custom_id: Mapped[str | None] = mapped_column(String(64))
+    spec: Mapped[dict[str, Any]]
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata")
+    plan: Mapped[dict[str, Any] | None]  # what the planning attempt found out, for assembly
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    request_id: Mapped[str | None]
+    version: Mapped[int] = mapped_column(server_default="1")  # goes up with each change a client can see
+    expires_in: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    run_after: Mapped[datetime] = mapped_column(server_default=NOW)
+    published_at: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
+    worker: Mapped[str | None]
+
+    __table_args__ = (
+        UniqueConstraint("account_id", "id"),
+        Index("ix_jobs_newest", "account_id", text("created_at DESC"), text("id DESC")),
+        Index("ix_jobs_batch", "batch_id", "state", postgresql_where=text("batch_id IS NOT NULL")),
+        Index("ix_jobs_waiting", "run_after", postgresql_where=text("state = 'queued'")),
+        Index("ix_jobs_leased", "leased_until", postgresql_where=text("state IN ('running', 'canceling')")),
+        Index("ix_jobs_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+    )
+
+
+class Segment(Base):
+    """A piece of one job's picture, with a lease and a fencing token of its own."""
+
+    __tablename__ = "segments"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID]
+    job_id: Mapped[uuid.UUID]
+    index: Mapped[int]
+    key: Mapped[str] = mapped_column(String(64))
+    state: Mapped[SegmentState] = mapped_column(server_default="queued")
+    cached: Mapped[bool] = mapped_column(server_default=text("false"))
+    frames: Mapped[int]
+    frames_done: Mapped[int] = mapped_column(server_default="0")
+    scene_ids: Mapped[list[str]]
+    spec: Mapped[dict[str, Any]]
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    render_seconds: Mapped[float] = mapped_column(server_default="0")
+    warnings: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    run_after: Mapped[datetime] = mapped_column(server_default=NOW)
+    published_at: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "job_id"], ["jobs.account_id", "jobs.id"], ondelete="CASCADE"),
+        UniqueConstraint("job_id", "index"),
+        # One renders a key, the others wait for it: the database itself says so.
+        Index(
+            "uq_segments_rendering",
+            "account_id",
+            "key",
+            unique=True,
+            postgresql_where=text("state = 'running'"),
+        ),
+        Index("ix_segments_waiting", "run_after", postgresql_where=text("state = 'queued'")),
+        Index("ix_segments_same_key", "account_id", "key", postgresql_where=text("state = 'queued'")),
+        Index("ix_segments_leased", "leased_until", postgresql_where=text("state = 'running'")),
+    )
+
+
+class StoredSegment(Base):
+    """A rendered segment in the store: never shared between accounts."""
+
+    __tablename__ = "stored_segments"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    storage_key: Mapped[str]
+    bytes: Mapped[int]
+    frames: Mapped[int]
+    warnings: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    used_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
+
+
+class StoredSpeech(Base):
+    """A spoken text in the store, with the times of its words."""
+
+    __tablename__ = "stored_speech"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    storage_key: Mapped[str]
+    bytes: Mapped[int]
+    facts: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    used_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
+
+
+class Asset(Base):
+    """A file that a client gave us. `facts` are what probing found."""
+
+    __tablename__ = "assets"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    storage_key: Mapped[str]
+    sha256: Mapped[str] = mapped_column(String(64))
+    bytes: Mapped[int]
+    media_type: Mapped[str]
+    facts: Mapped[dict[str, Any]]
+    name: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (
+        Index("ix_assets_newest", "account_id", text("created_at DESC"), text("id DESC")),
+        Index("ix_assets_content", "account_id", "sha256"),
+    )
+
+
+class JobAsset(Base):
+    """Which assets a job names, so that none is deleted under it."""
+
+    __tablename__ = "job_assets"
+
+    account_id: Mapped[uuid.UUID]
+    job_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    asset_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "job_id"], ["jobs.account_id", "jobs.id"], ondelete="CASCADE"),
+    )
+
+
+class Artifact(Base):
+    """A file that a job made. It is written once, with the job's end."""
+
+    __tablename__ = "artifacts"
+
+    account_id: Mapped[uuid.UUID]
+    job_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int]
+    storage_key: Mapped[str]
+    media_type: Mapped[str]
+    bytes: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    duration: Mapped[float | None]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "job_id"], ["jobs.account_id", "jobs.id"], ondelete="CASCADE"),
+    )
+
+
+class IdempotencyKey(Base):
+    """The first answer to a POST, kept for whoever asks again with the same key."""
+
+    __tablename__ = "idempotency_keys"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
+
+
+class AuditEvent(Base):
+    """Who did what, when."""
+
+    __tablename__ = "audit_events"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(server_default=NOW)
+    action: Mapped[str]
+    subject: Mapped[str]
+    actor: Mapped[str | None]
+    request_id: Mapped[str | None]

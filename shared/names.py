@@ -1,0 +1,34 @@
+"""The names that messages carry. They outlive a rename of any function, so they stand apart from all of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class QueueName(StrEnum):
+    """The queues; each has workers of its own."""
+
+    SCRIPTS = "scripts"
+    RENDERS = "renders"
+    CONTROL = "control"
+
+
+class TaskName(StrEnum):
+    """The tasks that workers know. Each takes one id and nothing else."""
+
+    SCRIPT = "jobs.script"
+    VIDEO = "jobs.video"
+    SEGMENT = "segments.render"
+    ASSEMBLE = "videos.assemble"
+    SWEEP = "upkeep.sweep"
+
+
+QUEUE_OF: dict[TaskName, QueueName] = {
+    TaskName.SCRIPT: QueueName.SCRIPTS,
+    TaskName.VIDEO: QueueName.RENDERS,
+    TaskName.SEGMENT: QueueName.RENDERS,
+    TaskName.ASSEMBLE: QueueName.RENDERS,
+    TaskName.SWEEP: QueueName.CONTROL,
+}
+
+TASK_OF_KIND: dict[str, TaskName] = {"script": TaskName.SCRIPT, "video": TaskName.VIDEO}

@@ -1,0 +1,220 @@
+"""The rules of a segment's life: who renders which key, and what follows when one is done.
+
+Functions take a session and never commit. The job's row is locked before a segment's, everywhere.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Float, cast, delete, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from shared import jobs
+from shared.models import Job, Segment, StoredSegment
+from shared.states import SegmentState, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A segment as planning wants it."""
+
+    key: str
+    frames: int
+    scene_ids: tuple[str, ...]
+    spec: dict[str, Any]
+
+
+def lay(session: Session, job: Job, planned: Sequence[Planned]) -> list[uuid.UUID]:
+    """Replace the job's segments by these; stored ones are done already. Returns the ids that are to be rendered."""
+    session.execute(delete(Segment).where(Segment.job_id == job.id))
+    stored = _touch(session, job.account_id, [segment.key for segment in planned])
+    rows: list[dict[str, Any]] = [
+        {
+            "id": uuid.uuid4(),
+            "account_id": job.account_id,
+            "job_id": job.id,
+            "index": index,
+            "key": segment.key,
+            "frames": segment.frames,
+            "scene_ids": list(segment.scene_ids),
+            "spec": segment.spec,
+            "state": SegmentState.DONE if segment.key in stored else SegmentState.QUEUED,
+            "cached": segment.key in stored,
+            "frames_done": segment.frames if segment.key in stored else 0,
+            "warnings": stored.get(segment.key, []),
+        }
+        for index, segment in enumerate(planned)
+    ]
+    session.execute(insert(Segment), rows)
+    return [row["id"] for row in rows if row["state"] == SegmentState.QUEUED]
+
+
+def _touch(session: Session, account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, list[str]]:
+    """Mark stored segments as used now, and return them with their warnings."""
+    rows = session.execute(
+        update(StoredSegment)
+        .where(StoredSegment.account_id == account_id, StoredSegment.key.in_(keys))
+        .values(used_at=func.now())
+        .returning(StoredSegment.key, StoredSegment.warnings)
+    )
+    return dict(rows.tuples())
+
+
+def claim(session: Session, segment_id: uuid.UUID, *, lease: timedelta) -> Segment | None:
+    """Take a queued segment of a running job, or return None.
+
+    IntegrityError on flush means that another worker renders the same key at this moment.
+    """
+    running = select(Job.id).where(Job.id == Segment.job_id, Job.state == State.RUNNING).exists()
+    return session.scalar(
+        update(Segment)
+        .where(
+            Segment.id == segment_id,
+            Segment.state == SegmentState.QUEUED,
+            Segment.run_after <= func.now(),
+            running,
+        )
+        .values(state=SegmentState.RUNNING, attempt=Segment.attempt + 1, leased_until=func.now() + lease)
+        .returning(Segment)
+    )
+
+
+def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: int) -> bool:
+    """Extend the lease and write progress down; False when the work is to be dropped (lost, or the job has ended)."""
+    done = (
+        select(func.sum(Segment.frames_done) / cast(func.sum(Segment.frames), Float))
+        .where(Segment.job_id == segment.job_id)
+        .scalar_subquery()
+    )
+    span = jobs.ASSEMBLING_FROM - jobs.RENDERING_FROM
+    session.execute(
+        update(Job)
+        .where(Job.id == segment.job_id, Job.state == State.RUNNING)
+        .values(
+            progress=func.greatest(Job.progress, jobs.RENDERING_FROM + literal(span) * done),
+            version=Job.version + 1,
+        )
+    )
+    running = select(Job.id).where(Job.id == Segment.job_id, Job.state == State.RUNNING).exists()
+    ours = session.scalar(
+        update(Segment)
+        .where(
+            Segment.id == segment.id,
+            Segment.attempt == segment.attempt,
+            Segment.state == SegmentState.RUNNING,
+            running,
+        )
+        .values(leased_until=func.now() + lease, frames_done=func.greatest(Segment.frames_done, frames))
+        .returning(Segment.id)
+    )
+    return ours is not None
+
+
+def is_stored(session: Session, segment: Segment) -> bool:
+    """Tell whether the segment's key is in the store, and mark it as used now."""
+    return bool(_touch(session, segment.account_id, [segment.key]))
+
+
+def finish(
+    session: Session,
+    segment: Segment,
+    *,
+    seconds: float = 0.0,
+    stored: dict[str, Any] | None = None,
+) -> bool | None:
+    """Write down that this attempt's segment is done, `stored` under its key (None: it was there already).
+
+    Returns None when the attempt holds nothing any more, else whether this was the job's last segment.
+    """
+    session.execute(select(Job.id).where(Job.id == segment.job_id).with_for_update())
+    ours = session.scalar(
+        update(Segment)
+        .where(
+            Segment.id == segment.id,
+            Segment.attempt == segment.attempt,
+            Segment.state == SegmentState.RUNNING,
+        )
+        .values(
+            state=SegmentState.DONE,
+            cached=stored is None,
+            frames_done=Segment.frames,
+            leased_until=None,
+            render_seconds=seconds,
+            warnings=(stored or {}).get("warnings", []),
+        )
+        .returning(Segment.id)
+    )
+    if ours is None:
+        return None
+    if stored is not None:
+        row = {"account_id": segment.account_id, "key": segment.key, "frames": segment.frames, **stored}
+        session.execute(
+            upsert(StoredSegment)
+            .values(row)
+            .on_conflict_do_update(
+                index_elements=["account_id", "key"], set_={**stored, "used_at": func.now()}
+            )
+        )
+    return jobs.begin_assembly(session, segment.job_id)
+
+
+def waiting_jobs(session: Session, account_id: uuid.UUID, key: str) -> list[uuid.UUID]:
+    """Return the jobs that wait for this key, which somebody has just stored."""
+    return list(
+        session.scalars(
+            select(Segment.job_id)
+            .where(Segment.account_id == account_id, Segment.key == key, Segment.state == SegmentState.QUEUED)
+            .distinct()
+        )
+    )
+
+
+def fulfil(session: Session, job_id: uuid.UUID, key: str) -> bool:
+    """Mark a job's queued segments of a stored key as done; True when that was the last one."""
+    session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
+    session.execute(
+        update(Segment)
+        .where(Segment.job_id == job_id, Segment.key == key, Segment.state == SegmentState.QUEUED)
+        .values(state=SegmentState.DONE, cached=True, frames_done=Segment.frames)
+    )
+    return jobs.begin_assembly(session, job_id)
+
+
+def put_back(
+    session: Session, segment: Segment, *, delay: timedelta, max_attempts: int, charge: bool = True
+) -> bool | None:
+    """Queue the segment again; None when it is not ours any more, False when it has no attempt left."""
+    state = SegmentState.QUEUED
+    left = not charge or segment.attempt < max_attempts
+    ours = session.scalar(
+        update(Segment)
+        .where(
+            Segment.id == segment.id,
+            Segment.attempt == segment.attempt,
+            Segment.state == SegmentState.RUNNING,
+        )
+        .values(state=state, leased_until=None, published_at=None, run_after=func.now() + delay)
+        .returning(Segment.id)
+    )
+    if ours is None:
+        return None
+    release_key(session, segment.account_id, segment.key)
+    return left
+
+
+def release_key(session: Session, account_id: uuid.UUID, key: str) -> None:
+    """Let those who waited for this key be published again, since nobody renders it any more."""
+    session.execute(
+        update(Segment)
+        .where(Segment.account_id == account_id, Segment.key == key, Segment.state == SegmentState.QUEUED)
+        .values(published_at=None)
+    )

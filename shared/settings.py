@@ -1,0 +1,64 @@
+"""Every setting, once: its name, its type and why it has its value. Only this module reads the environment."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What may differ from one installation to the next, from `SCENEMILL_…`. Durations are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="SCENEMILL_", frozen=True, extra="ignore")
+
+    database_url: str
+    broker_url: str
+    redis_url: str
+    storage_url: str
+    work_dir: Path = Path(tempfile.gettempdir()) / "scenemill"
+    log_level: str = "INFO"
+    ffmpeg: str | None = None
+
+    # A lease outlives three missed heartbeats; a heartbeat also brings a cancel back within two seconds.
+    lease: timedelta = timedelta(seconds=30)
+    heartbeat: timedelta = timedelta(seconds=1)
+    sweep: timedelta = timedelta(seconds=2)
+    # How long a published message may stay unclaimed before it counts as lost (Redis loses some).
+    republish: timedelta = timedelta(seconds=60)
+    max_attempts: int = Field(default=5, ge=1)
+    retry_base: timedelta = timedelta(seconds=2)
+    retry_cap: timedelta = timedelta(minutes=10)
+
+    # One ffmpeg: the longest that it may run, and that it may stand still.
+    render_wall: timedelta = timedelta(minutes=30)
+    render_stall: timedelta = timedelta(seconds=60)
+    render_threads: int = 0  # 0: as many as the machine has cores, shared by the worker's slots
+
+    max_body: int = 16 * 1024 * 1024
+    max_asset: int = 2 * 1024**3
+    max_batch: int = 1000
+    max_queued: int = 100_000  # over it a job is refused with 503 rather than kept waiting for ever
+    rate_limit: str = "600/minute"
+    keep_artifacts: timedelta | None = None
+    idempotency_ttl: timedelta = timedelta(hours=24)
+
+    database_pool: int = 10
+    statement_timeout: timedelta = timedelta(seconds=15)
+    lock_timeout: timedelta = timedelta(seconds=3)
+
+    worker_metrics_port: int = 0  # 0: no endpoint
+
+    llm_base_url: str | None = None
+    llm_api_key: str | None = None
+    llm_model: str | None = None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Read the environment once per process."""
+    return Settings()  # type: ignore[call-arg]  (the environment gives the rest)

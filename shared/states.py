@@ -1,0 +1,47 @@
+"""The states of a job and of a segment, and the only moves between them. No I/O."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELING = "canceling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class Stage(StrEnum):
+    """What a running job is doing."""
+
+    WRITING = "writing"
+    GATHERING = "gathering"
+    NARRATING = "narrating"
+    RENDERING = "rendering"
+    ASSEMBLING = "assembling"
+
+
+class SegmentState(StrEnum):
+    """Where a segment is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+
+
+UNFINISHED = (State.QUEUED, State.RUNNING, State.CANCELING)
+FINISHED = (State.SUCCEEDED, State.FAILED, State.CANCELED)
+
+MOVES: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RUNNING, State.FAILED, State.CANCELED}),
+    State.RUNNING: frozenset({State.QUEUED, State.CANCELING, State.SUCCEEDED, State.FAILED, State.CANCELED}),
+    State.CANCELING: frozenset({State.CANCELED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset({State.QUEUED}),  # by a client's retry only
+    State.CANCELED: frozenset({State.QUEUED}),  # by a client's retry only
+}
