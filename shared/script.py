@@ -62,7 +62,7 @@ class Visual:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words on the picture. `start`, `end`: seconds from the scene's (an overlay's: the video's) start; `end` None: to its end."""
+    """Words on the picture. Seconds count from the scene's (an overlay's: the video's) start; `end` None: to its end."""
 
     text: str
     role: Role = "title"

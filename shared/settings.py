@@ -61,4 +61,4 @@ class Settings(BaseSettings):
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """Read the environment once per process."""
-    return Settings()  # type: ignore[call-arg]  (the environment gives the rest)
+    return Settings()  # type: ignore[call-arg]  # the environment gives the rest
