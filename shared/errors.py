@@ -4,6 +4,7 @@ ServiceError
 ├── NotFound             404  no such thing, or not yours
 ├── Unauthenticated      401  no valid key
 ├── Forbidden            403  the key lacks a scope
+├── BadRequest           400  the body cannot be read at all
 ├── Invalid              422  the input is wrong, with a pointer for each place
 ├── Conflict             409  the state does not allow it
 ├── UnsupportedMedia     415  the bytes are not what we take
@@ -72,6 +73,12 @@ class Forbidden(ServiceError):
     """The key is good and lacks a scope."""
 
     status, code, title = 403, "forbidden", "Not allowed"
+
+
+class BadRequest(ServiceError):
+    """What came cannot be read: no JSON, or not in one way only."""
+
+    status, code, title = 400, "bad-request", "Bad request"
 
 
 class Invalid(ServiceError):

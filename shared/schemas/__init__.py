@@ -1,0 +1,1 @@
+"""What crosses the HTTP boundary, and what a language model must answer."""

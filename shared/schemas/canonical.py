@@ -1,0 +1,119 @@
+"""From a resolved script back to JSON, and the assets that it names.
+
+The JSON is the `script` sidecar, a script job's result, and what is kept of a job: loaded again, it is the same script.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from shared.schemas import placeholders
+from shared.schemas.loading import pointer
+from shared.script import ImageOverlay, Narration, Scene, Script, Text, Transition, Visual
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MEMBERS = {
+    "color": ("type", "colors"),
+    "gradient": ("type", "colors"),
+    "image": ("type", "src", "fit", "motion"),
+    "video": ("type", "src", "fit", "motion", "start", "speed", "volume", "when_short"),
+    "stock": ("type", "query", "fit", "motion"),
+    "generated": ("type", "prompt", "fit", "motion"),
+}
+
+
+def dump(script: Script) -> dict[str, Any]:
+    """Return the script with every default written out, and without what it does not have."""
+    document = {
+        "title": script.title,
+        "language": script.language,
+        "theme": script.theme,
+        "captions": _plain(script.captions),
+        "music": script.music and _plain(script.music),
+        "overlays": [_overlay(each) for each in script.overlays],
+        "scenes": [_scene(each) for each in script.scenes],
+    }
+    # A text may hold "{{name}}" as it is, brought in by a variable: it stands for itself.
+    literal = {name: f"{{{{{name}}}}}" for text in _texts(document) for name in placeholders.names(text)}
+    return {name: value for name, value in {**document, "variables": literal}.items() if value}
+
+
+def sources(script: Script, document: Any = None, at: str = "#") -> tuple[tuple[str, str], ...]:
+    """Return each `src` that the script names, with the pointer to its place below `at`.
+
+    The place is the one in `document`, the client's own, where disabled scenes are still counted.
+    """
+    return tuple(_sources(script, document, at))
+
+
+def _sources(script: Script, document: Any, at: str) -> Iterator[tuple[str, str]]:
+    if script.music:
+        yield pointer(at, "music", "src"), script.music.src
+    for index, overlay in enumerate(script.overlays):
+        if isinstance(overlay, ImageOverlay):
+            yield pointer(at, "overlays", index, "src"), overlay.src
+    listed = document["scenes"] if document is not None else [{}] * len(script.scenes)
+    places = (index for index, scene in enumerate(listed) if scene.get("enabled", True))
+    for index, scene in zip(places, script.scenes, strict=True):
+        place = pointer(at, "scenes", index)
+        if scene.narration and scene.narration.src:
+            yield pointer(place, "narration", "src"), scene.narration.src
+        visual, place = scene.visual, pointer(place, "visual")
+        while visual:
+            if visual.src:
+                yield pointer(place, "src"), visual.src
+            visual, place = visual.fallback, pointer(place, "fallback")
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """Return the members of a flat dataclass that are set."""
+    pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
+    return {name: each for name, each in pairs if each is not None}
+
+
+def _overlay(overlay: Text | ImageOverlay) -> dict[str, Any]:
+    return {"type": "image" if isinstance(overlay, ImageOverlay) else "text", **_plain(overlay)}
+
+
+def _scene(scene: Scene) -> dict[str, Any]:
+    document = {
+        "id": scene.id,
+        "narration": scene.narration and _narration(scene.narration),
+        "visual": scene.visual and _visual(scene.visual),
+        "text": [_plain(text) for text in scene.text],
+        "duration": scene.duration,
+        "transition": _transition(scene.transition),
+    }
+    pads = {
+        "pad_before": scene.pad_before,
+        "pad_after": scene.pad_after,
+        "silent_duration": scene.silent_duration,
+    }
+    return {name: value for name, value in document.items() if value} | pads
+
+
+def _narration(narration: Narration) -> dict[str, Any]:
+    source = {"src": narration.src} if narration.src else {}
+    return {"text": narration.text, "voice": _plain(narration.voice), **source}
+
+
+def _visual(visual: Visual) -> dict[str, Any]:
+    document = {name: getattr(visual, name) for name in _MEMBERS[visual.type]}
+    if "colors" in document:
+        document["colors"] = list(visual.colors)
+    return document | ({"fallback": _visual(visual.fallback)} if visual.fallback else {})
+
+
+def _transition(transition: Transition) -> dict[str, Any]:
+    return {"type": "cut"} if transition.type == "cut" else _plain(transition)
+
+
+def _texts(document: Any) -> Iterator[str]:
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, dict | list):
+        for each in document.values() if isinstance(document, dict) else document:
+            yield from _texts(each)

@@ -1,0 +1,145 @@
+"""From bytes to values: strict JSON, then a strict schema, then every error at once with its JSON pointer.
+
+Here alone a schema library's errors become ours, for input that someone sent us.
+"""
+
+from __future__ import annotations
+
+import json
+from json import JSONDecodeError
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import RAISE, Schema, ValidationError
+from marshmallow.exceptions import SCHEMA
+
+from shared.errors import BadRequest, Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# No document of ours nests half as deep; what nests deeper wants to find the end of somebody's stack.
+MAX_DEPTH = 64
+# A pointer may hold a name that the client made up, of any length; so may the list of errors.
+MAX_POINTER = 200
+MAX_ERRORS = 1000
+_BIG_INTEGER = 400  # digits: more than any float holds, far fewer than int() refuses
+
+
+class Strict(Schema):
+    """The base of all schemas for what comes in: an unknown member is an error."""
+
+    error_messages = {"type": "Must be an object.", "unknown": "Unknown field."}  # noqa: RUF012 - marshmallow declares it so
+
+    class Meta(Schema.Meta):
+        """marshmallow's options."""
+
+        unknown = RAISE
+
+
+def parse(body: bytes) -> Any:
+    """Return what the JSON text `body` says, or raise BadRequest that tells where it goes wrong."""
+    try:
+        value = json.loads(
+            body.decode("utf-8-sig"),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+        )
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The body is not UTF-8: byte {error.start + 1} is wrong.") from error
+    except JSONDecodeError as error:
+        raise BadRequest(
+            f"The body is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
+        ) from error
+    except RecursionError as error:
+        raise BadRequest(f"The body nests deeper than {MAX_DEPTH} levels.") from error
+    _refuse_depth(value)
+    return value
+
+
+def load(schema: Schema, data: Any, at: str = "#") -> Any:
+    """Return what `schema` makes of `data`, or raise Invalid with the place of each error below the pointer `at`."""
+    try:
+        return schema.load(data)
+    except ValidationError as error:
+        raise invalid(error, at) from error
+
+
+def invalid(error: ValidationError, at: str = "#") -> Invalid:
+    """Return our error for marshmallow's."""
+    places = sorted(_places(messages(error), ()), key=_order)
+    pairs = tuple((pointer(at, *path), detail) for path, detail in places[:MAX_ERRORS])
+    more = f" The first {MAX_ERRORS} are listed." if len(places) > MAX_ERRORS else ""
+    number = "One value is" if len(places) == 1 else f"{len(places)} values are"
+    return Invalid(f"{number} wrong.{more}", pairs)
+
+
+def messages(error: ValidationError) -> dict[str, Any]:
+    """Return marshmallow's errors as a dict, also where they are of the whole."""
+    found: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+    return found
+
+
+def pointer(at: str, *path: str | int) -> str:
+    """Return the JSON pointer (RFC 6901) of `path` below the pointer `at`."""
+    return at + "".join(f"/{_escaped(str(part))}" for part in path)
+
+
+def _escaped(part: str) -> str:
+    readable = part.encode("utf-8", "backslashreplace").decode()  # an unknown member may be a lone surrogate
+    if len(readable) > MAX_POINTER:
+        readable = readable[:MAX_POINTER] + "…"
+    return readable.replace("~", "~0").replace("/", "~1")
+
+
+def _places(found: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Walk marshmallow's nested errors: dicts are members or indexes, lists are what is wrong there."""
+    if isinstance(found, str):
+        yield path, found
+    elif isinstance(found, list):
+        for each in found:
+            yield from _places(each, path)
+    else:
+        for key, each in found.items():
+            # A client's own member of this name is unknown, and no other error is worded like that.
+            own = key == SCHEMA and each != [Strict.error_messages["unknown"]]
+            yield from _places(each, path if own else (*path, key))
+
+
+def _order(place: tuple[tuple[str | int, ...], str]) -> list[tuple[int, int, str]]:
+    """Order by place, with scene 9 before scene 10."""
+    return [(0, part, "") if isinstance(part, int) else (1, 0, part) for part in place[0]]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise BadRequest(f"The body has the member {_escaped(twice)!r} twice in one object.")
+    return members
+
+
+def _no_constant(name: str) -> Any:
+    raise BadRequest(f"The body is not JSON: it has no number {name}.")
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _BIG_INTEGER else float(digits)
+
+
+def _refuse_depth(value: Any) -> None:
+    level = _containers([value])
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            for inner in _containers(each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise BadRequest(f"The body nests deeper than {MAX_DEPTH} levels.")
+
+
+def _containers(values: Iterable[Any]) -> list[Any]:
+    return [value for value in values if isinstance(value, dict | list)]

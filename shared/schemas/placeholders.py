@@ -1,0 +1,59 @@
+"""`{{name}}` in a script's texts: which variables are known while a script is loaded, and how they are filled in."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+NAME = r"[a-zA-Z0-9_-]{1,64}"
+_PLACEHOLDER = re.compile(r"\{\{(" + NAME + r")\}\}")
+# None outside a script: there, braces are braces.
+_variables: ContextVar[Mapping[str, str] | None] = ContextVar("script_variables", default=None)
+
+
+@contextmanager
+def known(variables: Any) -> Iterator[None]:
+    """Fill placeholders from `variables` as the client wrote them; what is wrong with them is told by their own field."""
+    pairs = variables.items() if isinstance(variables, dict) else ()
+    token = _variables.set({name: written(value) for name, value in pairs if is_value(value)})
+    try:
+        yield
+    finally:
+        _variables.reset(token)
+
+
+def is_value(value: Any) -> bool:
+    """Whether `value` may stand for a variable: a string or a number."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def written(value: Any) -> str:
+    """Return a variable's value as it is put into a text."""
+    return value if isinstance(value, str) else str(value)
+
+
+def names(text: str) -> list[str]:
+    """Return the placeholders' names in `text`, in their order."""
+    return _PLACEHOLDER.findall(text)
+
+
+def fill(text: str, most: int) -> str:
+    """Replace each placeholder once, never what a value brings in; or raise ValidationError that names what is missing."""
+    variables = _variables.get()
+    if variables is None or "{{" not in text:
+        return text
+    used = names(text)
+    unknown = [name for name in dict.fromkeys(used) if name not in variables]
+    if unknown:
+        raise ValidationError(f"Unknown variable: {', '.join(unknown)}.")
+    # A short text may name a long value thousands of times: the length is known before it is made.
+    if len(text) + sum(len(variables[name]) - len(name) - 4 for name in used) > most:
+        raise ValidationError(f"Must be at most {most} characters long once its variables are filled in.")
+    return _PLACEHOLDER.sub(lambda match: variables[match[1]], text)
