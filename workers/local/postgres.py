@@ -41,6 +41,7 @@ OPTIONS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "512MB",
+    "max_logical_replication_workers": "0",
     "jit": "off",
     "log_min_messages": "warning",
     "log_checkpoints": "off",

@@ -31,7 +31,7 @@ class Owner:
 NOBODY_ELSE = Owner()
 
 
-def start(  # noqa: PLR0913 (each is a fact of the program)
+def start(
     argv: Sequence[str],
     *,
     env: Mapping[str, str],

@@ -57,7 +57,7 @@ def redis(data: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _running(  # noqa: PLR0913 (each is a fact of the program)
+def _running(
     argv: Sequence[str],
     log: Path,
     *,

@@ -1,0 +1,120 @@
+"""One log for all programs of the local stack: JSON, a line an event, whoever wrote it and however.
+
+Our own programs write JSON already; lines of Postgres, Redis, gunicorn and Flower are wrapped into the same form.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO, TextIO
+
+FILE_BYTES = 10_000_000
+OLD_FILES = 5
+LONGEST_LINE = 16_384
+
+POSTGRES = re.compile(r"^(?P<level>DEBUG\d?|INFO|NOTICE|LOG|WARNING|ERROR|FATAL|PANIC):\s+(?P<message>.*)$")
+REDIS = re.compile(r"^\d+:[XCSM] \d+ \w+ \d+ [\d:.]+ (?P<level>[.\-*#]) (?P<message>.*)$")
+PLAIN = re.compile(r"\b(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
+# Flower colours its lines and puts the level's first letter in front: "[I 261124 05:41:25 command:168] …".
+TORNADO = re.compile(r"^\[(?P<level>[DIWEC]) \d+ [\d:]+ [\w.:]+\] (?P<message>.*)$")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+LEVELS = {
+    "LOG": "INFO",
+    "NOTICE": "INFO",
+    "FATAL": "ERROR",
+    "PANIC": "CRITICAL",
+    ".": "DEBUG",
+    "-": "INFO",
+    "*": "INFO",
+    "#": "WARNING",
+    "D": "DEBUG",
+    "I": "INFO",
+    "W": "WARNING",
+    "E": "ERROR",
+    "C": "CRITICAL",
+}
+
+
+def structured(service: str, line: str) -> dict[str, Any]:
+    """Return the event that a line of a program's output tells of."""
+    if line.startswith("{"):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if isinstance(event, dict):
+            return event | {"service": service}
+    level, message = _level(COLOUR.sub("", line))
+    return event_now(service, level, message)
+
+
+def event_now(service: str, level: str, message: str, **fields: Any) -> dict[str, Any]:
+    """Return an event in the form of the log, at this moment."""
+    stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return (
+        {"time": stamp, "level": level, "logger": service, "event": message} | fields | {"service": service}
+    )
+
+
+def _level(line: str) -> tuple[str, str]:
+    for pattern in (POSTGRES, REDIS, TORNADO):
+        if found := pattern.match(line):
+            level = found["level"]
+            return LEVELS.get(level, level.rstrip("12345")), found["message"]
+    found = PLAIN.search(line[:80])
+    return (found["level"] if found else "INFO"), line
+
+
+class Log:
+    """Writes events into a file that is rotated, and onto a terminal where one is given."""
+
+    def __init__(self, folder: Path, terminal: TextIO | None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "scenemill.log"
+        self._terminal = terminal
+        self._file: BinaryIO = self.path.open("ab")
+
+    def line(self, service: str, raw: bytes) -> None:
+        """Write a line of a program's output."""
+        text = raw[:LONGEST_LINE].decode(errors="replace").rstrip()
+        if text:
+            self.write(structured(service, text))
+
+    def event(self, message: str, *, level: str = "INFO", **fields: Any) -> None:
+        """Write an event of the local stack itself."""
+        self.write(event_now("local", level, message, **fields))
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Write one event. A full disk or a closed terminal must not end the stack: the line is lost then."""
+        text = json.dumps(event, ensure_ascii=False, default=str)
+        try:
+            self._file.write(text.encode(errors="replace") + b"\n")
+            self._file.flush()
+            if self._file.tell() > FILE_BYTES:
+                self._rotate()
+        except OSError:
+            pass
+        if self._terminal is not None:
+            try:
+                print(text, file=self._terminal, flush=True)
+            except OSError:
+                self._terminal = None
+
+    def _rotate(self) -> None:
+        self._file.close()
+        for number in range(OLD_FILES - 1, 0, -1):
+            older = self.path.with_suffix(f".log.{number}")
+            if older.exists():
+                older.replace(self.path.with_suffix(f".log.{number + 1}"))
+        self.path.replace(self.path.with_suffix(".log.1"))
+        self._file = self.path.open("ab")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,0 +1,56 @@
+"""Run the local stack in the foreground: one at a time on a data folder, after clearing what an earlier one left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workers.local.output import Log
+from workers.local.ports import is_free
+from workers.local.stack import Stack, Wish, decide
+from workers.local.state import State
+from workers.local.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+
+class PortTaken(Exception):
+    """A port that was asked for by its number is in use."""
+
+
+def run(wish: Wish, *, terminal: TextIO | None, on_ready: Callable[[dict[str, Any]], bool]) -> None:
+    """Run the stack, call `on_ready` with its addresses once all is up, and stay up while it said so.
+
+    Raises AlreadyRunning, PortTaken or StartFailed.
+    """
+    state = State(wish.folder)
+    with state.locked():
+        log = Log(wish.folder / "logs", terminal)
+        try:
+            for name in state.end_leftovers():
+                log.event("leftover_ended", level="WARNING", program=name)
+            _check_ports(wish)
+            stack = decide(wish)
+            supervisor = Supervisor(
+                stack.services(), log, on_change=lambda: state.record(supervisor.running())
+            )
+            supervisor.run(lambda: _announce(stack, supervisor, state, on_ready))
+        finally:
+            log.close()
+
+
+def _announce(
+    stack: Stack, supervisor: Supervisor, state: State, on_ready: Callable[[dict[str, Any]], bool]
+) -> bool:
+    addresses = stack.addresses(supervisor.pids)
+    state.write_addresses(addresses)
+    return on_ready(addresses)
+
+
+def _check_ports(wish: Wish) -> None:
+    for port, option in ((wish.api_port, "--port"), (wish.flower_port, "--flower-port")):
+        if port is not None and not is_free(port):
+            raise PortTaken(
+                f"Port {port} is taken by another program. Choose another with {option}, or 0 for any."
+            )

@@ -1,0 +1,56 @@
+"""What a program of the local stack is, as a value: how it starts, when it counts as ready, how it stops."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from workers.local.processes import NOBODY_ELSE, Owner
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+# Who lived this long was well: the next death counts as a first one again.
+LIVED = 60.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """One program. `after` names those that must be ready first; a `once` program is ready when it ended well."""
+
+    name: str
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str] = field(repr=False)
+    after: tuple[str, ...] = ()
+    ready: Callable[[], bool] | None = None
+    ready_line: re.Pattern[bytes] | None = None
+    once: bool = False
+    start_seconds: float = 60.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL
+    stop_order: int = 0  # the lowest stop first, those of one number together
+    grace: float = 5.0
+    owner: Owner = NOBODY_ELSE
+
+
+def pause_before_restart(deaths: int) -> float:
+    """Return how long to wait before a program is started again after so many deaths in a row."""
+    return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (deaths - 1)))
+
+
+def startable(service: Service, ready: set[str]) -> bool:
+    """Tell whether all that a program waits for is there."""
+    return set(service.after) <= ready
+
+
+def stop_ranks(services: tuple[Service, ...]) -> list[tuple[Service, ...]]:
+    """Return the programs that stay, in the groups in which they stop."""
+    staying = [service for service in services if not service.once]
+    orders = sorted({service.stop_order for service in staying})
+    return [tuple(one for one in staying if one.stop_order == order) for order in orders]

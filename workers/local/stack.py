@@ -1,0 +1,265 @@
+"""The local stack as a plan: which programs, on which ports, with which environment, in which order."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workers.local import postgres as pg
+from workers.local import redis as rd
+from workers.local.ports import LOOPBACK, free_port, is_open
+from workers.local.services import Service
+from workers.local.state import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+API_PORT = 8000
+FLOWER_PORT = 5555
+FLOWER_USER = "scenemill"
+QUEUES = ("scripts", "renders", "control")
+WORKER_READY = re.compile(rb"worker_ready|\bready\.")
+# How long what runs may take to end or to be handed back, before it is killed and its lease runs out instead.
+DRAIN_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the caller of `up` asks for. A port of None is any free one."""
+
+    folder: Path
+    api_port: int | None = API_PORT
+    flower_port: int | None = FLOWER_PORT
+    renders: int = 2
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack whose ports and secrets are decided, ready to be started."""
+
+    wish: Wish
+    postgres: pg.Postgres
+    redis: rd.Redis
+    api_port: int
+    flower_port: int
+    flower_password: str
+    metrics_ports: dict[str, int]
+
+    @property
+    def api(self) -> str:
+        """Return the API's address."""
+        return f"http://{LOOPBACK}:{self.api_port}"
+
+    @property
+    def flower(self) -> str:
+        """Return Flower's address."""
+        return f"http://{LOOPBACK}:{self.flower_port}"
+
+    @property
+    def key_file(self) -> Path:
+        """Return the file that holds the first API key."""
+        return self.wish.folder / "api.key"
+
+    def services(self) -> tuple[Service, ...]:
+        """Return all programs."""
+        return (
+            self._postgres(),
+            self._redis(),
+            self._once("migrations", "shared.migrations", after=("postgres",)),
+            self._once(
+                "accounts",
+                "shared.accounts",
+                "ensure-key",
+                "--file",
+                str(self.key_file),
+                after=("migrations",),
+            ),
+            self._api(),
+            *(self._worker(queue) for queue in QUEUES),
+            self._beat(),
+            self._flower(),
+        )
+
+    def addresses(self, pids: Callable[[str], list[int]]) -> dict[str, Any]:
+        """Return what `up --json` prints when all is ready."""
+        return {
+            "api": self.api,
+            "flower": self.flower,
+            "flower_auth": f"{FLOWER_USER}:{self.flower_password}",
+            "api_key": self.key_file.read_text().strip(),
+            "database_url": self.postgres.url(),
+            "redis_url": self.redis.url(1),
+            "broker_url": self.redis.url(0),
+            "metrics": {
+                "api": f"{self.api}/metrics",
+                "workers": {
+                    name: f"http://{LOOPBACK}:{port}/metrics" for name, port in self.metrics_ports.items()
+                },
+            },
+            "data": str(self.wish.folder),
+            "log": str(self.wish.folder / "logs" / "scenemill.log"),
+            "pids": {
+                "supervisor": [os.getpid()],
+                "api": pids("api"),
+                "workers": {queue: pids(f"worker-{queue}") for queue in QUEUES},
+                **{name: pids(name) for name in ("beat", "flower", "postgres", "redis")},
+            },
+        }
+
+    def _environment(self, **more: str) -> dict[str, str]:
+        """Return a program's environment: ours, which may name an LLM, with everything local put over it."""
+        folder = self.wish.folder
+        return {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            MARK: str(folder),
+            "SCENEMILL_DATABASE_URL": self.postgres.url(),
+            "SCENEMILL_BROKER_URL": self.redis.url(0),
+            "SCENEMILL_REDIS_URL": self.redis.url(1),
+            "SCENEMILL_STORAGE_URL": str(folder / "storage"),
+            "SCENEMILL_WORK_DIR": str(folder / "work"),
+            **more,
+        }
+
+    def _metrics_folder(self, name: str) -> str:
+        """Make the folder in which a program's processes share their counters. Those of an earlier run are gone."""
+        folder = self.wish.folder / "metrics" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return str(folder)
+
+    def _postgres(self) -> Service:
+        server = self.postgres
+        return Service(
+            name="postgres",
+            argv=tuple(server.argv()),
+            cwd=self.wish.folder,
+            env={MARK: str(self.wish.folder)},
+            ready=server.ready,
+            stop_signal=pg.STOP_SIGNAL,
+            death_signal=pg.DEATH_SIGNAL,
+            owner=server.owner,
+            stop_order=5,
+            grace=10,
+        )
+
+    def _redis(self) -> Service:
+        return Service(
+            name="redis",
+            argv=tuple(self.redis.argv()),
+            cwd=self.wish.folder,
+            env={MARK: str(self.wish.folder)},
+            ready=self.redis.ready,
+            stop_signal=rd.STOP_SIGNAL,
+            death_signal=rd.DEATH_SIGNAL,
+            stop_order=4,
+        )
+
+    def _once(self, name: str, *module: str, after: tuple[str, ...]) -> Service:
+        argv = (sys.executable, "-m", *module)
+        return Service(
+            name=name, argv=argv, cwd=self.wish.folder, env=self._environment(), after=after, once=True
+        )
+
+    def _api(self) -> Service:
+        bind = f"{LOOPBACK}:{self.api_port}"
+        options = ("-k", "gevent", "-c", "python:api.gunicorn", "--bind", bind, "api.wsgi:app")
+        return Service(
+            name="api",
+            argv=(sys.executable, "-m", "gunicorn", *options),
+            cwd=self.wish.folder,
+            env=self._environment(SCENEMILL_METRICS_DIR=self._metrics_folder("api")),
+            after=("migrations", "redis"),
+            ready=lambda: answers(f"{self.api}/readyz"),
+            stop_order=1,
+            grace=10,
+        )
+
+    def _worker(self, queue: str) -> Service:
+        slots = self.wish.renders if queue == "renders" else 1
+        name = f"worker-{queue}"
+        options = ("--without-gossip", "--without-mingle", "-c", str(slots), "-n", f"{queue}@%h")
+        return Service(
+            name=name,
+            argv=(*_celery("worker"), "-Q", queue, *options),
+            cwd=self.wish.folder,
+            env=self._environment(
+                CELERY_WORKER_REVOKES_MAX="2000",
+                SCENEMILL_METRICS_DIR=self._metrics_folder(name),
+                SCENEMILL_WORKER_METRICS_PORT=str(self.metrics_ports[queue]),
+            ),
+            after=("migrations", "redis"),
+            ready_line=WORKER_READY,
+            stop_order=2,
+            grace=DRAIN_SECONDS,
+        )
+
+    def _beat(self) -> Service:
+        schedule = str(self.wish.folder / "beat-schedule")
+        return Service(
+            name="beat",
+            # Without a pid file: a stale one would keep it from starting, and our lock is enough.
+            argv=(*_celery("beat"), "--schedule", schedule, "--pidfile="),
+            cwd=self.wish.folder,
+            env=self._environment(),
+            after=("migrations", "redis"),
+            ready=lambda: True,
+            stop_order=3,
+        )
+
+    def _flower(self) -> Service:
+        auth = f"{FLOWER_USER}:{self.flower_password}"
+        return Service(
+            name="flower",
+            argv=(*_celery("flower"), f"--address={LOOPBACK}", f"--port={self.flower_port}"),
+            cwd=self.wish.folder,
+            # In the environment, since everyone can read a command line.
+            env=self._environment(FLOWER_BASIC_AUTH=auth),
+            after=("redis",),
+            ready=lambda: is_open(self.flower_port),
+            stop_order=3,
+        )
+
+
+def _celery(command: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "celery", "-A", "workers.app", command)
+
+
+def answers(url: str) -> bool:
+    """Tell whether an address of our own answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310 (our own loopback address)
+            return bool(response.status == 200)
+    except (OSError, urllib.error.HTTPError):
+        return False
+
+
+def decide(wish: Wish) -> Stack:
+    """Decide ports and secrets, and prepare the servers' folders."""
+    folder = wish.folder
+    for name in ("storage", "work"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    taken = _distinct_ports(5)
+    return Stack(
+        wish=wish,
+        postgres=pg.prepare(folder, taken[0]),
+        redis=rd.prepare(folder, taken[1]),
+        api_port=free_port() if wish.api_port is None else wish.api_port,
+        flower_port=free_port() if wish.flower_port is None else wish.flower_port,
+        flower_password=pg.kept_secret(folder / "flower.password"),
+        metrics_ports=dict(zip(QUEUES, taken[2:], strict=True)),
+    )
+
+
+def _distinct_ports(count: int) -> list[int]:
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return sorted(found)

@@ -1,0 +1,140 @@
+"""What a data folder says about the stack that runs on it: the lock, the programs' pids, the addresses.
+
+A stack that was killed leaves this behind. What it says is believed about a process only where the process's own
+start time, working folder or environment says the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from workers.local import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# Every program's environment carries the data folder under this name: so its children can be told from others'.
+MARK = "SCENEMILL_STACK"
+# Programs that close their files well at this signal; all others are killed.
+GENTLE = {"postgres": signal.SIGQUIT, "redis": signal.SIGTERM}
+
+
+class AlreadyRunning(Exception):
+    """Another `up` holds this data folder."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The files of a data folder that tell of a run."""
+
+    folder: Path
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, or raise AlreadyRunning. The kernel lets go when we end, however we end."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "up.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunning(f"Scenemill is running already on {self.folder}.") from None
+            try:
+                yield
+            finally:
+                self._addresses.unlink(missing_ok=True)
+
+    @property
+    def _addresses(self) -> Path:
+        return self.folder / "up.json"
+
+    @property
+    def _pids(self) -> Path:
+        return self.folder / "processes.json"
+
+    def write_addresses(self, addresses: dict[str, Any]) -> None:
+        """Say where the stack that is now ready can be reached. There are secrets in it."""
+        _write_privately(self._addresses, addresses)
+
+    def addresses(self) -> dict[str, Any] | None:
+        """Return where the running stack can be reached, or None while it is not ready."""
+        found = _read(self._addresses)
+        return found if isinstance(found, dict) else None
+
+    def record(self, running: Iterable[tuple[str, int]]) -> None:
+        """Write down which processes are ours."""
+        rows = []
+        for name, pid in running:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                rows.append({"name": name, "pid": pid, "started": psutil.Process(pid).create_time()})
+        _write_privately(self._pids, rows)
+
+    def end_leftovers(self) -> list[str]:
+        """End what an earlier stack on this folder left running. Return the names of what was ended."""
+        recorded = [(row, one) for row in _read(self._pids) or [] if (one := self._proven(row))]
+        relatives = [relative for _, one in recorded for relative in processes.family(one.pid)]
+        marked = list(self._marked())
+        for row, one in recorded:
+            if gentle := GENTLE.get(row["name"]):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.send_signal(gentle)
+        processes.wait_until_gone([one for row, one in recorded if row["name"] in GENTLE], 5)
+        processes.kill([*relatives, *marked])
+        processes.wait_until_gone([*relatives, *marked], 5)
+        self._forget_dead_postmaster()
+        return [row["name"] for row, _ in recorded]
+
+    def _proven(self, row: dict[str, Any]) -> psutil.Process | None:
+        """Return the process of a record if it is the very one: same start, and at work in this folder."""
+        try:
+            one = psutil.Process(row["pid"])
+            # The boot time, from which start times are counted, may be set anew by a second.
+            same_start = abs(one.create_time() - row["started"]) < 2
+            ours = same_start and Path(one.cwd()).is_relative_to(self.folder)
+        except psutil.Error:
+            return None
+        return one if ours else None
+
+    def _marked(self) -> Iterator[psutil.Process]:
+        """Give the processes whose environment names this folder."""
+        for one in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if one.pid != os.getpid() and one.environ().get(MARK) == str(self.folder):
+                    yield one
+
+    def _forget_dead_postmaster(self) -> None:
+        """Remove Postgres's pid file where its pid belongs to another program by now: Postgres would refuse to start."""
+        file = self.folder / "postgres" / "postmaster.pid"
+        try:
+            pid = int(file.read_text().split("\n", 1)[0])
+            working = Path(psutil.Process(pid).cwd()) == file.parent
+        except FileNotFoundError:
+            return
+        except (ValueError, psutil.Error):
+            working = False
+        if not working:
+            file.unlink(missing_ok=True)
+
+
+def _write_privately(path: Path, value: Any) -> None:
+    """Write JSON that only its owner can read, whole or not at all."""
+    draft = path.with_suffix(".draft")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as target:
+        json.dump(value, target)
+    draft.replace(path)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None

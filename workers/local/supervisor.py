@@ -1,0 +1,204 @@
+"""Starts the programs of the local stack in order, starts again what dies, and stops them all in order.
+
+One thread and one loop: a death signal follows the thread that started a child, so that nothing else may start one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from workers.local import processes
+from workers.local.child import Child
+from workers.local.services import Service, startable, stop_ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    import psutil
+
+    from workers.local.output import Log
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+QUICK_GRACE = 1.0  # what each group gets after the second Ctrl-C
+BUSY_TICK, IDLE_TICK = 0.03, 0.5
+
+
+class StartFailed(Exception):
+    """A program ended, or was not ready in time, before the stack was up."""
+
+
+class Supervisor:
+    """Holds the children while the stack runs."""
+
+    def __init__(self, services: tuple[Service, ...], log: Log, on_change: Callable[[], None]) -> None:
+        self.children = {service.name: Child(service) for service in services}
+        self._services = services
+        self._log = log
+        self._on_change = on_change
+        self._selector = selectors.DefaultSelector()
+        self._stops = 0
+        self._up = False
+
+    def run(self, on_ready: Callable[[], bool]) -> None:
+        """Bring everything up, call `on_ready`, keep it up until a stop signal, and stop everything.
+
+        `on_ready` says whether to stay up. Raises StartFailed when the stack did not come up.
+        """
+        with self._signals():
+            try:
+                while not self._stops:
+                    self._turn()
+                    if not self._up and all(child.ready for child in self.children.values()):
+                        self._up = True
+                        if not on_ready():
+                            break
+            finally:
+                self._stop()
+
+    def pids(self, name: str) -> list[int]:
+        """Return the pids of a program and of its children now, its own first."""
+        process = self.children[name].process
+        return [] if process is None else [one.pid for one in processes.family(process.pid)]
+
+    def running(self) -> Iterator[tuple[str, int]]:
+        """Give the name and pid of each program that runs."""
+        for name, child in self.children.items():
+            if child.process is not None:
+                yield name, child.process.pid
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Count stop signals, and wake the loop up at each."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        self._selector.register(reader, selectors.EVENT_READ, data=None)
+        wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        former = {number: signal.signal(number, self._asked_to_stop) for number in STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+            self._selector.close()
+            os.close(reader)
+            os.close(writer)
+
+    def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stops += 1
+
+    def _turn(self) -> None:
+        """Do one round: read what was written, take deaths, start what may start, ask who is ready."""
+        self._listen(IDLE_TICK if self._up else BUSY_TICK)
+        for child in self.children.values():
+            self._look_after(child)
+
+    def _listen(self, seconds: float) -> None:
+        for key, _ in self._selector.select(seconds):
+            if key.data is None:
+                os.read(key.fd, 512)
+            else:
+                self._pass_on(key.data)
+                if key.data.silent:
+                    self._selector.unregister(key.fd)
+
+    def _pass_on(self, child: Child) -> None:
+        for line in child.lines():
+            self._log.line(child.service.name, line)
+
+    def _look_after(self, child: Child) -> None:
+        if child.process is not None:
+            if child.process.poll() is not None:
+                self._ended(child)
+            elif child.probe():
+                self._log.event("program_ready", program=child.service.name)
+            elif child.late and not self._up:
+                raise StartFailed(
+                    self._explained(child, f"was not ready within {child.service.start_seconds:.0f} s")
+                )
+        elif self._may_start(child):
+            self._start(child)
+
+    def _may_start(self, child: Child) -> bool:
+        done = child.service.once and child.ready
+        return (
+            not done and time.monotonic() >= child.start_at and startable(child.service, self._ready_names())
+        )
+
+    def _ready_names(self) -> set[str]:
+        return {name for name, child in self.children.items() if child.ready}
+
+    def _start(self, child: Child) -> None:
+        child.start()
+        self._selector.register(child.output, selectors.EVENT_READ, data=child)
+        self._on_change()
+
+    def _ended(self, child: Child) -> None:
+        """Take a death: a `once` program's good end is its readiness, anything else is said and repaired."""
+        code = self._forget(child)
+        name = child.service.name
+        if not child.ready and not self._up:
+            raise StartFailed(self._explained(child, f"ended with {code}"))
+        if not child.ready:
+            pause = round(child.start_at - time.monotonic(), 1)
+            self._log.event("program_died", level="ERROR", program=name, code=code, restart_in=pause)
+        self._on_change()
+
+    def _forget(self, child: Child) -> int:
+        if not child.silent:
+            self._pass_on(child)
+            self._selector.unregister(child.output)
+        return child.bury()
+
+    @staticmethod
+    def _explained(child: Child, what: str) -> str:
+        said = "\n".join(line.decode(errors="replace") for line in child.last_lines)
+        return f"{child.service.name} {what}.\n{said}".rstrip()
+
+    def _stop(self) -> None:
+        """Stop group by group. Each has its grace; after a second signal hardly any; then SIGKILL."""
+        self._log.event("stack_stopping")
+        for rank in stop_ranks(self._services):
+            self._stop_group([self.children[service.name] for service in rank])
+        self._stop_group([child for child in self.children.values() if child.service.once])
+        self._log.event("stack_stopped")
+
+    def _stop_group(self, group: list[Child]) -> None:
+        alive = [child for child in group if child.process is not None]
+        relatives = [one for child in alive if child.process for one in processes.family(child.process.pid)]
+        for child in alive:
+            if child.process is not None:
+                child.process.send_signal(child.service.stop_signal)
+        began, quick_from = time.monotonic(), None
+        while alive:
+            self._listen(BUSY_TICK)
+            alive = [child for child in alive if not self._has_stopped(child)]
+            now = time.monotonic()
+            if self._stops > 1 and quick_from is None:
+                quick_from = now
+            over = quick_from is not None and now - quick_from > QUICK_GRACE
+            for child in alive:
+                if child.process is not None and (over or now - began > child.service.grace):
+                    self._log.event("program_killed", level="WARNING", program=child.service.name)
+                    child.process.kill()
+                    child.process.wait(timeout=10)
+        self._clear_away(relatives)
+
+    def _has_stopped(self, child: Child) -> bool:
+        if child.process is None or child.process.poll() is None:
+            return False
+        self._forget(child)
+        self._on_change()
+        return True
+
+    @staticmethod
+    def _clear_away(relatives: list[psutil.Process]) -> None:
+        """Kill what outlived its parent, and see it gone."""
+        processes.kill(relatives)
+        processes.wait_until_gone(relatives, 5)
