@@ -1,0 +1,61 @@
+# Everything that a newcomer, a contributor and the CI run. `make help` lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up fix check fast test chaos bench
+
+BIN := .venv/bin
+CODE := api client shared tasks workers tests examples bench
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/.stamp  ## Make the virtual environment in .venv, with the scenemill command
+
+demo: setup  ## Render examples/reef.json through the whole stack, and say where the video is
+	@$(BIN)/scenemill demo
+
+up: setup  ## Keep the whole stack running until Ctrl-C
+	@$(BIN)/scenemill up
+
+fix: setup  ## Put the code into shape
+	$(BIN)/ruff check --fix $(wildcard $(CODE))
+	$(BIN)/ruff format $(wildcard $(CODE))
+
+check: setup  ## Lint, types, and which room may import which
+	$(BIN)/ruff check $(wildcard $(CODE))
+	$(BIN)/ruff format --check $(wildcard $(CODE))
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fast: setup  ## The tests that need no server
+	$(BIN)/pytest -m "not services and not e2e"
+
+test: check  ## What the CI runs: check, and every test with real servers
+	$(BIN)/pytest
+
+chaos: setup  ## Kill, stop and starve the parts while jobs run
+	$(BIN)/pytest tests/chaos
+
+bench: setup  ## Measure the renderer against its peers
+	$(BIN)/python -m bench
+
+# Newer than what it is made from: nothing to do. Touched but unchanged: the sums say so.
+.venv/.stamp: requirements.lock pyproject.toml
+	@sums=$$(cat requirements.lock pyproject.toml | cksum); \
+	if [ -f $@ ] && [ "$$(cat $@)" = "$$sums" ] && $(BIN)/python -c ''; then touch $@; exit 0; fi; \
+	set -e; \
+	for name in $(PYTHON) python3.11 python3.12 python3.13 python3 python3.14 python; do \
+	  if $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    python=$$name; break; \
+	  fi; \
+	done; \
+	if [ -z "$${python:-}" ]; then \
+	  echo "Scenemill needs Python 3.11 or newer with its venv module, and found none." >&2; \
+	  echo "Install one (Debian, Ubuntu: python3 and python3-venv), or name it: make setup PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Installing into .venv with $$($$python --version). The first time takes a minute or two."; \
+	$(BIN)/python -c '' 2>/dev/null || $$python -m venv --clear .venv; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --editable .; \
+	echo "$$sums" > $@
