@@ -1,0 +1,23 @@
+"""Turns text into narration with word times. Engines share one shape (`speech.Engine`); espeak-ng is embedded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.script import Voice
+from shared.voices import SpokenVoice, voices
+from tasks.speech.espeak import narrate
+from tasks.speech.speech import RATE, Engine, Line, Speech, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["RATE", "Engine", "Line", "Speech", "SpokenVoice", "Voice", "Word", "narrate", "speak", "voices"]
+
+
+def speak(
+    text: str, *, language: str, voice: Voice, target: Path, stop: Callable[[], bool] | None = None
+) -> Speech:
+    """Write one narration to `target`, or raise SpeechFailed. Many are spoken faster by one `narrate`."""
+    return narrate([Line(text, language, target, voice)], stop=stop)[0]

@@ -1,0 +1,107 @@
+"""Speaks with the embedded espeak-ng: no network, any of its languages, and exact times of words.
+
+The library runs in a child process (see `tasks.speech.espeak_child`): one for all lines of a call, since a
+process takes a fifth of a second to start and a minute of speech a twentieth to make.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared import ffmpeg, voices
+from shared.errors import RenderFailed, RenderTimeout, SpeechFailed
+from tasks.speech.speech import RATE, Line, Speech
+from tasks.speech.utterances import Utterance, cut
+from tasks.speech.words import Heard, align
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+NAME = "espeak-ng"
+PACE = 160  # words a minute at speed 1: a narrator's, not a screen reader's
+PACES = (80, 450)  # what the engine can do
+MEMORY = 2 << 30
+FILE = 1 << 30
+
+
+def narrate(lines: Sequence[Line], *, stop: Callable[[], bool] | None = None) -> tuple[Speech, ...]:
+    """Speak the lines, or raise SpeechFailed."""
+    if not lines:
+        return ()
+    chosen = [_voice(line) for line in lines]
+    spoken = [cut(line.text) for line in lines]
+    requests = [_request(*each) for each in zip(lines, chosen, spoken, strict=True)]
+    reports = _run(requests, lines[0].target.parent, sum(len(line.text) for line in lines), stop)
+    return tuple(
+        _speech(line, utterances, report)
+        for line, utterances, report in zip(lines, spoken, reports, strict=True)
+    )
+
+
+def _voice(line: Line) -> str:
+    """Return the engine's name of the voice that the line asks for, else of the language's own."""
+    if line.voice.name is not None:
+        found = voices.find(line.voice.name)
+        if found is None:
+            raise SpeechFailed(f"There is no voice “{line.voice.name[:64]}”.")
+    else:
+        found = voices.for_language(line.language)
+        if found is None:
+            raise SpeechFailed(f"No voice speaks the language “{line.language[:35]}”.")
+    return found.name
+
+
+def _request(line: Line, voice: str, utterances: Sequence[Utterance]) -> dict[str, Any]:
+    speed = line.voice.speed
+    slowest, fastest = PACES
+    return {
+        "voice": voice,
+        "pace": min(max(round(PACE * speed), slowest), fastest),
+        "target": str(line.target.resolve()),
+        "utterances": [{"text": each.spoken, "pause": each.pause / speed} for each in utterances],
+    }
+
+
+def _run(
+    requests: list[dict[str, Any]], folder: Path, characters: int, stop: Callable[[], bool] | None
+) -> list[dict[str, Any]]:
+    wall = 30 + characters / 200
+    limits = ffmpeg.Limits(wall=wall, stall=wall, cpu=int(wall), memory=MEMORY, file=FILE, nice=0)
+    child = Path(__file__).with_name("espeak_child.py")
+    with tempfile.TemporaryDirectory(prefix="speech-", dir=folder) as work:
+        report = Path(work).resolve() / "report.json"
+        request = {
+            "library": str(voices.library()),
+            "data": str(voices.data_folder()),
+            "report": str(report),
+            "lines": requests,
+        }
+        try:
+            ffmpeg.run(
+                [sys.executable, "-I", str(child)],
+                cwd=Path(work),
+                limits=limits,
+                stdin=iter([json.dumps(request).encode()]),
+                stop=stop,
+            )
+        except RenderTimeout as error:
+            raise SpeechFailed("Speaking the text took too long.") from error
+        except RenderFailed as error:
+            raise SpeechFailed("The text could not be spoken.") from error
+        reports: list[dict[str, Any]] = json.loads(report.read_text())
+        return reports
+
+
+def _speech(line: Line, utterances: Sequence[Utterance], report: dict[str, Any]) -> Speech:
+    """Put what was heard at its places in the line's text."""
+    heard = [
+        Heard(utterance.places[min(max(int(place), 0), len(utterance.places) - 1)], start, end)
+        for utterance, events in zip(utterances, report["heard"], strict=True)
+        for place, start, end in events
+    ]
+    samples = int(report["samples"])
+    return Speech(line.target, samples, align(line.text, heard, samples / RATE), NAME)

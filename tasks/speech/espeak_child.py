@@ -1,0 +1,207 @@
+"""Speaks with espeak-ng's library: the program that `tasks.speech.espeak` runs as a child with limits.
+
+The library is one global state and C code that reads any client's text; in a process of its own a crash or a
+hang costs one narration and never a worker. It stands alone, so that it starts fast and needs no import path.
+
+Reads a JSON request from stdin and writes a WAV file a line, and a JSON report to the path that is asked for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import pickle
+import sys
+import wave
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+
+RATE = 48_000
+SYNCHRONOUS = 2
+UTF8_PLAIN = 1  # characters are UTF-8; neither SSML nor [[phonemes]] mean anything
+RATE_PARAMETER = 1
+WORD_EVENT = 1
+FLOOR = 48  # of 32768: -57 dB, below it is silence
+MARGIN = 0.02  # seconds of silence kept around speech
+GRAIN = 0.005  # seconds: how finely the end of a word is looked for
+TAPS = 96  # of the low-pass at the input's rate: the images of speech are 80 dB down
+FADE = 0.004
+
+
+class Event(ctypes.Structure):
+    """`espeak_EVENT` of speak_lib.h; its last member is a union of eight bytes."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
+CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(Event))
+
+
+class Synthesizer:
+    """The library, initialised once and never used: each text is spoken by a fork of the state after that.
+
+    The library's state moves on with every text, and seeds its noise by the clock: without this the same text
+    would never sound the same twice.
+    """
+
+    def __init__(self, library: str, data: str) -> None:
+        self._library = ctypes.CDLL(library)
+        self.rate = int(self._library.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), 0))
+        if self.rate <= 0:
+            raise SystemExit("espeak-ng cannot read its data")
+        self._sound = bytearray()
+        self._events: list[tuple[int, int]] = []
+        self._callback = CALLBACK(self._take)  # the library keeps no reference that Python can see
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def say(self, text: str, voice: str, pace: int) -> tuple[NDArray[np.int16], list[tuple[int, int]]]:
+        """Return the samples, and for each word the character and the sample at which it begins."""
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reading)
+            with open(writing, "wb") as pipe:  # noqa: PTH123  (a descriptor has no path)
+                pickle.dump(self._speak(text, voice, pace), pipe)
+            os._exit(0)
+        os.close(writing)
+        with open(reading, "rb") as pipe:  # noqa: PTH123  (a descriptor has no path)
+            answer = pipe.read()
+        if os.waitpid(pid, 0)[1]:
+            raise SystemExit(f"espeak-ng cannot speak this as {voice}")
+        sound, events = pickle.loads(answer)  # noqa: S301  (written by our own fork)
+        return np.frombuffer(sound, np.int16), events
+
+    def _speak(self, text: str, voice: str, pace: int) -> tuple[bytes, list[tuple[int, int]]]:
+        ctypes.CDLL(None).srand(1)
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+        data = ctypes.create_string_buffer(text.encode())
+        failed = (
+            self._library.espeak_SetVoiceByName(voice.encode())
+            or self._library.espeak_SetParameter(RATE_PARAMETER, pace, 0)
+            or self._library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, UTF8_PLAIN, None, None)
+        )
+        if failed:
+            os._exit(1)
+        return bytes(self._sound), self._events
+
+    def _take(self, samples: Any, count: int, events: Any) -> int:
+        if samples and count > 0:
+            self._sound += ctypes.string_at(samples, 2 * count)
+        index = 0
+        while events[index].type != 0:
+            event = events[index]
+            if event.type == WORD_EVENT:
+                self._events.append((event.text_position - 1, event.sample))
+            index += 1
+        return 0
+
+
+@cache
+def resampling(rate: int) -> tuple[int, int, Samples]:
+    """Return inputs and outputs of one period, and the matrix that makes the outputs of one from its inputs.
+
+    A windowed sinc below the lower of the two Nyquist frequencies. As rates are rational, its phases repeat.
+    """
+    common = int(np.gcd(rate, RATE))
+    inputs, outputs = rate // common, RATE // common
+    positions = np.arange(outputs) * (inputs / outputs)
+    distance = np.arange(inputs + TAPS)[:, None] - TAPS // 2 - positions[None, :]
+    cutoff = 0.92 * min(1.0, RATE / rate)
+    inside = np.clip(1 - (2 * distance / TAPS) ** 2, 0, 1)
+    window = np.where(inside > 0, np.i0(9.0 * np.sqrt(inside)), 0)  # Kaiser's
+    matrix = np.sinc(cutoff * distance) * window
+    return inputs, outputs, (matrix / matrix.sum(axis=0)).astype(np.float32)
+
+
+def resample(samples: NDArray[np.int16], period: tuple[int, int, Samples]) -> Samples:
+    """Return the samples at RATE, a whole number of which begins where the first sample is."""
+    inputs, outputs, matrix = period
+    blocks = -(-len(samples) // inputs)
+    padded = np.zeros((blocks + 1) * inputs + TAPS, np.float32)
+    padded[TAPS // 2 : TAPS // 2 + len(samples)] = samples
+    rows = np.lib.stride_tricks.sliding_window_view(padded, inputs + TAPS)[::inputs][:blocks]
+    made = np.concatenate([rows[at : at + 2000] @ matrix for at in range(0, blocks, 2000)] or [padded[:0]])
+    count = round(len(samples) * outputs / inputs)
+    result: Samples = made.reshape(-1)[:count]
+    return result
+
+
+def trim(samples: NDArray[np.int16], rate: int) -> tuple[int, int]:
+    """Return where the sound begins and ends, with a margin."""
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > FLOOR)
+    if not len(loud):
+        return 0, 0
+    margin = int(MARGIN * rate)
+    return max(0, int(loud[0]) - margin), min(len(samples), int(loud[-1]) + 1 + margin)
+
+
+def ends(samples: NDArray[np.int16], begins: list[int], rate: int) -> list[int]:
+    """Return where each word falls silent: the last loud moment before the next one begins."""
+    grain = int(GRAIN * rate)
+    peaks = np.abs(samples[: len(samples) // grain * grain].astype(np.int32)).reshape(-1, grain).max(axis=1)
+    found = []
+    for begin, following in zip(begins, [*begins[1:], len(samples)], strict=True):
+        loud = np.flatnonzero(peaks[begin // grain : following // grain] > FLOOR)
+        end = (begin // grain + int(loud[-1]) + 1) * grain if len(loud) else following
+        found.append(min(end, following))
+    return found
+
+
+def speak(synthesizer: Synthesizer, line: dict[str, Any]) -> dict[str, Any]:
+    """Write the line's file; return its length in samples and, for each utterance, what was heard when."""
+    period = resampling(synthesizer.rate)
+    scale = RATE / synthesizer.rate
+    written, heard = 0, list[list[list[float]]]()
+    with wave.open(line["target"], "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        for utterance in line["utterances"]:
+            samples, events = synthesizer.say(utterance["text"], line["voice"], line["pace"])
+            begin, end = trim(samples, synthesizer.rate)
+            kept = samples[begin:end]
+            begins = [min(max(at - begin, 0), len(kept)) for _, at in events]
+            closes = ends(kept, begins, synthesizer.rate) if len(kept) else begins
+            heard.append([
+                [place, (written + first * scale) / RATE, (written + last * scale) / RATE]
+                for (place, _), first, last in zip(events, begins, closes, strict=True)
+            ])  # fmt: skip
+            sound = faded(resample(kept, period))
+            pause = np.zeros(round(utterance["pause"] * RATE), np.int16)
+            for part in (np.clip(np.rint(sound), -32768, 32767).astype("<i2"), pause):
+                file.writeframes(part.tobytes())
+                written += len(part)
+        if not written:  # a text of nothing that can be said
+            written = RATE // 10
+            file.writeframes(bytes(2 * written))
+    return {"samples": written, "heard": heard}
+
+
+def faded(sound: Samples) -> Samples:
+    """Return the sound with its first and last milliseconds faded, so that no cut can click."""
+    ramp = np.linspace(0, 1, min(int(FADE * RATE), len(sound)), dtype=np.float32)
+    sound[: len(ramp)] *= ramp
+    sound[len(sound) - len(ramp) :] *= ramp[::-1]
+    return sound
+
+
+if __name__ == "__main__":
+    request = json.load(sys.stdin)
+    speaker = Synthesizer(request["library"], request["data"])
+    Path(request["report"]).write_text(json.dumps([speak(speaker, line) for line in request["lines"]]))
