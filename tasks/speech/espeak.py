@@ -87,6 +87,7 @@ def _run(
                 limits=limits,
                 stdin=iter([json.dumps(request).encode()]),
                 stop=stop,
+                env={"OPENBLAS_NUM_THREADS": "1"},  # else its threads start again after every fork
             )
         except RenderTimeout as error:
             raise SpeechFailed("Speaking the text took too long.") from error

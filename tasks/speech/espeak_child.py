@@ -54,7 +54,7 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 class Synthesizer:
-    """The library, initialised once and never used: each text is spoken by a fork of the state after that.
+    """The library with a voice loaded; each text is spoken by a fork of that state.
 
     The library's state moves on with every text, and seeds its noise by the clock: without this the same text
     would never sound the same twice.
@@ -65,6 +65,7 @@ class Synthesizer:
         self.rate = int(self._library.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), 0))
         if self.rate <= 0:
             raise SystemExit("espeak-ng cannot read its data")
+        self._chosen: tuple[str, int] | None = None
         self._sound = bytearray()
         self._events: list[tuple[int, int]] = []
         self._callback = CALLBACK(self._take)  # the library keeps no reference that Python can see
@@ -72,12 +73,13 @@ class Synthesizer:
 
     def say(self, text: str, voice: str, pace: int) -> tuple[NDArray[np.int16], list[tuple[int, int]]]:
         """Return the samples, and for each word the character and the sample at which it begins."""
+        self._choose(voice, pace)
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(reading)
             with open(writing, "wb") as pipe:  # noqa: PTH123  (a descriptor has no path)
-                pickle.dump(self._speak(text, voice, pace), pipe)
+                pickle.dump(self._speak(text), pipe)
             os._exit(0)
         os.close(writing)
         with open(reading, "rb") as pipe:  # noqa: PTH123  (a descriptor has no path)
@@ -87,15 +89,22 @@ class Synthesizer:
         sound, events = pickle.loads(answer)  # noqa: S301  (written by our own fork)
         return np.frombuffer(sound, np.int16), events
 
-    def _speak(self, text: str, voice: str, pace: int) -> tuple[bytes, list[tuple[int, int]]]:
+    def _choose(self, voice: str, pace: int) -> None:
+        """Load a voice and its dictionary, which takes longer than to speak a sentence."""
+        if self._chosen == (voice, pace):
+            return
+        failed = self._library.espeak_SetVoiceByName(voice.encode()) or self._library.espeak_SetParameter(
+            RATE_PARAMETER, pace, 0
+        )
+        if failed:
+            raise SystemExit(f"espeak-ng has no voice {voice}")
+        self._chosen = (voice, pace)
+
+    def _speak(self, text: str) -> tuple[bytes, list[tuple[int, int]]]:
         ctypes.CDLL(None).srand(1)
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         data = ctypes.create_string_buffer(text.encode())
-        failed = (
-            self._library.espeak_SetVoiceByName(voice.encode())
-            or self._library.espeak_SetParameter(RATE_PARAMETER, pace, 0)
-            or self._library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, UTF8_PLAIN, None, None)
-        )
+        failed = self._library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, UTF8_PLAIN, None, None)
         if failed:
             os._exit(1)
         return bytes(self._sound), self._events
