@@ -1,0 +1,17 @@
+"""The Python client of Scenemill and its command. It knows the HTTP API and nothing of the server."""
+
+from client.api import Scenemill
+from client.errors import ApiError, IntegrityError, ScenemillError, Unreachable
+from client.values import Artifact, Asset, Scene, Task
+
+__all__ = [
+    "ApiError",
+    "Artifact",
+    "Asset",
+    "IntegrityError",
+    "Scene",
+    "Scenemill",
+    "ScenemillError",
+    "Task",
+    "Unreachable",
+]

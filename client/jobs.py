@@ -1,0 +1,95 @@
+"""From a script's file to the files of its video: what `scenemill render` does, for whoever else wants it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from client import media
+from client.display import Follower
+from client.errors import IntegrityError, JobFailed, ScenemillError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from client.api import Scenemill
+    from client.values import Task
+
+
+class Unreadable(ScenemillError):
+    """A script's file is not what it should be."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A finished video job and its files here, by name."""
+
+    task: Task
+    files: Mapping[str, Path]
+
+
+def read_job(path: Path, output: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a script, or a whole job with its output, and put `output` over what it says."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Unreadable(f"There is no file {path}.") from None
+    except ValueError as error:
+        raise Unreadable(f"{path} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise Unreadable(f"{path} is not a JSON object.")
+    job = document if "script" in document else {"script": document}
+    merged = {**job.get("output", {}), **output}
+    return {"kind": "video", **job} | ({"output": merged} if merged else {})
+
+
+def render(
+    api: Scenemill, job: dict[str, Any], *, folder: Path, out: Path, console: Console, label: str
+) -> Rendered:
+    """Upload local media, submit, follow and download; or raise a ScenemillError."""
+    with console.status("Uploading media"):
+        script = media.upload_all(job["script"], folder, lambda path: api.upload(path).asset_id)
+    task = api.submit({**job, "script": script})
+    return fetch(api, follow(api, task, console, label), out)
+
+
+def follow(api: Scenemill, task: Task, console: Console, label: str) -> Task:
+    """Show a task's way to its end, and return it, or raise JobFailed."""
+    try:
+        with Follower(console, label) as shown:
+            shown(task)
+            done = api.wait(task.task_id, shown)
+    except KeyboardInterrupt:
+        console.print(
+            f"The job goes on. `scenemill status {task.task_id}` looks, `scenemill cancel` ends it."
+        )
+        raise
+    if done.status != "succeeded":
+        raise JobFailed(_why(done))
+    return done
+
+
+def fetch(api: Scenemill, task: Task, out: Path) -> Rendered:
+    """Download everything that a task made."""
+    root = out.resolve()
+    files = {}
+    for artifact in task.artifacts:
+        target = (root / artifact.name).resolve()
+        if not target.is_relative_to(root):
+            raise IntegrityError(f"The API names an artifact {artifact.name!r}, outside the folder.")
+        files[artifact.name] = api.download(artifact, target)
+    return Rendered(task, files)
+
+
+def _why(task: Task) -> str:
+    problem = task.error or {}
+    words = f"The job {task.task_id} {task.status}"
+    detail = problem.get("detail") or problem.get("title")
+    code = f" ({problem['code']})" if problem.get("code") else ""
+    return f"{words}: {detail}{code}" if detail else f"{words}."
