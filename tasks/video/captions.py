@@ -163,6 +163,8 @@ def _sentences(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
 def _split(pieces: Sequence[_Piece], columns: int) -> list[tuple[int, int]]:
     """Return the runs of pieces that make the cues: the cheapest way to cut, found from the end."""
     count = len(pieces)
+    if _cost(pieces, columns, final=True) is not None:
+        return [(0, count)]  # what fits into one cue is never cheaper in two
     best: list[tuple[float, int]] = [(0.0, count)] * (count + 1)
     for first in range(count - 1, -1, -1):
         options = []
