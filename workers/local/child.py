@@ -77,9 +77,6 @@ class Child:
 
     def _seen(self, line: bytes) -> bytes:
         self.last_lines.append(line)
-        pattern = self.service.ready_line
-        if pattern is not None and pattern.search(line):
-            self.ready = True
         return line
 
     def probe(self) -> bool:

@@ -31,12 +31,18 @@ class Owner:
 NOBODY_ELSE = Owner()
 
 
+def inherited(**more: str) -> dict[str, str]:
+    """Return our own environment for a child, with `more` over it. It is handed on unread: settings read it."""
+    return {**os.environ, **more}
+
+
 def start(
     argv: Sequence[str],
     *,
     env: Mapping[str, str],
     cwd: Path,
     output: int | IO[bytes],
+    errors: int | IO[bytes] = subprocess.STDOUT,
     death_signal: signal.Signals = signal.SIGKILL,
     owner: Owner = NOBODY_ELSE,
 ) -> subprocess.Popen[bytes]:
@@ -52,7 +58,7 @@ def start(
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=subprocess.STDOUT,
+        stderr=errors,
         start_new_session=True,
     )
 

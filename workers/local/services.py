@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from workers.local.processes import NOBODY_ELSE, Owner
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -29,7 +28,6 @@ class Service:
     env: Mapping[str, str] = field(repr=False)
     after: tuple[str, ...] = ()
     ready: Callable[[], bool] | None = None
-    ready_line: re.Pattern[bytes] | None = None
     once: bool = False
     start_seconds: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import urllib.error
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workers.local import postgres as pg
 from workers.local import redis as rd
 from workers.local.ports import LOOPBACK, free_port, is_open
+from workers.local.processes import inherited
 from workers.local.services import Service
 from workers.local.state import MARK
 
@@ -25,7 +25,6 @@ API_PORT = 8000
 FLOWER_PORT = 5555
 FLOWER_USER = "scenemill"
 QUEUES = ("scripts", "renders", "control")
-WORKER_READY = re.compile(rb"worker_ready|\bready\.")
 # How long what runs may take to end or to be handed back, before it is killed and its lease runs out instead.
 DRAIN_SECONDS = 20.0
 
@@ -116,8 +115,7 @@ class Stack:
     def _environment(self, **more: str) -> dict[str, str]:
         """Return a program's environment: ours, which may name an LLM, with everything local put over it."""
         folder = self.wish.folder
-        return {
-            **os.environ,
+        local = {
             "PYTHONUNBUFFERED": "1",
             MARK: str(folder),
             "SCENEMILL_DATABASE_URL": self.postgres.url(),
@@ -125,8 +123,8 @@ class Stack:
             "SCENEMILL_REDIS_URL": self.redis.url(1),
             "SCENEMILL_STORAGE_URL": str(folder / "storage"),
             "SCENEMILL_WORK_DIR": str(folder / "work"),
-            **more,
         }
+        return inherited(**local, **more)
 
     def _metrics_folder(self, name: str) -> str:
         """Make the folder in which a program's processes share their counters. Those of an earlier run are gone."""
@@ -175,7 +173,7 @@ class Stack:
             name="api",
             argv=(sys.executable, "-m", "gunicorn", *options),
             cwd=self.wish.folder,
-            env=self._environment(SCENEMILL_METRICS_DIR=self._metrics_folder("api")),
+            env=self._environment(PROMETHEUS_MULTIPROC_DIR=self._metrics_folder("api")),
             after=("migrations", "redis"),
             ready=lambda: answers(f"{self.api}/readyz"),
             stop_order=1,
@@ -192,11 +190,12 @@ class Stack:
             cwd=self.wish.folder,
             env=self._environment(
                 CELERY_WORKER_REVOKES_MAX="2000",
-                SCENEMILL_METRICS_DIR=self._metrics_folder(name),
+                PROMETHEUS_MULTIPROC_DIR=self._metrics_folder(name),
                 SCENEMILL_WORKER_METRICS_PORT=str(self.metrics_ports[queue]),
             ),
             after=("migrations", "redis"),
-            ready_line=WORKER_READY,
+            # It opens this port when it has begun to take messages.
+            ready=lambda: is_open(self.metrics_ports[queue]),
             stop_order=2,
             grace=DRAIN_SECONDS,
         )
@@ -239,6 +238,11 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except (OSError, urllib.error.HTTPError):
         return False
+
+
+def default_renders() -> int:
+    """Return how many segments to render at a time: two keep two cores busy; more cores help x264 within one."""
+    return max(2, min(8, (os.cpu_count() or 1) // 2))
 
 
 def decide(wish: Wish) -> Stack:

@@ -1,0 +1,120 @@
+"""What the server adds to the `scenemill` command: up, demo and doctor."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from client.errors import ScenemillError
+
+FOLDER = Path(".scenemill")
+API_PORT, FLOWER_PORT = 8000, 5555
+
+data_option = click.option(
+    "--data",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=FOLDER,
+    show_default=True,
+    help="Folder for the database, the files, the logs.",
+)
+
+
+class StackFailed(ScenemillError):
+    """The local stack did not come up."""
+
+    exit_code = 6
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65_535), default=API_PORT, show_default=True,
+              help="Of the API. 0: free ports for everything.")  # fmt: skip
+@click.option(
+    "--flower-port", type=click.IntRange(0, 65_535), help=f"[default: {FLOWER_PORT}, or free with --port 0]"
+)
+@click.option(
+    "--renders", type=click.IntRange(1, 64), help="Segments rendered at a time.  [default: by cores]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line when all is ready, and no table.")
+@data_option
+def up(folder: Path, port: int, flower_port: int | None, renders: int | None, *, as_json: bool) -> None:
+    """Run the whole of Scenemill on this machine until Ctrl-C."""
+    from workers.local import run as local  # noqa: PLC0415 (the client's commands must not wait for this import)
+    from workers.local.stack import Wish, default_renders  # noqa: PLC0415
+    from workers.local.state import AlreadyRunning  # noqa: PLC0415
+    from workers.local.supervisor import StartFailed  # noqa: PLC0415
+
+    if flower_port is None:
+        flower_port = FLOWER_PORT if port else 0
+    wish = Wish(
+        folder=folder.resolve(),
+        api_port=port or None,
+        flower_port=flower_port or None,
+        renders=renders or default_renders(),
+    )
+    try:
+        local.run(wish, terminal=sys.stderr, on_ready=_print_line if as_json else _print_table)
+    except (AlreadyRunning, local.PortTaken, StartFailed) as error:
+        raise StackFailed(str(error)) from error
+
+
+def _print_line(addresses: dict[str, Any]) -> bool:
+    print(json.dumps(addresses), flush=True)  # noqa: T201 (what the caller reads)
+    return True
+
+
+def _print_table(addresses: dict[str, Any]) -> bool:
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    table.add_row("API", addresses["api"], f"{addresses['api']}/docs")
+    table.add_row("API key", addresses["api_key"], "")
+    table.add_row("Flower", addresses["flower"], addresses["flower_auth"])
+    table.add_row("Metrics", addresses["metrics"]["api"], "")
+    table.add_row("Log", addresses["log"], "")
+    console = Console(soft_wrap=True)
+    console.print("Scenemill is up. Ctrl-C stops it.", style="bold green")
+    console.print(table)
+    return True
+
+
+@click.command()
+@data_option
+def demo(folder: Path) -> None:
+    """Render examples/reef.json through the whole stack, and say where the video is."""
+    from workers.local import demo as show  # noqa: PLC0415 (the client's commands must not wait for this import)
+
+    show.run(folder.resolve(), Console(soft_wrap=True))
+
+
+@click.command()
+@click.option(
+    "--ffmpeg", envvar="SCENEMILL_FFMPEG", help="Another ffmpeg than the bundled one. [env: SCENEMILL_FFMPEG]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
+@data_option
+def doctor(folder: Path, ffmpeg: str | None, *, as_json: bool) -> None:
+    """Say what is found on this machine, which version, and what is below its floor."""
+    from workers.doctor import examine  # noqa: PLC0415 (the client's commands must not wait for this import)
+
+    findings = examine(folder.resolve(), ffmpeg=ffmpeg)
+    fine = all(finding.state != "missing" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"ok": fine, "findings": [asdict(finding) for finding in findings]}))
+    else:
+        styles = {"ok": "green", "note": "yellow", "missing": "bold red"}
+        table = Table("", "found", "version", "where", "", box=None)
+        console = Console()
+        if not console.is_terminal:
+            console.width = 200
+        for one in findings:
+            state = f"[{styles[one.state]}]{one.state}[/]"
+            table.add_row(state, one.name, one.version, one.where, one.note)
+        console.print(table)
+    if not fine:
+        raise SystemExit(1)

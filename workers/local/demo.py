@@ -1,0 +1,174 @@
+"""The whole way once, for a newcomer: media drawn, stack started, script posted, video downloaded, stack stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from client.api import Scenemill
+from client.display import facts
+from client.errors import ScenemillError
+from client.jobs import read_job, render
+from shared import media
+from shared.ffmpeg import ffmpeg_path
+from workers.local import processes
+from workers.local.state import AlreadyRunning, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SCRIPT = EXAMPLES / "reef.json"
+MAKER = EXAMPLES / "make_media.py"
+START_SECONDS = 120
+STOP_SECONDS = 60
+MEDIA_SECONDS = 120
+LOUDNESS = re.compile(r"I:\s+(-?[\d.]+) LUFS")
+
+
+class DemoFailed(ScenemillError):
+    """Something that the demo needs is not there, or did not come up."""
+
+    exit_code = 6
+
+
+def run(folder: Path, console: Console) -> None:
+    """Do all of it, and say what came out."""
+    began = time.monotonic()
+    if not SCRIPT.is_file():
+        raise DemoFailed(
+            "The examples are not here: run this from a clone of the repository, by `make demo`."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = folder / "examples" / "reef"
+    with _drawing(pictures, folder, console) as wait_for_pictures, _stack(folder, console) as addresses:
+        ready = time.monotonic()
+        console.print(f"The stack is up at {addresses['api']} after {ready - began:.1f} s.", highlight=False)
+        wait_for_pictures()
+        with Scenemill(addresses["api"], addresses["api_key"]) as api:
+            job = read_job(SCRIPT, {})
+            done = render(api, job, folder=pictures, out=folder / "demo", console=console, label="reef")
+        took = time.monotonic() - ready
+        video = done.files["video.mp4"]
+        for path in (video, *(path for name, path in sorted(done.files.items()) if name != video.name)):
+            console.print(f"  {path}", markup=False, highlight=False)
+        for line in (*facts(done.task), *measured(video)):
+            console.print(f"  {line}", markup=False, highlight=False)
+        console.print(f"From script to video in {took:.1f} s.", highlight=False)
+    console.print(
+        f"Done in {time.monotonic() - began:.1f} s. `make up` keeps the stack running.", style="bold green"
+    )
+
+
+def measured(video: Path) -> list[str]:
+    """Return what probing and listening say about a video."""
+    found = media.probe(video)
+    heard = subprocess.run(
+        [
+            ffmpeg_path(),
+            "-nostdin",
+            "-hide_banner",
+            "-i",
+            str(video),
+            "-vn",
+            "-af",
+            "ebur128=framelog=quiet",
+            "-f",
+            "null",
+            "-",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    loudness = LOUDNESS.findall(heard.stderr)
+    lines = [f"{found.frames} frames at {found.fps:g} a second" if found.frames and found.fps else ""]
+    lines += [f"loudness {loudness[-1]} LUFS" if loudness else ""]
+    return [", ".join(line for line in lines if line)]
+
+
+@contextlib.contextmanager
+def _drawing(target: Path, folder: Path, console: Console) -> Iterator[Any]:
+    """Draw the example's media beside the start of the stack, and give a function that waits for them."""
+    log = folder / "media.log"
+    with log.open("wb") as output:
+        process = processes.start(
+            [sys.executable, str(MAKER), str(target)], env=processes.inherited(), cwd=folder, output=output
+        )
+
+    def wait() -> None:
+        with console.status("Drawing the pictures"):
+            code = process.wait(timeout=MEDIA_SECONDS)
+        if code != 0:
+            raise DemoFailed(
+                f"The example's media could not be made:\n{log.read_text(errors='replace')[-2000:]}"
+            )
+
+    try:
+        yield wait
+    finally:
+        processes.stop(process, signal.SIGKILL, grace=5)
+
+
+@contextlib.contextmanager
+def _stack(folder: Path, console: Console) -> Iterator[dict[str, Any]]:
+    """Give the addresses of the stack on this folder: of the one that runs, or of one that ends with the block."""
+    state = State(folder)
+    try:
+        with state.locked():
+            pass
+    except AlreadyRunning:
+        yield _running_already(state, console)
+        return
+    log = folder / "up.log"
+    with log.open("wb") as errors:
+        process = processes.start(
+            [sys.executable, "-m", "client", "up", "--port", "0", "--json", "--data", str(folder)],
+            env=processes.inherited(),
+            cwd=folder,
+            output=subprocess.PIPE,
+            errors=errors,
+            death_signal=signal.SIGTERM,
+        )
+    try:
+        with console.status("Starting Postgres, Redis, the API, the workers"):
+            addresses = _first_line(process, log)
+        yield addresses
+    finally:
+        with console.status("Stopping the stack"):
+            processes.stop(process, signal.SIGTERM, grace=STOP_SECONDS)
+
+
+def _first_line(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
+    """Wait for the line that `up --json` prints when all is ready."""
+    output = process.stdout
+    if output is not None and select.select([output], [], [], START_SECONDS)[0]:
+        line = output.readline()
+        if line:
+            addresses: dict[str, Any] = json.loads(line)
+            return addresses
+    words = [line for line in log.read_text(errors="replace").splitlines() if not line.startswith("{")]
+    raise DemoFailed("\n".join(["The stack did not come up.", *words[-20:]]))
+
+
+def _running_already(state: State, console: Console) -> dict[str, Any]:
+    """Wait until the stack that someone else started is ready."""
+    deadline = time.monotonic() + START_SECONDS
+    with console.status("Waiting for the stack that is starting already"):
+        while time.monotonic() < deadline:
+            addresses = state.addresses()
+            if addresses is not None:
+                return addresses
+            time.sleep(0.2)
+    raise DemoFailed(f"A stack holds {state.folder}, and is not ready.")
