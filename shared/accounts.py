@@ -72,7 +72,7 @@ def identify(session: Session, key: str) -> Identity | None:
     """Recognise a key, in the same time whether its id is known or not."""
     body, _, checksum = key.rpartition("_")
     parts = body.split("_")
-    if len(parts) != 4 or body[: len(PREFIX)] != PREFIX or not hmac.compare_digest(checksum, _checksum(body)):
+    if len(parts) != 4 or not body.startswith(PREFIX) or checksum != _checksum(body):
         return None
     row = session.scalar(select(ApiKey).where(ApiKey.id == parts[2], ApiKey.revoked_at.is_(None)))
     known = hmac.compare_digest(row.secret_hash if row else _NOBODY, _hash(parts[3]))

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
@@ -75,12 +75,21 @@ def send(nudges: Iterable[Nudge]) -> list[Nudge]:
 
 def mark(session: Session, nudges: Sequence[Nudge]) -> None:
     """Note down what is published, so that the sweeper leaves it alone for a while."""
+    _set_published(session, nudges, func.now())
+
+
+def unmark(session: Session, nudges: Sequence[Nudge]) -> None:
+    """Note down that these were not published after all."""
+    _set_published(session, nudges, None)
+
+
+def _set_published(session: Session, nudges: Sequence[Nudge], when: Any) -> None:
     jobs = [nudge.id for nudge in nudges if nudge.task != TaskName.SEGMENT]
     segments = [nudge.id for nudge in nudges if nudge.task == TaskName.SEGMENT]
     if jobs:
-        session.execute(update(Job).where(Job.id.in_(jobs)).values(published_at=func.now()))
+        session.execute(update(Job).where(Job.id.in_(jobs)).values(published_at=when))
     if segments:
-        session.execute(update(Segment).where(Segment.id.in_(segments)).values(published_at=func.now()))
+        session.execute(update(Segment).where(Segment.id.in_(segments)).values(published_at=when))
 
 
 def publish(nudges: Sequence[Nudge]) -> None:

@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, literal, or_, select, update
+from sqlalchemy import case, delete, func, insert, literal, or_, select, update
 
 from shared.models import Artifact, Job, JobAsset, Segment
 from shared.states import FINISHED, UNFINISHED, SegmentState, Stage, State
@@ -140,7 +140,7 @@ def heartbeat(
             leased_until=func.now() + lease,
             stage=stage or Job.stage,
             progress=func.greatest(Job.progress, progress),
-            version=Job.version + func.cast(changed, Job.version.type),
+            version=Job.version + case((changed, 1), else_=0),
         )
         .returning(Job.state)
     )
@@ -271,10 +271,27 @@ def _renders(session: Session, job_id: uuid.UUID) -> bool:
     return session.scalar(running.limit(1)) is not None
 
 
-def canceled(session: Session, job_id: uuid.UUID) -> bool:
+def release_canceled(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
+    """Give the lease of a job up that was asked to stop, and let it be over; False when it was not asked, or not ours."""
+    ours = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.CANCELING)
+        .values(leased_until=None)
+        .returning(Job.id)
+    )
+    return ours is not None and end_canceled(session, job_id)
+
+
+def end_canceled(session: Session, job_id: uuid.UUID) -> bool:
     """Let a job that was asked to stop be over, once nobody works on it any more."""
     locked = session.scalar(
-        select(Job.id).where(Job.id == job_id, Job.state == State.CANCELING).with_for_update()
+        select(Job.id)
+        .where(
+            Job.id == job_id,
+            Job.state == State.CANCELING,
+            or_(Job.leased_until.is_(None), Job.leased_until < func.now()),
+        )
+        .with_for_update()
     )
     if locked is None or _renders(session, job_id):
         return False

@@ -14,13 +14,14 @@ class QueueName(StrEnum):
 
 
 class TaskName(StrEnum):
-    """The tasks that workers know. Each takes one id and nothing else."""
+    """The tasks that workers know. Those of a job take one id and nothing else."""
 
     SCRIPT = "jobs.script"
     VIDEO = "jobs.video"
     SEGMENT = "segments.render"
     ASSEMBLE = "videos.assemble"
     SWEEP = "upkeep.sweep"
+    TIDY = "upkeep.tidy"
 
 
 QUEUE_OF: dict[TaskName, QueueName] = {
@@ -29,6 +30,7 @@ QUEUE_OF: dict[TaskName, QueueName] = {
     TaskName.SEGMENT: QueueName.RENDERS,
     TaskName.ASSEMBLE: QueueName.RENDERS,
     TaskName.SWEEP: QueueName.CONTROL,
+    TaskName.TIDY: QueueName.CONTROL,
 }
 
 TASK_OF_KIND: dict[str, TaskName] = {"script": TaskName.SCRIPT, "video": TaskName.VIDEO}

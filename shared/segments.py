@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Float, cast, delete, func, insert, literal, select, update
@@ -18,7 +19,6 @@ from shared.states import SegmentState, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
     from sqlalchemy.orm import Session
 
@@ -66,7 +66,7 @@ def _touch(session: Session, account_id: uuid.UUID, keys: Sequence[str]) -> dict
         .values(used_at=func.now())
         .returning(StoredSegment.key, StoredSegment.warnings)
     )
-    return dict(rows.tuples())
+    return {key: warnings for key, warnings in rows}  # noqa: C416 (dict() needs pairs of a known type)
 
 
 def claim(session: Session, segment_id: uuid.UUID, *, lease: timedelta) -> Segment | None:
@@ -189,12 +189,20 @@ def fulfil(session: Session, job_id: uuid.UUID, key: str) -> bool:
     return jobs.begin_assembly(session, job_id)
 
 
-def put_back(
-    session: Session, segment: Segment, *, delay: timedelta, max_attempts: int, charge: bool = True
-) -> bool | None:
+def put_back(session: Session, segment: Segment, *, delay: timedelta, max_attempts: int) -> bool | None:
     """Queue the segment again; None when it is not ours any more, False when it has no attempt left."""
-    state = SegmentState.QUEUED
-    left = not charge or segment.attempt < max_attempts
+    if _leave(session, segment, delay=delay) is None:
+        return None
+    return segment.attempt < max_attempts
+
+
+def drop(session: Session, segment: Segment) -> None:
+    """Give the segment up, if it is still ours: whoever stopped or ended the job decides what follows."""
+    _leave(session, segment, delay=timedelta(0))
+
+
+def _leave(session: Session, segment: Segment, *, delay: timedelta) -> uuid.UUID | None:
+    session.execute(select(Job.id).where(Job.id == segment.job_id).with_for_update())
     ours = session.scalar(
         update(Segment)
         .where(
@@ -202,13 +210,12 @@ def put_back(
             Segment.attempt == segment.attempt,
             Segment.state == SegmentState.RUNNING,
         )
-        .values(state=state, leased_until=None, published_at=None, run_after=func.now() + delay)
+        .values(state=SegmentState.QUEUED, leased_until=None, published_at=None, run_after=func.now() + delay)
         .returning(Segment.id)
     )
-    if ours is None:
-        return None
-    release_key(session, segment.account_id, segment.key)
-    return left
+    if ours is not None:
+        release_key(session, segment.account_id, segment.key)
+    return ours
 
 
 def release_key(session: Session, account_id: uuid.UUID, key: str) -> None:

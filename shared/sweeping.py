@@ -1,0 +1,179 @@
+"""The rules of repair: what is taken back from dead workers, what is published again, what is thrown away.
+
+Each takes a bounded bite, and any number of sweepers may run at once: rows that another one holds are skipped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, delete, exists, func, or_, select, update
+
+from shared import dispatch, jobs
+from shared.errors import WorkerLost
+from shared.models import Artifact, IdempotencyKey, Job, Segment
+from shared.states import FINISHED, SegmentState, Stage, State
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
+
+    from sqlalchemy.orm import Session
+
+    from shared.dispatch import Nudge
+
+BITE = 500
+
+
+def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tuple[list[uuid.UUID], list[Job]]:
+    """Queue the jobs of dead workers again; return those ids, and the jobs that had no attempt left and have failed."""
+    dead = list(
+        session.scalars(
+            select(Job)
+            .where(Job.state == State.RUNNING, Job.leased_until < func.now())
+            .order_by(Job.leased_until)
+            .limit(BITE)
+            .with_for_update(skip_locked=True)
+        )
+    )
+    spent = [job for job in dead if job.attempt >= job.max_attempts]
+    for job in dead:
+        if job.attempt < job.max_attempts:
+            jobs.put_back(session, job.id, job.attempt, delay=delay_of(job.attempt))
+        else:
+            lost = WorkerLost("Every attempt ended with the loss of its worker.")
+            jobs.fail(session, job.id, job.attempt, lost)
+    return [job.id for job in dead if job not in spent], spent
+
+
+def end_canceled(session: Session) -> int:
+    """End the jobs that were asked to stop and that nobody works on any more."""
+    waiting = session.scalars(
+        select(Job.id)
+        .where(Job.state == State.CANCELING, or_(Job.leased_until.is_(None), Job.leased_until < func.now()))
+        .limit(BITE)
+    )
+    return sum(jobs.end_canceled(session, job_id) for job_id in waiting)
+
+
+def reclaim_segments(
+    session: Session, delay_of: Callable[[int], timedelta], *, max_attempts: int
+) -> tuple[int, list[uuid.UUID]]:
+    """Queue the segments of dead workers again; return how many, and the jobs that failed since one had no attempt left."""
+    dead = list(
+        session.scalars(
+            select(Segment)
+            .where(Segment.state == SegmentState.RUNNING, Segment.leased_until < func.now())
+            .order_by(Segment.job_id)
+            .limit(BITE)
+        )
+    )
+    failed = []
+    for segment in dead:
+        # The job's row first, as everywhere; then the segment, if it is still what we saw.
+        job = session.scalar(select(Job).where(Job.id == segment.job_id).with_for_update())
+        ours = session.scalar(
+            update(Segment)
+            .where(
+                Segment.id == segment.id,
+                Segment.attempt == segment.attempt,
+                Segment.state == SegmentState.RUNNING,
+                Segment.leased_until < func.now(),
+            )
+            .values(
+                state=SegmentState.QUEUED,
+                leased_until=None,
+                published_at=None,
+                run_after=func.now() + delay_of(segment.attempt),
+            )
+            .returning(Segment.id)
+        )
+        if ours is not None and job is not None and segment.attempt >= max_attempts:
+            lost = WorkerLost("Every attempt at a part of the video ended with the loss of its worker.")
+            if jobs.fail(session, job.id, job.attempt, lost):
+                failed.append(job.id)
+    return len(dead), failed
+
+
+def unpublished(session: Session, *, grace: timedelta, forgotten: timedelta) -> list[Nudge]:
+    """Return what nobody has been told of, or was told of so long ago that the message counts as lost."""
+    return [
+        *_unpublished_jobs(session, grace=grace, forgotten=forgotten),
+        *_unpublished_segments(session, forgotten=forgotten),
+    ]
+
+
+def _unpublished_jobs(session: Session, *, grace: timedelta, forgotten: timedelta) -> list[Nudge]:
+    assembly = and_(Job.state == State.RUNNING, Job.stage == Stage.ASSEMBLING, Job.leased_until.is_(None))
+    waiting = session.scalars(
+        select(Job)
+        .where(or_(Job.state == State.QUEUED, assembly), Job.run_after <= func.now())
+        .where(
+            or_(
+                # Whoever wrote it down is about to publish it: give them a moment.
+                and_(Job.published_at.is_(None), Job.run_after < func.now() - grace),
+                Job.published_at < func.now() - forgotten,
+            )
+        )
+        .order_by(Job.run_after)
+        .limit(BITE)
+        .with_for_update(skip_locked=True)
+    )
+    return [
+        dispatch.of_job(job.id, job.kind, job.request_id)
+        if job.state == State.QUEUED
+        else dispatch.of_assembly(job.id, job.request_id)
+        for job in waiting
+    ]
+
+
+def _unpublished_segments(session: Session, *, forgotten: timedelta) -> list[Nudge]:
+    rendering = exists().where(Job.id == Segment.job_id, Job.state == State.RUNNING)
+    waiting = session.scalars(
+        select(Segment)
+        .where(Segment.state == SegmentState.QUEUED, Segment.run_after <= func.now(), rendering)
+        .where(or_(Segment.published_at.is_(None), Segment.published_at < func.now() - forgotten))
+        .order_by(Segment.run_after, Segment.index)
+        .limit(BITE)
+        .with_for_update(skip_locked=True)
+    )
+    return [dispatch.of_segment(segment.id, segment.job_id) for segment in waiting]
+
+
+def expired(session: Session) -> tuple[int, list[str]]:
+    """Delete the jobs whose time is over; return how many, and the storage keys of their artifacts."""
+    ids = list(
+        session.scalars(
+            select(Job.id)
+            .where(Job.expires_at < func.now(), Job.state.in_(FINISHED))
+            .limit(BITE)
+            .with_for_update(skip_locked=True)
+        )
+    )
+    keys = list(session.scalars(select(Artifact.storage_key).where(Artifact.job_id.in_(ids))))
+    session.execute(delete(Job).where(Job.id.in_(ids)))
+    return len(ids), keys
+
+
+def forget_keys(session: Session, *, ttl: timedelta) -> None:
+    """Forget the idempotency keys that are past their time."""
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < func.now() - ttl))
+
+
+def count_unfinished(session: Session) -> dict[str, int]:
+    """Count the unfinished jobs by state, from the partial indexes."""
+    rows = session.execute(
+        select(Job.state, func.count())
+        .where(Job.state.in_((State.QUEUED, State.RUNNING, State.CANCELING)))
+        .group_by(Job.state)
+    )
+    return {str(state): count for state, count in rows}
+
+
+def referenced(session: Session, keys: Sequence[str], columns: Sequence[object]) -> set[str]:
+    """Return which of these storage keys some row still names."""
+    found: set[str] = set()
+    for column in columns:
+        found.update(session.scalars(select(column).where(column.in_(keys))))  # type: ignore[attr-defined, call-overload]
+    return found

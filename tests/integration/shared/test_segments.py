@@ -1,0 +1,129 @@
+"""The rules of a segment's life, on a real Postgres."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from shared import jobs, segments
+from shared.models import Job, Segment
+from shared.states import SegmentState, Stage, State
+from tests import factories
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+pytestmark = pytest.mark.services
+
+LEASE = timedelta(seconds=30)
+STORED: dict[str, Any] = {"storage_key": "segments/x.mp4", "bytes": 10, "warnings": ["a glyph is missing"]}
+
+
+def claim(session: Session, segment: Segment) -> Segment:
+    claimed = segments.claim(session, segment.id, lease=LEASE)
+    assert claimed is not None
+    return claimed
+
+
+def stage_of(session: Session, job: Job) -> str | None:
+    return session.scalars(select(Job.stage).where(Job.id == job.id)).one()
+
+
+def test_the_last_of_the_segments_hands_over_to_assembly(session: Session) -> None:
+    job = factories.rendering_job(session, ("a", "b"))
+    first, second = (claim(session, one) for one in factories.segments_of(session, job))
+
+    assert segments.finish(session, first, stored=STORED) is False
+    assert stage_of(session, job) == Stage.RENDERING
+    assert segments.finish(session, second, stored={**STORED, "storage_key": "y"}) is True
+    assert stage_of(session, job) == Stage.ASSEMBLING
+
+
+def test_a_stored_key_is_done_when_it_is_laid_again(session: Session) -> None:
+    job = factories.rendering_job(session, ("a",))
+    segments.finish(session, claim(session, factories.segments_of(session, job)[0]), stored=STORED)
+
+    again = factories.rendering_job(session, ("a", "new"), job.account_id)
+    stranger = factories.rendering_job(session, ("a",))
+
+    mine = factories.segments_of(session, again)
+    assert [one.state for one in mine] == [SegmentState.DONE, SegmentState.QUEUED]
+    assert mine[0].cached
+    assert mine[0].warnings == ["a glyph is missing"]
+    assert factories.segments_of(session, stranger)[0].state == SegmentState.QUEUED
+
+
+def test_two_workers_never_render_the_same_key_of_an_account(session: Session) -> None:
+    one = factories.rendering_job(session, ("a",))
+    other = factories.rendering_job(session, ("a",), one.account_id)
+    stranger = factories.rendering_job(session, ("a",))
+    claim(session, factories.segments_of(session, one)[0])
+
+    with pytest.raises(IntegrityError), session.begin_nested():
+        segments.claim(session, factories.segments_of(session, other)[0].id, lease=LEASE)
+    claim(session, factories.segments_of(session, stranger)[0])
+
+
+def test_a_job_that_waited_for_a_key_gets_it(session: Session) -> None:
+    one = factories.rendering_job(session, ("a",))
+    other = factories.rendering_job(session, ("a",), one.account_id)
+    segments.finish(session, claim(session, factories.segments_of(session, one)[0]), stored=STORED)
+
+    assert segments.waiting_jobs(session, one.account_id, "a") == [other.id]
+    assert segments.fulfil(session, other.id, "a") is True
+    assert stage_of(session, other) == Stage.ASSEMBLING
+
+
+def test_an_old_attempt_cannot_finish_or_beat(session: Session) -> None:
+    job = factories.rendering_job(session)
+    stale = claim(session, factories.segments_of(session, job)[0])
+    session.expunge(stale)
+    segments.put_back(session, stale, delay=timedelta(0), max_attempts=3)
+    fresh = claim(session, factories.segments_of(session, job)[0])
+
+    assert segments.finish(session, stale, stored=STORED) is None
+    assert not segments.heartbeat(session, stale, lease=LEASE, frames=5)
+    assert segments.heartbeat(session, fresh, lease=LEASE, frames=5)
+
+
+def test_a_heartbeat_raises_the_jobs_progress_by_frames(session: Session) -> None:
+    job = factories.rendering_job(session, ("a", "b"))
+    first = claim(session, factories.segments_of(session, job)[0])
+
+    segments.heartbeat(session, first, lease=LEASE, frames=30)
+    segments.heartbeat(session, first, lease=LEASE, frames=30)
+
+    session.refresh(job)
+    halfway = (jobs.RENDERING_FROM + jobs.ASSEMBLING_FROM) / 2
+    assert job.progress == pytest.approx(halfway)
+
+
+def test_the_work_is_unwanted_once_the_job_is_canceled(session: Session) -> None:
+    job = factories.rendering_job(session)
+    segment = claim(session, factories.segments_of(session, job)[0])
+
+    assert jobs.cancel(session, job.account_id, job.id) == State.CANCELING
+    assert not segments.heartbeat(session, segment, lease=LEASE, frames=1)
+    assert segments.claim(session, segment.id, lease=LEASE) is None
+    segments.drop(session, segment)
+    assert jobs.end_canceled(session, job.id)
+
+
+def test_a_rendering_job_that_nobody_renders_is_canceled_at_once(session: Session) -> None:
+    job = factories.rendering_job(session)
+
+    assert jobs.cancel(session, job.account_id, job.id) == State.CANCELED
+
+
+def test_a_segment_without_attempts_left_says_so_and_frees_its_key(session: Session) -> None:
+    job = factories.rendering_job(session)
+    waiting = factories.rendering_job(session, ("k1",), job.account_id)
+    session.execute(update(Segment).where(Segment.job_id == waiting.id).values(published_at=func.now()))
+    segment = claim(session, factories.segments_of(session, job)[0])
+
+    assert segments.put_back(session, segment, delay=timedelta(0), max_attempts=1) is False
+    assert factories.segments_of(session, waiting)[0].published_at is None

@@ -1,0 +1,165 @@
+"""What the sweeper repairs, on a real Postgres."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, update
+
+from shared import dispatch, idempotency, segments, sweeping
+from shared.idempotency import Answer
+from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredSegment
+from shared.names import TaskName
+from shared.states import SegmentState, Stage, State
+from tests import factories
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+pytestmark = pytest.mark.services
+
+LEASE, MINUTE, NONE = timedelta(seconds=30), timedelta(minutes=1), timedelta(0)
+
+
+def no_delay(_: int) -> timedelta:
+    return NONE
+
+
+def ids(nudges: list[dispatch.Nudge]) -> set[tuple[str, object]]:
+    return {(nudge.task, nudge.id) for nudge in nudges}
+
+
+def dead(session: Session, **columns: object) -> Job:
+    job = factories.job(session, state=State.RUNNING, attempt=1, **columns)
+    session.execute(update(Job).where(Job.id == job.id).values(leased_until=func.now() - MINUTE))
+    return job
+
+
+def test_the_job_of_a_dead_worker_is_queued_again(session: Session) -> None:
+    job = dead(session)
+    alive = factories.job(session, state=State.RUNNING, attempt=1)
+    session.execute(update(Job).where(Job.id == alive.id).values(leased_until=func.now() + MINUTE))
+
+    taken_back, spent = sweeping.reclaim_jobs(session, no_delay)
+
+    assert (taken_back, spent) == ([job.id], [])
+    session.refresh(job)
+    assert (job.state, job.attempt, job.published_at) == (State.QUEUED, 1, None)
+
+
+def test_a_job_that_kills_every_worker_fails_as_worker_lost(session: Session) -> None:
+    job = dead(session, max_attempts=1)
+
+    _, spent = sweeping.reclaim_jobs(session, no_delay)
+
+    session.refresh(job)
+    assert spent == [job]
+    assert job.state == State.FAILED
+    assert job.error is not None
+    assert job.error["code"] == "worker-lost"
+
+
+def test_a_canceling_job_whose_worker_died_is_canceled(session: Session) -> None:
+    job = dead(session)
+    session.execute(update(Job).where(Job.id == job.id).values(state=State.CANCELING))
+
+    assert sweeping.end_canceled(session) == 1
+    session.refresh(job)
+    assert job.state == State.CANCELED
+
+
+def test_the_segment_of_a_dead_worker_is_queued_again_or_ends_its_job(session: Session) -> None:
+    job = factories.rendering_job(session, ("a",))
+    (segment,) = factories.segments_of(session, job)
+    for attempts, state in ((2, State.RUNNING), (2, State.FAILED)):
+        claimed = segments.claim(session, segment.id, lease=LEASE)
+        assert claimed is not None
+        session.execute(
+            update(Segment).where(Segment.id == segment.id).values(leased_until=func.now() - MINUTE)
+        )
+        number, _ = sweeping.reclaim_segments(session, no_delay, max_attempts=attempts)
+        session.refresh(job)
+        assert number == 1
+        assert job.state == state
+    assert factories.segments_of(session, job)[0].state == SegmentState.QUEUED
+
+
+def test_what_nobody_was_told_of_is_published_after_a_moment(session: Session) -> None:
+    job = factories.job(session)
+
+    early = sweeping.unpublished(session, grace=MINUTE, forgotten=MINUTE)
+    session.execute(update(Job).where(Job.id == job.id).values(run_after=func.now() - 2 * MINUTE))
+    due = sweeping.unpublished(session, grace=MINUTE, forgotten=MINUTE)
+    dispatch.mark(session, due)
+    marked = sweeping.unpublished(session, grace=MINUTE, forgotten=MINUTE)
+    forgotten = sweeping.unpublished(session, grace=MINUTE, forgotten=-MINUTE)
+
+    assert early == []
+    assert ids(due) == {(TaskName.VIDEO, job.id)}
+    assert marked == []
+    assert ids(forgotten) == {(TaskName.VIDEO, job.id)}
+
+
+def test_segments_and_assemblies_are_published_too_but_not_of_ended_jobs(session: Session) -> None:
+    job = factories.rendering_job(session, ("a",))
+    (segment,) = factories.segments_of(session, job)
+    ended = factories.rendering_job(session, ("b",))
+    session.execute(update(Job).where(Job.id == ended.id).values(state=State.FAILED))
+    rendered = factories.job(session, state=State.RUNNING, stage=Stage.ASSEMBLING, attempt=1)
+    session.execute(update(Job).where(Job.id == rendered.id).values(run_after=func.now() - MINUTE))
+
+    due = sweeping.unpublished(session, grace=NONE, forgotten=MINUTE)
+
+    assert ids(due) == {(TaskName.SEGMENT, segment.id), (TaskName.ASSEMBLE, rendered.id)}
+
+
+def test_an_unmarked_nudge_is_due_again(session: Session) -> None:
+    job = factories.rendering_job(session, ("a",))
+    due = sweeping.unpublished(session, grace=NONE, forgotten=MINUTE)
+    dispatch.mark(session, due)
+
+    dispatch.unmark(session, due)
+
+    assert sweeping.unpublished(session, grace=NONE, forgotten=MINUTE) == due
+    assert due[0].job_id == job.id
+
+
+def test_expired_jobs_go_with_their_artifacts_and_unfinished_ones_stay(session: Session) -> None:
+    past = func.now() - MINUTE
+    old = factories.job(session, state=State.SUCCEEDED)
+    unfinished = factories.job(session, state=State.RUNNING)
+    session.execute(update(Job).where(Job.id.in_([old.id, unfinished.id])).values(expires_at=past))
+    session.add(
+        Artifact(
+            account_id=old.account_id, job_id=old.id, name="video.mp4", position=0, storage_key="a/v.mp4",
+            media_type="video/mp4", bytes=1, sha256="0" * 64,
+        )
+    )  # fmt: skip
+    session.flush()
+
+    assert sweeping.expired(session) == (1, ["a/v.mp4"])
+    assert session.get(Job, unfinished.id) is not None
+
+
+def test_old_idempotency_keys_are_forgotten(session: Session) -> None:
+    account_id = factories.account(session)
+    idempotency.remember(session, account_id, "k", "f" * 64, Answer(202, {}))
+    session.flush()
+
+    sweeping.forget_keys(session, ttl=MINUTE)
+    assert session.query(IdempotencyKey).filter_by(account_id=account_id).count() == 1
+    sweeping.forget_keys(session, ttl=-MINUTE)
+    assert session.query(IdempotencyKey).filter_by(account_id=account_id).count() == 0
+
+
+def test_a_file_that_a_row_names_counts_as_referenced(session: Session) -> None:
+    job = factories.rendering_job(session, ("a",))
+    (segment,) = factories.segments_of(session, job)
+    claimed = segments.claim(session, segment.id, lease=LEASE)
+    assert claimed is not None
+    segments.finish(session, claimed, stored={"storage_key": "s/a.mp4", "bytes": 1})
+
+    named = sweeping.referenced(session, ["s/a.mp4", "s/b.mp4"], [StoredSegment.storage_key])
+    assert named == {"s/a.mp4"}
