@@ -1,0 +1,213 @@
+"""The shell around every job: claim it, perform it, settle it. It alone turns an ending into a state."""
+
+from __future__ import annotations
+
+import logging
+import random
+import shutil
+import socket
+import tempfile
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shared import jobs, metrics
+from shared.db import transaction
+from shared.errors import JobFailed, ServiceError, Unavailable
+from shared.ffmpeg import Stopped
+from shared.logs import bind
+from shared.settings import Settings, settings
+from shared.states import Stage, State
+from shared.storage import storage
+from tasks.pulse import Pulse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import timedelta
+
+    from sqlalchemy.orm import Session
+
+    from shared.models import Job
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+SETTLE_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a finished job leaves: its result, and artifacts as rows whose files are in storage already."""
+
+    result: dict[str, Any]
+    artifacts: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt at a job, as the code that performs it sees it."""
+
+    job: Job
+    work: Path
+    stage: Stage | None = None
+    progress: float = 0.0
+    pulse: Pulse | None = field(default=None, repr=False)
+
+    def tell(self, stage: Stage, progress: float) -> None:
+        """Note how far the work is; the next heartbeat writes it down."""
+        self.stage, self.progress = stage, progress
+
+    def unwanted(self) -> bool:
+        """Tell whether to stop: canceled, or taken over."""
+        return self.pulse is not None and self.pulse.unwanted()
+
+    def check(self) -> None:
+        """Raise Stopped when the work is no longer wanted."""
+        if self.unwanted():
+            raise Stopped
+
+    def beat(self) -> bool:
+        """Extend the lease and write the progress; False when the attempt is over."""
+        with transaction() as session:
+            state = jobs.heartbeat(
+                session,
+                self.job.id,
+                self.job.attempt,
+                lease=settings().lease,
+                stage=self.stage,
+                progress=self.progress,
+            )
+        return state == State.RUNNING
+
+
+def begin(stage: Stage) -> Callable[[Session, uuid.UUID, Settings], Job | None]:
+    """Return the claim of a queued job, which starts in this stage."""
+    return lambda session, job_id, config: jobs.claim(
+        session, job_id, stage, lease=config.lease, worker=socket.gethostname()
+    )
+
+
+def assembly(session: Session, job_id: uuid.UUID, config: Settings) -> Job | None:
+    """Claim a rendered job for its assembly."""
+    return jobs.claim_assembly(session, job_id, lease=config.lease, worker=socket.gethostname())
+
+
+def run(
+    job_id: str,
+    perform: Callable[[Attempt], Done | None],
+    claim: Callable[[Session, uuid.UUID, Settings], Job | None],
+) -> None:
+    """Claim the job, perform it, settle it. `perform` returns None when it has handed the job over itself."""
+    job = patiently(lambda session: claim(session, uuid.UUID(job_id), settings()))
+    if job is None:
+        log.info("job_not_claimed", extra={"task_id": job_id})
+        return
+    with (
+        bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id, kind=job.kind),
+        work_folder() as folder,
+    ):
+        log.info("job_claimed")
+        began = time.monotonic()
+        outcome = _perform(Attempt(job, folder), perform)
+        seconds = time.monotonic() - began
+        metrics.attempts.labels(task=job.kind, outcome=outcome).inc()
+        metrics.attempt_seconds.labels(task=job.kind).observe(seconds)
+        log.info("attempt_ended", extra={"outcome": outcome, "seconds": round(seconds, 3)})
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """Give a folder for an attempt's own files, gone with the attempt."""
+    root = settings().work_dir
+    root.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=root))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _perform(attempt: Attempt, perform: Callable[[Attempt], Done | None]) -> str:
+    """Perform and settle; return the name of the outcome."""
+    job = attempt.job
+    config = settings()
+    try:
+        with Pulse(attempt.beat, every=config.heartbeat, lease=config.lease) as pulse:
+            attempt.pulse = pulse
+            done = perform(attempt)
+            attempt.check()
+            return "handed_over" if done is None else _succeed(job, done)
+    except Stopped:
+        return _stopped(job)
+    except Unavailable as error:
+        log.warning("attempt_unavailable", extra={"reason": error.detail}, exc_info=True)
+        return _again(job, error)
+    except ServiceError as error:
+        log.warning("attempt_failed", extra={"reason": error.detail}, exc_info=True)
+        return _fail(job, error)
+    except Exception:
+        log.exception("attempt_surprised")
+        return _fail(job, JobFailed("Something went wrong that we did not foresee."))
+
+
+def patiently(settle: Callable[[Session], T]) -> T:
+    """Run a settling transaction, and again while Postgres is away: each is conditional, so that twice does no harm."""
+    for tries in range(SETTLE_TRIES):
+        try:
+            with transaction() as session:
+                return settle(session)
+        except Unavailable:
+            if tries == SETTLE_TRIES - 1:
+                raise
+            time.sleep(0.2 * 2**tries)
+    raise AssertionError
+
+
+def _succeed(job: Job, done: Done) -> str:
+    if patiently(lambda session: jobs.succeed(session, job, done.result, done.artifacts)):
+        return _settled(job, State.SUCCEEDED)
+    # No row may also mean that the first COMMIT went through and only its answer was lost.
+    now = patiently(lambda session: jobs.find(session, job.account_id, job.id))
+    if now is not None and now.state == State.SUCCEEDED and now.attempt == job.attempt:
+        return _settled(job, State.SUCCEEDED)
+    for artifact in done.artifacts:
+        storage().delete(artifact["storage_key"])
+    return _stopped(job)
+
+
+def _stopped(job: Job) -> str:
+    """Write nothing but, where a client asked for it, the end."""
+
+    def settle(session: Session) -> bool:
+        return jobs.release_canceled(session, job.id, job.attempt)
+
+    return _settled(job, State.CANCELED) if patiently(settle) else "lost"
+
+
+def _again(job: Job, error: ServiceError) -> str:
+    delay = backoff(job.attempt, settings())
+    state = patiently(lambda session: jobs.put_back(session, job.id, job.attempt, delay=delay))
+    return "retried" if state is not None else _fail(job, error)
+
+
+def _fail(job: Job, error: ServiceError) -> str:
+    if patiently(lambda session: jobs.fail(session, job.id, job.attempt, error)):
+        return _settled(job, State.FAILED)
+    return _stopped(job)
+
+
+def _settled(job: Job, state: State) -> str:
+    metrics.jobs_settled.labels(kind=job.kind, outcome=state.value).inc()
+    log.info("job_settled", extra={"state": state.value})
+    return state.value
+
+
+def backoff(attempt: int, config: Settings) -> timedelta:
+    """Return how long to wait before the next attempt: doubling, capped, with full jitter on its upper half."""
+    ceiling: timedelta = min(config.retry_cap, config.retry_base * 2 ** min(attempt - 1, 16))
+    share: float = random.uniform(0.5, 1.0)  # noqa: S311 (jitter, not a secret)
+    return ceiling * share

@@ -1,0 +1,114 @@
+"""Periodic repairs: takes back what dead workers held, publishes what was lost, throws away what expired."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from shared import dispatch, metrics, sweeping
+from shared.db import transaction
+from shared.models import Artifact, Asset, StoredSegment, StoredSpeech
+from shared.settings import settings
+from shared.states import UNFINISHED
+from shared.storage import storage
+from tasks.run import backoff
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+# A file that no row names is left alone for this long: its row may be about to be written.
+ORPHAN_AGE = 3600.0
+ORPHAN_BITE = 1000
+
+
+def sweep() -> None:
+    """Do one round of all repairs that keep jobs moving. Rounds may overlap, on any number of workers."""
+    _reclaim()
+    _publish()
+
+
+def tidy() -> None:
+    """Do one round of throwing away: expired jobs, old keys, files that nobody names."""
+    config = settings()
+    with transaction() as session:
+        gone, keys = sweeping.expired(session)
+        sweeping.forget_keys(session, ttl=config.idempotency_ttl)
+    for key in keys:
+        storage().delete(key)
+    _count("expired", gone)
+    _count("orphan_files", _remove_orphans(storage().root))
+    _remove_stale(config.work_dir, config.render_wall.total_seconds() * 2)
+
+
+def _reclaim() -> None:
+    config = settings()
+
+    def delay_of(attempt: int) -> timedelta:
+        return backoff(attempt, config)
+
+    with transaction() as session:
+        taken_back, spent = sweeping.reclaim_jobs(session, delay_of)
+    with transaction() as session:
+        segments, failed = sweeping.reclaim_segments(session, delay_of, max_attempts=config.max_attempts)
+    with transaction() as session:
+        canceled = sweeping.end_canceled(session)
+    for job in spent:
+        metrics.jobs_settled.labels(kind=job.kind, outcome="failed").inc()
+        log.error("job_quarantined", extra={"task_id": str(job.id), "attempt": job.attempt})
+    _count("jobs_reclaimed", len(taken_back))
+    _count("segments_reclaimed", segments)
+    _count("jobs_quarantined", len(spent) + len(failed))
+    _count("jobs_canceled", canceled)
+
+
+def _publish() -> None:
+    config = settings()
+    # Marked first, so that two sweepers do not publish the same, and no row is locked while the broker is asked.
+    with transaction() as session:
+        waiting = sweeping.unpublished(session, grace=config.sweep, forgotten=config.republish)
+        dispatch.mark(session, waiting)
+        counts = sweeping.count_unfinished(session)
+    taken = dispatch.send(waiting) if waiting else []
+    if len(taken) < len(waiting):
+        with transaction() as session:
+            dispatch.unmark(session, waiting[len(taken) :])
+    for state in UNFINISHED:
+        metrics.unfinished.labels(state=state.value).set(counts.get(state.value, 0))
+    _count("published", len(taken))
+
+
+def _count(repair: str, number: int) -> None:
+    if number:
+        metrics.swept.labels(repair=repair).inc(number)
+        log.info("sweep_repaired", extra={"repair": repair, "number": number})
+
+
+def _remove_orphans(root: Path) -> int:
+    """Remove files of storage that no row names, once they are old enough to be nobody's."""
+    names = (Artifact.storage_key, Asset.storage_key, StoredSegment.storage_key, StoredSpeech.storage_key)
+    before = time.time() - ORPHAN_AGE
+    old = [path for path in root.rglob("*") if path.is_file() and path.stat().st_mtime < before]
+    removed = 0
+    for start in range(0, len(old), ORPHAN_BITE):
+        keys = {str(path.relative_to(root)): path for path in old[start : start + ORPHAN_BITE]}
+        with transaction() as session:
+            named = sweeping.referenced(session, list(keys), names)
+        for key, path in keys.items():
+            if key not in named:
+                path.unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
+def _remove_stale(work_dir: Path, age: float) -> None:
+    """Remove the folders of attempts whose worker died without cleaning up."""
+    if not work_dir.is_dir():
+        return
+    for folder in work_dir.iterdir():
+        if folder.stat().st_mtime < time.time() - age:
+            shutil.rmtree(folder, ignore_errors=True)
