@@ -8,8 +8,8 @@ from typing import Any
 from marshmallow import ValidationError, post_load
 
 from shared.schemas.containers import Items, Object, sharing
-from shared.schemas.fields import Checked
-from shared.schemas.job import MADE_OF, JobSchema, JobSpec
+from shared.schemas.fields import Checked, Choice
+from shared.schemas.job import KINDS, MADE_OF, JobSchema, JobSpec
 from shared.schemas.loading import Strict, pointer
 
 MAX_JOBS = 1000
@@ -22,6 +22,12 @@ class BatchSpec:
     """The jobs of a batch, the defaults already in each."""
 
     jobs: tuple[JobSpec, ...]
+
+
+class JobDefaultsSchema(JobSchema):
+    """Any members of a job."""
+
+    kind = Choice(KINDS)
 
 
 class Defaults(Checked):
@@ -43,7 +49,7 @@ class Defaults(Checked):
 
     def described(self, converter: Any) -> dict[str, Any]:
         """Describe a job of which nothing is required."""
-        reference: dict[str, Any] = converter.resolve_nested_schema(JobSchema(partial=True))
+        reference: dict[str, Any] = converter.resolve_nested_schema(_members)
         return reference
 
 
@@ -64,13 +70,18 @@ class BatchSchema(Strict):
                 data = _merged(data)
             return super().load(data, **kwargs)
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> BatchSpec:
-        return BatchSpec(tuple(_placed(job, at) for at, job in enumerate(data["jobs"])))
+    @post_load(pass_original=True)
+    def _make(self, data: dict[str, Any], original: Any, **_: Any) -> BatchSpec:
+        usual = original.get("defaults", {}).get("script")
+        places = (
+            "#/defaults" if usual and job.get("script") is usual else pointer("#", "jobs", at)
+            for at, job in enumerate(original["jobs"])
+        )
+        return BatchSpec(tuple(_placed(job, place) for job, place in zip(data["jobs"], places, strict=True)))
 
 
 def _check_member(name: str, value: Any) -> None:
-    field = _job.fields.get(name)
+    field = _members.fields.get(name)
     if field is None:
         raise ValidationError("Unknown field.")
     field.deserialize(value)
@@ -95,10 +106,9 @@ def _merge(defaults: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     return {**usual, **job, **members}
 
 
-def _placed(job: JobSpec, at: int) -> JobSpec:
-    """Let the job's sources point into the batch."""
-    place = pointer("#", "jobs", at)
+def _placed(job: JobSpec, place: str) -> JobSpec:
+    """Let the job's sources point into the batch, to where the client wrote them."""
     return replace(job, sources=tuple((place + where.removeprefix("#"), src) for where, src in job.sources))
 
 
-_job = JobSchema()
+_members = JobDefaultsSchema()

@@ -156,7 +156,7 @@ class Variant(Checked):
         """Describe one schema a type, and by which member they are told apart."""
         options = {name: field.described(converter) for name, field in self.fields.items()}
         described: dict[str, Any] = {"oneOf": list(options.values())}
-        if self.otherwise is None:
+        if all("$ref" in option for option in options.values()) and self.otherwise is None:
             mapping = {name: option["$ref"] for name, option in options.items()}
             described["discriminator"] = {"propertyName": self.key, "mapping": mapping}
         return described
