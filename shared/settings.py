@@ -43,7 +43,8 @@ class Settings(BaseSettings):
     max_asset: int = 2 * 1024**3
     max_batch: int = 1000
     max_queued: int = 100_000  # over it a job is refused with 503 rather than kept waiting for ever
-    rate_limit: str = "600/minute"
+    rate_limit: str = "600/minute"  # of an account
+    address_rate_limit: str = "1200/minute"  # of an address, whoever calls from there
     keep_artifacts: timedelta | None = None
     idempotency_ttl: timedelta = timedelta(hours=24)
 
@@ -52,6 +53,10 @@ class Settings(BaseSettings):
     lock_timeout: timedelta = timedelta(seconds=3)
 
     worker_metrics_port: int = 0  # 0: no endpoint
+
+    # Addresses that clients name must be public, unless whoever runs this allows others.
+    allow_private_addresses: bool = False
+    ca_file: str | None = None  # instead of the system's certificate authorities
 
     llm_base_url: str | None = None
     llm_api_key: str | None = None

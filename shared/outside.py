@@ -1,0 +1,155 @@
+"""The only way to an address that a client named: https, public addresses alone, bounded in bytes and time.
+
+A name is resolved once, every answer must be public, and the connection goes to the very address that was checked, with
+the name's own SNI and Host. Each redirect is checked again. Proxies of the environment are not used.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import httpcore
+
+from shared.errors import AssetUnreadable, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+REDIRECTS = 3
+TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may come, and how long it may take, in bytes and seconds."""
+
+    bytes: int
+    wall: float = 120.0
+    connect: float = 5.0
+    read: float = 20.0
+
+
+def is_public(text: str) -> bool:
+    """Tell whether an address belongs to the public internet, also the one that hides in an IPv6 address."""
+    address: Address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        hidden = _hidden(address)
+        if hidden is not None:
+            return is_public(str(hidden))
+        if address in LOCAL_NAT64:
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def _hidden(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that traffic to this one ends at, if there is one."""
+    if address in NAT64 or address in IPV4_COMPATIBLE:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
+
+
+class _Guarded(httpcore.SyncBackend):
+    """Connects to public addresses alone, unless the operator allows others."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        super().__init__()
+        self._allow_private = allow_private
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Resolve the name once and connect to what was checked."""
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise AssetUnreadable("An address of the script has a host that cannot be found.") from error
+        addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        if not self._allow_private and not all(map(is_public, addresses)):
+            raise AssetUnreadable("An address of the script is not on the public internet.")
+        return super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+
+
+def fetch(
+    url: str,
+    target: IO[bytes],
+    bounds: Bounds,
+    *,
+    allow_private: bool = False,
+    ca_file: str | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> None:
+    """Write what the URL answers to `target`, or raise AssetUnreadable (for good) or Unavailable (for now)."""
+    deadline = time.monotonic() + bounds.wall
+    context = ssl.create_default_context(cafile=ca_file)
+    backend = _Guarded(allow_private=allow_private)
+    try:
+        with httpcore.ConnectionPool(ssl_context=context, network_backend=backend) as pool:
+            for _ in range(REDIRECTS + 1):
+                onward = _get(pool, url, target, bounds, deadline, stop)
+                if onward is None:
+                    return
+                url = onward
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
+        raise Unavailable("A file that the script names could not be fetched in time.") from error
+    raise AssetUnreadable("An address of the script redirects too often.")
+
+
+def _get(
+    pool: httpcore.ConnectionPool,
+    url: str,
+    target: IO[bytes],
+    bounds: Bounds,
+    deadline: float,
+    stop: Callable[[], bool] | None,
+) -> str | None:
+    """Follow one URL; return where it redirects to, or None when the body is written."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.username is not None:
+        raise AssetUnreadable("An address of the script leads to what is not https.")
+    timeout = {"connect": bounds.connect, "read": bounds.read, "write": bounds.read, "pool": bounds.connect}
+    headers = [(b"User-Agent", b"scenemill"), (b"Accept", b"*/*"), (b"Accept-Encoding", b"identity")]
+    with pool.stream("GET", url, headers=headers, extensions={"timeout": timeout}) as response:
+        if response.status in (301, 302, 303, 307, 308):
+            headers_in = {name.lower(): value for name, value in response.headers}
+            location = headers_in.get(b"location", b"")
+            return urljoin(url, location.decode("latin-1"))
+        if response.status in TRANSIENT:
+            raise Unavailable("A file that the script names cannot be had for now.")
+        if response.status != 200:
+            raise AssetUnreadable(f"A file that the script names was answered with status {response.status}.")
+        _copy(response.iter_stream(), target, bounds, deadline, stop)
+    return None
+
+
+def _copy(
+    chunks: Iterable[bytes],
+    target: IO[bytes],
+    bounds: Bounds,
+    deadline: float,
+    stop: Callable[[], bool] | None,
+) -> None:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > bounds.bytes:
+            raise AssetUnreadable("A file that the script names is larger than an asset may be.")
+        if time.monotonic() > deadline or (stop is not None and stop()):
+            raise Unavailable("A file that the script names could not be fetched in time.")
+        target.write(chunk)

@@ -1,0 +1,131 @@
+"""Fetching what a client named: against a real HTTPS server on loopback, and never anywhere private unasked."""
+
+from __future__ import annotations
+
+import io
+import ssl
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from shared.errors import AssetUnreadable, Unavailable
+from shared.outside import Bounds, fetch, is_public
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.services
+
+BODY = b"x" * 1000
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by the path: the body, a redirect to another path, a status, or nothing for a long time."""
+
+    def do_GET(self) -> None:
+        kind, _, rest = self.path[1:].partition("/")
+        if kind == "to":
+            self.send_response(302)
+            self.send_header("location", rest if "://" in rest else f"/{rest}")
+            self.end_headers()
+        elif kind == "status":
+            self.send_error(int(rest))
+        elif kind == "hang":
+            self.server.released.wait(10)  # type: ignore[attr-defined]
+        else:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(BODY)))
+            self.end_headers()
+            self.wfile.write(BODY)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    pem = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(pem)
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd.released = threading.Event()  # type: ignore[attr-defined]
+    httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
+    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread.start()
+    yield f"https://localhost:{httpd.server_port}", pem
+    httpd.released.set()  # type: ignore[attr-defined]
+    httpd.shutdown()
+    httpd.server_close()
+
+
+@contextmanager
+def fetched(server: tuple[str, Path], path: str, **bounds: float) -> Iterator[bytes]:
+    target = io.BytesIO()
+    limits = Bounds(**{"bytes": 10_000, **bounds})  # type: ignore[arg-type]
+    fetch(server[0] + path, target, limits, allow_private=True, ca_file=str(server[1]))
+    yield target.getvalue()
+
+
+@pytest.mark.parametrize("path", ["/file", "/to/file", "/to/to/to/file"])
+def test_a_file_is_fetched_through_at_most_three_redirects(server: tuple[str, Path], path: str) -> None:
+    with fetched(server, path) as body:
+        assert body == BODY
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "words"),
+    [
+        ("/to/to/to/to/file", AssetUnreadable, "too often"),
+        ("/to/http://localhost/file", AssetUnreadable, "not https"),
+        ("/to/file:///etc/passwd", AssetUnreadable, "not https"),
+        ("/status/404", AssetUnreadable, "404"),
+        ("/status/503", Unavailable, "for now"),
+        ("/status/429", Unavailable, "for now"),
+    ],
+)
+def test_what_cannot_be_had_says_why(
+    server: tuple[str, Path], path: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words), fetched(server, path):
+        pass
+
+
+def test_a_body_over_the_limit_is_refused(server: tuple[str, Path]) -> None:
+    with pytest.raises(AssetUnreadable, match="larger"), fetched(server, "/file", bytes=999):
+        pass
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(server: tuple[str, Path]) -> None:
+    with pytest.raises(Unavailable), fetched(server, "/hang", read=0.1):
+        pass
+
+
+def test_a_private_address_is_not_connected_to(server: tuple[str, Path]) -> None:
+    with pytest.raises(AssetUnreadable, match="public"):
+        fetch(server[0] + "/file", io.BytesIO(), Bounds(bytes=10), ca_file=str(server[1]))
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(server: tuple[str, Path]) -> None:
+    with pytest.raises(Unavailable):
+        fetch(server[0] + "/file", io.BytesIO(), Bounds(bytes=10), allow_private=True)
+
+
+@pytest.mark.parametrize("address", [
+    "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",  # noqa: S104
+    "224.0.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:10.0.0.1", "::127.0.0.1",
+    "64:ff9b::a00:1", "64:ff9b:1::1", "2002:a00:1::", "2001:0:4136:e378:8000:63bf:f5ff:fffe",
+])  # fmt: skip
+def test_private_addresses_are_known_in_every_disguise(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+def test_public_addresses_are_public(address: str) -> None:
+    assert is_public(address)
