@@ -1,0 +1,86 @@
+"""Holds a sound below a true peak by a gain that moves smoothly: looked up ahead, computed for all of it at once.
+
+The gain is a value a millisecond, so that even hours of it are small; samples are seen a block at a time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from tasks.video.mixing import Samples
+
+Values = NDArray[np.float64]
+
+HOP = 48  # samples: a millisecond
+REACH = 30  # hops to either side over which the gain moves
+OVERSAMPLING = 4  # as in ITU-R BS.1770
+PHASE_TAPS = 16
+EDGE = PHASE_TAPS // 2
+
+
+def peaks(padded: Samples) -> Values:
+    """Return the true peak of each hop of a stereo block that has EDGE samples of its neighbours on either side."""
+    block = padded[EDGE:-EDGE]
+    found = np.abs(block).max(axis=1)
+    for channel in range(block.shape[1]):
+        rows = np.lib.stride_tricks.sliding_window_view(padded[:, channel], PHASE_TAPS + 1)[: len(block)]
+        between = np.abs(rows[:, 1:] @ PHASES).max(axis=1)
+        found = np.maximum(found, between)
+    highest: Values = _hops(found).max(axis=1).astype(np.float64)
+    return highest
+
+
+def powers(padded: Samples) -> Values:
+    """Return the power of each hop of such a block."""
+    power: Values = _hops((padded[EDGE:-EDGE] ** 2).sum(axis=1)).sum(axis=1).astype(np.float64)
+    return power
+
+
+def _hops(values: Samples) -> Samples:
+    hops = -(-len(values) // HOP)
+    return np.pad(values, (0, hops * HOP - len(values))).reshape(hops, HOP)
+
+
+def gains(found: Values, ceiling: float) -> Values:
+    """Return the gain at the middle of each hop that keeps every peak at or below the ceiling.
+
+    The lowest gain that is needed within reach, smoothed over less than that reach: never above what is needed.
+    """
+    needed = np.minimum(1.0, ceiling / np.maximum(found, 1e-12))
+    if needed.min(initial=1.0) >= 1.0:
+        return needed
+    lowest = np.pad(needed, REACH, constant_values=1.0)
+    lowest = np.lib.stride_tricks.sliding_window_view(lowest, 2 * REACH + 1).min(axis=1)
+    window = np.hanning(2 * REACH - 1)
+    padded = np.pad(lowest, REACH - 1, mode="edge")
+    return np.convolve(padded, window / window.sum(), mode="valid")
+
+
+def apply(block: Samples, first: int, gain: Values) -> Samples:
+    """Return the block that begins at sample `first`, times the gain."""
+    middles = np.arange(len(gain)) * HOP + HOP / 2
+    low = max(0, first // HOP - 2)
+    high = (first + len(block)) // HOP + 3
+    places = np.arange(first, first + len(block))
+    curve = np.interp(places, middles[low:high], gain[low:high]).astype(np.float32)
+    limited: Samples = block * curve[:, None]
+    return limited
+
+
+def _phases() -> NDArray[np.float32]:
+    """Return the filters that compute the signal a quarter, a half and three quarters after a sample."""
+    taps = np.arange(PHASE_TAPS)
+    columns = []
+    for phase in range(1, OVERSAMPLING):
+        distance = taps - (EDGE - 1) - phase / OVERSAMPLING
+        window = np.cos(np.pi * distance / (PHASE_TAPS + 1)) ** 2
+        column = np.sinc(distance) * window
+        columns.append(column / column.sum())
+    return np.array(columns, np.float32).T
+
+
+PHASES = _phases()
