@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     rate_limit: str = "600/minute"  # of an account
     address_rate_limit: str = "1200/minute"  # of an address, whoever calls from there
     keep_artifacts: timedelta | None = None
+    # What is rendered and spoken is kept up to these sizes in bytes, the least recently used goes first.
+    segment_store: int = 20 * 1024**3
+    speech_store: int = 2 * 1024**3
     idempotency_ttl: timedelta = timedelta(hours=24)
 
     database_pool: int = 10

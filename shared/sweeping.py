@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, exists, func, or_, select, update
 
 from shared import dispatch, jobs
 from shared.errors import WorkerLost
-from shared.models import Artifact, IdempotencyKey, Job, Segment
+from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredSegment, StoredSpeech
 from shared.states import FINISHED, SegmentState, Stage, State
 
 if TYPE_CHECKING:
@@ -154,6 +154,29 @@ def expired(session: Session) -> tuple[int, list[str]]:
     keys = list(session.scalars(select(Artifact.storage_key).where(Artifact.job_id.in_(ids))))
     session.execute(delete(Job).where(Job.id.in_(ids)))
     return len(ids), keys
+
+
+def evict(session: Session, store: type[StoredSegment | StoredSpeech], *, most: int) -> list[str]:
+    """Forget the least recently used of a store until it holds at most `most` bytes; return their storage keys.
+
+    What a running job is about to be assembled from is spared. Should it go all the same, the job renders it again.
+    """
+    newer = func.sum(store.bytes).over(order_by=(store.used_at.desc(), store.key))
+    ranked = select(store.account_id, store.key, newer.label("newer")).subquery()
+    in_use = (
+        select(Segment.key)
+        .join(Job, Job.id == Segment.job_id)
+        .where(Segment.account_id == store.account_id, Segment.key == store.key, Job.state == State.RUNNING)
+        .exists()
+    )
+    return list(
+        session.scalars(
+            delete(store)
+            .where(store.account_id == ranked.c.account_id, store.key == ranked.c.key)
+            .where(ranked.c.newer > most, ~in_use)
+            .returning(store.storage_key)
+        )
+    )
 
 
 def forget_keys(session: Session, *, ttl: timedelta) -> None:

@@ -38,9 +38,13 @@ def tidy() -> None:
     with transaction() as session:
         gone, keys = sweeping.expired(session)
         sweeping.forget_keys(session, ttl=config.idempotency_ttl)
-    for key in keys:
+    with transaction() as session:
+        evicted = sweeping.evict(session, StoredSegment, most=config.segment_store)
+        evicted += sweeping.evict(session, StoredSpeech, most=config.speech_store)
+    for key in keys + evicted:
         storage().delete(key)
     _count("expired", gone)
+    _count("evicted", len(evicted))
     _count("orphan_files", _remove_orphans(storage().root))
     _remove_stale(config.work_dir, config.render_wall.total_seconds() * 2)
 
