@@ -1,0 +1,58 @@
+"""Make the media that examples/reef.json names: `python examples/make_media.py FOLDER`. What is there is kept.
+
+Nothing is downloaded: the pictures are drawn, the clip is computed frame by frame, the chart shows published figures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import sys
+from pathlib import Path
+
+import reef_chart
+import reef_clip
+import reef_pictures
+
+CLIP = "school.mp4"
+PICTURES = reef_pictures.PICTURES | reef_chart.PICTURES
+NAMES = (CLIP, *PICTURES)
+QUALITY = 92
+
+
+def main(folder: Path) -> None:
+    """Make what is missing, on all cores, and each file whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp, code = folder / "made-by", _code()
+    known = stamp.read_text() if stamp.exists() else ""
+    missing = [name for name in NAMES if known != code or not (folder / name).exists()]
+    if not missing:
+        return
+    # A process each: drawing holds the interpreter. The clip, which takes longest, begins first.
+    with multiprocessing.get_context("spawn").Pool(min(len(missing), multiprocessing.cpu_count())) as pool:
+        for name in pool.imap_unordered(_make, [(folder, name) for name in missing]):
+            print(name, flush=True)
+    stamp.write_text(code)
+
+
+def _make(job: tuple[Path, str]) -> str:
+    folder, name = job
+    draft = folder / f".{name}.draft"
+    if name == CLIP:
+        reef_clip.make(draft)
+    else:
+        PICTURES[name]().save(draft, format="JPEG", quality=QUALITY, subsampling=0)
+    draft.replace(folder / name)
+    return name
+
+
+def _code() -> str:
+    """Return a sum of the code that draws: when it changes, everything is drawn anew."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
