@@ -6,8 +6,9 @@ import tempfile
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -64,6 +65,18 @@ class Settings(BaseSettings):
     llm_base_url: str | None = None
     llm_api_key: str | None = None
     llm_model: str | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _seconds(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take "2.5" as seconds: pydantic does so for numbers, and the environment has only text."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if kind in (timedelta, timedelta | None) and isinstance(value, str):
+            try:
+                return float(value)
+            except ValueError:
+                return value  # ISO 8601, as pydantic reads it
+        return value
 
 
 @lru_cache(maxsize=1)
