@@ -18,6 +18,7 @@ from shared.errors import AssetUnreadable, RenderFailed
 from shared.media import HEAD_BYTES, sniff
 from tasks.video import limiting
 from tasks.video.mixing import BLOCK, mix
+from tasks.video.tools import Tools, title_arguments
 from tasks.video.tracks import RATE
 
 if TYPE_CHECKING:
@@ -43,26 +44,6 @@ DECODING = ffmpeg.Limits(wall=1800, stall=120, memory=2 << 30, cpu=1800, file=16
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What every step needs: where to work, whether to go on, and which ffmpeg."""
-
-    work: Path
-    stop: Callable[[], bool] | None = None
-    program: str | Path | None = None
-
-    def run(
-        self,
-        *arguments: str,
-        stdin: Iterator[memoryview] | None = None,
-        limits: ffmpeg.Limits | None = None,
-        on_progress: Callable[[ffmpeg.Progress], None] | None = None,
-    ) -> None:
-        """Run ffmpeg in the work folder."""
-        argv = ffmpeg.command(*arguments, ffmpeg=self.program)
-        ffmpeg.run(argv, cwd=self.work, stop=self.stop, stdin=stdin, limits=limits, on_progress=on_progress)
-
-
-@dataclass(frozen=True, slots=True)
 class Mix:
     """The mix before its gain: a file of plain samples, and for each hop its true peak and its power."""
 
@@ -79,6 +60,7 @@ def make(
     *,
     tools: Tools,
     quality: str = "standard",
+    title: str = "",
     on_progress: Callable[[float], None] | None = None,
 ) -> None:
     """Write the sound to each target; the targets' keys are "aac", "opus", "mp3". Silence is a sound too."""
@@ -90,7 +72,7 @@ def make(
         tell(0.3)
         measured = _measure(written, tools) if written.peaks.any() else SILENCE
         tell(0.4)
-        _reach(written, measured, targets, tools=tools, quality=quality)
+        _reach(written, measured, _outputs(targets, quality, title), tools)
         tell(1.0)
     finally:
         raw.unlink(missing_ok=True)
@@ -185,12 +167,12 @@ def _read(report: Path) -> float:
     return float(values[-1]) if values else -70.0
 
 
-def _reach(mixed: Mix, measured: float, targets: Mapping[str, Path], *, tools: Tools, quality: str) -> None:
+def _reach(mixed: Mix, measured: float, outputs: Sequence[Sequence[str]], tools: Tools) -> None:
     """Encode at the gain that reaches the loudness; what the meter says of it corrects the next round."""
     aim = LOUDNESS
     for _ in range(ROUNDS):
         gain, curve = _settle(mixed, aim - measured if measured > SILENCE else 0.0)
-        _encode(_limited(mixed, gain, curve), targets, tools=tools, quality=quality)
+        _encode(_limited(mixed, gain, curve), outputs, tools)
         lacking = LOUDNESS - _read(tools.work / REPORT)
         beyond = aim + lacking - measured > MOST
         if measured <= SILENCE or mixed.samples < SHORTEST or abs(lacking) <= NEAR or beyond:
@@ -211,19 +193,22 @@ def _settle(mixed: Mix, decibels: float) -> tuple[float, limiting.Values]:
     return gain, curve
 
 
-def _encode(chunks: Iterator[memoryview], targets: Mapping[str, Path], *, tools: Tools, quality: str) -> None:
-    """Encode once for all targets, and measure what is encoded."""
+def _outputs(targets: Mapping[str, Path], quality: str, title: str) -> list[list[str]]:
+    """Return ffmpeg's arguments for each target."""
     coder, bitrate = CODERS[quality]
     codecs = {
         "aac": ("-c:a", "aac", "-aac_coder", coder, "-b:a", bitrate, "-f", "mp4"),
         "opus": ("-c:a", "libopus", "-b:a", "128k", "-f", "webm"),
-        "mp3": ("-c:a", "libmp3lame", "-b:a", "192k", "-f", "mp3"),
+        "mp3": ("-c:a", "libmp3lame", "-b:a", "192k", *title_arguments(title), "-f", "mp3"),
     }
-    names = [f"[s{index}]" for index in range(len(targets))]
+    return [[*codecs[key], f"file:{target}"] for key, target in targets.items()]
+
+
+def _encode(chunks: Iterator[memoryview], outputs: Sequence[Sequence[str]], tools: Tools) -> None:
+    """Encode once for all targets, and measure what is encoded."""
+    names = [f"[s{index}]" for index in range(len(outputs))]
     graph = f"[0:a]asplit={len(names) + 1}[m]{''.join(names)};[m]{METER},anullsink"
-    outputs = [
-        argument
-        for name, (key, target) in zip(names, targets.items(), strict=True)
-        for argument in ("-map", name, *codecs[key], f"file:{target}")
+    arguments = [
+        argument for name, output in zip(names, outputs, strict=True) for argument in ("-map", name, *output)
     ]
-    tools.run(*RAW, "-i", "pipe:0", "-filter_complex", graph, *outputs, stdin=chunks)
+    tools.run(*RAW, "-i", "pipe:0", "-filter_complex", graph, *arguments, stdin=chunks)
