@@ -96,9 +96,10 @@ def draw(
 def _sheet(board: Storyboard) -> str:
     rate = 1 / board.interval
     return ",".join((
-        f"scale={board.width}:{board.height}:flags=area:{FULL_RANGE}",
+        f"scale={board.width}:{board.height}:flags=area",
         f"fps={rate.numerator}/{rate.denominator}:start_time=0",
         "tpad=stop=-1:stop_mode=clone",
         f"trim=end_frame={board.tiles}",
+        "format=rgb24",  # in YUV the places that stay empty come out green
         f"tile={board.columns}x{board.rows}:nb_frames={board.tiles}",
     ))  # fmt: skip
