@@ -97,7 +97,7 @@ class Scenemill:
                     on_change(task)
                 if task.finished:
                     return task
-            time.sleep(min(retries.retry_after(answer) or 1.0, retries.LONGEST_PAUSE))
+            time.sleep(retries.between_looks(answer))
 
     def upload(self, path: Path) -> Asset:
         """Upload a file in constant memory."""

@@ -216,7 +216,7 @@ def _output(text: str | None) -> dict[str, Any]:
 def main() -> None:
     """Run the command. Exit codes: 1 the job failed, 2 wrong use, 3 refused, 4 no answer, 5 damaged, 130 Ctrl-C."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         code = error.exit_code

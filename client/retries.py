@@ -10,6 +10,7 @@ import httpx
 
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 20.0
+UNASKED_LOOK, SHORTEST_LOOK = 1.0, 0.2
 # The server says that it took nothing: any request may be sent again.
 REFUSED = (429, 503)
 # The server, or one on the way to it, may have taken the request: only what is idempotent may be sent again.
@@ -33,6 +34,12 @@ def pause(tries: int, outcome: httpx.Response | httpx.TransportError) -> float:
             return min(asked, LONGEST_PAUSE)
     longest: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**tries)
     return random.uniform(longest / 2, longest)  # noqa: S311 (spreads clients out; no secret)
+
+
+def between_looks(response: httpx.Response) -> float:
+    """Return the seconds to the next look at an unfinished task."""
+    asked = retry_after(response)
+    return UNASKED_LOOK if asked is None else min(max(asked, SHORTEST_LOOK), LONGEST_PAUSE)
 
 
 def retry_after(response: httpx.Response) -> float | None:

@@ -289,7 +289,7 @@ def thicket() -> Image.Image:
 
 
 def _planted(picture: Field, rng: np.random.Generator, row: Row) -> Field:
-    """Add a row of corals: a dark side, a lit side, pale tips; then the water in between, as row.haze."""
+    """Add a row of corals: a dark side, a lit side, pale tips; then the water in between, as haze."""
     mask = Image.new("L", (WIDTH * FINE, HEIGHT * FINE))
     layer = Image.new("RGB", (WIDTH * FINE, HEIGHT * FINE))
     on_mask, on_layer = ImageDraw.Draw(mask), ImageDraw.Draw(layer)

@@ -1,0 +1,189 @@
+"""The `scenemill` command: what it says and with which code it ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+
+import pytest
+
+from client import command
+
+TASK = {"task_id": "t1", "kind": "video", "status": "queued", "stage": None, "progress": 0.0, "scenes": []}
+VIDEO = b"video"
+
+
+@pytest.fixture
+def run(server, monkeypatch, capsys):
+    """Run the command as the shell does, and return its code, stdout and stderr."""
+
+    def call(*arguments, key="secret"):
+        monkeypatch.setattr(sys, "argv", ["scenemill", "--api", server.url, "--key", key, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            command.main()
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return call
+
+
+def answer(status, body):
+    return (status, {"Retry-After": "0"}, json.dumps(body).encode())
+
+
+def finished(name="video.mp4"):
+    made = {
+        "name": name,
+        "url": "/v1/tasks/t1/artifacts/video.mp4",
+        "media_type": "video/mp4",
+        "bytes": len(VIDEO),
+        "sha256": hashlib.sha256(VIDEO).hexdigest(),
+        "width": 1280,
+        "height": 720,
+        "duration": 3.5,
+    }
+    usage = {"rendered_segments": 1, "cached_segments": 4, "render_seconds": 2.0}
+    result = {"duration": 3.5, "artifacts": [made], "usage": usage}
+    return TASK | {"status": "succeeded", "progress": 1.0, "result": result}
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "tale.json"
+    path.write_text(json.dumps({"scenes": [{"narration": "Hello"}]}))
+    return path
+
+
+def test_rendering_downloads_the_files_and_says_what_they_are(run, server, script, tmp_path):
+    server.answers = [answer(202, TASK), answer(200, finished()), (200, {}, VIDEO)]
+
+    code, out, _ = run("render", str(script), "--out", str(tmp_path / "out"), "--aspect", "9:16")
+
+    posted = json.loads(server.requests[0]["body"])
+    assert code == 0
+    assert posted == {
+        "kind": "video",
+        "script": {"scenes": [{"narration": "Hello"}]},
+        "output": {"aspect": "9:16"},
+    }
+    assert (tmp_path / "out" / "video.mp4").read_bytes() == VIDEO
+    assert "3.5 s, 1280x720" in out
+    assert "1 segments rendered, 4 from the cache" in out
+
+
+def test_a_whole_job_keeps_its_output_and_options_win(run, server, tmp_path):
+    path = tmp_path / "job.json"
+    path.write_text(
+        json.dumps({"kind": "video", "output": {"fps": 25, "aspect": "1:1"}, "script": {"scenes": [{}]}})
+    )
+    server.answers = [answer(202, TASK), answer(200, finished()), (200, {}, VIDEO)]
+
+    run(
+        "render",
+        str(path),
+        "--out",
+        str(tmp_path / "out"),
+        "--aspect",
+        "4:5",
+        "--output",
+        '{"formats": ["gif"]}',
+    )
+
+    posted = json.loads(server.requests[0]["body"])
+    assert posted["output"] == {"fps": 25, "aspect": "4:5", "formats": ["gif"]}
+
+
+def test_an_artifact_cannot_be_written_outside_its_folder(run, server, script, tmp_path):
+    server.answers = [answer(202, TASK), answer(200, finished("../evil.mp4"))]
+
+    code, _, err = run("render", str(script), "--out", str(tmp_path / "out"))
+
+    assert code == 5
+    assert "outside the folder" in err
+    assert not (tmp_path / "evil.mp4").exists()
+
+
+def test_a_failed_job_ends_with_1_and_its_reason(run, server, script):
+    problem = {"detail": "Scene opening: the image cannot be read.", "code": "asset-unreadable"}
+    server.answers = [answer(202, TASK), answer(200, TASK | {"status": "failed", "error": problem})]
+
+    code, _, err = run("render", str(script))
+
+    assert code == 1
+    assert "the image cannot be read. (asset-unreadable)" in err
+
+
+def test_a_refused_script_ends_with_3_and_every_pointer(run, server, script):
+    places = [{"pointer": "#/script/scenes/0/narration", "detail": "Too long."}]
+    server.answers = [answer(422, {"title": "Invalid input", "errors": places})]
+
+    code, _, err = run("render", str(script))
+
+    assert code == 3
+    assert "#/script/scenes/0/narration: Too long." in err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(None, "There is no file", id="missing"),
+        pytest.param("{", "is not JSON", id="broken"),
+        pytest.param("[]", "is not a JSON object", id="a list"),
+    ],
+)
+def test_a_script_that_cannot_be_read_ends_with_2(run, server, tmp_path, content, words):
+    path = tmp_path / "tale.json"
+    if content is not None:
+        path.write_text(content)
+
+    code, _, err = run("render", str(path))
+
+    assert code == 2
+    assert words in err.replace("\n", " ")
+    assert server.requests == []
+
+
+def test_without_a_key_the_command_says_which_are_its_places(run):
+    code, _, err = run("jobs", key="")
+
+    assert code == 2
+    assert "SCENEMILL_API_KEY" in err
+
+
+def test_jobs_are_listed_one_json_line_a_task(run, server):
+    server.answers = [answer(200, {"data": [TASK, finished()], "next_cursor": None})]
+
+    code, out, _ = run("jobs", "--json")
+
+    assert code == 0
+    assert [json.loads(line)["status"] for line in out.splitlines()] == ["queued", "succeeded"]
+
+
+def test_a_written_script_goes_to_a_file(run, server, tmp_path):
+    written = {"scenes": [{"narration": "Tides rise."}]}
+    done = TASK | {"kind": "script", "status": "succeeded", "progress": 1.0, "result": {"script": written}}
+    server.answers = [answer(202, TASK), answer(200, done)]
+
+    code, _, _ = run("write", "tides", "--scenes", "3", "--out", str(tmp_path / "tides.json"))
+
+    assert code == 0
+    assert json.loads((tmp_path / "tides.json").read_text()) == written
+    assert json.loads(server.requests[0]["body"]) == {
+        "kind": "script",
+        "brief": {"topic": "tides", "scenes": 3},
+    }
+
+
+def test_cancel_and_status_speak_of_the_task(run, server):
+    server.answers = [
+        answer(202, TASK),
+        answer(200, TASK | {"status": "running", "stage": "rendering", "progress": 0.5}),
+    ]
+
+    canceled, cancel_out, _ = run("cancel", "t1")
+    looked, status_out, _ = run("status", "t1")
+
+    assert (canceled, looked) == (0, 0)
+    assert "t1: canceling" in cancel_out
+    assert "video running 50% rendering" in status_out
