@@ -1,0 +1,1 @@
+"""The gateway: it validates, writes down and reports. It knows no ffmpeg and no language model."""

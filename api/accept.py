@@ -1,0 +1,194 @@
+"""Takes jobs: one transaction writes them, their assets, their idempotency key and their audit event, or nothing.
+
+What the database must be asked for before a job can be taken is asked here: whether there is room, whether its
+assets are there, which script it means.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from api.auth import caller
+from api.replay import Replayed
+from api.requests import config, request_id
+from shared import dispatch, jobs, listing
+from shared.errors import Invalid, Unavailable
+from shared.metrics import jobs_accepted
+from shared.models import AuditEvent, Batch
+from shared.schemas.canonical import sources
+from shared.schemas.job import dump_job
+from shared.schemas.loading import load, pointer
+from shared.schemas.script import ScriptSchema
+from shared.schemas.sources import asset_id
+from shared.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+    from shared.idempotency import Answer
+    from shared.schemas.job import JobSpec
+
+COUNT_SECONDS = 1.0
+
+
+class QueueFull(Unavailable):
+    """There are as many unfinished jobs as we dare to promise an end to."""
+
+    code, title = "queue-full", "Queue full"
+
+
+@dataclass(slots=True)
+class Depth:
+    """How many jobs are unfinished, counted at most once a second as long as there is room by far."""
+
+    counted: int = 0
+    until: float = 0.0
+
+    def admit(self, session: Session, more: int, most: int) -> None:
+        """Let `more` jobs in, or raise QueueFull."""
+        if time.monotonic() >= self.until or 2 * (self.counted + more) > most:
+            self.counted = listing.depth(session, most)
+            self.until = time.monotonic() + COUNT_SECONDS
+        if self.counted + more > most:
+            raise QueueFull(
+                "As many jobs are waiting as we take. Nothing of this request was taken; try again later."
+            )
+        self.counted += more
+
+
+_depth = Depth()
+_publisher = dispatch.Publisher()
+
+
+def take(
+    session: Session, specs: Sequence[JobSpec], places: Sequence[str], batch_id: uuid.UUID | None = None
+) -> list[uuid.UUID]:
+    """Write jobs down as queued and return their ids. `places` are the pointers to where each stands in the request."""
+    account_id = caller().account_id
+    _depth.admit(session, len(specs), config().max_queued)
+    specs = _with_scripts(session, account_id, specs, places)
+    held = _hold_assets(session, account_id, specs)
+    ids = jobs.submit(
+        session,
+        account_id,
+        [_submission(spec, batch_id, held) for spec in specs],
+        max_attempts=config().max_attempts,
+        request_id=request_id(),
+    )
+    note(session, "jobs.submitted", str(batch_id or ids[0]))
+    return ids
+
+
+def take_batch(session: Session, specs: Sequence[JobSpec]) -> tuple[uuid.UUID, list[uuid.UUID]]:
+    """Write a batch and its jobs down and return their ids."""
+    batch_id = uuid.uuid4()
+    session.add(Batch(id=batch_id, account_id=caller().account_id, total=len(specs)))
+    session.flush()
+    return batch_id, take(session, specs, [f"#/jobs/{at}" for at in range(len(specs))], batch_id)
+
+
+def announce(answer: Answer, kinds: Sequence[str]) -> None:
+    """Have workers look at the jobs of an answer, if it is not one that was given before."""
+    if isinstance(answer, Replayed):
+        return
+    names = answer.body.get("task_ids") or [answer.body["task_id"]]
+    for kind in kinds:
+        jobs_accepted.labels(kind).inc()
+    nudge([uuid.UUID(name) for name in names], kinds)
+
+
+def nudge(job_ids: Sequence[uuid.UUID], kinds: Sequence[str]) -> None:
+    """Publish committed jobs beside the requests: it returns at once, and what gets lost is found by the sweeper."""
+    _publisher.push(
+        dispatch.of_job(job_id, kind, request_id()) for job_id, kind in zip(job_ids, kinds, strict=True)
+    )
+
+
+def note(session: Session, action: str, subject: str) -> None:
+    """Write down who did what."""
+    who = caller()
+    session.add(
+        AuditEvent(
+            account_id=who.account_id,
+            action=action,
+            subject=subject,
+            actor=who.key_id,
+            request_id=request_id(),
+        )
+    )
+
+
+def _submission(spec: JobSpec, batch_id: uuid.UUID | None, held: set[uuid.UUID]) -> jobs.Submission:
+    named = {uuid.UUID(name) for _, src in spec.sources if (name := asset_id(src))}
+    return jobs.Submission(
+        kind=spec.kind,
+        spec=dump_job(spec),
+        priority=spec.priority,
+        custom_id=spec.custom_id,
+        metadata=dict(spec.metadata),
+        expires_in=spec.expires_in or _keep_seconds(),
+        batch_id=batch_id,
+        asset_ids=tuple(named & held),
+    )
+
+
+def _keep_seconds() -> int | None:
+    keep = config().keep_artifacts
+    return int(keep.total_seconds()) if keep else None
+
+
+def _hold_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec]) -> set[uuid.UUID]:
+    """Return the assets that the jobs name, all of them there and kept there, or raise Invalid."""
+    named = [
+        (where, uuid.UUID(name)) for spec in specs for where, src in spec.sources if (name := asset_id(src))
+    ]
+    if not named:
+        return set()
+    held = listing.hold_assets(session, account_id, {each for _, each in named})
+    missing = [(where, "There is no such asset.") for where, each in named if each not in held]
+    if missing:
+        raise Invalid(
+            f"{_number(missing)} an asset is named that does not exist.", tuple(dict.fromkeys(missing))
+        )
+    return held
+
+
+def _with_scripts(
+    session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec], places: Sequence[str]
+) -> list[JobSpec]:
+    """Put the script of a finished script task in the place of its id."""
+    ids = [uuid.UUID(spec.script_task_id) for spec in specs if spec.script_task_id]
+    if not ids:
+        return list(specs)
+    found = {job.id: job.result for job in listing.jobs_by_id(session, account_id, ids) if _is_script(job)}
+    wrong = [
+        (pointer(place, "script_task_id"), "Is not a succeeded script task.")
+        for spec, place in zip(specs, places, strict=True)
+        if spec.script_task_id and uuid.UUID(spec.script_task_id) not in found
+    ]
+    if wrong:
+        raise Invalid(f"{_number(wrong)} a task is named that gave no script.", tuple(wrong))
+    return [_scripted(spec, place, found) for spec, place in zip(specs, places, strict=True)]
+
+
+def _scripted(spec: JobSpec, place: str, found: dict[uuid.UUID, Any]) -> JobSpec:
+    if not spec.script_task_id:
+        return spec
+    at = pointer(place, "script_task_id")
+    document = found[uuid.UUID(spec.script_task_id)]["script"]
+    script = load(ScriptSchema(), document, at)
+    named = tuple((at, src) for _, src in sources(script, document))
+    return replace(spec, script=script, script_task_id=None, sources=named)
+
+
+def _is_script(job: Any) -> bool:
+    return job.kind == "script" and job.state == State.SUCCEEDED and bool(job.result)
+
+
+def _number(places: Sequence[Any]) -> str:
+    return "In one place" if len(places) == 1 else f"In {len(places)} places"

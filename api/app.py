@@ -1,0 +1,70 @@
+"""Assembles the gateway. It connects to nothing: each connection is made by the first request that needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from api import (
+    artifacts,
+    assets,
+    auth,
+    batch,
+    catalogue,
+    docs,
+    health,
+    jobs,
+    keys,
+    limits,
+    measures,
+    problems,
+    requests,
+)
+from api import tasks as task_views
+from api.openapi import Gateway
+from shared.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from flask_smorest import Api
+
+VERSION = "0.1.0"
+BLUEPRINTS = (
+    jobs.blueprint,
+    task_views.blueprint,
+    artifacts.blueprint,
+    batch.blueprint,
+    assets.blueprint,
+    keys.blueprint,
+    catalogue.blueprint,
+)
+
+
+def create_app(config: Settings | None = None) -> Flask:
+    """Return the gateway as a WSGI application."""
+    config = config or settings()
+    app = Flask("scenemill", static_folder=None, template_folder=str(docs.TEMPLATES))
+    app.config.update(
+        MAX_CONTENT_LENGTH=config.max_body,
+        MAX_FORM_MEMORY_SIZE=64 * 1024,
+        MAX_FORM_PARTS=20,
+        TRAP_HTTP_EXCEPTIONS=False,
+        SCENEMILL=config,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider is Flask's default one
+    problems.register(app)
+    requests.register(app)
+    auth.register(app)
+    limits.register(app, config)
+    measures.register(app)
+    app.extensions["openapi"] = _routes(app).spec
+    return app
+
+
+def _routes(app: Flask) -> Api:
+    gateway = Gateway(app, spec_kwargs={"title": "Scenemill", "version": VERSION, "openapi_version": "3.1.0"})
+    for blueprint in BLUEPRINTS:
+        gateway.register_blueprint(blueprint)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(docs.blueprint)
+    return gateway

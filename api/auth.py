@@ -1,0 +1,98 @@
+"""Who is calling, and what they may do. A key travels in `Authorization: Bearer …`, and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from functools import wraps
+from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar, cast
+
+from flask import Flask, g, request
+
+from api.openapi import document
+from shared import accounts
+from shared.db import transaction
+from shared.errors import Forbidden, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from shared.accounts import Identity
+
+P = ParamSpec("P")
+R = TypeVar("R")
+REALM = 'Bearer realm="scenemill"'
+# What is not even shaped like a key is refused without asking the database.
+_BEARER = re.compile(
+    rf"bearer +({accounts.PREFIX}_[0-9a-f]{{12}}_[0-9a-f]{{48}}_[0-9a-f]{{8}}) *", re.IGNORECASE
+)
+
+
+class MissingScope(Forbidden):
+    """The key lacks the scope `args[1]`."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What tells a machine the same."""
+        return {"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{self.args[1]}"'}
+
+
+class NoKey(Unauthenticated):
+    """There is no key."""
+
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": REALM}
+
+
+class UnknownKey(Unauthenticated):
+    """There is a key, and it opens nothing."""
+
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": f'{REALM}, error="invalid_token"'}
+
+
+def register(app: Flask) -> None:
+    """Recognise the caller of every request. Whether one is needed is said by `requires`."""
+    app.before_request(_recognise)
+
+
+def _recognise() -> None:
+    g.identity = None
+    match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
+    if match and request.endpoint:
+        with transaction() as session:
+            g.identity = accounts.identify(session, match[1])
+
+
+def identity() -> Identity | None:
+    """Return who is calling, or None."""
+    return cast("Identity | None", g.get("identity"))
+
+
+def caller() -> Identity:
+    """Return who is calling, or raise Unauthenticated."""
+    known = identity()
+    if known is None and "Authorization" in request.headers:
+        raise UnknownKey("The key is unknown or revoked.")
+    if known is None:
+        raise NoKey("An API key is needed, as Authorization: Bearer …")
+    return known
+
+
+def account_id() -> UUID:
+    """Return the caller's account."""
+    return caller().account_id
+
+
+def requires(scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let only callers with this scope through, or all whom we know. It stands above all that reads the request."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            scopes = caller().scopes
+            if scope and scope not in scopes:
+                raise MissingScope(f"This key lacks the scope {scope}.", scope)
+            return view(*args, **kwargs)
+
+        return document(guarded, scope=scope)
+
+    return decorate

@@ -1,0 +1,58 @@
+"""What a script may choose from: themes and voices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from api.auth import requires
+from api.openapi import Resource
+from shared.themes import theme_names
+from shared.voices import voices
+
+blueprint = Resource("catalogue", "What a script may choose from.")
+
+
+class ThemeSchema(Schema):
+    """A theme."""
+
+    name = fields.String()
+
+
+class ThemesSchema(Schema):
+    """All themes."""
+
+    data = fields.List(fields.Nested(ThemeSchema))
+
+
+class VoiceChoiceSchema(Schema):
+    """A voice."""
+
+    name = fields.String(metadata={"description": "What a script names it by."})
+    language = fields.String(metadata={"description": "A BCP 47 tag."})
+    title = fields.String(metadata={"description": "Its name for people."})
+
+
+class VoicesSchema(Schema):
+    """All voices."""
+
+    data = fields.List(fields.Nested(VoiceChoiceSchema))
+
+
+@blueprint.get("/themes")
+@requires()
+@blueprint.response(200, ThemesSchema)
+def list_themes() -> dict[str, Any]:
+    """List the themes."""
+    return {"data": [{"name": name} for name in theme_names()]}
+
+
+@blueprint.get("/voices")
+@requires()
+@blueprint.response(200, VoicesSchema)
+def list_voices() -> dict[str, Any]:
+    """List the voices of the speech engine."""
+    return {
+        "data": [{"name": each.name, "language": each.language, "title": each.title} for each in voices()]
+    }

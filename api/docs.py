@@ -1,0 +1,72 @@
+"""The OpenAPI document, and pages made of it on the server: they run no script and load nothing from elsewhere."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    jsonify,
+    make_response,
+    render_template,
+    request,
+    send_file,
+)
+
+from api import reference
+from shared.errors import NotFound
+
+TEMPLATES = Path(__file__).parent / "templates"
+STYLE = Path(__file__).parent / "static" / "docs.css"
+POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+blueprint = Blueprint("docs", __name__)
+
+
+@blueprint.get("/openapi.json")
+def document() -> Response:
+    """Return the OpenAPI document."""
+    response = jsonify(_document())
+    response.add_etag()
+    response.headers["Cache-Control"] = "no-cache"
+    response.make_conditional(request)
+    return response
+
+
+@blueprint.get("/docs")
+def pages() -> Response:
+    """Return the reference as one page."""
+    return _page("docs.html", reference=reference.read(_document()))
+
+
+@blueprint.get("/docs/docs.css")
+def style() -> Response:
+    """Return what the pages look like."""
+    return send_file(STYLE, "text/css", max_age=3600)
+
+
+@blueprint.get("/problems/<code>")
+def problem(code: str) -> Response:
+    """Return what the type of a problem document names: what it means."""
+    meaning = reference.problems().get(code)
+    if meaning is None:
+        raise NotFound("There is no such type of problem.")
+    status = HTTPStatus(meaning.status) if meaning.status else None
+    return _page("problem.html", code=code, meaning=meaning, status=status)
+
+
+def _document() -> dict[str, Any]:
+    found: dict[str, Any] = current_app.extensions["openapi"].to_dict()
+    return found
+
+
+def _page(template: str, **values: Any) -> Response:
+    response = make_response(render_template(template, **values))
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-cache"
+    return response

@@ -1,0 +1,80 @@
+"""How gunicorn runs the gateway: `gunicorn -c python:api.gunicorn api.wsgi:app`.
+
+Its names are gunicorn's settings and hooks. Importing it reads no environment: gunicorn's master does that when it starts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from gevent import events
+from gunicorn import glogging, util
+from prometheus_client import multiprocess, values
+
+from api import cooperative, unparsed
+from shared import logs
+from shared.settings import settings
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+worker_class = "gevent"
+workers = min(4, os.cpu_count() or 1)
+worker_connections = 1000
+timeout = 60  # seconds without a sign of life from the worker's loop, not of a request
+graceful_timeout = 30  # an upload or a long poll that is under way may end
+keepalive = 5  # also how long the rest of a refused body is read, so that the client gets to read why
+limit_request_line = 8190
+limit_request_fields = 100
+control_socket_disable = True  # one fixed path for all that run on a machine
+
+_PROBES = ("/livez", "/readyz", "/metrics")
+
+
+class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 (the name is gunicorn's; it has no types)
+    """Writes gunicorn's own lines, and one for each request, the way all lines are written here."""
+
+    def setup(self, cfg: Any) -> None:
+        """Send everything to the root logger."""
+        super().setup(cfg)
+        logs.configure(settings().log_level, "api")
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
+            log.setLevel(logging.NOTSET)
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        """Write a request's line, when its last byte is sent."""
+        path = environ.get("PATH_INFO") or getattr(req, "path", "")
+        extra = {
+            "method": getattr(req, "method", None),
+            "path": path,
+            "status": int(str(resp.status).split(None, 1)[0]),
+            "bytes": getattr(resp, "sent", 0),
+            "seconds": round(request_time.total_seconds(), 6),
+            "remote": environ.get("REMOTE_ADDR"),
+            **environ.get("scenemill.context", {}),
+        }
+        level = logging.DEBUG if path in _PROBES else logging.INFO
+        self.access_log.log(level, "request_served", extra=extra)
+
+
+def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
+    """Prepare a worker before gevent patches it."""
+    events.subscribers.append(_leave_processes_alone)
+    cooperative.install()
+    util.write_error = unparsed.write_error
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
+    """Let a dead worker's gauges go; its counters stay in the sums."""
+    if values.ValueClass is not values.MutexValue:
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def _leave_processes_alone(event: object) -> None:
+    """Keep gevent from replacing subprocess: children run from native threads here, and are reaped by whoever started them."""
+    if isinstance(event, events.GeventWillPatchModuleEvent) and event.module_name == "subprocess":
+        raise events.DoNotPatch

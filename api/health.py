@@ -1,0 +1,90 @@
+"""Probes: whether the process lives, whether it can serve, and what it counted."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, current_app, jsonify
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy import text
+
+from api import aside, measures, problems
+from api.requests import config
+from shared.db import transaction
+from shared.storage import storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+blueprint = Blueprint("health", __name__)
+
+READY_SECONDS = 2.0  # for all checks together: a probe that hangs tells nothing
+
+
+@blueprint.get("/livez")
+def live() -> Response:
+    """Tell that this process answers."""
+    return jsonify({"status": "ok"})
+
+
+@blueprint.get("/readyz")
+def ready() -> Response:
+    """Tell whether all that a request needs is there, each with its state."""
+    states = _states({"postgres": _postgres, "redis": _redis(config().redis_url), "storage": _storage})
+    if all(state["status"] == "ok" for state in states.values()):
+        return jsonify({"status": "ok", "checks": states})
+    away = ", ".join(name for name, state in states.items() if state["status"] != "ok")
+    problem = {**problems.of_status(503), "code": "not-ready", "detail": f"Not ready: {away}."}
+    return problems.answer({**problem, "type": "/problems/not-ready", "checks": states})
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Tell what was counted, in Prometheus' format."""
+    return measures.exposition(current_app)
+
+
+def _states(checks: dict[str, Callable[[], object]]) -> dict[str, dict[str, Any]]:
+    """Run all checks at once, and wait for none of them longer than the probe may take."""
+    pool = ThreadPoolExecutor(len(checks))
+    running = {name: pool.submit(_seconds, check) for name, check in checks.items()}
+    wait(running.values(), timeout=READY_SECONDS)
+    pool.shutdown(wait=False, cancel_futures=True)
+    return {name: _state(future) for name, future in running.items()}
+
+
+def _seconds(check: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    check()
+    return round(time.perf_counter() - begun, 4)
+
+
+def _state(future: Future[float]) -> dict[str, Any]:
+    if not future.done():
+        return {"status": "timeout"}
+    if future.exception() is not None:
+        return {"status": "unreachable"}
+    return {"status": "ok", "seconds": future.result()}
+
+
+def _postgres() -> None:
+    with transaction() as session:
+        session.execute(text("SELECT 1"))
+
+
+def _redis(url: str) -> Callable[[], object]:
+    def ping() -> None:
+        with Redis.from_url(
+            url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+        ) as client:
+            client.ping()
+
+    return ping
+
+
+def _storage() -> None:
+    aside.run(storage().check)

@@ -1,0 +1,45 @@
+"""Jobs come in here. The work happens in workers, after the commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api import accept, replay, views
+from api.auth import account_id, requires
+from api.openapi import Resource, creates, headers
+from api.requests import canonical, json_body
+from shared import listing
+from shared.db import transaction
+from shared.idempotency import Answer
+from shared.schemas.job import JobSchema
+from shared.schemas.task import TaskSchema
+
+if TYPE_CHECKING:
+    from flask import Response
+    from sqlalchemy.orm import Session
+
+    from shared.schemas.job import JobSpec
+
+blueprint = Resource("jobs", "What is to be made.")
+
+
+@blueprint.post("/jobs")
+@requires("jobs:write")
+@creates
+@blueprint.arguments(JobSchema)
+@blueprint.response(202, TaskSchema, headers=headers("Location", "Retry-After", "Idempotent-Replayed"))
+def create_job(spec: JobSpec) -> Response:
+    """Accept a job.
+
+    It is answered as soon as it is written down; `Location` is where to see what becomes of it.
+    """
+    with transaction() as session:
+        answer = replay.once(session, canonical(json_body()), lambda: _take(session, spec))
+    accept.announce(answer, [spec.kind])
+    return replay.respond(answer)
+
+
+def _take(session: Session, spec: JobSpec) -> Answer:
+    (job_id,) = accept.take(session, [spec], ["#"])
+    (job,) = listing.jobs_by_id(session, account_id(), [job_id])
+    return Answer(202, TaskSchema().dump(views.task(session, job)), views.links_of(job_id))

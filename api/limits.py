@@ -1,0 +1,133 @@
+"""How fast, and how many at once: per account and per address, in Redis. With Redis away each process counts for itself.
+
+No request waits for Redis longer than the socket timeouts below, and while it is away only one a second tries.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, g, request
+from flask_limiter import ApplicationLimit, Limiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from api.auth import identity
+from shared.errors import TooMany
+
+if TYPE_CHECKING:
+    from flask_limiter import RequestLimit
+
+    from shared.settings import Settings
+
+REDIS_SECONDS = 0.15  # to connect, and again to answer: together no more than a request can bear
+AT_ONCE = 64  # requests of one account in one process; long polls and uploads count like others
+
+
+class TooManyAtOnce(TooMany):
+    """An account has too many requests under way at once."""
+
+    code, title = "too-many-at-once", "Too many requests at once"
+
+
+def register(app: Flask, config: Settings) -> None:
+    """Count every request of the application. It comes after the caller is known."""
+    limiter = Limiter(
+        key_func=_address,
+        application_limits=[
+            ApplicationLimit(
+                config.rate_limit, key_function=_account, scope="account", exempt_when=_is_nobody
+            ),
+            ApplicationLimit(config.address_rate_limit, key_function=_address, scope="address"),
+        ],
+        storage_uri=config.redis_url,
+        storage_options={
+            "socket_connect_timeout": REDIS_SECONDS,  # type: ignore[dict-item]  # all of these are passed on to redis-py
+            "socket_timeout": REDIS_SECONDS,  # type: ignore[dict-item]  # as above
+            "retry": Retry(NoBackoff(), 0),  # type: ignore[dict-item]  # as above
+        },
+        strategy="fixed-window",
+        key_prefix="scenemill",
+        in_memory_fallback_enabled=True,
+    )
+    limiter.init_app(app)
+    limiter.request_filter(_is_exempt)
+    gate = Gate(AT_ONCE)
+    app.before_request(gate.enter)
+    app.teardown_request(gate.leave)
+    app.after_request(lambda response: _tell(response, limiter.current_limits))
+
+
+class Gate:
+    """Counts an account's requests that are under way in this process."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._inside: Counter[str] = Counter()
+
+    def enter(self) -> None:
+        """Let a request in, or raise TooManyAtOnce."""
+        if _is_nobody():
+            return
+        key = _account()
+        with self._lock:
+            if self._inside[key] >= self._most:
+                raise TooManyAtOnce(
+                    f"This account has {self._most} requests under way. Wait for some of them to end."
+                )
+            self._inside[key] += 1
+        g.inside = key
+
+    def leave(self, _: BaseException | None) -> None:
+        """Count a request out, once."""
+        key = g.pop("inside", None)
+        if key is None:
+            return
+        with self._lock:
+            self._inside[key] -= 1
+            if not self._inside[key]:
+                del self._inside[key]
+
+
+def _address() -> str:
+    return request.remote_addr or "unknown"
+
+
+def _account() -> str:
+    known = identity()
+    return str(known.account_id) if known else ""
+
+
+def _is_nobody() -> bool:
+    return identity() is None
+
+
+def _is_exempt() -> bool:
+    """Probes and pages are asked for by machines that must not be turned away."""
+    return not request.path.startswith("/v1/")
+
+
+def _tell(response: Response, limits: list[RequestLimit]) -> Response:
+    """Write the limit that matters most to the client: one that is spent, else the account's, else the address's."""
+    if not limits:
+        return response
+    limit = next((each for each in limits if each.breached), _first(limits))
+    with suppress(Exception):  # the counters are read again here, and Redis may have gone meanwhile
+        left, seconds = limit.remaining, max(1, math.ceil(limit.reset_at - time.time()))
+        name = "burst" if _account() and _account() in limit.request_args else "address"
+        window = limit.limit.get_expiry()
+        response.headers["RateLimit-Policy"] = f'"{name}";q={limit.limit.amount};w={window}'
+        response.headers["RateLimit"] = f'"{name}";r={max(0, left)};t={seconds}'
+        if limit.breached:
+            response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _first(limits: list[RequestLimit]) -> RequestLimit:
+    return next((each for each in limits if _account() and _account() in each.request_args), limits[0])

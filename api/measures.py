@@ -1,0 +1,58 @@
+"""What is counted of requests, and `/metrics`. With several processes the numbers of all of them are summed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    generate_latest,
+    multiprocess,
+    values,
+)
+from prometheus_flask_exporter import PrometheusMetrics
+
+from shared import metrics as _declared  # noqa: F401 (importing it is what declares our own metrics)
+
+if TYPE_CHECKING:
+    from flask import Request
+
+_KEY = "metrics"
+
+
+def register(app: Flask) -> None:
+    """Count every request of the application, by route and never by path."""
+    registry = CollectorRegistry()
+    PrometheusMetrics(
+        app,
+        path=None,
+        registry=registry,
+        group_by=_route,
+        defaults_prefix="scenemill_api",
+        buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+        excluded_paths=["^/metrics$", "^/livez$", "^/readyz$"],
+    )
+    app.extensions[_KEY] = registry
+
+
+def exposition(app: Flask) -> Response:
+    """Return all numbers in Prometheus' text format."""
+    if _many_processes():
+        summed = CollectorRegistry()
+        multiprocess.MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
+        body = generate_latest(summed)
+    else:
+        body = generate_latest(app.extensions[_KEY]) + generate_latest(REGISTRY)
+    return Response(body, content_type=CONTENT_TYPE_LATEST)
+
+
+def _many_processes() -> bool:
+    """Whether prometheus_client was told of a folder that processes share, when it was imported."""
+    return values.ValueClass is not values.MutexValue
+
+
+def _route(request: Request) -> str:
+    return request.url_rule.rule if request.url_rule else "unknown"

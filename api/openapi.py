@@ -1,0 +1,212 @@
+"""How routes read their input and describe themselves: flask-smorest, with our JSON, our errors and our problem documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
+
+import flask_smorest
+from marshmallow import Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+
+from api.problems import MEDIA_TYPE
+from api.requests import json_body
+from shared.schemas import openapi
+from shared.schemas.answers import ProblemSchema
+from shared.schemas.loading import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask import Flask, Request
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+SECURITY = "apiKey"
+_MARKS = {"json": "#", "query": "#"}
+_HEADERS = {
+    "X-Request-ID": ("The request's id, as it was sent or as it was made.", {"type": "string"}),
+    "X-Process-Time": ("Seconds that the request took.", {"type": "string"}),
+    "Server-Timing": ("The same in milliseconds, for a browser.", {"type": "string"}),
+    "RateLimit": ("What is left of the rate limit: `r` requests, for `t` seconds.", {"type": "string"}),
+    "RateLimit-Policy": ("The rate limit: `q` requests in `w` seconds.", {"type": "string"}),
+    "Retry-After": ("Seconds to wait before asking again.", {"type": "integer"}),
+    "Location": ("Where the new thing is.", {"type": "string"}),
+    "ETag": ("The answer's tag, for If-None-Match or If-Range.", {"type": "string"}),
+    "Idempotent-Replayed": ("`true` where the answer is that of an earlier request.", {"type": "string"}),
+    "Content-Range": ("Which part of the file this is.", {"type": "string"}),
+}
+_EVERYWHERE = ("X-Request-ID", "X-Process-Time", "Server-Timing")
+_LIMITED = (*_EVERYWHERE, "RateLimit", "RateLimit-Policy")
+
+
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "The same key and body within a day are answered with the first answer, and nothing is done again.",
+}
+
+
+def headers(*names: str) -> dict[str, Any]:
+    """Return the description of an answer's headers."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def creates(view: Callable[P, R]) -> Callable[P, R]:
+    """Document that a route takes an Idempotency-Key."""
+    return document(view, creates=True)
+
+
+def fails(*statuses: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Document the statuses that a route of its own may be answered with."""
+    return lambda view: document(view, fails=tuple(HTTPStatus(status) for status in statuses))
+
+
+def takes(body: dict[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Document a body that no schema reads."""
+    return lambda view: document(view, body=body)
+
+
+def file_response(view: Callable[P, R]) -> Callable[P, R]:
+    """Document that a route answers with a file, or a range of it."""
+    return document(view, file=True)
+
+
+def document(view: Callable[P, R], **facts: Any) -> Callable[P, R]:
+    """Write facts down beside a view, in flask-smorest's own place for them."""
+    view._apidoc = {**getattr(view, "_apidoc", {}), **facts}  # type: ignore[attr-defined]  # noqa: SLF001
+    return view
+
+
+class StrictParser(FlaskParser):
+    """Reads input strictly, and raises our errors. Whether unknown members are let through is the schema's choice."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {}  # noqa: RUF012 (webargs declares it so)
+
+    def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 (webargs' signature)
+        """Return the body's JSON."""
+        return json_body()
+
+    def load_querystring(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 (webargs' signature)
+        """Return the query's parameters; one that is given twice is an error, not a choice of ours."""
+        twice = {name: ["Is given twice."] for name, values in req.args.lists() if len(values) > 1}
+        if twice:
+            raise ValidationError(twice)
+        return req.args.to_dict()
+
+    def handle_error(
+        self,
+        error: ValidationError,
+        req: Request,  # noqa: ARG002 (webargs' signature)
+        schema: Schema,  # noqa: ARG002 (webargs' signature)
+        **_: Any,
+    ) -> NoReturn:
+        """Raise `Invalid` with a pointer for each place."""
+        ((location, messages),) = error.messages.items()  # type: ignore[union-attr]  # webargs wraps them so
+        raise invalid(ValidationError(messages), _MARKS[location]) from error
+
+
+class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types
+    """A blueprint of /v1."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__(name, __name__, url_prefix="/v1", description=description)
+        self._prepare_doc_cbks.append(_describe)
+
+    def get(self, rule: str, **options: Any) -> Decorator:
+        """Route GET here."""
+        return cast("Decorator", super().get(rule, **options))
+
+    def post(self, rule: str, **options: Any) -> Decorator:
+        """Route POST here."""
+        return cast("Decorator", super().post(rule, **options))
+
+    def delete(self, rule: str, **options: Any) -> Decorator:
+        """Route DELETE here."""
+        return cast("Decorator", super().delete(rule, **options))
+
+    def arguments(self, schema: type[Schema], **options: Any) -> Decorator:
+        """Hand the view what the schema makes of the request."""
+        return cast("Decorator", super().arguments(schema, **options))
+
+    def response(self, status_code: int, schema: type[Schema] | None = None, **options: Any) -> Decorator:
+        """Write what the view returns by the schema."""
+        return cast("Decorator", super().response(status_code, schema, **options))
+
+
+class Gateway(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
+    """The OpenAPI document of all resources. It answers no error itself: `api.problems` does."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def init_app(self, app: Flask, *, spec_kwargs: Mapping[str, Any] | None = None) -> None:
+        """Begin the document."""
+        super().init_app(app, spec_kwargs=spec_kwargs)
+        openapi.register(self.ma_plugin.converter)
+        self.spec.components.security_scheme(
+            SECURITY, {"type": "http", "scheme": "bearer", "bearerFormat": "sm_live_<id>_<secret>_<checksum>"}
+        )
+        for name, (about, schema) in _HEADERS.items():
+            self.spec.components.header(name, {"description": about, "schema": schema})
+
+    def _register_error_handlers(self) -> None:
+        """Leave all errors to `api.problems`."""
+
+
+def _describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add to a route what holds for all of them: its scope, its headers, its errors."""
+    if "scope" in doc_info:
+        doc["security"] = [{SECURITY: []}]
+    if doc_info.get("scope"):
+        doc["x-scope"] = doc_info["scope"]
+    if doc_info.get("creates"):
+        doc["parameters"] = [*doc.get("parameters", []), IDEMPOTENCY_KEY]
+    if "body" in doc_info:
+        doc["requestBody"] = doc_info["body"]
+    responses: dict[Any, Any] = doc.setdefault("responses", {})
+    if doc_info.get("file"):
+        responses |= {200: _file("The file.", "ETag"), 206: _file("A range of it.", "ETag", "Content-Range")}
+    for status in _statuses(doc, doc_info):
+        responses[int(status)] = _problem(status)
+    for response in responses.values():
+        if isinstance(response, dict):
+            response["headers"] = {**response.get("headers", {}), **headers(*_LIMITED)}
+    return doc
+
+
+def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[HTTPStatus]:
+    found = [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, *doc_info.get("fails", ())]
+    if "scope" in doc_info:
+        found += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
+    if "requestBody" in doc:
+        found += [
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ]
+    if doc.get("parameters") or "requestBody" in doc:
+        found.append(HTTPStatus.UNPROCESSABLE_ENTITY)
+    if doc_info.get("creates"):
+        found.append(HTTPStatus.CONFLICT)
+    return found
+
+
+def _file(about: str, *names: str) -> dict[str, Any]:
+    schema = {"type": "string", "contentMediaType": "application/octet-stream"}
+    return {
+        "description": about,
+        "content": {"application/octet-stream": {"schema": schema}},
+        "headers": headers(*names),
+    }
+
+
+def _problem(status: HTTPStatus) -> dict[str, Any]:
+    return {
+        "description": status.phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }

@@ -1,0 +1,112 @@
+"""The only error handlers: whatever goes wrong is answered as `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, current_app, redirect, request
+from flask_limiter import RateLimitExceeded
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import RequestRedirect
+
+from api.requests import request_id
+from shared.errors import ServiceError
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 2  # seconds, where nothing better is known
+# What werkzeug's own words would not tell a client, or would tell in another language than ours.
+WORDS = {
+    404: ("not-found", "Not found", "There is nothing at this path."),
+    405: ("method-not-allowed", "Method not allowed", "This path does not take this method; see Allow."),
+    408: ("request-timeout", "Request timeout", "The body did not arrive in time."),
+    413: ("too-large", "Too large", "The body is larger than we take."),
+    416: ("range-not-satisfiable", "Range not satisfiable", "The file has no such range."),
+    429: ("too-fast", "Too many requests", "Requests come too fast. Retry-After says when to go on."),
+}
+_KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate", "Accept-Ranges")
+
+
+def register(app: Flask) -> None:
+    """Answer every error of the application here."""
+    app.register_error_handler(ServiceError, _foreseen)
+    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(Exception, _surprise)
+
+
+def answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """Return a problem document as the answer to this request."""
+    document = {**problem, "instance": request.path, "request_id": request_id()}
+    body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+    response = Response(body, problem["status"], headers or {}, mimetype=MEDIA_TYPE)
+    if problem["status"] in (503, 429):
+        response.headers.setdefault("Retry-After", str(RETRY_AFTER))
+    return response
+
+
+def of_status(status: int, detail: str | None = None) -> dict[str, Any]:
+    """Return the problem document of an HTTP status that no error of ours stands for."""
+    phrase = HTTPStatus(status).phrase
+    slug = re.sub(r"[^a-z0-9]+", "-", phrase.lower()).strip("-")
+    code, title, words = WORDS.get(status, (slug, phrase.capitalize(), None))
+    return {
+        "type": f"/problems/{code}",
+        "code": code,
+        "title": title,
+        "status": status,
+        "detail": words or detail or title,
+    }
+
+
+def _foreseen(error: ServiceError) -> Response:
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("request_failed", extra={"code": error.code}, exc_info=error.__cause__ or error)
+    return answer(error.problem(), dict(getattr(error, "headers", {})))
+
+
+def _refused(error: HTTPException) -> BaseResponse:
+    if isinstance(error, RequestRedirect):
+        return error.get_response()
+    if isinstance(error, NotFound) and (known := _under_v1()):
+        return redirect(known, 308)
+    given = error.get_response()
+    headers = {name: given.headers[name] for name in _KEPT_HEADERS if name in given.headers}
+    if isinstance(error, RateLimitExceeded):
+        return answer(of_status(429), headers)
+    return answer(of_status(error.code or 500, error.description), headers)
+
+
+def _surprise(error: Exception) -> Response:
+    log.error("request_surprised", exc_info=error)
+    return answer(
+        of_status(500, "Something went wrong on our side. The request id helps us to find out what.")
+    )
+
+
+def _under_v1() -> str | None:
+    """Return where this path is found under /v1, or None."""
+    if request.path.startswith("/v1/"):
+        return None
+    adapter = current_app.create_url_adapter(request)
+    if adapter is None or not _is_known(adapter, f"/v1{request.path}"):
+        return None
+    query = request.query_string.decode("latin-1")
+    return f"/v1{request.path}" + (f"?{query}" if query else "")
+
+
+def _is_known(adapter: Any, path: str) -> bool:
+    try:
+        adapter.match(path, method=request.method)
+    except (MethodNotAllowed, RequestRedirect):
+        return True
+    except NotFound:
+        return False
+    return True

@@ -1,0 +1,213 @@
+"""The reference's content: what the OpenAPI document says, arranged for people. It makes no HTML."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from api.problems import WORDS
+from shared import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A member of an object, or a parameter."""
+
+    name: str
+    type: str
+    about: str
+    required: bool
+    refers: tuple[str, ...] = ()  # the schemas that its type names
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation may be answered with."""
+
+    status: str
+    about: str
+    refers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method on a path."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    about: str
+    scope: str | None
+    parameters: tuple[Field, ...]
+    body: tuple[str, ...]
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Operations on one kind of thing."""
+
+    name: str
+    about: str
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A schema."""
+
+    name: str
+    about: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """All of it."""
+
+    title: str
+    version: str
+    sections: tuple[Section, ...]
+    shapes: tuple[Shape, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a type of problem means."""
+
+    title: str
+    about: str
+    status: int
+
+
+def read(document: dict[str, Any]) -> Reference:
+    """Arrange an OpenAPI document."""
+    operations = list(_operations(document))
+    sections = tuple(
+        Section(
+            tag["name"],
+            tag.get("description", ""),
+            tuple(one for name, one in operations if name == tag["name"]),
+        )
+        for tag in document["tags"]
+    )
+    schemas = document["components"]["schemas"]
+    shapes = tuple(
+        Shape(name, schema.get("description", ""), tuple(_fields(schema)))
+        for name, schema in sorted(schemas.items())
+    )
+    return Reference(document["info"]["title"], document["info"]["version"], sections, shapes)
+
+
+def problems() -> dict[str, Meaning]:
+    """Return every type of problem by its code."""
+    known = {code: Meaning(title, words, status) for status, (code, title, words) in WORDS.items()}
+    for each in _descendants(errors.ServiceError):
+        known[each.code] = Meaning(each.title, inspect.cleandoc(each.__doc__ or ""), each.status)
+    return known
+
+
+def _descendants(base: type[errors.ServiceError]) -> Iterator[type[errors.ServiceError]]:
+    yield base
+    for each in base.__subclasses__():
+        if "code" in vars(each):
+            yield each
+        yield from (one for one in _descendants(each) if one is not each)
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
+    for path, methods in document["paths"].items():
+        common = methods.get("parameters", [])
+        for method, operation in methods.items():
+            if method == "parameters":
+                continue
+            parameters = [*common, *operation.get("parameters", [])]
+            yield (
+                operation["tags"][0],
+                Operation(
+                    id=f"{method}-{path.strip('/').replace('/', '-')}",
+                    method=method.upper(),
+                    path=path,
+                    summary=operation.get("summary", ""),
+                    about=operation.get("description", ""),
+                    scope=operation.get("x-scope"),
+                    parameters=tuple(_parameter(each) for each in parameters),
+                    body=_content(operation.get("requestBody", {})),
+                    answers=tuple(
+                        _answer(status, each) for status, each in sorted(operation["responses"].items())
+                    ),
+                ),
+            )
+
+
+def _parameter(parameter: dict[str, Any]) -> Field:
+    about = parameter.get("description") or parameter["schema"].get("description", "")
+    where = "" if parameter["in"] == "query" else f" ({parameter['in']})"
+    return Field(
+        parameter["name"] + where, _type(parameter["schema"]), about, parameter.get("required", False)
+    )
+
+
+def _answer(status: str, response: dict[str, Any]) -> Answer:
+    return Answer(str(status), response.get("description", ""), _content(response))
+
+
+def _content(body: dict[str, Any]) -> tuple[str, ...]:
+    found = [name for each in body.get("content", {}).values() for name in _names(each.get("schema", {}))]
+    return tuple(dict.fromkeys(found))
+
+
+def _fields(schema: dict[str, Any]) -> Iterator[Field]:
+    required = schema.get("required", [])
+    for name, each in schema.get("properties", {}).items():
+        yield Field(
+            name,
+            _type(each),
+            each.get("description", ""),
+            name in required,
+            tuple(dict.fromkeys(_names(each))),
+        )
+
+
+def _names(schema: Any) -> Iterator[str]:
+    """Give the names of all schemas that this one refers to, directly or in its parts."""
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "$ref":
+                yield value.rpartition("/")[2]
+            elif key not in ("discriminator", "properties"):
+                yield from _names(value)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _names(each)
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """Return a schema's type in a few words."""
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    for key in ("oneOf", "anyOf"):
+        if key in schema:
+            return " or ".join(dict.fromkeys(_type(each) for each in schema[key]))
+    if "enum" in schema:
+        return " | ".join("null" if value is None else str(value) for value in schema["enum"])
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return f"list of {_type(schema.get('items', {}))}{_bounds(schema, 'minItems', 'maxItems')}"
+    words = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    form = f" ({schema['format']})" if "format" in schema else ""
+    span = _bounds(schema, "minimum", "maximum") or _bounds(schema, "minLength", "maxLength")
+    default = f", default {schema['default']}" if "default" in schema else ""
+    return words + form + span + default
+
+
+def _bounds(schema: dict[str, Any], least: str, most: str) -> str:
+    low, high = schema.get(least), schema.get(most)
+    if low is None and high is None:
+        return ""
+    return f", {'' if low is None else low} to {'' if high is None else high}"

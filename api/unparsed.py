@@ -1,0 +1,25 @@
+"""The answer to what is no HTTP request at all: gunicorn refuses it before any application sees it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+from api.problems import MEDIA_TYPE, of_status
+
+if TYPE_CHECKING:
+    import socket
+
+
+def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
+    """Write a problem document instead of gunicorn's page. `mesg` is left out: it repeats what was sent."""
+    del mesg
+    name = uuid.uuid4().hex
+    document = {**of_status(status_int, reason), "instance": "/", "request_id": name}
+    body = json.dumps(document).encode()
+    head = (
+        f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
+        f"X-Request-ID: {name}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    sock.sendall(head.encode("latin-1", "replace") + body)

@@ -1,0 +1,177 @@
+"""Receives a file in constant memory: refused by its first bytes, hashed on the way to storage, probed when it is there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from flask import request
+from werkzeug.exceptions import HTTPException, RequestTimeout
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+
+from api import aside
+from api.requests import config
+from shared import media
+from shared.errors import BadRequest, TooLarge
+from shared.storage import storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
+    from shared.media import Media
+
+CHUNK = 256 * 1024
+SYNC_EVERY = 32 * 1024 * 1024  # bytes; so that the last wait for the disk is a short one
+READ_SECONDS = 30.0  # that a client may be silent
+ENVELOPE = 64 * 1024  # what a multipart body may have beside the file
+FIELD = "file"
+
+
+@dataclass(slots=True)
+class Upload:
+    """A body that is being received; `name` is known when the first chunk is."""
+
+    chunks: Iterator[bytes]
+    name: str | None = None
+
+
+@dataclass(slots=True)
+class Received:
+    """A stored file and its facts. Whoever writes a row that names its key says so by `kept`."""
+
+    key: str
+    media: Media
+    name: str | None
+    kept: bool = False
+
+
+@contextmanager
+def received(key: str) -> Iterator[Received]:
+    """Store the request's file under the key. It is gone again unless it is `kept`.
+
+    Once it is kept, not even an error removes it: a commit that seems to fail may have gone through, and a
+    file without a row is found and removed later, but a row without its file cannot be mended.
+    """
+    file = None
+    try:
+        upload = _upload()
+        digest = _store(upload, key)
+        file = Received(key, aside.run(media.probe, storage().path(key), sha256=digest), upload.name)
+        yield file
+    finally:
+        if file is None or not file.kept:
+            aside.run(storage().delete, key)
+
+
+def _upload() -> Upload:
+    most = config().max_asset
+    multipart = request.mimetype == "multipart/form-data"
+    request.max_content_length = most + (ENVELOPE if multipart else 0)
+    upload = Upload(_body())
+    if multipart:
+        upload.chunks = _file_of(upload, request.mimetype_params.get("boundary", ""))
+    upload.chunks = _sniffed(_bounded(upload.chunks, most))
+    return upload
+
+
+def _store(upload: Upload, key: str) -> str:
+    """Write the chunks and return the hash of them all."""
+    digest, unsynced = hashlib.sha256(), 0
+    first = next(upload.chunks)  # before anything is written: most refusals come with it
+    with storage().create(key) as file:
+        for chunk in _with(first, upload.chunks):
+            digest.update(chunk)
+            file.write(chunk)
+            unsynced += len(chunk)
+            if unsynced >= SYNC_EVERY:
+                unsynced = _sync(file)
+        _sync(file)
+    return digest.hexdigest()
+
+
+def _sync(file: IO[bytes]) -> int:
+    file.flush()
+    aside.run(os.fsync, file.fileno())
+    return 0
+
+
+def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _body() -> Iterator[bytes]:
+    """Give the body as it comes, or raise that it broke off or came too slowly."""
+    while chunk := _read(CHUNK):
+        yield chunk
+
+
+def _read(size: int) -> bytes:
+    try:
+        with gevent.Timeout(READ_SECONDS if aside.cooperative() else None, RequestTimeout):
+            return request.stream.read(size)
+    except HTTPException:
+        raise
+    except OSError as error:
+        raise BadRequest("The body broke off.") from error
+
+
+def _bounded(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if total > most:
+            raise TooLarge(f"A file may have {most} bytes.")
+        yield chunk
+
+
+def _sniffed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Refuse what we do not take by its first bytes, before the others are read."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= media.HEAD_BYTES:
+            break
+    media.sniff(head[: media.HEAD_BYTES])
+    yield head
+    yield from chunks
+
+
+def _file_of(upload: Upload, boundary: str) -> Iterator[bytes]:
+    """Give the content of a multipart body's one part, which is the file."""
+    if not boundary:
+        raise BadRequest("A multipart body needs a boundary.")
+    source, inside = upload.chunks, False
+    for event in _events(MultipartDecoder(boundary.encode("latin-1"), ENVELOPE, max_parts=4), source):
+        if isinstance(event, Field | File):
+            if inside or event.name != FIELD or not isinstance(event, File):
+                raise BadRequest(f"A multipart body holds one file, in the part {FIELD!r}.")
+            inside, upload.name = True, _clean(event.filename)
+        elif isinstance(event, Data) and event.data:
+            yield event.data
+    if not inside:
+        raise BadRequest(f"The multipart body has no part {FIELD!r}.")
+
+
+def _events(decoder: MultipartDecoder, source: Iterator[bytes]) -> Iterator[Any]:
+    while True:
+        try:
+            event = decoder.next_event()
+            if isinstance(event, NeedData):
+                decoder.receive_data(next(source, None))
+        except ValueError as error:
+            raise BadRequest("The multipart body is malformed.") from error
+        if isinstance(event, Epilogue):
+            return
+        yield event
+
+
+def _clean(name: str | None) -> str | None:
+    """Keep of a client's file name what can be shown; no path is ever made of it."""
+    shown = "".join(letter for letter in name or "" if letter.isprintable())[:200]
+    return shown or None

@@ -1,0 +1,161 @@
+"""Rows as a client reads them: dictionaries that the schemas of what goes out then write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shared import listing
+from shared.states import FINISHED, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+    from shared.listing import BatchProgress, SceneProgress
+    from shared.models import ApiKey, Artifact, Asset, Job
+
+RETRY_SECONDS = 1  # how long a client does well to wait before it asks for an unfinished task again
+_RETRYABLE = (State.FAILED, State.CANCELED)
+
+
+def tasks(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """Return jobs with their scenes and files, by three queries however many they are."""
+    ids = [job.id for job in jobs if job.kind == "video"]
+    scenes = listing.scenes(session, ids) if ids else {}
+    unplanned = [job_id for job_id in ids if job_id not in scenes]
+    names = listing.scene_ids(session, unplanned) if unplanned else {}
+    files = listing.artifacts(session, ids) if ids else {}
+    return [
+        _task(
+            job,
+            [_scene(each) for each in scenes.get(job.id, ())]
+            or [
+                {"id": name, "status": "waiting", "progress": 0.0, "cached": False}
+                for name in names.get(job.id, ())
+            ],
+            files.get(job.id, ()),
+        )
+        for job in jobs
+    ]
+
+
+def task(session: Session, job: Job) -> dict[str, Any]:
+    """Return one job with its scenes and files."""
+    return tasks(session, [job])[0]
+
+
+def _task(job: Job, scenes: list[dict[str, Any]], files: Sequence[Artifact]) -> dict[str, Any]:
+    return {
+        "task_id": job.id,
+        "kind": job.kind,
+        "status": job.state,
+        "stage": job.stage if job.state in (State.RUNNING, State.CANCELING) else None,
+        "progress": round(job.progress, 4),
+        "attempt": job.attempt,
+        "priority": job.priority,
+        "custom_id": job.custom_id,
+        "batch_id": job.batch_id,
+        "metadata": job.meta,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "expires_at": job.expires_at,
+        "scenes": scenes,
+        "result": _result(job, files),
+        "error": job.error,
+        "links": _links(job),
+    }
+
+
+def _result(job: Job, files: Sequence[Artifact]) -> dict[str, Any] | None:
+    if job.result is None or job.kind != "video":
+        return job.result
+    return {**job.result, "artifacts": [artifact(each) for each in files]}
+
+
+def _links(job: Job) -> dict[str, str]:
+    here = f"/v1/tasks/{job.id}"
+    links = {"self": here}
+    if job.state not in FINISHED:
+        links["cancel"] = f"{here}/cancel"
+    if job.state in _RETRYABLE:
+        links["retry"] = f"{here}/retry"
+    if job.batch_id:
+        links["batch"] = f"/v1/batch/{job.batch_id}"
+    return links
+
+
+def _scene(scene: SceneProgress) -> dict[str, Any]:
+    begun = scene.running or scene.progress > 0
+    return {
+        "id": scene.id,
+        "status": "done" if scene.done else "rendering" if begun else "waiting",
+        "progress": round(scene.progress, 4),
+        "cached": scene.cached,
+    }
+
+
+def artifact(row: Artifact) -> dict[str, Any]:
+    """Return a file that a job made."""
+    return {
+        "name": row.name,
+        "media_type": row.media_type,
+        "bytes": row.bytes,
+        "sha256": row.sha256,
+        "width": row.width,
+        "height": row.height,
+        "duration": row.duration,
+        "url": f"/v1/tasks/{row.job_id}/artifacts/{row.name}",
+    }
+
+
+def asset(row: Asset) -> dict[str, Any]:
+    """Return a file that a client gave us, with what was found in it."""
+    facts = {
+        name: row.facts.get(name) for name in ("kind", "width", "height", "duration", "fps", "has_audio")
+    }
+    here = f"/v1/assets/{row.id}"
+    return {
+        "asset_id": row.id,
+        "media_type": row.media_type,
+        "bytes": row.bytes,
+        "sha256": row.sha256,
+        "created_at": row.created_at,
+        "links": {"self": here, "content": f"{here}/content"},
+        **facts,
+    }
+
+
+def api_key(row: ApiKey) -> dict[str, Any]:
+    """Return a key, without what opens anything."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "scopes": row.scopes,
+        "created_at": row.created_at,
+        "revoked_at": row.revoked_at,
+    }
+
+
+def batch(progress: BatchProgress) -> dict[str, Any]:
+    """Return how far a batch is; every state is counted, also those that no job is in."""
+    return {
+        "batch_id": progress.id,
+        "status": "finished" if progress.finished else "running",
+        "progress": round(progress.progress, 4),
+        "counts": counts(progress.counts),
+        "created_at": progress.created_at,
+        "finished_at": progress.finished_at,
+    }
+
+
+def counts(by_state: dict[State, int]) -> dict[str, int]:
+    """Return a number for each state."""
+    return {str(state): by_state.get(state, 0) for state in State}
+
+
+def links_of(job_id: UUID) -> dict[str, str]:
+    """Return the headers that tell where a new task is."""
+    return {"Location": f"/v1/tasks/{job_id}", "Retry-After": str(RETRY_SECONDS)}

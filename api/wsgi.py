@@ -1,0 +1,22 @@
+"""Names the application for a WSGI server: `api.wsgi:app`. It is made when a server asks for it, not on import."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from api.app import create_app
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+@lru_cache(maxsize=1)
+def _app() -> Flask:
+    return create_app()
+
+
+def __getattr__(name: str) -> Flask:
+    if name == "app":
+        return _app()
+    raise AttributeError(name)

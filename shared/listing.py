@@ -1,0 +1,282 @@
+"""Questions about jobs, batches and assets, for whoever shows them. Nothing is changed here, and no transaction is ended.
+
+Lists are newest first and go on from a cursor: a place in the order, not a number of rows, so that what is
+added or deleted meanwhile neither repeats nor hides a row.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Float, Select, and_, case, cast, func, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import defer
+
+from shared.models import ApiKey, Artifact, Asset, Batch, Job, JobAsset, Segment
+from shared.states import UNFINISHED, SegmentState, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.orm import Session
+
+Row = TypeVar("Row", Job, Asset)
+# A spec and a plan may be megabytes, and no list shows them.
+_SHOWN = (defer(Job.spec, raiseload=True), defer(Job.plan, raiseload=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in a list: after this row."""
+
+    created_at: datetime
+    id: uuid.UUID
+
+    def __str__(self) -> str:
+        """Return the opaque form."""
+        text = f"{self.created_at.isoformat()}|{self.id}"
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, text: str) -> Cursor:
+        """Read the opaque form, or raise ValueError."""
+        try:
+            plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+            moment, _, name = plain.partition("|")
+            cursor = cls(datetime.fromisoformat(moment), uuid.UUID(name))
+        except (binascii.Error, UnicodeError, ValueError) as error:
+            raise ValueError("Is not a cursor of this list.") from error
+        if cursor.created_at.tzinfo is None:
+            raise ValueError("Is not a cursor of this list.")
+        return cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which jobs are asked for."""
+
+    kinds: tuple[str, ...] = ()
+    states: tuple[State, ...] = ()
+    batch_id: uuid.UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SceneProgress:
+    """How far a scene is, over all segments that show it."""
+
+    id: str
+    done: bool
+    running: bool
+    cached: bool
+    progress: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far a batch is. A task that was deleted is counted no more."""
+
+    id: uuid.UUID
+    finished: bool
+    created_at: datetime
+    finished_at: datetime | None
+    progress: float
+    counts: dict[State, int]
+
+
+def jobs(
+    session: Session, account_id: uuid.UUID, wanted: Wanted, *, limit: int, after: Cursor | None
+) -> tuple[list[Job], Cursor | None]:
+    """Return a page of the account's jobs and the cursor of the next one."""
+    query = select(Job).where(Job.account_id == account_id, *_conditions(wanted)).options(*_SHOWN)
+    return _page(session, query, Job, limit, after)
+
+
+def job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | None:
+    """Return the account's job, or None."""
+    return session.scalar(select(Job).where(Job.account_id == account_id, Job.id == job_id).options(*_SHOWN))
+
+
+def jobs_by_id(session: Session, account_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> list[Job]:
+    """Return these of the account's jobs, in this order."""
+    query = select(Job).where(Job.account_id == account_id, Job.id.in_(ids)).options(*_SHOWN)
+    found = {row.id: row for row in session.scalars(query)}
+    return [found[each] for each in ids if each in found]
+
+
+def assets(
+    session: Session, account_id: uuid.UUID, *, limit: int, after: Cursor | None
+) -> tuple[list[Asset], Cursor | None]:
+    """Return a page of the account's assets and the cursor of the next one."""
+    return _page(session, select(Asset).where(Asset.account_id == account_id), Asset, limit, after)
+
+
+def _page(
+    session: Session, query: Select[Row], table: type[Row], limit: int, after: Cursor | None
+) -> tuple[list[Row], Cursor | None]:
+    if after is not None:
+        query = query.where(tuple_(table.created_at, table.id) < tuple_(after.created_at, after.id))
+    query = query.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
+    rows = list(session.scalars(query))
+    if len(rows) <= limit:
+        return rows, None
+    last = rows[limit - 1]
+    return rows[:limit], Cursor(last.created_at, last.id)
+
+
+def _conditions(wanted: Wanted) -> list[Any]:
+    found: list[Any] = []
+    if wanted.kinds:
+        found.append(Job.kind.in_(wanted.kinds))
+    if wanted.states:
+        found.append(Job.state.in_(wanted.states))
+    if wanted.batch_id:
+        found.append(Job.batch_id == wanted.batch_id)
+    if wanted.created_after:
+        found.append(Job.created_at > wanted.created_after)
+    if wanted.created_before:
+        found.append(Job.created_at < wanted.created_before)
+    if wanted.text:
+        found.append(_mentions(wanted.text))
+    return found
+
+
+def _mentions(text: str) -> Any:
+    """Whether a pair of the metadata, written `key:value`, or the custom id contains the text, in any case."""
+    pair = func.jsonb_each_text(Job.meta).table_valued("key", "value").render_derived()
+    written = pair.c.key + ":" + pair.c.value
+    pairs = select(1).select_from(pair).where(written.icontains(text, autoescape=True)).exists()
+    return or_(Job.custom_id.icontains(text, autoescape=True), pairs)
+
+
+def scenes(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[SceneProgress]]:
+    """Return the scenes of jobs that are planned, in the order in which they are shown."""
+    each = (
+        select(Segment, func.unnest(Segment.scene_ids).label("scene"))
+        .where(Segment.job_id.in_(job_ids))
+        .subquery()
+    )
+    done = each.c.state == SegmentState.DONE
+    rows = session.execute(
+        select(
+            each.c.job_id,
+            each.c.scene,
+            func.bool_and(done),
+            func.bool_or(each.c.state == SegmentState.RUNNING),
+            func.bool_and(each.c.cached),
+            func.sum(case((done, each.c.frames), else_=each.c.frames_done))
+            / cast(func.greatest(func.sum(each.c.frames), 1), Float),
+        )
+        .group_by(each.c.job_id, each.c.scene)
+        .order_by(each.c.job_id, func.min(each.c.index), func.max(each.c.index))
+    )
+    found: dict[uuid.UUID, list[SceneProgress]] = {}
+    for job_id, *facts in rows:
+        found.setdefault(job_id, []).append(SceneProgress(*facts))
+    return found
+
+
+def scene_ids(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
+    """Return the scenes of jobs as they were asked for: what can be said before they are planned."""
+    ids = func.jsonb_path_query_array(Job.spec, "$.script.scenes[*].id", type_=JSONB)
+    return dict(session.execute(select(Job.id, ids).where(Job.id.in_(job_ids))).tuples().all())
+
+
+def artifacts(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Artifact]]:
+    """Return the files that jobs made, in their order."""
+    rows = session.scalars(
+        select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.job_id, Artifact.position)
+    )
+    found: dict[uuid.UUID, list[Artifact]] = {}
+    for row in rows:
+        found.setdefault(row.job_id, []).append(row)
+    return found
+
+
+def artifact(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, name: str) -> Artifact | None:
+    """Return one file of the account's job, or None."""
+    return session.scalar(
+        select(Artifact).where(
+            Artifact.account_id == account_id, Artifact.job_id == job_id, Artifact.name == name
+        )
+    )
+
+
+def version(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> int | None:
+    """Return the number that goes up with each change of a job, or None when there is no such job."""
+    return session.scalar(select(Job.version).where(Job.account_id == account_id, Job.id == job_id))
+
+
+def depth(session: Session, most: int) -> int:
+    """Return how many jobs are unfinished, and stop counting past `most`."""
+    unfinished = select(Job.id).where(Job.state.in_(UNFINISHED)).limit(most + 1).subquery()
+    return session.scalars(select(func.count()).select_from(unfinished)).one()
+
+
+def asset(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> Asset | None:
+    """Return the account's asset, or None."""
+    return session.scalar(select(Asset).where(Asset.account_id == account_id, Asset.id == asset_id))
+
+
+def hold_assets(session: Session, account_id: uuid.UUID, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Return which of these assets the account has; none of them can be deleted before the transaction ends."""
+    held = (
+        select(Asset.id)
+        .where(Asset.account_id == account_id, Asset.id.in_(set(ids)))
+        .order_by(Asset.id)
+        .with_for_update(read=True, key_share=True)
+    )
+    return set(session.scalars(held))
+
+
+def is_used(session: Session, asset_id: uuid.UUID) -> bool:
+    """Whether an unfinished job names the asset."""
+    using = (
+        select(JobAsset.job_id)
+        .join(Job, and_(Job.id == JobAsset.job_id, Job.state.in_(UNFINISHED)))
+        .where(JobAsset.asset_id == asset_id)
+        .limit(1)
+    )
+    return session.scalar(using) is not None
+
+
+def batch(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> BatchProgress | None:
+    """Return how far the account's batch is, or None."""
+    row = session.scalar(select(Batch).where(Batch.account_id == account_id, Batch.id == batch_id))
+    if row is None:
+        return None
+    groups = session.execute(
+        select(Job.state, func.count(), func.sum(Job.progress), func.max(Job.finished_at))
+        .where(Job.batch_id == batch_id)
+        .group_by(Job.state)
+    ).all()
+    counts = {State(state): count for state, count, _, _ in groups}
+    unfinished = sum(counts.get(state, 0) for state in UNFINISHED)
+    done = sum(count if state not in UNFINISHED else progress for state, count, progress, _ in groups)
+    ends = [end for *_, end in groups if end is not None]
+    return BatchProgress(
+        id=row.id,
+        finished=not unfinished,
+        created_at=row.created_at,
+        finished_at=max(ends, default=None) if not unfinished else None,
+        progress=done / sum(counts.values()) if counts else 1.0,
+        counts=counts,
+    )
+
+
+def keys(session: Session, account_id: uuid.UUID) -> list[ApiKey]:
+    """Return the account's keys, newest first, revoked ones too."""
+    return list(
+        session.scalars(
+            select(ApiKey)
+            .where(ApiKey.account_id == account_id)
+            .order_by(ApiKey.created_at.desc(), ApiKey.id)
+        )
+    )
