@@ -56,7 +56,7 @@ def structured(service: str, line: str) -> dict[str, Any]:
 
 def event_now(service: str, level: str, message: str, **fields: Any) -> dict[str, Any]:
     """Return an event in the form of the log, at this moment."""
-    stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S%z")
     return (
         {"time": stamp, "level": level, "logger": service, "event": message} | fields | {"service": service}
     )

@@ -29,6 +29,7 @@ class Service:
     after: tuple[str, ...] = ()
     ready: Callable[[], bool] | None = None
     once: bool = False
+    secretive: bool = False  # what it says is kept out of the log
     start_seconds: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL

@@ -71,15 +71,8 @@ class Stack:
         return (
             self._postgres(),
             self._redis(),
-            self._once("migrations", "shared.migrations", after=("postgres",)),
-            self._once(
-                "accounts",
-                "shared.accounts",
-                "ensure-key",
-                "--file",
-                str(self.key_file),
-                after=("migrations",),
-            ),
+            self._once("migrations", "shared.migrations", after="postgres"),
+            self._accounts(),
             self._api(),
             *(self._worker(queue) for queue in QUEUES),
             self._beat(),
@@ -160,15 +153,35 @@ class Stack:
             stop_order=4,
         )
 
-    def _once(self, name: str, *module: str, after: tuple[str, ...]) -> Service:
-        argv = (sys.executable, "-m", *module)
+    def _once(self, name: str, *module: str, after: str, secretive: bool = False) -> Service:
         return Service(
-            name=name, argv=argv, cwd=self.wish.folder, env=self._environment(), after=after, once=True
+            name=name,
+            argv=(sys.executable, "-m", *module),
+            cwd=self.wish.folder,
+            env=self._environment(),
+            after=(after,),
+            once=True,
+            secretive=secretive,
         )
+
+    def _accounts(self) -> Service:
+        """Make the first API key. The program prints it, and a log is no place for a key."""
+        module = ("shared.accounts", "ensure-key", "--file", str(self.key_file))
+        return self._once("accounts", *module, after="migrations", secretive=True)
 
     def _api(self) -> Service:
         bind = f"{LOOPBACK}:{self.api_port}"
-        options = ("-k", "gevent", "-c", "python:api.gunicorn", "--bind", bind, "api.wsgi:app")
+        options = (
+            "-k",
+            "gevent",
+            "-c",
+            "python:api.gunicorn",
+            "--graceful-timeout",
+            "8",
+            "--bind",
+            bind,
+            "api.wsgi:app",
+        )
         return Service(
             name="api",
             argv=(sys.executable, "-m", "gunicorn", *options),

@@ -110,7 +110,8 @@ class Supervisor:
 
     def _pass_on(self, child: Child) -> None:
         for line in child.lines():
-            self._log.line(child.service.name, line)
+            if not child.service.secretive:
+                self._log.line(child.service.name, line)
 
     def _look_after(self, child: Child) -> None:
         if child.process is not None:

@@ -1,0 +1,56 @@
+"""What the doctor finds, and how it judges versions."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers import doctor
+
+
+@pytest.mark.parametrize(
+    ("version", "floors", "floor"),
+    [
+        pytest.param((6, 2, 14), doctor.REDIS_FLOORS, (6, 2, 24), id="an old patch of a branch"),
+        pytest.param((6, 2, 24), doctor.REDIS_FLOORS, None, id="the floor itself"),
+        pytest.param((7, 2, 20), doctor.REDIS_FLOORS, None, id="a newer patch of a branch"),
+        pytest.param((7, 0, 15), doctor.REDIS_FLOORS, (7, 2, 16), id="a branch that is not kept up"),
+        pytest.param((8, 0, 1), doctor.REDIS_FLOORS, (8, 2, 9), id="between two branches"),
+        pytest.param((9, 0, 0), doctor.REDIS_FLOORS, None, id="newer than all"),
+        pytest.param((5, 1, 6), doctor.FFMPEG_FLOORS, (8, 1, 3), id="a distribution's ffmpeg"),
+        pytest.param((9, 0, 1), doctor.FFMPEG_FLOORS, (9, 0, 2), id="one patch short"),
+        pytest.param((9, 0, 2), doctor.FFMPEG_FLOORS, None, id="the bundled ffmpeg"),
+        pytest.param((9, 1), doctor.FFMPEG_FLOORS, None, id="a newer ffmpeg"),
+    ],
+)
+def test_a_version_is_held_against_the_floor_of_its_branch(version, floors, floor):
+    assert doctor.below(version, floors) == floor
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        pytest.param("ffmpeg version 9.0.2-static https://johnvansickle", (9, 0, 2), id="ffmpeg"),
+        pytest.param("Redis server v=6.2.14 sha=40305114:0", (6, 2, 14), id="redis"),
+        pytest.param("postgres (PostgreSQL) 18.4", (18, 4), id="postgres"),
+        pytest.param("no number", (), id="none"),
+    ],
+)
+def test_versions_are_read_from_what_programs_say(text, version):
+    assert doctor.numbers(text) == version
+
+
+def test_this_machine_has_all_that_is_needed(tmp_path):
+    findings = doctor.examine(tmp_path)
+
+    names = {finding.name for finding in findings}
+    assert [finding for finding in findings if finding.state == "missing"] == []
+    assert {"Python", "ffmpeg", "Postgres", "Redis", "espeak-ng", "fonts", "data", "disk"} <= names
+    assert all(finding.version for finding in findings if finding.name in ("ffmpeg", "Postgres", "Redis"))
+
+
+def test_an_ffmpeg_that_is_not_there_is_missing(tmp_path):
+    findings = doctor.examine(tmp_path, ffmpeg=str(tmp_path / "ffmpeg"))
+
+    (found,) = [finding for finding in findings if finding.name == "ffmpeg"]
+    assert found.state == "missing"
+    assert found.where == str(tmp_path / "ffmpeg")
