@@ -18,3 +18,13 @@ swept = Counter("scenemill_swept_total", "What the sweeper repaired.", ["repair"
 unfinished = Gauge(
     "scenemill_jobs_unfinished", "Jobs by state, as last counted.", ["state"], multiprocess_mode="mostrecent"
 )
+waiting_seconds = Gauge(
+    "scenemill_jobs_waiting_seconds",
+    "How long the job that waits longest could have run already, as last counted.",
+    multiprocess_mode="mostrecent",
+)
+last_sweep = Gauge(
+    "scenemill_last_sweep_timestamp_seconds",
+    "When the sweeper last ended a round.",
+    multiprocess_mode="mostrecent",
+)

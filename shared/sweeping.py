@@ -194,6 +194,13 @@ def count_unfinished(session: Session) -> dict[str, int]:
     return {str(state): count for state, count in rows}
 
 
+def longest_wait(session: Session) -> float:
+    """Return for how many seconds the queued job that is due longest has been due; 0 where none waits."""
+    due = func.extract("epoch", func.now() - func.min(Job.run_after))
+    seconds = session.scalar(select(due).where(Job.state == State.QUEUED, Job.run_after <= func.now()))
+    return float(seconds or 0)
+
+
 def referenced(session: Session, keys: Sequence[str], columns: Sequence[object]) -> set[str]:
     """Return which of these storage keys some row still names."""
     found: set[str] = set()

@@ -30,6 +30,7 @@ def sweep() -> None:
     """Do one round of all repairs that keep jobs moving. Rounds may overlap, on any number of workers."""
     _reclaim()
     _publish()
+    metrics.last_sweep.set_to_current_time()
 
 
 def tidy() -> None:
@@ -77,12 +78,14 @@ def _publish() -> None:
         waiting = sweeping.unpublished(session, grace=config.sweep, forgotten=config.republish)
         dispatch.mark(session, waiting)
         counts = sweeping.count_unfinished(session)
+        longest = sweeping.longest_wait(session)
     taken = dispatch.send(waiting) if waiting else []
     if len(taken) < len(waiting):
         with transaction() as session:
             dispatch.unmark(session, waiting[len(taken) :])
     for state in UNFINISHED:
         metrics.unfinished.labels(state=state.value).set(counts.get(state.value, 0))
+    metrics.waiting_seconds.set(longest)
     _count("published", len(taken))
 
 

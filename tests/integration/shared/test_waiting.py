@@ -1,0 +1,38 @@
+"""How long jobs have been waiting, as alerts see it, on a real Postgres."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, update
+
+from shared import sweeping
+from shared.models import Job
+from shared.states import State
+from tests import factories
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+pytestmark = pytest.mark.services
+
+
+def due(session: Session, ago: timedelta, **columns: object) -> None:
+    job = factories.job(session, **columns)
+    session.execute(update(Job).where(Job.id == job.id).values(run_after=func.now() - ago))
+
+
+def test_the_job_that_is_due_longest_decides_how_long_jobs_wait(session: Session) -> None:
+    due(session, timedelta(seconds=40))
+    due(session, timedelta(seconds=90))
+
+    assert sweeping.longest_wait(session) == pytest.approx(90, abs=1)
+
+
+def test_what_runs_or_is_to_run_later_does_not_wait(session: Session) -> None:
+    due(session, timedelta(hours=1), state=State.RUNNING, attempt=1)
+    due(session, timedelta(hours=-1))
+
+    assert sweeping.longest_wait(session) == 0
