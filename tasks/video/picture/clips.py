@@ -1,0 +1,194 @@
+"""Composes how a clip becomes a scene's frames: which part of it, how fast, and in what colours and shape. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import TYPE_CHECKING, Any
+
+import ffmpeg
+
+from tasks.video.picture import motion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.script import Motion
+
+DEMUXERS = {
+    "video/mp4": "mov", "video/quicktime": "mov", "video/webm": "matroska", "video/x-matroska": "matroska",
+    "image/gif": "gif",
+}  # fmt: skip
+HDR = ("smpte2084", "arib-std-b67")
+LOOPED_IN_MEMORY = 192 << 20  # bytes of frames; a longer loop opens its file once a round
+DECODER_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A video file and how it is shown. Times in seconds of the clip; `first` and `of` in frames of the scene."""
+
+    path: str
+    media_type: str
+    duration: float
+    fit: str
+    start: float = 0.0
+    speed: float = 1.0
+    when_short: str = "loop"
+    first: int = 0
+    of: int = 0
+    hdr: bool = False
+    interlaced: bool = False
+    motion: Motion = "none"
+    ground: str = "#000000"
+
+
+def clip(visual: Mapping[str, Any], media: Mapping[str, Any], path: str) -> Clip:
+    """Return the clip that a spec's visual and its file's facts describe."""
+    return Clip(
+        path=path,
+        media_type=media["media_type"],
+        duration=media["duration"] or 0.0,
+        fit=visual["fit"],
+        start=visual["start"],
+        speed=visual["speed"],
+        when_short=visual["when_short"],
+        first=visual["from"],
+        of=visual.get("of", 0),
+        hdr=media["transfer"] in HDR,
+        interlaced=media["interlaced"],
+        motion=visual.get("motion", "none"),
+        ground=visual.get("ground", "#000000"),
+    )
+
+
+def stream(clip: Clip, size: tuple[int, int], fps: int, frames: int) -> Any:
+    """Return exactly so many frames of the clip, from the scene's frame `first` on."""
+    start = min(clip.start, max(0.0, clip.duration - 2 / fps))
+    speed = _speed(clip, start, fps)
+    whole = max(1, floor((clip.duration - start) / speed * fps + 1e-6))  # frames before it is at its end
+    if clip.when_short == "loop" and clip.first + frames > whole:
+        made = _looped(clip, size, fps, frames, start, speed, whole)
+    else:
+        made = _part(clip, size, fps, start, speed, min(clip.first, whole - 1), frames)
+    # What a file's facts did not foresee: the last frame stays, and no frame comes too much.
+    held = made.filter("tpad", stop_mode="clone", stop=-1).filter("trim", end_frame=frames)
+    return _move(held.filter("setpts", f"N/{fps}/TB"), clip, size)
+
+
+def _speed(clip: Clip, start: float, fps: int) -> float:
+    """Return the speed that is used: `slow` stretches what is too short over its whole scene."""
+    if clip.when_short != "slow" or not clip.of:
+        return clip.speed
+    return min(clip.speed, (clip.duration - start) * fps / clip.of)
+
+
+def _looped(
+    clip: Clip, size: tuple[int, int], fps: int, frames: int, start: float, speed: float, whole: int
+) -> Any:
+    """Return rounds of the clip, each cut at the same frame."""
+    first = clip.first % whole
+    if whole * size[0] * size[1] * 3 // 2 <= LOOPED_IN_MEMORY:
+        round_ = _part(clip, size, fps, start, speed, 0, whole).filter("tpad", stop_mode="clone", stop=-1)
+        round_ = round_.filter("trim", end_frame=whole).filter("loop", loop=-1, size=whole)
+        return round_.filter("trim", start_frame=first, end_frame=first + frames)
+    rounds, left = [], frames
+    while left > 0:
+        taken = min(whole - first, left)
+        part = _part(clip, size, fps, start, speed, first, taken).filter("tpad", stop_mode="clone", stop=-1)
+        rounds.append(part.filter("trim", end_frame=taken).filter("setpts", f"N/{fps}/TB"))
+        left, first = left - taken, 0
+    return ffmpeg.concat(*rounds, v=1, a=0) if len(rounds) > 1 else rounds[0]
+
+
+def _part(
+    clip: Clip, size: tuple[int, int], fps: int, start: float, speed: float, first: int, frames: int
+) -> Any:
+    """Return about so many frames, read from where the first of them is."""
+    at = start + first / fps * speed
+    seconds = frames / fps * speed + 1.0
+    source = ffmpeg.input(
+        f"file:{clip.path}",
+        ss=f"{at:.6f}",
+        t=f"{seconds:.6f}",
+        format=DEMUXERS[clip.media_type],
+        protocol_whitelist="file",
+        max_streams=8,
+        threads=DECODER_THREADS,
+        an=None, sn=None, dn=None,
+    ).video  # fmt: skip
+    if clip.interlaced:
+        source = source.filter("bwdif", mode="send_frame", parity="auto", deint="interlaced")
+    if speed != 1.0:
+        source = source.filter("setpts", f"PTS/{speed:.9f}")
+    # Frames are dropped before anything is computed on them, and repeated by name only.
+    source = source.filter("fps", fps=fps, start_time=0)
+    return _fit(source, clip, size)
+
+
+def _fit(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
+    """Return the clip in the frame's size and colours, never stretched."""
+    width, height = size
+    if clip.fit == "cover":
+        return _colors(_scale(source, size, "increase"), clip).filter("crop", width, height)
+    if clip.fit == "contain":
+        inside = _colors(_scale(source, size, "decrease"), clip)
+        color = f"0x{clip.ground[1:]}"
+        return inside.filter("pad", width, height, "2*trunc((ow-iw)/4)", "2*trunc((oh-ih)/4)", color=color)
+    parts = source.filter_multi_output("split", 2)
+    small = (max(16, width // 24 * 2), max(16, height // 24 * 2))
+    ground = _colors(_scale(parts[0], small, "increase"), clip).filter("crop", *small)
+    ground = ground.filter("gblur", sigma=max(small) / 40).filter("lutyuv", y="16+(val-16)*0.62")
+    ground = ground.filter("scale", width, height, flags="bicubic")
+    inside = _colors(_scale(parts[1], size, "decrease"), clip)
+    return ffmpeg.overlay(ground, inside, x="2*trunc((W-w)/4)", y="2*trunc((H-h)/4)")
+
+
+def _scale(source: Any, size: tuple[int, int], aspect: str) -> Any:
+    return source.filter(
+        "scale",
+        size[0],
+        size[1],
+        force_original_aspect_ratio=aspect,
+        force_divisible_by=2,
+        reset_sar=1,
+        flags="bicubic",
+    ).filter("setsar", 1)
+
+
+def _colors(source: Any, clip: Clip) -> Any:
+    """Return BT.709 in limited range and 8 bits; what is brighter than a screen is mapped into it."""
+    if clip.hdr:
+        source = (
+            source.filter("zscale", transfer="linear", npl=203)
+            .filter("format", "gbrpf32le")
+            .filter("zscale", primaries="bt709")
+            .filter("tonemap", "mobius", desat=0)
+            .filter("zscale", transfer="bt709", matrix="bt709", range="limited")
+        )
+    else:
+        source = source.filter("scale", out_color_matrix="bt709", out_range="tv")
+    return source.filter("format", "yuv420p").filter("setparams", range="tv", color_primaries="bt709",
+                                                     color_trc="bt709", colorspace="bt709")  # fmt: skip
+
+
+def _move(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
+    """Return the clip seen through a moving window; `perspective` samples between pixels, as `zoompan` does not."""
+    if clip.motion == "none":
+        return source
+    width, height = size
+    progress = f"((in+{clip.first})/{max(1, clip.of - 1)})"
+    first, last = (motion.window(clip.motion, (1.0, 1.0), part) for part in (0.0, 1.0))
+    scale = f"pow({last.scale / first.scale:.9f},{progress})*{first.scale:.9f}"
+    x, y = (f"({a:.9f}+{b - a:.9f}*{progress})" for a, b in ((first.x, last.x), (first.y, last.y)))
+    left, top = f"{width}*(0.5+{x}-({scale})/2)", f"{height}*(0.5+{y}-({scale})/2)"
+    right, bottom = f"{width}*(0.5+{x}+({scale})/2)", f"{height}*(0.5+{y}+({scale})/2)"
+    return source.filter(
+        "perspective", x0=left, y0=top, x1=right, y1=top, x2=left, y2=bottom, x3=right, y3=bottom,
+        interpolation="cubic", sense="source", eval="frame",
+    )  # fmt: skip
+
+
+def frames_of(clip: Clip, fps: int) -> int:
+    """Return how many frames the clip has from its start to its end, as it is shown."""
+    return max(1, ceil((clip.duration - clip.start) / clip.speed * fps))

@@ -1,0 +1,51 @@
+"""How pictures are encoded: for one output the same for every segment, so that they join without re-encoding. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+GOP_SECONDS = 2
+TICKS = 512  # of a frame in a file's time base: every stamp is whole
+PRESETS = {"draft": ("superfast", 28), "standard": ("veryfast", 23), "high": ("fast", 18)}
+# H.264's Annex A: macroblocks a second, macroblocks a frame.
+LEVELS = (
+    ("3.1", 108_000, 3_600), ("4.0", 245_760, 8_192), ("4.2", 522_240, 8_704), ("5.0", 589_824, 22_080),
+    ("5.1", 983_040, 36_864), ("5.2", 2_073_600, 36_864), ("6.0", 4_177_920, 139_264),
+)  # fmt: skip
+COLORS = {"range": "tv", "color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709"}
+
+
+def level(size: tuple[int, int], fps: int) -> str:
+    """Return the lowest level that a player must support for the picture."""
+    blocks = -(-size[0] // 16) * -(-size[1] // 16)
+    return next(name for name, rate, frame in LEVELS if blocks <= frame and blocks * fps <= rate)
+
+
+def options(size: tuple[int, int], fps: int, quality: str, encoder: str = "libx264") -> dict[str, Any]:
+    """Return ffmpeg's output options, without the colours' tags: frames carry those."""
+    preset, crf = PRESETS[quality]
+    shared: dict[str, Any] = {
+        "c:v": encoder,
+        "profile:v": "high",
+        "level:v": level(size, fps),
+        "g": GOP_SECONDS * fps,
+        "flags": "+cgop",
+        "video_track_timescale": fps * TICKS,
+        "map_metadata": -1,
+        "fflags": "+bitexact",
+        "f": "mp4",
+    }
+    return {**shared, **_own(encoder, preset, crf, size)}
+
+
+def _own(encoder: str, preset: str, crf: int, size: tuple[int, int]) -> dict[str, Any]:
+    """Return what only this encoder understands."""
+    if encoder == "h264_nvenc":
+        return {"preset": "p4", "rc": "vbr", "cq": crf, "b:v": 0, "pix_fmt": "yuv420p"}
+    if encoder == "h264_qsv":
+        return {"preset": "faster", "global_quality": crf, "pix_fmt": "nv12"}
+    if encoder == "h264_vaapi":
+        return {"rc_mode": "CQP", "qp": crf}
+    # Two threads keep two cores busy when one segment is left; more make no frame faster and cost memory.
+    threads = 2 if size[0] * size[1] <= 1920 * 1080 else 4
+    return {"preset": preset, "crf": crf, "threads": threads, "pix_fmt": "yuv420p"}

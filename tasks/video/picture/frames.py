@@ -1,0 +1,74 @@
+"""Makes the frames that go to ffmpeg's stdin: every layer that is no clip, one below the other in a tall picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.video.picture import images, paint, stills, theme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from tasks.video.picture.stills import Plane
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A layer: planes that stay, or a still that moves from `first` on over `of` frames."""
+
+    planes: tuple[Plane, Plane, Plane] | None = None
+    still: stills.Still | None = None
+    first: int = 0
+    of: int = 1
+
+    def draw(self, frame: tuple[Plane, Plane, Plane], index: int) -> None:
+        """Write the layer's frame of that number into the planes."""
+        if self.still is not None:
+            self.still.draw(frame, (self.first + index) / max(1, self.of - 1))
+        elif self.planes is not None and index == 0:  # what stays is still there from the frame before
+            for source, target in zip(self.planes, frame, strict=True):
+                np.copyto(target, source)
+
+
+def made(
+    visual: Mapping[str, Any], path: Path | None, size: tuple[int, int], *, work: Path, ffmpeg: str | None
+) -> Made:
+    """Return the layer that a spec's visual describes; `path` is its image."""
+    if path is None:
+        return Made(planes=paint.paint(visual, size))
+    kind = visual.get("motion", "none")
+    wanted = tuple(round(side * stills.FINER) for side in size)
+    picture = images.load(path, (wanted[0], wanted[1]), work=work, named=ffmpeg)
+    ground = theme.rgb(visual["ground"])
+    still = stills.framed(images.flatten(picture, ground), visual["fit"], kind, size, ground)
+    return Made(still=still, first=visual.get("from", 0), of=visual.get("of", 1))
+
+
+def moving(layers: Sequence[Made]) -> bool:
+    """Say whether any of the layers changes from frame to frame."""
+    return any(layer.still is not None and layer.still.kind != "none" for layer in layers)
+
+
+def stream(layers: Sequence[Made], size: tuple[int, int], frames: int) -> Iterator[memoryview]:
+    """Return the tall pictures in order. Each is the same memory: it is to be used up before the next is asked for."""
+    width, height = size
+    tall = height * len(layers)
+    memory = np.empty(width * tall * 3 // 2, np.uint8)
+    luma = memory[: width * tall].reshape(tall, width)
+    chroma = memory[width * tall :].reshape(2, tall // 2, width // 2)
+    parts = [
+        (
+            luma[index * height : (index + 1) * height],
+            chroma[0, index * height // 2 : (index + 1) * height // 2],
+            chroma[1, index * height // 2 : (index + 1) * height // 2],
+        )
+        for index in range(len(layers))
+    ]
+    for index in range(frames):
+        for layer, part in zip(layers, parts, strict=True):
+            layer.draw(part, index)
+        yield memory.data

@@ -1,0 +1,115 @@
+"""Decodes an image to opaque RGB at about the size that is needed: upright, in sRGB, over a ground where transparent.
+
+Only the formats that we take are tried. Pictures too large for a worker's memory are made smaller by ffmpeg first.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps
+
+from shared import ffmpeg
+from shared.errors import AssetUnreadable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Rgb = NDArray[Any]  # 8 bits; three or four channels
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+DEMUXERS = {"JPEG": "jpeg_pipe", "PNG": "png_pipe", "WEBP": "webp_pipe", "GIF": "gif"}
+IN_MEMORY = 12_000_000  # pixels that a worker decodes itself
+MOST_PIXELS = 200_000_000
+UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation to Pillow's transpositions
+UNREADABLE = "An image could not be read."
+
+
+def load(
+    path: Path, wanted: tuple[int, int], *, alpha: bool = False, work: Path, named: str | None = None
+) -> Rgb:
+    """Return the image as rows of RGB (or RGBA), at least as large as wanted where it is that large, or raise.
+
+    Raise AssetUnreadable for what Pillow or ffmpeg cannot decode.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd metadata; sizes are checked below
+            with Image.open(path, formats=FORMATS) as image:
+                return _decode(image, path, wanted, alpha=alpha, work=work, named=named)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise AssetUnreadable(UNREADABLE) from error
+
+
+def _decode(
+    image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, work: Path, named: str | None
+) -> Rgb:
+    if image.width * image.height > MOST_PIXELS:
+        raise AssetUnreadable("An image has more pixels than we take.")
+    turned = image.getexif().get(0x0112, 1) >= 5
+    image.draft(
+        None, (wanted[1], wanted[0]) if turned else wanted
+    )  # only JPEG can: it decodes a half, quarter, eighth
+    if image.width * image.height > IN_MEMORY:
+        return _shrink(image, path, wanted, alpha=alpha, work=work, named=named)
+    upright = ImageOps.exif_transpose(image)
+    return np.asarray(_to_srgb(upright, "RGBA" if alpha or _transparent(upright) else "RGB"))
+
+
+def _transparent(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+
+
+def _to_srgb(image: Image.Image, mode: str) -> Image.Image:
+    """Return the colours as a screen has them: by the image's own profile where it has one that can be used."""
+    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow would clip them
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "CMYK", "L"):
+        try:
+            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            made = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            image = made or image
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            image.info.pop("icc_profile", None)
+    return image.convert(mode)
+
+
+def _shrink(
+    image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, work: Path, named: str | None
+) -> Rgb:
+    """Have ffmpeg decode and scale the picture in its own memory."""
+    orientation = image.getexif().get(0x0112, 1)
+    target = (wanted[1], wanted[0]) if orientation >= 5 else wanted
+    scale = min(1.0, max(target[0] / image.width, target[1] / image.height))
+    width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    argv = ffmpeg.command(
+        "-noautorotate", "-f", DEMUXERS[image.format or ""], "-i", f"file:{path}", "-frames:v", "1",
+        "-vf", f"scale={width}:{height}:flags=area:in_range=auto:out_range=pc,format=rgba",
+        "-f", "rawvideo", "file:image.raw", ffmpeg=named,
+    )  # fmt: skip
+    ffmpeg.run(argv, cwd=work, limits=ffmpeg.Limits(wall=120, file=1 << 30))
+    made = np.fromfile(work / "image.raw", np.uint8).reshape(height, width, 4)
+    (work / "image.raw").unlink()
+    upright = Image.fromarray(made)
+    if orientation in UPRIGHT:
+        upright = upright.transpose(Image.Transpose(UPRIGHT[orientation]))
+    keep = alpha or (_transparent(image) and int(made[..., 3].min()) < 255)
+    return np.asarray(upright.convert("RGBA" if keep else "RGB"))
+
+
+def flatten(image: Rgb, ground: tuple[int, int, int]) -> Rgb:
+    """Lay a transparent picture over a ground, a strip at a time."""
+    if image.shape[2] == 3:
+        return image
+    flat = np.empty((*image.shape[:2], 3), np.uint8)
+    for top in range(0, image.shape[0], 64):
+        strip = image[top : top + 64]
+        part = strip[..., 3:].astype(np.uint16)
+        mixed = strip[..., :3] * part + np.array(ground, np.uint16) * (255 - part)
+        flat[top : top + 64] = (mixed + 127) // 255
+    return flat

@@ -1,0 +1,68 @@
+"""Paints colours, gradients and themes' backgrounds, dithered so that slow gradients show no bands."""
+
+from __future__ import annotations
+
+from math import cos, radians, sin
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from tasks.video.picture.stills import TO_YUV, Plane
+from tasks.video.picture.theme import rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STRIP = 64  # lines painted at once: floating-point pictures are large
+
+
+def paint(visual: Mapping[str, Any], size: tuple[int, int]) -> tuple[Plane, Plane, Plane]:
+    """Return the planes of `{colors, angle, glows}`."""
+    width, height = size
+    luma = np.empty((height, width), np.uint8)
+    chroma = [np.empty((height // 2, width // 2), np.uint8) for _ in range(2)]
+    for top in range(0, height, STRIP):
+        lines = min(STRIP, height - top)
+        strip = _strip(visual, size, top, lines)
+        yuv = strip @ TO_YUV[:, :3].T.astype(np.float32) + TO_YUV[:, 3].astype(np.float32)
+        luma[top : top + lines] = _dither(yuv[..., 0], top)
+        for index, plane in enumerate(chroma, 1):
+            half = cv2.resize(yuv[..., index], (width // 2, lines // 2), interpolation=cv2.INTER_AREA)
+            plane[top // 2 : (top + lines) // 2] = _dither(half, top // 2)
+    return luma, chroma[0], chroma[1]
+
+
+def _strip(visual: Mapping[str, Any], size: tuple[int, int], top: int, lines: int) -> Plane:
+    width, height = size
+    x = (np.arange(width, dtype=np.float32) + 0.5) / width
+    y = ((np.arange(top, top + lines, dtype=np.float32) + 0.5) / height)[:, None]
+    picture = _gradient(visual["colors"], visual.get("angle", 135), x, y)
+    for glow in visual.get("glows", ()):
+        ratio = width / height
+        far = (
+            np.hypot((x - glow["x"]) * max(ratio, 1.0), (y - glow["y"]) * max(1 / ratio, 1.0))
+            / glow["radius"]
+        )
+        part = (glow["opacity"] * np.exp(-((far * 1.6) ** 2)))[..., None]
+        picture += part * (np.array(rgb(glow["color"]), np.float32) - picture)
+    return picture
+
+
+def _gradient(colors: list[str], angle: float, x: Plane, y: Plane) -> Plane:
+    """Return colours along a direction as in CSS: 90 is to the right, 180 down, corners hold the ends."""
+    stops = np.array([rgb(color) for color in colors], np.float32)
+    across, down = sin(radians(angle)), -cos(radians(angle))
+    reach = abs(across) + abs(down)
+    along = ((x - 0.5) * across + (y - 0.5) * down) / reach + 0.5
+    at = np.clip(along, 0, 1) * (len(stops) - 1)
+    first = np.minimum(at.astype(np.int32), max(len(stops) - 2, 0))
+    part = (at - first)[..., None].astype(np.float32)
+    following = stops[np.minimum(first + 1, len(stops) - 1)]
+    return np.asarray(stops[first] * (1 - part) + following * part)
+
+
+def _dither(plane: Plane, top: int) -> Plane:
+    """Round with a fixed noise of one step: the same picture every time, and no bands."""
+    noise = np.random.default_rng(top).random(plane.shape, np.float32)
+    return np.asarray(np.clip(np.floor(plane + noise), 0, 255), np.uint8)

@@ -1,0 +1,148 @@
+"""Makes moving pictures out of stills: an image decoded once, framed on a canvas, seen through a moving window.
+
+Frames are planes of limited-range BT.709 4:2:0, made by OpenCV in this process. See docs/adr/0003-moving-pictures.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.video.picture import images, motion
+
+if TYPE_CHECKING:
+    from shared.script import Motion
+
+Plane = NDArray[Any]  # 8 bits
+
+FINER = 1.4  # pixels of a canvas for one of the frame: what bilinear sampling needs to stay sharp
+MARGIN = 24  # pixels around a canvas, so that sampling never reaches its edge
+# BT.709, limited range, from RGB of 0 to 255.
+TO_YUV = np.array(
+    [
+        [0.2126 * 219 / 255, 0.7152 * 219 / 255, 0.0722 * 219 / 255, 16],
+        [-0.2126 / 1.8556 * 224 / 255, -0.7152 / 1.8556 * 224 / 255, 0.9278 / 1.8556 * 224 / 255, 128],
+        [0.7874 / 1.5748 * 224 / 255, -0.7152 / 1.5748 * 224 / 255, -0.0722 / 1.5748 * 224 / 255, 128],
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A canvas as planes, ready to be seen through windows."""
+
+    planes: tuple[Plane, Plane, Plane]
+    size: tuple[float, float]  # of the canvas, in parts of the frame
+    finer: float
+    kind: Motion
+
+    def draw(self, frame: tuple[Plane, Plane, Plane], progress: float) -> None:
+        """Write what is seen at a progress of 0 to 1 into a frame's planes."""
+        seen = motion.window(self.kind, self.size, progress)
+        height, width = frame[0].shape
+        step = self.finer * seen.scale
+        # Where the first luma sample lies on the canvas's luma plane, margins included.
+        at = tuple(
+            self.finer * pixels * (whole / 2 + moved - seen.scale / 2) + step / 2 - 0.5 + MARGIN
+            for pixels, whole, moved in ((width, self.size[0], seen.x), (height, self.size[1], seen.y))
+        )
+        _sample(self.planes[0], frame[0], step, (at[0], at[1]))
+        # Chroma lies between two lines and on the left of two columns; on a canvas it lies in the middle of four.
+        across, down = (at[0] - 0.5) / 2, (at[1] + step / 2 - 0.5) / 2
+        for source, target in zip(self.planes[1:], frame[1:], strict=True):
+            _sample(source, target, step, (across, down))
+
+
+def _sample(source: Plane, target: Plane, step: float, at: tuple[float, float]) -> None:
+    """Fill the target with source(step * x + at), bilinearly, at any fraction of a pixel."""
+    height, width = target.shape
+    x, y = motion.axis(step, at[0]), motion.axis(step, at[1])
+    wide, high = ceil((width + x.skip) * step) + 1, ceil((height + y.skip) * step) + 1
+    centre = (x.start + (wide - 1) / 2, y.start + (high - 1) / 2)
+    cut = cv2.getRectSubPix(source, (wide, high), centre)
+    made = cv2.resize(cut, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_LINEAR)
+    np.copyto(target, made[y.skip : y.skip + height, x.skip : x.skip + width])
+
+
+def framed(
+    picture: images.Rgb, fit: str, kind: Motion, size: tuple[int, int], ground: tuple[int, int, int]
+) -> Still:
+    """Put a picture on a canvas as `fit` says, large enough for the motion."""
+    finer = FINER if kind != "none" else 1.0
+    width, height = size
+    whole = _canvas(picture, fit, kind, size)
+    pixels = (round(finer * whole[0] * width), round(finer * whole[1] * height))
+    if fit == "cover":
+        canvas = _cover(picture, pixels)
+    else:
+        canvas = _cover(picture, pixels, blur=True) if fit == "blur" else _plain(pixels, ground)
+        seen = motion.always_seen(kind)
+        _lay_inside(canvas, picture, (finer * seen[0] * width, finer * seen[1] * height))
+    return Still(planes(canvas, MARGIN), whole, finer, kind)
+
+
+def _canvas(picture: images.Rgb, fit: str, kind: Motion, size: tuple[int, int]) -> tuple[float, float]:
+    """Return the canvas in parts of the frame: a pan over a picture of another shape has further to go."""
+    if fit != "cover" or not kind.startswith("pan"):
+        return 1.0, 1.0
+    ratio = (picture.shape[1] / picture.shape[0]) / (size[0] / size[1])
+    most = 1 + motion.PAN_AT_MOST
+    if kind in ("pan_left", "pan_right"):
+        return min(max(ratio, 1.0), most), 1.0
+    return 1.0, min(max(1 / ratio, 1.0), most)
+
+
+def _cover(picture: images.Rgb, pixels: tuple[int, int], *, blur: bool = False) -> images.Rgb:
+    """Fill the pixels with the picture's middle."""
+    height, width = picture.shape[:2]
+    scale = max(pixels[0] / width, pixels[1] / height)
+    wide, high = min(width, pixels[0] / scale), min(height, pixels[1] / scale)
+    left, top = (width - wide) / 2, (height - high) / 2
+    middle = picture[int(top) : ceil(top + high), int(left) : ceil(left + wide)]
+    if not blur:
+        return _resize(middle, pixels)
+    # Blurring a small copy costs a hundredth and looks the same.
+    small = _resize(middle, (max(8, pixels[0] // 12), max(8, pixels[1] // 12)))
+    soft = cv2.GaussianBlur(small, (0, 0), max(small.shape[:2]) / 40, borderType=cv2.BORDER_REPLICATE)
+    dim = cv2.convertScaleAbs(soft, alpha=0.62)
+    return np.asarray(cv2.resize(dim, pixels, interpolation=cv2.INTER_CUBIC))
+
+
+def _plain(pixels: tuple[int, int], ground: tuple[int, int, int]) -> images.Rgb:
+    canvas = np.empty((pixels[1], pixels[0], 3), np.uint8)
+    canvas[:] = ground
+    return canvas
+
+
+def _lay_inside(canvas: images.Rgb, picture: images.Rgb, room: tuple[float, float]) -> None:
+    """Put the whole picture into the canvas's middle, as large as the room allows."""
+    height, width = picture.shape[:2]
+    scale = min(room[0] / width, room[1] / height)
+    wide = min(max(1, round(width * scale)), canvas.shape[1])
+    high = min(max(1, round(height * scale)), canvas.shape[0])
+    left, top = (canvas.shape[1] - wide) // 2, (canvas.shape[0] - high) // 2
+    canvas[top : top + high, left : left + wide] = _resize(picture, (wide, high))
+
+
+def _resize(picture: images.Rgb, pixels: tuple[int, int]) -> images.Rgb:
+    smaller = pixels[0] < picture.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, pixels, interpolation=how))
+
+
+def planes(picture: images.Rgb, margin: int = 0) -> tuple[Plane, Plane, Plane]:
+    """Return an RGB picture as planes with a margin around; chroma has half of each."""
+    yuv = cv2.transform(picture, TO_YUV)
+    half = ((picture.shape[1] + 1) // 2, (picture.shape[0] + 1) // 2)
+    luma = np.ascontiguousarray(yuv[..., 0])
+    chroma = [cv2.resize(yuv[..., index], half, interpolation=cv2.INTER_AREA) for index in (1, 2)]
+    bordered = [
+        cv2.copyMakeBorder(plane, side, side, side, side, cv2.BORDER_REPLICATE) if side else plane
+        for plane, side in ((luma, margin), (chroma[0], margin // 2), (chroma[1], margin // 2))
+    ]
+    return bordered[0], bordered[1], bordered[2]

@@ -1,0 +1,248 @@
+"""Sets a scene's texts: each role in its box inside the title-safe area, on its backing, with its animation. Pure.
+
+Frames count from the segment's first; a text may have begun before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from tasks.video.picture.ass import Event, Pen, line, shape
+from tasks.video.picture.layout import Block, Face, clusters, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+IN_SECONDS = 0.5
+OUT_SECONDS = 0.35
+TYPED_PER_SECOND = 28.0
+TYPED_AT_MOST = 0.6  # of the time that the text is on screen
+RISE = 0.045  # of the frame's height
+CONNECTED = (0x0600, 0x1100)  # scripts between these join or reorder letters: they are typed word by word
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where a role's text may be, in parts of the frame, and how it lies in there."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+    across: Literal["left", "center"] = "center"
+    down: Literal["top", "middle", "bottom"] = "middle"
+
+
+WIDE: dict[str, Box] = {
+    "title": Box(0.10, 0.90, 0.16, 0.78),
+    "title_above": Box(0.10, 0.90, 0.14, 0.55, down="bottom"),
+    "subtitle": Box(0.14, 0.86, 0.30, 0.70),
+    "subtitle_below": Box(0.14, 0.86, 0.595, 0.78, down="top"),
+    "quote": Box(0.14, 0.86, 0.14, 0.78),
+    "label": Box(0.06, 0.52, 0.07, 0.17, "left", "top"),
+    "label_lowered": Box(0.06, 0.52, 0.24, 0.34, "left", "top"),
+    "lower_third": Box(0.06, 0.62, 0.70, 0.92, "left", "bottom"),
+    "lower_third_raised": Box(0.06, 0.62, 0.58, 0.775, "left", "bottom"),
+}
+TALL: dict[str, Box] = {
+    "title": Box(0.08, 0.92, 0.16, 0.70),
+    "title_above": Box(0.08, 0.92, 0.14, 0.48, down="bottom"),
+    "subtitle": Box(0.10, 0.90, 0.30, 0.64),
+    "subtitle_below": Box(0.10, 0.90, 0.515, 0.70, down="top"),
+    "quote": Box(0.09, 0.91, 0.14, 0.70),
+    "label": Box(0.07, 0.80, 0.07, 0.14, "left", "top"),
+    "label_lowered": Box(0.07, 0.80, 0.20, 0.27, "left", "top"),
+    "lower_third": Box(0.07, 0.90, 0.72, 0.86, "left", "bottom"),
+    "lower_third_raised": Box(0.07, 0.90, 0.56, 0.70, "left", "bottom"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """The frame that is written on, for so many frames, in a language."""
+
+    width: int
+    height: int
+    fps: int
+    frames: int
+    language: str
+
+    @property
+    def short(self) -> int:
+        """The short side: sizes of text are parts of it."""
+        return min(self.width, self.height)
+
+    @property
+    def rtl(self) -> bool:
+        """Whether the language is read from the right."""
+        return self.language.split("-")[0] in ("ar", "he", "fa", "ur", "yi", "ps", "sd", "ug", "dv")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How a text looks from one frame up to another. `shown` None: all of it."""
+
+    start: int
+    end: int
+    opacity: float = 1.0
+    drop: float = 0.0  # parts of the frame's height below its place
+    shown: int | None = None
+
+
+def events(
+    items: list[Mapping[str, Any]], styles: Mapping[str, Any], canvas: Canvas, layer: int = 0
+) -> list[Event]:
+    """Return everything that the texts put on the picture, later ones above."""
+    found: list[Event] = []
+    for index, item in enumerate(items):
+        found += _text(item, styles[item["role"]], canvas, layer + 4 * index)
+    return found
+
+
+def _text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas, layer: int) -> list[Event]:
+    words = item["text"].upper() if style.get("uppercase") else item["text"]
+    face = Face(style["font"], style["weight"], canvas.language, style.get("spacing", 0.0))
+    box = _box(item, canvas)
+    padding = style["padding"] * style["size"] * canvas.short
+    leading = style.get("leading", 1.16)
+    block = fit(
+        words, face, style["size"] * canvas.short,
+        (box.right - box.left - 2 * padding, box.bottom - box.top - 2 * padding), leading,
+    )  # fmt: skip
+    lines = _place(block, box, padding, leading, rtl=canvas.rtl)
+    pen = Pen(
+        face.family, face.weight, face.language, block.em, style["color"], face.spacing * block.em, style.get("italic", False)
+    )  # fmt: skip
+    total = sum(len(_units(text)) for text in block.lines)
+    found: list[Event] = []
+    for moment in moments(item, total, canvas):
+        found += [
+            replace(one, layer=one.layer + layer)
+            for one in _draw(moment, lines, block, pen, style, canvas, box)
+        ]
+    return found
+
+
+def _box(item: Mapping[str, Any], canvas: Canvas) -> Box:
+    """Return the item's box in pixels, mirrored for languages that are read from the right."""
+    table = WIDE if canvas.width > canvas.height else TALL
+    name = item["role"] + (f"_{item['place']}" if item.get("place") else "")
+    box = table[name]
+    part, parts = item.get("part", (0, 1))
+    tall = (box.bottom - box.top) / parts
+    top = box.top + part * tall
+    left, right = (1 - box.right, 1 - box.left) if canvas.rtl else (box.left, box.right)
+    return replace(
+        box, left=left * canvas.width, right=right * canvas.width,
+        top=top * canvas.height, bottom=(top + tall) * canvas.height,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Lines in their places: the text's own rectangle in pixels, and where each line is anchored."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    lines: tuple[tuple[str, float, float], ...]
+
+
+def _place(block: Block, box: Box, padding: float, leading: float, *, rtl: bool) -> Set:
+    top = {
+        "top": box.top + padding,
+        "middle": (box.top + box.bottom - block.height) / 2,
+        "bottom": box.bottom - padding - block.height,
+    }[box.down]
+    left = (box.left + box.right - block.width) / 2
+    if box.across == "left":
+        left = box.right - padding - block.width if rtl else box.left + padding
+    step = leading * block.em
+    first = top + max(1.0, leading) * block.em / 2
+    lines = tuple((text, left, first + index * step) for index, text in enumerate(block.lines))
+    return Set(left, top, left + block.width, top + block.height, lines)
+
+
+def moments(item: Mapping[str, Any], units: int, canvas: Canvas) -> list[Moment]:
+    """Return how the text looks over the frames of the segment, frames that look the same as one."""
+    found: list[Moment] = []
+    first, last = max(0, item["start"]), min(canvas.frames, item["end"])
+    for frame in range(first, last):
+        opacity, drop, shown = _look(item, frame, units, canvas.fps)
+        before = found[-1] if found else None
+        if before and (before.opacity, before.drop, before.shown) == (opacity, drop, shown):
+            found[-1] = replace(before, end=frame + 1)
+        else:
+            found.append(Moment(frame, frame + 1, opacity, drop, shown))
+    return found
+
+
+def _look(item: Mapping[str, Any], frame: int, units: int, fps: int) -> tuple[float, float, int | None]:
+    animation = item.get("animation", "none")
+    if animation == "none":
+        return 1.0, 0.0, None
+    age, left = (frame - item["start"] + 1) / fps, (item["end"] - frame) / fps
+    out = _ease(left / OUT_SECONDS) if item.get("out") else 1.0
+    if animation == "type":
+        seconds = min(units / TYPED_PER_SECOND, TYPED_AT_MOST * (item["end"] - item["start"]) / fps)
+        shown = int(units * age / seconds) if age < seconds else None
+        return out, 0.0, shown
+    into = _ease(age / IN_SECONDS)
+    return round(into * out, 4), (RISE * (1 - into) if animation == "rise" else 0.0), None
+
+
+def _ease(part: float) -> float:
+    """Return a motion's progress that starts fast and settles softly."""
+    return 1 - (1 - min(max(part, 0.0), 1.0)) ** 3
+
+
+def _draw(
+    moment: Moment, lines: Set, block: Block, pen: Pen, style: Mapping[str, Any], canvas: Canvas, box: Box
+) -> Iterator[Event]:
+    drop = moment.drop * canvas.height
+    for layer, drawing in enumerate(
+        _backing(lines, block.em, style, moment.opacity, drop, mirrored=canvas.rtl)
+    ):
+        yield Event(moment.start, moment.end, layer, drawing)
+    shown = moment.shown
+    for text, _, middle in lines.lines:
+        units = _units(text)
+        visible = None if shown is None or shown >= len(units) else sum(map(len, units[: max(shown, 0)]))
+        shown = None if shown is None else shown - len(units)
+        across = _anchor(lines, box, canvas)
+        place = (across[0], middle + drop)
+        yield Event(moment.start, moment.end, 3, line(text, pen, place, across[1], moment.opacity, visible))
+
+
+def _anchor(lines: Set, box: Box, canvas: Canvas) -> tuple[float, int]:
+    """Return x and ASS's number of the anchor: middle left, middle or middle right of a line."""
+    if box.across == "center":
+        return (lines.left + lines.right) / 2, 5
+    return (lines.right, 6) if canvas.rtl else (lines.left, 4)
+
+
+def _backing(
+    lines: Set, em: float, style: Mapping[str, Any], opacity: float, drop: float, *, mirrored: bool
+) -> Iterator[str]:
+    """Return the shapes under a text: a box, a soft glow, or a bar with an accent at its leading edge."""
+    backing = style["backing"]
+    pad = style["padding"] * em
+    box = (lines.left - pad, lines.top - pad * 0.7 + drop, lines.right + pad, lines.bottom + pad * 0.7 + drop)
+    radius = backing.get("radius", 0.2) * em
+    soft = backing["shape"] == "glow"
+    yield shape(
+        box, em if soft else radius, backing["color"], backing["opacity"] * opacity, em * 0.5 if soft else 0.0
+    )
+    if accent := backing.get("accent"):
+        thick = 0.14 * em
+        edge = box[2] - thick if mirrored else box[0]
+        yield shape((edge, box[1], edge + thick, box[3]), 0, accent, opacity)
+
+
+def _units(text: str) -> list[str]:
+    """Split a line into what is typed at once."""
+    if any(CONNECTED[0] <= ord(char) < CONNECTED[1] for char in text):
+        return [f"{word} " for word in text.split(" ")]
+    return clusters(text)

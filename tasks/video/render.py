@@ -1,0 +1,151 @@
+"""Renders a segment: makes its frames and files, runs one ffmpeg over them, and looks at what came out."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from shared import ffmpeg as process
+from shared.errors import RenderFailed
+from tasks.video import graph
+from tasks.video.picture import ass, clips, encoding, fonts, frames, lettering, stamps, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+MISSING = re.compile(r"failed to find any fallback with glyph 0x([0-9A-Fa-f]+)")
+
+
+def render(  # noqa: PLR0913  (what a worker knows)
+    spec: Mapping[str, Any],
+    target: Path,
+    *,
+    work: Path,
+    locate: Callable[[str], Path],
+    on_progress: Callable[[int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    ffmpeg: str | None = None,
+    limits: process.Limits | None = None,
+) -> tuple[str, ...]:
+    """Write exactly the spec's frames to the target and return warnings for the client.
+
+    Raise RenderFailed, RenderTimeout, StorageFull, AssetUnreadable or Stopped. `on_progress` gets the frames done.
+    """
+    size = (spec["size"][0], spec["size"][1])
+    layers, made = _layers(spec, size, work, locate, ffmpeg)
+    still = not frames.moving(made)
+    plan = graph.Graph(
+        size=size,
+        fps=spec["fps"],
+        frames=spec["frames"],
+        layers=layers,
+        still=still,
+        transition=spec.get("transition"),
+        over=_over(spec, size, work, locate, ffmpeg),
+        encoding=encoding.options(size, spec["fps"], spec["quality"]),
+    )
+    completed = process.run(
+        process.command(*graph.arguments(plan, f"file:{target}"), ffmpeg=ffmpeg),
+        cwd=work,
+        limits=limits,
+        on_progress=None if on_progress is None else lambda progress: on_progress(progress.frame),
+        stop=stop,
+        stdin=frames.stream(made, size, 1 if still else spec["frames"]) if made else None,
+        env={"FONTCONFIG_FILE": str(fonts.config())},
+    )
+    check(target, size, spec["fps"], spec["frames"])
+    return _warnings(completed.stderr)
+
+
+def _layers(
+    spec: Mapping[str, Any],
+    size: tuple[int, int],
+    work: Path,
+    locate: Callable[[str], Path],
+    named: str | None,
+) -> tuple[list[graph.Layer], list[frames.Made]]:
+    """Return the graph's layers, and what this process makes for them."""
+    layers: list[graph.Layer] = []
+    made: list[frames.Made] = []
+    for number, layer in enumerate(spec["layers"]):
+        visual = layer["visual"]
+        written = text.events(layer.get("text", ()), spec.get("styles", {}), _canvas(spec))
+        subtitles = _write(written, f"layer{number}.ass", spec, work)
+        source = spec["sources"].get(visual.get("source"))
+        path = locate(source["storage_key"]) if source else None
+        if visual["kind"] == "video" and path is not None:
+            layers.append(
+                graph.Layer(clip=clips.clip(visual, source["media"], str(path)), subtitles=subtitles)
+            )
+        else:
+            layers.append(graph.Layer(made=len(made), subtitles=subtitles))
+            made.append(frames.made(visual, path, size, work=work, ffmpeg=named))
+    return layers, made
+
+
+def _over(
+    spec: Mapping[str, Any],
+    size: tuple[int, int],
+    work: Path,
+    locate: Callable[[str], Path],
+    named: str | None,
+) -> list[str | graph.Stamp]:
+    """Return what lies over all layers: overlays in their order, captions on top."""
+    over: list[str | graph.Stamp] = []
+    pending: list[ass.Event] = []
+    for number, item in enumerate(spec.get("overlays", ())):
+        if "source" not in item:
+            pending += text.events([item], spec["styles"], _canvas(spec), layer=4 * number)
+            continue
+        if pending:
+            over += filter(None, [_write(pending, f"under{number}.ass", spec, work)])
+            pending = []
+        path = locate(spec["sources"][item["source"]]["storage_key"])
+        over.append(stamps.stamp(item, path, size, work / f"stamp{number}.rgba", ffmpeg=named))
+    if "captions" in spec:
+        pending += lettering.events(spec["captions"], spec["caption_style"], _canvas(spec))
+    return [*over, *filter(None, [_write(pending, "over.ass", spec, work)])]
+
+
+def _write(events: Sequence[ass.Event], name: str, spec: Mapping[str, Any], work: Path) -> str | None:
+    """Write a subtitle file and return its name, which the graph reads in ffmpeg's own folder."""
+    if not events:
+        return None
+    document = ass.document(events, (spec["size"][0], spec["size"][1]), spec["fps"])
+    (work / name).write_text(document, encoding="utf-8")
+    return name
+
+
+def _canvas(spec: Mapping[str, Any]) -> text.Canvas:
+    width, height = spec["size"]
+    return text.Canvas(width, height, spec["fps"], spec["frames"], spec.get("language", "en"))
+
+
+def check(path: Path, size: tuple[int, int], fps: int, wanted: int) -> None:
+    """Raise RenderFailed unless the file holds exactly the planned frames: an exit code is no verdict."""
+    try:
+        with av.open(str(path), format="mov") as file:
+            video = file.streams.video[0]
+            found = (
+                video.width,
+                video.height,
+                video.average_rate,
+                sum(1 for packet in file.demux(video) if packet.size),
+            )
+    except (OSError, IndexError, av.FFmpegError) as error:
+        raise RenderFailed("The picture was not made as planned.") from error
+    if found[:2] != size or found[3] != wanted or (wanted > 1 and found[2] != fps):
+        log.error("segment_differs", extra={"found": str(found), "planned": str((*size, fps, wanted))})
+        raise RenderFailed("The picture was not made as planned.")
+
+
+def _warnings(said: str) -> tuple[str, ...]:
+    """Return a sentence for each character that no font can draw."""
+    codes = sorted({int(code, 16) for code in MISSING.findall(said)})
+    return tuple(f"No font can draw the character U+{code:04X} ({chr(code)})." for code in codes)
