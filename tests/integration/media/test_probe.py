@@ -1,0 +1,227 @@
+"""A probe says how a file is shown and heard, and neither hostile nor broken files cost more than their limits."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import time
+import zlib
+
+import pytest
+from PIL import Image
+
+from shared.errors import AssetUnreadable, UnsupportedMedia
+from shared.media import probe
+
+pytestmark = pytest.mark.services
+
+X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def test_a_clip_has_a_size_a_length_a_rate_and_a_sound(make):
+    path = make("a.mp4", *X264, "-c:a", "aac", picture=True, sound=True)
+
+    found = probe(path)
+
+    assert (found.kind, found.media_type) == ("video", "video/mp4")
+    assert (found.width, found.height, found.fps, found.frames) == (320, 240, 25, 25)
+    assert found.duration == pytest.approx(1, abs=0.001)
+    assert (found.has_audio, found.interlaced, found.rotation, found.pix_fmt) == (True, False, 0, "yuv420p")
+    assert found.bytes == path.stat().st_size
+    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "codecs", "media_type"),
+    [
+        ("a.mov", X264, "video/quicktime"),
+        ("a.webm", ("-c:v", "libvpx", "-deadline", "realtime"), "video/webm"),
+        ("a.mkv", (*X264, "-bf", "0"), "video/x-matroska"),
+    ],
+)
+def test_each_kind_of_clip_is_taken_under_any_name(make, name, codecs, media_type):
+    path = make(name, *codecs, picture=True)
+
+    found = probe(path.rename(path.with_name("x.jpg")))
+
+    assert (found.kind, found.media_type, found.has_audio) == ("video", media_type, False)
+    assert found.duration == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("a.wav", "audio/wav"), ("a.mp3", "audio/mpeg"), ("a.m4a", "audio/mp4"), ("a.ogg", "audio/ogg"),
+        ("a.flac", "audio/flac"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_sound_is_taken_and_measured(make, name, media_type):
+    found = probe(make(name, sound=True))
+
+    assert (found.kind, found.media_type, found.has_audio) == ("audio", media_type, True)
+    assert found.duration == pytest.approx(1, abs=0.06)
+    assert found.width is None
+
+
+def test_a_sound_without_a_stated_length_is_read_to_its_end(make):
+    path = make("a.mp3", "-write_xing", "0", "-id3v2_version", "0", "-q:a", "9", sound=True)
+
+    assert probe(path).duration == pytest.approx(1, abs=0.06)
+
+
+def test_a_cover_does_not_make_a_song_a_clip(make, tmp_path):
+    Image.new("RGB", (20, 20)).save(tmp_path / "cover.png")
+    path = make("a.mp3", "-i", str(tmp_path / "cover.png"), "-map", "0", "-map", "1", sound=True)
+
+    found = probe(path)
+
+    assert (found.kind, found.width) == ("audio", None)
+
+
+def test_an_mp4_of_sound_alone_is_a_sound(make):
+    found = probe(make("a.mp4", "-c:a", "aac", sound=True))
+
+    assert (found.kind, found.media_type) == ("audio", "audio/mp4")
+
+
+def test_a_rotated_clip_is_as_large_as_it_is_shown(make):
+    straight = make("a.mp4", *X264, picture=True)
+
+    found = probe(make("b.mp4", "-display_rotation", "90", "-i", str(straight), "-c", "copy"))
+
+    assert (found.width, found.height, found.rotation) == (240, 320, 270)
+
+
+def test_pixels_that_are_not_square_count_as_shown(make):
+    found = probe(make("a.mp4", *X264, "-vf", "setsar=2", picture=True))
+
+    assert (found.width, found.height) == (640, 240)
+
+
+def test_interlaced_ten_bit_and_hdr_clips_say_so(make):
+    fields = ("-vf", "setfield=tff", "-flags", "+ildct+ilme", "-c:v", "mpeg2video")
+    hdr = ("-c:v", "libx264", "-pix_fmt", "yuv420p10le", "-x264-params", "transfer=smpte2084")
+
+    assert probe(make("a.mkv", *fields, picture=True)).interlaced
+    found = probe(make("b.mp4", *hdr, picture=True))
+    assert (found.pix_fmt, found.transfer) == ("yuv420p10le", "smpte2084")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_as_large_as_its_orientation_shows_it(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name in ("a.jpg", "a.webp", "a.png"):
+        Image.new("RGB", (40, 20)).save(tmp_path / name, exif=exif)
+
+        found = probe(tmp_path / name)
+
+        assert (found.width, found.height) == ((20, 40) if orientation > 4 else (40, 20))
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "size"),
+    [
+        ("CMYK", "a.jpg", (30, 20)), ("RGBA", "a.png", (30, 20)), ("P", "a.gif", (30, 20)), ("L", "a.webp", (1, 1)),
+        ("I;16", "a.png", (3, 2)),
+    ],
+)  # fmt: skip
+def test_unusual_pictures_are_taken(tmp_path, mode, name, size):
+    Image.new(mode, size).save(tmp_path / name)
+
+    found = probe(tmp_path / name)
+
+    assert (found.kind, found.width, found.height, found.duration) == ("image", *size, None)
+
+
+def test_a_picture_of_a_hundred_million_pixels_is_taken_in_a_child_of_its_own(tmp_path):
+    Image.new("L", (12000, 9000), 128).save(tmp_path / "a.jpg")
+
+    started = time.monotonic()
+    found = probe(tmp_path / "a.jpg")
+
+    assert (found.width, found.height) == (12000, 9000)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.jpg", "a.png", "a.webp", "a.gif"])
+def test_a_file_that_was_cut_off_is_unreadable(make, tmp_path, name):
+    path = make(name, picture=True) if name == "a.mp4" else make(name, "-frames:v", "1", picture=True)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    with pytest.raises(AssetUnreadable):
+        probe(path)
+
+
+def test_noise_after_a_good_beginning_is_unreadable(tmp_path):
+    for number, head in enumerate(
+        (b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"ID3\x03", b"OggS\0", b"fLaC\0\0\0\x22")
+    ):
+        path = tmp_path / str(number)
+        path.write_bytes(head + bytes(range(256)) * 40)
+
+        with pytest.raises((AssetUnreadable, UnsupportedMedia)):
+            probe(path)
+
+
+def test_a_missing_file_is_unreadable(tmp_path):
+    with pytest.raises(AssetUnreadable):
+        probe(tmp_path / "nothing")
+
+
+def test_a_pixel_bomb_is_refused_before_it_is_decoded(tmp_path):
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(bytes(1_000_000)))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b""))
+
+    started = time.monotonic()
+    with pytest.raises(UnsupportedMedia, match="pixels"):
+        probe(tmp_path / "a.png")
+
+    assert time.monotonic() - started < 3
+
+
+def test_a_clip_with_a_day_between_two_frames_is_refused(make):
+    path = make("a.mkv", "-vf", "setpts='if(eq(N,24),86400*25,N)'", "-fps_mode", "vfr", *X264, picture=True)
+
+    with pytest.raises(UnsupportedMedia, match="longer"):
+        probe(path)
+
+
+def test_a_file_of_very_many_streams_is_refused(make):
+    path = make("a.mkv", *("-map", "0:a") * 12, "-c:a", "pcm_s16le", sound=True)
+
+    with pytest.raises(UnsupportedMedia):
+        probe(path)
+
+
+def test_a_codec_that_is_not_on_the_list_is_refused(make):
+    path = make("a.mkv", "-c:v", "utvideo", picture=True)
+
+    with pytest.raises(UnsupportedMedia, match="encoded"):
+        probe(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "ffconcat version 1.0\nfile '/etc/passwd'\n", "http://127.0.0.1/a.mp4",
+        "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", "[Script Info]\n", "",
+    ],
+)  # fmt: skip
+def test_what_only_names_another_file_is_refused_whatever_it_is_called(tmp_path, content):
+    path = tmp_path / "holiday.mp4"
+    path.write_text(content)
+
+    with pytest.raises(UnsupportedMedia):
+        probe(path)
+
+
+def test_a_hash_that_is_known_is_not_computed_again(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+
+    assert probe(tmp_path / "a.png", sha256="known").sha256 == "known"
