@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """An OpenAI-compatible endpoint and the model to ask for there."""
+
+    base_url: str
+    model: str
+    api_key: str = field(default="", repr=False)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 class Settings(BaseSettings):
@@ -62,9 +76,21 @@ class Settings(BaseSettings):
     allow_private_addresses: bool = False
     ca_file: str | None = None  # instead of the system's certificate authorities
 
-    llm_base_url: str | None = None
-    llm_api_key: str | None = None
-    llm_model: str | None = None
+    # An OpenAI-compatible endpoint; several, separated by commas, are tried in their order.
+    llm_base_url: str = ""
+    llm_api_key: SecretStr = SecretStr("")
+    llm_model: str = ""
+
+    def llm_endpoints(self) -> tuple[LanguageModel, ...]:
+        """Return the endpoints that are named, in order. The last key or model serves all that have none of their own."""
+        urls, models = _listed(self.llm_base_url), _listed(self.llm_model)
+        keys = _listed(self.llm_api_key.get_secret_value()) or [""]
+        if not urls or not models:
+            return ()
+        return tuple(
+            LanguageModel(url, models[min(at, len(models) - 1)], keys[min(at, len(keys) - 1)])
+            for at, url in enumerate(urls)
+        )
 
     @field_validator("*", mode="before")
     @classmethod

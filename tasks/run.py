@@ -11,6 +11,7 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +27,6 @@ from tasks.pulse import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import timedelta
 
     from sqlalchemy.orm import Session
 
@@ -188,8 +188,10 @@ def _stopped(job: Job) -> str:
     return _settled(job, State.CANCELED) if patiently(settle) else "lost"
 
 
-def _again(job: Job, error: ServiceError) -> str:
+def _again(job: Job, error: Unavailable) -> str:
     delay = backoff(job.attempt, settings())
+    if error.retry_after is not None:
+        delay = max(delay, timedelta(seconds=error.retry_after))
     state = patiently(lambda session: jobs.put_back(session, job.id, job.attempt, delay=delay))
     return "retried" if state is not None else _fail(job, error)
 

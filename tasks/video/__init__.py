@@ -1,0 +1,1 @@
+"""A script to a video: timeline, segments, captions, sound, assembly."""

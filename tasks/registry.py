@@ -1,0 +1,46 @@
+"""Every Celery task, three lines each: a name that outlives the function, one id, one call."""
+
+from __future__ import annotations
+
+from shared.broker import app
+from shared.names import TaskName
+from shared.states import Stage
+from tasks import run, upkeep
+from tasks.script import job as script
+from tasks.video import assembly, planning, rendering
+
+
+@app.task(name=TaskName.SCRIPT)
+def write_script(job_id: str) -> None:
+    """Write a script from a brief."""
+    run.run(job_id, script.perform, run.begin(Stage.WRITING))
+
+
+@app.task(name=TaskName.VIDEO)
+def plan_video(job_id: str) -> None:
+    """Plan a video and hand it over to its segments."""
+    run.run(job_id, planning.perform, run.begin(Stage.GATHERING))
+
+
+@app.task(name=TaskName.SEGMENT)
+def render_segment(segment_id: str) -> None:
+    """Render one segment."""
+    rendering.perform(segment_id)
+
+
+@app.task(name=TaskName.ASSEMBLE)
+def assemble_video(job_id: str) -> None:
+    """Join what was rendered into the finished video."""
+    run.run(job_id, assembly.perform, run.assembly)
+
+
+@app.task(name=TaskName.SWEEP)
+def sweep() -> None:
+    """Repair what keeps jobs from moving."""
+    upkeep.sweep()
+
+
+@app.task(name=TaskName.TIDY)
+def tidy() -> None:
+    """Throw away what expired."""
+    upkeep.tidy()

@@ -1,0 +1,126 @@
+"""Turns a job's finished segments and its sound into artifacts, and its end."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from shared.db import transaction
+from shared.errors import Unavailable
+from shared.models import Segment, StoredSegment
+from shared.schemas.canonical import dump
+from shared.settings import settings
+from shared.states import Stage
+from shared.storage import storage
+from tasks.run import Done
+from tasks.video import assemble, planning
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from shared.models import Job
+    from tasks.run import Attempt
+    from tasks.video.assemble import Made
+
+BEGUN = 0.95
+
+
+def perform(attempt: Attempt) -> Done:
+    """Assemble the job's video, store what was made, and return the job's result."""
+    job = attempt.job
+    plan = planning.recall(job)
+    rows = _segments(job)
+    attempt.tell(Stage.ASSEMBLING, BEGUN)
+    segments = _located(rows)
+    made = assemble.assemble(
+        assemble.AssemblyPlan(
+            script=plan.script,
+            output=plan.output,
+            timeline=plan.timeline,
+            cues=plan.cues(),
+            segments=tuple(segments),
+            speech={scene: storage().locate(said.storage_key) for scene, said in plan.narrated.items()},
+            sources={src: storage().locate(found.storage_key) for src, found in plan.found.items()},
+            media={src: found.media for src, found in plan.found.items()},
+        ),
+        work=attempt.work,
+        on_progress=lambda part: attempt.tell(Stage.ASSEMBLING, BEGUN + (1 - BEGUN) * part),
+        stop=attempt.unwanted,
+        ffmpeg=settings().ffmpeg,
+    )
+    attempt.check()
+    return Done(_result(plan, rows), tuple(_store(job, made)))
+
+
+def _segments(job: Job) -> list[tuple[Segment, str | None]]:
+    """Return the job's segments in order, each with its place in the store."""
+    with transaction() as session:
+        rows = session.execute(
+            select(Segment, StoredSegment.storage_key)
+            .outerjoin(
+                StoredSegment,
+                (StoredSegment.account_id == Segment.account_id) & (StoredSegment.key == Segment.key),
+            )
+            .where(Segment.account_id == job.account_id, Segment.job_id == job.id)
+            .order_by(Segment.index)
+        )
+        return [(segment, key) for segment, key in rows]
+
+
+def _located(rows: Sequence[tuple[Segment, str | None]]) -> list[Path]:
+    """Return the segments' files; one that was evicted meanwhile sends the job back to have it rendered again."""
+    paths = [storage().path(key) for _, key in rows if key is not None]
+    if len(paths) < len(rows) or not all(path.is_file() for path in paths):
+        raise Unavailable("A rendered segment is no longer stored; it will be rendered again.")
+    return paths
+
+
+def _result(plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]) -> dict[str, Any]:
+    timeline = plan.timeline
+    cached = sum(segment.cached for segment, _ in rows)
+    warnings = sorted({warning for segment, _ in rows for warning in segment.warnings})
+    return {
+        "duration": float(timeline.frames / timeline.fps),
+        "script": dump(plan.script),
+        "usage": {
+            "render_seconds": round(sum(segment.render_seconds for segment, _ in rows), 3),
+            "cached_segments": cached,
+            "rendered_segments": len(rows) - cached,
+            **plan.usage,
+        },
+        "warnings": warnings,
+    }
+
+
+def _store(job: Job, made: Sequence[Made]) -> list[dict[str, Any]]:
+    """Move the files into storage, under names that hold the attempt, and return the artifacts' rows."""
+    rows: list[dict[str, Any]] = []
+    try:
+        for position, each in enumerate(made):
+            key = f"artifacts/{job.account_id}/{job.id}/{job.attempt}/{each.name}"
+            row: dict[str, Any] = {
+                "name": each.name,
+                "position": position,
+                "storage_key": key,
+                "media_type": each.media_type,
+                "bytes": each.path.stat().st_size,
+                "sha256": _sha256(each.path),
+                "width": each.width,
+                "height": each.height,
+                "duration": each.duration,
+            }
+            storage().put(each.path, key)
+            rows.append(row)
+    except BaseException:
+        for row in rows:
+            storage().delete(row["storage_key"])
+        raise
+    return rows
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

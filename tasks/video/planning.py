@@ -1,0 +1,140 @@
+"""Plans a video: its files, its narration, its timeline, its segments; then the segments' workers have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from shared import dispatch, jobs, segments
+from shared.db import transaction
+from shared.ffmpeg import Stopped
+from shared.media import Media
+from shared.schemas.canonical import dump
+from shared.schemas.loading import load
+from shared.schemas.output import OutputSchema
+from shared.schemas.script import ScriptSchema
+from shared.states import Stage
+from tasks.script.job import write_for
+from tasks.video import captions, timeline
+from tasks.video.gathering import gather, settle_visual
+from tasks.video.narrating import Narrated, narrate
+from tasks.video.segments import Source, cut
+from tasks.video.versions import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.models import Job
+    from shared.script import Output, Script
+    from tasks.run import Attempt, Done
+    from tasks.video.captions import Cue
+    from tasks.video.segments import Segment
+    from tasks.video.timeline import Timeline
+
+# How far along a job is when planning reaches a stage: it is quick beside the rendering.
+GATHERED, NARRATED = 0.02, 0.09
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that planning found out: what assembly needs, and nothing that can be computed again."""
+
+    script: Script
+    output: Output
+    found: Mapping[str, Source]
+    narrated: Mapping[str, Narrated]
+    usage: Mapping[str, int]
+
+    @property
+    def timeline(self) -> Timeline:
+        """Return when each scene is."""
+        lengths = {scene: said.seconds for scene, said in self.narrated.items()}
+        return timeline.plan(self.script, lengths, self.output.fps)
+
+    def cues(self) -> tuple[Cue, ...]:
+        """Return what is captioned, when."""
+        words = {scene: said.words for scene, said in self.narrated.items()}
+        return captions.cues(self.timeline, self.script, words)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the job's row keeps."""
+        return {
+            "script": dump(self.script),
+            "found": {
+                src: {"storage_key": source.storage_key, "media": source.media.to_json()}
+                for src, source in self.found.items()
+            },
+            "narrated": {scene: said.to_json() for scene, said in self.narrated.items()},
+            "usage": dict(self.usage),
+        }
+
+
+def recall(job: Job) -> Plan:
+    """Return the plan that a planned job's row keeps."""
+    kept = job.plan or {}
+    return Plan(
+        script=load(ScriptSchema(), kept["script"]),
+        output=load(OutputSchema(), job.spec["output"]),
+        found={
+            src: Source(src=src, storage_key=facts["storage_key"], media=Media.from_json(facts["media"]))
+            for src, facts in kept["found"].items()
+        },
+        narrated={scene: Narrated.from_json(facts) for scene, facts in kept["narrated"].items()},
+        usage=kept["usage"],
+    )
+
+
+def perform(attempt: Attempt) -> Done | None:
+    """Plan the job, lay its segments down, publish those that are not stored yet."""
+    job = attempt.job
+    script, tokens = _script(attempt)
+    plan = _plan(attempt, script, tokens)
+    attempt.check()
+    wanted = cut(
+        plan.timeline,
+        plan.script,
+        plan.output,
+        plan.found,
+        plan.cues(),
+        account=str(job.account_id),
+        versions=versions(),
+    )
+    attempt.check()
+    _hand_over(job, plan, wanted)
+    return None
+
+
+def _script(attempt: Attempt) -> tuple[Script, int]:
+    """Return the script that the job came with, or have one written once; with the tokens that it cost."""
+    spec = attempt.job.spec
+    if "script" in spec:
+        return load(ScriptSchema(), spec["script"]), 0
+    written = write_for(attempt)
+    return load(ScriptSchema(), written.script), written.tokens
+
+
+def _plan(attempt: Attempt, script: Script, tokens: int) -> Plan:
+    job = attempt.job
+    attempt.tell(Stage.GATHERING, 0.0)
+    found = gather(job, script, stop=attempt.unwanted)
+    scenes = tuple(replace(scene, visual=settle_visual(scene, found)) for scene in script.scenes)
+    script = replace(script, scenes=scenes)
+    attempt.tell(Stage.NARRATING, GATHERED)
+    narrated = narrate(job.account_id, script, found, attempt.work, stop=attempt.unwanted)
+    attempt.tell(Stage.NARRATING, NARRATED)
+    spoken = sum(said.characters for said in narrated.values() if not said.cached)
+    usage = {"llm_tokens": tokens, "speech_characters": spoken}
+    return Plan(script, load(OutputSchema(), job.spec["output"]), found, narrated, usage)
+
+
+def _hand_over(job: Job, plan: Plan, wanted: tuple[Segment, ...]) -> None:
+    planned = [segments.Planned(each.key, each.frames, each.scene_ids, each.spec) for each in wanted]
+    with transaction() as session:
+        if not jobs.hand_over(session, job.id, job.attempt, plan.to_json()):
+            raise Stopped
+        missing = segments.lay(session, job, planned)
+        complete = not missing and jobs.begin_assembly(session, job.id)
+    if complete:
+        dispatch.publish([dispatch.of_assembly(job.id, job.request_id)])
+    else:
+        dispatch.publish([dispatch.of_segment(each, job.id, job.request_id) for each in missing])

@@ -1,0 +1,182 @@
+"""What a worker does with one segment: claim it, render it unless it is stored, store it, and see who comes next."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from shared import dispatch, jobs, metrics, segments
+from shared.db import transaction
+from shared.errors import JobFailed, ServiceError, Unavailable, WorkerLost
+from shared.ffmpeg import Stopped
+from shared.logs import bind
+from shared.models import Job, Segment
+from shared.settings import settings
+from shared.storage import storage
+from tasks.pulse import Pulse
+from tasks.run import backoff, patiently, work_folder
+from tasks.video import render
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy.orm import Session
+
+log = logging.getLogger(__name__)
+
+
+class _Work:
+    """A claimed segment in this worker's hands."""
+
+    def __init__(self, segment: Segment, job: Job) -> None:
+        self.segment = segment
+        self.job = job
+        self.frames = 0
+
+    def beat(self) -> bool:
+        config = settings()
+        with transaction() as session:
+            return segments.heartbeat(session, self.segment, lease=config.lease, frames=self.frames)
+
+    def note(self, frames: int) -> None:
+        self.frames = frames
+
+
+def perform(segment_id: str) -> None:
+    """Render the segment if it is to be had; a message that comes twice, late or for nothing changes nothing."""
+    try:
+        with transaction() as session:
+            segment = segments.claim(session, uuid.UUID(segment_id), lease=settings().lease)
+            job = session.scalar(select(Job).where(Job.id == segment.job_id)) if segment else None
+            stored = segment is not None and segments.is_stored(session, segment)
+    except IntegrityError:
+        # Another worker renders this very key. It will mark this segment as done as well.
+        log.info("segment_rendered_elsewhere", extra={"segment_id": segment_id})
+        return
+    if segment is None or job is None:
+        log.info("segment_not_claimed", extra={"segment_id": segment_id})
+        return
+    with bind(
+        task_id=str(job.id),
+        attempt=job.attempt,
+        request_id=job.request_id,
+        segment=segment.index,
+        segment_attempt=segment.attempt,
+    ):
+        outcome = _reuse(segment, job) if stored else _render(_Work(segment, job))
+        metrics.attempts.labels(task="segment", outcome=outcome).inc()
+
+
+def _reuse(segment: Segment, job: Job) -> str:
+    _hand_on(job, last=patiently(lambda session: segments.finish(session, segment)))
+    metrics.segments.labels(source="stored").inc()
+    return "stored"
+
+
+def _render(work: _Work) -> str:
+    config = settings()
+    try:
+        with work_folder() as folder, Pulse(work.beat, every=config.heartbeat, lease=config.lease) as pulse:
+            _render_and_store(work, folder, pulse)
+    except Stopped:
+        return _stopped(work)
+    except Unavailable as error:
+        log.warning("segment_unavailable", extra={"reason": error.detail}, exc_info=True)
+        return _again(work, error)
+    except ServiceError as error:
+        log.warning("segment_failed", extra={"reason": error.detail}, exc_info=True)
+        return _fail(work, error)
+    except Exception:
+        log.exception("segment_surprised")
+        return _fail(work, JobFailed("Something went wrong that we did not foresee."))
+    return "rendered"
+
+
+def _render_and_store(work: _Work, folder: Path, pulse: Pulse) -> None:
+    config, segment = settings(), work.segment
+    began = time.monotonic()
+    target = folder / "segment.mp4"
+    warnings = render.render(
+        segment.spec,
+        target,
+        work=folder,
+        locate=storage().locate,
+        on_progress=work.note,
+        stop=pulse.unwanted,
+        ffmpeg=config.ffmpeg,
+    )
+    seconds = time.monotonic() - began
+    stored: dict[str, Any] = {
+        # A name of its own, so that a file under a name never changes.
+        "storage_key": f"segments/{segment.account_id}/{segment.key[:2]}/{segment.key}-{uuid.uuid4().hex}.mp4",
+        "bytes": target.stat().st_size,
+        "warnings": list(warnings),
+    }
+    storage().put(target, stored["storage_key"])
+    last = patiently(lambda session: segments.finish(session, segment, seconds=seconds, stored=stored))
+    if last is None:
+        storage().delete(stored["storage_key"])
+        raise Stopped
+    metrics.segments.labels(source="rendered").inc()
+    metrics.rendered_frames.inc(segment.frames)
+    log.info("segment_rendered", extra={"frames": segment.frames, "seconds": round(seconds, 3)})
+    _hand_on(work.job, last=last)
+    _fulfil_others(segment)
+
+
+def _hand_on(job: Job, *, last: bool | None) -> None:
+    """Have the video assembled when its last segment is done."""
+    if last:
+        dispatch.publish([dispatch.of_assembly(job.id, job.request_id)])
+
+
+def _fulfil_others(segment: Segment) -> None:
+    """Let the other jobs that waited for this key have it."""
+    with transaction() as session:
+        waiting = segments.waiting_jobs(session, segment.account_id, segment.key)
+    for job_id in waiting:
+        with transaction() as session:
+            last = segments.fulfil(session, job_id, segment.key)
+        metrics.segments.labels(source="shared").inc()
+        if last:
+            dispatch.publish([dispatch.of_assembly(job_id)])
+
+
+def _stopped(work: _Work) -> str:
+    """Drop the claim; if a client asked for it and this was the last one at work, the job is over."""
+
+    def settle(session: Session) -> bool:
+        segments.drop(session, work.segment)
+        return jobs.end_canceled(session, work.job.id)
+
+    return "canceled" if patiently(settle) else "lost"
+
+
+def _again(work: _Work, error: ServiceError) -> str:
+    config, segment = settings(), work.segment
+    delay = backoff(segment.attempt, config)
+    left = patiently(
+        lambda session: segments.put_back(session, segment, delay=delay, max_attempts=config.max_attempts)
+    )
+    return _fail(work, error) if left is False else "retried"
+
+
+def _fail(work: _Work, error: ServiceError) -> str:
+    """End the whole job: a segment that cannot be rendered leaves no video."""
+
+    def settle(session: Session) -> bool:
+        failed = jobs.fail(session, work.job.id, work.job.attempt, error)
+        segments.drop(session, work.segment)
+        return failed
+
+    if not patiently(settle):
+        return _stopped(work)
+    outcome = "worker_lost" if isinstance(error, WorkerLost) else "failed"
+    metrics.jobs_settled.labels(kind=work.job.kind, outcome="failed").inc()
+    log.info("job_settled", extra={"state": "failed"})
+    return outcome

@@ -1,0 +1,116 @@
+"""What an operator fears: workers killed, the whole stack killed, Redis or Postgres away. Nothing accepted is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from sqlalchemy import create_engine, text
+
+if TYPE_CHECKING:
+    from tests.e2e.stack import Stack
+
+pytestmark = [pytest.mark.e2e, pytest.mark.services, pytest.mark.timeout(240)]
+
+OUTPUT = {"resolution": "1080p", "fps": 30}
+SMALL = {"resolution": "360p", "fps": 24, "quality": "draft"}
+
+
+def slow_job() -> dict[str, Any]:
+    """A job whose picture takes seconds to render, in one segment."""
+    visual = {"type": "gradient", "colors": ["#0d1b2a", "#1b6ca8", "#aaddff"]}
+    return {"kind": "video", "script": {"scenes": [{"duration": 40, "visual": visual}]}, "output": OUTPUT}
+
+
+def rows(stack: Stack, query: str, **values: object) -> list[Any]:
+    engine = create_engine(stack.facts["database_url"])
+    with engine.connect() as connection:
+        found = list(connection.execute(text(query), values))
+    engine.dispose()
+    return found
+
+
+def assert_ended_once(stack: Stack, task_id: str) -> None:
+    names = [row[0] for row in rows(stack, "SELECT name FROM artifacts WHERE job_id = :id", id=task_id)]
+    assert len(names) == len(set(names)) > 0
+    files = list((stack.folder / "storage" / "artifacts").rglob(f"*{task_id}*/*/video.mp4"))
+    assert len(files) == 1
+
+
+def test_a_job_survives_the_kill_of_its_render_worker(own_stack: Stack) -> None:
+    stack = own_stack.start()
+    task = stack.post(slow_job())
+    (ffmpeg, *_) = stack.wait_for_process("-progress")
+    (worker,) = stack.facts["pids"]["workers"]["renders"][:1]
+
+    for process in [*psutil.Process(worker).children(recursive=True), psutil.Process(worker)]:
+        if "-progress" not in " ".join(process.cmdline()):
+            process.kill()
+    _, alive = psutil.wait_procs([ffmpeg], timeout=3)
+
+    assert alive == []
+    ended = stack.end(task["task_id"], 120)
+    assert ended["status"] == "succeeded"
+    (attempts,) = rows(stack, "SELECT max(attempt) FROM segments WHERE job_id = :id", id=task["task_id"])
+    assert attempts[0] > 1  # the fault did hit
+    assert_ended_once(stack, task["task_id"])
+
+
+def test_the_whole_stack_killed_and_started_again_ends_the_job(own_stack: Stack) -> None:
+    stack = own_stack.start()
+    task = stack.post(slow_job())
+    stack.wait_for_process("-progress")
+    family = psutil.Process(stack.process.pid).children(recursive=True) if stack.process else []
+
+    stack.kill()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    stack.start()
+
+    assert alive == []
+    assert stack.end(task["task_id"], 120)["status"] == "succeeded"
+    assert_ended_once(stack, task["task_id"])
+
+
+def test_a_job_posted_while_redis_is_down_runs_when_it_is_back(own_stack: Stack) -> None:
+    stack = own_stack.start()
+    (redis,) = stack.facts["pids"]["redis"]
+    os.kill(redis, signal.SIGSTOP)
+
+    began = time.monotonic()
+    task = stack.post({"kind": "video", "script": {"scenes": [{"duration": 1}]}, "output": SMALL})
+    took = time.monotonic() - began
+    os.kill(redis, signal.SIGCONT)
+
+    assert took < 2
+    assert stack.end(task["task_id"])["status"] == "succeeded"
+
+
+def test_a_flushed_redis_loses_no_job(own_stack: Stack) -> None:
+    import redis  # noqa: PLC0415
+
+    stack = own_stack.start()
+    script = {"scenes": [{"duration": 1}, {"duration": 2}]}
+    ids = [stack.post({"kind": "video", "script": script, "output": SMALL})["task_id"] for _ in range(5)]
+    with redis.Redis.from_url(stack.facts["redis_url"]) as connection:
+        connection.flushall()
+
+    assert [stack.end(one)["status"] for one in ids] == ["succeeded"] * 5
+
+
+def test_without_postgres_the_answer_is_503_and_says_when_to_come_back(own_stack: Stack) -> None:
+    stack = own_stack.start()
+    (postgres,) = stack.facts["pids"]["postgres"][:1]
+    job = {"kind": "video", "script": {"scenes": [{"duration": 1}]}, "output": SMALL}
+    os.kill(postgres, signal.SIGQUIT)
+
+    answer = stack.http.post("/v1/jobs", json=job)
+
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "Traceback" not in answer.text
+    assert "psycopg2" not in answer.text
