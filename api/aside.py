@@ -1,6 +1,7 @@
 """Runs what blocks beside the other requests: under gevent in a native thread, else where it stands.
 
-Reading a file's facts in a child, or waiting for the disk, would hold up every request of the process.
+It is for waiting on the disk, which gevent knows nothing of. No process is started there: a fork beside
+greenlets that hold locks may never come back.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from api import accept, aside, files, replay, uploads, views
 from api.auth import account_id, requires
-from api.openapi import Resource, creates, fails, file_response, headers, takes
+from api.openapi import Resource, creates, empty, fails, file_response, headers, takes
 from api.queries import DownloadQuery, PageQuery
 from shared import assets, listing
 from shared.db import transaction
@@ -104,7 +104,7 @@ def get_content(query: dict[str, Any], asset_id: UUID) -> Response:
 @blueprint.delete("/assets/<uuid:asset_id>")
 @requires("assets:write")
 @fails(404, 409)
-@blueprint.response(204)
+@empty
 def delete_asset(asset_id: UUID) -> None:
     """Delete an asset that no unfinished task uses."""
     _find(asset_id)

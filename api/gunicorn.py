@@ -75,6 +75,9 @@ def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's si
 
 
 def _leave_processes_alone(event: object) -> None:
-    """Keep gevent from replacing subprocess: children run from native threads here, and are reaped by whoever started them."""
-    if isinstance(event, events.GeventWillPatchModuleEvent) and event.module_name == "subprocess":
+    """Keep gevent from replacing `subprocess`, and `os` whose `close` would come too late for it.
+
+    Its own version reaps children by itself, and whoever started one here reaps it to learn what it cost.
+    """
+    if isinstance(event, events.GeventWillPatchModuleEvent) and event.module_name in ("subprocess", "os"):
         raise events.DoNotPatch

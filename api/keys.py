@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from api import accept, replay, views
 from api.auth import MissingScope, account_id, caller, requires
-from api.openapi import Resource, creates, fails, headers
+from api.openapi import Resource, creates, empty, fails, headers
 from api.requests import canonical, json_body
 from shared import accounts, listing
 from shared.db import transaction
@@ -52,7 +52,7 @@ def create_key(wanted: dict[str, Any]) -> Response:
 @blueprint.delete("/api-keys/<key_id>")
 @requires("keys:write")
 @fails(404)
-@blueprint.response(204)
+@empty
 def delete_key(key_id: str) -> None:
     """Revoke a key: from now on it opens nothing."""
     with transaction() as session:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
 
 import flask_smorest
+from flask import Response
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
@@ -68,6 +70,19 @@ def fails(*statuses: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
 def takes(body: dict[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Document a body that no schema reads."""
     return lambda view: document(view, body=body)
+
+
+def empty(view: Callable[P, None]) -> Callable[P, Response]:
+    """Answer 204 when the view is done."""
+
+    @wraps(view)
+    def emptied(*args: P.args, **kwargs: P.kwargs) -> Response:
+        view(*args, **kwargs)
+        response = Response(status=HTTPStatus.NO_CONTENT)
+        response.headers.pop("Content-Type", None)
+        return response
+
+    return document(emptied, empty=True)
 
 
 def file_response(view: Callable[P, R]) -> Callable[P, R]:
@@ -171,6 +186,8 @@ def _describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[s
     responses: dict[Any, Any] = doc.setdefault("responses", {})
     if doc_info.get("file"):
         responses |= {200: _file("The file.", "ETag"), 206: _file("A range of it.", "ETag", "Content-Range")}
+    if doc_info.get("empty"):
+        responses[204] = {"description": "Done."}
     for status in _statuses(doc, doc_info):
         responses[int(status)] = _problem(status)
     for response in responses.values():

@@ -16,6 +16,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from shared import logs
+from shared.errors import TooLarge
 from shared.schemas.loading import parse
 
 if TYPE_CHECKING:
@@ -60,8 +61,18 @@ def json_body() -> Any:
         encoding = request.headers.get("Content-Encoding", "identity")
         if not _is_json(request.mimetype) or encoding != "identity":
             raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
-        g.json_body = parse(request.get_data(cache=False))
+        g.json_body = parse(_bounded_body(config().max_body))
     return g.json_body
+
+
+def _bounded_body(most: int) -> bytes:
+    """Return the body, or raise TooLarge: by its stated length before anything is read, else when it gets too long."""
+    # One more than we take: a body of unknown length is cut off at the limit, and must not look whole then.
+    request.max_content_length = most + 1
+    body = b"" if (request.content_length or 0) > most else request.get_data(cache=False)
+    if max(len(body), request.content_length or 0) > most:
+        raise TooLarge(f"A body may have {most} bytes.")
+    return body
 
 
 def canonical(document: Any) -> bytes:

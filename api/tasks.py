@@ -11,7 +11,7 @@ from flask import Response, jsonify, request
 
 from api import accept, aside, views
 from api.auth import account_id, requires
-from api.openapi import Resource, fails, headers
+from api.openapi import Resource, empty, fails, headers
 from api.queries import AllTasksQuery, WaitQuery
 from api.requests import canonical, config
 from shared import jobs, listing
@@ -88,7 +88,7 @@ def retry_task(task_id: UUID) -> dict[str, Any]:
 @blueprint.delete("/tasks/<uuid:task_id>")
 @requires("jobs:write")
 @fails(404, 409)
-@blueprint.response(204)
+@empty
 def delete_task(task_id: UUID) -> None:
     """Delete a finished task with its files."""
     with transaction() as session:

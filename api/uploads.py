@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ SYNC_EVERY = 32 * 1024 * 1024  # bytes; so that the last wait for the disk is a 
 READ_SECONDS = 30.0  # that a client may be silent
 ENVELOPE = 64 * 1024  # what a multipart body may have beside the file
 FIELD = "file"
+_probing = threading.BoundedSemaphore(4)  # each probe is a process with memory of its own
 
 
 @dataclass(slots=True)
@@ -61,7 +63,9 @@ def received(key: str) -> Iterator[Received]:
     try:
         upload = _upload()
         digest = _store(upload, key)
-        file = Received(key, aside.run(media.probe, storage().path(key), sha256=digest), upload.name)
+        with _probing:
+            facts = media.probe(storage().path(key), sha256=digest)
+        file = Received(key, facts, upload.name)
         yield file
     finally:
         if file is None or not file.kept:
@@ -71,11 +75,12 @@ def received(key: str) -> Iterator[Received]:
 def _upload() -> Upload:
     most = config().max_asset
     multipart = request.mimetype == "multipart/form-data"
-    request.max_content_length = most + (ENVELOPE if multipart else 0)
+    request.max_content_length = most + ENVELOPE
+    if not multipart and (request.content_length or 0) > most:
+        raise TooLarge(f"A file may have {most} bytes.")
     upload = Upload(_body())
-    if multipart:
-        upload.chunks = _file_of(upload, request.mimetype_params.get("boundary", ""))
-    upload.chunks = _sniffed(_bounded(upload.chunks, most))
+    content = _file_of(upload, upload.chunks) if multipart else upload.chunks
+    upload.chunks = _sniffed(_bounded(content, most))
     return upload
 
 
@@ -142,12 +147,13 @@ def _sniffed(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from chunks
 
 
-def _file_of(upload: Upload, boundary: str) -> Iterator[bytes]:
-    """Give the content of a multipart body's one part, which is the file."""
+def _file_of(upload: Upload, source: Iterator[bytes]) -> Iterator[bytes]:
+    """Give the content of a multipart body's one part, which is the file, and note its name."""
+    boundary = request.mimetype_params.get("boundary", "").encode("latin-1", "replace")
     if not boundary:
         raise BadRequest("A multipart body needs a boundary.")
-    source, inside = upload.chunks, False
-    for event in _events(MultipartDecoder(boundary.encode("latin-1"), ENVELOPE, max_parts=4), source):
+    inside = False
+    for event in _events(MultipartDecoder(boundary, CHUNK + ENVELOPE, max_parts=4), source):
         if isinstance(event, Field | File):
             if inside or event.name != FIELD or not isinstance(event, File):
                 raise BadRequest(f"A multipart body holds one file, in the part {FIELD!r}.")
