@@ -41,11 +41,11 @@ SOUND_CODECS = frozenset((
 DECODERS = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9", "libaom-av1": "av1"}
 
 
-class Refused(Exception):  # noqa: N818  (an answer, not a failure)
+class Refused(Exception):
     """We do not take such a file; the word is one of `shared.media.REFUSALS`."""
 
 
-class Unreadable(Exception):  # noqa: N818  (an answer, not a failure)
+class Unreadable(Exception):
     """The file is broken."""
 
 

@@ -20,11 +20,12 @@ PREFERRED = {
 
 @dataclass(frozen=True, slots=True)
 class SpokenVoice:
-    """One voice. `language` is its BCP 47 tag, `title` its name for people."""
+    """One voice. `language` is its BCP 47 tag, `title` its name for people, `file` what the engine calls it."""
 
     name: str
     language: str
     title: str
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def find(name: str) -> SpokenVoice | None:
     voice = next((voice for voice in voices() if voice.name == base.lower()), None)
     if voice is None or (plus and variant not in variants()):
         return None
-    return SpokenVoice(f"{voice.name}{plus}{variant}", voice.language, voice.title)
+    ending = f"{plus}{variant}"
+    return SpokenVoice(voice.name + ending, voice.language, voice.title, voice.file + ending)
 
 
 def for_language(tag: str) -> SpokenVoice | None:
@@ -92,16 +94,24 @@ def _claims() -> tuple[Claim, ...]:
 
 
 def _read(path: Path) -> list[Claim]:
-    title, languages = path.name, list[tuple[str, int]]()
+    title, dictionary, languages = path.name, "", list[tuple[str, int]]()
     # Some files carry comments in other encodings; what we read of them is ASCII.
     for line in path.read_text("utf-8", errors="replace").splitlines():
         word, _, rest = line.strip().partition(" ")
         if word == "name":
             title = rest.strip()
+        elif word == "dictionary":
+            dictionary = rest.strip()
         elif word == "language":
             tag, _, rank = rest.strip().partition(" ")
             languages.append((tag.lower(), int(rank) if rank.strip().isdigit() else 5))
-    if not languages:
+    if not languages or not _has_dictionary(dictionary or languages[0][0].partition("-")[0]):
         return []
-    voice = SpokenVoice(languages[0][0], languages[0][0], title)
+    name = languages[0][0]
+    voice = SpokenVoice(name, name, title, path.relative_to(data_folder() / "lang").as_posix())
     return [Claim(tag, rank, voice) for tag, rank in languages]
+
+
+def _has_dictionary(name: str) -> bool:
+    """Say whether the voice can speak: the data names a few whose dictionaries it does not hold."""
+    return (data_folder() / f"{name}_dict").is_file()

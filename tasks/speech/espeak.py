@@ -52,7 +52,7 @@ def _voice(line: Line) -> str:
         found = voices.for_language(line.language)
         if found is None:
             raise SpeechFailed(f"No voice speaks the language “{line.language[:35]}”.")
-    return found.name
+    return found.file
 
 
 def _request(line: Line, voice: str, utterances: Sequence[Utterance]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Seconds at normal speed.
 SENTENCE_PAUSE = 0.3
@@ -46,8 +46,10 @@ def cut(text: str) -> tuple[Utterance, ...]:
         if any(character.isalnum() for character in spoken):
             found.append(Utterance(spoken, places, pause))
         elif found and pause > found[-1].pause:  # a pause of its own, such as a line of dots
-            found[-1] = Utterance(found[-1].spoken, found[-1].places, pause)
+            found[-1] = replace(found[-1], pause=pause)
         begin = end
+    if found:
+        found[-1] = replace(found[-1], pause=0.0)
     return tuple(found)
 
 

@@ -38,7 +38,7 @@ def test_a_variant_changes_the_name_alone():
     found = voices.find("en-us+f3")
 
     assert found is not None
-    assert (found.name, found.language) == ("en-us+f3", "en-us")
+    assert (found.name, found.language, found.file) == ("en-us+f3", "en-us", "gmw/en-US+f3")
 
 
 @pytest.mark.parametrize(
