@@ -1,6 +1,6 @@
 """Composes the filter graph of a segment with ffmpeg-python. Pure: values in, an argv list out.
 
-Frames that this process makes come in on stdin as one tall picture, a layer below the other; clips are read by
+Frames that this process makes come in on stdin as one tall picture, a layer below the other, a mask last; clips are read by
 ffmpeg itself. No text of a client is in a graph: it stands in subtitle files of names that we chose.
 """
 
@@ -11,16 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import ffmpeg
 
-from tasks.video.picture import clips, encoding
+from tasks.video.picture import clips, encoding, transitions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-XFADES = {
-    "crossfade": "fade", "fade_black": "fadeblack", "fade_white": "fadewhite", "slide_left": "slideleft",
-    "slide_right": "slideright", "slide_up": "slideup", "slide_down": "slidedown", "wipe_left": "wipeleft",
-    "wipe_right": "wiperight", "circle_open": "circleopen", "zoom": "zoomin",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +54,12 @@ class Graph:
 
 def arguments(graph: Graph, target: str) -> list[str]:
     """Return ffmpeg's arguments that make the segment."""
-    streams = _layers(graph)
-    if graph.transition is None:
-        stream = streams[0]
-    else:
-        how, seconds = XFADES[graph.transition], graph.frames / graph.fps
-        stream = ffmpeg.filter(streams, "xfade", transition=how, duration=f"{seconds:.6f}", offset=0)
+    streams, mask = _layers(graph)
+    stream = streams[0]
+    if graph.transition is not None:
+        stream = transitions.compose(
+            graph.transition, streams[0], streams[1], mask, graph.size, graph.frames, graph.fps
+        )
     for over in graph.over:
         stream = _subtitles(stream, over) if isinstance(over, str) else _stamp(stream, over, graph)
     stream = stream.filter("setparams", **encoding.COLORS)
@@ -76,20 +70,19 @@ def arguments(graph: Graph, target: str) -> list[str]:
     return found
 
 
-def _layers(graph: Graph) -> list[Any]:
-    made = sum(layer.made is not None for layer in graph.layers)
-    pictures = iter(_made(graph, made) if made else ())
+def _layers(graph: Graph) -> tuple[list[Any], Any]:
+    """Return the scenes' streams, and that of the transition's mask where it has one."""
+    masked = graph.transition in transitions.MASKED
+    made = sum(layer.made is not None for layer in graph.layers) + masked
+    pictures = _made(graph, made) if made else []
     streams = []
     for layer in graph.layers:
-        stream = (
-            next(pictures)
-            if layer.clip is None
-            else clips.stream(layer.clip, graph.size, graph.fps, graph.frames)
-        )
-        if layer.subtitles:
-            stream = _subtitles(stream, layer.subtitles)
-        streams.append(stream)
-    return streams
+        if layer.clip is not None:
+            stream = clips.stream(layer.clip, graph.size, graph.fps, graph.frames)
+        else:
+            stream = pictures[layer.made or 0]
+        streams.append(_subtitles(stream, layer.subtitles) if layer.subtitles else stream)
+    return streams, pictures[-1] if masked else None
 
 
 def _made(graph: Graph, made: int) -> list[Any]:

@@ -11,7 +11,7 @@ import av
 from shared import ffmpeg as process
 from shared.errors import RenderFailed
 from tasks.video import graph
-from tasks.video.picture import ass, clips, encoding, fonts, frames, lettering, stamps, text
+from tasks.video.picture import ass, clips, encoding, fonts, frames, lettering, stamps, text, transitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +39,8 @@ def render(  # noqa: PLR0913  (what a worker knows)
     """
     size = (spec["size"][0], spec["size"][1])
     layers, made = _layers(spec, size, work, locate, ffmpeg)
+    if spec.get("transition") in transitions.MASKED:
+        made.append(transitions.Mask(spec["transition"], spec["frames"]))
     still = not frames.moving(made)
     plan = graph.Graph(
         size=size,
@@ -69,10 +71,10 @@ def _layers(
     work: Path,
     locate: Callable[[str], Path],
     named: str | None,
-) -> tuple[list[graph.Layer], list[frames.Made]]:
+) -> tuple[list[graph.Layer], list[frames.Drawn]]:
     """Return the graph's layers, and what this process makes for them."""
     layers: list[graph.Layer] = []
-    made: list[frames.Made] = []
+    made: list[frames.Drawn] = []
     for number, layer in enumerate(spec["layers"]):
         visual = layer["visual"]
         written = text.events(layer.get("text", ()), spec.get("styles", {}), _canvas(spec))

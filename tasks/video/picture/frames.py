@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.video.picture.stills import Plane
+
+
+class Drawn(Protocol):
+    """What can be drawn into a part of the tall picture, frame by frame."""
+
+    def draw(self, frame: tuple[Plane, Plane, Plane], index: int) -> None:
+        """Write the frame of that number into the planes, which still hold the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +34,9 @@ class Made:
 
     def draw(self, frame: tuple[Plane, Plane, Plane], index: int) -> None:
         """Write the layer's frame of that number into the planes."""
-        if self.still is not None:
+        if self.still is not None and (index == 0 or self.still.kind != "none"):
             self.still.draw(frame, (self.first + index) / max(1, self.of - 1))
-        elif self.planes is not None and index == 0:  # what stays is still there from the frame before
+        elif self.planes is not None and index == 0:  # later it is still there
             for source, target in zip(self.planes, frame, strict=True):
                 np.copyto(target, source)
 
@@ -42,18 +49,20 @@ def made(
         return Made(planes=paint.paint(visual, size))
     kind = visual.get("motion", "none")
     wanted = tuple(round(side * stills.FINER) for side in size)
-    picture = images.load(path, (wanted[0], wanted[1]), work=work, named=ffmpeg)
     ground = theme.rgb(visual["ground"])
-    still = stills.framed(images.flatten(picture, ground), visual["fit"], kind, size, ground)
+    picture = images.flatten(images.load(path, (wanted[0], wanted[1]), work=work, named=ffmpeg), ground)
+    still = stills.framed(picture, visual["fit"], kind, size, ground)
     return Made(still=still, first=visual.get("from", 0), of=visual.get("of", 1))
 
 
-def moving(layers: Sequence[Made]) -> bool:
+def moving(layers: Sequence[Drawn]) -> bool:
     """Say whether any of the layers changes from frame to frame."""
-    return any(layer.still is not None and layer.still.kind != "none" for layer in layers)
+    return any(
+        not isinstance(layer, Made) or (layer.still and layer.still.kind != "none") for layer in layers
+    )
 
 
-def stream(layers: Sequence[Made], size: tuple[int, int], frames: int) -> Iterator[memoryview]:
+def stream(layers: Sequence[Drawn], size: tuple[int, int], frames: int) -> Iterator[memoryview]:
     """Return the tall pictures in order. Each is the same memory: it is to be used up before the next is asked for."""
     width, height = size
     tall = height * len(layers)

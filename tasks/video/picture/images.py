@@ -56,8 +56,9 @@ def _decode(
     )  # only JPEG can: it decodes a half, quarter, eighth
     if image.width * image.height > IN_MEMORY:
         return _shrink(image, path, wanted, alpha=alpha, work=work, named=named)
-    upright = ImageOps.exif_transpose(image)
-    return np.asarray(_to_srgb(upright, "RGBA" if alpha or _transparent(upright) else "RGB"))
+    ImageOps.exif_transpose(image, in_place=True)
+    # Each copy of a picture counts against the worker's memory: none is made that need not be.
+    return np.asarray(_to_srgb(image, "RGBA" if alpha or _transparent(image) else "RGB"))
 
 
 def _transparent(image: Image.Image) -> bool:
@@ -76,7 +77,7 @@ def _to_srgb(image: Image.Image, mode: str) -> Image.Image:
             image = made or image
         except (ImageCms.PyCMSError, OSError, ValueError):
             image.info.pop("icc_profile", None)
-    return image.convert(mode)
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _shrink(

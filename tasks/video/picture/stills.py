@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Plane = NDArray[Any]  # 8 bits
 
 FINER = 1.4  # pixels of a canvas for one of the frame: what bilinear sampling needs to stay sharp
+STRIP = 128  # lines whose colours are computed at once
 MARGIN = 24  # pixels around a canvas, so that sampling never reaches its edge
 # BT.709, limited range, from RGB of 0 to 255.
 TO_YUV = np.array(
@@ -76,7 +77,7 @@ def framed(
     finer = FINER if kind != "none" else 1.0
     width, height = size
     whole = _canvas(picture, fit, kind, size)
-    pixels = (round(finer * whole[0] * width), round(finer * whole[1] * height))
+    pixels = (round(finer * whole[0] * width / 2) * 2, round(finer * whole[1] * height / 2) * 2)
     if fit == "cover":
         canvas = _cover(picture, pixels)
     else:
@@ -136,13 +137,21 @@ def _resize(picture: images.Rgb, pixels: tuple[int, int]) -> images.Rgb:
 
 
 def planes(picture: images.Rgb, margin: int = 0) -> tuple[Plane, Plane, Plane]:
-    """Return an RGB picture as planes with a margin around; chroma has half of each."""
-    yuv = cv2.transform(picture, TO_YUV)
-    half = ((picture.shape[1] + 1) // 2, (picture.shape[0] + 1) // 2)
-    luma = np.ascontiguousarray(yuv[..., 0])
-    chroma = [cv2.resize(yuv[..., index], half, interpolation=cv2.INTER_AREA) for index in (1, 2)]
-    bordered = [
-        cv2.copyMakeBorder(plane, side, side, side, side, cv2.BORDER_REPLICATE) if side else plane
-        for plane, side in ((luma, margin), (chroma[0], margin // 2), (chroma[1], margin // 2))
-    ]
-    return bordered[0], bordered[1], bordered[2]
+    """Return an RGB picture as planes with a margin around, a strip at a time; chroma has half of each."""
+    height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
+    luma = np.empty((height, width), np.uint8)
+    chroma = np.empty((2, height // 2, width // 2), np.uint8)
+    for top in range(0, height, STRIP):
+        yuv = cv2.transform(picture[top : min(top + STRIP, height), :width], TO_YUV)
+        lines = yuv.shape[0]
+        luma[top : top + lines] = yuv[..., 0]
+        half = cv2.resize(yuv, (width // 2, lines // 2), interpolation=cv2.INTER_AREA)
+        for index in (0, 1):
+            chroma[index, top // 2 : (top + lines) // 2] = half[..., index + 1]
+    return _bordered(luma, margin), _bordered(chroma[0], margin // 2), _bordered(chroma[1], margin // 2)
+
+
+def _bordered(plane: Plane, side: int) -> Plane:
+    if not side:
+        return plane
+    return np.asarray(cv2.copyMakeBorder(plane, side, side, side, side, cv2.BORDER_REPLICATE))
