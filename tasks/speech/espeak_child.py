@@ -15,6 +15,7 @@ import pickle
 import sys
 import wave
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ def ends(samples: NDArray[np.int16], begins: list[int], rate: int) -> list[int]:
     grain = int(GRAIN * rate)
     peaks = np.abs(samples[: len(samples) // grain * grain].astype(np.int32)).reshape(-1, grain).max(axis=1)
     found = []
-    for begin, following in zip(begins, [*begins[1:], len(samples)], strict=True):
+    for begin, following in pairwise([*begins, len(samples)]):
         loud = np.flatnonzero(peaks[begin // grain : following // grain] > FLOOR)
         end = (begin // grain + int(loud[-1]) + 1) * grain if len(loud) else following
         found.append(min(end, following))

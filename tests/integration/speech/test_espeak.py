@@ -157,9 +157,8 @@ def test_every_voice_of_the_catalogue_speaks(tmp_path):
 
     spoken = speech.narrate(lines)
 
-    assert {line.voice.name: one.samples > 0.2 * RATE for line, one in zip(lines, spoken, strict=True)} == {
-        line.voice.name: True for line in lines
-    }
+    assert all(one.samples > 0.05 * RATE for one in spoken)
+    assert len({line.target.read_bytes() for line in lines}) > 100
 
 
 def test_an_unknown_language_or_voice_is_named_in_the_error(tmp_path):
