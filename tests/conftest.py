@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,15 +15,25 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def open_folder() -> Iterator[Path]:
+    """Give a folder that another user may pass through, as Postgres must when root runs the tests.
+
+    Not one of pytest's: a second session closes the folder above those to everyone else again.
+    """
+    with tempfile.TemporaryDirectory(prefix="scenemill-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(open_folder: Path) -> Iterator[str]:
     """Give the URL of an empty database `scenemill` on a real Postgres."""
     # The data dies with the session, so that waiting for the disk proves nothing.
-    with servers.postgres(tmp_path_factory.mktemp("postgres"), fsync="off") as url:
+    with servers.postgres(open_folder / "postgres", fsync="off") as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_url(open_folder: Path) -> Iterator[str]:
     """Give the URL of database 0 on a real Redis."""
-    with servers.redis(tmp_path_factory.mktemp("redis")) as url:
+    with servers.redis(open_folder / "redis") as url:
         yield url

@@ -199,10 +199,12 @@ class Stack:
         options = ("--without-gossip", "--without-mingle", "-c", str(slots), "-n", f"{queue}@%h")
         return Service(
             name=name,
-            argv=(*_celery("worker"), "-Q", queue, *options),
+            argv=(*_celery("worker", quiet=True), "-Q", queue, *options),
             cwd=self.wish.folder,
             env=self._environment(
                 CELERY_WORKER_REVOKES_MAX="2000",
+                # Containers and fresh machines are root's; JSON is all that our workers accept.
+                PYTHONWARNINGS="ignore:You're running the worker with superuser privileges",
                 PROMETHEUS_MULTIPROC_DIR=self._metrics_folder(name),
                 SCENEMILL_WORKER_METRICS_PORT=str(self.metrics_ports[queue]),
             ),
@@ -240,8 +242,8 @@ class Stack:
         )
 
 
-def _celery(command: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "celery", "-A", "workers.app", command)
+def _celery(command: str, *, quiet: bool = False) -> tuple[str, ...]:
+    return (sys.executable, "-m", "celery", *(("--quiet",) if quiet else ()), "-A", "workers.app", command)
 
 
 def answers(url: str) -> bool:

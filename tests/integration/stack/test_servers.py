@@ -30,8 +30,8 @@ def servers_under(folder) -> list[psutil.Process]:
     return found
 
 
-def test_postgres_keeps_its_data_between_runs_and_leaves_no_process(tmp_path):
-    home = tmp_path / ("a long folder with spaces " * 5) / "data"
+def test_postgres_keeps_its_data_between_runs_and_leaves_no_process(open_folder):
+    home = open_folder / ("a long folder with spaces " * 5) / "data"
 
     with servers.postgres(home) as url:
         connection = psycopg2.connect(dsn(url))

@@ -92,12 +92,13 @@ def test_another_program_with_a_recorded_pid_is_left_alone(tmp_path, sleeper):
     assert moved.poll() is None
 
 
-def test_postgres_starts_beside_a_pid_file_whose_pid_is_another_program_by_now(tmp_path, sleeper):
-    server = postgres.prepare(tmp_path, free_port())
+def test_postgres_starts_beside_a_pid_file_whose_pid_is_another_program_by_now(open_folder, sleeper):
+    folder = open_folder / "stale"
+    server = postgres.prepare(folder, free_port())
     stale = server.data / "postmaster.pid"
     stale.write_text(f"{sleeper('/').pid}\n{server.data}\n1\n5432\n\n127.0.0.1\n0 0\nready\n")
 
-    State(tmp_path).end_leftovers()
+    State(folder).end_leftovers()
 
     assert not stale.exists()
 

@@ -1,0 +1,265 @@
+"""`scenemill up` as its user meets it: ready, killed, started again, stopped; as root and as a plain user."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg2
+import pytest
+
+from workers.local.state import MARK
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
+
+READY_SECONDS = 90
+ROOT = Path(__file__).parents[3]
+
+
+class Up:
+    """One run of the command."""
+
+    def __init__(self, data, *options, python=sys.executable, **popen):
+        self.data = data
+        argv = [python, "-m", "client", "up", "--port", "0", "--json", "--data", str(data), *options]
+        self.errors = (data.parent / f"{data.name}.err").open("w+")
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=self.errors, text=True, **popen)
+
+    def ready(self):
+        """Wait for the line of addresses."""
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait(timeout=10)
+            pytest.fail(self.said())
+        return json.loads(line)
+
+    def said(self):
+        self.errors.seek(0)
+        return self.errors.read()[-3000:]
+
+    def end(self, number):
+        """Send a signal, and return the code and all that was still to read."""
+        self.process.send_signal(number)
+        return self.close()
+
+    def close(self):
+        rest = self.process.stdout.read()
+        code = self.process.wait(timeout=60)
+        self.process.stdout.close()
+        self.errors.close()
+        return code, rest
+
+
+def processes_of(data):
+    """Return what runs for a stack on this folder: it works in there, or its environment says so."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                continue
+            if Path(process.cwd()).is_relative_to(data) or process.environ().get(MARK) == str(data):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_for_silence(data, seconds=10):
+    """Return what still runs after so many seconds at most."""
+    deadline = time.monotonic() + seconds
+    while (left := processes_of(data)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
+def all_pids(node):
+    if isinstance(node, dict):
+        return [pid for value in node.values() for pid in all_pids(value)]
+    return list(node)
+
+
+@pytest.fixture(scope="module")
+def data(open_folder):
+    """Give a folder with spaces, and too long for a Unix socket's path."""
+    folder = open_folder / ("a folder with spaces " * 5).strip() / "data"
+    folder.parent.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(data):
+    up = Up(data)
+    yield up, up.ready()
+    if up.process.poll() is None:
+        up.end(signal.SIGTERM)
+
+
+def test_all_that_the_line_names_is_there_and_answers(first):
+    _, said = first
+
+    with httpx.Client(headers={"Authorization": f"Bearer {said['api_key']}"}) as http:
+        assert http.get(f"{said['api']}/readyz").status_code == 200
+        assert http.get(f"{said['api']}/v1/tasks").json()["data"] == []
+        assert (
+            "scenemill" in http.get(said["metrics"]["api"]).text
+            or http.get(said["metrics"]["api"]).is_success
+        )
+        for url in said["metrics"]["workers"].values():
+            assert http.get(url).is_success
+    assert httpx.get(said["flower"]).status_code == 401
+    assert httpx.get(said["flower"], auth=tuple(said["flower_auth"].split(":"))).status_code == 200
+    assert all(psutil.pid_exists(pid) for pid in all_pids(said["pids"]))
+    assert set(said["pids"]["workers"]) == {"scripts", "renders", "control"}
+
+
+def test_no_secret_is_in_the_log_or_in_a_command_line(first, data):
+    up, said = first
+    secrets = [said["api_key"], said["flower_auth"].split(":")[1], (data / "postgres.password").read_text()]
+    secrets.append((data / "redis.password").read_text())
+    lines = [" ".join(process.cmdline()) for process in processes_of(data)]
+    lines.append((data / "logs" / "scenemill.log").read_text())
+    lines.append(Path(up.errors.name).read_text())
+
+    assert [secret[:6] for secret in secrets if any(secret in line for line in lines)] == []
+
+
+def test_every_line_of_the_log_is_one_form(first, data):
+    events = [json.loads(line) for line in (data / "logs" / "scenemill.log").read_text().splitlines()]
+
+    assert all({"time", "level", "logger", "event", "service"} <= set(event) for event in events)
+    assert {"postgres", "redis", "api", "local"} <= {event["service"] for event in events}
+
+
+def test_a_second_one_on_the_same_folder_says_that_it_runs_already(first, data):
+    second = Up(data)
+
+    code, out = second.close()
+
+    assert code == 6
+    assert out == ""
+    assert "running already" in Path(second.errors.name).read_text().replace("\n", " ")
+
+
+def test_a_kill_leaves_no_process_and_the_next_start_goes_on_with_the_data(first, data):
+    up, said = first
+    connection = psycopg2.connect(said["database_url"].replace("+psycopg2", ""))
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    connection.close()
+
+    up.process.kill()
+    up.close()
+    left = wait_for_silence(data)
+
+    assert left == []
+    assert (data / "postgres" / "postmaster.pid").exists() or (data / "processes.json").exists()
+
+    again = Up(data)
+    after = again.ready()
+    connection = psycopg2.connect(after["database_url"].replace("+psycopg2", ""))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT answer FROM kept")
+        kept = cursor.fetchone()
+    connection.close()
+    listed = httpx.get(f"{after['api']}/v1/tasks", headers={"Authorization": f"Bearer {said['api_key']}"})
+    pids = all_pids(after["pids"])
+    code, _ = again.end(signal.SIGINT)
+
+    assert kept == (42,)
+    assert listed.status_code == 200
+    assert after["api_key"] == said["api_key"]
+    assert code == 0
+    assert [pid for pid in pids if psutil.pid_exists(pid)] == []
+    assert processes_of(data) == []
+    assert not (data / "up.json").exists()
+
+
+def test_a_taken_port_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = Up(tmp_path / "data", "--port", str(port))
+        code, _ = up.close()
+
+    assert code == 6
+    assert f"Port {port} is taken" in Path(up.errors.name).read_text()
+
+
+@pytest.fixture
+def plain_user():
+    """Make a user, and say with which Python it can run our code."""
+    if os.geteuid() != 0:
+        pytest.skip("Only root can become another user; everything else here ran as a plain one.")
+    if shutil.which("useradd") is None:
+        pytest.skip("useradd is not on this machine.")
+    name = f"sm{os.getpid()}"
+    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
+    try:
+        yield pwd.getpwnam(name)
+    finally:
+        subprocess.run(["userdel", "--remove", name], check=True, capture_output=True)
+
+
+def python_for(user):
+    """Return a Python that the user may run, and the environment in which it finds our packages."""
+    packages = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
+    env = {
+        "PATH": os.defpath,
+        "HOME": user.pw_dir,
+        "PYTHONPATH": f"{packages}{os.pathsep}{ROOT}",
+        "PYTHONSAFEPATH": "1",
+    }
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for candidate in (os.path.realpath(sys.executable), f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        try:
+            tried = subprocess.run(
+                [candidate, "-c", "import psycopg2, celery, workers.app"],
+                env=env,
+                cwd="/",
+                user=user.pw_uid,
+                group=user.pw_gid,
+                extra_groups=[],
+                capture_output=True,
+                timeout=60,
+                check=False,
+            )
+        except OSError:
+            continue
+        if tried.returncode == 0:
+            return candidate, env
+    pytest.skip(f"No {version} on this machine is open to other users than root.")
+
+
+def test_a_plain_user_runs_it_in_a_home_folder(plain_user):
+    python, env = python_for(plain_user)
+    data = Path(plain_user.pw_dir) / "my videos" / "data"
+    data.parent.mkdir()
+    os.chown(data.parent, plain_user.pw_uid, plain_user.pw_gid)
+
+    up = Up(
+        data,
+        python=python,
+        env=env,
+        cwd=plain_user.pw_dir,
+        user=plain_user.pw_uid,
+        group=plain_user.pw_gid,
+        extra_groups=[],
+    )
+    said = up.ready()
+    owners = {psutil.Process(pid).uids().effective for pid in all_pids(said["pids"])}
+    answered = httpx.get(f"{said['api']}/readyz")
+    code, _ = up.end(signal.SIGTERM)
+
+    assert owners == {plain_user.pw_uid}
+    assert answered.status_code == 200
+    assert code == 0
+    assert processes_of(data) == []
