@@ -7,6 +7,7 @@ the sound of clips keeps its own level.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from typing import TYPE_CHECKING
 
 from tasks.video.ducking import Envelope, envelope, spoken
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 RATE = 48_000
 SEAM = 0.02  # seconds: no sound of a clip begins or ends harder than this
 REPEAT_SEAM = 0.005  # and none is repeated harder than this
-SLOWEST = 0.1  # of a clip's own speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,31 +88,31 @@ def _narration(slot: Slot, path: Path) -> Track:
 
 
 def _clip(timeline: Timeline, slot: Slot, visual: Visual, path: Path, facts: Media) -> list[Track]:
-    """Place a clip's sound as its picture runs: from its start, at its speed, and again or slower where it is short."""
-    needed = slot.frames / timeline.fps
-    start = min(visual.start, facts.duration or visual.start)
-    lasting = ((facts.duration or start + needed * visual.speed) - start) / visual.speed
-    if lasting <= 0:
-        return []
+    """Place a clip's sound as its picture runs: from its start, at its speed, again or slower where it is short.
+
+    The picture counts whole frames, so a round of a loop does as well: the two never drift apart.
+    """
+    fps = timeline.fps
+    duration = facts.duration or 0.0
+    start = min(visual.start, max(0.0, duration - 2 / fps))
     tempo = visual.speed
-    period = None
-    if lasting < needed:
-        if visual.when_short == "slow":
-            tempo, lasting = max(SLOWEST, visual.speed * lasting / needed), needed
-        elif visual.when_short == "loop":
-            period = max(1, round(lasting * RATE))
-    heard = needed if period else min(needed, lasting)
-    taken = min(heard, lasting)
+    if visual.when_short == "slow":
+        tempo = min(tempo, (duration - start) * fps / slot.frames)
+    if tempo <= 0:
+        return []
+    round_frames = max(1, floor((duration - start) / tempo * fps + 1e-6))
+    looped = visual.when_short == "loop" and slot.frames > round_frames
+    taken = min(slot.frames, round_frames) / fps
     following = timeline.scenes[slot.index + 1].transition if slot.index + 1 < len(timeline.scenes) else 0
     return [
         Track(
             path,
-            round(slot.start * RATE / timeline.fps),
-            round(heard * RATE),
+            round(slot.start * RATE / fps),
+            round((slot.frames / fps if looped else taken) * RATE),
             gain=visual.volume,
-            fade_in=_seam(slot.transition, timeline.fps),
-            fade_out=_seam(following, timeline.fps),
-            period=period,
+            fade_in=_seam(slot.transition, fps),
+            fade_out=_seam(following, fps),
+            period=round(round_frames * RATE / fps) if looped else None,
             take=Take(path, start, taken, tempo),
         )
     ]
