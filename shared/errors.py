@@ -13,6 +13,7 @@ ServiceError
 ├── JobFailed            a job cannot be done, with its stable code
 │   ├── AssetUnreadable       asset-unreadable
 │   ├── ScriptInvalid         llm-invalid-script
+│   ├── ModelRefused          llm-unavailable, and trying again would not help
 │   ├── SpeechFailed          speech-failed
 │   ├── RenderFailed          render-failed
 │   ├── RenderTimeout         render-timeout
@@ -141,6 +142,12 @@ class ScriptInvalid(JobFailed):
     status, code, title = 502, "llm-invalid-script", "No usable script"
 
 
+class ModelRefused(JobFailed):
+    """The LLM's endpoint refuses for good: a wrong key or model, or no credit left."""
+
+    status, code, title = 502, "llm-unavailable", "Language model refused"
+
+
 class SpeechFailed(JobFailed):
     """A text could not be spoken."""
 
@@ -172,9 +179,14 @@ class WorkerLost(JobFailed):
 
 
 class Unavailable(ServiceError):
-    """Something that we depend on is away for now."""
+    """Something that we depend on is away for now. `args[1]`, where given, is in how many seconds to try again."""
 
     status, code, title, retryable = 503, "unavailable", "Temporarily unavailable", True
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait before another try, where someone has told us."""
+        return float(self.args[1]) if len(self.args) > 1 else None
 
 
 class ModelUnavailable(Unavailable):

@@ -37,8 +37,8 @@ def dump(script: Script) -> dict[str, Any]:
         "scenes": [_scene(each) for each in script.scenes],
     }
     # A text may hold "{{name}}" as it is, brought in by a variable: it stands for itself.
-    literal = {name: f"{{{{{name}}}}}" for text in _texts(document) for name in placeholders.names(text)}
-    return {name: value for name, value in {**document, "variables": literal}.items() if value}
+    variables = placeholders.literals(texts(document))
+    return {name: value for name, value in {**document, "variables": variables}.items() if value}
 
 
 def sources(script: Script, document: Any = None, at: str = "#") -> tuple[tuple[str, str], ...]:
@@ -83,7 +83,7 @@ def _scene(scene: Scene) -> dict[str, Any]:
         "id": scene.id,
         "narration": scene.narration and _narration(scene.narration),
         "visual": scene.visual and _visual(scene.visual),
-        "text": [_plain(text) for text in scene.text],
+        "text": [_plain(each) for each in scene.text],
         "duration": scene.duration,
         "transition": _transition(scene.transition),
     }
@@ -111,9 +111,10 @@ def _transition(transition: Transition) -> dict[str, Any]:
     return {"type": "cut"} if transition.type == "cut" else _plain(transition)
 
 
-def _texts(document: Any) -> Iterator[str]:
+def texts(document: Any) -> Iterator[str]:
+    """Return every string in a JSON document."""
     if isinstance(document, str):
         yield document
     elif isinstance(document, dict | list):
         for each in document.values() if isinstance(document, dict) else document:
-            yield from _texts(each)
+            yield from texts(each)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 NAME = r"[a-zA-Z0-9_-]{1,64}"
 _PLACEHOLDER = re.compile(r"\{\{(" + NAME + r")\}\}")
@@ -42,6 +42,11 @@ def written(value: Any) -> str:
 def names(text: str) -> list[str]:
     """Return the placeholders' names in `text`, in their order."""
     return _PLACEHOLDER.findall(text)
+
+
+def literals(texts: Iterable[str]) -> dict[str, str]:
+    """Return variables with which each placeholder in `texts` stands for itself: their braces are braces."""
+    return {name: f"{{{{{name}}}}}" for text in texts for name in names(text)}
 
 
 def fill(text: str, most: int) -> str:

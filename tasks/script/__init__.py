@@ -1,0 +1,1 @@
+"""From a brief to a script, by a language model or by an outliner."""

@@ -1,0 +1,52 @@
+"""A circuit breaker: who failed several times in a row is left alone for a while, then tried once."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAILURES = 5
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 300.0
+
+
+class Breaker:
+    """Counts the failures of one endpoint in this process. `clock` is monotonic, in seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._failures = 0
+        self._pause = FIRST_PAUSE
+        self._open_until = 0.0
+
+    def wait(self) -> float:
+        """Return 0 when the endpoint may be asked, else for how many seconds it may not.
+
+        After a pause one caller is let through; the others wait for what it meets.
+        """
+        with self._lock:
+            if self._failures < FAILURES:
+                return 0.0
+            left = self._open_until - self._clock()
+            if left <= 0:
+                self._open_until = self._clock() + self._pause
+                return 0.0
+            return left
+
+    def succeeded(self) -> None:
+        """Close the circuit."""
+        with self._lock:
+            self._failures, self._pause = 0, FIRST_PAUSE
+
+    def failed(self) -> None:
+        """Note a failure; enough of them open the circuit, and each that follows opens it for longer."""
+        with self._lock:
+            self._failures += 1
+            if self._failures < FAILURES:
+                return
+            if self._failures > FAILURES:
+                self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._open_until = self._clock() + self._pause

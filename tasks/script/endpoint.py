@@ -1,0 +1,235 @@
+"""One OpenAI-compatible server: a call, bounded in time and bytes, and what each kind of failure means.
+
+Nobody else retries: the SDK is told not to. What a server showed that it cannot do is remembered as long as the process
+lives: a strict JSON schema first, then JSON without one, then text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx2
+from openai import APIConnectionError, APIStatusError, OpenAI
+
+from shared.errors import ModelRefused
+from shared.ffmpeg import Stopped
+from tasks.script.breaker import Breaker
+from tasks.script.replies import Garbled, Reply, has_no_credit, is_about_the_format, reply, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
+Message = dict[str, str]
+
+log = logging.getLogger(__name__)
+
+STRICT, JSON, TEXT = range(3)  # how much of the form a server can be asked to keep
+_TRY_AGAIN = (408, 409, 425, 429)
+_POLL = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model and where it is. Times are seconds; `context` is how many characters of source text it is given at once."""
+
+    name: str
+    base_url: str
+    api_key: str = field(default="", repr=False)
+    connect: float = 5.0
+    read: float = 60.0
+    deadline: float = 180.0
+    most_bytes: int = 4 * 1024 * 1024
+    context: int = 40_000
+
+
+class Busy(Exception):
+    """The server could not answer now. `retry_after` is what it asked for, in seconds."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class Endpoint:
+    """A model's server, and what this process has learnt of it."""
+
+    def __init__(self, model: Model, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.model = model
+        self.breaker = Breaker(clock)
+        self.mode = STRICT
+
+    def ask(self, messages: Sequence[Message], form: dict[str, Any], stop: Callable[[], bool]) -> Reply:
+        """Return the model's answer in JSON of this form; or raise Busy, ModelRefused or Stopped."""
+        while True:
+            try:
+                answer = self._call(self._request(messages, form), stop)
+            except _UnknownFormat:
+                self.mode += 1
+                log.info("llm_format_lowered", extra={"model": self.model.name, "mode": self.mode})
+            except Busy:
+                self.breaker.failed()
+                raise
+            else:
+                self.breaker.succeeded()
+                return answer
+
+    def _request(self, messages: Sequence[Message], form: dict[str, Any]) -> dict[str, Any]:
+        request: dict[str, Any] = {"model": self.model.name, "messages": list(messages)}
+        if self.mode == STRICT:
+            schema = {"name": "answer", "strict": True, "schema": form}
+            return request | {"response_format": {"type": "json_schema", "json_schema": schema}}
+        request["messages"] = [*messages, {"role": "system", "content": _form_in_words(form)}]
+        return request | ({"response_format": {"type": "json_object"}} if self.mode == JSON else {})
+
+    def _call(self, request: dict[str, Any], stop: Callable[[], bool]) -> Reply:
+        until = time.monotonic() + self.model.deadline
+        try:
+            answer = _within(until, stop, lambda: _completion(self.model, request))
+            return reply(answer)
+        except APIStatusError as error:
+            raise self._refusal(error) from error
+        except APIConnectionError as error:
+            raise Busy("The model's server could not be reached, or broke off.") from error
+        except Garbled as error:
+            raise Busy(str(error)) from error
+
+    def _refusal(self, error: APIStatusError) -> Exception:
+        """Tell apart what waiting changes, what a plainer request changes, and what nothing changes."""
+        status, body = error.status_code, error.response.content
+        log.warning("llm_refused", extra={"model": self.model.name, "status": status})
+        if status == 429 and has_no_credit(body):
+            return ModelRefused("The language model's account has no credit left.")
+        if status in _TRY_AGAIN or status >= 500:
+            return Busy(
+                f"The model's server answered {status}.",
+                retry_after(error.response.headers, datetime.now(UTC)),
+            )
+        if status in (400, 415, 422) and self.mode < TEXT and is_about_the_format(body):
+            return _UnknownFormat()
+        return ModelRefused(f"The language model's server refused the request ({status}).")
+
+
+class _UnknownFormat(Exception):
+    """The server does not know this kind of `response_format`."""
+
+
+def models(names: str | None, base_urls: str | None, api_keys: str | None = None) -> tuple[Model, ...]:
+    """Return the models that settings name, in the order in which to ask them: lists, separated by commas."""
+    urls = _listed(base_urls)
+    named = _listed(names)
+    keys = _listed(api_keys) or [""] * len(urls)
+    if not len(urls) == len(named) == len(keys):
+        raise ValueError("The language models' names, base URLs and keys are lists of one length.")
+    return tuple(Model(name, url, key) for name, url, key in zip(named, urls, keys, strict=True))
+
+
+def _listed(text: str | None) -> list[str]:
+    return [part.strip() for part in text.split(",")] if text else []
+
+
+def _form_in_words(form: dict[str, Any]) -> str:
+    return f"Answer with one JSON object and nothing else. It must be valid by this JSON Schema: {json.dumps(form)}"
+
+
+def _completion(model: Model, request: dict[str, Any]) -> bytes:
+    """Ask over a connection of its own: one that was kept idle may be gone, or be another process's after a fork."""
+    with _client(model) as client:
+        body: bytes = client.chat.completions.with_raw_response.create(**request).http_response.content
+    return body
+
+
+def _client(model: Model) -> OpenAI:
+    address = urlsplit(model.base_url)
+    return OpenAI(
+        base_url=address._replace(query="").geturl(),
+        api_key=model.api_key or "none",  # local servers want none, and the SDK wants one
+        default_query=dict(parse_qsl(address.query)),  # Azure's api-version
+        default_headers={"api-key": model.api_key} if address.netloc.endswith(".azure.com") else None,
+        max_retries=0,
+        http_client=httpx2.Client(
+            transport=_Bounded(model),
+            timeout=httpx2.Timeout(model.read, connect=model.connect),
+            headers={"Accept-Encoding": "identity"},
+            trust_env=False,
+        ),
+    )
+
+
+class _Bounded(httpx2.BaseTransport):
+    """Reads no more of an answer than the model's limits allow. What is packed is not unpacked."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._transport = httpx2.HTTPTransport(trust_env=False)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        until = time.monotonic() + self._model.deadline
+        response = self._transport.handle_request(request)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            response.close()
+            raise httpx2.ReadError("The answer is packed.", request=request)
+        body = _Body(response.stream, self._model.most_bytes, until, request)
+        return httpx2.Response(
+            response.status_code, headers=response.headers, stream=body, extensions=response.extensions
+        )
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+class _Body(httpx2.SyncByteStream):
+    def __init__(self, stream: Any, most: int, until: float, request: httpx2.Request) -> None:
+        self._stream, self._most, self._until, self._request = stream, most, until, request
+
+    def __iter__(self) -> Iterator[bytes]:
+        seen = 0
+        for chunk in self._stream:
+            seen += len(chunk)
+            if seen > self._most:
+                raise httpx2.ReadError("The answer is too long.", request=self._request)
+            if time.monotonic() > self._until:
+                raise httpx2.ReadTimeout("The answer takes too long.", request=self._request)
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _within(until: float, stop: Callable[[], bool], call: Callable[[], T]) -> T:
+    """Return what `call` returns; or raise Busy at `until`, or Stopped. A server that drips keeps no worker waiting.
+
+    The call is left to its own time limits in a thread of its own.
+    """
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.append(call())
+        except BaseException as error:  # noqa: BLE001 - handed over to the caller's thread
+            outcome.append(_Raised(error))
+
+    thread = threading.Thread(target=work, name="llm-call", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_POLL)
+        if stop():
+            raise Stopped
+        if time.monotonic() > until and thread.is_alive():
+            raise Busy("The model's server took too long.")
+    if isinstance(outcome[0], _Raised):
+        raise outcome[0].error
+    found: T = outcome[0]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: BaseException

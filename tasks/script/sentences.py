@@ -1,0 +1,139 @@
+"""From an article to sentences that can be said: markup, links and headings taken off, paragraphs kept apart. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+MAX_SENTENCE = 280  # characters; a longer one is cut where it pauses, as nobody can listen to it
+MAX_HEADING = 90
+
+_FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
+# Each pattern is bounded, or begins where it cannot begin again a character later: hostile text costs no more than other.
+_LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\([^()\n]{0,2000}\)")
+_URL = re.compile(r"\bhttps?://\S+|\bwww\.\S+")
+_NOTE = re.compile(r"\[\d{1,3}\]")  # a reference such as [12]
+_TAG = re.compile(r"</?[a-zA-Z][^<>\n]{0,200}>")
+_EMPHASIS = re.compile(r"(\*\*|__|\*|`)(?=\S)(.+?)(?<=\S)\1")
+_HEADING = re.compile(r"#{1,6}\s+(.+?)\s*#*")
+_BULLET = re.compile(r"\s*(?:[-*+\u2022]|\d{1,2}[.)])\s+")
+_SPACES = re.compile(r"\s+")
+_END = ".!?\u2026"
+_WIDE_END = "\u3002\uff01\uff1f\u061f\u06d4\u0964"  # CJK, Arabic, Urdu, Hindi: no space need follow
+_CLOSERS = "\"'\u201d\u2019\u00bb)\\]\u300d\u300f\uff09"
+_STOP = re.compile(f"(?:[{_WIDE_END}]+[{_CLOSERS}]*)|(?:(?<![{_END}])[{_END}]+[{_CLOSERS}]*(?=\\s))")
+# A full stop after these ends no sentence; nor does one after a single capital or a number that numbers something.
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|ca|approx|No|Nr|Fig|Vol|bzw|z\.B|d\.h|u\.a|Hr|Fr"
+    r"|M|Mme|Mlle|p\.ex|Sra|Ud|Uds|Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.$"
+)
+_LONGEST_ABBREVIATION = 12
+_PAUSE = re.compile(r"(?<=[;:\uff1b\uff1a])\s*|(?<=[,\uff0c\u3001\u060c])\s*|\s+[\u2013\u2014]\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence. `first` in its paragraph, `opens` what is under `heading`, if it is under one."""
+
+    text: str
+    first: bool
+    opens: bool = False
+    heading: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A text, ready to be told. `title` is empty where the text has none."""
+
+    title: str
+    sentences: tuple[Sentence, ...]
+
+
+def article(source: str) -> Article:
+    """Split `source`. A first line that looks like a heading is the title."""
+    title, heading, opens = "", "", False
+    sentences: list[Sentence] = []
+    for block in _blocks(source):
+        if (found := _heading(block)) is not None:
+            if not sentences and not title:
+                title = found
+            else:
+                heading, opens = found, True
+            continue
+        parts = [part for part in _sentences(block) if _can_be_said(part)]
+        sentences += [Sentence(part, at == 0, opens and at == 0, heading) for at, part in enumerate(parts)]
+        opens = opens and not parts
+    return Article(title, tuple(sentences))
+
+
+def split(text: str) -> list[str]:
+    """Return the sentences of one paragraph."""
+    found, start = [], 0
+    for stop in _STOP.finditer(text):
+        if _ABBREVIATION.search(text[max(start, stop.end() - _LONGEST_ABBREVIATION) : stop.end()]):
+            continue
+        found.append(text[start : stop.end()].strip())
+        start = stop.end()
+    return [sentence for sentence in (*found, text[start:].strip()) if sentence]
+
+
+def _blocks(source: str) -> list[str]:
+    """Return paragraphs; headings and items of a list are some of their own."""
+    text = _TAG.sub("", _FENCE.sub("", source))
+    blocks: list[str] = []
+    for paragraph in re.split(r"\n[ \t]*\n", text):
+        lines: list[str] = []
+        for line in paragraph.strip().splitlines():
+            if lines and (_BULLET.match(line) or _HEADING.match(line.strip())):
+                blocks.append("\n".join(lines))
+                lines = []
+            lines.append(line)
+            if _HEADING.match(line.strip()):
+                blocks.append("\n".join(lines))
+                lines = []
+        blocks.append("\n".join(lines))
+    return [block for block in blocks if block.strip()]
+
+
+def _heading(block: str) -> str | None:
+    """Return the heading that the block is: marked as one, or a short single line that ends no sentence."""
+    line = block.strip()
+    if marked := _HEADING.fullmatch(line):
+        return _plain(marked[1])
+    plain = _plain(line)
+    short = "\n" not in line and len(plain) <= MAX_HEADING and not _BULLET.match(line)
+    short = short and len(split(plain)) == 1
+    return plain if short and plain[-1] not in _END + _WIDE_END + _CLOSERS + ":;,\uff1a" else None
+
+
+def _plain(text: str) -> str:
+    text = _EMPHASIS.sub(r"\2", _NOTE.sub("", _URL.sub("", _LINK.sub(r"\1", text))))
+    return _SPACES.sub(" ", text.lstrip("> ")).strip()
+
+
+def _sentences(block: str) -> list[str]:
+    text = _plain(_BULLET.sub("", block, count=1) if _BULLET.match(block) else block)
+    return [part for sentence in split(text) for part in _shorter(sentence)]
+
+
+def _shorter(sentence: str) -> list[str]:
+    """Cut a sentence that is too long to listen to, at the pause nearest to its middle; and its halves too."""
+    if len(sentence) <= MAX_SENTENCE:
+        return [sentence]
+    pauses = [match for match in _PAUSE.finditer(sentence) if 40 < match.start() < len(sentence) - 40]
+    pauses = pauses or [
+        match for match in re.finditer(r"\s+", sentence) if 40 < match.start() < len(sentence) - 40
+    ]
+    middle = len(sentence) / 2
+    at = min(pauses, key=lambda match: abs(match.start() - middle), default=None)
+    if at is None:
+        half = MAX_SENTENCE - 1
+        return [sentence[:half], *_shorter(sentence[half:])]
+    return [*_shorter(sentence[: at.start()].strip()), *_shorter(sentence[at.end() :].strip())]
+
+
+def _can_be_said(sentence: str) -> bool:
+    """Whether most of it is letters or numbers: tables, rules and code are not."""
+    spoken = sum(unicodedata.category(each)[0] in "LNM" or each == " " for each in sentence)
+    return any(each.isalnum() for each in sentence) and spoken >= 0.7 * len(sentence)

@@ -1,0 +1,117 @@
+"""From a brief to a script: by the first of the models that gives a good one, or by the outliner where there is no model."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import ModelRefused, ModelUnavailable, ScriptInvalid, ServiceError
+from shared.ffmpeg import Stopped
+from tasks.script.dialogue import Dialogue
+from tasks.script.endpoint import Busy, Endpoint
+from tasks.script.outline import outline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shared.script import Brief
+
+log = logging.getLogger(__name__)
+
+TRIES = 3  # calls to one endpoint for one answer
+LONGEST_WAIT = 10.0  # seconds that a worker's slot sleeps; past it, the job waits in the queue
+_BACK_OFF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A script as a document that the script's schema takes, who wrote it, and what it cost."""
+
+    script: dict[str, Any]
+    model: str
+    tokens: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def write(
+    brief: Brief,
+    endpoints: Sequence[Endpoint] = (),
+    *,
+    pictures: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Written:
+    """Write a script.
+
+    Raise ModelUnavailable when trying later may help, ModelRefused or ScriptInvalid when it would not, and Stopped.
+    With `pictures` a model may ask for stock pictures; each has a gradient to fall back on.
+    """
+    if not endpoints:
+        made = outline(brief)
+        return Written(made.document, "outline", 0, made.warnings)
+    failures: list[ServiceError] = []
+    for endpoint in endpoints:
+        closed = endpoint.breaker.wait()
+        if closed:
+            failures.append(ModelUnavailable("The language model failed too often just now.", closed))
+            continue
+        patient = _Patient(endpoint, stop, sleep)
+        try:
+            made = Dialogue(brief, patient.ask, pictures=pictures, context=endpoint.model.context).script()
+        except (ModelUnavailable, ModelRefused, ScriptInvalid) as error:
+            log.warning("llm_failed", extra={"model": endpoint.model.name, "reason": error.detail})
+            failures.append(error)
+        else:
+            return Written(made.document, endpoint.model.name, patient.tokens, made.warnings)
+    raise _worth_telling(failures)
+
+
+def _worth_telling(failures: Sequence[ServiceError]) -> ServiceError:
+    """Return the failure that leaves most hope: the one to be tried again soonest, else a bad script, else a refusal."""
+    later = [error for error in failures if isinstance(error, ModelUnavailable)]
+    if later:
+        return min(later, key=lambda error: error.retry_after or 0.0)
+    return next((error for error in failures if isinstance(error, ScriptInvalid)), failures[-1])
+
+
+class _Patient:
+    """The one owner of retries: asks an endpoint again where that may help, and counts what it costs."""
+
+    def __init__(self, endpoint: Endpoint, stop: Callable[[], bool], sleep: Callable[[float], None]) -> None:
+        self._endpoint, self._stop, self._sleep = endpoint, stop, sleep
+        self.tokens = 0
+
+    def ask(self, messages: Sequence[dict[str, str]], form: dict[str, Any]) -> Any:
+        """Return the endpoint's reply, after at most TRIES calls."""
+        for tries in range(1, TRIES + 1):
+            if self._stop():
+                raise Stopped
+            try:
+                reply = self._endpoint.ask(messages, form, self._stop)
+            except Busy as error:
+                wait = error.retry_after
+                if tries == TRIES or (wait or 0.0) > LONGEST_WAIT:
+                    raise _unavailable(error) from error
+                self._wait(_BACK_OFF * 2**tries * random.uniform(0.5, 1.0) if wait is None else wait)  # noqa: S311 - jitter
+            else:
+                self.tokens += reply.tokens
+                return reply
+        raise AssertionError
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep in short steps, as a cancel must not wait for a server."""
+        while seconds > 0:
+            if self._stop():
+                raise Stopped
+            self._sleep(min(seconds, 0.2))
+            seconds -= 0.2
+
+
+def _unavailable(error: Busy) -> ModelUnavailable:
+    detail = str(error)
+    return (
+        ModelUnavailable(detail) if error.retry_after is None else ModelUnavailable(detail, error.retry_after)
+    )

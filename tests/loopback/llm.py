@@ -1,0 +1,295 @@
+"""An OpenAI-compatible server on loopback, which writes usable scripts and fails in every way that it is told to.
+
+with LoopbackModel() as server:
+    server.then(status(429, headers={"Retry-After": "1"}), says("not JSON"))   # then good ones
+    ... server.base_url, server.requests
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    Behaviour = Callable[["_Handler", "Asked"], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    at: float = field(default_factory=time.monotonic)
+
+    @property
+    def brief(self) -> dict[str, Any]:
+        """The document in the first message of the user."""
+        return json.loads(next(each["content"] for each in self.body["messages"] if each["role"] == "user"))
+
+    @property
+    def format(self) -> str:
+        """The kind of response format that was asked for."""
+        return self.body.get("response_format", {}).get("type", "text")
+
+    @property
+    def last(self) -> str:
+        """What the last message says."""
+        return self.body["messages"][-1]["content"]
+
+
+class LoopbackModel:
+    """The server: behaviours are used up in order, then it answers well."""
+
+    def __init__(self) -> None:
+        self.requests: list[Asked] = []
+        self._behaviours: deque[Behaviour] = deque()
+        self._always: Behaviour = writes_a_script
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.owner = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens, with the path that clients expect."""
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def then(self, *behaviours: Behaviour) -> LoopbackModel:
+        """Behave so next, one request each."""
+        self._behaviours.extend(behaviours)
+        return self
+
+    def always(self, behaviour: Behaviour) -> LoopbackModel:
+        """Behave so whenever nothing else is planned."""
+        self._always = behaviour
+        return self
+
+    def next(self) -> Behaviour:
+        """Return what to do with the next request."""
+        return self._behaviours.popleft() if self._behaviours else self._always
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    owner: LoopbackModel
+    daemon_threads = True
+    block_on_close = False  # a client may have left a hanging call behind
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_POST(self) -> None:
+        """Note the request, then behave."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+        self.server.owner.requests.append(asked)
+        self.server.owner.next()(self, asked)
+
+    def answer(self, status: int, body: bytes, media_type: str = "application/json", **headers: str) -> None:
+        """Answer at once."""
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing."""
+
+
+def writes_a_script(handler: _Handler, asked: Asked) -> None:
+    """Answer with a script that fits the brief, or with a digest where one is asked for."""
+    says(json.dumps(answer_to(asked), ensure_ascii=False))(handler, asked)
+
+
+def answer_to(asked: Asked) -> dict[str, Any]:
+    """Return a good answer: so many scenes and words as the brief says."""
+    brief = asked.brief
+    if "points" in json.dumps(asked.body.get("response_format", {})):
+        words = brief["source_text"].split()
+        return {"points": [" ".join(words[at : at + 20]) for at in range(0, min(len(words), 100), 20)]}
+    about = brief.get("topic") or (brief.get("points") or [brief["source_text"]])[0][:80]
+    number = brief["scenes"] if isinstance(brief["scenes"], int) else 5
+    return script(
+        " ".join(about.split()), number, words=brief.get("words") or number * 20, say=brief.get("keywords") or []
+    )
+
+
+def script(about: str, scenes: int, *, words: int, say: list[str]) -> dict[str, Any]:
+    """Return a script of so many scenes and about so many words."""
+    # A scene's pauses take as long as a word and a half.
+    each = max(3, round(words / scenes - 1.5))
+    told = ["Every", "reef", "holds", "many", "small", "lives", "which", "build", "slowly", "upward"]
+    narrations = [" ".join(told[at % len(told)] for at in range(each)) + "." for _ in range(scenes)]
+    narrations[0] = f"{about[:60]}. {narrations[0]}"
+    narrations[-1] += "".join(f" {word}." for word in say)
+    return {
+        "title": about[:80],
+        "scenes": [
+            {
+                "narration": narration,
+                "text": [{"text": about[:60] if at == 0 else f"Part {at + 1}", "role": "title" if at == 0 else "lower_third"}],
+                "visual": {"type": "gradient", "colors": ["#0d1b2a", "#1b6ca8"]},
+            }
+            for at, narration in enumerate(narrations)
+        ],
+    }  # fmt: skip
+
+
+def says(content: Any, *, finish: str = "stop", usage: bool = True, **message: Any) -> Behaviour:
+    """Answer with a completion that says this."""
+
+    def behave(handler: _Handler, asked: Asked) -> None:
+        handler.answer(200, completion(asked.body.get("model", ""), content, finish, usage=usage, **message))
+
+    return behave
+
+
+def completion(
+    model: str, content: Any, finish: str = "stop", *, usage: bool = True, **message: Any
+) -> bytes:
+    """Return a chat completion."""
+    tokens = {"usage": {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}} if usage else {}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": content, **message},
+        "finish_reason": finish,
+    }
+    document = {
+        "id": "chat-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [choice],
+    }
+    return json.dumps({**document, **tokens}).encode()
+
+
+def status(
+    code: int, *, error: str = "no", kind: str = "error", headers: dict[str, str] | None = None
+) -> Behaviour:
+    """Refuse, as OpenAI words it."""
+    body = json.dumps({"error": {"message": error, "type": kind, "code": kind}}).encode()
+
+    def behave(handler: _Handler, _: Asked) -> None:
+        handler.answer(
+            code, body, **{name.replace("-", "_"): value for name, value in (headers or {}).items()}
+        )
+
+    return behave
+
+
+def retry_at(moment: datetime) -> dict[str, str]:
+    """Return the Retry-After header as a date."""
+    return {"Retry-After": format_datetime(moment, usegmt=True)}
+
+
+def html(code: int = 200) -> Behaviour:
+    """Answer as a proxy's page does."""
+    return lambda handler, _: handler.answer(code, b"<html><body>Welcome</body></html>", "text/html")
+
+
+def hangs(seconds: float) -> Behaviour:
+    """Take the request and say nothing for so long."""
+    return lambda _, __: time.sleep(seconds)
+
+
+def hangs_in_the_body(seconds: float) -> Behaviour:
+    """Begin an answer, then stop."""
+
+    def behave(handler: _Handler, _: Asked) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", "5000")
+        handler.end_headers()
+        handler.wfile.write(b'{"choices": [')
+        handler.wfile.flush()
+        time.sleep(seconds)
+
+    return behave
+
+
+def drips(seconds: float) -> Behaviour:
+    """Send one byte at a time, each soon enough for any read timeout."""
+
+    def behave(handler: _Handler, _: Asked) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "500000")
+        handler.end_headers()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(0.02)
+
+    return behave
+
+
+def resets(handler: _Handler, _: Asked) -> None:
+    """Break the connection off."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+    handler.close_connection = True
+
+
+def cut_off(handler: _Handler, asked: Asked) -> None:
+    """Answer with half of the JSON that HTTP carries."""
+    body = completion(asked.body["model"], json.dumps(answer_to(asked)))
+    handler.answer(200, body[: len(body) // 2])
+
+
+def huge(size: int) -> Behaviour:
+    """Answer with very much, not saying beforehand how much."""
+
+    def behave(handler: _Handler, _: Asked) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        block = b" " * 65_536
+        for _at in range(size // len(block)):
+            handler.wfile.write(b"10000\r\n" + block + b"\r\n")
+        handler.wfile.write(b"0\r\n\r\n")
+
+    return behave
+
+
+def knows_no(*formats: str) -> Behaviour:
+    """Refuse these response formats, as servers do that do not know them, and answer the others."""
+
+    def behave(handler: _Handler, asked: Asked) -> None:
+        if asked.format in formats:
+            status(
+                400, error=f"response_format {asked.format} is not supported", kind="invalid_request_error"
+            )(handler, asked)
+        else:
+            writes_a_script(handler, asked)
+
+    return behave

@@ -1,0 +1,244 @@
+"""Scripts without a model."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.schemas.loading import load
+from shared.schemas.script import ScriptSchema
+from shared.script import Brief
+from tasks.script import pace
+from tasks.script.colors import gradients, luminance
+from tasks.script.outline import outline
+from tasks.script.terms import leans, phrases, weigh
+
+ARTICLE = """# The Coral Reefs of the World
+
+Coral reefs are built by animals no larger than a grain of rice. A single larva drifts for weeks before it finds bare
+rock. When it settles, it begins to build a skeleton of limestone around itself. It then divides, again and again.
+
+Most corals grow about one centimetre a year. At that pace the Great Barrier Reef needed some 8,000 years to reach its
+present size. It is the largest structure that living things have made, and astronauts can see it from orbit.
+
+## Why reefs matter
+
+Reefs cover less than one percent of the sea floor. Yet a quarter of all marine species spend part of their lives there.
+Fishermen in more than a hundred countries depend on them. Reefs also break the waves that would wash the coast away.
+
+## What threatens them
+
+In 1998 unusually warm water killed about a sixth of the world's reefs. Corals live with algae that feed them; when the
+water is too warm, the corals expel the algae and turn white. A bleached coral is not dead, but it starves. Is it lost?
+
+Scientists in Australia now breed corals that bear more heat. Nobody knows whether this will be fast enough.
+"""
+
+
+def scenes(brief: Brief):
+    return load(ScriptSchema(), outline(brief).document).scenes
+
+
+def seconds(brief: Brief) -> float:
+    return pace.length([scene.narration.text for scene in scenes(brief)])
+
+
+def test_an_article_is_told_in_its_own_words_and_order():
+    told = " ".join(scene.narration.text for scene in scenes(Brief(source_text=ARTICLE)))
+
+    plain = " ".join(ARTICLE.split())
+    places = [plain.index(sentence) for sentence in re.split(r"(?<=[.?]) ", told)]
+    assert places == sorted(places)
+
+
+def test_the_title_and_headings_are_shown():
+    made = scenes(Brief(source_text=ARTICLE))
+
+    assert [(text.text, text.role) for text in made[0].text] == [("The Coral Reefs of the World", "title")]
+    labels = [text.text for scene in made for text in scene.text if text.role == "lower_third"]
+    assert "Why reefs matter" in labels
+    assert "Great Barrier Reef" in labels
+    assert len(labels) == len(set(labels))
+
+
+@pytest.mark.parametrize("duration", [20, 30, 45, 60])
+def test_the_length_is_about_the_one_that_was_asked_for(duration):
+    assert 0.85 * duration <= seconds(Brief(source_text=ARTICLE, duration=duration)) <= 1.15 * duration
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 7])
+def test_there_are_as_many_scenes_as_were_asked_for(number):
+    assert len(scenes(Brief(source_text=ARTICLE, scenes=number))) == number
+
+
+def test_the_end_of_the_article_is_told_too():
+    made = scenes(Brief(source_text=ARTICLE, duration=50, scenes=6))
+
+    assert "Scientists" in made[-1].narration.text or "Nobody" in made[-1].narration.text
+
+
+def test_a_keyword_is_said():
+    brief = Brief(source_text=ARTICLE, duration=25, scenes=3, keywords=("Astronauts",))
+
+    assert "astronauts" in json.dumps(outline(brief).document)
+    assert outline(brief).warnings == ()
+
+
+def test_what_the_brief_does_not_say_is_told_of():
+    made = outline(
+        Brief(source_text="Salt is old. It is white.", scenes=5, duration=60, keywords=("pepper",))
+    )
+
+    assert len(made.document["scenes"]) == 2
+    assert [warning.split(",")[0] for warning in made.warnings] == [
+        "The brief says enough for 2 scenes",
+        "Not said: pepper.",
+        "The brief says enough for about 3 seconds",
+    ]
+
+
+def test_a_topic_alone_says_only_what_was_given():
+    brief = Brief(topic="How a reef is born", keywords=("larva", "polyp"), audience="children", duration=20)
+
+    made = scenes(brief)
+
+    assert [scene.narration.text for scene in made] == ["How a reef is born.", "Larva.", "Polyp."]
+    assert [text.text for scene in made for text in scene.text] == ["How a reef is born", "Larva", "Polyp"]
+    assert sum(scene.duration for scene in made) == pytest.approx(20, abs=0.01)
+
+
+def test_a_topic_of_several_sentences_is_told_sentence_by_sentence():
+    made = scenes(Brief(topic="海の中の森。サンゴの一生。", language="ja"))
+
+    assert [scene.narration.text for scene in made] == ["海の中の森。", "サンゴの一生。"]
+    assert made[0].text[0].text == "海の中の森"
+
+
+def test_the_language_is_kept():
+    script = load(
+        ScriptSchema(),
+        outline(Brief(source_text="珊瑚每年生长一厘米。它很慢。", language="zh-Hans")).document,
+    )
+
+    assert script.language == "zh-Hans"
+    assert script.scenes[0].narration.text == "珊瑚每年生长一厘米。它很慢。"
+
+
+def test_items_of_a_list_are_ended():
+    made = scenes(Brief(source_text="What to bring:\n\n- A tent\n- Two lamps\n", scenes=1))
+
+    assert made[0].narration.text == "What to bring: A tent. Two lamps."
+
+
+def test_the_same_brief_gives_the_same_script():
+    brief = Brief(source_text=ARTICLE, duration=40)
+
+    assert outline(brief) == outline(brief)
+
+
+def test_a_long_article_is_cut_to_a_video():
+    paragraphs = [ARTICLE.replace("reefs", f"reefs of island {number}") for number in range(40)]
+    brief = Brief(source_text="\n\n".join(paragraphs))
+
+    assert len(outline(brief).document["scenes"]) == 8
+    assert 60 < seconds(brief) < 90
+
+
+def test_what_the_text_says_twice_is_said_once():
+    told = [scene.narration.text for scene in scenes(Brief(source_text="Salt is old. It is white.\n\n" * 20))]
+
+    assert " ".join(told).count("Salt is old.") == 1
+
+
+def test_backgrounds_are_dark_enough_for_white_text():
+    colors = [color for pair in gradients(40) for color in pair]
+
+    assert max(map(luminance, colors)) <= 0.1
+    assert len(set(colors)) > 6
+    assert gradients(2)[0] != gradients(2)[1]
+
+
+anything = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=400)
+prose = st.lists(
+    st.sampled_from(
+        [
+            "A reef.",
+            "{{name}}",
+            "# Head",
+            "- item",
+            "\n",
+            "\n\n",
+            "3,000 fish",
+            "珊瑚。",
+            "“Yes?”",
+            "it's",
+            "*",
+        ]
+    ),
+    min_size=1,
+    max_size=40,
+).map(" ".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.builds(
+        Brief,
+        topic=st.none() | anything,
+        source_text=anything | prose,
+        duration=st.none() | st.floats(3, 3600),
+        scenes=st.none() | st.integers(1, 100),
+        keywords=st.lists(anything.map(lambda text: text[:100]), max_size=3).map(tuple),
+        language=st.sampled_from(["en", "ja", "ar"]),
+    )
+)
+def test_every_brief_gives_a_script_that_the_schema_takes(brief):
+    made = load(ScriptSchema(), outline(brief).document)
+
+    assert 1 <= len(made.scenes) <= (brief.scenes or 500)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.builds(
+        Brief, topic=anything, keywords=st.lists(anything.map(lambda text: text[:100]), max_size=3).map(tuple)
+    )
+)
+def test_every_topic_gives_a_script_that_the_schema_takes(brief):
+    assert load(ScriptSchema(), outline(brief).document).scenes
+
+
+@pytest.mark.parametrize(
+    ("sentence", "best"),
+    [
+        ("At that pace the Great Barrier Reef needed 8,000 years.", "Great Barrier Reef"),
+        ("Some 8,000 years passed.", "8,000 years"),
+        ("In 1998 warm water came.", "1998"),
+        ("It cost $3.5 in all.", "$3.5"),
+        ("About 12% were lost.", "12%"),
+        ("People in Australia know.", "Australia"),
+    ],
+)
+def test_a_sentence_is_labelled_by_its_name_or_number(sentence, best):
+    assert phrases(sentence)[0] == best
+
+
+def test_a_sentence_without_name_or_number_has_no_label():
+    assert phrases("Then 12 of them were seen.") == []
+
+
+def test_words_that_carry_a_text_weigh_more_than_others():
+    weights = weigh(["The reef grows.", "A reef lives.", "Something else happened there."])
+
+    assert (
+        weights.of("The reef grows.") > weights.of("Something happened there.") > weights.of("And so it is.")
+    )
+
+
+def test_a_sentence_that_leans_on_another_is_seen():
+    assert leans("It then divides.")
+    assert not leans("Reefs divide.")

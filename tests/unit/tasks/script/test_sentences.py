@@ -1,0 +1,115 @@
+"""From articles to sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.script.sentences import MAX_SENTENCE, article, split
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        pytest.param("One. Two! Three? Four… Five", ["One.", "Two!", "Three?", "Four…", "Five"], id="marks"),
+        pytest.param(
+            "Dr. Smith, e.g. in 3.5 mm, met J. R. Jones. He left.",
+            ["Dr. Smith, e.g. in 3.5 mm, met J. R. Jones.", "He left."],
+            id="abbreviations",
+        ),
+        pytest.param('"It drifts." It said: “Stop!” Then so.', ['"It drifts."', "It said: “Stop!”", "Then so."], id="quotes"),
+        pytest.param(
+            "它漂流数周。真的\uff01「是的。」它说。", ["它漂流数周。", "真的\uff01", "「是的。」", "它说。"], id="Chinese"),
+        pytest.param("هل تعلم؟ نعم.", ["هل تعلم؟", "نعم."], id="Arabic"),
+        pytest.param("मूंगा बढ़ता है। धीरे।", ["मूंगा बढ़ता है।", "धीरे।"], id="Hindi"),
+        pytest.param("Version 2.0 is out. See z.B. unten.", ["Version 2.0 is out.", "See z.B. unten."], id="numbers"),
+        pytest.param("", [], id="nothing"),
+    ],
+)  # fmt: skip
+def test_sentences_end_where_they_end(text, sentences):
+    assert split(text) == sentences
+
+
+def test_markup_is_taken_off():
+    text = article(
+        """# How reefs grow
+
+A **reef** begins [12] with [a larva](https://example.org/x). See https://example.org/y too.
+
+## The slow part
+
+- Coral grows *one* centimetre
+- Bones carry it
+1. First of all
+
+| a | b |
+|---|---|
+---
+```
+code()
+```
+<p>The end.</p>
+"""
+    )
+
+    assert text.title == "How reefs grow"
+    assert [each.text for each in text.sentences] == [
+        "A reef begins with a larva.",
+        "See too.",
+        "Coral grows one centimetre",
+        "Bones carry it",
+        "First of all",
+        "The end.",
+    ]
+    assert [each.heading for each in text.sentences] == ["", "", *["The slow part"] * 4]
+    assert [each.opens for each in text.sentences] == [False, False, True, False, False, False]
+
+
+def test_a_first_line_without_an_end_is_the_title():
+    assert article("A short history of salt\n\nSalt is old.").title == "A short history of salt"
+    assert article("Salt is old.\n\nIt is white.").title == ""
+
+
+def test_a_sentence_nobody_can_listen_to_is_cut_at_its_pauses():
+    long = "The reef grows, " * 60 + "and ends."
+
+    sentences = [each.text for each in article(long).sentences]
+
+    assert max(map(len, sentences)) <= MAX_SENTENCE
+    assert " ".join(sentences) == long
+    assert all(each.endswith((",", ".")) for each in sentences)
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 10_000, "字" * 10_000, "word " * 3000], ids=["letters", "characters", "words"]
+)
+def test_text_without_marks_is_cut_too(text):
+    sentences = [each.text for each in article(text + ".").sentences]
+
+    assert max(map(len, sentences)) <= MAX_SENTENCE
+    assert "".join(sentences).replace(" ", "") == text.replace(" ", "") + "."
+
+
+def test_200000_characters_take_no_time(benchmark_seconds):
+    text = ("A reef (see [1]) begins with *one* larva, e.g. of 3.5 mm; it drifts. <b>So</b>\n" * 2500)[
+        :200_000
+    ]
+
+    assert benchmark_seconds(lambda: article(text)) < 3
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "*" * 50_000,
+        "[" * 50_000,
+        "<" * 50_000,
+        "`" * 50_000,
+        "# " * 25_000,
+        "." * 50_000,
+        "a." * 25_000,
+        "\n\n" * 25_000,
+        "__" * 25_000 + "x",
+    ],
+)
+def test_no_text_makes_it_slow(benchmark_seconds, hostile):
+    assert benchmark_seconds(lambda: article(hostile)) < 3
