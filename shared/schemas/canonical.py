@@ -58,14 +58,14 @@ def _sources(script: Script, document: Any, at: str) -> Iterator[tuple[str, str]
     listed = document["scenes"] if document is not None else [{}] * len(script.scenes)
     places = (index for index, scene in enumerate(listed) if scene.get("enabled", True))
     for index, scene in zip(places, script.scenes, strict=True):
-        place = pointer(at, "scenes", index)
         if scene.narration and scene.narration.src:
-            yield pointer(place, "narration", "src"), scene.narration.src
-        visual, place = scene.visual, pointer(place, "visual")
+            yield pointer(at, "scenes", index, "narration", "src"), scene.narration.src
+        visual = scene.visual
+        path: tuple[str, ...] = ("visual",)
         while visual:
             if visual.src:
-                yield pointer(place, "src"), visual.src
-            visual, place = visual.fallback, pointer(place, "fallback")
+                yield pointer(at, "scenes", index, *path, "src"), visual.src
+            visual, path = visual.fallback, (*path, "fallback")
 
 
 def _plain(value: Any) -> dict[str, Any]:

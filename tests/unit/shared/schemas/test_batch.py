@@ -97,9 +97,9 @@ def test_a_script_that_a_thousand_jobs_share_is_checked_once():
     scenes = [{"narration": f"Scene {number}.", "text": [{"text": "x"}]} for number in range(500)]
     document = {"defaults": {"kind": "video", "script": {"scenes": scenes}}, "jobs": [{}] * 1000}
 
-    start = time.perf_counter()
+    start = time.process_time()
     jobs = batch(document)
 
     assert len(jobs) == 1000
     assert jobs[0].script is jobs[999].script
-    assert time.perf_counter() - start < 3  # a thousand times over would take 25 s
+    assert time.process_time() - start < 3  # a thousand times over would take 25 s

@@ -339,11 +339,11 @@ def test_a_text_that_names_a_long_variable_many_times_is_refused_before_it_is_ma
     text = "{{a}}" * 200_000
     document = {"variables": {"a": "x" * 5000}, "scenes": [{"narration": text}]}
 
-    start = time.perf_counter()
+    start = time.process_time()
     found = errors(document)
 
     assert "once its variables are filled in" in found["#/scenes/0/narration"]
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_variables_of_one_script_do_not_reach_the_next():
@@ -366,9 +366,9 @@ def test_500_scenes_are_loaded_within_a_request():
 
     took = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         loaded = load(ScriptSchema(), {"scenes": scenes})
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
 
     assert len(loaded.scenes) == 500
     assert min(took) < 0.2  # 35 ms on an idle core
