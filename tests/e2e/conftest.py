@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,18 +13,23 @@ from tests.e2e.stack import Stack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Not below pytest's own folder: another session of pytest would close that one to Postgres's user.
+PREFIX = "scenemill-"
+
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    one = Stack(tmp_path_factory.mktemp("stack")).start()
-    yield one
-    one.stop()
+def stack() -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+        one = Stack(Path(folder)).start()
+        yield one
+        one.stop()
 
 
 @pytest.fixture
-def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def own_stack() -> Iterator[Stack]:
     """A stack to be broken."""
-    one = Stack(tmp_path_factory.mktemp("own"))
-    yield one
-    if one.process is not None and one.process.poll() is None:
-        one.stop()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+        one = Stack(Path(folder))
+        yield one
+        if one.process is not None and one.process.poll() is None:
+            one.stop()

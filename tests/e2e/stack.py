@@ -40,6 +40,7 @@ class Stack:
         self._settings = dict(settings)
         self.facts: dict[str, Any] = {}
         self.process: subprocess.Popen[bytes] | None = None
+        self._http: httpx.Client | None = None
 
     def start(self) -> Stack:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SCENEMILL_")}
@@ -60,12 +61,17 @@ class Stack:
                 env={**environment, **self._settings},
             )
         self.facts = json.loads(self._line())
-        self.http = httpx.Client(
+        self._http = httpx.Client(
             base_url=self.facts["api"],
             headers={"Authorization": f"Bearer {self.facts['api_key']}"},
             timeout=30,
         )
         return self
+
+    @property
+    def http(self) -> httpx.Client:
+        assert self._http is not None, "the stack was not started"
+        return self._http
 
     def _line(self) -> bytes:
         assert self.process is not None
@@ -81,14 +87,22 @@ class Stack:
     def stop(self) -> int:
         """Ask it to end, as Ctrl-C does, and return its exit code."""
         assert self.process is not None
-        self.http.close()
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        return self._ended(60)
 
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self._ended(10)
+
+    def _ended(self, seconds: float) -> int:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        if self._http is not None:
+            self._http.close()
+        code = self.process.wait(seconds)
+        self.process.stdout.close()
+        return code
 
     def post(self, job: Mapping[str, Any], **headers: str) -> dict[str, Any]:
         answer = self.http.post("/v1/jobs", json=job, headers=headers)

@@ -23,7 +23,7 @@ SMALL = {"resolution": "360p", "fps": 24, "quality": "draft"}
 def slow_job() -> dict[str, Any]:
     """A job whose picture takes seconds to render, in one segment."""
     visual = {"type": "gradient", "colors": ["#0d1b2a", "#1b6ca8", "#aaddff"]}
-    return {"kind": "video", "script": {"scenes": [{"duration": 40, "visual": visual}]}, "output": OUTPUT}
+    return {"kind": "video", "script": {"scenes": [{"duration": 18, "visual": visual}]}, "output": OUTPUT}
 
 
 def rows(stack: Stack, query: str, **values: object) -> list[Any]:

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.services]
 
 SMALL = {"resolution": "360p", "fps": 24, "quality": "draft"}
 HELLO = {"scenes": [{"narration": "Hello, world."}]}
-AWKWARD = 'It\'s 50% \\ {really}: "quoted", [x]; {{ok}} … \N{WATER WAVE}'
+AWKWARD = 'It\'s 50% \\ {really}: "quoted", [x]; } { … \N{WATER WAVE}'
 
 
 def picture() -> bytes:
