@@ -43,4 +43,4 @@ def _ids(
         .where(Job.account_id == account_id, Job.batch_id == batch_id, Job.state.in_(states))
         .order_by(Job.id)
     )
-    return list(session.execute(query).tuples())
+    return [(job_id, kind) for job_id, kind in session.execute(query)]

@@ -186,7 +186,8 @@ def scenes(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, li
 def scene_ids(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
     """Return the scenes of jobs as they were asked for: what can be said before they are planned."""
     ids = func.jsonb_path_query_array(Job.spec, "$.script.scenes[*].id", type_=JSONB)
-    return dict(session.execute(select(Job.id, ids).where(Job.id.in_(job_ids))).tuples().all())
+    rows = session.execute(select(Job.id, ids).where(Job.id.in_(job_ids)))
+    return {job_id: list(names) for job_id, names in rows}
 
 
 def artifacts(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Artifact]]:

@@ -1,0 +1,240 @@
+"""POST /v1/jobs."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis import Redis
+from sqlalchemy import select, update
+
+from api import accept
+from api.app import create_app
+from shared.db import transaction
+from shared.models import AuditEvent, IdempotencyKey, Job, JobAsset
+from shared.states import State
+from tests.integration.api.conftest import HELLO, new_client
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+    from tests.integration.api.conftest import Client
+
+pytestmark = pytest.mark.services
+
+
+def jobs_of(client: Client) -> list[Job]:
+    with transaction() as session:
+        return list(session.scalars(select(Job).where(Job.account_id == client.account_id)))
+
+
+def script_task(client: Client, state: State = State.SUCCEEDED, **result: Any) -> str:
+    task_id = client.job({"kind": "script", "brief": {"topic": "Tides"}})
+    document = {"script": {"scenes": [{"id": "written", "narration": "Tides rise."}]}, **result}
+    with transaction() as session:
+        values = {"state": state, "result": document if state == State.SUCCEEDED else None}
+        session.execute(update(Job).where(Job.id == uuid.UUID(task_id)).values(**values))
+    return task_id
+
+
+def test_a_job_is_answered_with_its_task_and_where_to_find_it(client: Client) -> None:
+    answer = client.post("/v1/jobs", json={**HELLO, "metadata": {"a": "b"}, "custom_id": "mine"})
+
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/v1/tasks/{answer.json['task_id']}"
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.json["status"] == "queued"
+    assert answer.json["metadata"] == {"a": "b"}
+    assert answer.json["custom_id"] == "mine"
+    assert [scene["id"] for scene in answer.json["scenes"]] == ["hello"]
+    assert client.get(answer.headers["Location"]).json == answer.json
+
+
+def test_a_job_is_written_with_its_audit_event_and_published_after(client: Client, redis_url: str) -> None:
+    client.post("/v1/jobs", json=HELLO, headers={"X-Request-ID": "ask-1"})
+
+    (job,) = jobs_of(client)
+    with transaction() as session:
+        (event,) = session.scalars(select(AuditEvent).where(AuditEvent.account_id == client.account_id))
+    assert (event.action, event.subject, event.request_id) == ("jobs.submitted", str(job.id), "ask-1")
+    assert job.request_id == "ask-1"
+    assert wait_for_message(redis_url, str(job.id))
+
+
+def wait_for_message(redis_url: str, task_id: str) -> bool:
+    with Redis.from_url(redis_url) as redis:
+        for _ in range(100):
+            messages = redis.lrange("scenemill:renders", 0, -1)
+            if any(task_id.encode() in message for message in messages):
+                return True
+            threading.Event().wait(0.05)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("job", "kind"),
+    [
+        pytest.param({"kind": "script", "brief": {"topic": "Tides"}}, "script", id="script by topic"),
+        pytest.param({"kind": "script", "brief": {"source_text": "Long."}}, "script", id="script by text"),
+        pytest.param({"kind": "video", "brief": {"topic": "Tides"}}, "video", id="video by brief"),
+    ],
+)
+def test_a_brief_is_taken(client: Client, job: dict[str, Any], kind: str) -> None:
+    assert client.post("/v1/jobs", json=job).json["kind"] == kind
+
+
+def test_a_video_of_a_script_task_is_of_that_tasks_script(client: Client) -> None:
+    task_id = script_task(client)
+
+    answer = client.post("/v1/jobs", json={"kind": "video", "script_task_id": task_id})
+
+    assert [scene["id"] for scene in answer.json["scenes"]] == ["written"]
+    spec = next(job.spec for job in jobs_of(client) if job.kind == "video")
+    assert "script_task_id" not in spec
+    assert spec["script"]["scenes"][0]["narration"]["text"] == "Tides rise."
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.FAILED])
+def test_only_a_succeeded_script_task_gives_a_script(client: Client, state: State) -> None:
+    task_id = script_task(client, state)
+
+    answer = client.post("/v1/jobs", json={"kind": "video", "script_task_id": task_id})
+
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json["errors"]] == ["#/script_task_id"]
+
+
+def test_a_script_of_another_account_is_not_found(client: Client, stranger: Client) -> None:
+    task_id = script_task(stranger)
+
+    assert client.post("/v1/jobs", json={"kind": "video", "script_task_id": task_id}).status_code == 422
+
+
+def test_assets_are_held_for_the_job(client: Client) -> None:
+    asset_id = client.asset()
+    visual = {"type": "image", "src": f"asset:{asset_id}"}
+
+    task_id = client.job({"kind": "video", "script": {"scenes": [{"duration": 1, "visual": visual}] * 1}})
+
+    with transaction() as session:
+        (use,) = session.scalars(select(JobAsset).where(JobAsset.job_id == uuid.UUID(task_id)))
+    assert str(use.asset_id) == asset_id
+
+
+def test_every_missing_asset_is_named_by_its_place(client: Client, stranger: Client) -> None:
+    others = stranger.asset()
+    script = {
+        "music": {"src": f"asset:{uuid.uuid4()}"},
+        "scenes": [
+            {"duration": 1, "visual": {"type": "image", "src": f"asset:{client.asset()}"}},
+            {"duration": 1, "visual": {"type": "image", "src": f"asset:{others}"}},
+        ],
+    }
+
+    answer = client.post("/v1/jobs", json={"kind": "video", "script": script})
+
+    assert answer.status_code == 422
+    places = [error["pointer"] for error in answer.json["errors"]]
+    assert places == ["#/script/music/src", "#/script/scenes/1/visual/src"]
+    assert jobs_of(client) == []
+
+
+def test_the_same_key_and_body_are_one_job(client: Client) -> None:
+    first = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
+    again = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": '"one"'})
+
+    assert again.status_code == 202
+    assert again.json == first.json
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.headers["Location"] == first.headers["Location"]
+    assert "Idempotent-Replayed" not in first.headers
+    assert len(jobs_of(client)) == 1
+
+
+def test_the_same_key_with_another_body_is_refused(client: Client) -> None:
+    client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
+
+    answer = client.post("/v1/jobs", json={**HELLO, "priority": "bulk"}, headers={"Idempotency-Key": "one"})
+
+    assert answer.status_code == 422
+    assert answer.json["type"].endswith("idempotency-key-reused")
+
+
+def test_a_key_belongs_to_its_account(client: Client, stranger: Client) -> None:
+    first = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
+    second = stranger.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
+
+    assert first.json["task_id"] != second.json["task_id"]
+
+
+def test_a_refused_request_leaves_its_key_free(client: Client) -> None:
+    bad = {"kind": "video", "script_task_id": str(uuid.uuid4())}
+    assert client.post("/v1/jobs", json=bad, headers={"Idempotency-Key": "one"}).status_code == 422
+
+    assert client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"}).status_code == 202
+
+
+def test_of_many_at_once_with_one_key_one_is_taken(app: Any, client: Client) -> None:
+    statuses: list[int] = []
+
+    def ask() -> None:
+        headers = {"Authorization": f"Bearer {client.key}", "Idempotency-Key": "race"}
+        statuses.append(app.test_client().post("/v1/jobs", json=HELLO, headers=headers).status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(jobs_of(client)) == 1
+    assert 202 in statuses
+    assert set(statuses) <= {202, 409}
+    with transaction() as session:
+        keys = session.scalars(
+            select(IdempotencyKey).where(IdempotencyKey.account_id == client.account_id)
+        ).all()
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, '""'])
+def test_a_key_of_a_wrong_length_is_refused(client: Client, key: str) -> None:
+    answer = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": key})
+
+    assert answer.status_code == 400
+    assert jobs_of(client) == []
+
+
+def test_a_full_queue_refuses_before_anything_is_taken(
+    config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction() as session:
+        session.execute(update(Job).values(state=State.CANCELED))
+    monkeypatch.setattr(accept, "_depth", accept.Depth())
+    full = new_client(create_app(config.model_copy(update={"max_queued": 2})))
+    full.job()
+
+    batch = full.post("/v1/batch", json={"jobs": [HELLO, HELLO]})
+    second = full.post("/v1/jobs", json=HELLO)
+    third = full.post("/v1/jobs", json=HELLO)
+
+    assert (batch.status_code, second.status_code, third.status_code) == (503, 202, 503)
+    assert int(third.headers["Retry-After"]) >= 1
+    assert third.json["type"].endswith("queue-full")
+    assert len(jobs_of(full)) == 2
+
+
+def test_there_is_room_again_as_soon_as_a_job_has_ended(
+    config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction() as session:
+        session.execute(update(Job).values(state=State.CANCELED))
+    monkeypatch.setattr(accept, "_depth", accept.Depth())
+    full = new_client(create_app(config.model_copy(update={"max_queued": 1})))
+    task_id = full.job()
+    assert full.post("/v1/jobs", json=HELLO).status_code == 503
+
+    full.post(f"/v1/tasks/{task_id}/cancel")
+
+    assert full.post("/v1/jobs", json=HELLO).status_code == 202
