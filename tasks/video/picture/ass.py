@@ -72,7 +72,7 @@ def line(
 ) -> str:
     """Return a line of text at a place. `shown` is how many characters of it are visible yet."""
     start = (
-        f"{{\\an{anchor}\\pos({place[0]:.2f},{place[1]:.2f})\\b{pen.weight}\\i{int(pen.italic)}"
+        f"{{\\an{anchor}\\pos({place[0]:.2f},{place[1]:.2f})\\b{pen.weight}"
         f"\\fsp{pen.spacing:.2f}\\1c{color(pen.color)}\\1a{alpha(opacity)}}}"
     )
     if shown is None:
@@ -83,7 +83,9 @@ def line(
 def glyphs(text: str, pen: Pen) -> str:
     """Return the text with each part's font named and sized to the same em."""
     return "".join(
-        f"{{\\fn{run.family}\\fs{pen.em * fonts.line_ratio(run.family):.2f}}}{inert(run.text)}"
+        f"{{\\fn{run.family}\\fs{pen.em * fonts.line_ratio(run.family):.2f}"
+        # A script that knows no italics would only be slanted by force.
+        f"\\i{int(pen.italic and run.family == pen.family)}}}{inert(run.text)}"
         for run in fonts.runs(text, pen.family, pen.language)
     )
 

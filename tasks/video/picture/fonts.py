@@ -33,6 +33,8 @@ PACKAGES = {
     "justmytype_intl_south_asia": ("NotoSans",),
     "justmytype_intl_sea": ("NotoSans",),
     "justmytype_intl_africa": ("NotoSans",),
+    "font_fjallaone": ("FjallaOne-",),
+    "font_fredoka_one": ("FredokaOne-",),
     "manimgx_fonts": (
         "NotoEmoji[", "NotoSansArmenian[", "NotoSansGeorgian[", "NotoSansGujarati[", "NotoSansGurmukhi[",
         "NotoSansKannada[", "NotoSansMalayalam[", "NotoSansOriya[", "NotoSansSinhala[", "NotoSansSymbols[",
@@ -62,6 +64,12 @@ DINGBATS = frozenset(
     (*range(0x2701, 0x2705), *range(0x2706, 0x270A), *range(0x2713, 0x2716), *range(0x2717, 0x2728))
 )
 HAN = {"ja": "JP", "ko": "KR", "zh-hant": "TC", "zh-tw": "TC", "zh-hk": "TC", "zh-mo": "TC"}
+SPOKEN = {
+    "SourceSerif4": "Source Serif 4",
+    "JetBrainsMono": "JetBrains Mono",
+    "FjallaOne": "Fjalla One",
+    "FredokaOne": "Fredoka One",
+}
 MEASURED_AT = 256  # pixels of an em: widths are scaled from here
 
 
@@ -173,7 +181,7 @@ def _name(path: Path) -> str:
         if stem.startswith(prefix):
             rest = stem.removeprefix(prefix)
             return (spoken + rest.replace("Symbols2", "Symbols 2")).strip()
-    return {"SourceSerif4": "Source Serif 4", "JetBrainsMono": "JetBrains Mono"}.get(stem, stem)
+    return SPOKEN.get(stem, stem)
 
 
 def _chosen() -> Iterator[Path]:

@@ -19,6 +19,7 @@ OUT_SECONDS = 0.35
 TYPED_PER_SECOND = 28.0
 TYPED_AT_MOST = 0.6  # of the time that the text is on screen
 RISE = 0.045  # of the frame's height
+FLAT = 0.7  # a backing's padding above and below, of that at its sides
 CONNECTED = (0x0600, 0x1100)  # scripts between these join or reorder letters: they are typed word by word
 
 
@@ -108,7 +109,7 @@ def _text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas, lay
     leading = style.get("leading", 1.16)
     block = fit(
         words, face, style["size"] * canvas.short,
-        (box.right - box.left - 2 * padding, box.bottom - box.top - 2 * padding), leading,
+        (box.right - box.left - 2 * padding, box.bottom - box.top - 2 * FLAT * padding), leading,
     )  # fmt: skip
     lines = _place(block, box, padding, leading, rtl=canvas.rtl)
     pen = Pen(
@@ -152,9 +153,9 @@ class Set:
 
 def _place(block: Block, box: Box, padding: float, leading: float, *, rtl: bool) -> Set:
     top = {
-        "top": box.top + padding,
+        "top": box.top + FLAT * padding,
         "middle": (box.top + box.bottom - block.height) / 2,
-        "bottom": box.bottom - padding - block.height,
+        "bottom": box.bottom - FLAT * padding - block.height,
     }[box.down]
     left = (box.left + box.right - block.width) / 2
     if box.across == "left":
@@ -229,7 +230,12 @@ def _backing(
     """Return the shapes under a text: a box, a soft glow, or a bar with an accent at its leading edge."""
     backing = style["backing"]
     pad = style["padding"] * em
-    box = (lines.left - pad, lines.top - pad * 0.7 + drop, lines.right + pad, lines.bottom + pad * 0.7 + drop)
+    box = (
+        lines.left - pad,
+        lines.top - pad * FLAT + drop,
+        lines.right + pad,
+        lines.bottom + pad * FLAT + drop,
+    )
     radius = backing.get("radius", 0.2) * em
     soft = backing["shape"] == "glow"
     yield shape(
