@@ -110,6 +110,7 @@ class Stack:
         folder = self.wish.folder
         local = {
             "PYTHONUNBUFFERED": "1",
+            "PYTHONSAFEPATH": "1",  # our working folder holds data: nothing there is a module
             MARK: str(folder),
             "SCENEMILL_DATABASE_URL": self.postgres.url(),
             "SCENEMILL_BROKER_URL": self.redis.url(0),
@@ -220,7 +221,7 @@ class Stack:
         return Service(
             name="beat",
             # Without a pid file: a stale one would keep it from starting, and our lock is enough.
-            argv=(*_celery("beat"), "--schedule", schedule, "--pidfile="),
+            argv=(*_celery("beat", quiet=True), "--schedule", schedule, "--pidfile="),
             cwd=self.wish.folder,
             env=self._environment(),
             after=("migrations", "redis"),
