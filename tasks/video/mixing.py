@@ -22,7 +22,7 @@ BLOCK = 2 * RATE
 REFERENCE = -20.0  # dB of full scale: the level that speech and music are brought to before they are mixed
 MOST = 24.0  # dB by which a level is changed at most: what is quieter than that is meant to be
 LOUDEST = 0.98  # of full scale: as far as a file is raised
-GATE = -50.0  # dB: quieter moments are silence and say nothing of the level
+GATE = -72.0  # dB: quieter moments are silence and say nothing of the level
 GATE_BELOW = 10.0  # dB: nor do those so far below the rest
 MOMENT = RATE // 10
 
