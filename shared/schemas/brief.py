@@ -18,19 +18,22 @@ MAX_SCENES = 100
 
 
 class SourceText(Words):
-    """An article, as it comes out of a file: its line and page breaks are taken for newlines."""
+    """A text as it comes out of a file: its line and page breaks are taken for newlines. It says something."""
 
     def check(self, value: Any) -> str:
         """Check the text with one kind of line break."""
         if isinstance(value, str):
             value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
-        return super().check(value)
+        text = super().check(value)
+        if text.isspace():
+            raise ValidationError("May not be blank.")
+        return text
 
 
 class BriefSchema(Strict):
     """A topic, or a text to make a script of."""
 
-    topic = Words(2000)
+    topic = SourceText(2000)
     source_text = SourceText(MAX_SOURCE)
     audience = Words(200)
     tone = Words(200)

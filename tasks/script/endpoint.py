@@ -21,7 +21,15 @@ from openai import APIConnectionError, APIStatusError, OpenAI
 from shared.errors import ModelRefused
 from shared.ffmpeg import Stopped
 from tasks.script.breaker import Breaker
-from tasks.script.replies import Garbled, Reply, has_no_credit, is_about_the_format, reply, retry_after
+from tasks.script.replies import (
+    Garbled,
+    Reply,
+    has_no_credit,
+    is_about_the_format,
+    is_too_long,
+    reply,
+    retry_after,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +66,10 @@ class Busy(Exception):
         self.retry_after = retry_after
 
 
+class TooLong(Exception):
+    """The model cannot read that much at once."""
+
+
 class Endpoint:
     """A model's server, and what this process has learnt of it."""
 
@@ -65,9 +77,10 @@ class Endpoint:
         self.model = model
         self.breaker = Breaker(clock)
         self.mode = STRICT
+        self.context = model.context
 
     def ask(self, messages: Sequence[Message], form: dict[str, Any], stop: Callable[[], bool]) -> Reply:
-        """Return the model's answer in JSON of this form; or raise Busy, ModelRefused or Stopped."""
+        """Return the model's answer in JSON of this form; or raise Busy, TooLong, ModelRefused or Stopped."""
         while True:
             try:
                 answer = self._call(self._request(messages, form), stop)
@@ -112,6 +125,8 @@ class Endpoint:
                 f"The model's server answered {status}.",
                 retry_after(error.response.headers, datetime.now(UTC)),
             )
+        if status in (400, 413, 422) and is_too_long(body):
+            return TooLong()
         if status in (400, 415, 422) and self.mode < TEXT and is_about_the_format(body):
             return _UnknownFormat()
         return ModelRefused(f"The language model's server refused the request ({status}).")

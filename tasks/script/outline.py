@@ -40,7 +40,7 @@ class Outline:
 class _Scene:
     narration: str
     label: str = ""
-    card: bool = False  # shows its words large, and stands for a while
+    large: bool = False  # shows its label as a title
     seconds: float | None = field(default=None)
 
 
@@ -83,7 +83,8 @@ def _told(brief: Brief, text: Article) -> list[_Scene]:
         left = share - sum(pace.seconds(each.text) for each in chosen)
         label = _label(chosen, shown) if at else ""
         shown.add(label)
-        scenes.append(_Scene(_joined([each.text for each in chosen], brief.language), label))
+        large = bool(label) and label == _capital(chosen[0].heading)
+        scenes.append(_Scene(_joined([each.text for each in chosen], brief.language), label, large=large))
     return scenes
 
 
@@ -160,7 +161,7 @@ def _cards(brief: Brief, title: str) -> list[_Scene]:
     seconds = min(brief.duration / number, LONGEST_CARD) if brief.duration else None
     labels = [*("" for _ in spoken), *map(_capital, brief.keywords)]
     return [
-        _Scene(line, label, card=bool(label), seconds=seconds)
+        _Scene(line, label, large=bool(label), seconds=seconds)
         for line, label in zip(lines, labels, strict=False)
     ]
 
@@ -178,23 +179,30 @@ def _document(brief: Brief, title: str, scenes: Sequence[_Scene]) -> dict[str, A
         "title": title,
         "language": brief.language,
         "defaults": {"transition": {"type": "crossfade", "duration": 0.5}},
-        "scenes": [_scene(scene, title if at == 0 else "", colors[at]) for at, scene in enumerate(scenes)],
+        "scenes": [
+            _scene(scene, title, colors[at], opens=at == 0 and bool(title)) for at, scene in enumerate(scenes)
+        ],
     }
     variables = placeholders.literals(texts(document))
     return {**document, "variables": variables} if variables else document
 
 
-def _scene(scene: _Scene, title: str, colors: list[str]) -> dict[str, Any]:
+def _scene(scene: _Scene, title: str, colors: list[str], *, opens: bool) -> dict[str, Any]:
+    """Write the title large where the video opens; later it stands small above what the scene is about."""
     written: list[dict[str, Any]] = []
-    if title:
+    if opens:
         written.append({"text": title, "role": "title", "animation": "fade"})
-    elif scene.label:
-        role = "title" if scene.card else "lower_third"
-        written.append({"text": scene.label, "role": role, "animation": "rise", "start": 0.4})
+    else:
+        written.append({"text": title, "role": "label"} if len(title) <= MAX_LABEL else {})
+        large = scene.large or terms.is_number(scene.label)
+        role = "title" if large else "lower_third"
+        written.append(
+            {"text": scene.label, "role": role, "animation": "rise", "start": 0.4} if scene.label else {}
+        )
     document: dict[str, Any] = {
         "narration": scene.narration,
         "visual": {"type": "gradient", "colors": colors},
-        "text": written,
+        "text": [each for each in written if each],
     }
     return document | ({"duration": scene.seconds} if scene.seconds else {})
 

@@ -20,6 +20,12 @@ _FENCE = re.compile(r"```(?:json|JSON)?\s*\n(.*?)```", re.DOTALL)
 _FORMAT = re.compile(
     r"response_format|json_schema|json_object|json mode|structured|guided|grammar|schema", re.IGNORECASE
 )
+# How servers say that a request is longer than the model can read.
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|(maximum|max|model's) context|context (length|window|size)|too many tokens|prompt is too long"
+    r"|reduce the length|exceeds? the (available )?context",
+    re.IGNORECASE,
+)
 # Refusals that look like "too many requests", and that waiting does not change.
 _NO_CREDIT = (
     "insufficient_quota",
@@ -96,7 +102,16 @@ def has_no_credit(body: bytes) -> bool:
 
 def is_about_the_format(body: bytes) -> bool:
     """Whether a refusal is about the structure that was asked for, which another server may not know."""
-    return bool(_FORMAT.search(body[:10_000].decode("utf-8", "replace")))
+    return bool(_FORMAT.search(_head(body)))
+
+
+def is_too_long(body: bytes) -> bool:
+    """Whether a refusal is about how much there was to read."""
+    return bool(_TOO_LONG.search(_head(body)))
+
+
+def _head(body: bytes) -> str:
+    return body[:10_000].decode("utf-8", "replace")
 
 
 def _first(choices: Any) -> dict[str, Any] | None:

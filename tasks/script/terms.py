@@ -109,6 +109,11 @@ def phrases(sentence: str) -> list[str]:
     return [name for name in names if " " in name] + numbers + [name for name in names if " " not in name]
 
 
+def is_number(label: str) -> bool:
+    """Whether a label is a number, with what it counts or without."""
+    return _NUMBER.fullmatch(label) is not None
+
+
 def _telling(number: re.Match[str]) -> str:
     """Return a year, an amount, or a number with what it counts; a bare number tells nothing."""
     digits, unit = number["digits"].rstrip(".,"), number["unit"] or ""

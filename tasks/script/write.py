@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import ModelRefused, ModelUnavailable, ScriptInvalid, ServiceError
 from shared.ffmpeg import Stopped
 from tasks.script.dialogue import Dialogue
-from tasks.script.endpoint import Busy, Endpoint
-from tasks.script.outline import outline
+from tasks.script.endpoint import Busy, Endpoint, TooLong
+from tasks.script.outline import Outline, outline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 TRIES = 3  # calls to one endpoint for one answer
 LONGEST_WAIT = 10.0  # seconds that a worker's slot sleeps; past it, the job waits in the queue
+LEAST_CONTEXT = 2000  # characters; a model that reads less cannot write a script
 _BACK_OFF = 0.5
 
 
@@ -60,13 +61,26 @@ def write(
             continue
         patient = _Patient(endpoint, stop, sleep)
         try:
-            made = Dialogue(brief, patient.ask, pictures=pictures, context=endpoint.model.context).script()
+            made = _told(brief, endpoint, patient, pictures=pictures)
         except (ModelUnavailable, ModelRefused, ScriptInvalid) as error:
             log.warning("llm_failed", extra={"model": endpoint.model.name, "reason": error.detail})
             failures.append(error)
         else:
             return Written(made.document, endpoint.model.name, patient.tokens, made.warnings)
     raise _worth_telling(failures)
+
+
+def _told(brief: Brief, endpoint: Endpoint, patient: _Patient, *, pictures: bool) -> Outline:
+    """Talk with one endpoint; where the text is too long for it, in ever smaller parts, and remember how small."""
+    while True:
+        try:
+            return Dialogue(brief, patient.ask, pictures=pictures, context=endpoint.context).script()
+        except TooLong as error:
+            # What was refused is no longer than the text, even where the endpoint was thought to read more.
+            known = min(endpoint.context, len(brief.source_text or ""))
+            if known < LEAST_CONTEXT:
+                raise ModelRefused("The brief is too long for the language model.") from error
+            endpoint.context = known // 2
 
 
 def _worth_telling(failures: Sequence[ServiceError]) -> ServiceError:

@@ -138,7 +138,10 @@ def answer_to(asked: Asked) -> dict[str, Any]:
     about = brief.get("topic") or (brief.get("points") or [brief["source_text"]])[0][:80]
     number = brief["scenes"] if isinstance(brief["scenes"], int) else 5
     return script(
-        " ".join(about.split()), number, words=brief.get("words") or number * 20, say=brief.get("keywords") or []
+        " ".join(about.split()),
+        number,
+        words=brief.get("words") or number * 20,
+        say=brief.get("keywords") or [],
     )
 
 
@@ -289,6 +292,19 @@ def knows_no(*formats: str) -> Behaviour:
             status(
                 400, error=f"response_format {asked.format} is not supported", kind="invalid_request_error"
             )(handler, asked)
+        else:
+            writes_a_script(handler, asked)
+
+    return behave
+
+
+def reads(characters: int) -> Behaviour:
+    """Refuse what is longer, as servers do whose model cannot read it, and answer the rest."""
+
+    def behave(handler: _Handler, asked: Asked) -> None:
+        if len(json.dumps(asked.body["messages"], ensure_ascii=False)) > characters:
+            words = "This model's maximum context length is 4096 tokens. Please reduce the length of the messages."
+            status(400, error=words, kind="context_length_exceeded")(handler, asked)
         else:
             writes_a_script(handler, asked)
 

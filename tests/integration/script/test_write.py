@@ -412,6 +412,29 @@ def test_a_long_text_is_digested_in_parts(server):
     assert len(loaded(written).scenes) == 4
 
 
+def test_a_model_that_reads_less_than_was_thought_is_given_less_and_that_is_remembered(server, endpoint):
+    text = "\n\n".join(f"Paragraph {number} tells of one more thing about the reef." for number in range(300))
+    server.always(llm.reads(8000))
+
+    written = ask(endpoint, Brief(source_text=text, scenes=4))
+    first = len(server.requests)
+    ask(endpoint, Brief(source_text=text, scenes=4))
+
+    assert len(loaded(written).scenes) == 4
+    assert endpoint.context < 8000
+    assert len(server.requests) - first < first
+    assert "points" in server.requests[-1].brief
+
+
+def test_a_model_that_can_read_nothing_is_not_pressed(server, endpoint):
+    server.always(llm.reads(10))
+
+    with pytest.raises(ModelRefused):
+        ask(endpoint)
+
+    assert len(server.requests) == 1
+
+
 def test_the_next_endpoint_serves_what_the_first_cannot(server):
     with LoopbackModel() as broken:
         for failure in (llm.status(500), llm.status(401), llm.says("no")):

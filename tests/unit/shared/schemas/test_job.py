@@ -118,6 +118,11 @@ def test_the_sources_of_a_job_point_into_the_request():
             id="empty brief",
         ),
         pytest.param(
+            {"kind": "script", "brief": {"topic": " \n"}},
+            {"#/brief/topic": "May not be blank."},
+            id="blank topic",
+        ),
+        pytest.param(
             {"kind": "script", "brief": {"topic": "x", "scenes": 2.5}},
             {"#/brief/scenes": "Must be a whole number from 1 to 100."},
             id="half a scene",

@@ -59,10 +59,11 @@ def test_the_title_and_headings_are_shown():
     made = scenes(Brief(source_text=ARTICLE))
 
     assert [(text.text, text.role) for text in made[0].text] == [("The Coral Reefs of the World", "title")]
-    labels = [text.text for scene in made for text in scene.text if text.role == "lower_third"]
-    assert "Why reefs matter" in labels
-    assert "Great Barrier Reef" in labels
-    assert len(labels) == len(set(labels))
+    assert all(scene.text[0].role == "label" for scene in made[1:])
+    shown = [(text.text, text.role) for scene in made[1:] for text in scene.text[1:]]
+    assert ("Why reefs matter", "title") in shown
+    assert ("Great Barrier Reef", "lower_third") in shown
+    assert len(shown) == len(set(shown))
 
 
 @pytest.mark.parametrize("duration", [20, 30, 45, 60])
@@ -107,7 +108,7 @@ def test_a_topic_alone_says_only_what_was_given():
     made = scenes(brief)
 
     assert [scene.narration.text for scene in made] == ["How a reef is born.", "Larva.", "Polyp."]
-    assert [text.text for scene in made for text in scene.text] == ["How a reef is born", "Larva", "Polyp"]
+    assert [scene.text[-1].text for scene in made] == ["How a reef is born", "Larva", "Polyp"]
     assert sum(scene.duration for scene in made) == pytest.approx(20, abs=0.01)
 
 
