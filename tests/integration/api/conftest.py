@@ -38,7 +38,7 @@ class Client:
 
     def ask(self, method: str, path: str, *, key: str | None = None, **options: Any) -> TestResponse:
         headers = {"Authorization": f"Bearer {key or self.key}", **options.pop("headers", {})}
-        return self.flask.open(path, method=method, headers=headers, **options)
+        return self.flask.open(path, method=method, headers=headers, buffered=True, **options)
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return self.ask("GET", path, **options)
@@ -98,9 +98,7 @@ def forget() -> None:
 
 
 @pytest.fixture(scope="module")
-def config(
-    api_database: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Settings]:
+def config(api_database: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Give the settings of this process, with a storage of the module's own."""
     values = {
         "DATABASE_URL": api_database,
