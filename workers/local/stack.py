@@ -233,11 +233,17 @@ class Stack:
         auth = f"{FLOWER_USER}:{self.flower_password}"
         return Service(
             name="flower",
-            argv=(*_celery("flower"), f"--address={LOOPBACK}", f"--port={self.flower_port}"),
+            argv=(
+                *_celery("flower"),
+                f"--address={LOOPBACK}",
+                f"--port={self.flower_port}",
+                "--logging=warning",
+            ),
             cwd=self.wish.folder,
             # In the environment, since everyone can read a command line.
             env=self._environment(FLOWER_BASIC_AUTH=auth),
-            after=("redis",),
+            # It asks the workers who they are when it starts: one must be there to answer.
+            after=("worker-control",),
             ready=lambda: is_open(self.flower_port),
             stop_order=3,
         )
