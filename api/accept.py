@@ -96,17 +96,14 @@ def announce(answer: Answer, kinds: Sequence[str]) -> None:
     """Have workers look at the jobs of an answer, if it is not one that was given before."""
     if isinstance(answer, Replayed):
         return
-    names = answer.body.get("task_ids") or [answer.body["task_id"]]
     for kind in kinds:
         jobs_accepted.labels(kind).inc()
-    nudge([uuid.UUID(name) for name in names], kinds)
+    nudge()
 
 
-def nudge(job_ids: Sequence[uuid.UUID], kinds: Sequence[str]) -> None:
-    """Publish committed jobs beside the requests: it returns at once, and what gets lost is found by the sweeper."""
-    _publisher.push(
-        dispatch.of_job(job_id, kind, request_id()) for job_id, kind in zip(job_ids, kinds, strict=True)
-    )
+def nudge() -> None:
+    """Publish the account's committed jobs beside the requests: it returns at once, and the sweeper finds what gets lost."""
+    _publisher.push(caller().account_id)
 
 
 def note(session: Session, action: str, subject: str) -> None:

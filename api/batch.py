@@ -93,7 +93,7 @@ def retry_batch(batch_id: UUID) -> dict[str, Any]:
         again = batches.retry(session, account_id(), batch_id, attempts=config().max_attempts)
         accept.note(session, "batches.retried", str(batch_id))
         shown = views.batch(_find(session, batch_id))
-    accept.nudge([job_id for job_id, _ in again], [kind for _, kind in again])
+    accept.nudge()
     return shown
 
 

@@ -158,6 +158,7 @@ class Gateway(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no 
     """The OpenAPI document of all resources. It answers no error itself: `api.problems` does."""
 
     ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each route names its own
 
     def init_app(self, app: Flask, *, spec_kwargs: Mapping[str, Any] | None = None) -> None:
         """Begin the document."""
@@ -223,6 +224,8 @@ def _file(about: str, *names: str) -> dict[str, Any]:
 
 
 def _problem(status: HTTPStatus) -> dict[str, Any]:
+    if status is HTTPStatus.NOT_MODIFIED:
+        return {"description": "Unchanged: the client knows it already.", "headers": headers("ETag")}
     return {
         "description": status.phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

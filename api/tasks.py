@@ -81,7 +81,7 @@ def retry_task(task_id: UUID) -> dict[str, Any]:
             raise Conflict("Only a failed or canceled task can be retried.")
         accept.note(session, "jobs.retried", str(task_id))
         shown = views.task(session, find(session, task_id))
-    accept.nudge([task_id], [job.kind])
+    accept.nudge()
     return shown
 
 

@@ -62,7 +62,7 @@ def finish(client: Client, task_id: str, stored: Path, data: bytes = b"012345678
                 width=640,
                 height=360,
                 duration=1.0,
-            )  # fmt: skip
+            )
         )
 
 

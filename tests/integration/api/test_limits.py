@@ -1,0 +1,120 @@
+"""Rate limits."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from redis import Redis
+
+from api import limits
+from api.app import create_app
+from tests.integration.api.conftest import new_client
+from workers.local.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shared.settings import Settings
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(autouse=True)
+def counters(redis_url: str) -> Iterator[None]:
+    """Let no test count for another."""
+    yield
+    with Redis.from_url(redis_url) as redis:
+        for key in redis.scan_iter("LIMITS*"):
+            redis.delete(key)
+
+
+def limited(config: Settings, **limits_: str) -> Settings:
+    return config.model_copy(update=limits_)
+
+
+def test_every_answer_tells_what_is_left(config: Settings) -> None:
+    client = new_client(create_app(limited(config, rate_limit="5/minute")))
+
+    first, second = client.get("/v1/tasks"), client.get("/v1/nothing-here")
+    third = client.get("/v1/tasks")
+
+    assert first.headers["RateLimit-Policy"] == '"burst";q=5;w=60'
+    assert re.fullmatch(r'"burst";r=4;t=\d+', first.headers["RateLimit"])
+    assert second.status_code == 404
+    assert re.fullmatch(r'"burst";r=3;t=\d+', third.headers["RateLimit"])
+
+
+def test_too_fast_is_a_429_that_says_when_to_go_on(config: Settings) -> None:
+    client = new_client(create_app(limited(config, rate_limit="2/second")))
+
+    answers = [client.get("/v1/tasks") for _ in range(4)]
+    refused = next(answer for answer in answers if answer.status_code == 429)
+
+    assert refused.mimetype == "application/problem+json"
+    assert refused.json["type"] == "/problems/too-fast"
+    assert refused.headers["RateLimit"].startswith('"burst";r=0;')
+    wait = int(refused.headers["Retry-After"])
+    assert 1 <= wait <= 2
+    time.sleep(wait)
+    assert client.get("/v1/tasks").status_code == 200
+
+
+def test_an_account_does_not_slow_another(config: Settings) -> None:
+    app = create_app(limited(config, rate_limit="2/minute"))
+    hog, other = new_client(app), new_client(app)
+    for _ in range(3):
+        last = hog.get("/v1/tasks")
+
+    assert last.status_code == 429
+    assert other.get("/v1/tasks").status_code == 200
+
+
+def test_guessing_keys_is_slowed_by_address(config: Settings) -> None:
+    app = create_app(limited(config, address_rate_limit="3/minute"))
+
+    answers = [
+        app.test_client().get("/v1/tasks", headers={"Authorization": "Bearer sm_live_guess"})
+        for _ in range(5)
+    ]
+
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
+    assert answers[-1].headers["RateLimit-Policy"] == '"address";q=3;w=60'
+
+
+def test_probes_are_never_turned_away(config: Settings) -> None:
+    app = create_app(limited(config, address_rate_limit="1/minute", rate_limit="1/minute"))
+
+    assert {app.test_client().get("/livez").status_code for _ in range(5)} == {200}
+
+
+def test_too_many_at_once_is_another_problem(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "AT_ONCE", 1)
+    client = new_client(create_app(config))
+    task_id = client.job()
+    waiting = threading.Thread(target=client.get, args=(f"/v1/tasks/{task_id}?wait=2",))
+    waiting.start()
+    time.sleep(0.5)
+
+    refused = client.get("/v1/tasks")
+    waiting.join()
+
+    assert refused.status_code == 429
+    assert refused.json["type"] == "/problems/too-many-at-once"
+    assert "Retry-After" in refused.headers
+    assert client.get("/v1/tasks").status_code == 200
+
+
+def test_without_redis_requests_go_on_and_are_still_counted(config: Settings) -> None:
+    away = f"redis://127.0.0.1:{free_port()}/0"
+    client = new_client(create_app(limited(config, redis_url=away, rate_limit="5/minute")))
+
+    begun = time.monotonic()
+    answers = [client.get("/v1/tasks") for _ in range(7)]
+
+    assert time.monotonic() - begun < 2
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
+    assert answers[0].headers["RateLimit"].startswith('"burst";r=4;')

@@ -1,0 +1,184 @@
+"""Probes, metrics, the OpenAPI document and the reference."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from api.app import create_app
+from shared.accounts import SCOPES
+from shared.errors import ServiceError
+from tests.integration.api.conftest import HELLO
+from workers.local.ports import free_port
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from shared.settings import Settings
+    from tests.integration.api.conftest import Client
+
+pytestmark = pytest.mark.services
+
+
+def test_a_living_process_says_so(app: Flask) -> None:
+    assert app.test_client().get("/livez").status_code == 200
+
+
+def test_readiness_tells_the_state_of_each_part(app: Flask) -> None:
+    answer = app.test_client().get("/readyz")
+
+    assert answer.status_code == 200
+    assert {name: one["status"] for name, one in answer.json["checks"].items()} == {
+        "postgres": "ok", "redis": "ok", "storage": "ok",
+    }  # fmt: skip
+
+
+def test_without_redis_it_is_not_ready_and_says_why(config: Settings) -> None:
+    away = config.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+
+    answer = create_app(away).test_client().get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.mimetype == "application/problem+json"
+    assert answer.json["checks"]["redis"]["status"] == "unreachable"
+    assert answer.json["checks"]["postgres"]["status"] == "ok"
+    assert "Retry-After" in answer.headers
+
+
+def test_requests_are_counted_by_route(app: Flask, client: Client) -> None:
+    client.get(f"/v1/tasks/{client.job()}")
+
+    text = app.test_client().get("/metrics").text
+
+    assert re.search(
+        r'scenemill_api_http_request_duration_seconds_count\{.*route="/v1/tasks/<uuid:task_id>"', text
+    )
+    assert re.search(r'scenemill_jobs_accepted_total\{kind="video"\} [1-9]', text)
+    assert "scenemill_jobs_unfinished" in text
+
+
+@pytest.fixture(scope="module")
+def document(app: Flask) -> dict[str, Any]:
+    found: dict[str, Any] = app.test_client().get("/openapi.json").json
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    ]
+
+
+def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_the_document_has_every_route_and_no_other(app: Flask, document: dict[str, Any]) -> None:
+    routes = {
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/v1/")
+    }
+
+    assert {(method, path) for method, path, _ in operations(document)} == routes
+
+
+def test_every_operation_tells_its_key_its_errors_and_its_headers(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        assert operation["security"] == [{"apiKey": []}], path
+        assert operation["summary"], path
+        assert {"401", "429", "503"} <= operation["responses"].keys(), path
+        assert operation.get("x-scope") in (*SCOPES, None)
+        problem = operation["responses"]["401"]["content"]
+        assert problem["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
+        for response in operation["responses"].values():
+            assert "X-Request-ID" in response["headers"], path
+        creates = (method, path) in {
+            ("post", p) for p in ("/v1/jobs", "/v1/batch", "/v1/assets", "/v1/api-keys")
+        }
+        names = [parameter["name"] for parameter in operation.get("parameters", [])]
+        assert ("Idempotency-Key" in names) is creates, path
+
+
+def test_the_document_describes_what_a_job_is(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert schemas["Script"]["properties"]["scenes"]["maxItems"] == 500
+    assert schemas["Job"]["additionalProperties"] is False
+    assert schemas["Job"]["required"] == ["kind"]
+
+
+def test_an_answer_is_as_the_document_says(client: Client, document: dict[str, Any]) -> None:
+    schema = {"$ref": "#/components/schemas/Task", "components": document["components"]}
+    validator = Draft202012Validator(schema)
+
+    validator.validate(client.post("/v1/jobs", json=HELLO).json)
+
+
+class Links(HTMLParser):
+    """Collects what a page would load and where it leads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.targets: set[str] = set()
+        self.ids: set[str] = set()
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.add(tag)
+        self.ids.add(values.get("id") or "")
+        if tag == "a":
+            self.targets.add(values["href"] or "")
+        else:
+            self.loads += [values[name] or "" for name in ("src", "href") if name in values]
+
+
+def test_the_reference_is_whole_and_loads_nothing_from_elsewhere(
+    app: Flask, document: dict[str, Any]
+) -> None:
+    answer = app.test_client().get("/docs")
+    page = Links()
+    page.feed(answer.text)
+
+    assert answer.status_code == 200
+    assert page.loads == ["/docs/docs.css"]
+    assert not page.tags & {"script", "iframe", "object"}
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert {target[1:] for target in page.targets if target.startswith("#")} <= page.ids
+    for _, path, operation in operations(document):
+        assert path in answer.text
+        assert operation["summary"] in answer.text.replace("&#39;", "'")
+    assert app.test_client().get("/docs/docs.css", buffered=True).mimetype == "text/css"
+
+
+def descendants(base: type[ServiceError]) -> set[type[ServiceError]]:
+    return {base}.union(*(descendants(each) for each in base.__subclasses__()))
+
+
+def test_every_type_of_problem_is_explained(app: Flask) -> None:
+    codes = {each.code for each in descendants(ServiceError)} | {
+        "method-not-allowed",
+        "too-fast",
+        "too-many-at-once",
+    }
+
+    for code in codes:
+        assert app.test_client().get(f"/problems/{code}").status_code == 200, code
+    assert app.test_client().get("/problems/none").status_code == 404
+
+
+def test_themes_and_voices_are_listed(client: Client) -> None:
+    assert "slate" in [one["name"] for one in client.get("/v1/themes").json["data"]]
+    assert "en-us" in [one["name"] for one in client.get("/v1/voices").json["data"]]
