@@ -1,7 +1,7 @@
-"""What a language model writes: a part of the script's own language, in which no address can be said.
+"""What a language model is asked to write: a part of the script's own language, in which no address can be said.
 
-The answer is checked by these schemas and, put into a script, by the script's. Their form is also told to the model,
-as a JSON Schema in the subset that strict structured output takes.
+The form is told to the model as a JSON Schema in the subset that strict structured output takes. Its answer is checked
+by the script's own schema, as some servers do not keep to a form.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from tasks.script.replies import (
     Garbled,
     Reply,
     has_no_credit,
+    is_about_roles,
     is_about_the_format,
     is_too_long,
     reply,
@@ -41,6 +42,14 @@ log = logging.getLogger(__name__)
 
 STRICT, JSON, TEXT = range(3)  # how much of the form a server can be asked to keep
 _TRY_AGAIN = (408, 409, 425, 429)
+_UNUSABLE = (
+    400,
+    413,
+    415,
+    422,
+    500,
+    501,
+)  # a request that a server cannot use; some call it an error of their own
 _POLL = 0.1
 
 
@@ -78,15 +87,15 @@ class Endpoint:
         self.breaker = Breaker(clock)
         self.mode = STRICT
         self.context = model.context
+        self.has_system = True
 
     def ask(self, messages: Sequence[Message], form: dict[str, Any], stop: Callable[[], bool]) -> Reply:
         """Return the model's answer in JSON of this form; or raise Busy, TooLong, ModelRefused or Stopped."""
         while True:
             try:
                 answer = self._call(self._request(messages, form), stop)
-            except _UnknownFormat:
-                self.mode += 1
-                log.info("llm_format_lowered", extra={"model": self.model.name, "mode": self.mode})
+            except _Unknown as error:
+                self._learn(error)
             except Busy:
                 self.breaker.failed()
                 raise
@@ -94,13 +103,29 @@ class Endpoint:
                 self.breaker.succeeded()
                 return answer
 
+    def _learn(self, unknown: _Unknown) -> None:
+        if unknown.what == "format":
+            self.mode += 1
+        else:
+            self.has_system = False
+        log.info(
+            "llm_asked_plainer",
+            extra={"model": self.model.name, "mode": self.mode, "system": self.has_system},
+        )
+
     def _request(self, messages: Sequence[Message], form: dict[str, Any]) -> dict[str, Any]:
-        request: dict[str, Any] = {"model": self.model.name, "messages": list(messages)}
+        system, *talk = messages
+        request: dict[str, Any] = {"model": self.model.name}
         if self.mode == STRICT:
             schema = {"name": "answer", "strict": True, "schema": form}
-            return request | {"response_format": {"type": "json_schema", "json_schema": schema}}
-        request["messages"] = [*messages, {"role": "system", "content": _form_in_words(form)}]
-        return request | ({"response_format": {"type": "json_object"}} if self.mode == JSON else {})
+            request["response_format"] = {"type": "json_schema", "json_schema": schema}
+        else:
+            system = {**system, "content": f"{system['content']}\n\n{_form_in_words(form)}"}
+            request |= {"response_format": {"type": "json_object"}} if self.mode == JSON else {}
+        if self.has_system:
+            return request | {"messages": [system, *talk]}
+        first = {**talk[0], "content": f"{system['content']}\n\n{talk[0]['content']}"}
+        return request | {"messages": [first, *talk[1:]]}
 
     def _call(self, request: dict[str, Any], stop: Callable[[], bool]) -> Reply:
         until = time.monotonic() + self.model.deadline
@@ -120,34 +145,28 @@ class Endpoint:
         log.warning("llm_refused", extra={"model": self.model.name, "status": status})
         if status == 429 and has_no_credit(body):
             return ModelRefused("The language model's account has no credit left.")
+        if status in _UNUSABLE and (plainer := self._plainer(body)):
+            return plainer
         if status in _TRY_AGAIN or status >= 500:
-            return Busy(
-                f"The model's server answered {status}.",
-                retry_after(error.response.headers, datetime.now(UTC)),
-            )
-        if status in (400, 413, 422) and is_too_long(body):
-            return TooLong()
-        if status in (400, 415, 422) and self.mode < TEXT and is_about_the_format(body):
-            return _UnknownFormat()
+            wait = retry_after(error.response.headers, datetime.now(UTC))
+            return Busy(f"The model's server answered {status}.", wait)
         return ModelRefused(f"The language model's server refused the request ({status}).")
 
-
-class _UnknownFormat(Exception):
-    """The server does not know this kind of `response_format`."""
-
-
-def models(names: str | None, base_urls: str | None, api_keys: str | None = None) -> tuple[Model, ...]:
-    """Return the models that settings name, in the order in which to ask them: lists, separated by commas."""
-    urls = _listed(base_urls)
-    named = _listed(names)
-    keys = _listed(api_keys) or [""] * len(urls)
-    if not len(urls) == len(named) == len(keys):
-        raise ValueError("The language models' names, base URLs and keys are lists of one length.")
-    return tuple(Model(name, url, key) for name, url, key in zip(named, urls, keys, strict=True))
+    def _plainer(self, body: bytes) -> Exception | None:
+        """Return what to ask more plainly, if a refusal says so and it can be."""
+        if is_too_long(body):
+            return TooLong()
+        if self.has_system and is_about_roles(body):
+            return _Unknown("system")
+        return _Unknown("format") if self.mode < TEXT and is_about_the_format(body) else None
 
 
-def _listed(text: str | None) -> list[str]:
-    return [part.strip() for part in text.split(",")] if text else []
+class _Unknown(Exception):
+    """The server does not know something that it was asked."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
 
 
 def _form_in_words(form: dict[str, Any]) -> str:

@@ -193,7 +193,7 @@ def _scene(scene: _Scene, title: str, colors: list[str], *, opens: bool) -> dict
     if opens:
         written.append({"text": title, "role": "title", "animation": "fade"})
     else:
-        written.append({"text": title, "role": "label"} if len(title) <= MAX_LABEL else {})
+        written.append({"text": title, "role": "label"} if 0 < len(title) <= MAX_LABEL else {})
         large = scene.large or terms.is_number(scene.label)
         role = "title" if large else "lower_third"
         written.append(

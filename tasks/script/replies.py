@@ -18,8 +18,10 @@ _THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGN
 _FENCE = re.compile(r"```(?:json|JSON)?\s*\n(.*?)```", re.DOTALL)
 # How servers say that they do not know `response_format`, or this form of it.
 _FORMAT = re.compile(
-    r"response_format|json_schema|json_object|json mode|structured|guided|grammar|schema", re.IGNORECASE
+    r"response_format|json_schema|json_object|json mode|structured|guided|grammar|schema|\bformat\b",
+    re.IGNORECASE,
 )
+_ROLES = re.compile(r"system[ -]?(role|message|prompt)|roles must alternate", re.IGNORECASE)
 # How servers say that a request is longer than the model can read.
 _TOO_LONG = re.compile(
     r"context_length_exceeded|(maximum|max|model's) context|context (length|window|size)|too many tokens|prompt is too long"
@@ -103,6 +105,11 @@ def has_no_credit(body: bytes) -> bool:
 def is_about_the_format(body: bytes) -> bool:
     """Whether a refusal is about the structure that was asked for, which another server may not know."""
     return bool(_FORMAT.search(_head(body)))
+
+
+def is_about_roles(body: bytes) -> bool:
+    """Whether a refusal is about a system message, which some models' templates do not know."""
+    return bool(_ROLES.search(_head(body)))
 
 
 def is_too_long(body: bytes) -> bool:

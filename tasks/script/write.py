@@ -54,6 +54,7 @@ def write(
         made = outline(brief)
         return Written(made.document, "outline", 0, made.warnings)
     failures: list[ServiceError] = []
+    tokens = 0
     for endpoint in endpoints:
         closed = endpoint.breaker.wait()
         if closed:
@@ -66,7 +67,8 @@ def write(
             log.warning("llm_failed", extra={"model": endpoint.model.name, "reason": error.detail})
             failures.append(error)
         else:
-            return Written(made.document, endpoint.model.name, patient.tokens, made.warnings)
+            return Written(made.document, endpoint.model.name, tokens + patient.tokens, made.warnings)
+        tokens += patient.tokens
     raise _worth_telling(failures)
 
 

@@ -37,7 +37,8 @@ class Asked:
     @property
     def brief(self) -> dict[str, Any]:
         """The document in the first message of the user."""
-        return json.loads(next(each["content"] for each in self.body["messages"] if each["role"] == "user"))
+        first = next(each["content"] for each in self.body["messages"] if each["role"] == "user")
+        return json.loads(first[first.rfind("\n{") + 1 :])
 
     @property
     def format(self) -> str:
@@ -309,3 +310,11 @@ def reads(characters: int) -> Behaviour:
             writes_a_script(handler, asked)
 
     return behave
+
+
+def knows_no_system(handler: _Handler, asked: Asked) -> None:
+    """Refuse system messages, as the templates of some models do, and answer what has none."""
+    if any(each["role"] == "system" for each in asked.body["messages"]):
+        status(400, error="System role not supported")(handler, asked)
+    else:
+        writes_a_script(handler, asked)

@@ -92,7 +92,7 @@ def test_an_address_in_the_answer_is_refused_and_mended(server, endpoint):
 
     assert "passwd" not in json.dumps(written.script)
     mending = server.requests[1].last
-    assert "#/scenes/2/visual/type" in mending
+    assert "#/scenes/2/visual/src" in mending
     assert "passwd" not in mending
 
 
@@ -258,7 +258,71 @@ def test_a_server_that_knows_less_is_asked_for_less_and_remembered(server, endpo
     assert endpoint.mode == mode
     assert first == len(unknown) + 1
     assert len(server.requests) == first + 1
-    assert "JSON Schema" in server.requests[-1].last
+    assert "JSON Schema" in server.requests[-1].body["messages"][0]["content"]
+
+
+def test_a_model_that_knows_no_system_message_is_told_all_in_one(server, endpoint):
+    server.always(llm.knows_no_system)
+
+    ask(endpoint)
+    written = ask(endpoint)
+
+    assert len(loaded(written).scenes) == 4
+    assert len(server.requests) == 3
+
+
+def test_an_answer_in_the_whole_language_of_scripts_is_taken(server, endpoint):
+    answer = {
+        "title": "Reefs",
+        "language": "xx",
+        "theme": "slate",
+        "defaults": {"voice": {"name": "somebody"}, "motion": "pan_left"},
+        "captions": {"style": "words"},
+        "scenes": [
+            {"id": "one", "narration": {"text": "A reef.", "voice": {"name": "nobody"}}, "duration": 3},
+            {
+                "narration": "It grows.",
+                "visual": {"type": "color", "colors": ["#0d1b2a"]},
+                "text": [{"text": "Slowly"}],
+            },
+            {"visual": {"type": "generated", "prompt": "a reef"}, "transition": {"type": "zoom"}},
+            {"narration": "It ends."},
+        ],
+    }
+    server.then(llm.says(json.dumps(answer)))
+
+    script = loaded(ask(endpoint))
+
+    assert (script.language, script.captions.style) == ("en", "words")
+    assert [scene.narration.voice.name for scene in script.scenes if scene.narration] == [None] * 3
+    assert [scene.visual.type for scene in script.scenes] == ["gradient", "color", "gradient", "gradient"]
+    assert (script.scenes[0].id, script.scenes[0].duration, script.scenes[2].transition.type) == (
+        "one",
+        3,
+        "zoom",
+    )
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"music": {"src": "https://evil.test/a.mp3"}},
+        {"overlays": [{"type": "image", "src": "asset:6f1c0a52-9d0e-4b1e-8a52-1f0c2d3e4f50"}]},
+        {"scenes": [{"narration": {"text": "a", "src": "https://evil.test/a"}}]},
+        {"scenes": [{"narration": "a"}, {"visual": {"type": "video", "src": "https://evil.test/a.mp4"}}]},
+        {"variables": {"x": "https://evil.test/"}, "scenes": [{"visual": {"type": "image", "src": "{{x}}"}}]},
+    ],
+    ids=["music", "overlay", "voice-over", "video", "by a variable"],
+)
+def test_no_address_comes_from_a_model(server, endpoint, members):
+    server.always(llm.says(json.dumps({"scenes": [{"narration": "a"}], **members})))
+
+    with pytest.raises(ScriptInvalid):
+        ask(endpoint)
+
+    assert len(server.requests) == 3
+    assert "May not name a file or an address." in server.requests[-1].last
 
 
 @pytest.mark.parametrize(
@@ -300,12 +364,10 @@ def test_servers_differ_in_what_they_leave_out(server, endpoint, content, more):
 @pytest.mark.parametrize(
     ("spoil", "where"),
     [
-        pytest.param(lambda answer: answer.pop("title"), "#/title", id="no title"),
-        pytest.param(
-            lambda answer: answer["scenes"][1].pop("narration"), "#/scenes/1/narration", id="nothing said"
-        ),
+        pytest.param(lambda answer: answer.update(title=7), "#/title", id="no title"),
+        pytest.param(lambda answer: [scene.pop("narration") for scene in answer["scenes"]], "#/scenes", id="silence"),
         pytest.param(lambda answer: answer["scenes"].clear(), "#/scenes", id="no scene"),
-        pytest.param(lambda answer: answer["scenes"][3].update(duration=3), "#/scenes/3/duration", id="more"),
+        pytest.param(lambda answer: answer["scenes"][3].update(mood="calm"), "#/scenes/3/mood", id="more"),
         pytest.param(
             lambda answer: answer["scenes"][0]["visual"].update(colors=["blue", "#fff"]),
             "#/scenes/0/visual/colors/0",

@@ -9,7 +9,6 @@ import pytest
 
 from shared.errors import BadRequest
 from tasks.script.breaker import FAILURES, Breaker
-from tasks.script.endpoint import Model, models
 from tasks.script.replies import Garbled, reply, retry_after, said
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -103,13 +102,3 @@ def test_a_breakers_pause_is_bounded():
         breaker.failed()
 
     assert breaker.wait() == 300
-
-
-def test_models_are_listed_in_settings():
-    assert models(None, None) == ()
-    assert models("a, b", "https://a.test/v1,http://b.test/v1", "k,") == (
-        Model("a", "https://a.test/v1", "k"),
-        Model("b", "http://b.test/v1"),
-    )
-    with pytest.raises(ValueError, match="one length"):
-        models("a,b", "https://a.test/v1")

@@ -1,0 +1,103 @@
+"""From a model's answer to a script. It passes the very schema that a client's script passes, and less is let through.
+
+No address, path or voice comes from a model, whatever the text that it read has told it. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import Invalid
+from shared.schemas import placeholders
+from shared.schemas.canonical import dump, sources, texts
+from shared.schemas.loading import load
+from shared.schemas.script import ScriptSchema
+from tasks.script import pace
+from tasks.script.colors import gradients
+
+if TYPE_CHECKING:
+    from shared.script import Brief, Script
+
+TOLERANCE = 0.15  # how far the length may be from the one that was asked for
+_FOUND = ("stock", "generated")  # visuals that someone has to find or make
+
+Places = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A script that could be rendered, and what of the brief it does not fulfil; `far` is how far its length is off."""
+
+    document: dict[str, Any]
+    wishes: Places
+    far: float
+
+
+def checked(answer: Any, brief: Brief, *, pictures: bool) -> Draft:
+    """Return the answer as a script; or raise Invalid with its places in the answer."""
+    script = load(ScriptSchema(), _literal(answer))
+    if named := sources(script, answer):
+        places = tuple((pointer, "May not name a file or an address.") for pointer, _ in named)
+        raise Invalid("The answer names files or addresses.", places)
+    if not any(scene.narration for scene in script.scenes):
+        raise Invalid("The answer says nothing.", (("#/scenes", "Some scene must have a narration."),))
+    script = load(ScriptSchema(), _composed(answer, brief, pictures=pictures))
+    wishes, far = _wishes(script, brief)
+    return Draft(dump(script), wishes, far)
+
+
+def _literal(answer: Any) -> Any:
+    """Let braces be braces, unless the model brought variables of its own."""
+    if not isinstance(answer, dict) or "variables" in answer:
+        return answer
+    variables = placeholders.literals(texts(answer))
+    return {**answer, "variables": variables} if variables else answer
+
+
+def _composed(answer: dict[str, Any], brief: Brief, *, pictures: bool) -> dict[str, Any]:
+    """Put the answer's words into our form: the language of the brief, its voice, backgrounds, transitions."""
+    defaults = {"transition": {"type": "crossfade", "duration": 0.5}, **answer.get("defaults", {})}
+    defaults.pop("voice", None)
+    colors = gradients(len(answer["scenes"]))
+    scenes = [_scene(scene, colors[at], pictures=pictures) for at, scene in enumerate(answer["scenes"])]
+    document = {**answer, "language": brief.language, "defaults": defaults, "scenes": scenes}
+    return {"variables": placeholders.literals(texts(document)), **document}
+
+
+def _scene(scene: dict[str, Any], colors: list[str], *, pictures: bool) -> dict[str, Any]:
+    gradient = {"type": "gradient", "colors": colors}
+    visual = scene.get("visual", gradient)
+    if visual["type"] in _FOUND:
+        visual = {"fallback": gradient, **visual} if pictures else gradient
+    narration = scene.get("narration", "")
+    said = narration.get("text", "") if isinstance(narration, dict) else narration
+    written = [
+        {"animation": "fade" if text.get("role") == "title" else "rise", **text}
+        for text in scene.get("text", [])
+    ]
+    return {**scene, "narration": said, "visual": visual, "text": written}
+
+
+def _wishes(script: Script, brief: Brief) -> tuple[Places, float]:
+    """Return what of the brief a valid script does not fulfil, and how far its length is off."""
+    narrations = [scene.narration.text if scene.narration else "" for scene in script.scenes]
+    wishes: list[tuple[str, str]] = []
+    if brief.scenes and len(narrations) != brief.scenes:
+        wishes.append(
+            ("#/scenes", f"Has {len(narrations)} scenes, not the {brief.scenes} that were asked for.")
+        )
+    told = " ".join(texts(dump(script))).casefold()
+    missing = [word for word in brief.keywords if word.casefold() not in told]
+    if missing:
+        wishes.append(("#/scenes", f"Does not say: {', '.join(missing)}."))
+    seconds = pace.length(narrations)
+    far = abs(seconds / brief.duration - 1) if brief.duration else 0.0
+    if brief.duration and far > TOLERANCE:
+        change = "longer" if seconds < brief.duration else "shorter"
+        detail = (
+            f"Takes about {seconds:.0f} seconds to say, not {brief.duration:g}: all narration together must be "
+            f"{change}, {brief.duration / seconds:.2f} times what it is."
+        )
+        wishes.append(("#/scenes", detail))
+    return tuple(wishes), far
