@@ -24,13 +24,27 @@ EDGE = PHASE_TAPS // 2
 
 def peaks(padded: Samples) -> Values:
     """Return the true peak of each hop of a stereo block that has EDGE samples of its neighbours on either side."""
-    block = padded[EDGE:-EDGE]
-    found = _highest(block)
-    for channel in range(block.shape[1]):
-        rows = np.lib.stride_tricks.sliding_window_view(padded[:, channel], PHASE_TAPS + 1)[: len(block)]
-        found = np.maximum(found, _highest(rows[:, 1:] @ PHASES))
+    found = _highest(padded[EDGE:-EDGE])
+    for channel in range(padded.shape[1]):
+        for taps in PHASES:
+            found = np.maximum(found, np.abs(_filtered(padded[:, channel], taps)))
     highest: Values = _hops(found).max(axis=1).astype(np.float64)
     return highest
+
+
+def _filtered(padded: Samples, taps: NDArray[np.float32]) -> Samples:
+    """Return the filtered signal without its margins.
+
+    By shifted sums: a matrix product would be as fast alone, but its threads get in the way of ffmpeg's.
+    """
+    signal = np.ascontiguousarray(padded)
+    length = len(signal) - 2 * EDGE
+    total = np.zeros(length, np.float32)
+    scaled = np.empty(length, np.float32)
+    for index, tap in enumerate(taps):
+        np.multiply(signal[index + 1 : index + 1 + length], tap, out=scaled)
+        total += scaled
+    return total
 
 
 def powers(padded: Samples) -> Values:
@@ -89,7 +103,7 @@ def _phases() -> NDArray[np.float32]:
         window = np.cos(np.pi * distance / (PHASE_TAPS + 1)) ** 2
         column = np.sinc(distance) * window
         columns.append(column / column.sum())
-    return np.array(columns, np.float32).T
+    return np.array(columns, np.float32)
 
 
 PHASES = _phases()
