@@ -5,6 +5,7 @@ What looks the same in two segments is written the same, so that their keys are.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,9 @@ def in_frames(cues: Sequence[Cue], script: Script, fps: int) -> list[dict[str, A
 
 def captions(cues: list[dict[str, Any]], script: Script, span: Span) -> dict[str, Any] | None:
     """Return the captions that are seen in the span."""
-    seen = [_shifted(cue, span) for cue in cues if cue["start"] < span.end and cue["end"] > span.start]
+    first = bisect_right(cues, span.start, key=lambda cue: int(cue["end"]))  # cues never overlap
+    last = bisect_left(cues, span.end, key=lambda cue: int(cue["start"]))
+    seen = [_shifted(cue, span) for cue in cues[first:last]]
     return {"position": script.captions.position, "cues": seen} if seen else None
 
 

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.themes import theme_names
+from tasks.video.picture import fonts
+from tasks.video.picture.text import TALL, WIDE
+from tasks.video.picture.theme import LEAST_CONTRAST, contrast, load
+
+ROLES = ("title", "subtitle", "lower_third", "quote", "label")
+
+
+def styles(name: str):
+    look = load(name)
+    yield from ((role, look["text"][role]) for role in ROLES)
+    yield "captions", look["captions"]
+
+
+def test_there_is_a_choice():
+    assert len(theme_names()) >= 6
+    assert "slate" in theme_names()
+
+
+@pytest.mark.parametrize("name", theme_names())
+def test_every_text_stands_out_from_its_backing_over_any_picture(name):
+    for role, style in styles(name):
+        backing = style["backing"]
+        for color in filter(None, (style["color"], style.get("highlight"))):
+            found = contrast(color, backing["color"], backing["opacity"])
+            assert found >= LEAST_CONTRAST, f"{role}: {found:.2f}"
+
+
+@pytest.mark.parametrize("name", theme_names())
+def test_every_font_of_a_theme_is_among_those_that_we_bring(name):
+    for _, style in styles(name):
+        assert fonts.line_ratio(style["font"]) > 1
+
+
+@pytest.mark.parametrize("name", theme_names())
+def test_a_theme_says_what_people_choose_by(name):
+    look = load(name)
+
+    assert look["title"]
+    assert look["description"].endswith(".")
+    assert 2 <= len(look["background"]["colors"]) <= 4
+
+
+@pytest.mark.parametrize("boxes", [WIDE, TALL], ids=["wide", "tall"])
+def test_every_role_stays_in_the_title_safe_area(boxes):
+    for box in boxes.values():
+        assert min(box.left, box.top, 1 - box.right, 1 - box.bottom) >= 0.05
+
+
+def test_contrast_is_that_of_the_web_guidelines():
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+    assert contrast("#ffffff", "#000000", 0.5) < LEAST_CONTRAST  # over white it is grey
