@@ -1,4 +1,4 @@
-"""Make the media that examples/reef.json names: `python examples/make_media.py FOLDER`. What is there is kept.
+"""Make the media of an example: `python examples/make_media.py reef FOLDER`. What is there is kept.
 
 Nothing is downloaded: the pictures are drawn, the clip is computed frame by frame, the chart shows published figures.
 """
@@ -10,25 +10,30 @@ import multiprocessing
 import sys
 from pathlib import Path
 
+import daylight_pictures
 import reef_chart
 import reef_clip
 import reef_pictures
 
-CLIP = "school.mp4"
-PICTURES = reef_pictures.PICTURES | reef_chart.PICTURES
-NAMES = (CLIP, *PICTURES)
+CLIPS = {"school.mp4": reef_clip.make}
+PICTURES = reef_pictures.PICTURES | reef_chart.PICTURES | daylight_pictures.PICTURES
+# The clip, which takes longest, comes first.
+EXAMPLES = {
+    "reef": (*CLIPS, *reef_pictures.PICTURES, *reef_chart.PICTURES),
+    "daylight": tuple(daylight_pictures.PICTURES),
+}
 QUALITY = 92
 
 
-def main(folder: Path) -> None:
+def main(example: str, folder: Path) -> None:
     """Make what is missing, on all cores, and each file whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     stamp, code = folder / "made-by", _code()
     known = stamp.read_text() if stamp.exists() else ""
-    missing = [name for name in NAMES if known != code or not (folder / name).exists()]
+    missing = [name for name in EXAMPLES[example] if known != code or not (folder / name).exists()]
     if not missing:
         return
-    # A process each: drawing holds the interpreter. The clip, which takes longest, begins first.
+    # A process each: drawing holds the interpreter.
     with multiprocessing.get_context("spawn").Pool(min(len(missing), multiprocessing.cpu_count())) as pool:
         for name in pool.imap_unordered(_make, [(folder, name) for name in missing]):
             print(name, flush=True)
@@ -38,8 +43,8 @@ def main(folder: Path) -> None:
 def _make(job: tuple[Path, str]) -> str:
     folder, name = job
     draft = folder / f".{name}.draft"
-    if name == CLIP:
-        reef_clip.make(draft)
+    if name in CLIPS:
+        CLIPS[name](draft)
     else:
         PICTURES[name]().save(draft, format="JPEG", quality=QUALITY, subsampling=0)
     draft.replace(folder / name)
@@ -55,4 +60,4 @@ def _code() -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))

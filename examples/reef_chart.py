@@ -40,7 +40,7 @@ def count() -> Image.Image:
     _field(draw, RIGHT, lit=SPECIES_ON_REEFS, first=(0, 0), paint_lit="#ff9f5a", paint_dark="#1d4a6e")
     _words(draw, LEFT, "1", "in 1,000 parts of the sea is reef, at most", "#ff8f7b")
     _words(draw, RIGHT, "250", "in 1,000 species of the sea live on reefs", "#ffb070")
-    draw.text((LEFT, TOP + ROWS * STEP + 28), f"Source: {SOURCE}", font=_font(22), fill="#7fa5c2")
+    draw.text((LEFT, TOP + ROWS * STEP + 28), f"Source: {SOURCE}", font=font(22), fill="#7fa5c2")
     return picture
 
 
@@ -60,13 +60,14 @@ def _field(
 
 def _words(draw: ImageDraw.ImageDraw, left: int, number: str, words: str, tint: str) -> None:
     """Write a big number and what it counts, on one base line."""
-    big = _font(120, bold=True)
+    big = font(120, bold=True)
     draw.text((left - 4, TOP - 30), number, font=big, fill=tint, anchor="ls")
     after = left + draw.textlength(number, font=big) + 22
-    draw.text((after, TOP - 34), words, font=_font(32), fill="#dcecf7", anchor="ls")
+    draw.text((after, TOP - 34), words, font=font(32), fill="#dcecf7", anchor="ls")
 
 
-def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Return Inter at a size, from the font pack that the renderer uses too."""
     spec = find_spec("justmytype_western_core")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("The font pack justmytype-western-core is not installed.")

@@ -50,14 +50,14 @@ def run(folder: Path, console: Console) -> None:
             "The examples are not here: run this from a clone of the repository, by `make demo`."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = folder / "examples" / "reef"
+    pictures = folder / "examples" / SCRIPT.stem
     with _drawing(pictures, folder, console) as wait_for_pictures, _stack(folder, console) as addresses:
         ready = time.monotonic()
         console.print(f"The stack is up at {addresses['api']} after {ready - began:.1f} s.", highlight=False)
         wait_for_pictures()
         with Scenemill(addresses["api"], addresses["api_key"]) as api:
             job = read_job(SCRIPT, {})
-            done = render(api, job, folder=pictures, out=folder / "demo", console=console, label="reef")
+            done = render(api, job, folder=pictures, out=folder / "demo", console=console, label=SCRIPT.stem)
         took = time.monotonic() - ready
         video = done.files["video.mp4"]
         for path in (video, *(path for name, path in sorted(done.files.items()) if name != video.name)):
@@ -104,7 +104,7 @@ def _drawing(target: Path, folder: Path, console: Console) -> Iterator[Any]:
     log = folder / "media.log"
     with log.open("wb") as output:
         process = processes.start(
-            [sys.executable, str(MAKER), str(target)], env=processes.inherited(), cwd=folder, output=output
+            [sys.executable, str(MAKER), SCRIPT.stem, str(target)], env=processes.inherited(), cwd=folder, output=output
         )
 
     def wait() -> None:
