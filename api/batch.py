@@ -90,7 +90,7 @@ def retry_batch(batch_id: UUID) -> dict[str, Any]:
     """Run every failed task of a batch again."""
     with transaction() as session:
         _find(session, batch_id)
-        again = batches.retry(session, account_id(), batch_id, attempts=config().max_attempts)
+        batches.retry(session, account_id(), batch_id, attempts=config().max_attempts)
         accept.note(session, "batches.retried", str(batch_id))
         shown = views.batch(_find(session, batch_id))
     accept.nudge()

@@ -76,7 +76,7 @@ def cancel_task(task_id: UUID) -> dict[str, Any]:
 def retry_task(task_id: UUID) -> dict[str, Any]:
     """Run a failed or canceled task again; what is finished of it is used again."""
     with transaction() as session:
-        job = find(session, task_id)
+        find(session, task_id)
         if not jobs.retry(session, account_id(), task_id, attempts=config().max_attempts):
             raise Conflict("Only a failed or canceled task can be retried.")
         accept.note(session, "jobs.retried", str(task_id))

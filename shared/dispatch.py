@@ -6,17 +6,19 @@ import logging
 import queue
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
-from sqlalchemy import func, update
+from sqlalchemy import update
 
 from shared.broker import app
 from shared.db import transaction
 from shared.errors import Unavailable
 from shared.models import Job, Segment
-from shared.names import TASK_OF_KIND, TaskName
+from shared.names import TaskName
+from shared.settings import settings
 
 if TYPE_CHECKING:
     import uuid
@@ -27,29 +29,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class Level(IntEnum):
+    """A message's priority, as Celery's Redis transport counts: the lowest is taken first."""
+
+    FIRST = 0
+    NORMAL = 3
+    LAST = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Nudge:
-    """One message: a task's name and the id that it carries. `job_id` and `request_id` are for logs and Flower."""
+    """One message: a task's name and the id that it carries. The rest is for logs, for Flower and for its place."""
 
     task: TaskName
     id: uuid.UUID
     job_id: uuid.UUID
+    account_id: uuid.UUID
     request_id: str | None = None
-
-
-def of_job(job_id: uuid.UUID, kind: str, request_id: str | None = None) -> Nudge:
-    """Return the nudge that starts a job; Celery's task id is the job's own id."""
-    return Nudge(TASK_OF_KIND[kind], job_id, job_id, request_id)
-
-
-def of_assembly(job_id: uuid.UUID, request_id: str | None = None) -> Nudge:
-    """Return the nudge that has a rendered video assembled."""
-    return Nudge(TaskName.ASSEMBLE, job_id, job_id, request_id)
-
-
-def of_segment(segment_id: uuid.UUID, job_id: uuid.UUID, request_id: str | None = None) -> Nudge:
-    """Return the nudge that has a segment rendered."""
-    return Nudge(TaskName.SEGMENT, segment_id, job_id, request_id)
+    level: Level = Level.NORMAL
 
 
 def send(nudges: Iterable[Nudge]) -> list[Nudge]:
@@ -65,6 +62,7 @@ def send(nudges: Iterable[Nudge]) -> list[Nudge]:
                     task_id=f"{nudge.id}{suffix}",
                     root_id=str(nudge.job_id),
                     headers={"request_id": nudge.request_id, "job_id": str(nudge.job_id)},
+                    priority=nudge.level,
                     producer=producer,
                 )
                 taken.append(nudge)
@@ -73,67 +71,65 @@ def send(nudges: Iterable[Nudge]) -> list[Nudge]:
     return taken
 
 
-def mark(session: Session, nudges: Sequence[Nudge]) -> None:
-    """Note down what is published, so that the sweeper leaves it alone for a while."""
-    _set_published(session, nudges, func.now())
-
-
 def unmark(session: Session, nudges: Sequence[Nudge]) -> None:
     """Note down that these were not published after all."""
-    _set_published(session, nudges, None)
-
-
-def _set_published(session: Session, nudges: Sequence[Nudge], when: Any) -> None:
     jobs = [nudge.id for nudge in nudges if nudge.task != TaskName.SEGMENT]
     segments = [nudge.id for nudge in nudges if nudge.task == TaskName.SEGMENT]
     if jobs:
-        session.execute(update(Job).where(Job.id.in_(jobs)).values(published_at=when))
+        session.execute(update(Job).where(Job.id.in_(jobs)).values(published_at=None))
     if segments:
-        session.execute(update(Segment).where(Segment.id.in_(segments)).values(published_at=when))
+        session.execute(update(Segment).where(Segment.id.in_(segments)).values(published_at=None))
 
 
-def publish(nudges: Sequence[Nudge]) -> None:
-    """Publish and note it down. Failures are logged and left to the sweeper."""
-    taken = send(nudges)
-    if not taken:
-        return
+def publish(account_id: uuid.UUID) -> int:
+    """Publish what the account's window allows, and return how much. Failures are logged and left to the sweeper."""
+    from shared.window import Window, admit  # noqa: PLC0415 (it makes the nudges that are sent here)
+
+    config = settings()
+    window = Window(unclaimed=config.account_unclaimed, running=config.account_running)
     try:
+        # Marked first, so that nobody else publishes the same, and no row is locked while the broker is asked.
         with transaction() as session:
-            mark(session, taken)
+            admitted = admit(session, account_id, window)
+        taken = send(admitted) if admitted else []
+        if len(taken) < len(admitted):
+            with transaction() as session:
+                unmark(session, admitted[len(taken) :])
     except Unavailable:
-        log.warning("publish_unmarked", extra={"published": len(taken)})
+        log.warning("publish_impossible", extra={"account_id": str(account_id)})
+        return 0
+    return len(taken)
 
 
 class Publisher:
     """Publishes beside the requests, so that none of them waits for the broker.
 
-    The queue is bounded: what does not fit is left to the sweeper, as is all that a killed process had in it.
+    It holds accounts, not messages: an account that is waiting to be looked at need not be added twice.
     """
 
-    def __init__(self, size: int = 10_000) -> None:
-        self._queue: queue.Queue[Nudge] = queue.Queue(maxsize=size)
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[uuid.UUID] = queue.SimpleQueue()
+        self._waiting: set[uuid.UUID] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def push(self, nudges: Iterable[Nudge]) -> None:
-        """Hand nudges over and return at once. The thread starts with the first one, after any fork."""
+    def push(self, account_id: uuid.UUID) -> None:
+        """Have the account looked at, and return at once. The thread starts with the first one, after any fork."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
                 self._thread.start()
-        for nudge in nudges:
-            try:
-                self._queue.put_nowait(nudge)
-            except queue.Full:
-                log.warning("publish_queue_full")
+            if account_id in self._waiting:
                 return
+            self._waiting.add(account_id)
+        self._queue.put(account_id)
 
     def _run(self) -> None:
         while True:
-            batch = [self._queue.get()]
-            while len(batch) < 500 and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
+            account_id = self._queue.get()
+            with self._lock:
+                self._waiting.discard(account_id)
             try:
-                publish(batch)
+                publish(account_id)
             except Exception:  # the thread must outlive any surprise; the sweeper publishes what is left
                 log.exception("publisher_surprised")

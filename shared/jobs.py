@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, literal, or_, select, update
 
-from shared.models import Artifact, Job, JobAsset, Segment
+from shared.models import Artifact, Base, Job, JobAsset, Segment
 from shared.states import FINISHED, UNFINISHED, SegmentState, Stage, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
     from sqlalchemy.orm import Session
 
     from shared.errors import ServiceError
 
+# By how much a priority moves a job's turn: the distance is also the longest that one class waits for another.
+HEAD_START = {"interactive": timedelta(hours=-1), "normal": timedelta(0), "bulk": timedelta(hours=1)}
 # Where each stage begins on the bar: planning is quick, and the rest is weighed by frames.
 RENDERING_FROM, ASSEMBLING_FROM = 0.1, 0.95
 
@@ -57,8 +59,9 @@ def submit(
             "batch_id": one.batch_id,
             "kind": one.kind,
             "spec": one.spec,
-            "meta": one.metadata or {},
+            "metadata": one.metadata or {},
             "priority": one.priority,
+            "head_start": HEAD_START[one.priority],
             "custom_id": one.custom_id,
             "expires_in": one.expires_in,
             "max_attempts": max_attempts,
@@ -66,7 +69,9 @@ def submit(
         }
         for one in submissions
     ]
-    session.execute(insert(Job), rows)
+    session.execute(
+        insert(Base.metadata.tables["jobs"]).values(turn=func.now() + bindparam("head_start")), rows
+    )
     uses = [
         {"account_id": account_id, "job_id": row["id"], "asset_id": asset_id}
         for row, one in zip(rows, submissions, strict=True)

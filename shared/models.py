@@ -62,6 +62,9 @@ class Account(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    weight: Mapped[int] = mapped_column(
+        server_default="1"
+    )  # how many others it counts for when work is handed out
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
@@ -119,6 +122,7 @@ class Job(Base):
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     run_after: Mapped[datetime] = mapped_column(server_default=NOW)
+    turn: Mapped[datetime] = mapped_column(server_default=NOW)  # when it was made, moved by its priority
     published_at: Mapped[datetime | None]
     leased_until: Mapped[datetime | None]
     worker: Mapped[str | None]
@@ -127,7 +131,30 @@ class Job(Base):
         UniqueConstraint("account_id", "id"),
         Index("ix_jobs_newest", "account_id", text("created_at DESC"), text("id DESC")),
         Index("ix_jobs_batch", "batch_id", "state", postgresql_where=text("batch_id IS NOT NULL")),
-        Index("ix_jobs_waiting", "run_after", postgresql_where=text("state = 'queued'")),
+        Index(
+            "ix_jobs_waiting",
+            "account_id",
+            "turn",
+            "id",
+            postgresql_where=text("state = 'queued' AND published_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_published",
+            "published_at",
+            postgresql_where=text("state = 'queued' AND published_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_busy",
+            "account_id",
+            postgresql_where=text(
+                "state IN ('running', 'canceling') OR (state = 'queued' AND published_at IS NOT NULL)"
+            ),
+        ),
+        Index(
+            "ix_jobs_assembling",
+            "account_id",
+            postgresql_where=text("state = 'running' AND stage = 'assembling' AND leased_until IS NULL"),
+        ),
         Index("ix_jobs_leased", "leased_until", postgresql_where=text("state IN ('running', 'canceling')")),
         Index("ix_jobs_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
     )
@@ -167,7 +194,16 @@ class Segment(Base):
             unique=True,
             postgresql_where=text("state = 'running'"),
         ),
-        Index("ix_segments_waiting", "run_after", postgresql_where=text("state = 'queued'")),
+        Index(
+            "ix_segments_waiting",
+            "account_id",
+            postgresql_where=text("state = 'queued' AND published_at IS NULL"),
+        ),
+        Index(
+            "ix_segments_published",
+            "account_id",
+            postgresql_where=text("state = 'queued' AND published_at IS NOT NULL"),
+        ),
         Index("ix_segments_same_key", "account_id", "key", postgresql_where=text("state = 'queued'")),
         Index("ix_segments_leased", "leased_until", postgresql_where=text("state = 'running'")),
     )

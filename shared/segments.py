@@ -33,8 +33,8 @@ class Planned:
     spec: dict[str, Any]
 
 
-def lay(session: Session, job: Job, planned: Sequence[Planned]) -> list[uuid.UUID]:
-    """Replace the job's segments by these; stored ones are done already. Returns the ids that are to be rendered."""
+def lay(session: Session, job: Job, planned: Sequence[Planned]) -> None:
+    """Replace the job's segments by these; stored ones are done already."""
     session.execute(delete(Segment).where(Segment.job_id == job.id))
     stored = _touch(session, job.account_id, [segment.key for segment in planned])
     rows: list[dict[str, Any]] = [
@@ -55,7 +55,6 @@ def lay(session: Session, job: Job, planned: Sequence[Planned]) -> list[uuid.UUI
         for index, segment in enumerate(planned)
     ]
     session.execute(insert(Segment), rows)
-    return [row["id"] for row in rows if row["state"] == SegmentState.QUEUED]
 
 
 def _touch(session: Session, account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, list[str]]:

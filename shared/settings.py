@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     rate_limit: str = "600/minute"  # of an account
     address_rate_limit: str = "1200/minute"  # of an address, whoever calls from there
     keep_artifacts: timedelta | None = None
+    # What one account of weight 1 may have at the workers: unclaimed messages for each queue, and jobs begun.
+    account_unclaimed: int = 4
+    account_running: int = 32
     # What is rendered and spoken is kept up to these sizes in bytes, the least recently used goes first.
     segment_store: int = 20 * 1024**3
     speech_store: int = 2 * 1024**3

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, exists, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
-from shared import dispatch, jobs
+from shared import jobs
 from shared.errors import WorkerLost
 from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredSegment, StoredSpeech
 from shared.states import FINISHED, SegmentState, Stage, State
@@ -17,11 +17,11 @@ from shared.states import FINISHED, SegmentState, Stage, State
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
-    from sqlalchemy.orm import Session
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import InstrumentedAttribute, Session
 
-    from shared.dispatch import Nudge
 
 BITE = 500
 
@@ -96,49 +96,26 @@ def reclaim_segments(
     return len(dead), failed
 
 
-def unpublished(session: Session, *, grace: timedelta, forgotten: timedelta) -> list[Nudge]:
-    """Return what nobody has been told of, or was told of so long ago that the message counts as lost."""
-    return [
-        *_unpublished_jobs(session, grace=grace, forgotten=forgotten),
-        *_unpublished_segments(session, forgotten=forgotten),
-    ]
+def forget_published(session: Session, *, forgotten: timedelta | None) -> int:
+    """Take back the mark of what was published so long ago that the message counts as lost; None: of everything."""
 
+    def aged(column: InstrumentedAttribute[datetime | None]) -> ColumnElement[bool]:
+        return column.is_not(None) if forgotten is None else column < func.now() - forgotten
 
-def _unpublished_jobs(session: Session, *, grace: timedelta, forgotten: timedelta) -> list[Nudge]:
-    assembly = and_(Job.state == State.RUNNING, Job.stage == Stage.ASSEMBLING, Job.leased_until.is_(None))
-    waiting = session.scalars(
-        select(Job)
-        .where(or_(Job.state == State.QUEUED, assembly), Job.run_after <= func.now())
-        .where(
-            or_(
-                # Whoever wrote it down is about to publish it: give them a moment.
-                and_(Job.published_at.is_(None), Job.run_after < func.now() - grace),
-                Job.published_at < func.now() - forgotten,
-            )
-        )
-        .order_by(Job.run_after)
-        .limit(BITE)
-        .with_for_update(skip_locked=True)
+    unclaimed = or_(
+        Job.state == State.QUEUED,
+        and_(Job.state == State.RUNNING, Job.stage == Stage.ASSEMBLING, Job.leased_until.is_(None)),
     )
-    return [
-        dispatch.of_job(job.id, job.kind, job.request_id)
-        if job.state == State.QUEUED
-        else dispatch.of_assembly(job.id, job.request_id)
-        for job in waiting
-    ]
-
-
-def _unpublished_segments(session: Session, *, forgotten: timedelta) -> list[Nudge]:
-    rendering = exists().where(Job.id == Segment.job_id, Job.state == State.RUNNING)
-    waiting = session.scalars(
-        select(Segment)
-        .where(Segment.state == SegmentState.QUEUED, Segment.run_after <= func.now(), rendering)
-        .where(or_(Segment.published_at.is_(None), Segment.published_at < func.now() - forgotten))
-        .order_by(Segment.run_after, Segment.index)
-        .limit(BITE)
-        .with_for_update(skip_locked=True)
-    )
-    return [dispatch.of_segment(segment.id, segment.job_id) for segment in waiting]
+    jobs_again = session.scalars(
+        update(Job).where(unclaimed, aged(Job.published_at)).values(published_at=None).returning(Job.id)
+    ).all()
+    segments_again = session.scalars(
+        update(Segment)
+        .where(Segment.state == SegmentState.QUEUED, aged(Segment.published_at))
+        .values(published_at=None)
+        .returning(Segment.id)
+    ).all()
+    return len(jobs_again) + len(segments_again)
 
 
 def expired(session: Session) -> tuple[int, list[str]]:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared import jobs, metrics
+from shared import dispatch, jobs, metrics
 from shared.db import transaction
 from shared.errors import JobFailed, ServiceError, Unavailable
 from shared.ffmpeg import Stopped
@@ -106,6 +106,7 @@ def run(
     if job is None:
         log.info("job_not_claimed", extra={"task_id": job_id})
         return
+    dispatch.publish(job.account_id)  # what was claimed has made room for the next
     with (
         bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id, kind=job.kind),
         work_folder() as folder,
@@ -205,6 +206,7 @@ def _fail(job: Job, error: ServiceError) -> str:
 def _settled(job: Job, state: State) -> str:
     metrics.jobs_settled.labels(kind=job.kind, outcome=state.value).inc()
     log.info("job_settled", extra={"state": state.value})
+    dispatch.publish(job.account_id)  # an account may have only so many jobs begun, and this one is over
     return state.value
 
 

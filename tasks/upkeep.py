@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from shared import dispatch, metrics, sweeping
+from shared import dispatch, epoch, metrics, sweeping, window
 from shared.db import transaction
 from shared.models import Artifact, Asset, StoredSegment, StoredSpeech
 from shared.settings import settings
@@ -73,20 +73,21 @@ def _reclaim() -> None:
 
 def _publish() -> None:
     config = settings()
-    # Marked first, so that two sweepers do not publish the same, and no row is locked while the broker is asked.
+    lost = epoch.is_lost()
     with transaction() as session:
-        waiting = sweeping.unpublished(session, grace=config.sweep, forgotten=config.republish)
-        dispatch.mark(session, waiting)
+        again = sweeping.forget_published(session, forgotten=None if lost else config.republish)
+        accounts = window.waiting_accounts(session)
         counts = sweeping.count_unfinished(session)
         longest = sweeping.longest_wait(session)
-    taken = dispatch.send(waiting) if waiting else []
-    if len(taken) < len(waiting):
-        with transaction() as session:
-            dispatch.unmark(session, waiting[len(taken) :])
+    if lost:
+        log.warning("broker_lost_its_messages", extra={"forgotten": again})
+        epoch.begin()
+    published = sum(dispatch.publish(account_id) for account_id in accounts)
     for state in UNFINISHED:
         metrics.unfinished.labels(state=state.value).set(counts.get(state.value, 0))
     metrics.waiting_seconds.set(longest)
-    _count("published", len(taken))
+    _count("forgotten", again)
+    _count("published", published)
 
 
 def _count(repair: str, number: int) -> None:

@@ -132,9 +132,6 @@ def _hand_over(job: Job, plan: Plan, wanted: tuple[Segment, ...]) -> None:
     with transaction() as session:
         if not jobs.hand_over(session, job.id, job.attempt, plan.to_json()):
             raise Stopped
-        missing = segments.lay(session, job, planned)
-        complete = not missing and jobs.begin_assembly(session, job.id)
-    if complete:
-        dispatch.publish([dispatch.of_assembly(job.id, job.request_id)])
-    else:
-        dispatch.publish([dispatch.of_segment(each, job.id, job.request_id) for each in missing])
+        segments.lay(session, job, planned)
+        jobs.begin_assembly(session, job.id)  # where everything is stored already
+    dispatch.publish(job.account_id)

@@ -61,6 +61,7 @@ def perform(segment_id: str) -> None:
     if segment is None or job is None:
         log.info("segment_not_claimed", extra={"segment_id": segment_id})
         return
+    dispatch.publish(job.account_id)  # what was claimed has made room for the next
     with bind(
         task_id=str(job.id),
         attempt=job.attempt,
@@ -73,7 +74,8 @@ def perform(segment_id: str) -> None:
 
 
 def _reuse(segment: Segment, job: Job) -> str:
-    _hand_on(job, last=patiently(lambda session: segments.finish(session, segment)))
+    patiently(lambda session: segments.finish(session, segment))
+    dispatch.publish(job.account_id)
     metrics.segments.labels(source="stored").inc()
     return "stored"
 
@@ -125,26 +127,21 @@ def _render_and_store(work: _Work, folder: Path, pulse: Pulse) -> None:
     metrics.segments.labels(source="rendered").inc()
     metrics.rendered_frames.inc(segment.frames)
     log.info("segment_rendered", extra={"frames": segment.frames, "seconds": round(seconds, 3)})
-    _hand_on(work.job, last=last)
-    _fulfil_others(segment)
+    shared = _fulfil_others(segment)
+    if last or shared:
+        dispatch.publish(segment.account_id)
 
 
-def _hand_on(job: Job, *, last: bool | None) -> None:
-    """Have the video assembled when its last segment is done."""
-    if last:
-        dispatch.publish([dispatch.of_assembly(job.id, job.request_id)])
-
-
-def _fulfil_others(segment: Segment) -> None:
-    """Let the other jobs that waited for this key have it."""
+def _fulfil_others(segment: Segment) -> bool:
+    """Let the other jobs that waited for this key have it; True when one of them is to be assembled now."""
     with transaction() as session:
         waiting = segments.waiting_jobs(session, segment.account_id, segment.key)
+    complete = False
     for job_id in waiting:
         with transaction() as session:
-            last = segments.fulfil(session, job_id, segment.key)
+            complete |= segments.fulfil(session, job_id, segment.key)
         metrics.segments.labels(source="shared").inc()
-        if last:
-            dispatch.publish([dispatch.of_assembly(job_id)])
+    return complete
 
 
 def _stopped(work: _Work) -> str:

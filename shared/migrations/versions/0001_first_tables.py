@@ -15,6 +15,7 @@ def upgrade() -> None:
         "accounts",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("weight", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("name", name=op.f("uq_accounts_name")),
@@ -156,6 +157,7 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("run_after", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("turn", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("worker", sa.Text(), nullable=True),
@@ -169,11 +171,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("account_id", "id", name=op.f("uq_jobs_account_id_id")),
     )
     op.create_index(
+        "ix_jobs_assembling",
+        "jobs",
+        ["account_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'running' AND stage = 'assembling' AND leased_until IS NULL"),
+    )
+    op.create_index(
         "ix_jobs_batch",
         "jobs",
         ["batch_id", "state"],
         unique=False,
         postgresql_where=sa.text("batch_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_jobs_busy",
+        "jobs",
+        ["account_id"],
+        unique=False,
+        postgresql_where=sa.text(
+            "state IN ('running', 'canceling') OR (state = 'queued' AND published_at IS NOT NULL)"
+        ),
     )
     op.create_index(
         "ix_jobs_expiring",
@@ -196,7 +214,18 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        "ix_jobs_waiting", "jobs", ["run_after"], unique=False, postgresql_where=sa.text("state = 'queued'")
+        "ix_jobs_published",
+        "jobs",
+        ["published_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued' AND published_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_jobs_waiting",
+        "jobs",
+        ["account_id", "turn", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued' AND published_at IS NULL"),
     )
     op.create_table(
         "artifacts",
@@ -272,6 +301,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'running'"),
     )
     op.create_index(
+        "ix_segments_published",
+        "segments",
+        ["account_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued' AND published_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_segments_same_key",
         "segments",
         ["account_id", "key"],
@@ -281,9 +317,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_segments_waiting",
         "segments",
-        ["run_after"],
+        ["account_id"],
         unique=False,
-        postgresql_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued' AND published_at IS NULL"),
     )
     op.create_index(
         "uq_segments_rendering",
@@ -298,20 +334,50 @@ def downgrade() -> None:
     op.drop_index(
         "uq_segments_rendering", table_name="segments", postgresql_where=sa.text("state = 'running'")
     )
-    op.drop_index("ix_segments_waiting", table_name="segments", postgresql_where=sa.text("state = 'queued'"))
+    op.drop_index(
+        "ix_segments_waiting",
+        table_name="segments",
+        postgresql_where=sa.text("state = 'queued' AND published_at IS NULL"),
+    )
     op.drop_index("ix_segments_same_key", table_name="segments", postgresql_where=sa.text("state = 'queued'"))
+    op.drop_index(
+        "ix_segments_published",
+        table_name="segments",
+        postgresql_where=sa.text("state = 'queued' AND published_at IS NOT NULL"),
+    )
     op.drop_index("ix_segments_leased", table_name="segments", postgresql_where=sa.text("state = 'running'"))
     op.drop_table("segments")
     op.drop_index(op.f("ix_job_assets_asset_id"), table_name="job_assets")
     op.drop_table("job_assets")
     op.drop_table("artifacts")
-    op.drop_index("ix_jobs_waiting", table_name="jobs", postgresql_where=sa.text("state = 'queued'"))
+    op.drop_index(
+        "ix_jobs_waiting",
+        table_name="jobs",
+        postgresql_where=sa.text("state = 'queued' AND published_at IS NULL"),
+    )
+    op.drop_index(
+        "ix_jobs_published",
+        table_name="jobs",
+        postgresql_where=sa.text("state = 'queued' AND published_at IS NOT NULL"),
+    )
     op.drop_index("ix_jobs_newest", table_name="jobs")
     op.drop_index(
         "ix_jobs_leased", table_name="jobs", postgresql_where=sa.text("state IN ('running', 'canceling')")
     )
     op.drop_index("ix_jobs_expiring", table_name="jobs", postgresql_where=sa.text("expires_at IS NOT NULL"))
+    op.drop_index(
+        "ix_jobs_busy",
+        table_name="jobs",
+        postgresql_where=sa.text(
+            "state IN ('running', 'canceling') OR (state = 'queued' AND published_at IS NOT NULL)"
+        ),
+    )
     op.drop_index("ix_jobs_batch", table_name="jobs", postgresql_where=sa.text("batch_id IS NOT NULL"))
+    op.drop_index(
+        "ix_jobs_assembling",
+        table_name="jobs",
+        postgresql_where=sa.text("state = 'running' AND stage = 'assembling' AND leased_until IS NULL"),
+    )
     op.drop_table("jobs")
     op.drop_index(op.f("ix_stored_speech_used_at"), table_name="stored_speech")
     op.drop_table("stored_speech")

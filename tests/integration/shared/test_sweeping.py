@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, update
 
-from shared import dispatch, idempotency, segments, sweeping
+from shared import idempotency, segments, sweeping
 from shared.idempotency import Answer
 from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredSegment, StoredSpeech
-from shared.names import TaskName
-from shared.states import SegmentState, Stage, State
+from shared.states import SegmentState, State
 from tests import factories
 
 if TYPE_CHECKING:
@@ -25,10 +24,6 @@ LEASE, MINUTE, NONE = timedelta(seconds=30), timedelta(minutes=1), timedelta(0)
 
 def no_delay(_: int) -> timedelta:
     return NONE
-
-
-def ids(nudges: list[dispatch.Nudge]) -> set[tuple[str, object]]:
-    return {(nudge.task, nudge.id) for nudge in nudges}
 
 
 def dead(session: Session, **columns: object) -> Job:
@@ -86,44 +81,26 @@ def test_the_segment_of_a_dead_worker_is_queued_again_or_ends_its_job(session: S
     assert factories.segments_of(session, job)[0].state == SegmentState.QUEUED
 
 
-def test_what_nobody_was_told_of_is_published_after_a_moment(session: Session) -> None:
-    job = factories.job(session)
+def test_a_message_that_nobody_claimed_for_long_counts_as_lost(session: Session) -> None:
+    job = factories.job(session, published_at=datetime.now(UTC) - 2 * MINUTE)
+    fresh = factories.job(session, published_at=datetime.now(UTC))
+    claimed = factories.job(session, state=State.RUNNING, published_at=datetime.now(UTC) - 2 * MINUTE)
+    rendering = factories.rendering_job(session, ("a",))
+    session.execute(
+        update(Segment)
+        .where(Segment.job_id == rendering.id)
+        .values(published_at=datetime.now(UTC) - 2 * MINUTE)
+    )
 
-    early = sweeping.unpublished(session, grace=MINUTE, forgotten=MINUTE)
-    session.execute(update(Job).where(Job.id == job.id).values(run_after=func.now() - 2 * MINUTE))
-    due = sweeping.unpublished(session, grace=MINUTE, forgotten=MINUTE)
-    dispatch.mark(session, due)
-    marked = sweeping.unpublished(session, grace=MINUTE, forgotten=MINUTE)
-    forgotten = sweeping.unpublished(session, grace=MINUTE, forgotten=-MINUTE)
+    assert sweeping.forget_published(session, forgotten=MINUTE) == 2
 
-    assert early == []
-    assert ids(due) == {(TaskName.VIDEO, job.id)}
-    assert marked == []
-    assert ids(forgotten) == {(TaskName.VIDEO, job.id)}
-
-
-def test_segments_and_assemblies_are_published_too_but_not_of_ended_jobs(session: Session) -> None:
-    job = factories.rendering_job(session, ("a",))
-    (segment,) = factories.segments_of(session, job)
-    ended = factories.rendering_job(session, ("b",))
-    session.execute(update(Job).where(Job.id == ended.id).values(state=State.FAILED))
-    rendered = factories.job(session, state=State.RUNNING, stage=Stage.ASSEMBLING, attempt=1)
-    session.execute(update(Job).where(Job.id == rendered.id).values(run_after=func.now() - MINUTE))
-
-    due = sweeping.unpublished(session, grace=NONE, forgotten=MINUTE)
-
-    assert ids(due) == {(TaskName.SEGMENT, segment.id), (TaskName.ASSEMBLE, rendered.id)}
-
-
-def test_an_unmarked_nudge_is_due_again(session: Session) -> None:
-    job = factories.rendering_job(session, ("a",))
-    due = sweeping.unpublished(session, grace=NONE, forgotten=MINUTE)
-    dispatch.mark(session, due)
-
-    dispatch.unmark(session, due)
-
-    assert sweeping.unpublished(session, grace=NONE, forgotten=MINUTE) == due
-    assert due[0].job_id == job.id
+    for row in (job, fresh, claimed):
+        session.refresh(row)
+    assert job.published_at is None
+    assert fresh.published_at is not None
+    assert claimed.published_at is not None
+    assert factories.segments_of(session, rendering)[0].published_at is None
+    assert sweeping.forget_published(session, forgotten=None) == 1
 
 
 def test_expired_jobs_go_with_their_artifacts_and_unfinished_ones_stay(session: Session) -> None:

@@ -1,0 +1,159 @@
+"""Fair dispatch: which of an account's waiting work may be published now. The rest waits in Postgres.
+
+Each account has at most a window of messages at the broker that nobody has claimed yet, for each queue; whoever claims one
+lets the next one in. So one account's ten thousand jobs stand in Redis as a handful, and another account's job waits for
+no more than what is running. Inside an account work goes by turn: interactive first, bulk last, and whatever waited an
+hour longer before what came an hour later, so that nothing waits for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, text
+
+from shared.dispatch import Level, Nudge
+from shared.models import Account
+from shared.names import TaskName
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How much of one account may be at the workers: messages unclaimed for each queue, and jobs begun."""
+
+    unclaimed: int
+    running: int
+
+
+_ADMIT = text("""
+WITH busy AS (
+    SELECT count(*) FILTER (WHERE state = 'queued' AND kind = 'script') AS scripts,
+           count(*) FILTER (WHERE state = 'queued' AND kind <> 'script') AS videos,
+           count(*) FILTER (WHERE state <> 'queued') AS running
+      FROM jobs
+     WHERE account_id = :account
+       AND (state IN ('running', 'canceling') OR (state = 'queued' AND published_at IS NOT NULL))
+), parts AS (
+    SELECT count(*) AS unclaimed FROM segments
+     WHERE account_id = :account AND state = 'queued' AND published_at IS NOT NULL
+), finishing AS (
+    UPDATE jobs SET published_at = now()
+     WHERE account_id = :account AND state = 'running' AND stage = 'assembling'
+       AND leased_until IS NULL AND published_at IS NULL
+ RETURNING id, request_id
+), next_segments AS (
+    SELECT segments.id FROM segments JOIN jobs ON jobs.id = segments.job_id
+     WHERE segments.account_id = :account AND segments.state = 'queued' AND segments.published_at IS NULL
+       AND segments.run_after <= now() AND jobs.state = 'running'
+     ORDER BY jobs.turn, jobs.id, segments.index
+     LIMIT (SELECT greatest(0, :unclaimed * :weight - busy.videos - parts.unclaimed) FROM busy, parts)
+), told_segments AS (
+    UPDATE segments SET published_at = now() FROM next_segments WHERE segments.id = next_segments.id
+ RETURNING segments.id, segments.job_id
+), room AS (
+    SELECT greatest(0, :unclaimed * :weight - videos - unclaimed - (SELECT count(*) FROM next_segments)) AS videos,
+           greatest(0, :unclaimed * :weight - scripts) AS scripts,
+           greatest(0, :running * :weight - busy.running - videos - scripts) AS jobs
+      FROM busy, parts
+), next_jobs AS (
+    (SELECT id FROM jobs
+      WHERE account_id = :account AND state = 'queued' AND published_at IS NULL AND run_after <= now()
+        AND kind <> 'script' AND attempt < max_attempts
+      ORDER BY turn, id LIMIT (SELECT least(videos, jobs) FROM room))
+    UNION ALL
+    (SELECT id FROM jobs
+      WHERE account_id = :account AND state = 'queued' AND published_at IS NULL AND run_after <= now()
+        AND kind = 'script' AND attempt < max_attempts
+      ORDER BY turn, id LIMIT (SELECT least(scripts, jobs) FROM room))
+), told_jobs AS (
+    UPDATE jobs SET published_at = now() FROM next_jobs WHERE jobs.id = next_jobs.id
+ RETURNING jobs.id, jobs.kind, jobs.priority, jobs.request_id, jobs.turn
+)
+SELECT 'assembly' AS what, finishing.id, finishing.id AS job_id, request_id, 'normal' AS priority, 0 AS running,
+       NULL::timestamptz AS turn, 0 AS index
+  FROM finishing
+UNION ALL
+SELECT 'segment', told_segments.id, jobs.id, jobs.request_id, jobs.priority, 1, jobs.turn, segments.index
+  FROM told_segments JOIN segments ON segments.id = told_segments.id JOIN jobs ON jobs.id = told_segments.job_id
+UNION ALL
+SELECT kind, told_jobs.id, told_jobs.id, request_id, priority, busy.running, turn, 0 FROM told_jobs, busy
+ORDER BY turn NULLS FIRST, job_id, index
+""")
+
+_TASKS = {
+    "assembly": TaskName.ASSEMBLE,
+    "segment": TaskName.SEGMENT,
+    "script": TaskName.SCRIPT,
+    "video": TaskName.VIDEO,
+}
+
+
+def admit(session: Session, account_id: uuid.UUID, window: Window) -> list[Nudge]:
+    """Mark the account's next work as published, as far as its window allows, and return it to be sent."""
+    # One at a time for each account: two that count at once would both find room.
+    weight = session.scalar(
+        select(Account.weight).where(Account.id == account_id).with_for_update(key_share=True)
+    )
+    if weight is None:
+        return []
+    rows = session.execute(
+        _ADMIT,
+        {
+            "account": account_id,
+            "weight": weight,
+            "unclaimed": window.unclaimed,
+            "running": window.running,
+        },
+    )
+    return [
+        Nudge(
+            _TASKS[row.what],
+            row.id,
+            row.job_id,
+            request_id=row.request_id,
+            account_id=account_id,
+            level=_level(row.what, row.priority, row.running),
+        )
+        for row in rows
+    ]
+
+
+def _level(what: str, priority: str, running: int) -> Level:
+    """Return how soon a message is to be taken: first who has nothing running, and what is about to be finished."""
+    if what == "assembly" or priority == "interactive" or not running:
+        return Level.FIRST
+    return Level.LAST if priority == "bulk" else Level.NORMAL
+
+
+_WAITING = text("""
+WITH RECURSIVE waiting_jobs AS (
+    (SELECT account_id FROM jobs WHERE state = 'queued' AND published_at IS NULL ORDER BY account_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT jobs.account_id FROM jobs
+             WHERE state = 'queued' AND published_at IS NULL AND jobs.account_id > waiting_jobs.account_id
+             ORDER BY jobs.account_id LIMIT 1)
+      FROM waiting_jobs WHERE account_id IS NOT NULL
+), waiting_segments AS (
+    (SELECT account_id FROM segments WHERE state = 'queued' AND published_at IS NULL ORDER BY account_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT segments.account_id FROM segments
+             WHERE state = 'queued' AND published_at IS NULL AND segments.account_id > waiting_segments.account_id
+             ORDER BY segments.account_id LIMIT 1)
+      FROM waiting_segments WHERE account_id IS NOT NULL
+)
+SELECT account_id FROM waiting_jobs WHERE account_id IS NOT NULL
+UNION SELECT account_id FROM waiting_segments WHERE account_id IS NOT NULL
+UNION SELECT account_id FROM jobs
+       WHERE state = 'running' AND stage = 'assembling' AND leased_until IS NULL AND published_at IS NULL
+""")
+
+
+def waiting_accounts(session: Session) -> list[uuid.UUID]:
+    """Return the accounts that have work nobody was told of, by a step through the index for each of them."""
+    return list(session.scalars(_WAITING))

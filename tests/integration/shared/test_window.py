@@ -1,0 +1,176 @@
+"""Fair dispatch on a real Postgres: who goes next, and how many at a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from shared import dispatch, jobs, window
+from shared.dispatch import Level
+from shared.models import Account, Job, Segment
+from shared.names import TaskName
+from shared.states import SegmentState, Stage, State
+from shared.window import Window
+from tests import factories
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy import Engine
+
+pytestmark = pytest.mark.services
+
+WINDOW = Window(unclaimed=3, running=10)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def admitted(session: Session, account_id: uuid.UUID, limits: Window = WINDOW) -> list[tuple[str, uuid.UUID]]:
+    return [(nudge.task, nudge.id) for nudge in window.admit(session, account_id, limits)]
+
+
+def submit(session: Session, account_id: uuid.UUID, *priorities: str) -> list[uuid.UUID]:
+    wanted = [jobs.Submission("video", {}, priority=priority) for priority in priorities]
+    return jobs.submit(session, account_id, wanted, max_attempts=3)
+
+
+def test_an_account_has_a_window_of_unclaimed_messages_and_the_rest_waits(session: Session) -> None:
+    account_id = factories.account(session)
+    ids = [factories.job(session, account_id, turn=NOW + timedelta(seconds=at)).id for at in range(5)]
+
+    assert admitted(session, account_id) == [(TaskName.VIDEO, one) for one in ids[:3]]
+    assert admitted(session, account_id) == []
+
+    session.execute(update(Job).where(Job.id == ids[0]).values(state=State.RUNNING, attempt=1))
+    assert admitted(session, account_id) == [(TaskName.VIDEO, ids[3])]
+
+
+def test_one_account_s_hoard_takes_nothing_from_another_s_window(session: Session) -> None:
+    hog, other = factories.account(session), factories.account(session)
+    submit(session, hog, *["normal"] * 50)
+    (waiting,) = submit(session, other, "normal")
+    assert len(admitted(session, hog)) == 3
+
+    assert admitted(session, other) == [(TaskName.VIDEO, waiting)]
+
+
+def test_a_weight_widens_the_window(session: Session) -> None:
+    account_id = factories.account(session)
+    session.execute(update(Account).where(Account.id == account_id).values(weight=2))
+    submit(session, account_id, *["normal"] * 10)
+
+    assert len(admitted(session, account_id)) == 6
+
+
+def test_interactive_jobs_go_first_and_bulk_last_but_not_for_ever(session: Session) -> None:
+    account_id = factories.account(session)
+    bulk, normal, interactive = submit(session, account_id, "bulk", "normal", "interactive")
+    old_bulk = factories.job(session, account_id, priority="bulk", turn=NOW).id
+
+    order = admitted(session, account_id, Window(unclaimed=10, running=10))
+
+    assert [one for _, one in order] == [old_bulk, interactive, normal, bulk]
+
+
+def test_segments_of_a_begun_job_go_before_another_job_begins(session: Session) -> None:
+    job = factories.rendering_job(session, ("a", "b"))
+    (queued,) = submit(session, job.account_id, "interactive")
+    parts = [part.id for part in factories.segments_of(session, job)]
+
+    first = admitted(session, job.account_id, Window(unclaimed=2, running=10))
+    session.execute(update(Segment).where(Segment.id == parts[0]).values(state=SegmentState.RUNNING))
+    then = admitted(session, job.account_id, Window(unclaimed=2, running=10))
+
+    assert first == [(TaskName.SEGMENT, part) for part in parts]
+    assert then == [(TaskName.VIDEO, queued)]
+
+
+def test_a_rendered_job_is_assembled_whatever_the_window_holds(session: Session) -> None:
+    account_id = factories.account(session)
+    submit(session, account_id, *["normal"] * 5)
+    admitted(session, account_id)
+    done = factories.job(session, account_id, state=State.RUNNING, stage=Stage.ASSEMBLING, attempt=1)
+
+    assert admitted(session, account_id) == [(TaskName.ASSEMBLE, done.id)]
+    assert admitted(session, account_id) == []
+
+
+def test_an_account_begins_only_so_many_jobs(session: Session) -> None:
+    account_id = factories.account(session)
+    for _ in range(2):
+        factories.job(session, account_id, state=State.RUNNING, stage=Stage.RENDERING, attempt=1)
+    submit(session, account_id, *["normal"] * 5)
+
+    assert len(admitted(session, account_id, Window(unclaimed=5, running=3))) == 1
+
+
+def test_scripts_and_videos_have_windows_of_their_own(session: Session) -> None:
+    account_id = factories.account(session)
+    submit(session, account_id, *["normal"] * 5)
+    jobs.submit(session, account_id, [jobs.Submission("script", {})] * 5, max_attempts=3)
+
+    names = [task for task, _ in admitted(session, account_id)]
+
+    assert sorted(names) == [TaskName.SCRIPT] * 3 + [TaskName.VIDEO] * 3
+
+
+def test_what_is_not_due_or_has_no_attempt_left_is_not_published(session: Session) -> None:
+    account_id = factories.account(session)
+    later = factories.job(session, account_id)
+    session.execute(update(Job).where(Job.id == later.id).values(run_after=func.now() + timedelta(hours=1)))
+    factories.job(session, account_id, attempt=3, max_attempts=3)
+
+    assert admitted(session, account_id) == []
+
+
+def test_who_has_nothing_running_is_taken_before_who_has(session: Session) -> None:
+    idle, busy = factories.account(session), factories.account(session)
+    factories.job(session, busy, state=State.RUNNING, attempt=1)
+    for account_id in (idle, busy):
+        submit(session, account_id, "normal", "bulk")
+
+    levels = {one: [nudge.level for nudge in window.admit(session, one, WINDOW)] for one in (idle, busy)}
+
+    assert levels == {idle: [Level.FIRST, Level.FIRST], busy: [Level.NORMAL, Level.LAST]}
+
+
+def test_what_the_broker_did_not_take_is_admitted_again(session: Session) -> None:
+    job = factories.rendering_job(session, ("a",))
+    submit(session, job.account_id, "normal")
+    nudges = window.admit(session, job.account_id, WINDOW)
+
+    dispatch.unmark(session, nudges)
+
+    assert window.admit(session, job.account_id, WINDOW) == nudges
+
+
+def test_accounts_with_work_that_nobody_was_told_of_are_found(session: Session) -> None:
+    with_job, told = factories.job(session).account_id, factories.account(session)
+    with_segment = factories.rendering_job(session).account_id
+    finishing = factories.job(session, state=State.RUNNING, stage=Stage.ASSEMBLING, attempt=1).account_id
+    submit(session, told, "normal")
+    admitted(session, told)
+    factories.job(session, state=State.SUCCEEDED)
+
+    mine = {with_job, with_segment, finishing, told}
+    assert mine & set(window.waiting_accounts(session)) == {with_job, with_segment, finishing}
+
+
+def test_two_that_admit_at_once_do_not_exceed_the_window(database: Engine) -> None:
+    with Session(database) as one, Session(database) as other:
+        account_id = factories.account(one)
+        submit(one, account_id, *["normal"] * 10)
+        one.commit()
+        assert len(admitted(one, account_id)) == 3
+        other.execute(select(func.set_config("lock_timeout", "200ms", True)))
+        with pytest.raises(Exception, match="lock timeout"):
+            admitted(other, account_id)
+        one.commit()
+        other.rollback()
+        assert admitted(other, account_id) == []
+        other.rollback()
+        one.delete(one.get(Account, account_id))
+        one.commit()
