@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from tasks.video.captions import Cue
     from tasks.video.timeline import Timeline
 
-SOUND_PART = 0.5  # of the whole of assembly
-JOIN_PART = 0.6
+SOUND_PART = 0.7  # of the whole of assembly
 HLS_MEDIA = "hls.mp4"
 
 
@@ -67,17 +68,16 @@ def assemble(
     tell = on_progress or (lambda _: None)
     folder = work / "made"
     folder.mkdir(exist_ok=True)
-    heard = mixed or mix(plan, work=work, on_progress=lambda part: tell(SOUND_PART * part), stop=stop, ffmpeg=ffmpeg)  # fmt: skip
-    tell(SOUND_PART)
-    made: list[Made] = []
-    video = folder / "video.mp4"
-    if _needs_picture(plan.output):
-        _join(plan, heard["aac"], video, tools)
-        tell(JOIN_PART)
-        made += _formats(plan, heard, video, folder, tools)
-        made += _pictures(plan, video, folder, tools)
-    if "mp3" in plan.output.formats:
-        made.append(Made("audio.mp3", heard["mp3"], "audio/mpeg", duration=_seconds(plan)))
+    picture = joining.listed(plan.segments, tools)
+    with ThreadPoolExecutor(1) as pool:
+        # The stills are drawn from the segments while the sound is mixed; the log's context goes along.
+        stills = pool.submit(copy_context().run, _stills, plan, picture, folder, tools)
+        heard = mixed or mix(
+            plan, work=work, on_progress=lambda part: tell(SOUND_PART * part), stop=stop, ffmpeg=ffmpeg
+        )
+        tell(SOUND_PART)
+        made = _videos(plan, picture, heard, folder, tools)
+        made += stills.result()
     made += _texts(plan, folder)
     tell(1.0)
     return tuple(made)
@@ -110,59 +110,60 @@ def mix(
     return wanted
 
 
-def _needs_picture(output: Output) -> bool:
-    return any(name != "mp3" for name in output.formats) or not {"poster", "storyboard"}.isdisjoint(
-        output.sidecars
-    )
-
-
-def _join(plan: AssemblyPlan, heard: Path, video: Path, tools: Tools) -> None:
+def _videos(
+    plan: AssemblyPlan, picture: Sequence[str], heard: Mapping[str, Path], folder: Path, tools: Tools
+) -> list[Made]:
+    """Join the MP4 where any format needs it, and make the formats in the order that they were asked for."""
+    video = folder / "video.mp4"
     timeline = plan.timeline
-    joining.join(plan.segments, heard, video, fps=timeline.fps, title=plan.script.title, tools=tools)
-    joining.check(video, frames=timeline.frames, fps=timeline.fps, size=plan.output.size)
+    if set(plan.output.formats) != {"mp3"}:
+        joining.join(picture, heard["aac"], video, fps=timeline.fps, title=plan.script.title, tools=tools)
+        joining.check(video, frames=timeline.frames, fps=timeline.fps, size=plan.output.size)
+    return [made for name in plan.output.formats for made in _format(name, plan, heard, video, tools)]
 
 
-def _formats(
-    plan: AssemblyPlan, heard: Mapping[str, Path], video: Path, folder: Path, tools: Tools
+def _format(
+    name: str, plan: AssemblyPlan, heard: Mapping[str, Path], video: Path, tools: Tools
 ) -> list[Made]:
     width, height = plan.output.size
     whole = Made("video.mp4", video, "video/mp4", width, height, _seconds(plan))
-    made: list[Made] = []
-    for name in plan.output.formats:
-        if name == "mp4":
-            made.append(whole)
-        elif name == "webm":
-            target = folder / "video.webm"
-            formats.webm(
-                video, heard["opus"], target, output=plan.output, title=plan.script.title, tools=tools
-            )
-            made.append(replace(whole, name=target.name, path=target, media_type="video/webm"))
-        elif name == "hls":
-            playlist, media = folder / "hls.m3u8", folder / HLS_MEDIA
-            formats.hls(video, playlist, media, tools=tools)
-            made.append(
-                replace(whole, name=playlist.name, path=playlist, media_type="application/vnd.apple.mpegurl")
-            )
-            made.append(replace(whole, name=media.name, path=media))
-        elif name == "gif":
-            target = folder / "preview.gif"
-            across, down = formats.gif(video, target, output=plan.output, tools=tools)
-            seconds = min(_seconds(plan), float(formats.GIF_SECONDS))
-            made.append(Made(target.name, target, "image/gif", across, down, seconds))
-    return made
+    folder = video.parent
+    if name == "webm":
+        target = folder / "video.webm"
+        formats.webm(video, heard["opus"], target, output=plan.output, title=plan.script.title, tools=tools)
+        return [replace(whole, name=target.name, path=target, media_type="video/webm")]
+    if name == "hls":
+        playlist, media = folder / "hls.m3u8", folder / HLS_MEDIA
+        formats.hls(video, playlist, media, tools=tools)
+        index = replace(whole, name=playlist.name, path=playlist, media_type="application/vnd.apple.mpegurl")
+        return [index, replace(whole, name=media.name, path=media)]
+    if name == "gif":
+        target = folder / "preview.gif"
+        across, down = formats.gif(video, target, output=plan.output, tools=tools)
+        seconds = min(_seconds(plan), float(formats.GIF_SECONDS))
+        return [Made(target.name, target, "image/gif", across, down, seconds)]
+    if name == "mp3":
+        return [Made("audio.mp3", heard["mp3"], "audio/mpeg", duration=_seconds(plan))]
+    return [whole]
 
 
-def _pictures(plan: AssemblyPlan, video: Path, folder: Path, tools: Tools) -> list[Made]:
+def _stills(plan: AssemblyPlan, picture: Sequence[str], folder: Path, tools: Tools) -> list[Made]:
     wanted = plan.output.sidecars
-    poster = folder / "poster.jpg" if "poster" in wanted else None
+    if not {"poster", "storyboard"} & set(wanted):
+        return []
     board = sidecars.plan_storyboard(plan.timeline.seconds, plan.output.size)
-    sheet = folder / "storyboard.jpg"
-    storyboard = (board, sheet) if "storyboard" in wanted else None
-    sidecars.draw(video, plan.timeline, poster=poster, storyboard=storyboard, tools=tools)
+    poster, sheet = folder / "poster.jpg", folder / "storyboard.jpg"
+    sidecars.draw(
+        picture,
+        frame=sidecars.poster_frame(plan.timeline),
+        poster=poster if "poster" in wanted else None,
+        storyboard=(board, sheet) if "storyboard" in wanted else None,
+        tools=tools,
+    )
     made: list[Made] = []
-    if poster is not None:
+    if "poster" in wanted:
         made.append(Made(poster.name, poster, "image/jpeg", *plan.output.size))
-    if storyboard is not None:
+    if "storyboard" in wanted:
         size = (board.width * board.columns, board.height * board.rows)
         made.append(Made(sheet.name, sheet, "image/jpeg", *size))
         text = sidecars.storyboard_vtt(board, sheet.name)

@@ -25,8 +25,15 @@ TIMESCALE = 48_000  # every frame rate that we offer, and the sound's, divide it
 REORDER = 2  # frames by which decoding runs ahead of showing: what x264's pyramid of B-frames needs
 
 
+def listed(segments: Sequence[Path], tools: Tools) -> tuple[str, ...]:
+    """Return the arguments by which ffmpeg reads all segments as one picture, from a list that is written here."""
+    listing = tools.work / "segments.ffconcat"
+    listing.write_text(ffconcat(segments), "utf-8")
+    return ("-protocol_whitelist", "file", "-f", "concat", "-safe", "0", "-i", f"file:{listing}")
+
+
 def join(
-    segments: Sequence[Path],
+    picture: Sequence[str],
     sound: Path,
     target: Path,
     *,
@@ -35,13 +42,10 @@ def join(
     tools: Tools,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Write the MP4 with its index in front, so that it plays while it is being loaded."""
-    listing = tools.work / "segments.ffconcat"
-    listing.write_text(ffconcat(segments), "utf-8")
+    """Write the MP4 with its index in front, so that it plays while it is being loaded. `picture`: see `listed`."""
     stamps = f"setts=pts=round(PTS*TB*{fps})/({fps}*TB):dts=(N-{REORDER})/({fps}*TB):duration=1/({fps}*TB)"
     tools.run(
-        "-protocol_whitelist", "file", "-f", "concat", "-safe", "0", "-i", f"file:{listing}",
-        "-protocol_whitelist", "file", "-f", "mov", "-i", f"file:{sound}",
+        *picture, "-protocol_whitelist", "file", "-f", "mov", "-i", f"file:{sound}",
         "-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1", "-map_chapters", "-1",
         "-c", "copy", "-bsf:v", stamps, "-video_track_timescale", str(TIMESCALE),
         *title_arguments(title), "-movflags", "+faststart", "-f", "mp4", f"file:{target}",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tasks.video.captions import clock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tasks.video.timeline import Timeline
@@ -19,7 +20,7 @@ TILES = 100
 COLUMNS = 10
 INTERVAL = Fraction(2)  # seconds, where that makes no more than TILES
 TILE_SIDE = 160  # pixels, the longer one
-POSTER_LATEST = Fraction(3)  # seconds into the first scene
+POSTER_LATEST = 3  # seconds into the first scene
 # A JPEG is full range, a video is not.
 JPEG = ("-pix_fmt", "yuvj420p", "-color_range", "pc", "-update", "1", "-f", "image2")
 FULL_RANGE = "in_range=tv:out_range=pc"
@@ -60,33 +61,36 @@ def storyboard_vtt(board: Storyboard, image: str) -> str:
     return "WEBVTT\n\n" + "".join(blocks)
 
 
-def poster_time(timeline: Timeline) -> Fraction:
-    """Return a moment of the first scene when its text has come in and its end has not begun. Pure."""
+def poster_frame(timeline: Timeline) -> int:
+    """Return a frame of the first scene when its text has come in and its end has not begun. Pure."""
     first = timeline.scenes[0]
     following = timeline.scenes[1].transition if len(timeline.scenes) > 1 else 0
-    frame = min(first.frames * 3 // 5, first.frames - following - 1, int(POSTER_LATEST * timeline.fps))
-    return Fraction(max(0, frame), timeline.fps)
+    latest = min(first.frames - following - 1, POSTER_LATEST * timeline.fps)
+    return max(0, min(first.frames * 3 // 5, latest))
 
 
 def draw(
-    video: Path,
-    timeline: Timeline,
+    picture: Sequence[str],
     *,
+    frame: int,
     poster: Path | None,
     storyboard: tuple[Storyboard, Path] | None,
     tools: Tools,
 ) -> None:
-    """Draw both by one ffmpeg: the poster from its exact frame, the sheet from key frames alone."""
+    """Draw both by one ffmpeg: the poster is the given frame, the sheet is made of key frames alone.
+
+    `picture` is what `joining.listed` returns: it reads segments, so it need not wait for the sound.
+    """
     inputs: list[str] = []
     outputs: list[str] = []
     if poster is not None:
-        inputs += ["-ss", f"{float(poster_time(timeline)):.6f}", "-f", "mov", "-i", f"file:{video}"]
-        outputs += ["-map", "0:v:0", "-frames:v", "1", "-vf", f"scale={FULL_RANGE}", "-q:v", "3", *JPEG]
-        outputs += [f"file:{poster}"]
+        inputs += picture
+        chosen = f"select='gte(n,{frame})',scale={FULL_RANGE}"
+        outputs += ["-map", "0:v:0", "-vf", chosen, "-frames:v", "1", "-q:v", "3", *JPEG, f"file:{poster}"]
     if storyboard is not None:
         board, target = storyboard
         number = 0 if poster is None else 1
-        inputs += ["-skip_frame", "nokey", "-f", "mov", "-i", f"file:{video}"]
+        inputs += ["-skip_frame", "nokey", *picture]
         outputs += ["-map", f"{number}:v:0", "-vf", _sheet(board), "-frames:v", "1", "-q:v", "4", *JPEG]
         outputs += [f"file:{target}"]
     if outputs:

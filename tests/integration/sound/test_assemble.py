@@ -85,8 +85,8 @@ def test_every_format_and_sidecar_comes_from_the_same_segments(tmp_path, segment
     made = {each.name: each for each in assemble(planned(segments, 150, output=ALL), work=tmp_path)}
 
     assert list(made) == [
-        "video.mp4", "video.webm", "hls.m3u8", "hls.mp4", "preview.gif", "poster.jpg", "storyboard.jpg",
-        "storyboard.vtt", "audio.mp3", "captions.srt", "captions.vtt", "script.json",
+        "video.mp4", "video.webm", "hls.m3u8", "hls.mp4", "preview.gif", "audio.mp3", "poster.jpg", "storyboard.jpg",
+        "storyboard.vtt", "captions.srt", "captions.vtt", "script.json",
     ]  # fmt: skip
     assert all(each.path.stat().st_size > 0 for each in made.values())
     for name, codecs in (("video.webm", ["vp9", "opus"]), ("hls.m3u8", ["h264", "aac"])):

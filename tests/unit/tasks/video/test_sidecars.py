@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from shared.script import Scene, Script, Transition
-from tasks.video.sidecars import plan_storyboard, poster_time, storyboard_vtt
+from tasks.video.sidecars import plan_storyboard, poster_frame, storyboard_vtt
 from tasks.video.timeline import plan
 
 
@@ -54,7 +54,7 @@ def test_the_poster_is_in_the_first_scene_before_the_next_one_comes_in(seconds):
     scenes = (Scene("a", duration=seconds), Scene("b", duration=4, transition=Transition("crossfade", 2)))
     timeline = plan(Script(scenes=scenes), {}, 30)
 
-    moment = poster_time(timeline)
+    frame = poster_frame(timeline)
 
-    assert 0 <= moment < Fraction(timeline.scenes[1].start, 30) or moment == 0
-    assert moment <= 3
+    assert 0 <= frame < max(1, timeline.scenes[1].start)
+    assert frame <= 3 * 30
