@@ -36,6 +36,12 @@ class Breaker:
                 return 0.0
             return left
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the endpoint failed too often for another try now."""
+        with self._lock:
+            return self._failures >= FAILURES and self._open_until > self._clock()
+
     def succeeded(self) -> None:
         """Close the circuit."""
         with self._lock:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SCENE = 9.0  # seconds: long enough for a thought, short enough for one picture
 USUAL = 75.0  # seconds of a video for which no length was asked
 LONGEST_CARD = 8.0  # seconds that one line may stand alone
+SILENT_CARD = 2.5
+CARDS = 3  # scenes of a topic for which no number was asked
 MUST = 100.0  # a sentence that names a keyword goes before all that name none
 MAX_TITLE = 80
 MAX_LABEL = 40
@@ -151,19 +153,23 @@ def _capital(text: str) -> str:
 
 
 def _cards(brief: Brief, title: str) -> list[_Scene]:
-    """Make a scene of each thing that a topic says: its sentences, then the keywords; and invent no other."""
-    said = article(brief.topic or brief.source_text or "").sentences
-    spoken = [each.text for each in said] or [title]
-    lines = [_joined([line], brief.language) for line in (*spoken, *map(_capital, brief.keywords))][
-        : brief.scenes
+    """Say what a topic says, then the keywords; where more scenes are wanted, show its words and its title. Invent nothing."""
+    topic = brief.topic or brief.source_text or ""
+    spoken = [each.text for each in article(topic).sentences] or [title]
+    scenes = [_Scene(_joined([line], brief.language)) for line in spoken]
+    scenes += [
+        _Scene(_joined([word], brief.language), word, large=True) for word in map(_capital, brief.keywords)
     ]
-    number = len(lines)
-    seconds = min(brief.duration / number, LONGEST_CARD) if brief.duration else None
-    labels = [*("" for _ in spoken), *map(_capital, brief.keywords)]
-    return [
-        _Scene(line, label, large=bool(label), seconds=seconds)
-        for line, label in zip(lines, labels, strict=False)
-    ]
+    shown = {word.casefold() for word in brief.keywords}
+    words = [word for word in terms.words(topic) if word.casefold() not in shown]
+    missing = max((brief.scenes or CARDS) - len(scenes), 0)
+    silent = [*map(_capital, words[: missing - 1]), title] if missing and title else []
+    scenes += [_Scene("", word, large=True, seconds=SILENT_CARD) for word in silent]
+    scenes = scenes[: brief.scenes]
+    if brief.duration:
+        for scene in scenes:
+            scene.seconds = min(brief.duration / len(scenes), LONGEST_CARD)
+    return scenes
 
 
 def _joined(sentences: Sequence[str], language: str) -> str:
@@ -193,17 +199,13 @@ def _scene(scene: _Scene, title: str, colors: list[str], *, opens: bool) -> dict
     if opens:
         written.append({"text": title, "role": "title", "animation": "fade"})
     else:
-        written.append({"text": title, "role": "label"} if 0 < len(title) <= MAX_LABEL else {})
-        large = scene.large or terms.is_number(scene.label)
-        role = "title" if large else "lower_third"
-        written.append(
-            {"text": scene.label, "role": role, "animation": "rise", "start": 0.4} if scene.label else {}
-        )
-    document: dict[str, Any] = {
-        "narration": scene.narration,
-        "visual": {"type": "gradient", "colors": colors},
-        "text": [each for each in written if each],
-    }
+        if 0 < len(title) <= MAX_LABEL and title != scene.label:
+            written.append({"text": title, "role": "label"})
+        if scene.label:
+            role = "title" if scene.large or terms.is_number(scene.label) else "lower_third"
+            written.append({"text": scene.label, "role": role, "animation": "rise", "start": 0.4})
+    visual = {"type": "gradient", "colors": colors}
+    document: dict[str, Any] = {"narration": scene.narration, "visual": visual, "text": written}
     return document | ({"duration": scene.seconds} if scene.seconds else {})
 
 

@@ -96,6 +96,12 @@ def terms(sentence: str) -> list[str]:
     return words + [run[at : at + 2] for run in runs for at in range(len(run) - 1)]
 
 
+def words(text: str) -> list[str]:
+    """Return the words that carry a text, each once, as they are written and in their order."""
+    found = {word.casefold(): word for word in reversed(_WORD.findall(text)) if _is_term(word.lower())}
+    return list(found.values())[::-1]
+
+
 def leans(sentence: str) -> bool:
     """Whether a sentence leans on the one before it."""
     first = _WORD.search(sentence)

@@ -109,7 +109,7 @@ class _Patient:
                 reply = self._endpoint.ask(messages, form, self._stop)
             except Busy as error:
                 wait = error.retry_after
-                if tries == TRIES or (wait or 0.0) > LONGEST_WAIT:
+                if tries == TRIES or (wait or 0.0) > LONGEST_WAIT or self._endpoint.breaker.is_open:
                     raise _unavailable(error) from error
                 self._wait(_BACK_OFF * 2**tries * random.uniform(0.5, 1.0) if wait is None else wait)  # noqa: S311 - jitter
             else:

@@ -112,10 +112,24 @@ def test_a_topic_alone_says_only_what_was_given():
     assert sum(scene.duration for scene in made) == pytest.approx(20, abs=0.01)
 
 
+def test_a_short_topic_is_shown_word_by_word_and_closed():
+    made = scenes(Brief(topic="How a coral reef grows", scenes=5, duration=20))
+
+    assert [scene.narration.text for scene in made if scene.narration] == ["How a coral reef grows."]
+    assert [scene.text[-1].text for scene in made] == [
+        "How a coral reef grows",
+        "Coral",
+        "Reef",
+        "Grows",
+        "How a coral reef grows",
+    ]
+    assert outline(Brief(topic="How a coral reef grows", scenes=5, duration=20)).warnings == ()
+
+
 def test_a_topic_of_several_sentences_is_told_sentence_by_sentence():
     made = scenes(Brief(topic="海の中の森。サンゴの一生。", language="ja"))
 
-    assert [scene.narration.text for scene in made] == ["海の中の森。", "サンゴの一生。"]
+    assert [scene.narration.text for scene in made if scene.narration] == ["海の中の森。", "サンゴの一生。"]
     assert made[0].text[0].text == "海の中の森"
 
 
