@@ -50,14 +50,16 @@ class UnknownKey(Unauthenticated):
 
 
 def register(app: Flask) -> None:
-    """Recognise the caller of every request. Whether one is needed is said by `requires`."""
+    """Recognise the caller of every request to /v1. Whether one is needed is said by `requires`."""
     app.before_request(_recognise)
 
 
 def _recognise() -> None:
     g.identity = None
+    if not request.endpoint or not request.path.startswith("/v1/"):
+        return  # a probe must not hang on what it asks about
     match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
-    if match and request.endpoint:
+    if match:
         with transaction() as session:
             g.identity = accounts.identify(session, match[1])
 

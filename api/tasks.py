@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from api.auth import account_id, requires
 from api.openapi import Resource, empty, fails, headers
 from api.queries import AllTasksQuery, WaitQuery
 from api.requests import canonical, config
+from api.watch import Watch
 from shared import jobs, listing
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 blueprint = Resource("tasks", "What becomes of jobs.")
 
-POLL_SECONDS = 0.3  # between two looks at the row of a task that someone waits for
+_watch = Watch()
 
 
 @blueprint.get("/tasks")
@@ -127,19 +127,9 @@ def _shown(task_id: UUID, wait: float) -> dict[str, Any]:
         shown = views.task(session, job)
     if not wait or job.state in FINISHED or _is_new(shown):
         return shown
-    _await_change(task_id, job.version, wait)
+    _watch.wait(task_id, job.version, wait)
     with transaction() as session:
         return views.task(session, find(session, task_id))
-
-
-def _await_change(task_id: UUID, version: int, seconds: float) -> None:
-    """Look at the row now and then. Nothing is held while sleeping: no connection, no transaction."""
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        time.sleep(min(POLL_SECONDS, left))
-        with transaction() as session:
-            if listing.version(session, account_id(), task_id) != version:
-                return
 
 
 def _is_new(shown: dict[str, Any]) -> bool:

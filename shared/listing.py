@@ -210,9 +210,10 @@ def artifact(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, name: s
     )
 
 
-def version(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> int | None:
-    """Return the number that goes up with each change of a job, or None when there is no such job."""
-    return session.scalar(select(Job.version).where(Job.account_id == account_id, Job.id == job_id))
+def versions(session: Session, job_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """Return the number of each job that goes up with each change of it. Whether one may ask is seen to before."""
+    rows = session.execute(select(Job.id, Job.version).where(Job.id.in_(list(job_ids))))
+    return {row.id: row.version for row in rows}
 
 
 def depth(session: Session, most: int) -> int:
