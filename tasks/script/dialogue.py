@@ -13,7 +13,7 @@ from shared.schemas.loading import Strict, load
 from tasks.script import prompt
 from tasks.script.drafts import Draft, checked
 from tasks.script.outline import Outline
-from tasks.script.replies import Reply, said
+from tasks.script.replies import Reply, TooLong, said
 
 if TYPE_CHECKING:
     from marshmallow import Schema
@@ -47,7 +47,7 @@ class Dialogue:
         while True:
             try:
                 reply = self._reply(messages, schema)
-            except (ModelUnavailable, ModelRefused, ScriptInvalid):
+            except (ModelUnavailable, ModelRefused, ScriptInvalid, TooLong):
                 if best is None:
                     raise
                 break  # a script that could be better is better than none

@@ -24,6 +24,7 @@ from tasks.script.breaker import Breaker
 from tasks.script.replies import (
     Garbled,
     Reply,
+    TooLong,
     has_no_credit,
     is_about_roles,
     is_about_the_format,
@@ -73,10 +74,6 @@ class Busy(Exception):
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
-
-
-class TooLong(Exception):
-    """The model cannot read that much at once."""
 
 
 class Endpoint:

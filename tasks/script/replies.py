@@ -41,6 +41,10 @@ class Garbled(Exception):
     """The answer is no completion: HTML, cut off, or of another shape."""
 
 
+class TooLong(Exception):
+    """The model cannot read that much at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a model said. `cut`: it ran into its own limit. `refused`: it declined, in its words."""

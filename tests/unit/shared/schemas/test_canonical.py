@@ -97,7 +97,7 @@ script = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(script)
 def test_a_script_that_is_written_and_loaded_again_is_the_same(document):
     resolved = load(ScriptSchema(), document)
