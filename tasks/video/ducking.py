@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def spoken(timeline: Timeline, cues: Sequence[Cue]) -> list[tuple[float, float]]
             continue
         start = float(slot.narration_start)
         end = start + float(slot.narration)
-        inside = [(first, last) for first, last in words if start <= first < end]
+        inside = words[bisect_left(words, (start,)) : bisect_left(words, (end,))]
         spans += inside or [(start, end)]
     return merge(spans)
 

@@ -1,6 +1,6 @@
 """Holds a sound below a true peak by a gain that moves smoothly: looked up ahead, computed for all of it at once.
 
-The gain is a value a millisecond, so that even hours of it are small; samples are seen a block at a time.
+The gain is a value a millisecond, so that even hours of it are small; the samples are seen a block at a time.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from tasks.video.mixing import Samples
 
-Values = NDArray[np.float64]
+Values = NDArray[np.float32]
 
 HOP = 48  # samples: a millisecond
 REACH = 30  # hops to either side over which the gain moves
+PIECE = 100_000  # hops that are computed at once
 OVERSAMPLING = 4  # as in ITU-R BS.1770
 PHASE_TAPS = 16
 EDGE = PHASE_TAPS // 2
@@ -28,7 +29,7 @@ def peaks(padded: Samples) -> Values:
     for channel in range(padded.shape[1]):
         for taps in PHASES:
             found = np.maximum(found, np.abs(_filtered(padded[:, channel], taps)))
-    highest: Values = _hops(found).max(axis=1).astype(np.float64)
+    highest: Values = _hops(found).max(axis=1)
     return highest
 
 
@@ -49,9 +50,7 @@ def _filtered(padded: Samples, taps: NDArray[np.float32]) -> Samples:
 
 def powers(padded: Samples) -> Values:
     """Return the power of each hop of such a block."""
-    power: Values = (
-        _hops(np.einsum("ij,ij->i", padded[EDGE:-EDGE], padded[EDGE:-EDGE])).sum(axis=1).astype(np.float64)
-    )
+    power: Values = _hops(np.einsum("ij,ij->i", padded[EDGE:-EDGE], padded[EDGE:-EDGE])).sum(axis=1)
     return power
 
 
@@ -73,23 +72,34 @@ def gains(found: Values, ceiling: float) -> Values:
 
     The lowest gain that is needed within reach, smoothed over less than that reach: never above what is needed.
     """
-    needed = np.minimum(1.0, ceiling / np.maximum(found, 1e-12))
-    if needed.min(initial=1.0) >= 1.0:
-        return needed
-    lowest = np.pad(needed, REACH, constant_values=1.0)
-    lowest = np.lib.stride_tricks.sliding_window_view(lowest, 2 * REACH + 1).min(axis=1)
-    window = np.hanning(2 * REACH - 1)
-    padded = np.pad(lowest, REACH - 1, mode="edge")
-    return np.convolve(padded, window / window.sum(), mode="valid")
+    margin = 2 * REACH
+    padded = np.pad(found, margin)
+    pieces = [
+        _gains(padded[first : first + PIECE + 2 * margin], ceiling) for first in range(0, len(found), PIECE)
+    ]
+    return np.concatenate(pieces) if pieces else found
+
+
+def _gains(padded: Values, ceiling: float) -> Values:
+    """Return the gains of hops that have twice REACH of their neighbours on either side."""
+    if padded.max(initial=0) <= ceiling:
+        return np.ones(len(padded) - 4 * REACH, padded.dtype)
+    needed = np.minimum(1.0, ceiling / np.maximum(padded, 1e-12))
+    lowest = np.lib.stride_tricks.sliding_window_view(needed, 2 * REACH + 1).min(axis=1)
+    smooth = np.convolve(lowest, WINDOW, mode="valid")
+    aside = REACH - len(WINDOW) // 2
+    # Sums of rounded weights may come out a hair above one.
+    gain: Values = np.minimum(smooth[aside : len(smooth) - aside], needed[2 * REACH : -2 * REACH])
+    return gain
 
 
 def apply(block: Samples, first: int, gain: Values) -> Samples:
     """Return the block that begins at sample `first`, times the gain."""
-    middles = np.arange(len(gain)) * HOP + HOP / 2
     low = max(0, first // HOP - 2)
-    high = (first + len(block)) // HOP + 3
+    near = gain[low : (first + len(block)) // HOP + 3]
+    middles = (low + np.arange(len(near))) * HOP + HOP / 2
     places = np.arange(first, first + len(block))
-    curve = np.interp(places, middles[low:high], gain[low:high]).astype(np.float32)
+    curve = np.interp(places, middles, near).astype(np.float32)
     limited: Samples = block * curve[:, None]
     return limited
 
@@ -107,3 +117,4 @@ def _phases() -> NDArray[np.float32]:
 
 
 PHASES = _phases()
+WINDOW = (np.hanning(2 * REACH + 1)[1:-1] / np.hanning(2 * REACH + 1).sum()).astype(np.float32)

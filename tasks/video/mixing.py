@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from tasks.video.ducking import Envelope
     from tasks.video.tracks import Track
 
 Samples = NDArray[np.float32]
@@ -25,6 +26,7 @@ LOUDEST = 0.98  # of full scale: as far as a file is raised
 GATE = -72.0  # dB: quieter moments are silence and say nothing of the level
 GATE_BELOW = 10.0  # dB: nor do those so far below the rest
 MOMENT = RATE // 10
+GRAIN = RATE // 1000
 
 
 def mix(tracks: Sequence[Track], samples: int) -> Iterator[Samples]:
@@ -45,16 +47,23 @@ def _part(track: Track, first: int, count: int) -> Samples:
     at = first - track.start
     sound = _repeated(track, at, count) if track.period else read(track.path, at, count)
     gain = np.full(count, track.gain, np.float32)
-    places = np.arange(at, at + count)
-    if track.fade_in:
-        gain *= np.clip(places / track.fade_in, 0, 1)
-    if track.fade_out:
-        gain *= np.clip((track.length - 1 - places) / track.fade_out, 0, 1)
+    if at < track.fade_in:
+        gain *= ramp(at, count, track.fade_in)
+    if at + count > track.length - track.fade_out:
+        gain *= ramp(track.length - at - count, count, max(1, track.fade_out))[::-1]
     if track.ducked is not None:
-        seconds = (places + track.start) / RATE
-        gain *= 10 ** (np.interp(seconds, track.ducked.seconds, track.ducked.decibels) / 20)
-    part: Samples = sound * gain[:, None]
-    return part
+        gain *= _ducked(track.ducked, first, count)
+    sound *= gain[:, None]
+    return sound
+
+
+def _ducked(envelope: Envelope, first: int, count: int) -> Samples:
+    """Return the envelope as factors; a value a millisecond is fine enough for ramps of more than a hundred."""
+    steps = np.arange(first, first + count + GRAIN, GRAIN)
+    factors = 10 ** (np.interp(steps / RATE, envelope.seconds, envelope.decibels) / 20)
+    if np.ptp(factors) == 0:
+        return np.full(count, factors[0], np.float32)
+    return np.interp(np.arange(first, first + count), steps, factors).astype(np.float32)
 
 
 def _repeated(track: Track, at: int, count: int) -> Samples:
@@ -64,13 +73,19 @@ def _repeated(track: Track, at: int, count: int) -> Samples:
     while place < at + count:
         inside = place % period
         length = min(period - inside, at + count - place)
-        positions = np.arange(inside, inside + length)
-        fade = np.clip((period - 1 - positions) / seam, 0, 1)
-        if place >= period:  # its first beginning is the track's own affair
-            fade = np.minimum(fade, np.clip(positions / seam, 0, 1))
-        pieces.append(read(track.path, inside, length) * fade[:, None].astype(np.float32))
+        piece = read(track.path, inside, length)
+        if inside < seam and place >= period:  # its first beginning is the track's own affair
+            piece *= ramp(inside, length, seam)[:, None]
+        if inside + length > period - seam:
+            piece *= ramp(period - inside - length, length, seam)[::-1, None]
+        pieces.append(piece)
         place += length
     return np.concatenate(pieces)
+
+
+def ramp(first: int, count: int, length: int) -> Samples:
+    """Return a straight line from 0 to 1 over `length` samples, then 1: `count` of it from sample `first` on."""
+    return np.clip(np.arange(first, first + count) / length, 0, 1).astype(np.float32)
 
 
 def read(path: Path, first: int, count: int) -> Samples:

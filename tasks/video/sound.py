@@ -153,7 +153,7 @@ def _limited(mixed: Mix, gain: float, curve: limiting.Values) -> Iterator[memory
 def _measure(mixed: Mix, tools: Tools) -> float:
     """Return the integrated loudness of the mix in LUFS."""
     report = tools.work / REPORT
-    level = np.ones(len(mixed.peaks))
+    level = np.ones(len(mixed.peaks), np.float32)
     times = -(-SHORTEST // mixed.samples)
     chunks = itertools.chain.from_iterable(_limited(mixed, 1.0, level) for _ in range(times))
     tools.run(*RAW, "-i", "pipe:0", "-af", METER, "-f", "null", "-", stdin=chunks)
