@@ -17,7 +17,7 @@ from tasks.video import render, segments, timeline
 from tasks.video.versions import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
     from tasks.video.captions import Cue
@@ -61,6 +61,7 @@ def render_script(
     output: Output = SMALL,
     narration: Mapping[str, Fraction] | None = None,
     cues: Sequence[Cue] = (),
+    before: Callable[[Path], None] | None = None,
     **options: Any,
 ) -> Video:
     """Render every segment of a script whose `src`s are the given files."""
@@ -72,6 +73,8 @@ def render_script(
         work = folder / f"work{segment.index}"
         work.mkdir(parents=True)
         target = folder / f"{segment.index:03d}.mp4"
+        if before:
+            before(work)
         warnings += render.render(segment.spec, target, work=work, locate=Path, **options)
         shutil.rmtree(work)
         made.append(target)
@@ -81,7 +84,7 @@ def render_script(
 def show(folder: Path, visual: Any, files: Mapping[str, Path] | None = None, **fields: Any) -> Video:
     """Render one scene of a fifth of a second."""
     output = fields.pop("output", SMALL)
-    options = fields.pop("options", {})
+    options = {**fields.pop("options", {}), "before": fields.pop("before", None)}
     scene = Scene("s", visual=visual, duration=fields.pop("duration", 0.2), text=fields.pop("text", ()))
     return render_script(folder, Script((scene,), **fields), files, output=output, **options)
 

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from shared.errors import AssetUnreadable
+from shared.script import Output, Visual
+from tests.integration.video.films import show
+
+pytestmark = pytest.mark.services
+
+RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (255, 255, 255)
+
+
+def quarters(size=(640, 360)) -> Image.Image:
+    """Red, green over blue, white."""
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    middle = (size[1] // 2, size[0] // 2)
+    picture[: middle[0], : middle[1]], picture[: middle[0], middle[1] :] = RED, GREEN
+    picture[middle[0] :, : middle[1]], picture[middle[0] :, middle[1] :] = BLUE, WHITE
+    return Image.fromarray(picture)
+
+
+def corners(frame: np.ndarray) -> list[tuple[int, ...]]:
+    high, wide = frame.shape[:2]
+    places = [(y, x) for y in (high // 4, high * 3 // 4) for x in (wide // 4, wide * 3 // 4)]
+    return [tuple(int(part) for part in frame[y - 4 : y + 4, x - 4 : x + 4].mean((0, 1))) for y, x in places]
+
+
+def assert_colors(frame, wanted, tolerance=14):
+    for found, expected in zip(corners(frame), wanted, strict=True):
+        assert np.abs(np.subtract(found, expected)).max() <= tolerance, (corners(frame), wanted)
+
+
+def first(tmp_path, path, fit="cover", motion="none", **fields):
+    video = show(tmp_path / "made", Visual("image", src="x", fit=fit, motion=motion), {"x": path}, **fields)
+    return video.frames(rgb=True)[0]
+
+
+@pytest.mark.parametrize("motion", ["none", "zoom_in", "pan_up"])
+def test_colours_come_out_as_they_went_in(tmp_path, motion):
+    quarters().save(tmp_path / "x.png")
+
+    assert_colors(first(tmp_path, tmp_path / "x.png", motion=motion), [RED, GREEN, BLUE, WHITE], 8)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "wanted"),
+    [
+        (1, [RED, GREEN, BLUE, WHITE]), (2, [GREEN, RED, WHITE, BLUE]), (3, [WHITE, BLUE, GREEN, RED]),
+        (4, [BLUE, WHITE, RED, GREEN]), (5, [RED, BLUE, GREEN, WHITE]), (6, [BLUE, RED, WHITE, GREEN]),
+        (7, [WHITE, GREEN, BLUE, RED]), (8, [GREEN, WHITE, RED, BLUE]),
+    ],
+)  # fmt: skip
+def test_a_photo_is_upright_however_the_camera_was_held(tmp_path, orientation, wanted):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    quarters((400, 400)).save(tmp_path / "x.jpg", exif=exif, quality=95)
+
+    assert_colors(first(tmp_path, tmp_path / "x.jpg"), wanted)
+
+
+def test_a_portrait_photo_is_cropped_to_cover_and_never_stretched(tmp_path):
+    picture = np.full((900, 300, 3), 128, np.uint8)
+    picture[400:500, 100:200] = 255  # a square in the middle
+    Image.fromarray(picture).save(tmp_path / "x.png")
+
+    bright = first(tmp_path, tmp_path / "x.png")[..., 1] > 200
+
+    assert abs(int(bright.any(0).sum()) - int(bright.any(1).sum())) <= 3
+
+
+@pytest.mark.parametrize("fit", ["contain", "blur"])
+def test_a_portrait_photo_can_be_shown_whole(tmp_path, fit):
+    Image.fromarray(np.full((900, 300, 3), (250, 240, 230), np.uint8)).save(tmp_path / "x.png")
+
+    frame = first(tmp_path, tmp_path / "x.png", fit=fit)
+
+    bright = frame[..., 1] > 220
+    assert abs(int(bright[180].sum()) - 120) <= 3
+    assert bright[2:-2, 320].all()
+    side = frame[180, 40].mean()
+    assert (20 < side < 200) if fit == "blur" else (side < 40)
+
+
+def test_what_is_transparent_shows_the_themes_ground(tmp_path):
+    picture = np.zeros((360, 640, 4), np.uint8)
+    picture[:, 320:] = (250, 250, 250, 255)
+    Image.fromarray(picture).save(tmp_path / "x.png")
+
+    frame = first(tmp_path, tmp_path / "x.png")
+
+    assert np.abs(frame[100, 100].astype(int) - (0x0B, 0x12, 0x20)).max() < 8
+    assert frame[100, 500].min() > 240
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L", "P", "LA", "1", "I;16"])
+def test_every_kind_of_pixel_is_understood(tmp_path, mode):
+    grey = quarters().convert("L")
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    else:
+        picture = (quarters() if mode in ("CMYK", "P") else grey).convert(mode)
+    path = tmp_path / ("x.jpg" if mode == "CMYK" else "x.png")
+    picture.save(path, **({"quality": 95} if mode == "CMYK" else {}))
+
+    found = corners(first(tmp_path, path))
+
+    colored = mode in ("CMYK", "P")
+    wanted = (
+        [RED, GREEN, BLUE, WHITE]
+        if colored
+        else [[int(grey.getpixel(at))] * 3 for at in ((9, 9), (600, 9), (9, 350), (600, 350))]
+    )
+    if mode == "1":
+        assert found[3][0] > 240
+    else:
+        assert np.abs(np.subtract(found, wanted)).max() <= 24
+
+
+@pytest.mark.parametrize("motion", ["none", "zoom_out", "pan_left"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (5, 701), (641, 359)])
+def test_tiny_and_odd_pictures_fill_the_frame(tmp_path, size, motion):
+    Image.new("RGB", size, GREEN).save(tmp_path / "x.png")
+
+    assert_colors(first(tmp_path, tmp_path / "x.png", motion=motion), [GREEN] * 4)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg"])
+def test_a_huge_picture_costs_this_process_little_memory(tmp_path, name):
+    quarters((12000, 9000)).save(
+        tmp_path / name, **({"quality": 80} if name == "x.jpg" else {"compress_level": 1})
+    )
+    before = psutil.Process().memory_info().rss
+    peak = []
+
+    frame = first(
+        tmp_path, tmp_path / name, motion="zoom_in", output=Output(resolution="1080p", fps=25),
+        options={"on_progress": lambda _: peak.append(psutil.Process().memory_info().rss)},
+    )  # fmt: skip
+
+    assert_colors(frame, [RED, GREEN, BLUE, WHITE])
+    assert max(peak, default=before) - before < 90 << 20
+
+
+def test_a_gif_and_a_webp_are_pictures_too(tmp_path):
+    quarters().save(tmp_path / "x.gif")
+    quarters().save(tmp_path / "x.webp", quality=95)
+
+    for name in ("x.gif", "x.webp"):
+        assert_colors(first(tmp_path / name[2:], tmp_path / name), [RED, GREEN, BLUE, WHITE], 30)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_a_broken_picture_is_named_as_such(tmp_path, suffix):
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)).save(path)
+
+    def spoil(work):
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+
+    with pytest.raises(AssetUnreadable):
+        show(tmp_path / "made", Visual("image", src="x"), {"x": path}, before=spoil)
+
+
+def test_a_painted_ground_has_no_bands(tmp_path):
+    frame = show(
+        tmp_path,
+        Visual("gradient", colors=("#101820", "#182430")),
+        output=Output(resolution="360p", fps=25, quality="high"),
+    ).frames(rgb=True)[0]
+
+    assert np.abs(frame[4, 4].astype(int) - (0x10, 0x18, 0x20)).max() < 6
+    assert np.abs(frame[-4, -4].astype(int) - (0x18, 0x24, 0x30)).max() < 6
+
+
+def test_a_plain_colour_is_that_colour(tmp_path):
+    frame = show(tmp_path, Visual("color", colors=("#1b6ca8",))).frames(rgb=True)[0]
+
+    assert np.abs(frame.reshape(-1, 3).astype(int) - (0x1B, 0x6C, 0xA8)).max() < 5
