@@ -34,8 +34,9 @@ JOB = {
         ]
     },
 }  # fmt: skip
-# A dead worker's job is taken back after its lease: seconds here, not the usual half a minute.
-QUICK = {**os.environ, "SCENEMILL_LEASE": "3", "SCENEMILL_HEARTBEAT": "0.7", "SCENEMILL_SWEEP": "0.3"}
+# What a dead worker held is taken back, and what a dead Redis lost is sent again: here after seconds.
+QUICK = {**os.environ, "SCENEMILL_LEASE": "3", "SCENEMILL_HEARTBEAT": "0.7", "SCENEMILL_SWEEP": "0.3",
+         "SCENEMILL_REPUBLISH": "2"}  # fmt: skip
 ROOT = Path(__file__).parents[3]
 
 
@@ -52,8 +53,9 @@ class Up:
         """Wait for the line of addresses."""
         line = self.process.stdout.readline()
         if not line:
-            self.process.wait(timeout=10)
-            pytest.fail(self.said())
+            said = self.said()
+            self.close()
+            pytest.fail(said)
         return json.loads(line)
 
     def said(self):
