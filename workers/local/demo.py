@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPT = EXAMPLES / "reef.json"
 MAKER = EXAMPLES / "make_media.py"
-START_SECONDS = 120
+START_SECONDS = 180
 STOP_SECONDS = 60
 MEDIA_SECONDS = 120
 LOUDNESS = re.compile(r"I:\s+(-?[\d.]+) LUFS")
@@ -104,7 +104,10 @@ def _drawing(target: Path, folder: Path, console: Console) -> Iterator[Any]:
     log = folder / "media.log"
     with log.open("wb") as output:
         process = processes.start(
-            [sys.executable, str(MAKER), SCRIPT.stem, str(target)], env=processes.inherited(), cwd=folder, output=output
+            [sys.executable, str(MAKER), SCRIPT.stem, str(target)],
+            env=processes.inherited(),
+            cwd=folder,
+            output=output,
         )
 
     def wait() -> None:

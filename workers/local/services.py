@@ -30,7 +30,7 @@ class Service:
     ready: Callable[[], bool] | None = None
     once: bool = False
     secretive: bool = False  # what it says is kept out of the log
-    start_seconds: float = 60.0
+    start_seconds: float = 120.0
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     stop_order: int = 0  # the lowest stop first, those of one number together
