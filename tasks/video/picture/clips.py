@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 import ffmpeg
@@ -22,6 +22,9 @@ DEMUXERS = {
 HDR = ("smpte2084", "arib-std-b67")
 LOOPED_IN_MEMORY = 192 << 20  # bytes of frames; a longer loop opens its file once a round
 DECODER_THREADS = 2
+EARLIER = 1.0  # seconds
+ON_TIME = 0.1  # of an output frame: stamps in whole milliseconds are no reason to show the frame before
+LOPSIDED = 1.5  # what overhangs the frame by more is cut off before it is scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Clip:
 
     path: str
     media_type: str
+    size: tuple[int, int]
     duration: float
     fit: str
     start: float = 0.0
@@ -48,6 +52,7 @@ def clip(visual: Mapping[str, Any], media: Mapping[str, Any], path: str) -> Clip
     return Clip(
         path=path,
         media_type=media["media_type"],
+        size=(media["width"] or 1, media["height"] or 1),
         duration=media["duration"] or 0.0,
         fit=visual["fit"],
         start=visual["start"],
@@ -104,12 +109,16 @@ def _looped(
 def _part(
     clip: Clip, size: tuple[int, int], fps: int, start: float, speed: float, first: int, frames: int
 ) -> Any:
-    """Return about so many frames, read from where the first of them is."""
+    """Return about so many frames. Each output frame shows the clip's last frame that is not later than it.
+
+    Reading begins a while before: the frame that is on screen at a piece's start may have come earlier.
+    """
     at = start + first / fps * speed
-    seconds = frames / fps * speed + 1.0
+    ahead = min(at, EARLIER)
+    seconds = ahead + frames / fps * speed + 1.0
     source = ffmpeg.input(
         f"file:{clip.path}",
-        ss=f"{at:.6f}",
+        ss=f"{at - ahead:.6f}",
         t=f"{seconds:.6f}",
         format=DEMUXERS[clip.media_type],
         protocol_whitelist="file",
@@ -119,10 +128,9 @@ def _part(
     ).video  # fmt: skip
     if clip.interlaced:
         source = source.filter("bwdif", mode="send_frame", parity="auto", deint="interlaced")
-    if speed != 1.0:
-        source = source.filter("setpts", f"PTS/{speed:.9f}")
-    # Frames are dropped before anything is computed on them, and repeated by name only.
-    source = source.filter("fps", fps=fps, start_time=0)
+    source = source.filter("setpts", f"(PTS-{ahead:.6f}/TB)/{speed:.9f}-{ON_TIME}/{fps}/TB")
+    # Frames are dropped before anything is computed on them.
+    source = source.filter("fps", fps=fps, start_time=0, round="up")
     return _fit(source, clip, size)
 
 
@@ -130,6 +138,9 @@ def _fit(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
     """Return the clip in the frame's size and colours, never stretched."""
     width, height = size
     if clip.fit == "cover":
+        if _overhang(clip, size) > LOPSIDED:
+            shape = f"{width}/{height}/max(sar,0.01)"
+            source = source.filter("crop", f"min(iw,max(2,ih*{shape}))", f"min(ih,max(2,iw/({shape})))")
         return _colors(_scale(source, size, "increase"), clip).filter("crop", width, height)
     if clip.fit == "contain":
         inside = _colors(_scale(source, size, "decrease"), clip)
@@ -142,6 +153,12 @@ def _fit(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
     ground = ground.filter("scale", width, height, flags="bicubic")
     inside = _colors(_scale(parts[1], size, "decrease"), clip)
     return ffmpeg.overlay(ground, inside, x="2*trunc((W-w)/4)", y="2*trunc((H-h)/4)")
+
+
+def _overhang(clip: Clip, size: tuple[int, int]) -> float:
+    """Return how much larger than the frame the clip is when it covers it."""
+    ratio = (clip.size[0] / clip.size[1]) / (size[0] / size[1])
+    return max(ratio, 1 / ratio)
 
 
 def _scale(source: Any, size: tuple[int, int], aspect: str) -> Any:
@@ -187,8 +204,3 @@ def _move(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
         "perspective", x0=left, y0=top, x1=right, y1=top, x2=left, y2=bottom, x3=right, y3=bottom,
         interpolation="cubic", sense="source", eval="frame",
     )  # fmt: skip
-
-
-def frames_of(clip: Clip, fps: int) -> int:
-    """Return how many frames the clip has from its start to its end, as it is shown."""
-    return max(1, ceil((clip.duration - clip.start) / clip.speed * fps))
