@@ -10,6 +10,7 @@ import av
 import pytest
 from PIL import Image
 
+from shared import ffmpeg
 from shared.errors import RenderFailed
 from shared.ffmpeg import Stopped
 from shared.script import Music, Output, Scene, Script, Transition
@@ -31,16 +32,23 @@ TAGS = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt70
 
 
 @pytest.fixture
-def segment(make):
+def segment(tmp_path):
     """Give a function that encodes a segment whose grey says which frame of the video it is."""
 
-    def encode(first: int, frames: int, fps: int = 30, size: str = "640x360"):
-        # Grey 16 to 215 in steps of 10 counts frames modulo 20, and survives the encoder.
-        grey = f"color=gray:s={size}:r={fps},geq=lum='16+10*mod(N+{first},20)':cb=128:cr=128,{TAGS}"
-        return make(
-            f"{first}-{frames}.mp4", "-f", "lavfi", "-i", grey, "-frames:v", str(frames), "-c:v", "libx264",
-            "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", str(2 * fps), "-flags", "+cgop",
+    def encode(first: int, frames: int, fps: int = 30, size: tuple[int, int] = (640, 360)):
+        # Grey 16 to 206 in steps of 10 counts frames modulo 20, and survives the encoder.
+        pixels = size[0] * size[1]
+        raw = (
+            bytes([16 + 10 * (each % 20)]) * pixels + b"\x80" * (pixels // 2)
+            for each in range(first, first + frames)
+        )
+        target = tmp_path / f"{first}-{frames}.mp4"
+        argv = ffmpeg.command(
+            "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{size[0]}x{size[1]}", "-r", str(fps), "-i", "pipe:0",
+            "-vf", TAGS, "-c:v", "libx264", "-preset", "veryfast", "-g", str(2 * fps), "-flags", "+cgop", str(target),
         )  # fmt: skip
+        ffmpeg.run(argv, cwd=tmp_path, stdin=raw)
+        return target
 
     return encode
 
@@ -157,7 +165,7 @@ def test_a_video_with_other_frames_than_planned_is_never_given_out(tmp_path, seg
 
 def test_a_segment_of_another_size_is_refused(tmp_path, segment):
     with pytest.raises(RenderFailed):
-        assemble(planned([segment(0, 30, size="320x180")], 30), work=tmp_path)
+        assemble(planned([segment(0, 30, size=(320, 180))], 30), work=tmp_path)
 
 
 def test_a_segment_that_is_broken_is_refused(tmp_path, segment):
