@@ -34,6 +34,7 @@ MARGIN = 0.02  # seconds of silence kept around speech
 GRAIN = 0.005  # seconds: how finely the end of a word is looked for
 TAPS = 96  # of the low-pass at the input's rate: the images of speech are 80 dB down
 FADE = 0.004
+HEADROOM = np.float32(0.85)  # some voices reach full scale, and resampling goes a little beyond
 
 
 class Event(ctypes.Structure):
@@ -194,7 +195,7 @@ def speak(synthesizer: Synthesizer, line: dict[str, Any]) -> dict[str, Any]:
             ])  # fmt: skip
             sound = faded(resample(kept, period))
             pause = np.zeros(round(utterance["pause"] * RATE), np.int16)
-            for part in (np.clip(np.rint(sound), -32768, 32767).astype("<i2"), pause):
+            for part in (np.clip(np.rint(sound * HEADROOM), -32768, 32767).astype("<i2"), pause):
                 file.writeframes(part.tobytes())
                 written += len(part)
         if not written:  # a text of nothing that can be said

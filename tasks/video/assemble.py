@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from shared.ffmpeg import Progress
     from shared.media import Media
     from shared.script import Output, Script
     from tasks.video.captions import Cue
     from tasks.video.timeline import Timeline
 
-SOUND_PART = 0.7  # of the whole of assembly
+SOUND_PART = 0.6  # of the whole of assembly
+JOIN_PART = 0.7
 HLS_MEDIA = "hls.mp4"
 
 
@@ -65,7 +67,7 @@ def assemble(
     `mixed` is what `mix` returned, where it was called while the segments were being rendered.
     """
     tools = Tools(work, stop, ffmpeg)
-    tell = on_progress or (lambda _: None)
+    tell = _rising(on_progress)
     folder = work / "made"
     folder.mkdir(exist_ok=True)
     picture = joining.listed(plan.segments, tools)
@@ -76,7 +78,7 @@ def assemble(
             plan, work=work, on_progress=lambda part: tell(SOUND_PART * part), stop=stop, ffmpeg=ffmpeg
         )
         tell(SOUND_PART)
-        made = _videos(plan, picture, heard, folder, tools)
+        made = _videos(plan, picture, heard, folder, tools, tell)
         made += stills.result()
     made += _texts(plan, folder)
     tell(1.0)
@@ -105,13 +107,31 @@ def mix(
         tools=Tools(work, stop, ffmpeg),
         quality=plan.output.quality,
         title=plan.script.title,
-        on_progress=on_progress,
+        on_progress=_rising(on_progress),
     )
     return wanted
 
 
+def _rising(on_progress: Callable[[float], None] | None) -> Callable[[float], None]:
+    """Return what passes progress on and never lets it go back: a step that is done again tells lower numbers."""
+    highest = 0.0
+
+    def tell(part: float) -> None:
+        nonlocal highest
+        highest = max(highest, part)
+        if on_progress is not None:
+            on_progress(highest)
+
+    return tell
+
+
 def _videos(
-    plan: AssemblyPlan, picture: Sequence[str], heard: Mapping[str, Path], folder: Path, tools: Tools
+    plan: AssemblyPlan,
+    picture: Sequence[str],
+    heard: Mapping[str, Path],
+    folder: Path,
+    tools: Tools,
+    tell: Callable[[float], None],
 ) -> list[Made]:
     """Join the MP4 where any format needs it, and make the formats in the order that they were asked for."""
     video = folder / "video.mp4"
@@ -119,18 +139,38 @@ def _videos(
     if set(plan.output.formats) != {"mp3"}:
         joining.join(picture, heard["aac"], video, fps=timeline.fps, title=plan.script.title, tools=tools)
         joining.check(video, frames=timeline.frames, fps=timeline.fps, size=plan.output.size)
-    return [made for name in plan.output.formats for made in _format(name, plan, heard, video, tools)]
+    tell(JOIN_PART)
+
+    def encoded(progress: Progress) -> None:
+        tell(JOIN_PART + (1 - JOIN_PART) * min(1.0, progress.frame / timeline.frames))
+
+    return [
+        made for name in plan.output.formats for made in _format(name, plan, heard, video, tools, encoded)
+    ]
 
 
 def _format(
-    name: str, plan: AssemblyPlan, heard: Mapping[str, Path], video: Path, tools: Tools
+    name: str,
+    plan: AssemblyPlan,
+    heard: Mapping[str, Path],
+    video: Path,
+    tools: Tools,
+    encoded: Callable[[Progress], None],
 ) -> list[Made]:
     width, height = plan.output.size
     whole = Made("video.mp4", video, "video/mp4", width, height, _seconds(plan))
     folder = video.parent
     if name == "webm":
         target = folder / "video.webm"
-        formats.webm(video, heard["opus"], target, output=plan.output, title=plan.script.title, tools=tools)
+        formats.webm(
+            video,
+            heard["opus"],
+            target,
+            output=plan.output,
+            title=plan.script.title,
+            tools=tools,
+            on_progress=encoded,
+        )
         return [replace(whole, name=target.name, path=target, media_type="video/webm")]
     if name == "hls":
         playlist, media = folder / "hls.m3u8", folder / HLS_MEDIA

@@ -72,7 +72,9 @@ def make(
         tell(0.3)
         measured = _measure(written, tools) if written.peaks.any() else SILENCE
         tell(0.4)
-        _reach(written, measured, _outputs(targets, quality, title), tools)
+        _reach(
+            written, measured, _outputs(targets, quality, title), tools, lambda part: tell(0.4 + 0.6 * part)
+        )
         tell(1.0)
     finally:
         raw.unlink(missing_ok=True)
@@ -125,11 +127,12 @@ def _tempo(tempo: float) -> list[str]:
 def _write(blocks: Iterator[Samples], raw: Path, samples: int, tools: Tools) -> Mix:
     """Write the mix as plain samples, and learn what the limiter needs to know of it."""
     with raw.open("wb") as file:
-        for block in blocks:
+        for block in tools.while_wanted(blocks):
             file.write(block.tobytes())
-            if tools.stop is not None and tools.stop():
-                raise ffmpeg.Stopped
-    seen = [(limiting.peaks(padded), limiting.powers(padded)) for _, padded in _padded(raw, samples)]
+    seen = [
+        (limiting.peaks(padded), limiting.powers(padded))
+        for _, padded in tools.while_wanted(_padded(raw, samples))
+    ]
     peaks, powers = (np.concatenate(values) for values in zip(*seen, strict=True))
     return Mix(raw, samples, peaks, powers)
 
@@ -167,12 +170,23 @@ def _read(report: Path) -> float:
     return float(values[-1]) if values else -70.0
 
 
-def _reach(mixed: Mix, measured: float, outputs: Sequence[Sequence[str]], tools: Tools) -> None:
+def _reach(
+    mixed: Mix,
+    measured: float,
+    outputs: Sequence[Sequence[str]],
+    tools: Tools,
+    tell: Callable[[float], None],
+) -> None:
     """Encode at the gain that reaches the loudness; what the meter says of it corrects the next round."""
     aim = LOUDNESS
     for _ in range(ROUNDS):
         gain, curve = _settle(mixed, aim - measured if measured > SILENCE else 0.0)
-        _encode(_limited(mixed, gain, curve), outputs, tools)
+        _encode(
+            _limited(mixed, gain, curve),
+            outputs,
+            tools,
+            lambda progress: tell(min(1.0, progress.seconds * RATE / mixed.samples)),
+        )
         lacking = LOUDNESS - _read(tools.work / REPORT)
         beyond = aim + lacking - measured > MOST
         if measured <= SILENCE or mixed.samples < SHORTEST or abs(lacking) <= NEAR or beyond:
@@ -204,11 +218,18 @@ def _outputs(targets: Mapping[str, Path], quality: str, title: str) -> list[list
     return [[*codecs[key], f"file:{target}"] for key, target in targets.items()]
 
 
-def _encode(chunks: Iterator[memoryview], outputs: Sequence[Sequence[str]], tools: Tools) -> None:
+def _encode(
+    chunks: Iterator[memoryview],
+    outputs: Sequence[Sequence[str]],
+    tools: Tools,
+    on_progress: Callable[[ffmpeg.Progress], None],
+) -> None:
     """Encode once for all targets, and measure what is encoded."""
     names = [f"[s{index}]" for index in range(len(outputs))]
     graph = f"[0:a]asplit={len(names) + 1}[m]{''.join(names)};[m]{METER},anullsink"
     arguments = [
         argument for name, output in zip(names, outputs, strict=True) for argument in ("-map", name, *output)
     ]
-    tools.run(*RAW, "-i", "pipe:0", "-filter_complex", graph, *arguments, stdin=chunks)
+    tools.run(
+        *RAW, "-i", "pipe:0", "-filter_complex", graph, *arguments, stdin=chunks, on_progress=on_progress
+    )

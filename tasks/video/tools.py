@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from shared import ffmpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 TITLE_LENGTH = 200
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,13 @@ class Tools:
         """Run ffmpeg in the work folder."""
         argv = ffmpeg.command(*arguments, ffmpeg=self.program)
         ffmpeg.run(argv, cwd=self.work, stop=self.stop, stdin=stdin, limits=limits, on_progress=on_progress)
+
+    def while_wanted(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items one by one, or raise Stopped when they are no longer wanted."""
+        for item in items:
+            if self.stop is not None and self.stop():
+                raise ffmpeg.Stopped
+            yield item
 
 
 def title_arguments(title: str) -> tuple[str, ...]:
