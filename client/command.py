@@ -159,7 +159,10 @@ def jobs_command(server: Server, limit: int, status: str | None, kind: str | Non
             for task in tasks:
                 print_json(task.raw)
             return
-        table = Table("task", "kind", "status", "progress", "created", box=None)
+        table = Table(box=None)
+        table.add_column("task", no_wrap=True, min_width=36)  # whole: it is what the other commands take
+        for name in ("kind", "status", "progress", "created"):
+            table.add_column(name)
         for task in tasks:
             created = str(task.raw.get("created_at") or "")
             table.add_row(task.task_id, task.kind, escape(describe(task)), f"{task.progress:.0%}", created)

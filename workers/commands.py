@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from client.errors import ScenemillError
@@ -71,15 +72,18 @@ def _print_line(addresses: dict[str, Any]) -> bool:
 
 
 def _print_table(addresses: dict[str, Any]) -> bool:
-    table = Table(box=None, show_header=False, padding=(0, 2))
-    table.add_row("API", addresses["api"], f"{addresses['api']}/docs")
-    table.add_row("API key", addresses["api_key"], "")
-    table.add_row("Flower", addresses["flower"], addresses["flower_auth"])
-    table.add_row("Metrics", addresses["metrics"]["api"], "")
-    table.add_row("Log", addresses["log"], "")
-    console = Console(soft_wrap=True)
+    rows = (
+        ("API", addresses["api"]),
+        ("Reference", f"{addresses['api']}/docs"),
+        ("API key", addresses["api_key"]),
+        ("Flower", f"{addresses['flower']}  {addresses['flower_auth']}"),
+        ("Metrics", addresses["metrics"]["api"]),
+        ("Log", addresses["log"]),
+    )
+    console = Console(soft_wrap=True, highlight=False)
     console.print("Scenemill is up. Ctrl-C stops it.", style="bold green")
-    console.print(table)
+    for name, value in rows:  # a table of rich would cut a key off in a narrow window
+        console.print(f"  [dim]{name:<10}[/]{escape(value)}")
     return True
 
 

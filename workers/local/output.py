@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 FILE_BYTES = 10_000_000
 OLD_FILES = 5
-LONGEST_LINE = 16_384
 
 POSTGRES = re.compile(r"^(?P<level>DEBUG\d?|INFO|NOTICE|LOG|WARNING|ERROR|FATAL|PANIC):\s+(?P<message>.*)$")
 REDIS = re.compile(r"^\d+:[XCSM] \d+ \w+ \d+ [\d:.]+ (?P<level>[.\-*#]) (?P<message>.*)$")
@@ -82,7 +81,7 @@ class Log:
 
     def line(self, service: str, raw: bytes) -> None:
         """Write a line of a program's output."""
-        text = raw[:LONGEST_LINE].decode(errors="replace").rstrip()
+        text = raw.decode(errors="replace").rstrip()
         if text:
             self.write(structured(service, text))
 
