@@ -177,9 +177,7 @@ def test_ten_bits_become_eight(tmp_path):
         tmp_path,
         "x.mkv",
         *source("color=0x6080a0:s=320x180:r=25:d=1,format=yuv420p10le"),
-        *HDR[2:5],
-        "-x265-params",
-        "log-level=none",
+        *HDR[:8],
     )
 
     frame = show(tmp_path / "made", Visual("video", src="x"), {"x": tmp_path / "x.mkv"}).frames(rgb=True)[0]
