@@ -37,6 +37,8 @@ CEILING = 10 ** (-2.0 / 20)  # of the true peak; coding lifts it, and -1 dBTP is
 SHORTEST = 2 * RATE  # samples that the meter needs; what is shorter is measured over and over
 REPORT = "loudness.txt"  # in the work folder, where ffmpeg runs
 METER = f"ebur128=metadata=1,ametadata=mode=print:key=lavfi.r128.I:file={REPORT}"
+# One channel stays one, which both sides hear in full; made stereo by ffmpeg it would lose 3 dB.
+CHANNELS = "aformat=channel_layouts=stereo|mono"
 FRAME_BYTES = 8  # two channels of 32-bit floats
 RAW = ("-f", "f32le", "-ar", str(RATE), "-ac", "2")
 CODERS = {"draft": ("fast", "128k"), "standard": ("fast", "192k"), "high": ("twoloop", "256k")}
@@ -106,8 +108,8 @@ def _decode(take: Take, target: Path, tools: Tools) -> None:
             "-ss", f"{take.start:.6f}", "-i", f"file:{take.path.resolve()}",
             "-map", "0:a:0", "-vn", "-sn", "-dn",
             # A sound that begins later than its picture is filled up, so that the two stay together.
-            "-af", ",".join(["aresample=async=1:first_pts=0", *_tempo(take.tempo)]),
-            "-ac", "2", "-ar", str(RATE), "-t", f"{take.seconds:.6f}",
+            "-af", ",".join(["aresample=async=1:first_pts=0", *_tempo(take.tempo), CHANNELS]),
+            "-ar", str(RATE), "-t", f"{take.seconds:.6f}",
             "-c:a", "pcm_s16le", "-bitexact", "-f", "wav", f"file:{target}",
             limits=DECODING,
         )  # fmt: skip

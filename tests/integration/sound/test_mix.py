@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 import wave
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -19,7 +20,11 @@ from tasks import speech
 from tasks.speech import Line
 from tasks.video import captions
 from tasks.video.assemble import AssemblyPlan, mix
+from tasks.video.mixing import read
+from tasks.video.sound import decode
 from tasks.video.timeline import plan
+from tasks.video.tools import Tools
+from tasks.video.tracks import Take, Track
 
 pytestmark = pytest.mark.services
 
@@ -227,6 +232,36 @@ def test_there_is_no_click_where_scenes_meet(tmp_path, make, heard):
 
     steps = np.abs(np.diff(sound))
     assert steps.max() < 2 * np.abs(sound).max() * 2 * np.pi * 110 / RATE
+
+
+def test_a_clip_of_one_channel_is_as_loud_as_the_same_in_two(tmp_path, make):
+    levels = []
+    for name, channels in (("one", "1"), ("two", "2")):
+        tone = (
+            "-f",
+            "lavfi",
+            "-i",
+            "aevalsrc='0.4*sin(2*PI*440*t)|0.4*sin(2*PI*440*t)':d=2:s=44100",
+            "-ac",
+            channels,
+        )
+        track = Track(make(f"{name}.flac", *tone), 0, RATE)
+        (decoded,) = decode([replace(track, take=Take(track.path, 0.5, 1.0))], Tools(tmp_path))
+        levels.append(rms(read(decoded.path, 0, RATE)))
+
+    assert levels[0] == pytest.approx(levels[1], abs=0.1)
+
+
+def test_a_sound_that_begins_after_its_picture_keeps_its_distance(tmp_path, make):
+    tone = make("tone.wav", "-f", "lavfi", "-i", "sine=f=440:d=2")
+    late = ("-itsoffset", "0.5", "-i", str(tone), "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac")
+    path = make("late.mp4", *PICTURE, *late)
+
+    for start, silent in ((0.0, 0.5), (0.25, 0.25)):
+        (track,) = decode([Track(path, 0, RATE, take=Take(path, start, 1.0))], Tools(tmp_path))
+
+        loud = np.flatnonzero(np.abs(read(track.path, 0, RATE)[:, 0]) > 0.01)
+        assert loud[0] / RATE == pytest.approx(silent, abs=0.01)
 
 
 def test_a_clip_whose_sound_outlasts_its_scene_ends_with_it(tmp_path, make, heard):
