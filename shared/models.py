@@ -176,7 +176,8 @@ class Segment(Base):
     frames_done: Mapped[int] = mapped_column(server_default="0")
     scene_ids: Mapped[list[str]]
     spec: Mapped[dict[str, Any]]
-    attempt: Mapped[int] = mapped_column(server_default="0")
+    attempt: Mapped[int] = mapped_column(server_default="0")  # the fencing token
+    charged: Mapped[int] = mapped_column(server_default="0")  # the attempts that count
     render_seconds: Mapped[float] = mapped_column(server_default="0")
     warnings: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     run_after: Mapped[datetime] = mapped_column(server_default=NOW)

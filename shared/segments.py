@@ -82,7 +82,12 @@ def claim(session: Session, segment_id: uuid.UUID, *, lease: timedelta) -> Segme
             Segment.run_after <= func.now(),
             running,
         )
-        .values(state=SegmentState.RUNNING, attempt=Segment.attempt + 1, leased_until=func.now() + lease)
+        .values(
+            state=SegmentState.RUNNING,
+            attempt=Segment.attempt + 1,
+            charged=Segment.charged + 1,
+            leased_until=func.now() + lease,
+        )
         .returning(Segment)
     )
 
@@ -192,15 +197,15 @@ def put_back(session: Session, segment: Segment, *, delay: timedelta, max_attemp
     """Queue the segment again; None when it is not ours any more, False when it has no attempt left."""
     if _leave(session, segment, delay=delay) is None:
         return None
-    return segment.attempt < max_attempts
+    return segment.charged < max_attempts
 
 
 def drop(session: Session, segment: Segment) -> None:
-    """Give the segment up, if it is still ours: whoever stopped or ended the job decides what follows."""
-    _leave(session, segment, delay=timedelta(0))
+    """Give the segment up uncharged, if it is still ours: it was stopped, and is not to blame for it."""
+    _leave(session, segment, delay=timedelta(0), charge=False)
 
 
-def _leave(session: Session, segment: Segment, *, delay: timedelta) -> uuid.UUID | None:
+def _leave(session: Session, segment: Segment, *, delay: timedelta, charge: bool = True) -> uuid.UUID | None:
     session.execute(select(Job.id).where(Job.id == segment.job_id).with_for_update())
     ours = session.scalar(
         update(Segment)
@@ -209,7 +214,13 @@ def _leave(session: Session, segment: Segment, *, delay: timedelta) -> uuid.UUID
             Segment.attempt == segment.attempt,
             Segment.state == SegmentState.RUNNING,
         )
-        .values(state=SegmentState.QUEUED, leased_until=None, published_at=None, run_after=func.now() + delay)
+        .values(
+            state=SegmentState.QUEUED,
+            charged=Segment.charged - (0 if charge else 1),
+            leased_until=None,
+            published_at=None,
+            run_after=func.now() + delay,
+        )
         .returning(Segment.id)
     )
     if ours is not None:

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     # One ffmpeg: the longest that it may run, and that it may stand still.
     render_wall: timedelta = timedelta(minutes=30)
     render_stall: timedelta = timedelta(seconds=60)
+    # A worker that is told to end lets what runs go on for so long, then hands it back uncharged.
+    drain: timedelta = timedelta(seconds=10)
     render_threads: int = 0  # 0: as many as the machine has cores, shared by the worker's slots
 
     max_body: int = 16 * 1024 * 1024

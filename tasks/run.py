@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared import dispatch, jobs, metrics
+from shared import dispatch, draining, jobs, metrics
 from shared.db import transaction
 from shared.errors import JobFailed, ServiceError, Unavailable
 from shared.ffmpeg import Stopped
@@ -81,7 +81,7 @@ class Attempt:
                 stage=self.stage,
                 progress=self.progress,
             )
-        return state == State.RUNNING
+        return state == State.RUNNING and not drained()
 
 
 def begin(stage: Stage) -> Callable[[Session, uuid.UUID, Settings], Job | None]:
@@ -181,12 +181,16 @@ def _succeed(job: Job, done: Done) -> str:
 
 
 def _stopped(job: Job) -> str:
-    """Write nothing but, where a client asked for it, the end."""
-
-    def settle(session: Session) -> bool:
-        return jobs.release_canceled(session, job.id, job.attempt)
-
-    return _settled(job, State.CANCELED) if patiently(settle) else "lost"
+    """End it where a client asked for that, hand it back where the worker ends, else write nothing: it is another's."""
+    if patiently(lambda session: jobs.release_canceled(session, job.id, job.attempt)):
+        return _settled(job, State.CANCELED)
+    none = timedelta(0)
+    if drained() and patiently(
+        lambda session: jobs.put_back(session, job.id, job.attempt, delay=none, charge=False)
+    ):
+        dispatch.publish(job.account_id)
+        return "handed_back"
+    return "lost"
 
 
 def _again(job: Job, error: Unavailable) -> str:
@@ -208,6 +212,11 @@ def _settled(job: Job, state: State) -> str:
     log.info("job_settled", extra={"state": state.value})
     dispatch.publish(job.account_id)  # an account may have only so many jobs begun, and this one is over
     return state.value
+
+
+def drained() -> bool:
+    """Tell whether this worker has been ending for so long that it hands its work back."""
+    return draining.past(settings().drain.total_seconds())
 
 
 def backoff(attempt: int, config: Settings) -> timedelta:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from celery import signals
 
 import tasks.registry  # noqa: F401  (registers every task)
-from shared import db, logs
+from shared import db, draining, logs
 from shared.broker import app
 from shared.settings import settings
 from workers import metrics
@@ -27,6 +27,16 @@ def _plan_beat(sender: Celery, **_: object) -> None:
 @signals.setup_logging.connect
 def _log_as_json(**_: object) -> None:
     logs.configure(settings().log_level, "worker")
+
+
+@signals.worker_init.connect
+def _share_memory(**_: object) -> None:
+    draining.share()
+
+
+@signals.worker_shutting_down.connect
+def _drain(**_: object) -> None:
+    draining.begin()
 
 
 @signals.worker_process_init.connect

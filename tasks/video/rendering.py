@@ -19,7 +19,7 @@ from shared.models import Job, Segment
 from shared.settings import settings
 from shared.storage import storage
 from tasks.pulse import Pulse
-from tasks.run import backoff, patiently, work_folder
+from tasks.run import backoff, drained, patiently, work_folder
 from tasks.video import render
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class _Work:
     def beat(self) -> bool:
         config = settings()
         with transaction() as session:
-            return segments.heartbeat(session, self.segment, lease=config.lease, frames=self.frames)
+            held = segments.heartbeat(session, self.segment, lease=config.lease, frames=self.frames)
+        return held and not drained()
 
     def note(self, frames: int) -> None:
         self.frames = frames
@@ -145,13 +146,16 @@ def _fulfil_others(segment: Segment) -> bool:
 
 
 def _stopped(work: _Work) -> str:
-    """Drop the claim; if a client asked for it and this was the last one at work, the job is over."""
+    """Drop the claim, uncharged; if a client asked for it and this was the last one at work, the job is over."""
 
     def settle(session: Session) -> bool:
         segments.drop(session, work.segment)
         return jobs.end_canceled(session, work.job.id)
 
-    return "canceled" if patiently(settle) else "lost"
+    if patiently(settle):
+        return "canceled"
+    dispatch.publish(work.job.account_id)
+    return "handed_back" if drained() else "lost"
 
 
 def _again(work: _Work, error: ServiceError) -> str:

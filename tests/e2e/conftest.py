@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.stack import Stack
+from tests.e2e.stack import QUICK, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +25,10 @@ def stack() -> Iterator[Stack]:
         one.stop()
 
 
-@pytest.fixture
-def own_stack() -> Iterator[Stack]:
-    """A stack to be broken."""
+@pytest.fixture(scope="session")
+def faulty() -> Iterator[Stack]:
+    """A stack whose parts are killed: each test leaves it to recover by itself, as it does for whoever runs it."""
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        one = Stack(Path(folder))
+        one = Stack(Path(folder), {**QUICK, "SCENEMILL_DRAIN": "1"}).start()
         yield one
-        if one.process is not None and one.process.poll() is None:
-            one.stop()
+        one.stop()

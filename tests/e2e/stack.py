@@ -37,7 +37,7 @@ class Stack:
 
     def __init__(self, folder: Path, settings: Mapping[str, str] = QUICK) -> None:
         self.folder = folder
-        self._settings = dict(settings)
+        self.settings = dict(settings)
         self.facts: dict[str, Any] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self._http: httpx.Client | None = None
@@ -58,7 +58,7 @@ class Stack:
                 ],
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**environment, **self._settings},
+                env={**environment, **self.settings},
             )
         self.facts = json.loads(self._line())
         self._http = httpx.Client(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -20,9 +21,12 @@ OUTPUT = {"resolution": "1080p", "fps": 30}
 SMALL = {"resolution": "360p", "fps": 24, "quality": "draft"}
 
 
+_numbers = itertools.count()
+
+
 def slow_job() -> dict[str, Any]:
-    """A job whose picture takes seconds to render, in one segment."""
-    visual = {"type": "gradient", "colors": ["#0d1b2a", "#1b6ca8", "#aaddff"]}
+    """A job whose picture takes seconds to render, in one segment that no other job has."""
+    visual = {"type": "gradient", "colors": [f"#{next(_numbers):06x}", "#1b6ca8", "#aaddff"]}
     return {"kind": "video", "script": {"scenes": [{"duration": 18, "visual": visual}]}, "output": OUTPUT}
 
 
@@ -41,8 +45,8 @@ def assert_ended_once(stack: Stack, task_id: str) -> None:
     assert len(files) == 1
 
 
-def test_a_job_survives_the_kill_of_its_render_worker(own_stack: Stack) -> None:
-    stack = own_stack.start()
+def test_a_job_survives_the_kill_of_its_render_worker(faulty: Stack) -> None:
+    stack = faulty
     task = stack.post(slow_job())
     (ffmpeg, *_) = stack.wait_for_process("-progress")
     (worker,) = stack.facts["pids"]["workers"]["renders"][:1]
@@ -60,8 +64,8 @@ def test_a_job_survives_the_kill_of_its_render_worker(own_stack: Stack) -> None:
     assert_ended_once(stack, task["task_id"])
 
 
-def test_the_whole_stack_killed_and_started_again_ends_the_job(own_stack: Stack) -> None:
-    stack = own_stack.start()
+def test_the_whole_stack_killed_and_started_again_ends_the_job(faulty: Stack) -> None:
+    stack = faulty
     task = stack.post(slow_job())
     stack.wait_for_process("-progress")
     family = psutil.Process(stack.process.pid).children(recursive=True) if stack.process else []
@@ -75,8 +79,25 @@ def test_the_whole_stack_killed_and_started_again_ends_the_job(own_stack: Stack)
     assert_ended_once(stack, task["task_id"])
 
 
-def test_a_job_posted_while_redis_is_down_runs_when_it_is_back(own_stack: Stack) -> None:
-    stack = own_stack.start()
+def test_a_worker_that_is_told_to_end_hands_its_work_back_uncharged(faulty: Stack) -> None:
+    stack = faulty
+    task = stack.post(slow_job())
+    stack.wait_for_process("-progress")
+    worker = psutil.Process(stack.facts["pids"]["workers"]["renders"][0])
+    pool = worker.children(recursive=True)
+
+    worker.terminate()
+    _, alive = psutil.wait_procs([worker, *pool], timeout=15)
+
+    assert alive == []
+    assert stack.end(task["task_id"], 120)["status"] == "succeeded"
+    query = "SELECT max(attempt) AS attempt, max(charged) AS charged FROM segments WHERE job_id = :id"
+    (most,) = rows(stack, query, id=task["task_id"])
+    assert most.attempt > most.charged == 1
+
+
+def test_a_job_posted_while_redis_is_down_runs_when_it_is_back(faulty: Stack) -> None:
+    stack = faulty
     (redis,) = stack.facts["pids"]["redis"]
     os.kill(redis, signal.SIGSTOP)
 
@@ -89,10 +110,10 @@ def test_a_job_posted_while_redis_is_down_runs_when_it_is_back(own_stack: Stack)
     assert stack.end(task["task_id"])["status"] == "succeeded"
 
 
-def test_a_flushed_redis_loses_no_job(own_stack: Stack) -> None:
+def test_a_flushed_redis_loses_no_job(faulty: Stack) -> None:
     import redis  # noqa: PLC0415
 
-    stack = own_stack.start()
+    stack = faulty
     script = {"scenes": [{"duration": 1}, {"duration": 2}]}
     ids = [stack.post({"kind": "video", "script": script, "output": SMALL})["task_id"] for _ in range(5)]
     with redis.Redis.from_url(stack.facts["redis_url"]) as connection:
@@ -101,8 +122,8 @@ def test_a_flushed_redis_loses_no_job(own_stack: Stack) -> None:
     assert [stack.end(one)["status"] for one in ids] == ["succeeded"] * 5
 
 
-def test_without_postgres_the_answer_is_503_and_says_when_to_come_back(own_stack: Stack) -> None:
-    stack = own_stack.start()
+def test_without_postgres_the_answer_is_503_and_says_when_to_come_back(faulty: Stack) -> None:
+    stack = faulty
     (postgres,) = stack.facts["pids"]["postgres"][:1]
     job = {"kind": "video", "script": {"scenes": [{"duration": 1}]}, "output": SMALL}
     os.kill(postgres, signal.SIGQUIT)

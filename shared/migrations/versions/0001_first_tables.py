@@ -279,6 +279,7 @@ def upgrade() -> None:
         sa.Column("scene_ids", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("spec", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("attempt", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("charged", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("render_seconds", sa.Double(), server_default="0", nullable=False),
         sa.Column("warnings", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("run_after", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
