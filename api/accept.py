@@ -11,6 +11,9 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from flask import g
+
+from api import aside
 from api.auth import caller
 from api.replay import Replayed
 from api.requests import config, request_id
@@ -76,7 +79,7 @@ def take(
     ids = jobs.submit(
         session,
         account_id,
-        [_submission(spec, batch_id, held) for spec in specs],
+        aside.compute(g.get("body_size", 0), _submissions, specs, batch_id, held, _keep_seconds()),
         max_attempts=config().max_attempts,
         request_id=request_id(),
     )
@@ -120,18 +123,22 @@ def note(session: Session, action: str, subject: str) -> None:
     )
 
 
-def _submission(spec: JobSpec, batch_id: uuid.UUID | None, held: set[uuid.UUID]) -> jobs.Submission:
-    named = {uuid.UUID(name) for _, src in spec.sources if (name := asset_id(src))}
-    return jobs.Submission(
-        kind=spec.kind,
-        spec=dump_job(spec),
-        priority=spec.priority,
-        custom_id=spec.custom_id,
-        metadata=dict(spec.metadata),
-        expires_in=spec.expires_in or _keep_seconds(),
-        batch_id=batch_id,
-        asset_ids=tuple(named & held),
-    )
+def _submissions(
+    specs: Sequence[JobSpec], batch_id: uuid.UUID | None, held: set[uuid.UUID], keep: int | None
+) -> list[jobs.Submission]:
+    return [
+        jobs.Submission(
+            kind=spec.kind,
+            spec=dump_job(spec),
+            priority=spec.priority,
+            custom_id=spec.custom_id,
+            metadata=dict(spec.metadata),
+            expires_in=spec.expires_in or keep,
+            batch_id=batch_id,
+            asset_ids=tuple({uuid.UUID(name) for _, src in spec.sources if (name := asset_id(src))} & held),
+        )
+        for spec in specs
+    ]
 
 
 def _keep_seconds() -> int | None:

@@ -1,7 +1,7 @@
-"""Runs what blocks beside the other requests: under gevent in a native thread, else where it stands.
+"""Runs what would hold all other requests up beside them: under gevent in a native thread, else where it stands.
 
-It is for waiting on the disk, which gevent knows nothing of. No process is started there: a fork beside
-greenlets that hold locks may never come back.
+It is for waiting on the disk, which gevent knows nothing of, and for seconds of computing. No process is started
+there: a fork beside greenlets that hold locks may never come back.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+LONG = 64 * 1024
 
 
 def cooperative() -> bool:
@@ -28,3 +29,8 @@ def run(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     if not cooperative():
         return function(*args, **kwargs)
     return cast("R", gevent.get_hub().threadpool.apply(function, args, kwargs))
+
+
+def compute(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Return what the function returns, run aside where `size` bytes of input may keep it busy for long."""
+    return run(function, *args, **kwargs) if size > LONG else function(*args, **kwargs)

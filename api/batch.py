@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from api import accept, replay, tasks, views
 from api.auth import account_id, requires
 from api.openapi import Resource, creates, fails, headers
-from api.queries import TasksQuery
+from api.queries import NoQuery, TasksQuery
 from api.requests import canonical, config, json_body
 from shared import batches, listing
 from shared.db import transaction
@@ -32,11 +32,12 @@ blueprint = Resource("batch", "Many jobs at once.")
 @blueprint.post("/batch")
 @requires("jobs:write")
 @creates
+@blueprint.arguments(NoQuery, location="query")
 @blueprint.arguments(BatchSchema)
 @blueprint.response(
     202, AcceptedBatchSchema, headers=headers("Location", "Retry-After", "Idempotent-Replayed")
 )
-def create_batch(spec: BatchSpec) -> Response:
+def create_batch(_: Any, spec: BatchSpec) -> Response:
     """Accept many jobs.
 
     All of them are taken, or none: then every wrong one is listed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from flask import (
     request,
     send_file,
 )
+from markupsafe import Markup, escape
 
 from api import reference
 from shared.errors import NotFound
@@ -25,6 +27,13 @@ STYLE = Path(__file__).parent / "static" / "docs.css"
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 blueprint = Blueprint("docs", __name__)
+_SPAN = re.compile("`([^`]+)`")
+
+
+@blueprint.app_template_filter()
+def spans(text: str) -> Markup:
+    """Set what stands between backticks as code."""
+    return Markup(_SPAN.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 (it is escaped before)
 
 
 @blueprint.get("/openapi.json")

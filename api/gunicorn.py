@@ -52,13 +52,19 @@ class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 (the na
             "method": getattr(req, "method", None),
             "path": path,
             "status": int(str(resp.status).split(None, 1)[0]),
-            "bytes": getattr(resp, "sent", 0),
+            "bytes": _sent(resp, req),
             "seconds": round(request_time.total_seconds(), 6),
             "remote": environ.get("REMOTE_ADDR"),
             **environ.get("scenemill.context", {}),
         }
         level = logging.DEBUG if path in _PROBES else logging.INFO
         self.access_log.log(level, "request_served", extra=extra)
+
+
+def _sent(resp: Any, req: Any) -> int:
+    """Return how many bytes the body had; what went by sendfile gunicorn has not counted."""
+    bodiless = getattr(req, "method", "") == "HEAD" or str(resp.status).startswith(("204", "304"))
+    return 0 if bodiless else int(getattr(resp, "sent", 0) or getattr(resp, "response_length", 0) or 0)
 
 
 def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from api import accept, replay, views
 from api.auth import account_id, requires
 from api.openapi import Resource, creates, headers
+from api.queries import NoQuery
 from api.requests import canonical, json_body
 from shared import listing
 from shared.db import transaction
@@ -26,9 +27,10 @@ blueprint = Resource("jobs", "What is to be made.")
 @blueprint.post("/jobs")
 @requires("jobs:write")
 @creates
+@blueprint.arguments(NoQuery, location="query")
 @blueprint.arguments(JobSchema)
 @blueprint.response(202, TaskSchema, headers=headers("Location", "Retry-After", "Idempotent-Replayed"))
-def create_job(spec: JobSpec) -> Response:
+def create_job(_: Any, spec: JobSpec) -> Response:
     """Accept a job.
 
     It is answered as soon as it is written down; `Location` is where to see what becomes of it.

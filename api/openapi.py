@@ -8,10 +8,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
 
 import flask_smorest
-from flask import Response
+from flask import Response, g
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
+from api import aside
 from api.problems import MEDIA_TYPE
 from api.requests import json_body
 from shared.schemas import openapi
@@ -112,6 +113,11 @@ class StrictParser(FlaskParser):
             raise ValidationError(twice)
         return req.args.to_dict()
 
+    def _process_location_data(self, location_data: Any, schema: Schema, *args: Any, **kwargs: Any) -> Any:
+        """Load by the schema, without holding other requests up."""
+        size = g.get("body_size", 0)
+        return aside.compute(size, super()._process_location_data, location_data, schema, *args, **kwargs)
+
     def handle_error(
         self,
         error: ValidationError,
@@ -169,6 +175,9 @@ class Gateway(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no 
         )
         for name, (about, schema) in _HEADERS.items():
             self.spec.components.header(name, {"description": about, "schema": schema})
+
+    def _register_pagination_header(self) -> None:
+        """Leave it out: pages here go on by a cursor in the body."""
 
     def _register_error_handlers(self) -> None:
         """Leave all errors to `api.problems`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -68,8 +69,17 @@ def of_status(status: int, detail: str | None = None) -> dict[str, Any]:
 
 def _foreseen(error: ServiceError) -> Response:
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("request_failed", extra={"code": error.code}, exc_info=error.__cause__ or error)
-    return answer(error.problem(), dict(getattr(error, "headers", {})))
+        log.warning("request_failed", extra={"code": error.code, "reason": _reason(error)})
+    headers = dict(getattr(error, "headers", {}))
+    if seconds := getattr(error, "retry_after", None):
+        headers["Retry-After"] = str(math.ceil(seconds))
+    return answer(error.problem(), headers)
+
+
+def _reason(error: ServiceError) -> str:
+    """Return why, in one line for the log: what the driver said, without the statement and its values."""
+    cause = error.__cause__ or error
+    return str(getattr(cause, "orig", None) or cause).strip().partition("\n")[0]
 
 
 def _refused(error: HTTPException) -> BaseResponse:

@@ -26,6 +26,10 @@ class Query(Schema):
         unknown = RAISE
 
 
+class NoQuery(Query):
+    """Nothing: what is written there would be passed over, and may have been meant."""
+
+
 class Place(fields.Field[Cursor]):
     """A cursor, as the page before gave it."""
 
@@ -79,7 +83,7 @@ class TasksQuery(PageQuery):
     created_after = Time(metadata={"type": "string", "format": "date-time"})
     created_before = Time(metadata={"type": "string", "format": "date-time"})
     q = fields.String(
-        validate=validate.Length(1, 200),
+        validate=(validate.Length(1, 200), validate.ContainsNoneOf("\0", error="May not hold a NUL.")),
         metadata={"description": "A part of the metadata, written `key:value`, or of the custom id."},
     )
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from api import aside
 from shared import logs
-from shared.errors import TooLarge
+from shared.errors import NotFound, TooLarge
 from shared.schemas.loading import parse
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def json_body() -> Any:
         encoding = request.headers.get("Content-Encoding", "identity")
         if not _is_json(request.mimetype) or encoding != "identity":
             raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
-        g.json_body = parse(_bounded_body(config().max_body))
+        body = _bounded_body(config().max_body)
+        g.body_size = len(body)
+        g.json_body = aside.compute(len(body), parse, body)
     return g.json_body
 
 
@@ -92,6 +95,8 @@ def _begin() -> None:
     request.environ["scenemill.context"] = g.context = {key: value for key, value in context.items() if value}
     g.bound = ExitStack()
     g.bound.enter_context(logs.bind(**g.context))
+    if "\0" in request.path:
+        raise NotFound("There is nothing at this path.")  # and nothing that Postgres could look for
 
 
 def _sign(response: Response) -> Response:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select, update
 
 from shared import jobs
-from shared.models import Job
-from shared.states import UNFINISHED, State
+from shared.models import Job, Segment
+from shared.states import UNFINISHED, SegmentState, State
 
 if TYPE_CHECKING:
     import uuid
@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 
 def cancel(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> int:
-    """Ask for the end of every unfinished job, and return how many they were."""
-    open_ones = _ids(session, account_id, batch_id, *UNFINISHED)
-    return sum(jobs.cancel(session, account_id, job_id) is not None for job_id, _ in open_ones)
+    """Ask for the end of every unfinished job, and return how many they were. What nobody works on ends at once."""
+    ids = [job_id for job_id, _ in _ids(session, account_id, batch_id, *UNFINISHED)]
+    rendered = exists().where(Segment.job_id == Job.id, Segment.state == SegmentState.RUNNING)
+    worked_on = or_(Job.leased_until.is_not(None), rendered)
+    changed = {"version": Job.version + 1}
+    stopping = {"state": State.CANCELING, **changed}
+    ended = {**jobs._ending(), "state": State.CANCELED, **changed}  # noqa: SLF001 (how a job ends is said there once)
+    session.execute(update(Job).where(Job.id.in_(ids), worked_on).values(stopping))
+    session.execute(update(Job).where(Job.id.in_(ids), Job.state != State.CANCELING).values(ended))
+    return len(ids)
 
 
 def retry(
@@ -37,10 +44,11 @@ def retry(
 def _ids(
     session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *states: State
 ) -> list[tuple[uuid.UUID, str]]:
-    """Return the jobs in the order in which everyone locks them, so that no two wait for each other."""
+    """Lock the jobs, in an order in which no two who do so wait for each other, and return their ids and kinds."""
     query = (
         select(Job.id, Job.kind)
         .where(Job.account_id == account_id, Job.batch_id == batch_id, Job.state.in_(states))
         .order_by(Job.id)
+        .with_for_update()
     )
     return [(job_id, kind) for job_id, kind in session.execute(query)]

@@ -122,7 +122,7 @@ def running(log: Path, environment: dict[str, str]) -> Iterator[tuple[subprocess
         yield process, f"http://{bind}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        process.wait(40)
 
 
 def test_long_polls_hold_nobody_up(served: Served) -> None:
@@ -140,11 +140,11 @@ def test_long_polls_hold_nobody_up(served: Served) -> None:
         time.sleep(0.7)
         asked = time.monotonic()
         assert http.get("/v1/tasks").status_code == 200
-        assert time.monotonic() - asked < 1.5
+        assert time.monotonic() - asked < 2.5
         for waiter in waiters:
             waiter.join()
 
-    assert time.monotonic() - begun < 7
+    assert time.monotonic() - begun < 20
 
 
 def test_who_waits_for_postgres_holds_nobody_up_and_not_for_ever(served: Served, api_database: str) -> None:
@@ -368,7 +368,7 @@ def test_it_ends_in_peace(tmp_path: Path, config: Settings) -> None:
         httpx.get(f"{url}/readyz")
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
     assert not any(child.is_running() for child in children)
     assert "Traceback" not in (tmp_path / "log").read_text()

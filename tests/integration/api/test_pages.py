@@ -159,7 +159,9 @@ def test_the_reference_is_whole_and_loads_nothing_from_elsewhere(
     assert {target[1:] for target in page.targets if target.startswith("#")} <= page.ids
     for _, path, operation in operations(document):
         assert path in answer.text
-        assert operation["summary"] in answer.text.replace("&#39;", "'")
+        assert operation["summary"].replace("`", "") in re.sub("</?code>", "", answer.text).replace(
+            "&#39;", "'"
+        )
     assert app.test_client().get("/docs/docs.css", buffered=True).mimetype == "text/css"
 
 
