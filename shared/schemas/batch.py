@@ -13,6 +13,7 @@ from shared.schemas.job import KINDS, MADE_OF, JobSchema, JobSpec
 from shared.schemas.loading import Strict, pointer
 
 MAX_JOBS = 1000
+MAX_SCENES = 50_000  # of all jobs together; a second or two is all that a request may take
 _SUBJECTS = frozenset(name for names in MADE_OF.values() for name in names)
 _MERGED = ("output", "metadata")
 
@@ -68,6 +69,7 @@ class BatchSchema(Strict):
                 except ValidationError as error:
                     raise ValidationError({"defaults": error.messages}) from error
                 data = _merged(data)
+            _refuse_scenes(data)
             return super().load(data, **kwargs)
 
     @post_load(pass_original=True)
@@ -78,6 +80,18 @@ class BatchSchema(Strict):
             for at, job in enumerate(original["jobs"])
         )
         return BatchSpec(tuple(_placed(job, place) for job, place in zip(data["jobs"], places, strict=True)))
+
+
+def _refuse_scenes(data: Any) -> None:
+    """Refuse more scenes than a request can check; a script that jobs share counts once."""
+    jobs = data.get("jobs") if isinstance(data, dict) else None
+    listed = jobs if isinstance(jobs, list) else []
+    scripts = {
+        id(script): script for job in listed if isinstance(job, dict) and (script := job.get("script"))
+    }
+    scenes = (script.get("scenes") for script in scripts.values() if isinstance(script, dict))
+    if sum(len(each) for each in scenes if isinstance(each, list)) > MAX_SCENES:
+        raise ValidationError({"jobs": [f"The scripts have more than {MAX_SCENES} scenes together."]})
 
 
 def _check_member(name: str, value: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import Schema, ValidationError
 
 from shared.schemas.fields import Checked, Words
-from shared.schemas.loading import messages
+from shared.schemas.loading import errors_left, exhausted, messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,10 +34,13 @@ class Items(Checked):
             raise ValidationError(self._lengths())
         items, errors = [], {}
         for index, each in enumerate(value):
+            before = errors_left()
             try:
                 items.append(self.inner.deserialize(each))
             except ValidationError as error:
                 errors[index] = error.messages
+                if exhausted(before, error.messages):
+                    break
         if self.unique and not errors:
             errors = {at: ["Is in the list already."] for at, item in enumerate(items) if item in items[:at]}
         if errors:

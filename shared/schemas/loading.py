@@ -6,6 +6,7 @@ Here alone a schema library's errors become ours, for input that someone sent us
 from __future__ import annotations
 
 import json
+from contextvars import ContextVar
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,11 @@ MAX_DEPTH = 64
 # A pointer may hold a name that the client made up, of any length; so may the list of errors.
 MAX_POINTER = 200
 MAX_ERRORS = 1000
+# More values than any request means to bring; each costs microseconds, and the gateway has other clients.
+MAX_VALUES = 1_000_000
+MAX_MEMBERS = 1000  # of an object whose members we know, of which there are a dozen
+# How many errors may still be found in the document that is being loaded.
+_left: ContextVar[list[int] | None] = ContextVar("errors_left", default=None)
 _BIG_INTEGER = 400  # digits: more than any float holds, far fewer than int() refuses
 
 
@@ -35,9 +41,23 @@ class Strict(Schema):
 
         unknown = RAISE
 
+    def load(self, data: Any, **kwargs: Any) -> Any:
+        """Load, but look into no object with a mass of unknown members."""
+        if isinstance(data, dict) and len(data) > MAX_MEMBERS:
+            raise ValidationError(f"Has more than {MAX_MEMBERS} members.")
+        if _left.get() is not None:
+            return super().load(data, **kwargs)
+        token = _left.set([MAX_ERRORS])
+        try:
+            return super().load(data, **kwargs)
+        finally:
+            _left.reset(token)
+
 
 def parse(body: bytes) -> Any:
     """Return what the JSON text `body` says, or raise BadRequest that tells where it goes wrong."""
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
+        raise BadRequest(f"The body has more than {MAX_VALUES} values.")
     try:
         value = json.loads(
             body.decode("utf-8-sig"),
@@ -69,9 +89,25 @@ def invalid(error: ValidationError, at: str = "#") -> Invalid:
     """Return our error for marshmallow's."""
     places = sorted(_places(messages(error), ()), key=_order)
     pairs = tuple((pointer(at, *path), detail) for path, detail in places[:MAX_ERRORS])
-    more = f" The first {MAX_ERRORS} are listed." if len(places) > MAX_ERRORS else ""
+    if len(places) > MAX_ERRORS:
+        return Invalid(f"More than {MAX_ERRORS} values are wrong. So many are listed.", pairs)
     number = "One value is" if len(places) == 1 else f"{len(places)} values are"
-    return Invalid(f"{number} wrong.{more}", pairs)
+    return Invalid(f"{number} wrong.", pairs)
+
+
+def errors_left() -> int:
+    """Return how many more errors anyone would be told of."""
+    left = _left.get()
+    return left[0] if left else MAX_ERRORS
+
+
+def exhausted(before: int, found: Any) -> bool:
+    """Count these errors, which were found when `before` were left, and tell whether there are too many by now."""
+    left = _left.get()
+    if left is None:
+        return False
+    left[0] = before - sum(1 for _ in _places(found, ()))  # lists in lists have counted some of them already
+    return left[0] < 0
 
 
 def messages(error: ValidationError) -> dict[str, Any]:

@@ -32,6 +32,7 @@ MAX_SCENES = 500
 MAX_NARRATION = 5000
 MAX_TEXT = 1000
 MAX_TITLE = 200
+MAX_VARIABLES = 10_000
 _SECONDS = (0, 86_400)  # a day: longer than any video here
 
 
@@ -199,7 +200,7 @@ class ScriptSchema(Strict):
     theme = Choice(theme_names, default="slate")
     variables = Pairs(
         Pattern(placeholders.NAME, "Must be named by 1 to 64 of a-z, A-Z, 0-9, _ and -."), Value(),
-        about="`{{name}}` in any text, src, query or prompt stands for the value.",
+        most=MAX_VARIABLES, about="`{{name}}` in any text, src, query or prompt stands for the value.",
     )  # fmt: skip
     defaults = Object(DefaultsSchema)
     captions = Object(CaptionsSchema)

@@ -93,6 +93,22 @@ def test_sources_point_to_where_the_client_wrote_them():
     assert own.sources == (("#/jobs/1/script/scenes/0/visual/src", ASSET),)
 
 
+def test_all_jobs_together_have_a_limit_of_scenes():
+    jobs = [{"kind": "video", "script": {"scenes": [{}] * 500}} for _ in range(101)]
+
+    assert errors({"jobs": jobs}) == {"#/jobs": "The scripts have more than 50000 scenes together."}
+
+
+def test_a_batch_of_nothing_but_errors_is_not_looked_through():
+    jobs = [{"kind": "video", "script": {"scenes": [{"x": 1}] * 50}} for _ in range(1000)]
+
+    start = time.process_time()
+    found = errors({"jobs": jobs})
+
+    assert len(found) == 1000
+    assert time.process_time() - start < 1
+
+
 def test_a_script_that_a_thousand_jobs_share_is_checked_once():
     scenes = [{"narration": f"Scene {number}.", "text": [{"text": "x"}]} for number in range(500)]
     document = {"defaults": {"kind": "video", "script": {"scenes": scenes}}, "jobs": [{}] * 1000}

@@ -86,13 +86,27 @@ def test_a_member_named_like_the_librarys_own_key_is_an_unknown_one():
 
 
 def test_the_list_of_errors_is_bounded():
-    document = {"scenes": [{}], **{f"unknown-{number}": 1 for number in range(MAX_ERRORS + 500)}}
+    document = {"scenes": [{f"unknown-{number}": 1 for number in range(10)} for _ in range(300)]}
 
     with pytest.raises(Invalid) as raised:
         load(ScriptSchema(), document)
 
     assert len(raised.value.args[1]) == MAX_ERRORS
-    assert f"{MAX_ERRORS + 500} values are wrong" in raised.value.detail
+    assert "More than 1000 values are wrong" in raised.value.detail
+
+
+def test_an_object_of_a_thousand_unknown_members_is_wrong_as_a_whole():
+    document = {"scenes": [{}], **{f"unknown-{number}": 1 for number in range(1000)}}
+
+    with pytest.raises(Invalid) as raised:
+        load(ScriptSchema(), document)
+
+    assert raised.value.args[1] == (("#", "Has more than 1000 members."),)
+
+
+def test_more_values_than_anyone_means_to_send_are_not_read():
+    with pytest.raises(BadRequest, match="more than 1000000 values"):
+        parse(b"[" + b"0," * 1_000_001 + b"0]")
 
 
 def test_the_problem_lists_pointer_and_detail():
