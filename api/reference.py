@@ -208,6 +208,6 @@ def _type(schema: dict[str, Any]) -> str:
 
 def _bounds(schema: dict[str, Any], least: str, most: str) -> str:
     low, high = schema.get(least), schema.get(most)
-    if low is None and high is None:
-        return ""
-    return f", {'' if low is None else low} to {'' if high is None else high}"
+    if low is None or high is None:
+        return f", at most {high}" if high is not None else f", at least {low}" if low is not None else ""
+    return f", {low} to {high}"
