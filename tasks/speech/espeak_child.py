@@ -14,13 +14,17 @@ import os
 import pickle
 import sys
 import wave
+from collections import deque
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Samples = NDArray[np.float32]
 
@@ -55,6 +59,29 @@ class Event(ctypes.Structure):
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(Event))
 
 
+class Spoken(NamedTuple):
+    """A finished utterance: 16-bit samples at RATE, and for each word its place in the text, start and end in seconds."""
+
+    sound: bytes
+    heard: list[tuple[int, float, float]]
+
+
+class Running(NamedTuple):
+    """A process that speaks, and the pipe that its answer comes through."""
+
+    pid: int
+    pipe: int
+
+    def result(self) -> Spoken:
+        """Wait for what was spoken."""
+        with open(self.pipe, "rb") as pipe:  # noqa: PTH123  (a descriptor has no path)
+            answer = pipe.read()
+        if os.waitpid(self.pid, 0)[1]:
+            raise SystemExit("espeak-ng cannot speak this")
+        spoken: Spoken = pickle.loads(answer)  # noqa: S301  (written by our own fork)
+        return spoken
+
+
 class Synthesizer:
     """The library with a voice loaded; each text is spoken by a fork of that state.
 
@@ -73,23 +100,22 @@ class Synthesizer:
         self._callback = CALLBACK(self._take)  # the library keeps no reference that Python can see
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def say(self, text: str, voice: str, pace: int) -> tuple[NDArray[np.int16], list[tuple[int, int]]]:
-        """Return the samples, and for each word the character and the sample at which it begins."""
+    def start(self, text: str, voice: str, pace: int) -> Running:
+        """Begin to speak, in a process that ends with it."""
         self._choose(voice, pace)
+        resampling(self.rate)  # computed here once, and known to every fork
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.close(reading)
-            with open(writing, "wb") as pipe:  # noqa: PTH123  (a descriptor has no path)
-                pickle.dump(self._speak(text), pipe)
-            os._exit(0)
+            try:
+                os.close(reading)
+                with open(writing, "wb") as pipe:  # noqa: PTH123  (a descriptor has no path)
+                    pickle.dump(finished(*self._speak(text), self.rate), pipe)
+                os._exit(0)
+            finally:
+                os._exit(1)  # nothing of this process may go on in the parent's code
         os.close(writing)
-        with open(reading, "rb") as pipe:  # noqa: PTH123  (a descriptor has no path)
-            answer = pipe.read()
-        if os.waitpid(pid, 0)[1]:
-            raise SystemExit(f"espeak-ng cannot speak this as {voice}")
-        sound, events = pickle.loads(answer)  # noqa: S301  (written by our own fork)
-        return np.frombuffer(sound, np.int16), events
+        return Running(pid, reading)
 
     def _choose(self, voice: str, pace: int) -> None:
         """Load a voice and its dictionary, which takes longer than to speak a sentence."""
@@ -102,14 +128,15 @@ class Synthesizer:
             raise SystemExit(f"espeak-ng has no voice {voice}")
         self._chosen = (voice, pace)
 
-    def _speak(self, text: str) -> tuple[bytes, list[tuple[int, int]]]:
+    def _speak(self, text: str) -> tuple[NDArray[np.int16], list[tuple[int, int]]]:
+        """Return the samples, and for each word the character and the sample at which it begins."""
         ctypes.CDLL(None).srand(1)
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         data = ctypes.create_string_buffer(text.encode())
         failed = self._library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, UTF8_PLAIN, None, None)
         if failed:
             os._exit(1)
-        return bytes(self._sound), self._events
+        return np.frombuffer(self._sound, np.int16), self._events
 
     def _take(self, samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
@@ -174,34 +201,18 @@ def ends(samples: NDArray[np.int16], begins: list[int], rate: int) -> list[int]:
     return found
 
 
-def speak(synthesizer: Synthesizer, line: dict[str, Any]) -> dict[str, Any]:
-    """Write the line's file; return its length in samples and, for each utterance, what was heard when."""
-    period = resampling(synthesizer.rate)
-    scale = RATE / synthesizer.rate
-    written, heard = 0, list[list[list[float]]]()
-    with wave.open(line["target"], "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        for utterance in line["utterances"]:
-            samples, events = synthesizer.say(utterance["text"], line["voice"], line["pace"])
-            begin, end = trim(samples, synthesizer.rate)
-            kept = samples[begin:end]
-            begins = [min(max(at - begin, 0), len(kept)) for _, at in events]
-            closes = ends(kept, begins, synthesizer.rate) if len(kept) else begins
-            heard.append([
-                [place, (written + first * scale) / RATE, (written + last * scale) / RATE]
-                for (place, _), first, last in zip(events, begins, closes, strict=True)
-            ])  # fmt: skip
-            sound = faded(resample(kept, period))
-            pause = np.zeros(round(utterance["pause"] * RATE), np.int16)
-            for part in (np.clip(np.rint(sound * HEADROOM), -32768, 32767).astype("<i2"), pause):
-                file.writeframes(part.tobytes())
-                written += len(part)
-        if not written:  # a text of nothing that can be said
-            written = RATE // 10
-            file.writeframes(bytes(2 * written))
-    return {"samples": written, "heard": heard}
+def finished(samples: NDArray[np.int16], events: list[tuple[int, int]], rate: int) -> Spoken:
+    """Trim, resample and fade an utterance."""
+    begin, end = trim(samples, rate)
+    kept = samples[begin:end]
+    begins = [min(max(at - begin, 0), len(kept)) for _, at in events]
+    closes = ends(kept, begins, rate) if len(kept) else begins
+    heard = [
+        (place, first / rate, last / rate)
+        for (place, _), first, last in zip(events, begins, closes, strict=True)
+    ]
+    sound = faded(resample(kept, resampling(rate))) * HEADROOM
+    return Spoken(np.clip(np.rint(sound), -32768, 32767).astype("<i2").tobytes(), heard)
 
 
 def faded(sound: Samples) -> Samples:
@@ -212,7 +223,41 @@ def faded(sound: Samples) -> Samples:
     return sound
 
 
+def spoken_ahead(synthesizer: Synthesizer, lines: list[dict[str, Any]]) -> Iterator[Spoken]:
+    """Yield every utterance of every line in order, while those that follow are being spoken on the other cores."""
+    running: deque[Running] = deque()
+    for line in lines:
+        for utterance in line["utterances"]:
+            running.append(synthesizer.start(utterance["text"], line["voice"], line["pace"]))
+            if len(running) > len(os.sched_getaffinity(0)):
+                yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
+
+
+def write(line: dict[str, Any], spoken: Iterator[Spoken]) -> dict[str, Any]:
+    """Write the line's file; return its length in samples and, for each utterance, what was heard when."""
+    written, heard = 0, list[list[tuple[int, float, float]]]()
+    with wave.open(line["target"], "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        for utterance in line["utterances"]:
+            sound, words = next(spoken)
+            start = written / RATE
+            heard.append([(place, start + first, start + last) for place, first, last in words])
+            pause = bytes(2 * round(utterance["pause"] * RATE))
+            for part in (sound, pause):
+                file.writeframes(part)
+                written += len(part) // 2
+        if not written:  # a text of nothing that can be said
+            written = RATE // 10
+            file.writeframes(bytes(2 * written))
+    return {"samples": written, "heard": heard}
+
+
 if __name__ == "__main__":
     request = json.load(sys.stdin)
     speaker = Synthesizer(request["library"], request["data"])
-    Path(request["report"]).write_text(json.dumps([speak(speaker, line) for line in request["lines"]]))
+    utterances = spoken_ahead(speaker, request["lines"])
+    Path(request["report"]).write_text(json.dumps([write(line, utterances) for line in request["lines"]]))
