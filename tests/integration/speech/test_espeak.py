@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import signal
 import time
 import wave
 
@@ -191,21 +192,50 @@ def test_ten_minutes_of_speech_take_seconds_and_a_child_that_is_gone_after(tmp_p
 
     assert sum(one.samples for one in spoken) > 600 * RATE
     assert time.monotonic() - started < 20
-    assert not [child for child in psutil.Process().children() if "espeak_child" in " ".join(child.cmdline())]
+    assert not speakers()
 
 
-def test_speech_that_is_no_longer_wanted_stops_at_once(tmp_path):
+def speakers() -> list[psutil.Process]:
+    """Return this test's engine and the processes that it started."""
+    found: list[psutil.Process] = []
+    for each in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it may end while it is looked at
+            if any("espeak_child" in part for part in each.cmdline()):
+                found.append(each)
+    return found
+
+
+def many(tmp_path) -> list[Line]:
     text = ("The reef grows slowly, and the sea takes its time. " * 98)[:5000]
-    asked = threading.Event()
-    threading.Timer(0.4, asked.set).start()
+    return [Line(text, "en", tmp_path / f"{index}.wav") for index in range(60)]
+
+
+def test_speech_that_is_no_longer_wanted_stops_at_once_with_all_its_processes(tmp_path):
+    seen: list[psutil.Process] = []
     started = time.monotonic()
 
-    with pytest.raises(Stopped):
-        speech.narrate(
-            [Line(text, "en", tmp_path / f"{index}.wav") for index in range(60)], stop=asked.is_set
-        )
+    def unwanted() -> bool:
+        seen.extend(speakers())
+        return len(seen) > 1
 
-    assert time.monotonic() - started < 3
+    with pytest.raises(Stopped):
+        speech.narrate(many(tmp_path), stop=unwanted)
+
+    assert time.monotonic() - started < 10
+    psutil.wait_procs(seen, timeout=2)
+    assert not [each for each in seen if each.is_running()]
+
+
+def test_a_crash_of_the_engine_fails_the_narration_and_nothing_else(tmp_path):
+    def crash() -> bool:
+        for process in speakers()[:1]:
+            process.send_signal(signal.SIGSEGV)
+        return False
+
+    with pytest.raises(SpeechFailed):
+        speech.narrate(many(tmp_path), stop=crash)
+
+    assert say(tmp_path, "still here").samples > 0
 
 
 def test_the_engine_leaves_nothing_beside_what_it_was_asked_for(tmp_path):
