@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-Row = TypeVar("Row", Job, Asset)
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
+PAGE_BYTES = 2 * 1024 * 1024  # of results as Postgres keeps them, which is compressed
 # A spec and a plan may be megabytes, and no list shows them.
 _SHOWN = (defer(Job.spec, raiseload=True), defer(Job.plan, raiseload=True))
 
@@ -94,9 +96,18 @@ class BatchProgress:
 def jobs(
     session: Session, account_id: uuid.UUID, wanted: Wanted, *, limit: int, after: Cursor | None
 ) -> tuple[list[Job], Cursor | None]:
-    """Return a page of the account's jobs and the cursor of the next one."""
-    query = select(Job).where(Job.account_id == account_id, *_conditions(wanted)).options(*_SHOWN)
-    return _page(session, query, Job, limit, after)
+    """Return a page of the account's jobs and the cursor of the next one.
+
+    A page ends early where results are large: what one page may hold in memory does not grow with them.
+    """
+    size = func.coalesce(func.pg_column_size(Job.result), 0)
+    query = select(Job.id, Job.created_at, size).where(Job.account_id == account_id, *_conditions(wanted))
+    rows = list(session.execute(_ordered(query, Job, limit, after)))
+    sums = itertools.accumulate(row[2] for row in rows)
+    fitting = sum(1 for total in sums if total <= PAGE_BYTES) or 1
+    taken = rows[: min(limit, fitting)]
+    following = Cursor(taken[-1][1], taken[-1][0]) if len(rows) > len(taken) else None
+    return jobs_by_id(session, account_id, [row[0] for row in taken]), following
 
 
 def job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | None:
@@ -115,20 +126,17 @@ def assets(
     session: Session, account_id: uuid.UUID, *, limit: int, after: Cursor | None
 ) -> tuple[list[Asset], Cursor | None]:
     """Return a page of the account's assets and the cursor of the next one."""
-    return _page(session, select(Asset).where(Asset.account_id == account_id), Asset, limit, after)
+    query = _ordered(select(Asset).where(Asset.account_id == account_id), Asset, limit, after)
+    rows = list(session.scalars(query))
+    last = rows[limit - 1] if len(rows) > limit else None
+    return rows[:limit], Cursor(last.created_at, last.id) if last else None
 
 
-def _page(
-    session: Session, query: Select[Row], table: type[Row], limit: int, after: Cursor | None
-) -> tuple[list[Row], Cursor | None]:
+def _ordered(query: Query, table: type[Job | Asset], limit: int, after: Cursor | None) -> Query:
+    """Ask for one row more than the page has: whether it is there tells whether there is a next page."""
     if after is not None:
         query = query.where(tuple_(table.created_at, table.id) < tuple_(after.created_at, after.id))
-    query = query.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
-    rows = list(session.scalars(query))
-    if len(rows) <= limit:
-        return rows, None
-    last = rows[limit - 1]
-    return rows[:limit], Cursor(last.created_at, last.id)
+    return query.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
 
 
 def _conditions(wanted: Wanted) -> list[Any]:
