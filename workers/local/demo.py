@@ -65,37 +65,19 @@ def run(folder: Path, console: Console) -> None:
         for line in (*facts(done.task), *measured(video)):
             console.print(f"  {line}", markup=False, highlight=False)
         console.print(f"From script to video in {took:.1f} s.", highlight=False)
-    console.print(
-        f"Done in {time.monotonic() - began:.1f} s. `make up` keeps the stack running.", style="bold green"
-    )
+    console.print(f"Done in {time.monotonic() - began:.1f} s.", style="bold green")
 
 
 def measured(video: Path) -> list[str]:
     """Return what probing and listening say about a video."""
     found = media.probe(video)
-    heard = subprocess.run(
-        [
-            ffmpeg_path(),
-            "-nostdin",
-            "-hide_banner",
-            "-i",
-            str(video),
-            "-vn",
-            "-af",
-            "ebur128=framelog=quiet",
-            "-f",
-            "null",
-            "-",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    listen = ("-vn", "-af", "ebur128=framelog=quiet", "-f", "null", "-")
+    argv = [ffmpeg_path(), "-nostdin", "-hide_banner", "-i", str(video), *listen]
+    heard = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     loudness = LOUDNESS.findall(heard.stderr)
-    lines = [f"{found.frames} frames at {found.fps:g} a second" if found.frames and found.fps else ""]
-    lines += [f"loudness {loudness[-1]} LUFS" if loudness else ""]
-    return [", ".join(line for line in lines if line)]
+    said = [f"{found.frames} frames at {found.fps:g} a second"] if found.frames and found.fps else []
+    said += [f"loudness {loudness[-1]} LUFS"] if loudness else []
+    return [", ".join(said)] if said else []
 
 
 @contextlib.contextmanager

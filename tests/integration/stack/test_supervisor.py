@@ -124,6 +124,20 @@ def test_groups_stop_in_their_order_and_the_deaf_are_killed_after_their_grace(st
     assert took < 5
 
 
+def test_a_second_signal_cuts_the_grace_short(stage):
+    def look(_):
+        time.sleep(0.3)  # until the program has said that it does not listen
+        for _again in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+    began = time.monotonic()
+    stage.run([stage.service("deaf", DEAF, ready=lambda: True, grace=30)], look)
+
+    assert time.monotonic() - began < 10
+    assert "program_killed" in [event["event"] for event in stage.events()]
+
+
 def test_a_program_that_dies_is_started_again_and_the_log_says_so(stage):
     supervisor_of = {}
 

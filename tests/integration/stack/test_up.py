@@ -165,6 +165,27 @@ def test_a_second_one_on_the_same_folder_says_that_it_runs_already(first, data):
     assert "running already" in Path(second.errors.name).read_text().replace("\n", " ")
 
 
+def test_the_demo_renders_its_example_on_the_stack_that_runs(first, data):
+    argv = [sys.executable, "-m", "client", "demo", "--data", str(data)]
+
+    shown = subprocess.run(argv, capture_output=True, text=True, timeout=150, check=False)
+    again = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (shown.returncode, again.returncode) == (0, 0), shown.stdout + shown.stderr + again.stderr
+    made = data / "demo" / "video.mp4"
+    assert str(made) in shown.stdout
+    assert "1280x720" in shown.stdout
+    assert "segments rendered, 0 from the cache" in shown.stdout
+    assert "0 segments rendered, " in again.stdout
+    assert {path.name for path in made.parent.iterdir()} == {
+        "video.mp4",
+        "captions.srt",
+        "captions.vtt",
+        "poster.jpg",
+    }
+    assert first[0].process.poll() is None
+
+
 def test_a_kill_leaves_no_process_and_the_next_start_ends_the_accepted_job(first, data):
     up, said = first
     with Scenemill(said["api"], said["api_key"]) as api:
@@ -187,7 +208,7 @@ def test_a_kill_leaves_no_process_and_the_next_start_ends_the_accepted_job(first
     code, _ = again.end(signal.SIGINT)
 
     assert done.status == "succeeded"
-    assert tasks == [task.task_id]
+    assert tasks.count(task.task_id) == 1
     assert after["api_key"] == said["api_key"]
     assert code == 0
     assert [pid for pid in pids if psutil.pid_exists(pid)] == []

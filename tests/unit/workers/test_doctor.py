@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from workers import doctor
+import pytest
+from click.testing import CliRunner
+
+from workers import commands, doctor
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,21 @@ def test_an_ffmpeg_that_is_not_there_is_missing(tmp_path):
     (found,) = [finding for finding in findings if finding.name == "ffmpeg"]
     assert found.state == "missing"
     assert found.where == str(tmp_path / "ffmpeg")
+
+
+def test_the_command_ends_with_1_when_something_needed_is_missing(tmp_path):
+    good = CliRunner().invoke(commands.doctor, ["--json", "--data", str(tmp_path)])
+    bad = CliRunner().invoke(
+        commands.doctor, ["--json", "--data", str(tmp_path), "--ffmpeg", "/nowhere/ffmpeg"]
+    )
+
+    assert (good.exit_code, json.loads(good.stdout)["ok"]) == (0, True)
+    assert (bad.exit_code, json.loads(bad.stdout)["ok"]) == (1, False)
+
+
+def test_the_table_names_each_finding_and_what_is_below_its_floor(tmp_path):
+    shown = CliRunner().invoke(commands.doctor, ["--data", str(tmp_path)])
+
+    assert shown.exit_code == 0
+    for finding in doctor.examine(tmp_path):
+        assert finding.name in shown.stdout
