@@ -62,6 +62,7 @@ class Account(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    budget: Mapped[float | None]  # that a calendar month may cost; None: no limit
     weight: Mapped[int] = mapped_column(
         server_default="1"
     )  # how many others it counts for when work is handed out
@@ -80,6 +81,23 @@ class ApiKey(Base):
     scopes: Mapped[list[str]]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     revoked_at: Mapped[datetime | None]
+
+
+class Usage(Base):
+    """The ledger: what an attempt used of something that costs, and what it cost then. Rows are only added."""
+
+    __tablename__ = "usage"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    job_id: Mapped[uuid.UUID | None]  # kept when the job is deleted: what was used stays used
+    attempt: Mapped[int | None]
+    kind: Mapped[str] = mapped_column(String(32))
+    amount: Mapped[float]
+    cost: Mapped[float]
+    at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (Index("ix_usage_month", "account_id", "at"), Index("ix_usage_job", "job_id"))
 
 
 class Batch(Base):

@@ -69,6 +69,14 @@ class Settings(BaseSettings):
     # What is rendered and spoken is kept up to these sizes in bytes, the least recently used goes first.
     segment_store: int = 20 * 1024**3
     speech_store: int = 2 * 1024**3
+    # What one of each costs, in any one currency: a thousand tokens, a thousand spoken characters, an image, a second.
+    price_tokens: float = 0.0
+    price_characters: float = 0.0
+    price_images: float = 0.0
+    price_render_seconds: float = 0.0
+    # Answers of models and providers: how long they are remembered, and how large one may be.
+    cache_ttl: timedelta = timedelta(days=7)
+    cache_value: int = 1024 * 1024
     idempotency_ttl: timedelta = timedelta(hours=24)
 
     database_pool: int = 10

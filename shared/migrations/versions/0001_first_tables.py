@@ -15,6 +15,7 @@ def upgrade() -> None:
         "accounts",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("budget", sa.Double(), nullable=True),
         sa.Column("weight", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
@@ -131,6 +132,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "key", name=op.f("pk_stored_speech")),
     )
     op.create_index(op.f("ix_stored_speech_used_at"), "stored_speech", ["used_at"], unique=False)
+    op.create_table(
+        "usage",
+        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=True),
+        sa.Column("attempt", sa.BigInteger(), nullable=True),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("amount", sa.Double(), nullable=False),
+        sa.Column("cost", sa.Double(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_usage_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_usage")),
+    )
+    op.create_index("ix_usage_job", "usage", ["job_id"], unique=False)
+    op.create_index("ix_usage_month", "usage", ["account_id", "at"], unique=False)
     op.create_table(
         "jobs",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -380,6 +398,9 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'running' AND stage = 'assembling' AND leased_until IS NULL"),
     )
     op.drop_table("jobs")
+    op.drop_index("ix_usage_month", table_name="usage")
+    op.drop_index("ix_usage_job", table_name="usage")
+    op.drop_table("usage")
     op.drop_index(op.f("ix_stored_speech_used_at"), table_name="stored_speech")
     op.drop_table("stored_speech")
     op.drop_index(op.f("ix_stored_segments_used_at"), table_name="stored_segments")

@@ -1,0 +1,99 @@
+"""What was used of what costs: written by attempt, summed by month, and held against budgets before it is spent.
+
+A budget may be passed by what was being spent at that moment: one call in flight for each slot, never more.
+Functions take a session and never commit.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from shared.errors import QuotaExceeded
+from shared.models import Account, Usage
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from shared.models import Job
+    from shared.settings import Settings
+
+
+class Spent(StrEnum):
+    """What costs."""
+
+    TOKENS = "tokens"
+    CHARACTERS = "characters"
+    IMAGES = "images"
+    RENDER_SECONDS = "render_seconds"
+
+
+def cost(kind: Spent, amount: float, config: Settings) -> float:
+    """Return what so much of a kind costs by today's prices; tokens and characters are priced by the thousand."""
+    prices = {
+        Spent.TOKENS: config.price_tokens / 1000,
+        Spent.CHARACTERS: config.price_characters / 1000,
+        Spent.IMAGES: config.price_images,
+        Spent.RENDER_SECONDS: config.price_render_seconds,
+    }
+    return prices[kind] * amount
+
+
+def charge(session: Session, job: Job, kind: Spent, amount: float, config: Settings) -> None:
+    """Write down what an attempt has used. It stays, however the attempt ends."""
+    if amount:
+        session.add(
+            Usage(
+                account_id=job.account_id,
+                job_id=job.id,
+                attempt=job.attempt,
+                kind=kind,
+                amount=amount,
+                cost=cost(kind, amount, config),
+            )
+        )
+
+
+def afford(session: Session, job: Job, kind: Spent, amount: float, config: Settings) -> None:
+    """Raise QuotaExceeded where so much more would break the job's or the account's budget."""
+    more = cost(kind, amount, config)
+    limit = job.spec.get("budget")
+    if limit is not None and job_cost(session, job.id) + more > limit:
+        raise QuotaExceeded("The job's budget does not allow what comes next.")
+    budget = session.scalar(select(Account.budget).where(Account.id == job.account_id))
+    if budget is not None and month_cost(session, job.account_id) + more > budget:
+        raise QuotaExceeded("The account's budget of this month does not allow what comes next.")
+
+
+def job_cost(session: Session, job_id: uuid.UUID) -> float:
+    """Return what a job has cost, over all its attempts."""
+    return (
+        session.scalar(select(func.coalesce(func.sum(Usage.cost), 0.0)).where(Usage.job_id == job_id)) or 0.0
+    )
+
+
+def month_cost(session: Session, account_id: uuid.UUID) -> float:
+    """Return what the account has cost in this calendar month, in UTC."""
+    total = select(func.coalesce(func.sum(Usage.cost), 0.0)).where(
+        Usage.account_id == account_id, Usage.at >= func.date_trunc("month", func.now())
+    )
+    return session.scalar(total) or 0.0
+
+
+def months(
+    session: Session, account_id: uuid.UUID, *, since: datetime | None = None
+) -> list[tuple[datetime, str, float, float]]:
+    """Return (first moment of the month in UTC, kind, amount, cost), oldest first."""
+    month = func.date_trunc("month", Usage.at)
+    rows = session.execute(
+        select(month, Usage.kind, func.sum(Usage.amount), func.sum(Usage.cost))
+        .where(Usage.account_id == account_id, *([Usage.at >= since] if since else []))
+        .group_by(month, Usage.kind)
+        .order_by(month, Usage.kind)
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]

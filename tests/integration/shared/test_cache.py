@@ -1,0 +1,142 @@
+"""Answers that are made once, on a real Redis."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis import Redis
+
+from shared import cache
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+    config = Settings(
+        database_url="postgresql://", broker_url="redis://", redis_url=redis_url, storage_url="/nowhere"
+    )
+    monkeypatch.setattr(cache, "settings", lambda: config)
+    with Redis.from_url(redis_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def key() -> str:
+    return cache.question("script", uuid.uuid4(), {"topic": "tides"})
+
+
+class Maker:
+    """Counts how often it was asked."""
+
+    def __init__(self, value: Any = "made") -> None:
+        self.value, self.calls = value, 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.asked = threading.Event()
+
+    def __call__(self) -> Any:
+        self.calls += 1
+        self.asked.set()
+        assert self.gate.wait(10)
+        if isinstance(self.value, Exception):
+            raise self.value
+        return self.value
+
+
+def test_an_answer_is_made_once_and_then_remembered(redis: Redis, key: str) -> None:
+    make = Maker({"a": [1]})
+
+    first, second = (cache.once(key, make, ttl=60, redis=redis) for _ in range(2))
+
+    assert (first, second) == (cache.Answer({"a": [1]}, cached=False), cache.Answer({"a": [1]}, cached=True))
+    assert make.calls == 1
+    assert 0 < redis.pttl(key) <= 60_000
+
+
+def test_fifty_at_once_make_one_call(redis: Redis, key: str) -> None:
+    make = Maker()
+    make.gate.clear()
+
+    with ThreadPoolExecutor(50) as pool:
+        asked = [pool.submit(cache.once, key, make, ttl=60, redis=redis) for _ in range(50)]
+        assert make.asked.wait(10)
+        make.gate.set()
+        answers = [one.result(10) for one in asked]
+
+    assert make.calls == 1
+    assert sum(answer.cached for answer in answers) == 49
+
+
+def test_who_waits_for_a_leader_that_crashed_leads_next(
+    redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis.set(f"{key}:lock", "a process that is no more", px=300)
+    make = Maker()
+
+    assert cache.once(key, make, ttl=60, redis=redis) == cache.Answer("made", cached=False)
+    assert make.calls == 1
+
+
+def test_an_error_is_not_remembered_and_frees_the_next(redis: Redis, key: str) -> None:
+    with pytest.raises(ValueError, match="no"):
+        cache.once(key, Maker(ValueError("no")), ttl=60, redis=redis)
+
+    assert cache.once(key, Maker(), ttl=60, redis=redis).value == "made"
+    assert redis.exists(f"{key}:lock") == 0
+
+
+def test_a_fresh_question_is_asked_again_and_its_answer_remembered(redis: Redis, key: str) -> None:
+    cache.once(key, Maker("old"), ttl=60, redis=redis)
+
+    assert cache.once(key, Maker("new"), ttl=60, fresh=True, redis=redis) == cache.Answer("new", cached=False)
+    assert cache.once(key, Maker(), ttl=60, redis=redis) == cache.Answer("new", cached=True)
+
+
+def test_a_slow_leader_keeps_its_lock(redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "BEAT_SECONDS", 0.05)
+    make = Maker()
+    make.gate.clear()
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(cache.once, key, make, ttl=60, redis=redis)
+        assert make.asked.wait(10)
+        other = pool.submit(cache.once, key, make, ttl=60, redis=redis)
+        with pytest.raises(TimeoutError):
+            other.result(0.5)
+        make.gate.set()
+        answers = {one.result(10).cached, other.result(10).cached}
+
+    assert make.calls == 1
+    assert answers == {False, True}
+
+
+def test_without_redis_every_answer_is_made(redis: Redis, key: str) -> None:
+    nobody = Redis(port=1, socket_connect_timeout=0.2)
+    make = Maker()
+
+    answers = [cache.once(key, make, ttl=60, redis=nobody) for _ in range(2)]
+
+    assert make.calls == 2
+    assert not any(answer.cached for answer in answers)
+
+
+def test_what_is_too_large_is_returned_and_not_remembered(redis: Redis, key: str) -> None:
+    value = "x" * (cache.settings().cache_value + 1)
+
+    assert cache.once(key, Maker(value), ttl=60, redis=redis).value == value
+    assert redis.get(key) is None
+
+
+def test_accounts_share_no_answers() -> None:
+    one, other = (cache.question("script", uuid.uuid4(), {"topic": "tides"}) for _ in range(2))
+
+    assert one != other
