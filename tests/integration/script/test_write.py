@@ -567,3 +567,64 @@ def test_no_key_is_shown(server, endpoint, caplog):
         ask(endpoint)
 
     assert "sk-test" not in caplog.text + repr(endpoint.model) + str(raised.value)
+
+
+def test_a_digest_is_mended_at_most_twice(server):
+    endpoint = Endpoint(model(server, context=2500))
+    brief = Brief(source_text="One more thing about the reef. " * 150, scenes=4)
+    server.then(llm.says('{"points": []}'))
+
+    assert len(loaded(ask(endpoint, brief)).scenes) == 4
+    assert "#/points" in server.requests[1].last
+
+    server.always(llm.says('{"points": "all"}'))
+    calls = len(server.requests)
+    with pytest.raises(ScriptInvalid):
+        ask(endpoint, brief)
+    assert len(server.requests) == calls + 3
+
+
+def test_an_adjusted_script_that_cannot_be_used_does_not_replace_one_that_can(server, endpoint):
+    server.then(llm.says(json.dumps(llm.script("How a reef is born", 3, words=60, say=[])))).always(
+        llm.says("no")
+    )
+
+    written = ask(endpoint)
+
+    assert len(loaded(written).scenes) == 3
+    assert len(server.requests) == 4
+
+
+def test_an_open_circuit_makes_room_for_the_next_endpoint(server):
+    with LoopbackModel() as broken:
+        broken.always(llm.status(500))
+        endpoints = [Endpoint(Model("broken", broken.base_url)), Endpoint(model(server))]
+        for _ in range(4):
+            assert write(BRIEF, endpoints, sleep=[].append).model == "tiny"
+
+        assert len(broken.requests) == FAILURES
+
+
+def test_a_job_that_is_canceled_already_asks_nobody(server, endpoint):
+    with pytest.raises(Stopped):
+        ask(endpoint, stop=lambda: True)
+
+    assert server.requests == []
+
+
+def test_a_cancel_ends_the_wait_for_another_try(server, endpoint):
+    server.always(llm.status(429, headers={"Retry-After": "9"}))
+    waited = []
+
+    with pytest.raises(Stopped):
+        write(BRIEF, [endpoint], sleep=waited.append, stop=lambda: len(waited) == 2)
+
+    assert sum(waited) < 1
+
+
+def test_without_a_model_the_text_is_outlined():
+    written = write(Brief(source_text="Salt is old. It is white.", keywords=("pepper",)))
+
+    assert (written.model, written.tokens) == ("outline", 0)
+    assert loaded(written).scenes[0].narration.text == "Salt is old. It is white."
+    assert written.warnings == ("Not said: pepper.",)
