@@ -67,7 +67,8 @@ def once(
     """Return the remembered answer, or have exactly one caller make it while the others wait for it.
 
     `fresh` asks again whatever is remembered. What `make` raises is raised to who called it; of those who waited, the
-    next one tries. Raise Stopped when `stop` says so. Values over the size limit are returned and not remembered. `ttl` is in seconds.
+    next one tries. Raise Stopped when `stop` says so. Values over the size limit are returned and not
+    remembered. `ttl` is in seconds.
     """
     redis = redis or connection()
     token = secrets.token_hex(8)
