@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shared.script import Script
+    from shared.timeline import Slot, Timeline
     from tasks.speech.speech import Word
-    from tasks.video.timeline import Slot, Timeline
 
 LINES = 2
 COLUMNS = 42  # cells of a line on a wide picture; a Chinese character takes two
@@ -142,7 +142,7 @@ def _scene(slot: Slot, fps: int, pieces: Sequence[_Piece], columns: int) -> list
     origin = float(slot.narration_start)
     limit = slot.end / fps
     made: list[Cue] = []
-    for sentence in _sentences(pieces):
+    for sentence in _together(_sentences(pieces), columns):
         for first, last in _split(sentence, columns):
             cue = _cue(sentence[first:last], origin, columns)
             made.append(replace(cue, end=max(cue.end, min(cue.end + LINGER, limit))))
@@ -158,6 +158,23 @@ def _sentences(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
             sentences.append([])
         sentences[-1].append(piece)
     return [sentence for sentence in sentences if sentence]
+
+
+def _together(sentences: Sequence[list[_Piece]], columns: int) -> list[list[_Piece]]:
+    """Join sentences of a word or two with the next one, where they would be gone before they could be read."""
+    joined: list[list[_Piece]] = []
+    for sentence in sentences:
+        before = joined[-1] if joined else None
+        if (
+            before is not None
+            and sentence[0].start - before[0].start < SHORTEST
+            and sentence[0].start - before[-1].end <= PAUSE
+            and _cost([*before, *sentence], columns, final=True) is not None
+        ):
+            before += sentence
+        else:
+            joined.append(list(sentence))
+    return joined
 
 
 def _split(pieces: Sequence[_Piece], columns: int) -> list[tuple[int, int]]:

@@ -138,6 +138,18 @@ def test_unusual_pictures_are_taken(tmp_path, mode, name, size):
     assert (found.kind, found.width, found.height, found.duration) == ("image", *size, None)
 
 
+@pytest.mark.parametrize(
+    ("name", "form"), [("a.jpg", "MPO"), ("a.webp", "WEBP"), ("a.png", "PNG"), ("a.gif", "GIF")]
+)
+def test_a_picture_of_several_frames_is_taken_for_its_first(tmp_path, name, form):
+    second = Image.new("RGB", (30, 20), "red")
+    Image.new("RGB", (30, 20)).save(tmp_path / name, format=form, save_all=True, append_images=[second])
+
+    found = probe(tmp_path / name)
+
+    assert (found.kind, found.width, found.height) == ("image", 30, 20)
+
+
 def test_a_picture_of_a_hundred_million_pixels_is_taken_in_a_child_of_its_own(tmp_path):
     Image.new("L", (12000, 9000), 128).save(tmp_path / "a.jpg")
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.script import Narration, Scene, Script, Transition
+from shared.timeline import plan
 from tasks.speech.words import Heard, align, split
 from tasks.video import captions
-from tasks.video.timeline import plan
 
 BEAT = 0.35  # seconds a word
 
@@ -47,6 +47,12 @@ def test_a_cue_begins_with_its_first_word_and_ends_with_its_sentence():
     assert second.start == pytest.approx(start + 3 * BEAT)
     assert [word.text for word in first.words] == ["A", "reef", "begins."]
     assert first.words[1].start == pytest.approx(start + BEAT)
+
+
+def test_sentences_too_short_to_be_read_are_shown_with_the_next():
+    cues, _ = made("Stop. Look. Then go on your way.")
+
+    assert [cue.lines for cue in cues] == [("Stop. Look. Then go on your way.",)]
 
 
 def test_a_long_sentence_is_cut_after_a_clause_and_its_lines_are_balanced():
