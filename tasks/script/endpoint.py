@@ -13,15 +13,13 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
-
-import httpx2
-from openai import APIConnectionError, APIStatusError, OpenAI
 
 from shared.errors import ModelRefused
 from shared.ffmpeg import Stopped
 from tasks.script.breaker import Breaker
 from tasks.script.replies import (
+    Answer,
+    Busy,
     Garbled,
     Reply,
     TooLong,
@@ -34,7 +32,7 @@ from tasks.script.replies import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 Message = dict[str, str]
@@ -42,15 +40,10 @@ Message = dict[str, str]
 log = logging.getLogger(__name__)
 
 STRICT, JSON, TEXT = range(3)  # how much of the form a server can be asked to keep
+OK = 200
 _TRY_AGAIN = (408, 409, 425, 429)
-_UNUSABLE = (
-    400,
-    413,
-    415,
-    422,
-    500,
-    501,
-)  # a request that a server cannot use; some call it an error of their own
+# A request that a server cannot use; some call that an error of their own.
+_UNUSABLE = (400, 413, 415, 422, 500, 501)
 _POLL = 0.1
 
 
@@ -66,14 +59,6 @@ class Model:
     deadline: float = 180.0
     most_bytes: int = 4 * 1024 * 1024
     context: int = 40_000
-
-
-class Busy(Exception):
-    """The server could not answer now. `retry_after` is what it asked for, in seconds."""
-
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
 
 
 class Endpoint:
@@ -125,27 +110,28 @@ class Endpoint:
         return request | {"messages": [first, *talk[1:]]}
 
     def _call(self, request: dict[str, Any], stop: Callable[[], bool]) -> Reply:
+        # The SDK takes 35 MB, which a worker that only renders need not hold.
+        from tasks.script import server  # noqa: PLC0415
+
         until = time.monotonic() + self.model.deadline
+        answer = _within(until, stop, lambda: server.complete(self.model, request))
+        if answer.status != OK:
+            raise self._refusal(answer)
         try:
-            answer = _within(until, stop, lambda: _completion(self.model, request))
-            return reply(answer)
-        except APIStatusError as error:
-            raise self._refusal(error) from error
-        except APIConnectionError as error:
-            raise Busy("The model's server could not be reached, or broke off.") from error
+            return reply(answer.body)
         except Garbled as error:
             raise Busy(str(error)) from error
 
-    def _refusal(self, error: APIStatusError) -> Exception:
+    def _refusal(self, answer: Answer) -> Exception:
         """Tell apart what waiting changes, what a plainer request changes, and what nothing changes."""
-        status, body = error.status_code, error.response.content
+        status, body = answer.status, answer.body
         log.warning("llm_refused", extra={"model": self.model.name, "status": status})
         if status == 429 and has_no_credit(body):
             return ModelRefused("The language model's account has no credit left.")
         if status in _UNUSABLE and (plainer := self._plainer(body)):
             return plainer
         if status in _TRY_AGAIN or status >= 500:
-            wait = retry_after(error.response.headers, datetime.now(UTC))
+            wait = retry_after(answer.headers, datetime.now(UTC))
             return Busy(f"The model's server answered {status}.", wait)
         return ModelRefused(f"The language model's server refused the request ({status}).")
 
@@ -168,70 +154,6 @@ class _Unknown(Exception):
 
 def _form_in_words(form: dict[str, Any]) -> str:
     return f"Answer with one JSON object and nothing else. It must be valid by this JSON Schema: {json.dumps(form)}"
-
-
-def _completion(model: Model, request: dict[str, Any]) -> bytes:
-    """Ask over a connection of its own: one that was kept idle may be gone, or be another process's after a fork."""
-    with _client(model) as client:
-        body: bytes = client.chat.completions.with_raw_response.create(**request).http_response.content
-    return body
-
-
-def _client(model: Model) -> OpenAI:
-    address = urlsplit(model.base_url)
-    return OpenAI(
-        base_url=address._replace(query="").geturl(),
-        api_key=model.api_key or "none",  # local servers want none, and the SDK wants one
-        default_query=dict(parse_qsl(address.query)),  # Azure's api-version
-        default_headers={"api-key": model.api_key} if address.netloc.endswith(".azure.com") else None,
-        max_retries=0,
-        http_client=httpx2.Client(
-            transport=_Bounded(model),
-            timeout=httpx2.Timeout(model.read, connect=model.connect),
-            headers={"Accept-Encoding": "identity"},
-            trust_env=False,
-        ),
-    )
-
-
-class _Bounded(httpx2.BaseTransport):
-    """Reads no more of an answer than the model's limits allow. What is packed is not unpacked."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._transport = httpx2.HTTPTransport(trust_env=False)
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        until = time.monotonic() + self._model.deadline
-        response = self._transport.handle_request(request)
-        if response.headers.get("content-encoding", "identity") != "identity":
-            response.close()
-            raise httpx2.ReadError("The answer is packed.", request=request)
-        body = _Body(response.stream, self._model.most_bytes, until, request)
-        return httpx2.Response(
-            response.status_code, headers=response.headers, stream=body, extensions=response.extensions
-        )
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-class _Body(httpx2.SyncByteStream):
-    def __init__(self, stream: Any, most: int, until: float, request: httpx2.Request) -> None:
-        self._stream, self._most, self._until, self._request = stream, most, until, request
-
-    def __iter__(self) -> Iterator[bytes]:
-        seen = 0
-        for chunk in self._stream:
-            seen += len(chunk)
-            if seen > self._most:
-                raise httpx2.ReadError("The answer is too long.", request=self._request)
-            if time.monotonic() > self._until:
-                raise httpx2.ReadTimeout("The answer takes too long.", request=self._request)
-            yield chunk
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 def _within(until: float, stop: Callable[[], bool], call: Callable[[], T]) -> T:

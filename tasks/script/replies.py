@@ -18,7 +18,7 @@ _THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGN
 _FENCE = re.compile(r"```(?:json|JSON)?\s*\n(.*?)```", re.DOTALL)
 # How servers say that they do not know `response_format`, or this form of it.
 _FORMAT = re.compile(
-    r"response_format|json_schema|json_object|json mode|structured|guided|grammar|schema|\bformat\b",
+    r"response.?format|json.?schema|json.?object|json mode|structured output|guided|grammar|invalid schema|invalid format",
     re.IGNORECASE,
 )
 _ROLES = re.compile(r"system[ -]?(role|message|prompt)|roles must alternate", re.IGNORECASE)
@@ -41,8 +41,25 @@ class Garbled(Exception):
     """The answer is no completion: HTML, cut off, or of another shape."""
 
 
+class Busy(Exception):
+    """The server could not answer now. `retry_after` is what it asked for, in seconds."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
 class TooLong(Exception):
     """The model cannot read that much at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came over HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)

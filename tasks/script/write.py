@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import ModelRefused, ModelUnavailable, ScriptInvalid, ServiceError
 from shared.ffmpeg import Stopped
 from tasks.script.dialogue import Dialogue
-from tasks.script.endpoint import Busy, Endpoint
 from tasks.script.outline import Outline, outline
-from tasks.script.replies import TooLong
+from tasks.script.replies import Busy, TooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shared.script import Brief
+    from tasks.script.endpoint import Endpoint
 
 log = logging.getLogger(__name__)
 
