@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from shared.ffmpeg import Progress
     from shared.media import Media
     from shared.script import Output, Script
+    from shared.timeline import Timeline
     from tasks.video.captions import Cue
-    from tasks.video.timeline import Timeline
 
 SOUND_PART = 0.6  # of the whole of assembly
 JOIN_PART = 0.7
+SOUNDS = {"aac": "sound.m4a", "opus": "sound.webm", "mp3": "audio.mp3"}
 HLS_MEDIA = "hls.mp4"
 
 
@@ -85,6 +86,12 @@ def assemble(
     return tuple(made)
 
 
+def codings(output: Output) -> tuple[str, ...]:
+    """Return the codings of sound that an output needs."""
+    others = {"webm": "opus", "mp3": "mp3"}
+    return ("aac", *(others[name] for name in output.formats if name in others))
+
+
 def mix(
     plan: AssemblyPlan,
     *,
@@ -94,11 +101,7 @@ def mix(
     ffmpeg: str | Path | None = None,
 ) -> dict[str, Path]:
     """Write the sound in each coding that the output needs. It needs no segment, so it can run before they are done."""
-    wanted = {"aac": work / "sound.m4a"}
-    if "webm" in plan.output.formats:
-        wanted["opus"] = work / "sound.webm"
-    if "mp3" in plan.output.formats:
-        wanted["mp3"] = work / "audio.mp3"
+    wanted = {coding: work / SOUNDS[coding] for coding in codings(plan.output)}
     laid = tracks.lay(plan.script, plan.timeline, plan.cues, plan.speech, plan.sources, plan.media)
     sound.make(
         laid,

@@ -15,7 +15,7 @@ from shared.settings import settings
 from shared.states import Stage
 from shared.storage import storage
 from tasks.run import Done
-from tasks.video import assemble, planning
+from tasks.video import assemble, planning, sounding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,17 +35,12 @@ def perform(attempt: Attempt) -> Done:
     rows = _segments(job)
     attempt.tell(Stage.ASSEMBLING, BEGUN)
     segments = _located(rows)
+    heard = sounding.find(job.account_id, plan) or sounding.make(
+        job.account_id, plan, attempt.work, stop=attempt.unwanted
+    )
     made = assemble.assemble(
-        assemble.AssemblyPlan(
-            script=plan.script,
-            output=plan.output,
-            timeline=plan.timeline,
-            cues=plan.cues(),
-            segments=tuple(segments),
-            speech={scene: storage().locate(said.storage_key) for scene, said in plan.narrated.items()},
-            sources={src: storage().locate(found.storage_key) for src, found in plan.found.items()},
-            media={src: found.media for src, found in plan.found.items()},
-        ),
+        planning.assembly_plan(plan, segments),
+        mixed=heard,
         work=attempt.work,
         on_progress=lambda part: attempt.tell(Stage.ASSEMBLING, BEGUN + (1 - BEGUN) * part),
         stop=attempt.unwanted,

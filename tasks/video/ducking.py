@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from shared.timeline import Timeline
     from tasks.video.captions import Cue
-    from tasks.video.timeline import Timeline
 
 DEPTH = -12.0  # dB
 ATTACK = 0.15  # seconds before speech, so that its first syllable is clear

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from shared import dispatch, jobs, segments
+from shared import dispatch, jobs, segments, timeline
 from shared.db import transaction
 from shared.ffmpeg import Stopped
 from shared.media import Media
@@ -14,22 +14,25 @@ from shared.schemas.loading import load
 from shared.schemas.output import OutputSchema
 from shared.schemas.script import ScriptSchema
 from shared.states import Stage
+from shared.storage import storage
 from tasks.script.job import write_for
-from tasks.video import captions, timeline
+from tasks.video import captions
+from tasks.video.assemble import AssemblyPlan
 from tasks.video.gathering import gather, settle_visual
 from tasks.video.narrating import Narrated, narrate
 from tasks.video.segments import Source, cut
 from tasks.video.versions import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from shared.models import Job
     from shared.script import Output, Script
+    from shared.timeline import Timeline
     from tasks.run import Attempt, Done
     from tasks.video.captions import Cue
     from tasks.video.segments import Segment
-    from tasks.video.timeline import Timeline
 
 # How far along a job is when planning reaches a stage: it is quick beside the rendering.
 GATHERED, NARRATED = 0.02, 0.09
@@ -84,6 +87,20 @@ def recall(job: Job) -> Plan:
     )
 
 
+def assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
+    """Return what assembly is told: the plan, with the places of its files."""
+    return AssemblyPlan(
+        script=plan.script,
+        output=plan.output,
+        timeline=plan.timeline,
+        cues=plan.cues(),
+        segments=tuple(segments),
+        speech={scene: storage().locate(said.storage_key) for scene, said in plan.narrated.items()},
+        sources={src: storage().locate(found.storage_key) for src, found in plan.found.items()},
+        media={src: found.media for src, found in plan.found.items()},
+    )
+
+
 def perform(attempt: Attempt) -> Done | None:
     """Plan the job, lay its segments down, publish those that are not stored yet."""
     job = attempt.job
@@ -133,5 +150,7 @@ def _hand_over(job: Job, plan: Plan, wanted: tuple[Segment, ...]) -> None:
         if not jobs.hand_over(session, job.id, job.attempt, plan.to_json()):
             raise Stopped
         segments.lay(session, job, planned)
-        jobs.begin_assembly(session, job.id)  # where everything is stored already
+        complete = jobs.begin_assembly(session, job.id)  # where everything is stored already
+    if not complete:
+        dispatch.send([dispatch.of_mix(job)])
     dispatch.publish(job.account_id)

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import av
+import cv2
 
 from shared import ffmpeg as process
 from shared.errors import RenderFailed
@@ -38,6 +39,7 @@ def render(  # noqa: PLR0913  (what a worker knows)
     Raise RenderFailed, RenderTimeout, StorageFull, AssetUnreadable or Stopped. `on_progress` gets the frames done.
     """
     size = (spec["size"][0], spec["size"][1])
+    cv2.setNumThreads(1)  # a worker's processes share the cores already
     layers, made = _layers(spec, size, work, locate, ffmpeg)
     if spec.get("transition") in transitions.MASKED:
         made.append(transitions.Mask(spec["transition"], spec["frames"]))

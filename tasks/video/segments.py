@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from shared.media import Media
     from shared.script import Output, Scene, Script
+    from shared.timeline import Slot, Timeline
     from tasks.video.captions import Cue
-    from tasks.video.timeline import Slot, Timeline
 
 PIECE_SECONDS = (
     20  # a longer body is cut into equal pieces, so that many workers share it and a crash loses little

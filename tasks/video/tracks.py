@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from shared.media import Media
     from shared.script import Music, Script, Visual
+    from shared.timeline import Slot, Timeline
     from tasks.video.captions import Cue
-    from tasks.video.timeline import Slot, Timeline
 
 RATE = 48_000
 SEAM = 0.02  # seconds: no sound of a clip begins or ends harder than this

@@ -48,7 +48,7 @@ def made(
     if path is None:
         return Made(planes=paint.paint(visual, size))
     kind = visual.get("motion", "none")
-    wanted = tuple(round(side * stills.FINER) for side in size)
+    wanted = tuple(round(side * stills.FINER[1]) for side in size)
     ground = theme.rgb(visual["ground"])
     picture = images.flatten(images.load(path, (wanted[0], wanted[1]), work=work, named=ffmpeg), ground)
     still = stills.framed(picture, visual["fit"], kind, size, ground)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ZOOM = 1.1
 PAN = 0.1  # the least way of a pan, in parts of the frame
 PAN_AT_MOST = 0.3
-PHASES = np.arange(16)
+PHASES = np.arange(48)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,20 @@ def always_seen(motion: Motion) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """How one axis of a plane is sampled: cut from `start`, resized by 1/step, the first `skip` results dropped."""
+    """How one axis of a plane is sampled: cut from `first`, moved by `rest` of a pixel, resized, `skip` results dropped."""
 
-    start: float
+    first: int
+    rest: float
     skip: int
 
 
 def axis(step: float, offset: float) -> Axis:
     """Return how to sample source = step * target + offset for every whole target.
 
-    Resizing places pixel centres, so that dropping k results shifts the phase by the part of step * k: the k whose
-    phase is nearest leaves the least to be shifted by interpolation, which would soften the picture.
+    Resizing places pixel centres, so that dropping k results shifts the phase by the part of step * k. The k whose
+    phase is nearest leaves next to nothing to be moved by interpolation, which costs time and softens the picture.
     """
     starts = offset - (step * PHASES + (step - 1) / 2)
-    chosen = int(np.argmin(np.abs(starts - np.round(starts))))
-    return Axis(float(starts[chosen]), chosen)
+    whole = np.round(starts)
+    chosen = int(np.argmin(np.abs(starts - whole)))
+    return Axis(int(whole[chosen]), float(starts[chosen] - whole[chosen]), chosen)

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 Plane = NDArray[Any]  # 8 bits
 
-FINER = 1.4  # pixels of a canvas for one of the frame: what bilinear sampling needs to stay sharp
+# Pixels of a canvas for one of the frame: what bilinear sampling needs to stay sharp. A picture whose own are
+# within these is taken as it is.
+FINER = (1.25, 1.45)
+EXACT = 0.02  # of a canvas's pixel: what is not worth moving
 STRIP = 128  # lines whose colours are computed at once
-MARGIN = 24  # pixels around a canvas, so that sampling never reaches its edge
+MARGIN = 80  # pixels around a canvas, so that sampling never reaches its edge: the most phases times the largest step
 # BT.709, limited range, from RGB of 0 to 255.
 TO_YUV = np.array(
     [
@@ -52,20 +55,23 @@ class Still:
             self.finer * pixels * (whole / 2 + moved - seen.scale / 2) + step / 2 - 0.5 + MARGIN
             for pixels, whole, moved in ((width, self.size[0], seen.x), (height, self.size[1], seen.y))
         )
-        _sample(self.planes[0], frame[0], step, (at[0], at[1]))
+        _sample(self.planes[0], frame[0], step, (at[0], at[1]), EXACT)
         # Chroma lies between two lines and on the left of two columns; on a canvas it lies in the middle of four.
-        across, down = (at[0] - 0.5) / 2, (at[1] + step / 2 - 0.5) / 2
+        across, down = ((at[0] - 0.5) + MARGIN) / 2, (at[1] + step / 2 - 0.5 + MARGIN) / 2
         for source, target in zip(self.planes[1:], frame[1:], strict=True):
-            _sample(source, target, step, (across, down))
+            _sample(source, target, step, (across, down), 4 * EXACT)
 
 
-def _sample(source: Plane, target: Plane, step: float, at: tuple[float, float]) -> None:
+def _sample(source: Plane, target: Plane, step: float, at: tuple[float, float], exact: float) -> None:
     """Fill the target with source(step * x + at), bilinearly, at any fraction of a pixel."""
     height, width = target.shape
     x, y = motion.axis(step, at[0]), motion.axis(step, at[1])
     wide, high = ceil((width + x.skip) * step) + 1, ceil((height + y.skip) * step) + 1
-    centre = (x.start + (wide - 1) / 2, y.start + (high - 1) / 2)
-    cut = cv2.getRectSubPix(source, (wide, high), centre)
+    if max(abs(x.rest), abs(y.rest)) <= exact:
+        cut = source[y.first : y.first + high, x.first : x.first + wide]
+    else:
+        centre = (x.first + x.rest + (wide - 1) / 2, y.first + y.rest + (high - 1) / 2)
+        cut = cv2.getRectSubPix(source, (wide, high), centre)
     made = cv2.resize(cut, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_LINEAR)
     np.copyto(target, made[y.skip : y.skip + height, x.skip : x.skip + width])
 
@@ -74,9 +80,9 @@ def framed(
     picture: images.Rgb, fit: str, kind: Motion, size: tuple[int, int], ground: tuple[int, int, int]
 ) -> Still:
     """Put a picture on a canvas as `fit` says, large enough for the motion."""
-    finer = FINER if kind != "none" else 1.0
     width, height = size
     whole = _canvas(picture, fit, kind, size)
+    finer = _finer(picture, whole, size) if kind != "none" else 1.0
     pixels = (round(finer * whole[0] * width / 2) * 2, round(finer * whole[1] * height / 2) * 2)
     if fit == "cover":
         canvas = _cover(picture, pixels)
@@ -85,6 +91,12 @@ def framed(
         seen = motion.always_seen(kind)
         _lay_inside(canvas, picture, (finer * seen[0] * width, finer * seen[1] * height))
     return Still(planes(canvas, MARGIN), whole, finer, kind)
+
+
+def _finer(picture: images.Rgb, whole: tuple[float, float], size: tuple[int, int]) -> float:
+    """Return how fine the canvas is to be: as the picture itself where that is fine enough and not too fine."""
+    own: float = min(picture.shape[1] / (whole[0] * size[0]), picture.shape[0] / (whole[1] * size[1]))
+    return min(max(own, FINER[0]), FINER[1])
 
 
 def _canvas(picture: images.Rgb, fit: str, kind: Motion, size: tuple[int, int]) -> tuple[float, float]:
@@ -131,13 +143,15 @@ def _lay_inside(canvas: images.Rgb, picture: images.Rgb, room: tuple[float, floa
 
 
 def _resize(picture: images.Rgb, pixels: tuple[int, int]) -> images.Rgb:
+    if pixels == (picture.shape[1], picture.shape[0]):
+        return picture
     smaller = pixels[0] < picture.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(picture, pixels, interpolation=how))
 
 
 def planes(picture: images.Rgb, margin: int = 0) -> tuple[Plane, Plane, Plane]:
-    """Return an RGB picture as planes with a margin around, a strip at a time; chroma has half of each."""
+    """Return an RGB picture as planes with a margin around each, a strip at a time; chroma is half as wide and high."""
     height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
     luma = np.empty((height, width), np.uint8)
     chroma = np.empty((2, height // 2, width // 2), np.uint8)
@@ -148,7 +162,7 @@ def planes(picture: images.Rgb, margin: int = 0) -> tuple[Plane, Plane, Plane]:
         half = cv2.resize(yuv, (width // 2, lines // 2), interpolation=cv2.INTER_AREA)
         for index in (0, 1):
             chroma[index, top // 2 : (top + lines) // 2] = half[..., index + 1]
-    return _bordered(luma, margin), _bordered(chroma[0], margin // 2), _bordered(chroma[1], margin // 2)
+    return _bordered(luma, margin), _bordered(chroma[0], margin), _bordered(chroma[1], margin)
 
 
 def _bordered(plane: Plane, side: int) -> Plane:

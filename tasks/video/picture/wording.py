@@ -10,16 +10,16 @@ from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 from shared.script import Text
+from shared.timeline import exact
 from tasks.video.picture.text import IN_SECONDS, OUT_SECONDS, TYPED_AT_MOST
-from tasks.video.timeline import exact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shared.script import ImageOverlay, Scene, Script
+    from shared.timeline import Slot, Timeline
     from tasks.video.captions import Cue
     from tasks.video.segments import Source, Span
-    from tasks.video.timeline import Slot, Timeline
 
 # A word's time is a whole number of samples, and so a frame's edge or middle: no rounding error may decide there.
 ROUNDING = 0.4987
