@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared import pace
 from shared.errors import Invalid
 from shared.schemas import placeholders
 from shared.schemas.canonical import dump, sources, texts
 from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
-from tasks.script import pace
 from tasks.script.colors import gradients
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from shared import pace
 from shared.schemas import placeholders
 from shared.schemas.canonical import texts
-from tasks.script import pace, terms
+from tasks.script import terms
 from tasks.script.colors import gradients
 from tasks.script.sentences import Article, Sentence, article, split
 

@@ -14,9 +14,9 @@ from shared import ffmpeg
 from shared.errors import RenderFailed
 from shared.ffmpeg import Stopped
 from shared.script import Music, Output, Scene, Script, Transition
+from shared.timeline import plan
 from tasks.video.assemble import AssemblyPlan, assemble, mix
 from tasks.video.captions import Cue, CueWord
-from tasks.video.timeline import plan
 
 pytestmark = pytest.mark.services
 

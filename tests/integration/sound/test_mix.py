@@ -16,13 +16,13 @@ from shared.errors import AssetUnreadable
 from shared.ffmpeg import Stopped
 from shared.media import probe
 from shared.script import Music, Narration, Output, Scene, Script, Transition, Visual
+from shared.timeline import plan
 from tasks import speech
 from tasks.speech import Line
 from tasks.video import captions
 from tasks.video.assemble import AssemblyPlan, mix
 from tasks.video.mixing import read
 from tasks.video.sound import decode
-from tasks.video.timeline import plan
 from tasks.video.tools import Tools
 from tasks.video.tracks import Take, Track
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared import pace
 from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
 from shared.script import Brief
-from tasks.script import pace
 from tasks.script.colors import gradients, luminance
 from tasks.script.outline import outline
 from tasks.script.terms import leans, phrases, weigh

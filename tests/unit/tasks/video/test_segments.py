@@ -9,9 +9,9 @@ import pytest
 
 from shared.media import Media
 from shared.script import Captions, ImageOverlay, Output, Scene, Script, Text, Transition, Visual
+from shared.timeline import plan
 from tasks.video.captions import Cue, CueWord
 from tasks.video.segments import Source, cut, spans
-from tasks.video.timeline import plan
 
 VERSIONS = {"ffmpeg": "9", "renderer": "1"}
 

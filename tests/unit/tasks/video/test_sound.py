@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from shared.media import Media
 from shared.script import Music, Narration, Scene, Script, Transition, Visual
+from shared.timeline import plan
 from tasks.video import ducking, limiting, mixing, tracks
 from tasks.video.captions import Cue, CueWord
-from tasks.video.timeline import plan
 from tasks.video.tracks import RATE, Track
 
 CLIP = Media("video", "video/mp4", 1, "aa", 16, 9, duration=2.0, fps=25.0, has_audio=True)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.script import Scene, Script, Transition
-from tasks.video.timeline import plan
+from shared.timeline import plan
 
 FPS = (24, 25, 30, 50, 60)
 
