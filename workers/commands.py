@@ -62,7 +62,7 @@ def up(folder: Path, port: int, flower_port: int | None, renders: int | None, *,
     )
     try:
         local.run(wish, terminal=sys.stderr, on_ready=_print_line if as_json else _print_table)
-    except (AlreadyRunning, local.PortTaken, StartFailed) as error:
+    except (AlreadyRunning, local.FolderTaken, local.PortTaken, StartFailed) as error:
         raise StackFailed(str(error)) from error
 
 

@@ -49,7 +49,7 @@ def run(folder: Path, console: Console) -> None:
         raise DemoFailed(
             "The examples are not here: run this from a clone of the repository, by `make demo`."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     pictures = folder / "examples" / SCRIPT.stem
     with _drawing(pictures, folder, console) as wait_for_pictures, _stack(folder, console) as addresses:
         ready = time.monotonic()

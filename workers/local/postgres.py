@@ -107,7 +107,7 @@ def prepare(folder: Path, port: int) -> Postgres:
     folder.mkdir(parents=True, exist_ok=True)
     password = kept_secret(folder / "postgres.password")
     data = folder / "postgres"
-    owner = system_owner()
+    owner = owner_of(data)
     if owner != NOBODY_ELSE:
         open_the_way(programs(), data)
     if not (data / "PG_VERSION").exists():
@@ -155,6 +155,13 @@ def _initialise(data: Path, password: str, owner: Owner) -> None:
     if done.returncode != 0:
         raise RuntimeError(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
     draft.rename(data)
+
+
+def owner_of(data: Path) -> Owner:
+    """Return whom Postgres must run as: we ourselves; for root, whoever owns the data, which it made as a plain user."""
+    if os.geteuid() == 0 and data.exists() and data.stat().st_uid != 0:
+        return Owner(data.stat().st_uid, data.stat().st_gid)
+    return system_owner()
 
 
 def system_owner() -> Owner:

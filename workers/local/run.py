@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from workers.local.output import Log
@@ -12,6 +13,7 @@ from workers.local.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import TextIO
 
 
@@ -19,11 +21,16 @@ class PortTaken(Exception):
     """A port that was asked for by its number is in use."""
 
 
+class FolderTaken(Exception):
+    """The data folder is another user's."""
+
+
 def run(wish: Wish, *, terminal: TextIO | None, on_ready: Callable[[dict[str, Any]], bool]) -> None:
     """Run the stack, call `on_ready` with its addresses once all is up, and stay up while it said so.
 
-    Raises AlreadyRunning, PortTaken or StartFailed.
+    Raises AlreadyRunning, FolderTaken, PortTaken or StartFailed.
     """
+    _check_owner(wish.folder)
     state = State(wish.folder)
     with state.locked():
         log = Log(wish.folder / "logs", terminal)
@@ -46,6 +53,12 @@ def _announce(
     addresses = stack.addresses(supervisor.pids)
     state.write_addresses(addresses)
     return on_ready(addresses)
+
+
+def _check_owner(folder: Path) -> None:
+    """Refuse a folder of another user before something in it cannot be read."""
+    if os.geteuid() != 0 and folder.exists() and folder.stat().st_uid != os.geteuid():
+        raise FolderTaken(f"{folder} belongs to another user. Choose another folder with --data.")
 
 
 def _check_ports(wish: Wish) -> None:

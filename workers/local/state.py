@@ -41,7 +41,7 @@ class State:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder, or raise AlreadyRunning. The kernel lets go when we end, however we end."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.folder / "up.lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
