@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import stat
 
 import psutil
@@ -9,7 +11,7 @@ import psycopg2
 import pytest
 import redis as redis_py
 
-from workers.local import servers
+from workers.local import postgres, servers
 
 pytestmark = pytest.mark.services
 
@@ -78,3 +80,16 @@ def test_redis_refuses_who_has_not_the_password(redis_url):
 
     with redis_py.Redis(port=port, retry=None) as client, pytest.raises(redis_py.AuthenticationError):
         client.ping()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only root runs Postgres as another user.")
+def test_root_runs_postgres_as_whoever_owns_the_data(open_folder):
+    theirs, fresh = open_folder / "theirs", open_folder / "fresh"
+    theirs.mkdir()
+    os.chown(theirs, 12345, 12346)
+
+    owner = postgres.owner_of(theirs)
+    made = postgres.owner_of(fresh)
+
+    assert (owner.uid, owner.gid) == (12345, 12346)
+    assert made.uid == pwd.getpwnam(postgres.SYSTEM_USER).pw_uid
