@@ -37,6 +37,10 @@ class Level(IntEnum):
     LAST = 6
 
 
+# The job's first task has the job's own id; what follows it has one that begins with it.
+_SUFFIXES = {TaskName.ASSEMBLE: ".assemble", TaskName.MIX: ".mix"}
+
+
 @dataclass(frozen=True, slots=True)
 class Nudge:
     """One message: a task's name and the id that it carries. The rest is for logs, for Flower and for its place."""
@@ -49,13 +53,18 @@ class Nudge:
     level: Level = Level.NORMAL
 
 
+def of_mix(job: Job) -> Nudge:
+    """Return the nudge that has a planned job's sound mixed; it is taken first, since assembly waits for nothing."""
+    return Nudge(TaskName.MIX, job.id, job.id, job.account_id, job.request_id, Level.FIRST)
+
+
 def send(nudges: Iterable[Nudge]) -> list[Nudge]:
     """Publish and return what the broker took. It stops at the first refusal: the sweeper publishes the rest."""
     taken: list[Nudge] = []
     try:
         with app.producer_pool.acquire(block=True, timeout=5) as producer:
             for nudge in nudges:
-                suffix = ".assemble" if nudge.task == TaskName.ASSEMBLE else ""
+                suffix = _SUFFIXES.get(nudge.task, "")
                 app.send_task(
                     nudge.task,
                     args=[str(nudge.id)],

@@ -190,6 +190,29 @@ def begin_assembly(session: Session, job_id: uuid.UUID) -> bool:
     return moved is not None
 
 
+def note_assembly(session: Session, job: Job, key: str) -> None:
+    """Note the hash of all that decides the job's artifacts."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job.id, Job.attempt == job.attempt, Job.state == State.RUNNING)
+        .values(assembly_key=key)
+    )
+
+
+def assembled(session: Session, account_id: uuid.UUID, key: str) -> list[Artifact]:
+    """Return the artifacts of the account's latest job that had the very same to assemble."""
+    latest = (
+        select(Job.id)
+        .where(Job.account_id == account_id, Job.assembly_key == key, Job.state == State.SUCCEEDED)
+        .order_by(Job.finished_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return list(
+        session.scalars(select(Artifact).where(Artifact.job_id == latest).order_by(Artifact.position))
+    )
+
+
 def succeed(
     session: Session, job: Job, result: dict[str, Any], artifacts: Sequence[dict[str, Any]] = ()
 ) -> bool:

@@ -132,6 +132,7 @@ class Job(Base):
     plan: Mapped[dict[str, Any] | None]  # what the planning attempt found out, for assembly
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
+    assembly_key: Mapped[str | None] = mapped_column(String(64))  # the hash of all that decides its artifacts
     request_id: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default="1")  # goes up with each change a client can see
     expires_in: Mapped[int | None]
@@ -174,6 +175,12 @@ class Job(Base):
             postgresql_where=text("state = 'running' AND stage = 'assembling' AND leased_until IS NULL"),
         ),
         Index("ix_jobs_leased", "leased_until", postgresql_where=text("state IN ('running', 'canceling')")),
+        Index(
+            "ix_jobs_assembled",
+            "account_id",
+            "assembly_key",
+            postgresql_where=text("state = 'succeeded' AND assembly_key IS NOT NULL"),
+        ),
         Index("ix_jobs_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
     )
 
@@ -257,6 +264,21 @@ class StoredSpeech(Base):
     storage_key: Mapped[str]
     bytes: Mapped[int]
     facts: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    used_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
+
+
+class StoredMix(Base):
+    """A video's sound in one coding, in the store."""
+
+    __tablename__ = "stored_mixes"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    storage_key: Mapped[str]
+    bytes: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     used_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
 

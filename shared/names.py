@@ -19,6 +19,7 @@ class TaskName(StrEnum):
     SCRIPT = "jobs.script"
     VIDEO = "jobs.video"
     SEGMENT = "segments.render"
+    MIX = "videos.mix"
     ASSEMBLE = "videos.assemble"
     SWEEP = "upkeep.sweep"
     TIDY = "upkeep.tidy"
@@ -28,6 +29,7 @@ QUEUE_OF: dict[TaskName, QueueName] = {
     TaskName.SCRIPT: QueueName.SCRIPTS,
     TaskName.VIDEO: QueueName.RENDERS,
     TaskName.SEGMENT: QueueName.RENDERS,
+    TaskName.MIX: QueueName.RENDERS,
     TaskName.ASSEMBLE: QueueName.RENDERS,
     TaskName.SWEEP: QueueName.CONTROL,
     TaskName.TIDY: QueueName.CONTROL,

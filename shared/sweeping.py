@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, func, or_, select, update
 
 from shared import jobs
 from shared.errors import WorkerLost
-from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredSegment, StoredSpeech
+from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredMix, StoredSegment, StoredSpeech
 from shared.states import FINISHED, SegmentState, Stage, State
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def expired(session: Session) -> tuple[int, list[str]]:
     return len(ids), keys
 
 
-def evict(session: Session, store: type[StoredSegment | StoredSpeech], *, most: int) -> list[str]:
+def evict(session: Session, store: type[StoredSegment | StoredSpeech | StoredMix], *, most: int) -> list[str]:
     """Forget the least recently used of a store until it holds at most `most` bytes; return their storage keys.
 
     What a running job is about to be assembled from is spared. Should it go all the same, the job renders it again.

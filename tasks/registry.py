@@ -7,7 +7,7 @@ from shared.names import TaskName
 from shared.states import Stage
 from tasks import run, upkeep
 from tasks.script import job as script
-from tasks.video import assembly, planning, rendering
+from tasks.video import assembly, planning, rendering, sounding
 
 
 @app.task(name=TaskName.SCRIPT)
@@ -26,6 +26,12 @@ def plan_video(job_id: str) -> None:
 def render_segment(segment_id: str) -> None:
     """Render one segment."""
     rendering.perform(segment_id)
+
+
+@app.task(name=TaskName.MIX)
+def mix_sound(job_id: str) -> None:
+    """Mix a video's sound while its segments are rendered."""
+    sounding.perform(job_id)
 
 
 @app.task(name=TaskName.ASSEMBLE)

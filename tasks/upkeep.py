@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared import dispatch, epoch, metrics, sweeping, window
 from shared.db import transaction
-from shared.models import Artifact, Asset, StoredSegment, StoredSpeech
+from shared.models import Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.settings import settings
 from shared.states import UNFINISHED
 from shared.storage import storage
@@ -41,7 +41,8 @@ def tidy() -> None:
         sweeping.forget_keys(session, ttl=config.idempotency_ttl)
     with transaction() as session:
         evicted = sweeping.evict(session, StoredSegment, most=config.segment_store)
-        evicted += sweeping.evict(session, StoredSpeech, most=config.speech_store)
+        for store in (StoredSpeech, StoredMix):
+            evicted += sweeping.evict(session, store, most=config.speech_store)
     for key in keys + evicted:
         storage().delete(key)
     _count("expired", gone)
@@ -98,7 +99,8 @@ def _count(repair: str, number: int) -> None:
 
 def _remove_orphans(root: Path) -> int:
     """Remove files of storage that no row names, once they are old enough to be nobody's."""
-    names = (Artifact.storage_key, Asset.storage_key, StoredSegment.storage_key, StoredSpeech.storage_key)
+    stores = (Artifact, Asset, StoredSegment, StoredSpeech, StoredMix)
+    names = tuple(store.storage_key for store in stores)
     before = time.time() - ORPHAN_AGE
     old = [path for path in root.rglob("*") if path.is_file() and path.stat().st_mtime < before]
     removed = 0

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from shared import jobs
 from shared.db import transaction
 from shared.errors import Unavailable
 from shared.models import Segment, StoredSegment
 from shared.schemas.canonical import dump
+from shared.schemas.output import dump_output
 from shared.settings import settings
 from shared.states import Stage
 from shared.storage import storage
@@ -21,11 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from shared.models import Job
+    from shared.models import Artifact, Job
     from tasks.run import Attempt
     from tasks.video.assemble import Made
 
 BEGUN = 0.95
+# Goes up when assembly makes other files of the same segments and sound.
+REVISION = 1
+ARTIFACT = ("name", "position", "media_type", "bytes", "sha256", "width", "height", "duration")
 
 
 def perform(attempt: Attempt) -> Done:
@@ -34,6 +41,47 @@ def perform(attempt: Attempt) -> Done:
     plan = planning.recall(job)
     rows = _segments(job)
     attempt.tell(Stage.ASSEMBLING, BEGUN)
+    key = _key(plan, rows)
+    with transaction() as session:
+        jobs.note_assembly(session, job, key)
+        same = jobs.assembled(session, job.account_id, key)
+    artifacts = _again(job, same) or _made(attempt, plan, rows)
+    attempt.check()
+    return Done(_result(plan, rows), tuple(artifacts))
+
+
+def _key(plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]) -> str:
+    """Return the hash of all that decides the artifacts."""
+    deciding = {
+        "segments": [segment.key for segment, _ in rows],
+        "sound": sounding.keys(plan),
+        "output": dump_output(plan.output),
+        "script": dump(plan.script),
+        "words": [asdict(cue) for cue in plan.cues()],
+        "revision": REVISION,
+    }
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+def _again(job: Job, same: Sequence[Artifact]) -> list[dict[str, Any]]:
+    """Give the artifacts of an equal job to this one; none where one of their files is gone."""
+    paths = [storage().path(artifact.storage_key) for artifact in same]
+    if not all(path.is_file() for path in paths):
+        return []
+    rows = []
+    for artifact, path in zip(same, paths, strict=True):
+        row = {name: getattr(artifact, name) for name in ARTIFACT}
+        row["storage_key"] = _place(job, artifact.name)
+        storage().link(path, row["storage_key"])
+        rows.append(row)
+    return rows
+
+
+def _made(
+    attempt: Attempt, plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]
+) -> list[dict[str, Any]]:
+    """Assemble the job's video and store what was made."""
+    job = attempt.job
     segments = _located(rows)
     heard = sounding.find(job.account_id, plan) or sounding.make(
         job.account_id, plan, attempt.work, stop=attempt.unwanted
@@ -47,7 +95,7 @@ def perform(attempt: Attempt) -> Done:
         ffmpeg=settings().ffmpeg,
     )
     attempt.check()
-    return Done(_result(plan, rows), tuple(_store(job, made)))
+    return _store(job, made)
 
 
 def _segments(job: Job) -> list[tuple[Segment, str | None]]:
@@ -95,7 +143,7 @@ def _store(job: Job, made: Sequence[Made]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     try:
         for position, each in enumerate(made):
-            key = f"artifacts/{job.account_id}/{job.id}/{job.attempt}/{each.name}"
+            key = _place(job, each.name)
             row: dict[str, Any] = {
                 "name": each.name,
                 "position": position,
@@ -107,13 +155,20 @@ def _store(job: Job, made: Sequence[Made]) -> list[dict[str, Any]]:
                 "height": each.height,
                 "duration": each.duration,
             }
-            storage().put(each.path, key)
+            if each.path.is_relative_to(storage().root):
+                storage().link(each.path, key)  # such as a sound that the next job will want as well
+            else:
+                storage().put(each.path, key)
             rows.append(row)
     except BaseException:
         for row in rows:
             storage().delete(row["storage_key"])
         raise
     return rows
+
+
+def _place(job: Job, name: str) -> str:
+    return f"artifacts/{job.account_id}/{job.id}/{job.attempt}/{name}"
 
 
 def _sha256(path: Path) -> str:

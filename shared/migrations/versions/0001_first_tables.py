@@ -102,6 +102,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_idempotency_keys_created_at"), "idempotency_keys", ["created_at"], unique=False)
     op.create_table(
+        "stored_mixes",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("storage_key", sa.Text(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_stored_mixes_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "key", name=op.f("pk_stored_mixes")),
+    )
+    op.create_index(op.f("ix_stored_mixes_used_at"), "stored_mixes", ["used_at"], unique=False)
+    op.create_table(
         "stored_segments",
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),
@@ -167,6 +181,7 @@ def upgrade() -> None:
         sa.Column("plan", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("assembly_key", sa.String(length=64), nullable=True),
         sa.Column("request_id", sa.Text(), nullable=True),
         sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("expires_in", sa.BigInteger(), nullable=True),
@@ -187,6 +202,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
         sa.UniqueConstraint("account_id", "id", name=op.f("uq_jobs_account_id_id")),
+    )
+    op.create_index(
+        "ix_jobs_assembled",
+        "jobs",
+        ["account_id", "assembly_key"],
+        unique=False,
+        postgresql_where=sa.text("state = 'succeeded' AND assembly_key IS NOT NULL"),
     )
     op.create_index(
         "ix_jobs_assembling",
@@ -397,6 +419,11 @@ def downgrade() -> None:
         table_name="jobs",
         postgresql_where=sa.text("state = 'running' AND stage = 'assembling' AND leased_until IS NULL"),
     )
+    op.drop_index(
+        "ix_jobs_assembled",
+        table_name="jobs",
+        postgresql_where=sa.text("state = 'succeeded' AND assembly_key IS NOT NULL"),
+    )
     op.drop_table("jobs")
     op.drop_index("ix_usage_month", table_name="usage")
     op.drop_index("ix_usage_job", table_name="usage")
@@ -405,6 +432,8 @@ def downgrade() -> None:
     op.drop_table("stored_speech")
     op.drop_index(op.f("ix_stored_segments_used_at"), table_name="stored_segments")
     op.drop_table("stored_segments")
+    op.drop_index(op.f("ix_stored_mixes_used_at"), table_name="stored_mixes")
+    op.drop_table("stored_mixes")
     op.drop_index(op.f("ix_idempotency_keys_created_at"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
     op.drop_index(op.f("ix_batches_account_id"), table_name="batches")

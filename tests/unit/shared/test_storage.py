@@ -68,3 +68,16 @@ def test_it_can_tell_whether_it_is_writable(storage: Storage) -> None:
     storage.check()
 
     assert leftovers(storage) == []
+
+
+def test_a_second_name_lives_when_the_first_goes(storage: Storage) -> None:
+    with storage.create("first") as file:
+        file.write(b"12")
+
+    storage.link(storage.path("first"), "second/name")
+    storage.delete("first")
+
+    assert storage.locate("second/name").read_bytes() == b"12"
+    assert leftovers(storage) == []
+    with pytest.raises(FileNotFoundError):
+        storage.link(storage.path("first"), "third")
