@@ -1,7 +1,7 @@
 # Everything that a newcomer, a contributor and the CI run. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up fix check fast test chaos bench
+.PHONY: help setup demo up fix check fast test chaos
 
 BIN := .venv/bin
 CODE := api client shared tasks workers tests examples bench
@@ -34,10 +34,7 @@ test: check  ## What the CI runs: check, and every test with real servers
 	$(BIN)/pytest
 
 chaos: setup  ## Kill, stop and starve the parts while jobs run
-	$(BIN)/pytest tests/chaos
-
-bench: setup  ## Measure the renderer against its peers
-	$(BIN)/python -m bench
+	$(BIN)/pytest tests/e2e/test_faults.py tests/integration/stack
 
 # Newer than what it is made from: nothing to do. Touched but unchanged: the sums say so.
 .venv/.stamp: requirements.lock pyproject.toml
