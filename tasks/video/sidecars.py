@@ -20,7 +20,7 @@ TILES = 100
 COLUMNS = 10
 INTERVAL = Fraction(2)  # seconds, where that makes no more than TILES
 TILE_SIDE = 160  # pixels, the longer one
-POSTER_LATEST = 3  # seconds into the first scene
+POSTER_LATEST = 2  # seconds into the first scene
 # A JPEG is full range, a video is not.
 JPEG = ("-pix_fmt", "yuvj420p", "-color_range", "pc", "-update", "1", "-f", "image2")
 FULL_RANGE = "in_range=tv:out_range=pc"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.speech.words import Heard, align, split
@@ -53,6 +53,7 @@ def test_without_any_event_the_words_share_all_of_the_time_by_their_length():
     assert [(word.start, word.end) for word in words] == [(0.0, 1.0), (1.0, 4.0)]
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=80),
     st.lists(st.tuples(st.integers(0, 90), st.floats(0, 9), st.floats(0, 1)), max_size=20),

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.script import Narration, Scene, Script, Transition
@@ -108,6 +108,7 @@ def test_a_narrow_picture_has_short_lines(aspect, columns):
     assert captions.columns_for(aspect) == columns
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.text(st.sampled_from("ab ,.!?…\n-<>&{}\\你好ש🎉'"), min_size=1, max_size=120),

@@ -57,4 +57,4 @@ def test_the_poster_is_in_the_first_scene_before_the_next_one_comes_in(seconds):
     frame = poster_frame(timeline)
 
     assert 0 <= frame < max(1, timeline.scenes[1].start)
-    assert frame <= 3 * 30
+    assert frame <= 2 * 30
