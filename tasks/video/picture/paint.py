@@ -14,32 +14,26 @@ from tasks.video.picture.theme import rgb
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STRIP = 64  # lines painted at once: floating-point pictures are large
+COARSE = 8  # a gradient is computed for every eighth pixel and line, and is straight between them
 
 
 def paint(visual: Mapping[str, Any], size: tuple[int, int]) -> tuple[Plane, Plane, Plane]:
     """Return the planes of `{colors, angle, glows}`."""
     width, height = size
-    luma = np.empty((height, width), np.uint8)
-    chroma = [np.empty((height // 2, width // 2), np.uint8) for _ in range(2)]
-    for top in range(0, height, STRIP):
-        lines = min(STRIP, height - top)
-        strip = _strip(visual, size, top, lines)
-        yuv = strip @ TO_YUV[:, :3].T.astype(np.float32) + TO_YUV[:, 3].astype(np.float32)
-        luma[top : top + lines] = _dither(yuv[..., 0], top)
-        for index, plane in enumerate(chroma, 1):
-            half = cv2.resize(yuv[..., index], (width // 2, lines // 2), interpolation=cv2.INTER_AREA)
-            plane[top // 2 : (top + lines) // 2] = _dither(half, top // 2)
-    return luma, chroma[0], chroma[1]
+    coarse = _picture(visual, (max(2, width // COARSE), max(2, height // COARSE)), width / height)
+    yuv = coarse @ TO_YUV[:, :3].T.astype(np.float32) + TO_YUV[:, 3].astype(np.float32)
+    sizes = (size, (width // 2, height // 2), (width // 2, height // 2))
+    made = [_dither(cv2.resize(yuv[..., index], sizes[index]), index) for index in range(3)]
+    return made[0], made[1], made[2]
 
 
-def _strip(visual: Mapping[str, Any], size: tuple[int, int], top: int, lines: int) -> Plane:
+def _picture(visual: Mapping[str, Any], size: tuple[int, int], ratio: float) -> Plane:
+    """Return the colours as floating-point RGB."""
     width, height = size
     x = (np.arange(width, dtype=np.float32) + 0.5) / width
-    y = ((np.arange(top, top + lines, dtype=np.float32) + 0.5) / height)[:, None]
+    y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
     picture = _gradient(visual["colors"], visual.get("angle", 135), x, y)
     for glow in visual.get("glows", ()):
-        ratio = width / height
         far = (
             np.hypot((x - glow["x"]) * max(ratio, 1.0), (y - glow["y"]) * max(1 / ratio, 1.0))
             / glow["radius"]
@@ -62,7 +56,8 @@ def _gradient(colors: list[str], angle: float, x: Plane, y: Plane) -> Plane:
     return np.asarray(stops[first] * (1 - part) + following * part)
 
 
-def _dither(plane: Plane, top: int) -> Plane:
+def _dither(plane: Plane, seed: int) -> Plane:
     """Round with a fixed noise of one step: the same picture every time, and no bands."""
-    noise = np.random.default_rng(top).random(plane.shape, np.float32)
-    return np.asarray(np.clip(np.floor(plane + noise), 0, 255), np.uint8)
+    plane += np.random.default_rng(seed).random(plane.shape, np.float32)
+    np.floor(plane, out=plane)
+    return np.clip(plane, 0, 255, out=plane).astype(np.uint8)
