@@ -10,9 +10,20 @@ import av
 import cv2
 
 from shared import ffmpeg as process
-from shared.errors import RenderFailed
+from shared.errors import RenderFailed, Unavailable
 from tasks.video import graph
-from tasks.video.picture import ass, clips, encoding, fonts, frames, lettering, stamps, text, transitions
+from tasks.video.picture import (
+    ass,
+    clips,
+    encoding,
+    fonts,
+    frames,
+    hardware,
+    lettering,
+    stamps,
+    text,
+    transitions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +50,9 @@ def render(  # noqa: PLR0913  (what a worker knows)
     Raise RenderFailed, RenderTimeout, StorageFull, AssetUnreadable or Stopped. `on_progress` gets the frames done.
     """
     size = (spec["size"][0], spec["size"][1])
+    encoder = spec.get("encoder", encoding.SOFTWARE)
+    if encoder != encoding.SOFTWARE and hardware.choose(encoder, ffmpeg) != encoder:
+        raise Unavailable("This worker lacks the encoder that the video began with.")
     cv2.setNumThreads(1)  # a worker's processes share the cores already
     layers, made = _layers(spec, size, work, locate, ffmpeg)
     if spec.get("transition") in transitions.MASKED:
@@ -52,10 +66,11 @@ def render(  # noqa: PLR0913  (what a worker knows)
         still=still,
         transition=spec.get("transition"),
         over=_over(spec, size, work, locate, ffmpeg),
-        encoding=encoding.options(size, spec["fps"], spec["quality"]),
+        encoding=encoding.options(size, spec["fps"], spec["quality"], encoder),
+        upload=encoding.UPLOADS.get(encoder),
     )
     completed = process.run(
-        process.command(*graph.arguments(plan, f"file:{target}"), ffmpeg=ffmpeg),
+        process.command(*encoding.devices(encoder), *graph.arguments(plan, f"file:{target}"), ffmpeg=ffmpeg),
         cwd=work,
         limits=limits,
         on_progress=None if on_progress is None else lambda progress: on_progress(progress.frame),

@@ -12,7 +12,7 @@ from hashlib import sha256
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from tasks.video.picture import theme, visuals, wording
+from tasks.video.picture import encoding, theme, visuals, wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +61,7 @@ class Span:
         return self.start + self.frames
 
 
-def cut(
+def cut(  # noqa: PLR0913  (all that decides the pixels)
     timeline: Timeline,
     script: Script,
     output: Output,
@@ -70,14 +70,20 @@ def cut(
     *,
     account: str,
     versions: Mapping[str, str],
+    encoder: str = encoding.SOFTWARE,
 ) -> tuple[Segment, ...]:
-    """Return the segments in order; together they hold each frame of the timeline once."""
+    """Return the segments in order; together they hold each frame of the timeline once.
+
+    All are encoded by one encoder, or they would not join: a worker that lacks it must leave them to others.
+    """
     # Facts are written once for all segments: a script of 500 scenes is planned in a tenth of a second.
     files = {
         source.media.sha256: {"storage_key": source.storage_key, "media": source.media.to_json()}
         for source in sources.values()
     }
-    book = _Book(script, output, sources, timeline, wording.in_frames(cues, script, timeline.fps), files)
+    book = _Book(
+        script, output, sources, timeline, wording.in_frames(cues, script, timeline.fps), files, encoder
+    )
     found = []
     for index, span in enumerate(spans(timeline)):
         spec = book.spec(span)
@@ -119,6 +125,7 @@ class _Book:
     timeline: Timeline
     cues: list[dict[str, Any]]
     files: Mapping[str, dict[str, Any]]
+    encoder: str
 
     def spec(self, span: Span) -> dict[str, Any]:
         fps = self.timeline.fps
@@ -134,6 +141,8 @@ class _Book:
             "layers": layers,
             "sources": {each["source"]: self.files[each["source"]] for each in used if "source" in each},
         }
+        if self.encoder != encoding.SOFTWARE:
+            spec["encoder"] = self.encoder
         if len(span.slots) == 2:
             spec["transition"] = self.script.scenes[span.slots[1].index].transition.type
         if overlays:

@@ -15,13 +15,24 @@ LEVELS = (
 COLORS = {"range": "tv", "color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709"}
 
 
+SOFTWARE = "libx264"
+HARDWARE = ("h264_nvenc", "h264_vaapi", "h264_qsv")
+UPLOADS = {"h264_vaapi": "nv12"}  # encoders that take frames from their own memory only, and in which format
+RENDER_NODE = "/dev/dri/renderD128"
+
+
+def devices(encoder: str) -> list[str]:
+    """Return the options that open an encoder's device; they stand before the inputs."""
+    return ["-vaapi_device", RENDER_NODE] if encoder == "h264_vaapi" else []
+
+
 def level(size: tuple[int, int], fps: int) -> str:
     """Return the lowest level that a player must support for the picture."""
     blocks = -(-size[0] // 16) * -(-size[1] // 16)
     return next(name for name, rate, frame in LEVELS if blocks <= frame and blocks * fps <= rate)
 
 
-def options(size: tuple[int, int], fps: int, quality: str, encoder: str = "libx264") -> dict[str, Any]:
+def options(size: tuple[int, int], fps: int, quality: str, encoder: str = SOFTWARE) -> dict[str, Any]:
     """Return ffmpeg's output options, without the colours' tags: frames carry those."""
     preset, crf = PRESETS[quality]
     shared: dict[str, Any] = {

@@ -14,6 +14,7 @@ from shared import media, timeline
 from shared.ffmpeg import Limits, command, run
 from shared.script import Output, Scene, Script
 from tasks.video import render, segments
+from tasks.video.picture import encoding
 from tasks.video.versions import versions
 
 if TYPE_CHECKING:
@@ -61,13 +62,16 @@ def render_script(
     output: Output = SMALL,
     narration: Mapping[str, Fraction] | None = None,
     cues: Sequence[Cue] = (),
+    encoder: str = encoding.SOFTWARE,
     before: Callable[[Path], None] | None = None,
     **options: Any,
 ) -> Video:
     """Render every segment of a script whose `src`s are the given files."""
     sources = {src: segments.Source(src, str(path), media.probe(path)) for src, path in (files or {}).items()}
     plan = timeline.plan(script, narration or {}, output.fps)
-    found = segments.cut(plan, script, output, sources, cues, account="me", versions=versions())
+    found = segments.cut(
+        plan, script, output, sources, cues, account="me", versions=versions(), encoder=encoder
+    )
     made, warnings = [], []
     for segment in found:
         work = folder / f"work{segment.index}"

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import Unavailable
+from shared.script import Scene, Script
+from tasks.video.picture import encoding, hardware
+from tests.integration.video.films import render_script
+
+pytestmark = pytest.mark.services
+
+
+def test_an_encoder_works_when_frames_come_out_of_it():
+    assert hardware.works(encoding.SOFTWARE)
+    assert not hardware.works("h264_of_another_world")
+
+
+@pytest.mark.parametrize("named", [None, "libx264", "rot13", *encoding.HARDWARE])
+def test_without_a_working_encoder_x264_is_taken(named):
+    chosen = hardware.choose(named)
+
+    assert chosen == encoding.SOFTWARE or hardware.works(chosen)
+
+
+def test_a_worker_without_the_videos_encoder_leaves_its_segments_to_others(tmp_path):
+    missing = [name for name in encoding.HARDWARE if not hardware.works(name)]
+    if not missing:
+        pytest.skip("every hardware encoder works here")
+
+    with pytest.raises(Unavailable):
+        render_script(tmp_path, Script((Scene("a", duration=0.2),)), encoder=missing[0])
