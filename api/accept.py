@@ -74,17 +74,24 @@ def take(
     """Write jobs down as queued and return their ids. `places` are the pointers to where each stands in the request."""
     account_id = caller().account_id
     _depth.admit(session, len(specs), config().max_queued)
-    specs = _with_scripts(session, account_id, specs, places)
-    held = _hold_assets(session, account_id, specs)
+    specs = resolve(session, specs, places)
     ids = jobs.submit(
         session,
         account_id,
-        aside.compute(g.get("body_size", 0), _submissions, specs, batch_id, held, _keep_seconds()),
+        aside.compute(g.get("body_size", 0), _submissions, specs, batch_id, _keep_seconds()),
         max_attempts=config().max_attempts,
         request_id=request_id(),
     )
     note(session, "jobs.submitted", str(batch_id or ids[0]))
     return ids
+
+
+def resolve(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -> list[JobSpec]:
+    """Return the jobs with the scripts that they name, and their assets held; or raise Invalid for what is not there."""
+    account_id = caller().account_id
+    resolved = _with_scripts(session, account_id, specs, places)
+    _hold_assets(session, account_id, resolved)
+    return resolved
 
 
 def take_batch(session: Session, specs: Sequence[JobSpec]) -> tuple[uuid.UUID, list[uuid.UUID]]:
@@ -124,7 +131,7 @@ def note(session: Session, action: str, subject: str) -> None:
 
 
 def _submissions(
-    specs: Sequence[JobSpec], batch_id: uuid.UUID | None, held: set[uuid.UUID], keep: int | None
+    specs: Sequence[JobSpec], batch_id: uuid.UUID | None, keep: int | None
 ) -> list[jobs.Submission]:
     return [
         jobs.Submission(
@@ -135,7 +142,7 @@ def _submissions(
             metadata=dict(spec.metadata),
             expires_in=spec.expires_in or keep,
             batch_id=batch_id,
-            asset_ids=tuple({uuid.UUID(name) for _, src in spec.sources if (name := asset_id(src))} & held),
+            asset_ids=tuple({uuid.UUID(name) for _, src in spec.sources if (name := asset_id(src))}),
         )
         for spec in specs
     ]
@@ -146,20 +153,17 @@ def _keep_seconds() -> int | None:
     return int(keep.total_seconds()) if keep else None
 
 
-def _hold_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec]) -> set[uuid.UUID]:
-    """Return the assets that the jobs name, all of them there and kept there, or raise Invalid."""
+def _hold_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec]) -> None:
+    """Keep the assets that the jobs name where they are until the transaction's end, or raise Invalid."""
     named = [
         (where, uuid.UUID(name)) for spec in specs for where, src in spec.sources if (name := asset_id(src))
     ]
-    if not named:
-        return set()
-    held = listing.hold_assets(session, account_id, {each for _, each in named})
+    held = listing.hold_assets(session, account_id, {each for _, each in named}) if named else set()
     missing = [(where, "There is no such asset.") for where, each in named if each not in held]
     if missing:
         raise Invalid(
             f"{_number(missing)} an asset is named that does not exist.", tuple(dict.fromkeys(missing))
         )
-    return held
 
 
 def _with_scripts(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from api import accept, replay, views
 from api.auth import account_id, requires
 from api.openapi import Resource, creates, headers
-from api.queries import NoQuery
+from api.queries import JobQuery
+from api.rehearsal import RehearsalSchema, rehearsed
 from api.requests import canonical, json_body
 from shared import listing
 from shared.db import transaction
@@ -27,13 +28,15 @@ blueprint = Resource("jobs", "What is to be made.")
 @blueprint.post("/jobs")
 @requires("jobs:write")
 @creates
-@blueprint.arguments(NoQuery, location="query")
+@blueprint.arguments(JobQuery, location="query")
+@rehearsed
 @blueprint.arguments(JobSchema)
+@blueprint.response(200, RehearsalSchema, description="The answer to a dry run.")
 @blueprint.response(202, TaskSchema, headers=headers("Location", "Retry-After", "Idempotent-Replayed"))
-def create_job(_: Any, spec: JobSpec) -> Response:
+def create_job(spec: JobSpec) -> Response:
     """Accept a job.
 
-    It is answered as soon as it is written down; `Location` is where to see what becomes of it.
+    It is answered as soon as it is written down; `Location` is where to see what becomes of it. A dry run takes nothing.
     """
     with transaction() as session:
         answer = replay.once(session, canonical(json_body()), lambda: _take(session, spec))

@@ -30,6 +30,15 @@ class NoQuery(Query):
     """Nothing: what is written there would be passed over, and may have been meant."""
 
 
+class JobQuery(Query):
+    """Whether to take a job, or only to say what would come of it."""
+
+    dry_run = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Take nothing; answer 200 with what is wrong, and how long it would take."},
+    )
+
+
 class Place(fields.Field[Cursor]):
     """A cursor, as the page before gave it."""
 

@@ -21,12 +21,14 @@ _RETRYABLE = (State.FAILED, State.CANCELED)
 
 
 def tasks(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """Return jobs with their scenes and files, by three queries however many they are."""
-    ids = [job.id for job in jobs if job.kind == "video"]
-    scenes = listing.scenes(session, ids) if ids else {}
-    unplanned = [job_id for job_id in ids if job_id not in scenes]
+    """Return jobs with their scenes and files, by at most three queries however many they are."""
+    videos = [job for job in jobs if job.kind == "video"]
+    begun = [job.id for job in videos if job.attempt]
+    scenes = listing.scenes(session, begun) if begun else {}
+    unplanned = [job.id for job in videos if job.id not in scenes]
     names = listing.scene_ids(session, unplanned) if unplanned else {}
-    files = listing.artifacts(session, ids) if ids else {}
+    done = [job.id for job in videos if job.state == State.SUCCEEDED]
+    files = listing.artifacts(session, done) if done else {}
     return [
         _task(
             job,

@@ -238,3 +238,45 @@ def test_there_is_room_again_as_soon_as_a_job_has_ended(
     full.post(f"/v1/tasks/{task_id}/cancel")
 
     assert full.post("/v1/jobs", json=HELLO).status_code == 202
+
+
+def test_a_dry_run_tells_what_would_come_and_takes_nothing(client: Client) -> None:
+    answer = client.post("/v1/jobs?dry_run=true", json=HELLO, headers={"Idempotency-Key": "dry"})
+
+    assert answer.status_code == 200
+    assert answer.json["valid"] is True
+    assert [scene["id"] for scene in answer.json["timeline"]] == ["hello"]
+    assert answer.json["estimate"]["render_seconds"] > 0
+    assert jobs_of(client) == []
+    assert (
+        client.post("/v1/jobs?dry_run=false", json=HELLO, headers={"Idempotency-Key": "dry"}).status_code
+        == 202
+    )
+
+
+@pytest.mark.parametrize(
+    ("job", "place"),
+    [
+        ({"kind": "film"}, "#/kind"),
+        ({"kind": "video", "script_task_id": "5f0a7b3e-0000-4000-8000-000000000000"}, "#/script_task_id"),
+        (
+            {
+                "kind": "video",
+                "script": {"music": {"src": "asset:5f0a7b3e-0000-4000-8000-000000000000"}, "scenes": [{}]},
+            },
+            "#/script/music/src",
+        ),
+    ],
+)
+def test_a_dry_run_tells_what_is_wrong(client: Client, job: dict[str, Any], place: str) -> None:
+    answer = client.post("/v1/jobs?dry_run=1", json=job)
+
+    assert answer.status_code == 200
+    assert answer.json["valid"] is False
+    assert [error["pointer"] for error in answer.json["errors"]] == [place]
+
+
+@pytest.mark.parametrize("query", ["dry_run=maybe", "dryrun=true", "dry_run="])
+def test_a_misspelt_dry_run_takes_nothing(client: Client, query: str) -> None:
+    assert client.post(f"/v1/jobs?{query}", json=HELLO).status_code == 422
+    assert jobs_of(client) == []

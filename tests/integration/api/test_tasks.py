@@ -153,7 +153,7 @@ def test_a_scene_is_done_when_all_that_shows_it_is(client: Client) -> None:
         {"scene_ids": ["c"], "state": SegmentState.QUEUED},
         {"scene_ids": ["d"], "state": SegmentState.DONE, "cached": True},
     )  # fmt: skip
-    put(task_id, state=State.RUNNING, stage=Stage.RENDERING)
+    put(task_id, state=State.RUNNING, stage=Stage.RENDERING, attempt=1)
 
     scenes = client.get(f"/v1/tasks/{task_id}").json["scenes"]
 

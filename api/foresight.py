@@ -1,0 +1,100 @@
+"""What would come of a job: its timeline and what it costs, before anything of it is done. Pure.
+
+Nobody has spoken yet, so that a scene that speaks has an estimated length, and is not `exact`; nor is the start of
+whatever follows it. A recording has its measured length.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from shared import pace
+from shared.timeline import exact, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from shared.schemas.job import JobSpec
+    from shared.script import Brief, Output, Scene, Script
+    from shared.timeline import Timeline
+
+# CPU seconds that a million pixels took to be zoomed, drawn on and encoded by x264 on a 2-core machine.
+MEGAPIXEL_SECONDS = 0.015
+PREPARING_SECONDS = 1.0
+# A token is some four characters of English. The prompt and the answer's form cost as much for every script.
+CHARACTERS_A_TOKEN, PROMPT_TOKENS, SCENE_TOKENS, USUAL_SCENES = 4, 1500, 120, 6
+
+
+def foresee(spec: JobSpec, recordings: Mapping[str, Fraction]) -> dict[str, Any]:
+    """Return what would come of a right job. `recordings` holds the seconds of voice-overs by their `src`."""
+    tokens = _tokens(spec.brief) if spec.brief else 0
+    if spec.script is None or spec.output is None:
+        duration = spec.brief.duration if spec.brief and spec.output else None
+        return _outcome(None, [], duration, spec.output, tokens, 0)
+    said = {one.id: length for one in spec.script.scenes if (length := _length(one, recordings))}
+    line = plan(spec.script, {name: seconds for name, (seconds, _) in said.items()}, spec.output.fps)
+    known = {name for name, (_, measured) in said.items() if measured}
+    scenes = list(_scenes(line, spec.script, known))
+    warnings = list(_warnings(line, spec.script))
+    characters = sum(
+        len(one.narration.text)
+        for one in spec.script.scenes
+        if one.id in said and one.narration and not one.narration.src
+    )
+    return _outcome(scenes, warnings, float(line.seconds), spec.output, tokens, characters)
+
+
+def _outcome(
+    scenes: list[dict[str, Any]] | None,
+    warnings: list[str],
+    duration: float | None,
+    output: Output | None,
+    tokens: int,
+    characters: int,
+) -> dict[str, Any]:
+    estimate = {
+        "duration": duration,
+        "render_seconds": _rendering(output, duration or 0.0),
+        "llm_tokens": tokens,
+        "speech_characters": characters,
+    }
+    return {"valid": True, "errors": [], "warnings": warnings, "timeline": scenes, "estimate": estimate}
+
+
+def _scenes(line: Timeline, script: Script, known: set[str]) -> Iterator[dict[str, Any]]:
+    settled = True
+    for slot, scene in zip(line.scenes, script.scenes, strict=True):
+        settled = settled and (slot.narration is None or scene.id in known)
+        start, duration = slot.start / line.fps, slot.frames / line.fps
+        yield {"id": slot.id, "start": start, "duration": duration, "exact": settled}
+
+
+def _warnings(line: Timeline, script: Script) -> Iterator[str]:
+    for slot, scene in zip(line.scenes, script.scenes, strict=True):
+        if slot.transition < int(exact(scene.transition.duration) * line.fps):
+            yield f"The transition into {scene.id} is shortened to {slot.transition / line.fps:.2f} s: its scenes are short."
+
+
+def _length(scene: Scene, recordings: Mapping[str, Fraction]) -> tuple[Fraction, bool] | None:
+    """Return how long a scene speaks and whether that is known; None where it says nothing."""
+    narration = scene.narration
+    if narration is None:
+        return None
+    if narration.src and narration.src in recordings:
+        return recordings[narration.src], True
+    if not narration.src and narration.voice.name == "none":
+        return None
+    return Fraction(round(pace.seconds(narration.text) / narration.voice.speed * 1000), 1000), False
+
+
+def _rendering(output: Output | None, duration: float) -> float:
+    if output is None or not duration:
+        return 0.0
+    width, height = output.size
+    return round(PREPARING_SECONDS + duration * output.fps * width * height / 1e6 * MEGAPIXEL_SECONDS, 1)
+
+
+def _tokens(brief: Brief) -> int:
+    source = len(brief.source_text or brief.topic or "") // CHARACTERS_A_TOKEN
+    return PROMPT_TOKENS + source + SCENE_TOKENS * (brief.scenes or USUAL_SCENES)

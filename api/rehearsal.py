@@ -1,0 +1,95 @@
+"""`?dry_run=true`: what would come of a job, without taking it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+from uuid import UUID
+
+from flask import Response, g, jsonify
+from marshmallow import Schema, fields
+
+from api import accept, aside
+from api.auth import account_id
+from api.foresight import foresee
+from api.requests import json_body
+from shared import listing
+from shared.db import transaction
+from shared.errors import Invalid
+from shared.schemas.answers import PlaceSchema
+from shared.schemas.job import JobSchema
+from shared.schemas.loading import load
+from shared.schemas.sources import asset_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.schemas.job import JobSpec
+
+P = ParamSpec("P")
+
+
+class SceneTimeSchema(Schema):
+    """When a scene would be on screen, in seconds."""
+
+    id = fields.String()
+    start = fields.Float()
+    duration = fields.Float()
+    exact = fields.Boolean(metadata={"description": "Whether no estimate of speech is in these numbers."})
+
+
+class EstimateSchema(Schema):
+    """What a job would cost, about."""
+
+    duration = fields.Float(allow_none=True, metadata={"description": "Of the video, in seconds."})
+    render_seconds = fields.Float()
+    llm_tokens = fields.Integer()
+    speech_characters = fields.Integer()
+
+
+class RehearsalSchema(Schema):
+    """What would come of a job."""
+
+    valid = fields.Boolean()
+    errors = fields.List(fields.Nested(PlaceSchema))
+    warnings = fields.List(fields.String())
+    timeline = fields.List(fields.Nested(SceneTimeSchema), allow_none=True)
+    estimate = fields.Nested(EstimateSchema, allow_none=True)
+
+
+def rehearsed(view: Callable[P, Any]) -> Callable[..., Any]:
+    """Answer a dry run here, and leave everything else to the view."""
+
+    @wraps(view)
+    def answered(query: dict[str, Any], *args: P.args, **kwargs: P.kwargs) -> Any:
+        return _answer() if query["dry_run"] else view(*args, **kwargs)
+
+    return answered
+
+
+def _answer() -> Response:
+    document = json_body()
+    try:
+        spec = aside.compute(g.body_size, load, JobSchema(), document)
+        with transaction() as session:
+            (spec,) = accept.resolve(session, [spec], ["#"])
+            lengths = _recordings(spec)
+    except Invalid as error:
+        wrong = {"valid": False, "errors": error.problem()["errors"], "warnings": [], "timeline": None}
+        return jsonify({**wrong, "estimate": None})
+    return jsonify(RehearsalSchema().dump(foresee(spec, lengths)))
+
+
+def _recordings(spec: JobSpec) -> dict[str, Fraction]:
+    """Return the seconds of each uploaded recording that a scene is spoken by."""
+    scenes = spec.script.scenes if spec.script else ()
+    named = {scene.narration.src for scene in scenes if scene.narration and scene.narration.src}
+    ids = {src: UUID(name) for src in named if (name := asset_id(src))}
+    with transaction() as session:
+        found = {src: listing.asset(session, account_id(), each) for src, each in ids.items()}
+    return {
+        src: Fraction(str(asset.facts["duration"]))
+        for src, asset in found.items()
+        if asset and asset.facts.get("duration")
+    }
