@@ -128,7 +128,7 @@ def cities() -> Image.Image:
     for name, latitude, tint in CITIES:
         longest = float(hours(np.array([latitude]), np.array([172]))[0])
         below = name != "Oslo"  # above, another curve is in the way
-        place = (_x(172), _y(longest, 0, 24) + (24 if below else -18))
+        place = (_x(172), _y(longest, 0, 24) + (46 if below else -18))
         words, anchor = f"{name}  {longest:.1f} h", "mt" if below else "mb"
         draw.text(place, words, font=reef_chart.font(38, bold=True), fill=tint, anchor=anchor)
     for value in range(0, 25, 6):

@@ -138,7 +138,7 @@ class Stack:
             stop_signal=pg.STOP_SIGNAL,
             death_signal=pg.DEATH_SIGNAL,
             owner=server.owner,
-            stop_order=5,
+            stop_order=4,
             grace=10,
         )
 
@@ -151,7 +151,7 @@ class Stack:
             ready=self.redis.ready,
             stop_signal=rd.STOP_SIGNAL,
             death_signal=rd.DEATH_SIGNAL,
-            stop_order=4,
+            stop_order=3,
         )
 
     def _once(self, name: str, *module: str, after: str, secretive: bool = False) -> Service:
@@ -226,7 +226,7 @@ class Stack:
             env=self._environment(),
             after=("migrations", "redis"),
             ready=lambda: True,
-            stop_order=3,
+            stop_order=2,
         )
 
     def _flower(self) -> Service:
@@ -246,7 +246,7 @@ class Stack:
             # It asks the workers who they are when it starts: one must be there to answer.
             after=("worker-control",),
             ready=lambda: is_open(self.flower_port),
-            stop_order=3,
+            stop_order=2,
         )
 
 
