@@ -26,6 +26,17 @@ def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def _endpoints(base_urls: str, names: str, secret: SecretStr) -> tuple[LanguageModel, ...]:
+    urls, models = _listed(base_urls), _listed(names)
+    keys = _listed(secret.get_secret_value()) or [""]
+    if not urls or not models:
+        return ()
+    return tuple(
+        LanguageModel(url, models[min(at, len(models) - 1)], keys[min(at, len(keys) - 1)])
+        for at, url in enumerate(urls)
+    )
+
+
 class Settings(BaseSettings):
     """What may differ from one installation to the next, from `SCENEMILL_…`. Durations are seconds."""
 
@@ -94,16 +105,41 @@ class Settings(BaseSettings):
     llm_api_key: SecretStr = SecretStr("")
     llm_model: str = ""
 
+    # Speech by an OpenAI-compatible server, before the embedded engine; several as above. A voice that speaks only one
+    # language names it: "alloy, thorsten@de". Word times come from transcriptions, where a model for them is named.
+    speech_base_url: str = ""
+    speech_api_key: SecretStr = SecretStr("")
+    speech_model: str = "gpt-4o-mini-tts"
+    speech_voices: str = "alloy"
+    speech_transcription_model: str = "whisper-1"
+    speech_parallel: int = Field(default=4, ge=1)  # sentences at once, of one job
+    # Voice files of Piper, separated by commas; each has its description beside it, as `voice.onnx.json`.
+    piper_voices: str = ""
+
+    # Stock pictures: a provider takes part when its key is there. Kinds are looked for in their order.
+    pexels_api_key: SecretStr = SecretStr("")
+    pexels_base_url: str = "https://api.pexels.com"
+    pixabay_api_key: SecretStr = SecretStr("")
+    pixabay_base_url: str = "https://pixabay.com/api"
+    stock_kinds: str = "photos,clips"
+    max_stock_file: int = 200 * 1024**2
+
+    # Generated pictures: an OpenAI-compatible endpoint; several as above.
+    images_base_url: str = ""
+    images_api_key: SecretStr = SecretStr("")
+    images_model: str = "gpt-image-1"
+
     def llm_endpoints(self) -> tuple[LanguageModel, ...]:
         """Return the endpoints that are named, in order. The last key or model serves all that have none of their own."""
-        urls, models = _listed(self.llm_base_url), _listed(self.llm_model)
-        keys = _listed(self.llm_api_key.get_secret_value()) or [""]
-        if not urls or not models:
-            return ()
-        return tuple(
-            LanguageModel(url, models[min(at, len(models) - 1)], keys[min(at, len(keys) - 1)])
-            for at, url in enumerate(urls)
-        )
+        return _endpoints(self.llm_base_url, self.llm_model, self.llm_api_key)
+
+    def speech_endpoints(self) -> tuple[LanguageModel, ...]:
+        """Return the servers that speak, in order."""
+        return _endpoints(self.speech_base_url, self.speech_model, self.speech_api_key)
+
+    def images_endpoints(self) -> tuple[LanguageModel, ...]:
+        """Return the servers that make pictures, in order."""
+        return _endpoints(self.images_base_url, self.images_model, self.images_api_key)
 
     @field_validator("*", mode="before")
     @classmethod
