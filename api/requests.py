@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api import aside
+from api import aside, bodies
 from shared import logs
-from shared.errors import NotFound, TooLarge
+from shared.errors import NotFound
 from shared.schemas.loading import parse
 
 if TYPE_CHECKING:
@@ -62,20 +62,10 @@ def json_body() -> Any:
         encoding = request.headers.get("Content-Encoding", "identity")
         if not _is_json(request.mimetype) or encoding != "identity":
             raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
-        body = _bounded_body(config().max_body)
+        body = bodies.whole(config().max_body)
         g.body_size = len(body)
         g.json_body = aside.compute(len(body), parse, body)
     return g.json_body
-
-
-def _bounded_body(most: int) -> bytes:
-    """Return the body, or raise TooLarge: by its stated length before anything is read, else when it gets too long."""
-    # One more than we take: a body of unknown length is cut off at the limit, and must not look whole then.
-    request.max_content_length = most + 1
-    body = b"" if (request.content_length or 0) > most else request.get_data(cache=False)
-    if max(len(body), request.content_length or 0) > most:
-        raise TooLarge(f"A body may have {most} bytes.")
-    return body
 
 
 def canonical(document: Any) -> bytes:

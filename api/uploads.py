@@ -9,12 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import gevent
 from flask import request
-from werkzeug.exceptions import HTTPException, RequestTimeout
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from api import aside
+from api import aside, bodies
 from api.requests import config
 from shared import media
 from shared.errors import BadRequest, TooLarge
@@ -26,9 +24,7 @@ if TYPE_CHECKING:
 
     from shared.media import Media
 
-CHUNK = 256 * 1024
 SYNC_EVERY = 32 * 1024 * 1024  # bytes; so that the last wait for the disk is a short one
-READ_SECONDS = 30.0  # that a client may be silent
 ENVELOPE = 64 * 1024  # what a multipart body may have beside the file
 FIELD = "file"
 _probing = threading.BoundedSemaphore(4)  # each probe is a process with memory of its own
@@ -75,10 +71,7 @@ def received(key: str) -> Iterator[Received]:
 def _upload() -> Upload:
     most = config().max_asset
     multipart = request.mimetype == "multipart/form-data"
-    request.max_content_length = most + ENVELOPE
-    if not multipart and (request.content_length or 0) > most:
-        raise TooLarge(f"A file may have {most} bytes.")
-    upload = Upload(_body())
+    upload = Upload(bodies.chunks(most + ENVELOPE if multipart else most))
     content = _file_of(upload, upload.chunks) if multipart else upload.chunks
     upload.chunks = _sniffed(_bounded(content, most))
     return upload
@@ -110,22 +103,6 @@ def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _body() -> Iterator[bytes]:
-    """Give the body as it comes, or raise that it broke off or came too slowly."""
-    while chunk := _read(CHUNK):
-        yield chunk
-
-
-def _read(size: int) -> bytes:
-    try:
-        with gevent.Timeout(READ_SECONDS if aside.cooperative() else None, RequestTimeout):
-            return request.stream.read(size)
-    except HTTPException:
-        raise
-    except OSError as error:
-        raise BadRequest("The body broke off.") from error
-
-
 def _bounded(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
     total = 0
     for chunk in chunks:
@@ -153,7 +130,7 @@ def _file_of(upload: Upload, source: Iterator[bytes]) -> Iterator[bytes]:
     if not boundary:
         raise BadRequest("A multipart body needs a boundary.")
     inside = False
-    for event in _events(MultipartDecoder(boundary, CHUNK + ENVELOPE, max_parts=4), source):
+    for event in _events(MultipartDecoder(boundary, bodies.CHUNK + ENVELOPE, max_parts=4), source):
         if isinstance(event, Field | File):
             if inside or event.name != FIELD or not isinstance(event, File):
                 raise BadRequest(f"A multipart body holds one file, in the part {FIELD!r}.")

@@ -372,3 +372,16 @@ def test_it_ends_in_peace(tmp_path: Path, config: Settings) -> None:
 
     assert not any(child.is_running() for child in children)
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("path", ["/v1/assets", "/v1/jobs"])
+@pytest.mark.parametrize("chunk", [b"zz\r\nabc", b"-1\r\nabc", b"3\r\nabcdef"])
+def test_a_malformed_chunk_is_the_clients_fault(served: Served, path: str, chunk: bytes) -> None:
+    answer = raw(
+        served,
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+        f"Authorization: Bearer {served.key}\r\n\r\n".encode()
+        + chunk,
+    )
+
+    assert answer.startswith(b"HTTP/1.1 400 ")

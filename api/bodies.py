@@ -1,0 +1,59 @@
+"""Reads request bodies: in pieces, never past a limit, and never waiting for ever for the next one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import gevent
+from flask import request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import HTTPException, RequestTimeout
+
+from api import aside
+from shared.errors import BadRequest, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNK = 256 * 1024
+CHUNK_SECONDS = 30.0  # for one chunk: slower than 9 kB/s is not slow, but somebody who holds a place
+WHOLE_SECONDS = 60.0  # for a body that is read at once
+
+
+def chunks(most: int) -> Iterator[bytes]:
+    """Give the body as it comes; or raise TooLarge: by its stated length before anything is read, else when it is passed."""
+    _refuse(request.content_length or 0, most)
+    # One more than we take: werkzeug cuts a body of unknown length off at the limit, and it must not look whole then.
+    request.max_content_length = most + 1
+    total = 0
+    while chunk := _read():
+        total += len(chunk)
+        _refuse(total, most)
+        yield chunk
+
+
+def whole(most: int) -> bytes:
+    """Return all of the body."""
+    until = time.monotonic() + WHOLE_SECONDS
+    body = bytearray()
+    for chunk in chunks(most):
+        body += chunk
+        if time.monotonic() > until:
+            raise RequestTimeout
+    return bytes(body)
+
+
+def _refuse(size: int, most: int) -> None:
+    if size > most:
+        raise TooLarge(f"A body may have {most} bytes here.")
+
+
+def _read() -> bytes:
+    try:
+        with gevent.Timeout(CHUNK_SECONDS if aside.cooperative() else None, RequestTimeout):
+            return request.stream.read(CHUNK)
+    except HTTPException:
+        raise
+    except (OSError, ParseException) as error:
+        raise BadRequest("The body broke off, or its chunks are malformed.") from error
