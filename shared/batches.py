@@ -23,9 +23,8 @@ def cancel(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> int:
     worked_on = or_(Job.leased_until.is_not(None), rendered)
     changed = {"version": Job.version + 1}
     stopping = {"state": State.CANCELING, **changed}
-    ended = {**jobs._ending(), "state": State.CANCELED, **changed}  # noqa: SLF001 (how a job ends is said there once)
     session.execute(update(Job).where(Job.id.in_(ids), worked_on).values(stopping))
-    session.execute(update(Job).where(Job.id.in_(ids), Job.state != State.CANCELING).values(ended))
+    jobs.end(session, (Job.id.in_(ids), Job.state != State.CANCELING), State.CANCELED)
     return len(ids)
 
 

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, case, delete, func, insert, literal, or_, select, update
 
+from shared import endings
 from shared.models import Artifact, Base, Job, JobAsset, Segment
 from shared.states import FINISHED, UNFINISHED, SegmentState, Stage, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
     from shared.errors import ServiceError
@@ -231,13 +233,24 @@ def fail(session: Session, job_id: uuid.UUID, attempt: int, error: ServiceError)
 
 
 def _finish(session: Session, job_id: uuid.UUID, attempt: int, state: State, **values: Any) -> bool:
-    done = session.scalar(
-        update(Job)
-        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
-        .values(state=state, **_ending(), **values)
-        .returning(Job.id)
+    return (
+        end(
+            session,
+            (Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING),
+            state,
+            **values,
+        )
+        == 1
     )
-    return done is not None
+
+
+def end(session: Session, which: Sequence[ColumnElement[bool]], state: State, **values: Any) -> int:
+    """End the jobs that are so, with all that follows from it, and return how many they were."""
+    ended = session.execute(
+        update(Job).where(*which).values(state=state, **_ending(), **values).returning(*endings.ENDED)
+    ).all()
+    endings.note(session, ended, state)
+    return len(ended)
 
 
 def _ending() -> dict[str, Any]:
@@ -286,12 +299,13 @@ def cancel(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> State 
     if job is None:
         return None
     worked_on = job.leased_until is not None or _renders(session, job_id)
-    state = State.CANCELING if worked_on else State.CANCELED
-    ending = {} if worked_on else _ending()
-    session.execute(
-        update(Job).where(Job.id == job_id).values({"state": state, "version": Job.version + 1, **ending})
-    )
-    return state
+    if worked_on:
+        session.execute(
+            update(Job).where(Job.id == job_id).values(state=State.CANCELING, version=Job.version + 1)
+        )
+        return State.CANCELING
+    end(session, (Job.id == job_id,), State.CANCELED)
+    return State.CANCELED
 
 
 def _renders(session: Session, job_id: uuid.UUID) -> bool:
@@ -323,15 +337,22 @@ def end_canceled(session: Session, job_id: uuid.UUID) -> bool:
     )
     if locked is None or _renders(session, job_id):
         return False
-    session.execute(update(Job).where(Job.id == job_id).values(state=State.CANCELED, **_ending()))
-    return True
+    return end(session, (Job.id == job_id,), State.CANCELED) == 1
 
 
 def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempts: int) -> bool:
     """Queue a failed or canceled job again, with fresh attempts; stored segments and speech are used again."""
-    done = session.scalar(
-        update(Job)
+    ended = session.scalar(
+        select(Job)
         .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_((State.FAILED, State.CANCELED)))
+        .with_for_update()
+    )
+    if ended is None:
+        return False
+    endings.reopen(session, ended.batch_id, State(ended.state))
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id)
         .values(
             state=State.QUEUED,
             stage=None,
@@ -344,9 +365,8 @@ def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempt
             max_attempts=Job.attempt + attempts,
             version=Job.version + 1,
         )
-        .returning(Job.id)
     )
-    return done is not None
+    return True
 
 
 def remove(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> list[str] | None:

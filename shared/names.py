@@ -21,6 +21,7 @@ class TaskName(StrEnum):
     SEGMENT = "segments.render"
     MIX = "videos.mix"
     ASSEMBLE = "videos.assemble"
+    DELIVER = "webhooks.deliver"
     SWEEP = "upkeep.sweep"
     TIDY = "upkeep.tidy"
 
@@ -31,6 +32,7 @@ QUEUE_OF: dict[TaskName, QueueName] = {
     TaskName.SEGMENT: QueueName.RENDERS,
     TaskName.MIX: QueueName.RENDERS,
     TaskName.ASSEMBLE: QueueName.RENDERS,
+    TaskName.DELIVER: QueueName.CONTROL,
     TaskName.SWEEP: QueueName.CONTROL,
     TaskName.TIDY: QueueName.CONTROL,
 }

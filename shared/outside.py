@@ -111,6 +111,47 @@ def fetch(
     raise AssetUnreadable("An address of the script redirects too often.")
 
 
+def post(
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    *,
+    allow_private: bool = False,
+    ca_file: str | None = None,
+) -> int:
+    """Send a body and return the status, whatever it is; a redirect is not followed. Raise what `fetch` raises."""
+    parts = urlsplit(url)
+    schemes = ("https", "http") if allow_private else ("https",)
+    if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
+        raise AssetUnreadable("The address is not https.")
+    timeout = {"connect": 5.0, "read": 10.0, "write": 10.0, "pool": 5.0}
+    pool = httpcore.ConnectionPool(
+        ssl_context=ssl.create_default_context(cafile=ca_file),
+        network_backend=_Guarded(allow_private=allow_private),
+    )
+    try:
+        with (
+            pool,
+            pool.stream(
+                "POST", url, headers=list(headers.items()), content=body, extensions={"timeout": timeout}
+            ) as response,
+        ):
+            return response.status  # the answer's body is nothing to us
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
+        raise Unavailable("The address did not answer in time.") from error
+
+
+def check(url: str, *, allow_private: bool = False) -> None:
+    """Raise AssetUnreadable where a URL leads, by what its host resolves to now, to where we do not connect."""
+    host = urlsplit(url).hostname or ""
+    try:
+        answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise AssetUnreadable("The host cannot be found.") from error
+    if not allow_private and not all(is_public(str(answer[4][0])) for answer in answers):
+        raise AssetUnreadable("The address is not on the public internet.")
+
+
 def _get(
     pool: httpcore.ConnectionPool,
     url: str,

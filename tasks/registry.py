@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.broker import app
 from shared.names import TaskName
 from shared.states import Stage
-from tasks import run, upkeep
+from tasks import run, upkeep, webhooks
 from tasks.script import job as script
 from tasks.video import assembly, planning, rendering, sounding
 
@@ -38,6 +38,12 @@ def mix_sound(job_id: str) -> None:
 def assemble_video(job_id: str) -> None:
     """Join what was rendered into the finished video."""
     run.run(job_id, assembly.perform, run.assembly)
+
+
+@app.task(name=TaskName.DELIVER)
+def deliver_webhooks() -> None:
+    """Send the webhooks that are due."""
+    webhooks.deliver()
 
 
 @app.task(name=TaskName.SWEEP)

@@ -21,6 +21,11 @@ def schedule(config: Settings) -> dict[str, Any]:
             "schedule": sweep,
             "options": {"queue": QueueName.CONTROL, "expires": max(sweep * 2, 5.0)},
         },
+        "deliver": {
+            "task": TaskName.DELIVER,
+            "schedule": sweep,
+            "options": {"queue": QueueName.CONTROL, "expires": max(sweep * 2, 5.0)},
+        },
         "tidy": {
             "task": TaskName.TIDY,
             "schedule": TIDY_SECONDS,

@@ -57,7 +57,8 @@ class Plan:
     def cues(self) -> tuple[Cue, ...]:
         """Return what is captioned, when."""
         words = {scene: said.words for scene, said in self.narrated.items()}
-        return captions.cues(self.timeline, self.script, words)
+        columns = captions.columns_for(self.output.aspect)
+        return captions.cues(self.timeline, self.script, words, columns=columns)
 
     def to_json(self) -> dict[str, Any]:
         """Return what the job's row keeps."""

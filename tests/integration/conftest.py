@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.orm import Session
 
+from shared import db
 from shared.db import connect
 from shared.migrations.run import migrate
-from shared.settings import Settings
+from shared.settings import Settings, settings
+from shared.storage import storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,3 +45,29 @@ def session(database: Engine) -> Iterator[Session]:
 @pytest.fixture
 def storage_root(tmp_path: Path) -> Path:
     return tmp_path / "storage"
+
+
+@pytest.fixture
+def process(
+    database: Engine, postgres_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Settings]:
+    """Make this process one of a running installation: its settings, its database, its storage."""
+    named = {
+        "DATABASE_URL": postgres_url,
+        "BROKER_URL": redis_url,
+        "REDIS_URL": redis_url,
+        "STORAGE_URL": str(tmp_path / "storage"),
+        "WORK_DIR": str(tmp_path / "work"),
+        "ALLOW_PRIVATE_ADDRESSES": "true",
+    }
+    for name, value in named.items():
+        monkeypatch.setenv(f"SCENEMILL_{name}", value)
+    _forget()
+    yield settings()
+    db.engine().dispose()
+    _forget()
+
+
+def _forget() -> None:
+    for remembered in (settings, db.engine, db._factory, storage):  # noqa: SLF001 (a process begins anew)
+        remembered.cache_clear()

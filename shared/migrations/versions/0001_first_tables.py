@@ -79,7 +79,12 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("succeeded", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("failed", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("canceled", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("webhook", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_batches_account_id"), ondelete="CASCADE"
         ),
@@ -163,6 +168,71 @@ def upgrade() -> None:
     )
     op.create_index("ix_usage_job", "usage", ["job_id"], unique=False)
     op.create_index("ix_usage_month", "usage", ["account_id", "at"], unique=False)
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), server_default="pending", nullable=False),
+        sa.Column("attempt", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("resent_at_attempt", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("run_after", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_webhook_deliveries_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+    )
+    op.create_index(
+        "ix_webhook_deliveries_due",
+        "webhook_deliveries",
+        ["account_id", "run_after"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "ix_webhook_deliveries_ended",
+        "webhook_deliveries",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("state <> 'pending'"),
+    )
+    op.create_index(
+        "ix_webhook_deliveries_newest",
+        "webhook_deliveries",
+        ["account_id", sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
+        unique=False,
+    )
+    op.create_table(
+        "webhook_disabled_addresses",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["accounts.id"],
+            name=op.f("fk_webhook_disabled_addresses_account_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("account_id", "url", name=op.f("pk_webhook_disabled_addresses")),
+    )
+    op.create_table(
+        "webhook_secrets",
+        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("retires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_webhook_secrets_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_secrets")),
+    )
+    op.create_index(op.f("ix_webhook_secrets_account_id"), "webhook_secrets", ["account_id"], unique=False)
     op.create_table(
         "jobs",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -266,6 +336,30 @@ def upgrade() -> None:
         ["account_id", "turn", "id"],
         unique=False,
         postgresql_where=sa.text("state = 'queued' AND published_at IS NULL"),
+    )
+    op.create_table(
+        "webhook_attempts",
+        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("delivery_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("status", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_webhook_attempts_account_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"],
+            ["webhook_deliveries.id"],
+            name=op.f("fk_webhook_attempts_delivery_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_attempts")),
+    )
+    op.create_index(
+        op.f("ix_webhook_attempts_delivery_id"), "webhook_attempts", ["delivery_id"], unique=False
     )
     op.create_table(
         "artifacts",
@@ -391,6 +485,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_job_assets_asset_id"), table_name="job_assets")
     op.drop_table("job_assets")
     op.drop_table("artifacts")
+    op.drop_index(op.f("ix_webhook_attempts_delivery_id"), table_name="webhook_attempts")
+    op.drop_table("webhook_attempts")
     op.drop_index(
         "ix_jobs_waiting",
         table_name="jobs",
@@ -425,6 +521,21 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'succeeded' AND assembly_key IS NOT NULL"),
     )
     op.drop_table("jobs")
+    op.drop_index(op.f("ix_webhook_secrets_account_id"), table_name="webhook_secrets")
+    op.drop_table("webhook_secrets")
+    op.drop_table("webhook_disabled_addresses")
+    op.drop_index("ix_webhook_deliveries_newest", table_name="webhook_deliveries")
+    op.drop_index(
+        "ix_webhook_deliveries_ended",
+        table_name="webhook_deliveries",
+        postgresql_where=sa.text("state <> 'pending'"),
+    )
+    op.drop_index(
+        "ix_webhook_deliveries_due",
+        table_name="webhook_deliveries",
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.drop_table("webhook_deliveries")
     op.drop_index("ix_usage_month", table_name="usage")
     op.drop_index("ix_usage_job", table_name="usage")
     op.drop_table("usage")

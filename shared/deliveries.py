@@ -1,0 +1,186 @@
+"""The rules of webhooks: whose turn it is, when to try again, which secrets sign. Functions never commit."""
+
+from __future__ import annotations
+
+import base64
+import random
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from shared.models import Delivery, DeliveryAttempt, DisabledAddress, WebhookSecret
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy.orm import Session
+
+# Seconds until the next try, as the contract promises; after the last the delivery has failed.
+SCHEDULE = tuple(
+    timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+)
+JITTER = 0.1
+GONE = 410
+OVERLAP = timedelta(hours=24)
+PER_ACCOUNT = 8  # of one bite, so that nobody's slow receiver keeps others waiting
+
+_DUE = text("""
+WITH RECURSIVE waiting AS (
+    (SELECT account_id FROM webhook_deliveries WHERE state = 'pending' AND run_after <= now()
+      ORDER BY account_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.account_id FROM webhook_deliveries d
+             WHERE d.state = 'pending' AND d.run_after <= now() AND d.account_id > waiting.account_id
+             ORDER BY d.account_id LIMIT 1)
+      FROM waiting WHERE account_id IS NOT NULL
+)
+SELECT due.id FROM waiting CROSS JOIN LATERAL (
+    SELECT id FROM webhook_deliveries d
+     WHERE d.account_id = waiting.account_id AND d.state = 'pending' AND d.run_after <= now()
+     ORDER BY d.run_after LIMIT :share FOR UPDATE SKIP LOCKED
+) due LIMIT :bite
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a try ended: an HTTP status, or why there is none."""
+
+    status: int | None
+    error: str | None
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Tell whether the receiver has it: 2xx alone; a redirect is not followed and counts as a failure."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+def claim(session: Session, bite: int, *, lease: timedelta) -> list[Delivery]:
+    """Take deliveries that are due, a few of each account; for as long as the lease nobody else tries them."""
+    ids = list(session.scalars(_DUE, {"share": PER_ACCOUNT, "bite": bite}))
+    if not ids:
+        return []
+    return list(
+        session.scalars(
+            update(Delivery)
+            .where(Delivery.id.in_(ids))
+            .values(run_after=func.now() + lease, attempt=Delivery.attempt + 1)
+            .returning(Delivery)
+        )
+    )
+
+
+def settle(session: Session, delivery: Delivery, outcome: Outcome) -> str:
+    """Write a try down and return the delivery's state; an older try than the last one changes nothing more."""
+    session.add(
+        DeliveryAttempt(
+            account_id=delivery.account_id,
+            delivery_id=delivery.id,
+            number=delivery.attempt,
+            status=outcome.status,
+            error=outcome.error,
+            seconds=outcome.seconds,
+        )
+    )
+    state, delay = _next(delivery.attempt - delivery.resent_at_attempt, outcome)
+    if outcome.status == GONE:
+        disable(session, delivery.account_id, delivery.url)
+    session.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery.id, Delivery.attempt == delivery.attempt)
+        .values(
+            state=state,
+            run_after=func.now() + delay,
+            finished_at=func.now() if state != "pending" else None,
+        )
+    )
+    return state
+
+
+def _next(tries: int, outcome: Outcome) -> tuple[str, timedelta]:
+    if outcome.good:
+        return "delivered", timedelta(0)
+    if outcome.status == GONE or tries > len(SCHEDULE):
+        return "failed", timedelta(0)
+    return "pending", SCHEDULE[tries - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (jitter, not a secret)
+
+
+def disable(session: Session, account_id: uuid.UUID, url: str) -> None:
+    """Send nothing to an address any more that answered 410, and end what was waiting for it."""
+    session.execute(upsert(DisabledAddress).values(account_id=account_id, url=url).on_conflict_do_nothing())
+    session.execute(
+        update(Delivery)
+        .where(Delivery.account_id == account_id, Delivery.url == url, Delivery.state == "pending")
+        .values(state="failed", finished_at=func.now())
+    )
+
+
+def enable(session: Session, account_id: uuid.UUID, url: str) -> None:
+    """Send to an address again."""
+    row = session.get(DisabledAddress, (account_id, url))
+    if row is not None:
+        session.delete(row)
+
+
+def is_disabled(session: Session, account_id: uuid.UUID, url: str) -> bool:
+    """Tell whether an address answered 410 once."""
+    return session.get(DisabledAddress, (account_id, url)) is not None
+
+
+def resend(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> bool:
+    """Send a delivery again at once, under its own id, with a new round of tries."""
+    row = session.scalar(
+        update(Delivery)
+        .where(Delivery.account_id == account_id, Delivery.id == delivery_id)
+        .values(state="pending", run_after=func.now(), finished_at=None, resent_at_attempt=Delivery.attempt)
+        .returning(Delivery)
+    )
+    if row is not None:
+        enable(session, account_id, row.url)
+    return row is not None
+
+
+def signing_secrets(session: Session, account_id: uuid.UUID) -> list[str]:
+    """Return the secrets that sign now, the newest first; one is made where there is none."""
+    found = list(
+        session.scalars(
+            select(WebhookSecret.secret)
+            .where(
+                WebhookSecret.account_id == account_id,
+                or_(WebhookSecret.retires_at.is_(None), WebhookSecret.retires_at > func.now()),
+            )
+            .order_by(WebhookSecret.created_at.desc(), WebhookSecret.id.desc())
+        )
+    )
+    return found or [rotate(session, account_id)]
+
+
+def rotate(session: Session, account_id: uuid.UUID, *, overlap: timedelta = OVERLAP) -> str:
+    """Make a new secret and return it; the former ones sign beside it until the overlap is over."""
+    session.execute(
+        update(WebhookSecret)
+        .where(WebhookSecret.account_id == account_id, WebhookSecret.retires_at.is_(None))
+        .values(retires_at=func.now() + overlap)
+    )
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    session.add(WebhookSecret(account_id=account_id, secret=secret))
+    session.flush()
+    return secret
+
+
+def attempts(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> list[dict[str, Any]]:
+    """Return each try of a delivery, oldest first."""
+    rows = session.scalars(
+        select(DeliveryAttempt)
+        .where(DeliveryAttempt.account_id == account_id, DeliveryAttempt.delivery_id == delivery_id)
+        .order_by(DeliveryAttempt.id)
+    )
+    return [
+        {"number": row.number, "at": row.at, "status": row.status, "error": row.error, "seconds": row.seconds}
+        for row in rows
+    ]

@@ -1,0 +1,113 @@
+"""What follows from a job's end, in the very transaction of it: its webhook's delivery, and its batch's count.
+
+A delivery is one row with one constant id and body, however often it is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, func, insert, update
+
+from shared.models import Batch, Delivery, Job
+from shared.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Row
+    from sqlalchemy.orm import Session
+
+# What an UPDATE that ends jobs returns, for `note`.
+ENDED = (
+    Job.id,
+    Job.account_id,
+    Job.kind,
+    Job.batch_id,
+    Job.custom_id,
+    Job.meta,
+    Job.error,
+    Job.finished_at,
+    Job.spec["webhook"].label("webhook"),
+)
+
+
+def note(session: Session, ended: Sequence[Row[Any]], state: State) -> None:
+    """Write down what follows from these jobs' end; nothing at all where there is neither webhook nor batch."""
+    event = f"task.{state}"
+    deliveries = [
+        _delivery(row.account_id, row.webhook["url"], event, row.finished_at, _told(row, state))
+        for row in ended
+        if row.webhook is not None and event in row.webhook["events"]
+    ]
+    if deliveries:
+        session.execute(insert(Delivery), deliveries)
+    for batch_id in sorted({row.batch_id for row in ended if row.batch_id is not None}):
+        _count(session, batch_id, state, sum(row.batch_id == batch_id for row in ended))
+
+
+def _told(row: Row[Any], state: State) -> dict[str, Any]:
+    told = {
+        "task_id": str(row.id),
+        "kind": row.kind,
+        "status": state.value,
+        "custom_id": row.custom_id,
+        "batch_id": str(row.batch_id) if row.batch_id else None,
+        "metadata": row.meta,
+        "error": row.error,
+        "links": {"self": f"/v1/tasks/{row.id}"},
+    }
+    return told if state == State.FAILED else {name: told[name] for name in told if name != "error"}
+
+
+def _delivery(
+    account_id: uuid.UUID, url: str, event: str, at: datetime, data: dict[str, Any]
+) -> dict[str, Any]:
+    body = {"type": event, "timestamp": at.isoformat(), "data": data}
+    return {
+        "id": uuid.uuid4(),
+        "account_id": account_id,
+        "url": url,
+        "event": event,
+        "subject": data.get("task_id") or data["batch_id"],
+        "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+def _count(session: Session, batch_id: uuid.UUID, state: State, number: int) -> None:
+    """Count ended jobs in their batch; the one that makes it whole ends the batch, and tells of it."""
+    column = {State.SUCCEEDED: Batch.succeeded, State.FAILED: Batch.failed, State.CANCELED: Batch.canceled}[
+        state
+    ]
+    ended = Batch.succeeded + Batch.failed + Batch.canceled + number
+    batch = session.scalar(
+        update(Batch)
+        .where(Batch.id == batch_id)
+        .values(
+            {
+                column: column + number,
+                Batch.finished_at: case((ended >= Batch.total, func.now()), else_=Batch.finished_at),
+            }
+        )
+        .returning(Batch)
+        .execution_options(populate_existing=True)
+    )
+    if batch is None or batch.finished_at is None or batch.webhook is None:
+        return
+    counts = {"succeeded": batch.succeeded, "failed": batch.failed, "canceled": batch.canceled}
+    data = {"batch_id": str(batch_id), "counts": counts, "links": {"self": f"/v1/batch/{batch_id}"}}
+    told = _delivery(batch.account_id, batch.webhook["url"], "batch.finished", batch.finished_at, data)
+    session.execute(insert(Delivery), [told])
+
+
+def reopen(session: Session, batch_id: uuid.UUID | None, state: State, number: int = 1) -> None:
+    """Take jobs that run again out of their batch's count."""
+    if batch_id is None:
+        return
+    column = {State.FAILED: Batch.failed, State.CANCELED: Batch.canceled}[state]
+    session.execute(
+        update(Batch).where(Batch.id == batch_id).values({column: column - number, Batch.finished_at: None})
+    )

@@ -1,0 +1,262 @@
+"""Webhooks from a job's end to a real receiver, which verifies them with the specification's own package."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select, update
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from shared import deliveries, jobs
+from shared.db import transaction
+from shared.errors import RenderFailed
+from shared.models import Batch, Delivery, Job
+from shared.states import Stage, State
+from tasks import webhooks
+from tests import factories
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterator
+
+    from sqlalchemy.orm import Session
+
+    from shared.settings import Settings
+
+pytestmark = pytest.mark.services
+
+LEASE = timedelta(seconds=30)
+
+
+class Receiver:
+    """A web server that keeps what it is sent and answers each request by the next of its statuses."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+        self.seen: list[tuple[dict[str, str], bytes]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.seen.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                status = receiver.statuses.pop(0) if receiver.statuses else 204
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Keep quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    one = Receiver()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
+
+
+def hook(url: str, *events: str) -> dict[str, Any]:
+    return {
+        "kind": "video",
+        "webhook": {"url": url, "events": list(events) or ["task.succeeded", "task.failed"]},
+    }
+
+
+def ended(session: Session, spec: dict[str, Any], account_id: uuid.UUID | None = None, **columns: Any) -> Job:
+    """A job that is claimed and then succeeds."""
+    job = factories.job(session, account_id, spec=spec, **columns)
+    claimed = jobs.claim(session, job.id, Stage.GATHERING, lease=LEASE, worker="w")
+    assert claimed is not None
+    assert jobs.succeed(session, claimed, {})
+    return job
+
+
+def delivery_of(job: Job) -> Delivery:
+    with transaction() as session:
+        return session.scalars(select(Delivery).where(Delivery.subject == str(job.id))).one()
+
+
+def now_due(job: Job) -> None:
+    with transaction() as session:
+        session.execute(update(Delivery).where(Delivery.subject == str(job.id)).values(run_after=func.now()))
+
+
+def test_an_end_is_told_once_signed_and_whole(process: Settings, receiver: Receiver) -> None:
+    with transaction() as session:
+        job = ended(session, hook(receiver.url), meta={"a": "b"})
+
+    webhooks.deliver()
+    webhooks.deliver()
+
+    (request,) = receiver.seen
+    headers, body = request
+    with transaction() as session:
+        (secret,) = deliveries.signing_secrets(session, job.account_id)
+    told = Webhook(secret).verify(body, headers)
+    assert told["type"] == "task.succeeded"
+    assert told["data"]["task_id"] == str(job.id)
+    assert told["data"]["metadata"] == {"a": "b"}
+    assert delivery_of(job).state == "delivered"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(body + b" ", headers)
+
+
+def test_only_events_that_were_asked_for_are_told(process: Settings, receiver: Receiver) -> None:
+    with transaction() as session:
+        ended(session, hook(receiver.url, "task.failed"))
+        ended(session, {"kind": "video"})
+        failing = factories.job(session, spec=hook(receiver.url, "task.failed"))
+        jobs.claim(session, failing.id, Stage.GATHERING, lease=LEASE, worker="w")
+        jobs.fail(session, failing.id, 1, RenderFailed("No picture."))
+
+    webhooks.deliver()
+
+    (told,) = [json.loads(body) for _, body in receiver.seen]
+    assert told["data"]["task_id"] == str(failing.id)
+    assert told["data"]["error"]["code"] == "render-failed"
+
+
+@pytest.mark.parametrize("status", [500, 302, 404])
+def test_anything_but_2xx_is_tried_again_under_the_same_id(
+    process: Settings, receiver: Receiver, status: int
+) -> None:
+    receiver.statuses = [status]
+    with transaction() as session:
+        job = ended(session, hook(receiver.url))
+
+    webhooks.deliver()
+    waiting = delivery_of(job)
+    webhooks.deliver()
+    assert len(receiver.seen) == 1  # it is not due yet
+    now_due(job)
+    webhooks.deliver()
+
+    first, second = receiver.seen
+    assert (waiting.state, waiting.attempt) == ("pending", 1)
+    assert first[0]["webhook-id"] == second[0]["webhook-id"]
+    assert first[1] == second[1]
+    assert delivery_of(job).state == "delivered"
+
+
+def test_after_the_last_try_it_has_failed(process: Settings, receiver: Receiver) -> None:
+    receiver.statuses = [500] * 10
+    with transaction() as session:
+        job = ended(session, hook(receiver.url))
+
+    for _ in range(12):
+        now_due(job)
+        webhooks.deliver()
+
+    assert len(receiver.seen) == 10  # at once, and nine times after
+    assert delivery_of(job).state == "failed"
+    with transaction() as session:
+        tries = deliveries.attempts(session, job.account_id, delivery_of(job).id)
+    assert [one["status"] for one in tries] == [500] * 10
+
+
+def test_an_address_that_is_gone_gets_nothing_any_more_until_it_is_sent_again(
+    process: Settings, receiver: Receiver
+) -> None:
+    receiver.statuses = [410]
+    with transaction() as session:
+        job = ended(session, hook(receiver.url))
+        other = ended(session, hook(receiver.url), job.account_id)
+        session.execute(
+            update(Delivery).where(Delivery.subject == str(other.id)).values(run_after=func.now() + LEASE)
+        )
+
+    webhooks.deliver()
+    assert [delivery_of(one).state for one in (job, other)] == ["failed", "failed"]
+
+    with transaction() as session:
+        assert deliveries.is_disabled(session, job.account_id, receiver.url)
+        assert not deliveries.resend(session, factories.account(session), delivery_of(job).id)
+        assert deliveries.resend(session, job.account_id, delivery_of(job).id)
+    webhooks.deliver()
+    assert delivery_of(job).state == "delivered"
+
+
+def test_a_rotated_secret_signs_beside_the_new_one_until_the_overlap_ends(
+    process: Settings, receiver: Receiver
+) -> None:
+    with transaction() as session:
+        account_id = factories.account(session)
+        (old,) = deliveries.signing_secrets(session, account_id)
+    with transaction() as session:
+        new = deliveries.rotate(session, account_id)
+        ended(session, hook(receiver.url), account_id)
+
+    webhooks.deliver()
+
+    headers, body = receiver.seen[0]
+    for secret in (old, new):
+        assert Webhook(secret).verify(body, headers)["type"] == "task.succeeded"
+    with transaction() as session:
+        deliveries.rotate(session, account_id, overlap=timedelta(0))
+    with transaction() as session:
+        assert old in deliveries.signing_secrets(session, account_id)  # retires by its own overlap
+        assert new not in deliveries.signing_secrets(session, account_id)
+
+
+def test_a_private_address_is_refused_at_the_connection(
+    process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = process.model_copy(update={"allow_private_addresses": False})
+    monkeypatch.setattr(webhooks, "settings", lambda: closed)
+    with transaction() as session:
+        job = ended(session, hook(receiver.url.replace("http://127.0.0.1", "https://127.0.0.1")))
+
+    webhooks.deliver()
+
+    assert receiver.seen == []
+    assert delivery_of(job).state == "pending"
+
+
+def test_a_batch_tells_of_its_end_when_its_last_job_ends(process: Settings, receiver: Receiver) -> None:
+    with transaction() as session:
+        account_id = factories.account(session)
+        batch = Batch(
+            id=factories.uuid.uuid4(), account_id=account_id, total=3, webhook={"url": receiver.url}
+        )
+        session.add(batch)
+        session.flush()
+        ended(session, {"kind": "video"}, account_id, batch_id=batch.id)
+        canceled = factories.job(session, account_id, batch_id=batch.id)
+        failing = factories.job(session, account_id, batch_id=batch.id)
+        jobs.cancel(session, account_id, canceled.id)
+        jobs.claim(session, failing.id, Stage.GATHERING, lease=LEASE, worker="w")
+        assert session.scalar(select(Batch.finished_at).where(Batch.id == batch.id)) is None
+        jobs.fail(session, failing.id, 1, RenderFailed("No."))
+
+    webhooks.deliver()
+    with transaction() as session:
+        jobs.retry(session, account_id, failing.id, attempts=1)
+        again = session.scalars(select(Batch).where(Batch.id == batch.id)).one()
+
+    (told,) = [json.loads(body) for _, body in receiver.seen]
+    assert told["type"] == "batch.finished"
+    assert told["data"]["counts"] == {"succeeded": 1, "failed": 1, "canceled": 1}
+    assert (again.failed, again.finished_at) == (0, None)
+
+
+def test_a_stale_attempt_s_end_tells_nothing(process: Settings, receiver: Receiver) -> None:
+    with transaction() as session:
+        job = factories.job(session, spec=hook(receiver.url), state=State.RUNNING, attempt=2)
+        assert not jobs.fail(session, job.id, 1, RenderFailed("late"))
+
+    webhooks.deliver()
+
+    assert receiver.seen == []
