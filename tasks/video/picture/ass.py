@@ -55,6 +55,7 @@ class Pen:
     color: str
     spacing: float = 0.0
     italic: bool = False
+    others: int = 0  # the weight of scripts that the family does not draw; 0: the same
 
 
 def document(events: Iterable[Event], size: tuple[int, int], fps: int) -> str:
@@ -72,7 +73,7 @@ def line(
 ) -> str:
     """Return a line of text at a place. `shown` is how many characters of it are visible yet."""
     start = (
-        f"{{\\an{anchor}\\pos({place[0]:.2f},{place[1]:.2f})\\b{pen.weight}"
+        f"{{\\an{anchor}\\pos({place[0]:.2f},{place[1]:.2f})"
         f"\\fsp{pen.spacing:.2f}\\1c{color(pen.color)}\\1a{alpha(opacity)}}}"
     )
     if shown is None:
@@ -83,11 +84,15 @@ def line(
 def glyphs(text: str, pen: Pen) -> str:
     """Return the text with each part's font named and sized to the same em."""
     return "".join(
-        f"{{\\fn{run.family}\\fs{pen.em * fonts.line_ratio(run.family):.2f}"
-        # A script that knows no italics would only be slanted by force.
-        f"\\i{int(pen.italic and run.family == pen.family)}}}{inert(run.text)}"
-        for run in fonts.runs(text, pen.family, pen.language)
+        _run(run, pen, own=run.family == pen.family) for run in fonts.runs(text, pen.family, pen.language)
     )
+
+
+def _run(run: fonts.Run, pen: Pen, *, own: bool) -> str:
+    weight = pen.weight if own else pen.others or pen.weight
+    size = pen.em * fonts.line_ratio(run.family)
+    # A script that knows no italics would only be slanted by force.
+    return f"{{\\fn{run.family}\\fs{size:.2f}\\b{weight}\\i{int(pen.italic and own)}}}{inert(run.text)}"
 
 
 def inert(text: str) -> str:

@@ -123,12 +123,13 @@ def _han(language: str, text: str) -> str:
 
 
 @lru_cache(maxsize=8192)
-def width(text: str, family: str, weight: int, language: str) -> float:
-    """Return how wide a text is, in ems."""
-    return (
-        sum(_face(run.family, weight).getlength(run.text) for run in runs(text, family, language))
-        / MEASURED_AT
-    )
+def width(text: str, family: str, weight: int, language: str, others: int) -> float:
+    """Return how wide a text is, in ems; `others` is the weight of what other families draw."""
+    widths = [
+        _face(run.family, weight if run.family == family else others).getlength(run.text)
+        for run in runs(text, family, language)
+    ]
+    return sum(widths) / MEASURED_AT
 
 
 @cache

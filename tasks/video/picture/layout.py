@@ -27,7 +27,6 @@ UNSPACED = (
     "CJK",
     "HIRAGANA",
     "KATAKANA",
-    "HANGUL",
     "THAI",
     "LAO",
     "KHMER",
@@ -45,10 +44,13 @@ class Face:
     weight: int
     language: str
     spacing: float = 0.0  # ems between characters
+    others: int = 0  # the weight of scripts that the family does not draw; 0: the same
 
     def width(self, text: str) -> float:
         """Return the width in ems."""
-        return fonts.width(text, self.family, self.weight, self.language) + self.spacing * len(text)
+        return fonts.width(
+            text, self.family, self.weight, self.language, self.others or self.weight
+        ) + self.spacing * len(text)
 
 
 @dataclass(frozen=True, slots=True)

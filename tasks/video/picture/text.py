@@ -103,7 +103,8 @@ def events(
 
 def _text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas, layer: int) -> list[Event]:
     words = item["text"].upper() if style.get("uppercase") else item["text"]
-    face = Face(style["font"], style["weight"], canvas.language, style.get("spacing", 0.0))
+    others = style.get("others", 0)
+    face = Face(style["font"], style["weight"], canvas.language, style.get("spacing", 0.0), others)
     box = _box(item, canvas)
     padding = style["padding"] * style["size"] * canvas.short
     leading = style.get("leading", 1.16)
@@ -112,9 +113,8 @@ def _text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas, lay
         (box.right - box.left - 2 * padding, box.bottom - box.top - 2 * FLAT * padding), leading,
     )  # fmt: skip
     lines = _place(block, box, padding, leading, rtl=canvas.rtl)
-    pen = Pen(
-        face.family, face.weight, face.language, block.em, style["color"], face.spacing * block.em, style.get("italic", False)
-    )  # fmt: skip
+    spacing, italic = face.spacing * block.em, style.get("italic", False)
+    pen = Pen(face.family, face.weight, face.language, block.em, style["color"], spacing, italic, others)
     total = sum(len(_units(text)) for text in block.lines)
     found: list[Event] = []
     for moment in moments(item, total, canvas):

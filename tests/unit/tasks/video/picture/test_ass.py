@@ -65,7 +65,7 @@ def test_only_the_shown_part_of_a_line_is_visible():
 def test_italics_are_left_to_fonts_that_have_them():
     made = glyphs("Reef 珊瑚", Pen("Source Serif 4", 500, "zh", 48.0, "#ffffff", italic=True))
 
-    assert re.findall(r"\\fn([\w ]+)\\fs[\d.]+\\i(\d)", made) == [
+    assert re.findall(r"\\fn([\w ]+)\\fs[\d.]+\\b\d+\\i(\d)", made) == [
         ("Source Serif 4", "1"),
         ("Noto Sans SC", "0"),
     ]
