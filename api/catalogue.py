@@ -8,8 +8,9 @@ from marshmallow import Schema, fields
 
 from api.auth import requires
 from api.openapi import Resource
+from shared.settings import settings
 from shared.themes import theme_names
-from shared.voices import voices
+from shared.voices import catalogue
 
 blueprint = Resource("catalogue", "What a script may choose from.")
 
@@ -52,7 +53,10 @@ def list_themes() -> dict[str, Any]:
 @requires()
 @blueprint.response(200, VoicesSchema)
 def list_voices() -> dict[str, Any]:
-    """List the voices of the speech engine."""
+    """List the voices of every speech engine that is set up here; `mul` speaks many languages."""
     return {
-        "data": [{"name": each.name, "language": each.language, "title": each.title} for each in voices()]
+        "data": [
+            {"name": each.name, "language": each.language, "title": each.title}
+            for each in catalogue(settings())
+        ]
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +203,7 @@ def _type(schema: dict[str, Any]) -> str:
     words = " or ".join(kind) if isinstance(kind, list) else str(kind)
     form = f" ({schema['format']})" if "format" in schema else ""
     span = _bounds(schema, "minimum", "maximum") or _bounds(schema, "minLength", "maxLength")
-    default = f", default {schema['default']}" if "default" in schema else ""
+    default = f", default {json.dumps(schema['default'])}" if "default" in schema else ""
     return words + form + span + default
 
 
