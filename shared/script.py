@@ -43,10 +43,18 @@ class Narration:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of a chart."""
+
+    label: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Visual:
     """What a scene shows. Fields that its `type` does not know stay at their default."""
 
-    type: Literal["color", "gradient", "image", "video", "stock", "generated"]
+    type: Literal["color", "gradient", "chart", "image", "video", "stock", "generated"]
     colors: tuple[str, ...] = ()  # "#rrggbb": one for color, two to four for gradient
     src: str | None = None  # "asset:ID" or an https URL: image, video
     query: str | None = None  # stock
@@ -57,6 +65,10 @@ class Visual:
     speed: float = 1.0  # video
     volume: float = 0.0  # video: 0 to 1
     when_short: WhenShort = "loop"  # video
+    bars: tuple[Bar, ...] = ()  # chart
+    title: str = ""  # chart
+    unit: str = ""  # chart: what the values count
+    highlight: str | None = None  # chart: the label of the bar that is meant
     fallback: Visual | None = None
 
 

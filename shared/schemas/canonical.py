@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MEMBERS = {
     "color": ("type", "colors"),
     "gradient": ("type", "colors"),
+    "chart": ("type", "bars", "title", "unit", "highlight"),
     "image": ("type", "src", "fit", "motion"),
     "video": ("type", "src", "fit", "motion", "start", "speed", "volume", "when_short"),
     "stock": ("type", "query", "fit", "motion"),
@@ -104,6 +105,9 @@ def _visual(visual: Visual) -> dict[str, Any]:
     document = {name: getattr(visual, name) for name in _MEMBERS[visual.type]}
     if "colors" in document:
         document["colors"] = list(visual.colors)
+    if "bars" in document:
+        document["bars"] = [_plain(bar) for bar in visual.bars]
+        document = {name: value for name, value in document.items() if value}
     return document | ({"fallback": _visual(visual.fallback)} if visual.fallback else {})
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, fields, missing
 
-from shared.schemas.placeholders import fill
+from shared.schemas.placeholders import NAME, fill, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,26 +100,33 @@ class Pattern(Words):
 
     def described(self, _: Any) -> dict[str, Any]:
         """Describe the pattern, which JSON Schema does not anchor by itself."""
+        if self.template:
+            return {"type": "string", "pattern": rf"^(?:{self.pattern.pattern}|\{{\{{{NAME}\}}\}})$"}
         return {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$", "maxLength": self.most}
 
 
 class Number(Checked):
-    """A finite number within bounds; `bool` is none."""
+    """A finite number within bounds; `bool` is none. With `template`, `{{name}}` may stand in its place."""
 
-    def __init__(self, least: float, most: float, **kwargs: Any) -> None:
+    def __init__(self, least: float, most: float, *, template: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.least, self.most = least, most
+        self.least, self.most, self.template = least, most, template
 
     def check(self, value: Any) -> float:
         """Compare before converting: an integer may be too big for a float."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not self.least <= value <= self.most:  # NaN compares false
+        if self.template and isinstance(value, str):
+            value = number(value)
+        counts = isinstance(value, int | float) and not isinstance(value, bool)
+        if not counts or not self.least <= value <= self.most:  # NaN compares false
             raise ValidationError(f"Must be a number from {self.least:g} to {self.most:g}.")
         return float(value)
 
     def described(self, _: Any) -> dict[str, Any]:
         """Describe the bounds."""
-        return {"type": "number", "minimum": self.least, "maximum": self.most}
+        described = {"type": "number", "minimum": self.least, "maximum": self.most}
+        if not self.template:
+            return described
+        return {"anyOf": [described, {"type": "string", "pattern": rf"^\{{\{{{NAME}\}}\}}$"}]}
 
 
 class Whole(Number):

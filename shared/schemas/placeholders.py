@@ -44,6 +44,25 @@ def names(text: str) -> list[str]:
     return _PLACEHOLDER.findall(text)
 
 
+def number(text: str) -> float | str:
+    """Return the number that a lone placeholder stands for; anything else comes back as it is."""
+    variables = _variables.get()
+    match = _PLACEHOLDER.fullmatch(text)
+    if variables is None or match is None:
+        return text
+    if match[1] not in variables:
+        raise ValidationError(f"Unknown variable: {match[1]}.")
+    try:
+        return float(variables[match[1]])
+    except ValueError:
+        return text
+
+
+def rename(text: str, names: Mapping[str, str]) -> str:
+    """Return the text with these placeholders named otherwise."""
+    return _PLACEHOLDER.sub(lambda match: f"{{{{{names.get(match[1], match[1])}}}}}", text)
+
+
 def literals(texts: Iterable[str]) -> dict[str, str]:
     """Return variables with which each placeholder in `texts` stands for itself: their braces are braces."""
     return {name: f"{{{{{name}}}}}" for text in texts for name in names(text)}

@@ -67,7 +67,7 @@ def _narration(data: dict[str, Any] | None, defaults: dict[str, Any]) -> Narrati
 def _visual(data: dict[str, Any] | None, defaults: dict[str, Any]) -> Visual | None:
     if data is None:
         return None
-    if data["type"] in ("color", "gradient"):
+    if data["type"] in ("color", "gradient", "chart"):
         return Visual(**data)
     motion = defaults.get("motion", "zoom_in") if data["type"] in _PICTURES else "none"
     own = {"fit": defaults.get("fit", "cover"), "motion": motion, **data}

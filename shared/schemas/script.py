@@ -62,11 +62,27 @@ class Language(Pattern):
         )
 
 
+class Theme(Choice):
+    """A theme's name, or the placeholder that stands for it."""
+
+    def check(self, value: Any) -> Any:
+        """Fill first."""
+        return super().check(placeholders.fill(value, MAX_TITLE) if isinstance(value, str) else value)
+
+    def described(self, converter: Any) -> dict[str, Any]:
+        """Describe both."""
+        pattern = rf"^\{{\{{{placeholders.NAME}\}}\}}$"
+        return {"anyOf": [super().described(converter), {"type": "string", "pattern": pattern}]}
+
+
 class VoiceSchema(Strict):
     """Who speaks."""
 
     name = Pattern(
-        r"[A-Za-z0-9][A-Za-z0-9_.+:/ -]*", "Must be a name from GET /v1/voices, or none.", most=100
+        r"[A-Za-z0-9][A-Za-z0-9_.+:/ -]*",
+        "Must be a name from GET /v1/voices, or none.",
+        most=100,
+        template=True,
     )
     speed = Number(0.5, 2)
 
@@ -184,7 +200,9 @@ class SceneSchema(Strict):
     narration = StringOr(NarrationSchema, "text", default=None)
     visual = Visual(default=None)
     text = Items(Object(TextSchema), most=20, default=())
-    duration = Number(0.2, 600, default=None, about="Seconds; a minimum where the scene speaks.")
+    duration = Number(
+        0.2, 600, template=True, default=None, about="Seconds; a minimum where the scene speaks."
+    )
     transition = Object(TransitionSchema, about="Into this scene; the first one has none.")
     pad_before = Number(0, 10)
     pad_after = Number(0, 10)
@@ -196,8 +214,8 @@ class ScriptSchema(Strict):
     """A script: what is told and shown, scene by scene."""
 
     title = Words(MAX_TITLE, least=0, template=True, one_line=True, default="")
-    language = Language(default="en")
-    theme = Choice(theme_names, default="slate")
+    language = Language(template=True, default="en")
+    theme = Theme(theme_names, default="slate")
     variables = Pairs(
         Pattern(placeholders.NAME, "Must be named by 1 to 64 of a-z, A-Z, 0-9, _ and -."), Value(),
         most=MAX_VARIABLES, about="`{{name}}` in any text, src, query or prompt stands for the value.",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from shared.schemas.containers import Items, Variant
+from marshmallow import post_load
+
+from shared.schemas.containers import Items, Object, Variant
 from shared.schemas.fields import Choice, Number, Pattern, Words
 from shared.schemas.loading import Strict
 from shared.schemas.sources import Source
-from shared.script import Fit, Motion, WhenShort
+from shared.script import Bar, Fit, Motion, WhenShort
 
 FIT = get_args(Fit)
 MOTION = get_args(Motion)
@@ -19,7 +21,9 @@ class Color(Pattern):
     """`#rrggbb`, written small."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(r"#[0-9a-fA-F]{6}", "Must be a colour such as #0d1b2a.", most=7, **kwargs)
+        super().__init__(
+            r"#[0-9a-fA-F]{6}", "Must be a colour such as #0d1b2a.", most=7, template=True, **kwargs
+        )
 
     def check(self, value: Any) -> str:
         """Return one spelling of each colour."""
@@ -45,6 +49,29 @@ class GradientVisualSchema(Strict):
 
     type = Choice(["gradient"], required=True)
     colors = Items(Color(), least=2, most=4, required=True)
+
+
+class BarSchema(Strict):
+    """A bar of a chart."""
+
+    label = Words(60, template=True, one_line=True, required=True)
+    value = Number(0, 1e15, template=True, required=True)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Bar:
+        return Bar(**data)
+
+
+class ChartVisualSchema(Strict):
+    """Bars that grow, in the theme's colours on the theme's background."""
+
+    type = Choice(["chart"], required=True)
+    bars = Items(Object(BarSchema), least=1, most=12, required=True)
+    title = Words(120, least=0, template=True, one_line=True, default="", about="Above the bars.")
+    unit = Words(12, least=0, template=True, one_line=True, default="", about="What the values count.")
+    highlight = Words(
+        60, template=True, one_line=True, default=None, about="The label of the one bar that stands out."
+    )
 
 
 class PictureVisualSchema(Strict):
@@ -92,6 +119,7 @@ class GeneratedVisualSchema(PictureVisualSchema):
 VISUALS = {
     "color": ColorVisualSchema,
     "gradient": GradientVisualSchema,
+    "chart": ChartVisualSchema,
     "image": ImageVisualSchema,
     "video": VideoVisualSchema,
     "stock": StockVisualSchema,

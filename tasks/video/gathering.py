@@ -92,7 +92,7 @@ def settle_visual(scene: Scene, found: Mapping[str, Source]) -> Visual | None:
 
 
 def _shown(visual: Visual, found: Mapping[str, Source]) -> bool:
-    if visual.type in ("color", "gradient"):
+    if visual.type in ("color", "gradient", "chart"):
         return True
     source = found.get(visual.src or "")
     return source is not None and source.media.kind == visual.type

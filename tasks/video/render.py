@@ -14,6 +14,7 @@ from shared.errors import RenderFailed, Unavailable
 from tasks.video import graph
 from tasks.video.picture import (
     ass,
+    chart,
     clips,
     encoding,
     fonts,
@@ -94,7 +95,8 @@ def _layers(
     made: list[frames.Drawn] = []
     for number, layer in enumerate(spec["layers"]):
         visual = layer["visual"]
-        written = text.events(layer.get("text", ()), spec.get("styles", {}), _canvas(spec))
+        written = chart.events(visual, _canvas(spec)) if "chart" in visual else []
+        written += text.events(layer.get("text", ()), spec.get("styles", {}), _canvas(spec), layer=1)
         subtitles = _write(written, f"layer{number}.ass", spec, work)
         source = spec["sources"].get(visual.get("source"))
         path = locate(source["storage_key"]) if source else None

@@ -164,7 +164,7 @@ class _Book:
         items = [item for layer in spec["layers"] for item in layer.get("text", ())]
         roles = {item["role"] for item in [*items, *spec.get("overlays", ())] if "role" in item}
         style: dict[str, Any] = {}
-        if roles or "captions" in spec:
+        if roles or "captions" in spec or any("chart" in layer["visual"] for layer in spec["layers"]):
             style |= {
                 "language": self.script.language,
                 "styles": {role: look["text"][role] for role in sorted(roles)},

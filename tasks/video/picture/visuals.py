@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.video.picture import chart
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,6 +21,8 @@ def resolve(visual: Visual | None, sources: Mapping[str, Source], look: Mapping[
         return {"kind": "paint", "colors": list(visual.colors)}
     if visual.type == "gradient":
         return {"kind": "paint", "colors": list(visual.colors), "angle": 135}
+    if visual.type == "chart":
+        return {"kind": "paint", **look["background"], "chart": chart.described(visual, look)}
     media = sources[visual.src or ""].media
     found: dict[str, Any] = {"kind": media.kind, "source": media.sha256, "fit": visual.fit}
     if visual.motion != "none":
@@ -33,6 +37,8 @@ def resolve(visual: Visual | None, sources: Mapping[str, Source], look: Mapping[
 def at(visual: dict[str, Any], first: int, frames: int) -> dict[str, Any]:
     """Return the visual of a scene of so many frames as it is seen from its frame `first` on."""
     moves = "motion" in visual
+    if "chart" in visual:
+        return {**visual, "from": first}
     if visual["kind"] == "paint" or (visual["kind"] == "image" and not moves):
         return visual
     placed = {**visual, "from": first}

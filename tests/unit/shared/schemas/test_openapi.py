@@ -53,7 +53,7 @@ def test_the_document_is_valid_openapi_3_1(document):
 def test_a_visual_is_one_of_its_types(document):
     visual = document["components"]["schemas"]["Scene"]["properties"]["visual"]
 
-    assert len(visual["oneOf"]) == 6
+    assert len(visual["oneOf"]) == 7
     assert visual["discriminator"]["mapping"]["stock"] == "#/components/schemas/StockVisual"
 
 

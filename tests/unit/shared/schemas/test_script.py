@@ -7,6 +7,7 @@ import time
 import pytest
 
 from shared.errors import Invalid
+from shared.schemas.canonical import dump
 from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
 from shared.script import Captions, ImageOverlay, Music, Narration, Script, Text, Transition, Visual, Voice
@@ -192,7 +193,7 @@ def test_a_title_is_made_of_the_first_words_said():
         pytest.param(
             {"visual": {"type": ["image"]}},
             "/visual/type",
-            "Must be one of: color, gradient, image, video, stock, generated.",
+            "Must be one of: color, gradient, chart, image, video, stock, generated.",
             id="visual of a strange type",
         ),
         pytest.param({"visual": {"type": "image"}}, "/visual/src", "Missing.", id="image without src"),
@@ -372,3 +373,37 @@ def test_500_scenes_are_loaded_within_a_request():
 
     assert len(loaded.scenes) == 500
     assert min(took) < 0.2  # 35 ms on an idle core
+
+
+def test_a_chart_s_values_may_be_variables():
+    bars = [{"label": "{{name}}", "value": "{{value}}"}, {"label": "B", "value": 2}]
+    script = load(
+        ScriptSchema(),
+        {"variables": {"name": "A", "value": 1.5}, "scenes": [{"visual": {"type": "chart", "bars": bars}}]},
+    )
+
+    assert [(bar.label, bar.value) for bar in script.scenes[0].visual.bars] == [("A", 1.5), ("B", 2.0)]
+    assert load(ScriptSchema(), dump(script)) == script
+
+
+def test_colours_themes_languages_and_durations_may_be_variables():
+    script = load(
+        ScriptSchema(),
+        {
+            "variables": {"brand": "#FF0000", "look": "paper", "tongue": "de", "long": 3},
+            "theme": "{{look}}",
+            "language": "{{tongue}}",
+            "scenes": [{"duration": "{{long}}", "visual": {"type": "color", "colors": ["{{brand}}"]}}],
+        },
+    )
+
+    assert (script.theme, script.language, script.scenes[0].duration) == ("paper", "de", 3.0)
+    assert script.scenes[0].visual.colors == ("#ff0000",)
+
+
+@pytest.mark.parametrize("value", ["{{word}}", "{{none}}", "{{long}}s", "3"])
+def test_a_number_s_place_takes_no_other_text(value):
+    document = {"variables": {"word": "three", "long": 3}, "scenes": [{"duration": value}]}
+
+    with pytest.raises(Invalid):
+        load(ScriptSchema(), document)
