@@ -1,15 +1,21 @@
-"""The voices that the embedded speech engine has, read from its data files; it speaks nothing itself.
+"""The voices that there are: the embedded engine's, read from its data files, and those that settings name.
 
-A voice may carry a variant that changes its timbre: `en-us+f3`.
+It speaks nothing itself. An embedded voice may carry a variant that changes its timbre: `en-us+f3`.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import espeakng_loader
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
 
 # Where several voices claim a language equally, or none claims the tag that people write.
 PREFERRED = {
@@ -35,6 +41,61 @@ class Claim:
     language: str
     rank: int
     voice: SpokenVoice
+
+
+@dataclass(frozen=True, slots=True)
+class NamedVoice:
+    """A voice that settings name. `language` is None where it speaks any; `file` is Piper's."""
+
+    name: str
+    language: str | None = None
+    file: str = ""
+
+    def speaks(self, tag: str) -> bool:
+        """Say whether it speaks a language, whatever the region."""
+        return self.language is None or _primary(self.language) == _primary(tag)
+
+
+def _primary(tag: str) -> str:
+    return tag.lower().replace("_", "-").partition("-")[0]
+
+
+def catalogue(config: Settings) -> tuple[SpokenVoice, ...]:
+    """Return every voice that a script may name here: those of the settings first."""
+    servers = named_voices(config.speech_voices) if config.speech_endpoints() else ()
+    named = [(f"openai:{each.name}", each) for each in servers]
+    named += [(f"piper:{each.name}", each) for each in piper_voices(config.piper_voices)]
+    found = [SpokenVoice(name, each.language or "mul", each.name, "") for name, each in named]
+    return (*found, *voices())
+
+
+def named_voices(text: str) -> tuple[NamedVoice, ...]:
+    """Read "alloy, thorsten@de": a voice that speaks one language alone names it."""
+    pairs = (part.strip().partition("@") for part in text.split(","))
+    return tuple(NamedVoice(name, language or None) for name, _, language in pairs if name)
+
+
+def piper_voices(text: str) -> tuple[NamedVoice, ...]:
+    """Return the voices of Piper whose files are listed and there; none where Piper itself is not installed."""
+    files = [Path(part.strip()) for part in text.split(",") if part.strip()]
+    if not files or not _has_piper():
+        return ()
+    return tuple(NamedVoice(each.stem, _spoken_by(each), str(each)) for each in files if each.is_file())
+
+
+@cache
+def _has_piper() -> bool:
+    """Say whether the package is there; another one of the same name holds no voices."""
+    return importlib.util.find_spec("piper") is not None and bool(importlib.util.find_spec("piper.voice"))
+
+
+def _spoken_by(file: Path) -> str | None:
+    """Return the language that a voice's description names."""
+    try:
+        code = json.loads(file.with_name(f"{file.name}.json").read_text("utf-8"))["language"]["code"]
+    except (OSError, ValueError, KeyError, TypeError):
+        code = file.stem.partition("-")[0]
+    return str(code).replace("_", "-")
 
 
 def data_folder() -> Path:

@@ -49,11 +49,47 @@ class Speech:
     rate: int = RATE
 
 
-class Engine(Protocol):
-    """Speaks lines, in order, or raises SpeechFailed. Each engine is one function of this shape."""
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An engine's word: where it stands in the text, and when it is heard, in seconds."""
 
-    def __call__(
-        self, lines: Sequence[Line], *, stop: Callable[[], bool] | None = None
-    ) -> tuple[Speech, ...]:
-        """Write each line's file and return what was spoken."""
+    place: int
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What is spoken in one breath, to a file of its own: letters and punctuation alone (see `utterances`)."""
+
+    text: str
+    language: str
+    target: Path
+    voice: Voice = field(default_factory=Voice)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A spoken sentence: how long its mono 16-bit WAV file is, and what is heard when."""
+
+    samples: int
+    heard: tuple[Heard, ...]
+
+
+class Engine(Protocol):
+    """Speaks sentences. All engines have this shape; `costs` tells that each character is paid for."""
+
+    name: str
+    costs: bool
+
+    def chosen(self, voice: Voice, language: str) -> str | None:
+        """Return the engine's own name of the voice that is asked for, or None where it does not have it."""
+        ...
+
+    def identity(self, voice: Voice, language: str) -> Sequence[str | float]:
+        """Return all that decides, beside the text, how a sentence sounds and when its words are heard."""
+        ...
+
+    def say(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[Said, ...]:
+        """Write each sentence's file, in order, or raise SpeechFailed, Unavailable or Stopped."""
         ...

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tasks.speech.speech import Word
+from tasks.speech.speech import Heard, Word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+__all__ = ["Heard", "align", "split", "unspaced"]
 
 # Scripts that put no space between words: each of their characters is a word of its own.
 UNSPACED = (
     ("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"), ("\u3040", "\u30ff"), ("\u3400", "\u4dbf"),
     ("\u4e00", "\u9fff"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """An engine's word: where it stands in the text, and when it is heard, in seconds."""
-
-    place: int
-    start: float
-    end: float
 
 
 def align(text: str, heard: Iterable[Heard], seconds: float) -> tuple[Word, ...]:

@@ -1,0 +1,94 @@
+"""Speaks with Piper, where its package is installed and settings name voice files: neural voices, no network.
+
+Word times follow from syllables, as Piper's voices do not say them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared import ffmpeg
+from shared.errors import RenderFailed, RenderTimeout, SpeechFailed
+from tasks.speech.decoding import NoSpeech, decode
+from tasks.speech.speech import RATE, Said, Sentence
+from tasks.speech.timing import by_proportion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shared.script import Voice
+    from shared.voices import NamedVoice
+
+PREFIX = "piper:"
+REVISION = 1
+MEMORY = 6 << 30  # of addresses: the runtime of the voices reserves far more than it uses
+
+
+class Piper:
+    """The voices whose files the settings name."""
+
+    name = "piper"
+    costs = False
+
+    def __init__(self, voices: Sequence[NamedVoice]) -> None:
+        self._voices = voices
+
+    def chosen(self, voice: Voice, language: str) -> str | None:
+        """Return the file of the voice of that name, else of the first that speaks the language."""
+        if voice.name is not None:
+            name = voice.name.removeprefix(PREFIX) if voice.name.startswith(PREFIX) else None
+            return next((each.file for each in self._voices if each.name == name), None)
+        return next((each.file for each in self._voices if each.speaks(language)), None)
+
+    def identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
+        """Return the voice's file, by its name and size."""
+        file = Path(self.chosen(voice, language) or "")
+        size = file.stat().st_size if file.is_file() else 0
+        return ("piper", REVISION, file.name, size, voice.speed)
+
+    def say(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[Said, ...]:
+        """Speak all of them by one child, which loads each voice once."""
+        if not sentences:
+            return ()
+        with tempfile.TemporaryDirectory(prefix="piper-", dir=sentences[0].target.parent) as work:
+            files = [Path(work).resolve() / f"{index}.wav" for index in range(len(sentences))]
+            self._run(list(zip(sentences, files, strict=True)), Path(work), stop)
+            return tuple(_said(each, file, stop) for each, file in zip(sentences, files, strict=True))
+
+    def _run(self, lines: Sequence[tuple[Sentence, Path]], work: Path, stop: Callable[[], bool]) -> None:
+        request = [
+            {
+                "model": self.chosen(each.voice, each.language),
+                "text": each.text.replace("[[", "[ ["),  # else it would be read as phonemes
+                "speed": each.voice.speed,
+                "target": str(file),
+            }
+            for each, file in lines
+        ]
+        wall = 60 + sum(len(each.text) for each, _ in lines) / 20
+        limits = ffmpeg.Limits(wall=wall, stall=wall, cpu=int(wall) * 4, memory=MEMORY, nice=0)
+        child = Path(__file__).with_name("piper_child.py")
+        try:
+            ffmpeg.run(
+                [sys.executable, "-I", str(child)],
+                cwd=work,
+                limits=limits,
+                stdin=iter([json.dumps(request).encode()]),
+                stop=stop,
+            )
+        except RenderTimeout as error:
+            raise SpeechFailed("Speaking the text took too long.") from error
+        except RenderFailed as error:
+            raise SpeechFailed("The text could not be spoken.") from error
+
+
+def _said(sentence: Sentence, file: Path, stop: Callable[[], bool]) -> Said:
+    try:
+        samples = decode(file.read_bytes(), sentence.target, stop=stop)
+    except NoSpeech as error:
+        raise SpeechFailed("The text could not be spoken.") from error
+    return Said(samples, by_proportion(sentence.text, samples / RATE))
