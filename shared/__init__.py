@@ -1,0 +1,1 @@
+"""What both sides know: settings, database, the life of a job, dispatch, storage, schemas, logs, metrics."""

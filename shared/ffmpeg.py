@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 POLL = 0.1  # seconds between two looks at `stop` and at the clocks
 
 
-class Stopped(Exception):  # noqa: N818  (not a failure: someone asked for it)
+class Stopped(Exception):
     """`stop` said that the result is no longer wanted."""
 
 

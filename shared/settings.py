@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     lock_timeout: timedelta = timedelta(seconds=3)
 
     worker_metrics_port: int = 0  # 0: no endpoint
+    worker_metrics_host: str = "127.0.0.1"  # in a cluster: an address that Prometheus reaches
 
     # Addresses that clients name must be public, unless whoever runs this allows others.
     allow_private_addresses: bool = False

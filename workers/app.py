@@ -46,7 +46,7 @@ def _forget_the_parents_connections(**_: object) -> None:
 
 @signals.worker_ready.connect
 def _serve_metrics(**_: object) -> None:
-    metrics.serve(settings().worker_metrics_port)
+    metrics.serve(settings().worker_metrics_port, settings().worker_metrics_host)
 
 
 @signals.worker_process_shutdown.connect

@@ -14,15 +14,15 @@ def _shares_files() -> bool:
     return str(ValueClass.__name__) == "MmapedValue"
 
 
-def serve(port: int) -> None:
-    """Answer Prometheus on the loopback and cluster addresses of this port; 0 means not at all."""
+def serve(port: int, host: str) -> None:
+    """Answer Prometheus on this port of this address; port 0 means not at all."""
     if not port:
         return
     registry = REGISTRY
     if _shares_files():
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    start_http_server(port, registry=registry)
+    start_http_server(port, addr=host, registry=registry)
 
 
 def leave(pid: int | None = None) -> None:
