@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import av
 import cv2
 
 from shared import ffmpeg as process
@@ -16,6 +16,7 @@ from tasks.video.picture import (
     ass,
     chart,
     clips,
+    container,
     encoding,
     fonts,
     frames,
@@ -151,18 +152,12 @@ def _canvas(spec: Mapping[str, Any]) -> text.Canvas:
 def check(path: Path, size: tuple[int, int], fps: int, wanted: int) -> None:
     """Raise RenderFailed unless the file holds exactly the planned frames: an exit code is no verdict."""
     try:
-        with av.open(str(path), format="mov") as file:
-            video = file.streams.video[0]
-            found = (
-                video.width,
-                video.height,
-                video.average_rate,
-                sum(1 for packet in file.demux(video) if packet.size),
-            )
-    except (OSError, IndexError, av.FFmpegError) as error:
+        found = container.read(path)
+    except ValueError as error:
         raise RenderFailed("The picture was not made as planned.") from error
-    if found[:2] != size or found[3] != wanted or (wanted > 1 and found[2] != fps):
-        log.error("segment_differs", extra={"found": str(found), "planned": str((*size, fps, wanted))})
+    planned = container.Picture(*size, wanted, Fraction(fps), complete=True)
+    if found != planned:
+        log.error("segment_differs", extra={"found": str(found), "planned": str(planned)})
         raise RenderFailed("The picture was not made as planned.")
 
 

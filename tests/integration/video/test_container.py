@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from shared.errors import RenderFailed
+from shared.script import Scene, Script
+from tasks.video import render
+from tasks.video.picture import container
+from tests.integration.video.films import make, render_script
+
+pytestmark = pytest.mark.services
+
+
+def test_the_facts_of_a_segment_are_read_from_its_index(tmp_path):
+    video = render_script(tmp_path, Script((Scene("a", duration=0.6),)))
+
+    assert container.read(video.files[0]) == container.Picture(640, 360, 15, Fraction(25), complete=True)
+
+
+def test_frames_at_varying_times_have_no_rate(tmp_path):
+    graph = "testsrc=s=64x64:r=25:d=1,select=not(mod(n\\,3))+lt(n\\,5)"
+    path = make(tmp_path, "x.mp4", "-f", "lavfi", "-i", graph, "-fps_mode", "vfr")
+
+    assert container.read(path).rate is None
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.7, 0.99])
+def test_a_segment_that_was_cut_off_is_not_taken(tmp_path, part):
+    path = render_script(tmp_path, Script((Scene("a", duration=0.6),))).files[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * part)])
+
+    with pytest.raises(RenderFailed):
+        render.check(path, (640, 360), 25, 15)
+
+
+@pytest.mark.parametrize(
+    ("size", "fps", "frames"), [((640, 360), 25, 14), ((640, 360), 30, 15), ((1280, 720), 25, 15)]
+)
+def test_a_segment_that_is_not_as_planned_is_not_taken(tmp_path, size, fps, frames):
+    path = render_script(tmp_path, Script((Scene("a", duration=0.6),))).files[0]
+
+    with pytest.raises(RenderFailed):
+        render.check(path, size, fps, frames)
