@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 (a type is written with a capital)
 
 CONNECT_SECONDS = 3.0  # libpq's own connect_timeout does not hold when it does not block
-ANSWER_SECONDS = 30.0  # longer than any statement may take: past it the server is gone, or stopped
+PING_SECONDS = 3.0  # to tell whether a pooled connection still leads anywhere
+ANSWER_SECONDS = 20.0  # longer than any statement may take: past it the server is gone, or stopped
 
 
 def install() -> None:
@@ -21,8 +22,7 @@ def install() -> None:
 
 def wait(connection: Connection) -> None:
     """Wait until the connection has done what it was asked to do, or raise; it is closed then."""
-    connecting = connection.status == extensions.STATUS_SETUP
-    seconds = CONNECT_SECONDS if connecting else ANSWER_SECONDS
+    seconds = _patience(connection)
     late = OperationalError("The database does not answer.")
     while (state := connection.poll()) != extensions.POLL_OK:
         if state == extensions.POLL_READ:
@@ -31,3 +31,10 @@ def wait(connection: Connection) -> None:
             wait_write(connection.fileno(), timeout=seconds, timeout_exc=late)
         else:
             raise OperationalError("The database connection is in an unknown state.")
+
+
+def _patience(connection: Connection) -> float:
+    if connection.status == extensions.STATUS_SETUP:
+        return CONNECT_SECONDS
+    # SQLAlchemy asks whether a connection lives with autocommit on, and works with it off.
+    return PING_SECONDS if connection.autocommit else ANSWER_SECONDS
