@@ -62,5 +62,7 @@ def remove(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> list
     lock = int.from_bytes(hashlib.sha256(asset.storage_key.encode()).digest()[:8], "big", signed=True)
     session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
     session.execute(delete(Asset).where(Asset.id == asset_id))
-    others = select(func.count()).where(Asset.storage_key == asset.storage_key)
+    others = select(func.count()).where(
+        Asset.account_id == account_id, Asset.sha256 == asset.sha256, Asset.storage_key == asset.storage_key
+    )
     return [] if session.scalar(others) else [asset.storage_key]

@@ -48,6 +48,7 @@ def connect(config: Settings) -> Engine:
         pool_pre_ping=True,
         pool_recycle=1800,
         connect_args=arguments,
+        hide_parameters=True,  # scripts and hashes are nobody's business in a log
     )
 
 
