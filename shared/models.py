@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     DateTime,
     Double,
@@ -132,6 +133,10 @@ class Job(Base):
     max_attempts: Mapped[int]
     priority: Mapped[str] = mapped_column(String(16), server_default="normal")
     custom_id: Mapped[str | None] = mapped_column(String(64))
+    template_id: Mapped[str | None] = mapped_column(
+        String(64)
+    )  # which its script was made by, at that version
+    template_version: Mapped[int | None]
     spec: Mapped[dict[str, Any]]
     meta: Mapped[dict[str, Any]] = mapped_column("metadata")
     plan: Mapped[dict[str, Any] | None]  # what the planning attempt found out, for assembly
@@ -188,6 +193,22 @@ class Job(Base):
         ),
         Index("ix_jobs_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
     )
+
+
+class Template(Base):
+    """One version of a form that scripts are made by. `body` is what was put, its members in their order."""
+
+    __tablename__ = "templates"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    # By code points, as Python sorts: the templates that come along are listed between.
+    template_id: Mapped[str] = mapped_column(String(64, collation="C"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    deleted_at: Mapped[datetime | None]  # a number is not given twice
 
 
 class Segment(Base):

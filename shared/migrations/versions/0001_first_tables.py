@@ -152,6 +152,19 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_stored_speech_used_at"), "stored_speech", ["used_at"], unique=False)
     op.create_table(
+        "templates",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("template_id", sa.String(length=64, collation="C"), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_templates_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "template_id", "version", name=op.f("pk_templates")),
+    )
+    op.create_table(
         "usage",
         sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -246,6 +259,8 @@ def upgrade() -> None:
         sa.Column("max_attempts", sa.BigInteger(), nullable=False),
         sa.Column("priority", sa.String(length=16), server_default="normal", nullable=False),
         sa.Column("custom_id", sa.String(length=64), nullable=True),
+        sa.Column("template_id", sa.String(length=64), nullable=True),
+        sa.Column("template_version", sa.BigInteger(), nullable=True),
         sa.Column("spec", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("metadata", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("plan", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
@@ -539,6 +554,7 @@ def downgrade() -> None:
     op.drop_index("ix_usage_month", table_name="usage")
     op.drop_index("ix_usage_job", table_name="usage")
     op.drop_table("usage")
+    op.drop_table("templates")
     op.drop_index(op.f("ix_stored_speech_used_at"), table_name="stored_speech")
     op.drop_table("stored_speech")
     op.drop_index(op.f("ix_stored_segments_used_at"), table_name="stored_segments")
