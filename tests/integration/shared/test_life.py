@@ -100,6 +100,8 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data(), outcome=st.sampled_from(["succeed", "fail", "again", "hand back", "stop"]))
     def a_worker_settles(self, data: st.DataObject, outcome: str) -> None:
         held = data.draw(st.sampled_from(self.workers))
+        before = self.now()
+        state, stale = before.state, before.attempt != held.attempt
         if outcome == "succeed":
             files = [
                 {
@@ -116,6 +118,7 @@ class Life(RuleBasedStateMachine):
         else:
             charge = outcome == "again"
             jobs.put_back(self.session, self.job.id, held.attempt, delay=NONE, charge=charge)
+        assert not stale or self.now().state == state
 
     @rule(data=st.data())
     def a_renderer_claims(self, data: st.DataObject) -> None:
