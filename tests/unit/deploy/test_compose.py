@@ -93,10 +93,14 @@ def test_every_setting_reaches_a_container_from_the_env_file():
     assert passed >= SETTINGS
 
 
-def test_the_key_of_the_language_model_goes_to_its_user_alone():
-    holders = {name for name in services() if "SCENEMILL_LLM_API_KEY" in environment(services()[name])}
+def test_keys_of_providers_go_to_those_who_ask_them_alone():
+    keys = {name for name in SETTINGS if name.endswith("_API_KEY")}
+    holders = {name: keys & set(environment(service)) for name, service in services().items()}
 
-    assert holders == {"worker-scripts"}
+    assert {name: held for name, held in holders.items() if held} == {
+        "worker-scripts": keys,
+        "worker-renders": keys,
+    }
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if name != "migrate"])
