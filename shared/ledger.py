@@ -77,6 +77,14 @@ def job_cost(session: Session, job_id: uuid.UUID) -> float:
     )
 
 
+def job_amount(session: Session, job_id: uuid.UUID, kind: Spent) -> float:
+    """Return how much of a kind a job has used, over all its attempts."""
+    total = select(func.coalesce(func.sum(Usage.amount), 0.0)).where(
+        Usage.job_id == job_id, Usage.kind == kind
+    )
+    return session.scalar(total) or 0.0
+
+
 def month_cost(session: Session, account_id: uuid.UUID) -> float:
     """Return what the account has cost in this calendar month, in UTC."""
     total = select(func.coalesce(func.sum(Usage.cost), 0.0)).where(

@@ -32,6 +32,18 @@ class UsageSchema(Schema):
     rendered_segments = fields.Integer()
     llm_tokens = fields.Integer()
     speech_characters = fields.Integer()
+    images = fields.Integer()
+
+
+class CreditSchema(Schema):
+    """Whom a scene's stock picture is owed to."""
+
+    scene = fields.String()
+    provider = fields.String()
+    author = fields.String()
+    author_url = fields.String()
+    page = fields.String()
+    asset_id = fields.UUID()
 
 
 class ResultSchema(Schema):
@@ -44,6 +56,7 @@ class ResultSchema(Schema):
     cached = fields.Boolean()
     usage = fields.Nested(UsageSchema)
     warnings = fields.List(fields.String())
+    credits = fields.List(fields.Nested(CreditSchema))
 
 
 class SceneStatusSchema(Schema):
@@ -67,6 +80,8 @@ class TaskSchema(Schema):
     priority = fields.String(metadata={"enum": list(PRIORITIES)})
     custom_id = fields.String(allow_none=True)
     batch_id = fields.UUID(allow_none=True)
+    template_id = fields.String(allow_none=True)
+    template_version = fields.Integer(allow_none=True, metadata={"description": "Which one it was made by."})
     metadata = fields.Dict(keys=fields.String(), values=fields.String())
     created_at = Moment()
     started_at = Moment(allow_none=True)

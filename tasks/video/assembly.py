@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from shared import jobs
+from shared import jobs, ledger
 from shared.db import transaction
 from shared.errors import Unavailable
+from shared.ledger import Spent
 from shared.models import Segment, StoredSegment
 from shared.schemas.canonical import dump
 from shared.schemas.output import dump_output
@@ -47,7 +48,16 @@ def perform(attempt: Attempt) -> Done:
         same = jobs.assembled(session, job.account_id, key)
     artifacts = _again(job, same) or _made(attempt, plan, rows)
     attempt.check()
+    _charge(job, rows)
     return Done(_result(plan, rows), tuple(artifacts))
+
+
+def _charge(job: Job, rows: Sequence[tuple[Segment, str | None]]) -> None:
+    """Write down what the rendering has cost beyond what an earlier attempt at assembly wrote down."""
+    seconds = sum(segment.render_seconds for segment, _ in rows)
+    with transaction() as session:
+        written = ledger.job_amount(session, job.id, Spent.RENDER_SECONDS)
+        ledger.charge(session, job, Spent.RENDER_SECONDS, max(0.0, seconds - written), settings())
 
 
 def _key(plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]) -> str:
@@ -124,7 +134,8 @@ def _located(rows: Sequence[tuple[Segment, str | None]]) -> list[Path]:
 def _result(plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]) -> dict[str, Any]:
     timeline = plan.timeline
     cached = sum(segment.cached for segment, _ in rows)
-    warnings = sorted({warning for segment, _ in rows for warning in segment.warnings})
+    drawn = sorted({warning for segment, _ in rows for warning in segment.warnings})
+    warnings = list(dict.fromkeys([*plan.warnings, *drawn]))
     return {
         "duration": float(timeline.frames / timeline.fps),
         "script": dump(plan.script),
@@ -135,6 +146,7 @@ def _result(plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]) -> 
             **plan.usage,
         },
         "warnings": warnings,
+        **({"credits": list(plan.credits)} if plan.credits else {}),
     }
 
 

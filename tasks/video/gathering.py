@@ -1,4 +1,4 @@
-"""Finds every file that a script names, as facts and a place in storage. It decides nothing about how it is shown."""
+"""Finds every file that a script names or describes, as facts and a place in storage. How it is shown is not its matter."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from shared import assets, outside
 from shared.db import transaction
 from shared.errors import AssetUnreadable, UnsupportedMedia
-from shared.media import Media, probe
-from shared.models import Asset, JobAsset
+from shared.media import Media
+from shared.models import Asset
 from shared.schemas.canonical import sources
 from shared.settings import settings
-from shared.storage import storage
+from tasks.pictures import keeping
+from tasks.pictures.drawing import Drawing, painters
+from tasks.pictures.keeping import ASSET
+from tasks.pictures.search import Search, stock_kinds, stocks
 from tasks.video.segments import Source
+from tasks.video.showing import Showing, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shared.models import Job
-    from shared.script import Scene, Script, Visual
+    from shared.script import Output, Script
+    from tasks.purse import Purse
 
 log = logging.getLogger(__name__)
-
-ASSET = "asset:"
 
 
 def gather(job: Job, script: Script, *, stop: Callable[[], bool]) -> dict[str, Source]:
@@ -46,53 +48,32 @@ def gather(job: Job, script: Script, *, stop: Callable[[], bool]) -> dict[str, S
     return found
 
 
+def show(
+    job: Job,
+    script: Script,
+    output: Output,
+    found: Mapping[str, Source],
+    purse: Purse,
+    *,
+    stop: Callable[[], bool],
+) -> Shown:
+    """Return what each scene shows; stock pictures are found for it, and generated ones drawn."""
+    fresh = bool(job.spec.get("no_cache"))
+    kinds = stock_kinds(settings().stock_kinds)
+    search = Search(job.account_id, output.size, stocks(), kinds, stop, fresh)
+    drawing = Drawing(job, purse, painters(), stop, fresh)
+    return Showing(job, found, search, drawing).show(script.scenes)
+
+
 def _source(src: str, asset: Asset) -> Source:
     return Source(src=src, storage_key=asset.storage_key, media=Media.from_json(asset.facts))
 
 
 def _fetch(job: Job, url: str, stop: Callable[[], bool]) -> Source | None:
     """Fetch what a URL answers into the account's assets, or return None when it cannot be had or is no medium."""
-    config = settings()
-    key = assets.new_key(job.account_id)
-    kept = False
     try:
-        with storage().create(key) as file:
-            outside.fetch(
-                url,
-                file,
-                outside.Bounds(bytes=config.max_asset),
-                allow_private=config.allow_private_addresses,
-                ca_file=config.ca_file,
-                stop=stop,
-            )
-        media = probe(storage().path(key))
-        with transaction() as session:
-            asset = assets.keep(session, job.account_id, media, key, url[:200])
-            session.add(JobAsset(account_id=job.account_id, job_id=job.id, asset_id=asset.id))
-            kept = asset.storage_key == key
-        return _source(url, asset)
+        kept = keeping.fetch(job, url, most=settings().max_asset, stop=stop)
     except (AssetUnreadable, UnsupportedMedia) as error:
         log.warning("url_not_had", extra={"reason": error.detail})
         return None
-    finally:
-        if not kept:
-            storage().delete(key)
-
-
-def settle_visual(scene: Scene, found: Mapping[str, Source]) -> Visual | None:
-    """Return the first of the scene's visuals, along its fallbacks, that can be shown, or raise AssetUnreadable."""
-    visual = scene.visual
-    while visual is not None:
-        if _shown(visual, found):
-            return visual
-        if visual.fallback is None:
-            raise AssetUnreadable(f"The visual of scene {scene.id!r} cannot be had.")
-        visual = visual.fallback
-    return None
-
-
-def _shown(visual: Visual, found: Mapping[str, Source]) -> bool:
-    if visual.type in ("color", "gradient", "chart"):
-        return True
-    source = found.get(visual.src or "")
-    return source is not None and source.media.kind == visual.type
+    return Source(src=url, storage_key=kept.storage_key, media=kept.media)

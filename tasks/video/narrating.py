@@ -1,45 +1,38 @@
-"""Has a script's narration spoken, each text once for an account: what was spoken before comes from the store."""
+"""Has a script's narration spoken, sentence by sentence, and joins what each scene says: an edit speaks one again."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import logging
 import wave
-from dataclasses import asdict, dataclass, replace
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, update
-from sqlalchemy.dialects.postgresql import insert as upsert
-
 from shared import ffmpeg
-from shared.db import transaction
-from shared.errors import AssetUnreadable, RenderFailed
+from shared.errors import AssetUnreadable, RenderFailed, SpeechFailed, Unavailable
 from shared.media import HEAD_BYTES, sniff
-from shared.models import StoredSpeech
 from shared.storage import storage
-from tasks import speech
-from tasks.speech.speech import RATE, Line, Word
+from tasks.speech import joining, utterances
+from tasks.speech.engines import able, engines
+from tasks.speech.speech import RATE, Said, Word
+from tasks.speech.spoken import Kept, Speaker, keep, key_of, stored
 from tasks.speech.words import align
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from shared.script import Narration, Scene, Script
+    from shared.script import Scene, Script, Voice
+    from tasks.speech.joining import Part
+    from tasks.speech.speech import Engine
+    from tasks.speech.utterances import Utterance
     from tasks.video.segments import Source
 
-# Goes up when `tasks.speech` makes another sound of the same text, so that nothing older is taken for it.
+log = logging.getLogger(__name__)
+
+# Goes up when sentences are joined, or recordings taken, in another way.
 REVISION = 1
-
-
-@cache
-def engine() -> str:
-    """Return what speaks, by name and version."""
-    return f"espeak-ng {version('espeakng-loader')} r{REVISION}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +42,7 @@ class Narrated:
     storage_key: str
     samples: int
     words: tuple[Word, ...]
-    characters: int = 0
+    characters: int = 0  # that were spoken for it just now
     cached: bool = True
 
     @property
@@ -68,29 +61,51 @@ class Narrated:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A narration that a scene needs, and the key that it is stored under."""
+class Narration:
+    """The narration of each scene that speaks, and what a person should know of it."""
 
-    scene: Scene
-    narration: Narration
-    key: str
-    source: Source | None
+    scenes: Mapping[str, Narrated]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Text:
+    """What a scene says, cut into sentences."""
+
+    scene: str
+    text: str
+    voice: Voice
+    sentences: tuple[Utterance, ...]
+    kept: list[Kept] = field(default_factory=list)
+    characters: int = 0
+
+    @property
+    def parts(self) -> list[Part]:
+        """Its sentences with their sound and the silence after each."""
+        return [
+            joining.Part(each, kept.heard, kept.samples, joining.pause(each, self.voice.speed))
+            for each, kept in zip(self.sentences, self.kept, strict=True)
+        ]
 
 
 def narrate(
-    account_id: uuid.UUID,
+    speaker: Speaker,
     script: Script,
     found: Mapping[str, Source],
-    work: Path,
     *,
-    stop: Callable[[], bool],
-) -> dict[str, Narrated]:
+    among: Sequence[Engine] | None = None,
+) -> Narration:
     """Return the narration of each scene that speaks; what the account has not heard yet is spoken and stored."""
-    wanted = [_want(scene, script.language, found) for scene in script.scenes if _speaks(scene)]
-    done = _stored(account_id, [each.key for each in wanted])
-    missing = list({each.key: each for each in wanted if each.key not in done}.values())
-    done.update(_store(account_id, missing, _make(missing, script.language, work, stop)))
-    return {each.scene.id: done[each.key] for each in wanted}
+    scenes = [scene for scene in script.scenes if _speaks(scene)]
+    texts = [_text(scene) for scene in scenes if scene.narration and scene.narration.src is None]
+    warnings = _speak(speaker, texts, script.language, engines() if among is None else among)
+    narrated = _joined(speaker, texts)
+    narrated |= {
+        scene.id: _recording(speaker, scene, found)
+        for scene in scenes
+        if scene.narration and scene.narration.src is not None
+    }
+    return Narration({scene.id: narrated[scene.id] for scene in scenes}, warnings)
 
 
 def _speaks(scene: Scene) -> bool:
@@ -100,60 +115,97 @@ def _speaks(scene: Scene) -> bool:
     return said.src is not None or (bool(said.text.strip()) and said.voice.name != "none")
 
 
-def _want(scene: Scene, language: str, found: Mapping[str, Source]) -> _Wanted:
+def _text(scene: Scene) -> _Text:
     narration = scene.narration
     if narration is None:
         raise TypeError(scene.id)  # `_speaks` said otherwise
-    source = None
-    if narration.src is not None:
-        source = found.get(narration.src)
-        if source is None or not (source.media.has_audio or source.media.kind == "audio"):
-            raise AssetUnreadable(f"The voice-over of scene {scene.id!r} has no sound that can be had.")
-    return _Wanted(scene, narration, _key(narration, language, source), source)
+    return _Text(scene.id, narration.text, narration.voice, utterances.cut(narration.text))
 
 
-def _key(narration: Narration, language: str, source: Source | None) -> str:
-    """Return a hash of all that decides how a narration sounds and when its words are heard."""
-    sound = [engine(), language, asdict(narration.voice)] if source is None else [source.media.sha256]
-    said = json.dumps([*sound, narration.text], ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
+def _speak(
+    speaker: Speaker, texts: Sequence[_Text], language: str, among: Sequence[Engine]
+) -> tuple[str, ...]:
+    """Have all sentences spoken; each voice by one engine, so that no narrator changes within a video."""
+    voices: dict[Voice, list[_Text]] = defaultdict(list)
+    for each in texts:
+        voices[each.voice].append(each)
+    warnings = []
+    for voice, said in voices.items():
+        candidates = able(among, voice, language)
+        sentences = [each.spoken for text in said for each in text.sentences]
+        engine, kept, new = _first(speaker, candidates, voice, language, sentences)
+        if engine is not candidates[0]:
+            warnings.append(
+                f"The narration is spoken by {engine.name}, since {candidates[0].name} could not be had."
+            )
+        for text in said:
+            text.kept = [kept[each.spoken] for each in text.sentences]
+            fresh = {each.spoken for each in text.sentences} & new
+            text.characters = sum(map(len, fresh))
+            new -= fresh
+    return tuple(warnings)
 
 
-def _stored(account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, Narrated]:
-    with transaction() as session:
-        rows = session.scalars(
-            update(StoredSpeech)
-            .where(StoredSpeech.account_id == account_id, StoredSpeech.key.in_(keys))
-            .values(used_at=func.now())
-            .returning(StoredSpeech)
-        ).all()
-    return {
-        row.key: Narrated.from_json(row.facts) for row in rows if storage().path(row.storage_key).is_file()
-    }
+def _first(
+    speaker: Speaker, among: Sequence[Engine], voice: Voice, language: str, sentences: Sequence[str]
+) -> tuple[Engine, dict[str, Kept], set[str]]:
+    """Return the first engine that speaks it all, and what it spoke; or raise what leaves most hope."""
+    failures: list[SpeechFailed | Unavailable] = []
+    for engine in among:
+        try:
+            return engine, *speaker.speak(engine, voice, language, sentences)
+        except (SpeechFailed, Unavailable) as error:
+            log.warning("speech_failed", extra={"engine": engine.name, "reason": error.detail})
+            failures.append(error)
+    later = [error for error in failures if isinstance(error, Unavailable)]
+    raise min(later, key=lambda error: error.retry_after or 0.0) if later else failures[0]
 
 
-def _make(
-    missing: Sequence[_Wanted], language: str, work: Path, stop: Callable[[], bool]
-) -> list[tuple[Path, Narrated]]:
-    """Speak what is text, take the sound of what is recorded; each into a file of its own in `work`."""
-    targets = {each.key: work / f"speech-{index}.wav" for index, each in enumerate(missing)}
-    texts = [each for each in missing if each.source is None]
-    lines = [Line(each.narration.text, language, targets[each.key], each.narration.voice) for each in texts]
-    spoken = {each.key: one for each, one in zip(texts, speech.narrate(lines, stop=stop), strict=True)}
-    made = []
-    for each in missing:
-        target = targets[each.key]
-        if each.source is None:
-            one = spoken[each.key]
-            facts = Narrated("", one.samples, one.words, len(each.narration.text), cached=False)
-        else:
-            facts = _take_recording(each, each.source, target, stop)
-        made.append((target, facts))
-    return made
+def _joined(speaker: Speaker, texts: Sequence[_Text]) -> dict[str, Narrated]:
+    """Join each scene's sentences; one that is a single sentence is that sentence's file."""
+    several = {each.scene: _joined_key(each) for each in texts if len(each.kept) != 1}
+    found = stored(speaker.account_id, list(several.values()))
+    files = {}
+    for each in texts:
+        key = several.get(each.scene)
+        if key is not None and key not in found and key not in files:
+            target = speaker.work / f"{key}.wav"
+            paths = [storage().locate(kept.storage_key) for kept in each.kept]
+            files[key] = (key, target, Said(joining.write(each.parts, paths, target), ()))
+    found |= keep(speaker.account_id, list(files.values()))
+    narrated = {}
+    for each in texts:
+        whole = found[several[each.scene]] if each.scene in several else each.kept[0]
+        words = joining.words(each.text, each.parts)
+        cached = not each.characters and (several.get(each.scene) not in files)
+        narrated[each.scene] = Narrated(whole.storage_key, whole.samples, words, each.characters, cached)
+    return narrated
 
 
-def _take_recording(each: _Wanted, source: Source, target: Path, stop: Callable[[], bool]) -> Narrated:
-    """Turn the client's own voice-over into the narration's form; its words share its time by their length."""
+def _joined_key(text: _Text) -> str:
+    sounds = [[kept.sha256, part.pause] for kept, part in zip(text.kept, text.parts, strict=True)]
+    return key_of(["joined", REVISION, *sounds])
+
+
+def _recording(speaker: Speaker, scene: Scene, found: Mapping[str, Source]) -> Narrated:
+    """Take the client's own voice-over; its words share its time by their length."""
+    narration = scene.narration
+    source = found.get(narration.src or "") if narration else None
+    if narration is None or source is None or not (source.media.has_audio or source.media.kind == "audio"):
+        raise AssetUnreadable(f"The voice-over of scene {scene.id!r} has no sound that can be had.")
+    key = key_of(["recording", REVISION, source.media.sha256])
+    kept = stored(speaker.account_id, [key])
+    cached = key in kept
+    if not cached:
+        target = speaker.work / f"{key}.wav"
+        samples = _convert(scene, source, target, speaker.stop)
+        kept = keep(speaker.account_id, [(key, target, Said(samples, ()))])
+    sound = kept[key]
+    words = align(narration.text, [], sound.samples / RATE)
+    return Narrated(sound.storage_key, sound.samples, words, cached=cached)
+
+
+def _convert(scene: Scene, source: Source, target: Path, stop: Callable[[], bool]) -> int:
     path = storage().locate(source.storage_key)
     with path.open("rb") as file:
         demuxer = sniff(file.read(HEAD_BYTES)).demuxer
@@ -164,34 +216,6 @@ def _take_recording(each: _Wanted, source: Source, target: Path, stop: Callable[
     try:
         ffmpeg.run(argv, cwd=target.parent, stop=stop)
     except RenderFailed as error:
-        raise AssetUnreadable(f"The voice-over of scene {each.scene.id!r} cannot be read.") from error
+        raise AssetUnreadable(f"The voice-over of scene {scene.id!r} cannot be read.") from error
     with wave.open(str(target), "rb") as sound:
-        samples = sound.getnframes()
-    words = align(each.narration.text, [], samples / RATE)
-    return Narrated("", samples, words, cached=False)
-
-
-def _store(
-    account_id: uuid.UUID, missing: Sequence[_Wanted], made: Sequence[tuple[Path, Narrated]]
-) -> dict[str, Narrated]:
-    rows = []
-    for each, (path, facts) in zip(missing, made, strict=True):
-        storage_key = f"speech/{account_id}/{each.key[:2]}/{each.key}.wav"
-        size = path.stat().st_size
-        storage().put(path, storage_key)
-        kept = replace(facts, storage_key=storage_key)
-        rows.append((each.key, size, kept))
-    if rows:
-        with transaction() as session:
-            for key, size, kept in rows:
-                stored = {"storage_key": kept.storage_key, "bytes": size}
-                facts_kept = replace(kept, cached=True).to_json()
-                session.execute(
-                    upsert(StoredSpeech)
-                    .values(account_id=account_id, key=key, facts=facts_kept, **stored)
-                    .on_conflict_do_update(
-                        index_elements=["account_id", "key"],
-                        set_={"used_at": func.now(), "facts": facts_kept},
-                    )
-                )
-    return {key: kept for key, _, kept in rows}
+        return sound.getnframes()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from shared import dispatch, jobs, segments, timeline
 from shared.db import transaction
 from shared.ffmpeg import Stopped
+from shared.ledger import Spent
 from shared.media import Media
 from shared.schemas.canonical import dump
 from shared.schemas.loading import load
@@ -15,10 +16,12 @@ from shared.schemas.output import OutputSchema
 from shared.schemas.script import ScriptSchema
 from shared.states import Stage
 from shared.storage import storage
+from tasks.purse import Purse
 from tasks.script.job import write_for
+from tasks.speech.spoken import Speaker
 from tasks.video import captions
 from tasks.video.assemble import AssemblyPlan
-from tasks.video.gathering import gather, settle_visual
+from tasks.video.gathering import gather, show
 from tasks.video.narrating import Narrated, narrate
 from tasks.video.segments import Source, cut
 from tasks.video.versions import versions
@@ -47,6 +50,8 @@ class Plan:
     found: Mapping[str, Source]
     narrated: Mapping[str, Narrated]
     usage: Mapping[str, int]
+    credits: Sequence[Mapping[str, Any]] = field(default=())
+    warnings: Sequence[str] = field(default=())
 
     @property
     def timeline(self) -> Timeline:
@@ -70,6 +75,8 @@ class Plan:
             },
             "narrated": {scene: said.to_json() for scene, said in self.narrated.items()},
             "usage": dict(self.usage),
+            "credits": [dict(each) for each in self.credits],
+            "warnings": list(self.warnings),
         }
 
 
@@ -85,6 +92,8 @@ def recall(job: Job) -> Plan:
         },
         narrated={scene: Narrated.from_json(facts) for scene, facts in kept["narrated"].items()},
         usage=kept["usage"],
+        credits=kept.get("credits", ()),
+        warnings=kept.get("warnings", ()),
     )
 
 
@@ -134,15 +143,30 @@ def _script(attempt: Attempt) -> tuple[Script, int]:
 def _plan(attempt: Attempt, script: Script, tokens: int) -> Plan:
     job = attempt.job
     attempt.tell(Stage.GATHERING, 0.0)
+    output = load(OutputSchema(), job.spec["output"])
+    purse = Purse(job)
     found = gather(job, script, stop=attempt.unwanted)
-    scenes = tuple(replace(scene, visual=settle_visual(scene, found)) for scene in script.scenes)
-    script = replace(script, scenes=scenes)
+    shown = show(job, script, output, found, purse, stop=attempt.unwanted)
+    script = replace(script, scenes=shown.scenes)
+    found = {**found, **shown.sources}
     attempt.tell(Stage.NARRATING, GATHERED)
-    narrated = narrate(job.account_id, script, found, attempt.work, stop=attempt.unwanted)
+    fresh = bool(job.spec.get("no_cache"))
+    told = narrate(Speaker(job.account_id, purse, attempt.work, attempt.unwanted, fresh), script, found)
     attempt.tell(Stage.NARRATING, NARRATED)
-    spoken = sum(said.characters for said in narrated.values() if not said.cached)
-    usage = {"llm_tokens": tokens, "speech_characters": spoken}
-    return Plan(script, load(OutputSchema(), job.spec["output"]), found, narrated, usage)
+    usage = {
+        "llm_tokens": tokens,
+        "speech_characters": sum(said.characters for said in told.scenes.values()),
+        "images": purse.spent[Spent.IMAGES],
+    }
+    return Plan(
+        script,
+        output,
+        found,
+        told.scenes,
+        usage,
+        credits=shown.credits,
+        warnings=(*shown.warnings, *told.warnings),
+    )
 
 
 def _hand_over(job: Job, plan: Plan, wanted: tuple[Segment, ...]) -> None:

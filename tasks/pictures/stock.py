@@ -1,0 +1,214 @@
+"""What the stock providers are asked and what their answers hold. Pure; one small class a provider, of one shape."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from tasks.providers import Garbled, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tasks.providers import Answer
+
+Kind = Literal["photos", "clips"]
+Shape = Literal["landscape", "portrait", "square"]
+PER_PAGE = 30
+MOST_BYTES = 2 * 1024 * 1024
+LONGEST_QUERY = 100  # characters that Pixabay takes
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What is looked for: its kind, and the size in pixels that it shall fill."""
+
+    query: str
+    kind: Kind
+    width: int
+    height: int
+
+    @property
+    def shape(self) -> Shape:
+        """How the output stands."""
+        if self.width == self.height:
+            return "square"
+        return "landscape" if self.width > self.height else "portrait"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A picture or clip that could be shown, at the address of its best size, and who is to be thanked."""
+
+    provider: str
+    number: str
+    kind: Literal["image", "video"]
+    url: str
+    width: int
+    height: int
+    page: str
+    author: str
+    author_url: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        return asdict(self)
+
+    def covers(self, need: Need) -> bool:
+        """Say whether it fills the output without being enlarged."""
+        return self.width >= need.width and self.height >= need.height
+
+
+class Library(Protocol):
+    """A stock provider's language."""
+
+    name: str
+
+    def request(self, need: Need) -> Request:
+        """Return the search."""
+        ...
+
+    def read(self, need: Need) -> Callable[[Answer], list[Candidate]]:
+        """Return what reads the answer to it, and raises Garbled."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    url: str
+    width: int
+    height: int
+
+
+class Pexels:
+    """https://www.pexels.com/api/documentation. The key goes into a header."""
+
+    name = "Pexels"
+
+    def request(self, need: Need) -> Request:
+        """Return the search."""
+        path = "/v1/search" if need.kind == "photos" else "/videos/search"
+        params = {"query": need.query, "orientation": need.shape, "per_page": str(PER_PAGE)}
+        return Request("GET", path, params=params, most=MOST_BYTES)
+
+    def read(self, need: Need) -> Callable[[Answer], list[Candidate]]:
+        """Return what reads photos or clips."""
+        if need.kind == "photos":
+            return lambda answer: _each(answer, "photos", lambda one: self._photo(one, need))
+        return lambda answer: _each(answer, "videos", lambda one: self._clip(one, need))
+
+    def _photo(self, one: Mapping[str, Any], need: Need) -> Candidate:
+        width, height = int(one["width"]), int(one["height"])
+        source = one["src"]
+        sizes = [_Size(source["original"], width, height)]
+        if "large2x" in source:  # fits 1880 x 1300, and is a tenth of the original's bytes
+            sizes.append(_scaled(source["large2x"], width, height, (1880, 1300)))
+        best = _best(sizes, need)
+        return Candidate(
+            self.name, f"photo-{one['id']}", "image", best.url, best.width, best.height,
+            one["url"], one["photographer"], one.get("photographer_url") or "",
+        )  # fmt: skip
+
+    def _clip(self, one: Mapping[str, Any], need: Need) -> Candidate:
+        files = [each for each in one["video_files"] if each.get("file_type") == "video/mp4"]
+        best = _best([_Size(each["link"], int(each["width"]), int(each["height"])) for each in files], need)
+        user = one.get("user") or {}
+        return Candidate(
+            self.name, f"video-{one['id']}", "video", best.url, best.width, best.height,
+            one["url"], user.get("name") or "", user.get("url") or "",
+        )  # fmt: skip
+
+
+class Pixabay:
+    """https://pixabay.com/api/docs. The key is a parameter, which no log and no cache key may hold."""
+
+    name = "Pixabay"
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def request(self, need: Need) -> Request:
+        """Return the search."""
+        orientation = {"landscape": "horizontal", "portrait": "vertical", "square": "all"}[need.shape]
+        params = {
+            "key": self._key,
+            "q": need.query[:LONGEST_QUERY],
+            "safesearch": "true",
+            "per_page": str(PER_PAGE),
+        }
+        if need.kind == "clips":
+            return Request("GET", "/videos/", params=params, most=MOST_BYTES)
+        params |= {"image_type": "photo", "orientation": orientation}
+        return Request("GET", "/", params=params, most=MOST_BYTES)
+
+    def read(self, need: Need) -> Callable[[Answer], list[Candidate]]:
+        """Return what reads photos or clips."""
+        make = self._photo if need.kind == "photos" else self._clip
+        return lambda answer: _each(answer, "hits", lambda one: make(one, need))
+
+    def _photo(self, one: Mapping[str, Any], need: Need) -> Candidate:
+        width, height = int(one["imageWidth"]), int(one["imageHeight"])
+        sizes = [_scaled(one["largeImageURL"], width, height, (1280, 1280))]
+        if one.get("fullHDURL"):  # these two are there for accounts that were let in
+            sizes.append(_scaled(one["fullHDURL"], width, height, (1920, 1920)))
+        if one.get("imageURL"):
+            sizes.append(_Size(one["imageURL"], width, height))
+        return self._candidate(one, "image", _best(sizes, need))
+
+    def _clip(self, one: Mapping[str, Any], need: Need) -> Candidate:
+        sizes = [
+            _Size(each["url"], int(each["width"]), int(each["height"]))
+            for each in one["videos"].values()
+            if each.get("url")
+        ]
+        return self._candidate(one, "video", _best(sizes, need))
+
+    def _candidate(self, one: Mapping[str, Any], kind: Literal["image", "video"], best: _Size) -> Candidate:
+        user, number = str(one.get("user") or ""), one.get("user_id")
+        author_url = f"https://pixabay.com/users/{user}-{number}/" if user and number else ""
+        return Candidate(
+            self.name, f"{kind}-{one['id']}", kind, best.url, best.width, best.height,
+            one["pageURL"], user, author_url,
+        )  # fmt: skip
+
+
+def ranked(candidates: Iterable[Candidate], need: Need) -> list[Candidate]:
+    """Return those that stand as the output does and are large enough first; each group in the provider's order."""
+
+    def rank(one: Candidate) -> tuple[bool, bool]:
+        crossed = (one.width > one.height) != (need.width > need.height)
+        return need.shape != "square" and crossed, not one.covers(need)
+
+    return sorted(candidates, key=rank)
+
+
+def _each(answer: Answer, name: str, make: Callable[[Mapping[str, Any]], Candidate]) -> list[Candidate]:
+    """Read what the answer lists; an entry of another shape is passed over."""
+    try:
+        document = json.loads(answer.body)
+        listed = document[name]
+        entries = [one for one in listed if isinstance(one, dict)]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Garbled("The answer is no search result.") from error
+    found = []
+    for one in entries:
+        try:
+            found.append(make(one))
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            continue
+    return found
+
+
+def _scaled(url: str, width: int, height: int, box: tuple[int, int]) -> _Size:
+    """Return the size that a picture has within a box; none is enlarged."""
+    factor = min(1.0, box[0] / width, box[1] / height)
+    return _Size(url, int(width * factor), int(height * factor))
+
+
+def _best(sizes: list[_Size], need: Need) -> _Size:
+    """Return the smallest that fills the output, else the largest."""
+    ordered = sorted(sizes, key=lambda size: size.width * size.height)
+    return next(
+        (size for size in ordered if size.width >= need.width and size.height >= need.height), ordered[-1]
+    )
