@@ -1,7 +1,7 @@
 # Everything that a newcomer, a contributor and the CI run. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up fix check fast test chaos
+.PHONY: help setup demo up fix check fast test chaos gallery
 
 BIN := .venv/bin
 CODE := api client shared tasks workers tests examples bench
@@ -56,3 +56,6 @@ chaos: setup  ## Kill, stop and starve the parts while jobs run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --editable .; \
 	echo "$$sums" > $@
+
+gallery: setup  ## Render the contact sheets of docs/gallery.md anew
+	.venv/bin/python bench/gallery.py

@@ -169,6 +169,11 @@ def _wanted(axis: Axis, weight: int) -> float:
     return float(min(max(weight, axis["minimum"] or 0), axis["maximum"] or 1000))
 
 
+def file(family: str) -> Path:
+    """Return the upright file of a family."""
+    return _files()[family]
+
+
 @cache
 def _files() -> dict[str, Path]:
     """Return the upright file of each family."""

@@ -23,7 +23,8 @@ def paint(visual: Mapping[str, Any], size: tuple[int, int]) -> tuple[Plane, Plan
     coarse = _picture(visual, (max(2, width // COARSE), max(2, height // COARSE)), width / height)
     yuv = coarse @ TO_YUV[:, :3].T.astype(np.float32) + TO_YUV[:, 3].astype(np.float32)
     sizes = (size, (width // 2, height // 2), (width // 2, height // 2))
-    made = [_dither(cv2.resize(yuv[..., index], sizes[index]), index) for index in range(3)]
+    plain = len(visual["colors"]) == 1 and not visual.get("glows")
+    made = [_whole(cv2.resize(yuv[..., index], sizes[index]), None if plain else index) for index in range(3)]
     return made[0], made[1], made[2]
 
 
@@ -56,8 +57,8 @@ def _gradient(colors: list[str], angle: float, x: Plane, y: Plane) -> Plane:
     return np.asarray(stops[first] * (1 - part) + following * part)
 
 
-def _dither(plane: Plane, seed: int) -> Plane:
-    """Round with a fixed noise of one step: the same picture every time, and no bands."""
-    plane += np.random.default_rng(seed).random(plane.shape, np.float32)
+def _whole(plane: Plane, seed: int | None) -> Plane:
+    """Round a plane: plainly, or with a noise of one step that is always the same, so that a gradient has no bands."""
+    plane += 0.5 if seed is None else np.random.default_rng(seed).random(plane.shape, np.float32)
     np.floor(plane, out=plane)
     return np.clip(plane, 0, 255, out=plane).astype(np.uint8)
