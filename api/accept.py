@@ -15,6 +15,7 @@ from flask import g
 
 from api import aside
 from api.auth import caller
+from api.filling import filled
 from api.replay import Replayed
 from api.requests import config, request_id
 from shared import dispatch, jobs, listing
@@ -89,7 +90,7 @@ def take(
 def resolve(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -> list[JobSpec]:
     """Return the jobs with the scripts that they name, and their assets held; or raise Invalid for what is not there."""
     account_id = caller().account_id
-    resolved = _with_scripts(session, account_id, specs, places)
+    resolved = filled(session, account_id, _with_scripts(session, account_id, specs, places), places)
     _hold_assets(session, account_id, resolved)
     return resolved
 
@@ -142,6 +143,7 @@ def _submissions(
             metadata=dict(spec.metadata),
             expires_in=spec.expires_in or keep,
             batch_id=batch_id,
+            template=spec.template,
             asset_ids=tuple({uuid.UUID(name) for _, src in spec.sources if (name := asset_id(src))}),
         )
         for spec in specs

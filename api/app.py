@@ -13,6 +13,7 @@ from api import (
     batch,
     catalogue,
     docs,
+    forms,
     health,
     jobs,
     keys,
@@ -37,6 +38,7 @@ BLUEPRINTS = (
     assets.blueprint,
     keys.blueprint,
     catalogue.blueprint,
+    forms.blueprint,
 )
 
 

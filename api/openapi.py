@@ -147,6 +147,10 @@ class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest 
         """Route POST here."""
         return cast("Decorator", super().post(rule, **options))
 
+    def put(self, rule: str, **options: Any) -> Decorator:
+        """Route PUT here."""
+        return cast("Decorator", super().put(rule, **options))
+
     def delete(self, rule: str, **options: Any) -> Decorator:
         """Route DELETE here."""
         return cast("Decorator", super().delete(rule, **options))

@@ -9,6 +9,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 
 from shared.listing import Cursor, Wanted
 from shared.schemas.job import KINDS
+from shared.schemas.template import ID
 from shared.states import State
 
 T = TypeVar("T")
@@ -82,6 +83,26 @@ class PageQuery(Query):
 
     limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
     cursor = Place(metadata={"type": "string"})
+
+
+class TemplatesQuery(Query):
+    """A page of templates, in the order of their ids."""
+
+    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
+    cursor = fields.String(load_default="", validate=validate.Regexp(rf"^(?:{ID})?$"))
+
+
+class VersionsQuery(Query):
+    """A page of a template's versions, newest first."""
+
+    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
+    cursor = fields.Integer(load_default=None, validate=validate.Range(1, 2**31), strict=False)
+
+
+class TemplateQuery(Query):
+    """Which version."""
+
+    version = fields.Integer(load_default=None, validate=validate.Range(1, 2**31), strict=False)
 
 
 class TasksQuery(PageQuery):

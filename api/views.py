@@ -59,6 +59,8 @@ def _task(job: Job, scenes: list[dict[str, Any]], files: Sequence[Artifact]) -> 
         "priority": job.priority,
         "custom_id": job.custom_id,
         "batch_id": job.batch_id,
+        "template_id": job.template_id,
+        "template_version": job.template_version,
         "metadata": job.meta,
         "created_at": job.created_at,
         "started_at": job.started_at,

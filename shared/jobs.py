@@ -43,6 +43,7 @@ class Submission:
     expires_in: int | None = None
     batch_id: uuid.UUID | None = None
     asset_ids: tuple[uuid.UUID, ...] = ()
+    template: tuple[str, int] | None = None
 
 
 def submit(
@@ -65,6 +66,8 @@ def submit(
             "priority": one.priority,
             "head_start": HEAD_START[one.priority],
             "custom_id": one.custom_id,
+            "template_id": one.template[0] if one.template else None,
+            "template_version": one.template[1] if one.template else None,
             "expires_in": one.expires_in,
             "max_attempts": max_attempts,
             "request_id": request_id,
@@ -157,7 +160,7 @@ def hand_over(session: Session, job_id: uuid.UUID, attempt: int, plan: dict[str,
     """Give the lease up for the segments' own ones: from here on the job is moved by whoever finishes a segment."""
     done = session.scalar(
         update(Job)
-        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
+        .where(Job.id == job_id, Job.state == State.RUNNING)
         .values(
             stage=Stage.RENDERING,
             plan=plan,
@@ -236,7 +239,7 @@ def _finish(session: Session, job_id: uuid.UUID, attempt: int, state: State, **v
     return (
         end(
             session,
-            (Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING),
+            (Job.id == job_id, Job.state == State.RUNNING),
             state,
             **values,
         )
@@ -273,7 +276,7 @@ def put_back(
     """
     return session.scalar(
         update(Job)
-        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
+        .where(Job.id == job_id, Job.state == State.RUNNING)
         .where(or_(Job.attempt < Job.max_attempts, literal(not charge)))
         .values(
             state=State.QUEUED,

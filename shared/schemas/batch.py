@@ -9,13 +9,13 @@ from marshmallow import ValidationError, post_load
 
 from shared.schemas.containers import Items, Object, sharing
 from shared.schemas.fields import Checked, Choice
-from shared.schemas.job import KINDS, MADE_OF, JobSchema, JobSpec
+from shared.schemas.job import KINDS, MADE_OF, TEMPLATED, JobSchema, JobSpec
 from shared.schemas.loading import Strict, pointer
 
 MAX_JOBS = 1000
 MAX_SCENES = 50_000  # of all jobs together; a second or two is all that a request may take
 _SUBJECTS = frozenset(name for names in MADE_OF.values() for name in names)
-_MERGED = ("output", "metadata")
+_MERGED = ("output", "metadata", "fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Defaults(Checked):
 
 
 class BatchSchema(Strict):
-    """Jobs; what a job does not say, it takes from `defaults`. `output` and `metadata` are merged member by member."""
+    """Jobs; what a job does not say, it takes from `defaults`. `output`, `metadata` and `fields` are merged member by member."""
 
     jobs = Items(Object(JobSchema), least=1, most=MAX_JOBS, required=True)
     defaults = Defaults(about="A job's own member wins.")
@@ -111,7 +111,11 @@ def _merged(data: dict[str, Any]) -> dict[str, Any]:
 def _merge(defaults: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """Put a job over the defaults. One that is made of something of its own does not inherit what others are made of."""
     own = _SUBJECTS & job.keys()
-    usual = {name: value for name, value in defaults.items() if not (own and name in _SUBJECTS)}
+    usual = {
+        name: value
+        for name, value in defaults.items()
+        if not (own and (name in _SUBJECTS or name in TEMPLATED))
+    }
     members = {
         name: {**usual[name], **job[name]}
         for name in _MERGED

@@ -10,11 +10,14 @@ from marshmallow import ValidationError, post_load, validates_schema
 from shared.schemas.brief import BriefSchema, dump_brief
 from shared.schemas.canonical import dump, sources
 from shared.schemas.containers import Items, Object, Pairs, SharedObject
-from shared.schemas.fields import Choice, Pattern, Whole, Words
+from shared.schemas.declared import Anything
+from shared.schemas.fields import Choice, Number, Pattern, Whole, Words
 from shared.schemas.loading import Strict
 from shared.schemas.output import OutputSchema, dump_output
+from shared.schemas.placeholders import NAME
 from shared.schemas.script import ScriptSchema
 from shared.schemas.sources import Address
+from shared.schemas.template import ID, MAX_FIELDS
 from shared.script import Brief, Output, Script
 
 if TYPE_CHECKING:
@@ -24,7 +27,8 @@ KINDS = ("video", "script")
 PRIORITIES = ("interactive", "normal", "bulk")
 EVENTS = ("task.succeeded", "task.failed", "task.canceled")
 # What a job of each kind is made of: exactly one of these.
-MADE_OF = {"video": ("script", "brief", "script_task_id"), "script": ("brief",)}
+MADE_OF = {"video": ("script", "brief", "script_task_id", "template_id"), "script": ("brief",)}
+TEMPLATED = ("template_version", "fields")  # what says more of a template_id
 _YEAR = 366 * 24 * 3600
 
 
@@ -38,18 +42,26 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What a client asks for. `sources` are the assets and URLs of its script, with their places in the request."""
+    """What a client asks for. `sources` are the assets and URLs of its script, with their places in the request.
+
+    A filled template is `script`, and `template` names the one and its version that it was made by.
+    """
 
     kind: Literal["video", "script"]
     script: Script | None = None
     brief: Brief | None = None
     script_task_id: str | None = None
+    template_id: str | None = None
+    template_version: int | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    template: tuple[str, int] | None = None
     output: Output | None = None
     custom_id: str | None = None
     priority: Literal["interactive", "normal", "bulk"] = "normal"
     metadata: Mapping[str, str] = field(default_factory=dict)
     webhook: Webhook | None = None
     expires_in: int | None = None
+    budget: float | None = None
     sources: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
 
@@ -65,7 +77,7 @@ class WebhookSchema(Strict):
 
 
 class JobSchema(Strict):
-    """A job: a video of a script, of a brief or of a script job's result; or a script of a brief."""
+    """A job: a video of a script, a brief, a template or a script job's result; or a script of a brief."""
 
     kind = Choice(KINDS, required=True)
     script = SharedObject(ScriptSchema)
@@ -74,12 +86,18 @@ class JobSchema(Strict):
         r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "Must be a task's id.", most=36,
         about="A script job whose result is the script.",
     )  # fmt: skip
+    template_id = Pattern(ID, "Must be a template's id.", most=64, about="From GET /v1/templates.")
+    template_version = Whole(1, 2**31, about="The newest one, unless this says which.")
+    fields = Pairs(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
+        Pattern(NAME, "Must be a field's name.", most=64), Anything(), most=MAX_FIELDS, about="The template's.",
+    )  # fmt: skip
     output = Object(OutputSchema)
     custom_id = Words(64, one_line=True)
     priority = Choice(PRIORITIES, default="normal")
     metadata = Pairs(Words(64, one_line=True), Words(512, least=0), most=16, about="Returned as given.")
     webhook = Object(WebhookSchema)
     expires_in = Whole(60, _YEAR, about="Seconds that the artifacts are kept.")
+    budget = Number(0.000001, 1e12, about="What the job may cost at most, in the currency of the prices.")
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_made_of(self, _: Any, original: Any, **__: Any) -> None:
@@ -95,6 +113,8 @@ class JobSchema(Strict):
         ]
         errors = {name: [f"A {kind} job has none."] for name in strange}
         errors |= {name: [f"A job has only one of {names}."] for name in given[1:]}
+        if "template_id" not in original:
+            errors |= {name: ["Is of a template_id only."] for name in TEMPLATED if name in original}
         if kind == "script" and "output" in original:
             errors["output"] = ["A script job has none."]
         if errors:
@@ -124,5 +144,9 @@ def dump_job(spec: JobSpec) -> dict[str, Any]:
         "metadata": dict(spec.metadata),
         "webhook": spec.webhook and {"url": spec.webhook.url, "events": list(spec.webhook.events)},
         "expires_in": spec.expires_in,
+        "budget": spec.budget,
+        "template_id": spec.template_id,
+        "template_version": spec.template_version,
+        "fields": dict(spec.fields) or None,
     }
     return {name: value for name, value in document.items() if value is not None}

@@ -51,7 +51,7 @@ def test_every_bad_job_is_told_of():
     found = errors({"jobs": [{"kind": "video", "script": SCRIPT}, {"kind": "video"}, 7, {"kind": "x"}]})
 
     assert found == {
-        "#/jobs/1": "A video job needs one of script, brief, script_task_id.",
+        "#/jobs/1": "A video job needs one of script, brief, script_task_id, template_id.",
         "#/jobs/2": "Must be an object.",
         "#/jobs/3/kind": "Must be one of: video, script.",
     }

@@ -98,7 +98,7 @@ def test_the_sources_of_a_job_point_into_the_request():
         pytest.param({"kind": "audio"}, {"#/kind": "Must be one of: video, script."}, id="unknown kind"),
         pytest.param(
             {"kind": "video"},
-            {"#": "A video job needs one of script, brief, script_task_id."},
+            {"#": "A video job needs one of script, brief, script_task_id, template_id."},
             id="of nothing",
         ),
         pytest.param({"kind": "script"}, {"#": "A script job needs a brief."}, id="a script of nothing"),
@@ -109,7 +109,7 @@ def test_the_sources_of_a_job_point_into_the_request():
         ),
         pytest.param(
             {"kind": "video", "script": SCRIPT, "brief": {"topic": "x"}},
-            {"#/brief": "A job has only one of script, brief, script_task_id."},
+            {"#/brief": "A job has only one of script, brief, script_task_id, template_id."},
             id="of two things",
         ),
         pytest.param(
