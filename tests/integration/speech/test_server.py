@@ -1,0 +1,278 @@
+"""Speaking by an OpenAI-compatible server that does what is documented, and that fails in every way."""
+
+from __future__ import annotations
+
+import time
+import wave
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from shared.errors import SpeechFailed, Unavailable
+from shared.ffmpeg import Stopped
+from shared.script import Voice
+from shared.settings import LanguageModel
+from shared.voices import named_voices
+from tasks.providers import TRIES, Address, Provider
+from tasks.script.breaker import FAILURES
+from tasks.speech.server import SpeechServer
+from tasks.speech.speech import RATE, Sentence
+from tests.loopback import llm
+from tests.loopback.server import says
+from tests.loopback.speech import LoopbackSpeech, bursts
+
+pytestmark = pytest.mark.services  # on loopback, and slower than what `make fast` is for
+
+TEXT = "Corals grow about one centimetre every single year."
+SPEECH, EARS = "/v1/audio/speech", "/v1/audio/transcriptions"
+
+
+@pytest.fixture
+def server():
+    with LoopbackSpeech() as server:
+        yield server
+
+
+@pytest.fixture
+def slept():
+    return []
+
+
+def engine(server, slept=None, *, transcriber="", voices="alloy, thorsten@de", **limits):
+    address = Address(
+        "The speech server",
+        server.base_url,
+        {"Authorization": "Bearer sk-test"},
+        **{"connect": 5.0, "read": 20.0, "deadline": 30.0, **limits},
+    )
+    provider = Provider(address, sleep=(slept if slept is not None else []).append)
+    model = LanguageModel(server.base_url, "tts-1", "sk-test")
+    return SpeechServer(model, named_voices(voices), transcriber=transcriber, provider=provider)
+
+
+def say(engine, tmp_path, text=TEXT, voice=None, stop=lambda: False):
+    (said,) = engine.say([Sentence(text, "en", tmp_path / "a.wav", voice or Voice())], stop=stop)
+    return said
+
+
+def sound(tmp_path) -> bytes:
+    return (tmp_path / "a.wav").read_bytes()
+
+
+@pytest.mark.parametrize("knows", [{"wav", "mp3"}, {"mp3"}])
+def test_a_sentence_becomes_narration_whatever_the_server_sends(server, tmp_path, knows):
+    server.knows = knows
+    said = say(engine(server), tmp_path)
+
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, RATE)
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    assert said.samples == len(samples)
+    loud = np.flatnonzero(np.abs(samples.astype(int)) > 500)
+    assert loud[0] < 0.05 * RATE  # the silence that it came with is gone
+    assert len(samples) - loud[-1] < 0.05 * RATE
+    assert len(bursts(sound(tmp_path))) == len(TEXT.split())
+    request = server.asked(SPEECH)[-1]
+    assert request.headers["authorization"] == "Bearer sk-test"
+    assert request.body == {
+        "model": "tts-1", "input": TEXT, "voice": "alloy", "response_format": "mp3" if "wav" not in knows else "wav",
+    }  # fmt: skip
+
+
+def test_a_format_that_the_server_does_not_know_is_asked_for_once(server, tmp_path):
+    server.knows = {"mp3"}
+    one = engine(server)
+
+    for _ in range(3):
+        say(one, tmp_path)
+
+    assert [each.body["response_format"] for each in server.asked(SPEECH)] == ["wav", "mp3", "mp3", "mp3"]
+
+
+def test_words_are_heard_when_the_transcript_says_so(server, tmp_path):
+    said = say(engine(server, transcriber="whisper-1"), tmp_path)
+
+    assert [each.place for each in said.heard] == [TEXT.index(word) for word in TEXT.split()]
+    for heard, (start, end) in zip(said.heard, bursts(sound(tmp_path)), strict=True):
+        assert heard.start == pytest.approx(start, abs=0.02)
+        assert heard.end == pytest.approx(end, abs=0.02)
+    form = server.asked(EARS)[0]
+    assert b"verbose_json" in form.content
+    assert b"timestamp_granularities[]" in form.content
+
+
+def test_without_a_transcript_words_share_the_time_by_their_syllables(server, tmp_path):
+    said = say(engine(server), tmp_path)
+
+    assert server.asked(EARS) == []
+    assert [each.place for each in said.heard] == [TEXT.index(word) for word in TEXT.split()]
+    assert said.heard[-1].end == pytest.approx(said.samples / RATE)
+    lengths = {TEXT[each.place :].split()[0]: each.end - each.start for each in said.heard}
+    assert lengths["centimetre"] > 1.8 * lengths["one"]
+
+
+@pytest.mark.parametrize("answer", [llm.status(404), llm.status(400), says({"text": "no times here"})])
+def test_a_server_that_cannot_transcribe_is_asked_to_once(server, tmp_path, answer):
+    one = engine(server, transcriber="whisper-1")
+    server.then(server.serve, answer)
+
+    say(one, tmp_path)
+    said = say(one, tmp_path)
+
+    assert len(server.asked(EARS)) == 1
+    assert len(said.heard) == len(TEXT.split())
+
+
+def test_a_transcription_that_fails_for_now_silences_nobody(server, tmp_path):
+    one = engine(server, transcriber="whisper-1")
+    server.then(server.serve, *[llm.status(503, headers={"Retry-After": "99"})])
+
+    assert say(one, tmp_path).samples > 0
+    say(one, tmp_path)
+
+    assert len(server.asked(EARS)) == 2
+
+
+def test_bare_samples_are_taken_at_the_rate_that_they_say(server, tmp_path):
+    def bare(handler, asked):
+        from tests.loopback.speech import tones  # noqa: PLC0415
+
+        handler.answer(200, tones(asked.body["input"]).tobytes(), "audio/pcm;rate=24000")
+
+    server.then(bare)
+
+    say(engine(server), tmp_path)
+
+    assert len(bursts(sound(tmp_path))) == len(TEXT.split())
+
+
+def test_speed_and_voice_are_asked_for(server, tmp_path):
+    say(engine(server), tmp_path, voice=Voice("openai:thorsten", 1.5))
+
+    body = server.asked(SPEECH)[0].body
+    assert (body["voice"], body["speed"]) == ("thorsten", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("voice", "language", "chosen"),
+    [
+        (None, "en", "alloy"),
+        (None, "de-AT", "thorsten"),
+        ("openai:alloy", "fr", "alloy"),
+        ("openai:nobody", "en", None),
+        ("en-us", "en", None),
+    ],
+)
+def test_a_voice_is_chosen_by_its_name_or_its_language(server, voice, language, chosen):
+    one = engine(server, voices="thorsten@de, alloy")
+
+    assert one.chosen(Voice(voice), language) == chosen
+
+
+# What the server does; how often it is asked; the seconds slept, where they are known.
+FOR_NOW = [
+    pytest.param(llm.status(429, headers={"Retry-After": "3"}), TRIES, 6.0, id="429 for 3 seconds"),
+    pytest.param(llm.status(429, headers={"Retry-After": "600"}), 1, 0.0, id="429 for ten minutes"),
+    pytest.param(llm.status(500), TRIES, None, id="500"),
+    pytest.param(llm.status(503, headers={"Retry-After": "soon"}), TRIES, None, id="503 with garbage"),
+    pytest.param(llm.html(200), TRIES, None, id="HTML"),
+    pytest.param(llm.html(502), TRIES, None, id="HTML of a proxy"),
+    pytest.param(llm.resets, TRIES, None, id="reset"),
+    pytest.param(llm.huge(50 * 1024 * 1024), TRIES, None, id="50 MB"),
+    pytest.param(llm.hangs(3), TRIES, None, id="hang before headers"),
+    pytest.param(llm.hangs_in_the_body(3), TRIES, None, id="hang in the body"),
+    pytest.param(llm.drips(3), TRIES, None, id="a byte at a time"),
+    pytest.param(says({"error": "no"}), TRIES, None, id="JSON instead of sound"),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "calls", "seconds"), FOR_NOW)
+def test_what_may_pass_is_tried_in_bounds_and_then_told(server, tmp_path, slept, behaviour, calls, seconds):
+    server.always(behaviour)
+    began = time.monotonic()
+
+    with pytest.raises(Unavailable):
+        say(engine(server, slept, read=0.3, deadline=0.5), tmp_path)
+
+    assert len(server.requests) == calls
+    assert time.monotonic() - began < 10
+    if seconds is not None:
+        assert sum(slept) == pytest.approx(seconds)
+
+
+def test_a_long_wait_is_handed_on_for_the_job_to_wait(server, tmp_path, slept):
+    server.always(llm.status(429, headers={"Retry-After": "600"}))
+
+    with pytest.raises(Unavailable) as caught:
+        say(engine(server, slept), tmp_path)
+
+    assert caught.value.retry_after == 600
+
+
+def test_a_date_to_wait_for_is_understood(server, tmp_path, slept):
+    server.then(llm.status(429, headers=llm.retry_at(datetime.now(UTC) + timedelta(seconds=4))))
+
+    say(engine(server, slept), tmp_path)
+
+    assert 1 < sum(slept) <= 4.2
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        llm.status(401),
+        llm.status(404, error="no such model"),
+        llm.status(400),
+        llm.status(429, kind="insufficient_quota"),
+    ],
+)
+def test_a_refusal_fails_at_once(server, tmp_path, slept, behaviour):
+    server.always(behaviour)
+
+    with pytest.raises(SpeechFailed):
+        say(engine(server, slept), tmp_path)
+
+    assert (len(server.requests), slept) == (1, [])
+
+
+def test_silence_is_no_speech(server, tmp_path):
+    from tests.loopback.speech import wav  # noqa: PLC0415
+
+    server.always(lambda handler, _: handler.answer(200, wav(np.zeros(24_000, np.int16)), "audio/wav"))
+
+    with pytest.raises(Unavailable):
+        say(engine(server), tmp_path)
+
+
+def test_who_failed_too_often_is_left_alone(server, tmp_path):
+    server.always(llm.status(500))
+    one = engine(server)
+
+    for _ in range(4):
+        with pytest.raises(Unavailable) as caught:
+            say(one, tmp_path)
+
+    assert len(server.requests) == FAILURES
+    assert caught.value.retry_after
+
+
+def test_one_that_is_no_longer_wanted_stops_at_once(server, tmp_path):
+    server.always(llm.hangs(5))
+    began = time.monotonic()
+
+    with pytest.raises(Stopped):
+        say(engine(server), tmp_path, stop=lambda: bool(server.requests))
+
+    assert time.monotonic() - began < 2
+
+
+def test_no_key_and_no_address_is_told_to_a_client(server, tmp_path):
+    server.always(llm.status(500, error="key sk-test at /srv/secret"))
+
+    with pytest.raises(Unavailable) as caught:
+        say(engine(server), tmp_path)
+
+    assert "sk-test" not in str(caught.value.args)
+    assert "127.0.0.1" not in str(caught.value.args)
+    assert "sk-test" not in repr(engine(server).provider.address)
