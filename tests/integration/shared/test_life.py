@@ -187,6 +187,20 @@ class Life(RuleBasedStateMachine):
         sweeping.reclaim_segments(self.session, lambda _: NONE, max_attempts=ATTEMPTS)
         sweeping.end_canceled(self.session)
 
+    @rule()
+    def another_worker_takes_over(self) -> None:
+        """What leads to two workers with one job, which chance alone does too seldom."""
+        self.a_worker_claims()
+        self.leases_run_out_and_a_sweeper_comes()
+        self.see_the_move()
+        self.a_worker_claims()
+
+    def see_the_move(self) -> None:
+        state = State(self.now().state)
+        assert state == self.state or state in _reachable(self.state), (self.state, state)
+        self.ends += state in FINISHED and self.state not in FINISHED
+        self.state = state
+
     # What always holds.
 
     def now(self) -> Job:
@@ -197,11 +211,8 @@ class Life(RuleBasedStateMachine):
     def what_always_holds(self) -> None:
         if not hasattr(self, "session"):
             return
-        job = self.now()
-        state = State(job.state)
-        assert state == self.state or state in _reachable(self.state), (self.state, state)
-        self.ends += state in FINISHED and self.state not in FINISHED
-        self.state = state
+        self.see_the_move()
+        job, state = self.now(), self.state
         if self.cancel_promised:
             assert state in (State.CANCELING, State.CANCELED)
         assert self.count(Artifact, Artifact.job_id == job.id) == (state == State.SUCCEEDED)
