@@ -160,7 +160,7 @@ def hand_over(session: Session, job_id: uuid.UUID, attempt: int, plan: dict[str,
     """Give the lease up for the segments' own ones: from here on the job is moved by whoever finishes a segment."""
     done = session.scalar(
         update(Job)
-        .where(Job.id == job_id, Job.state == State.RUNNING)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
         .values(
             stage=Stage.RENDERING,
             plan=plan,
@@ -239,7 +239,7 @@ def _finish(session: Session, job_id: uuid.UUID, attempt: int, state: State, **v
     return (
         end(
             session,
-            (Job.id == job_id, Job.state == State.RUNNING),
+            (Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING),
             state,
             **values,
         )
@@ -276,7 +276,7 @@ def put_back(
     """
     return session.scalar(
         update(Job)
-        .where(Job.id == job_id, Job.state == State.RUNNING)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
         .where(or_(Job.attempt < Job.max_attempts, literal(not charge)))
         .values(
             state=State.QUEUED,
