@@ -6,7 +6,6 @@ Behaviours are those of `tests.loopback.llm` (`status`, `html`, `hangs`, `drips`
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 import time
 from collections import deque
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     Behaviour = Callable[["Handler", "Asked"], None]

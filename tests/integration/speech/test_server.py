@@ -108,7 +108,7 @@ def test_without_a_transcript_words_share_the_time_by_their_syllables(server, tm
     assert server.asked(EARS) == []
     assert [each.place for each in said.heard] == [TEXT.index(word) for word in TEXT.split()]
     assert said.heard[-1].end == pytest.approx(said.samples / RATE)
-    lengths = {TEXT[each.place :].split()[0]: each.end - each.start for each in said.heard}
+    lengths = {TEXT[each.place :].split(maxsplit=1)[0]: each.end - each.start for each in said.heard}
     assert lengths["centimetre"] > 1.8 * lengths["one"]
 
 

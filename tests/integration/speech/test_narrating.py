@@ -1,0 +1,293 @@
+"""A script's narration: spoken by sentences, stored and paid for once, joined to the sample."""
+
+from __future__ import annotations
+
+import threading
+import wave
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, select, update
+
+from shared import cache
+from shared.db import transaction
+from shared.errors import QuotaExceeded, SpeechFailed, Unavailable
+from shared.models import Account, StoredSpeech, Usage
+from shared.script import Narration, Scene, Script, Voice
+from shared.settings import LanguageModel, settings
+from shared.storage import storage
+from shared.voices import named_voices
+from tasks import speech
+from tasks.providers import Address, Provider
+from tasks.purse import Purse
+from tasks.speech import Line
+from tasks.speech.espeak import Espeak
+from tasks.speech.server import SpeechServer
+from tasks.speech.spoken import Speaker
+from tasks.video.narrating import narrate
+from tests.integration.speech.conftest import new_job
+from tests.loopback import llm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shared.models import Job
+    from tasks.speech.speech import Said, Sentence
+    from tests.loopback.speech import LoopbackSpeech
+
+pytestmark = pytest.mark.services
+
+FIRST = "A reef begins with a single larva. It settles on a rock, and it grows!"
+SECOND = "Dr. Coral waits…\n\nThen, after 1,234 years, there is a reef."
+
+
+def script(*texts: str, voice: Voice | None = None) -> Script:
+    scenes = (Scene(f"s{index}", Narration(text, voice or Voice())) for index, text in enumerate(texts))
+    return Script(tuple(scenes))
+
+
+class Counting:
+    """The embedded engine, and what it was asked to say."""
+
+    name, costs = "counting", False
+
+    def __init__(self) -> None:
+        self.inner, self.said = Espeak(), list[str]()
+
+    def chosen(self, voice: Voice, language: str) -> str | None:
+        return self.inner.chosen(voice, language)
+
+    def identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
+        return self.inner.identity(voice, language)
+
+    def say(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[Said, ...]:
+        self.said += [each.text for each in sentences]
+        return self.inner.say(sentences, stop=stop)
+
+
+def by_server(server: LoopbackSpeech) -> SpeechServer:
+    provider = Provider(Address("The speech server", server.base_url), sleep=lambda _: None)
+    return SpeechServer(LanguageModel(server.base_url, "tts-1"), named_voices("alloy"), provider=provider)
+
+
+def spent(job: Job) -> float:
+    with transaction() as session:
+        return session.scalar(select(func.coalesce(func.sum(Usage.amount), 0)).where(Usage.job_id == job.id))
+
+
+def test_joined_sentences_are_what_the_engine_says_in_one_go(speaker, tmp_path):
+    told = narrate(speaker(), script(FIRST, SECOND, voice=Voice(speed=1.3)), {}, among=[Espeak()])
+
+    whole = speech.narrate(
+        [
+            Line(text, "en", tmp_path / f"{index}.wav", Voice(speed=1.3))
+            for index, text in enumerate((FIRST, SECOND))
+        ]
+    )
+    for scene, one in zip(("s0", "s1"), whole, strict=True):
+        said = told.scenes[scene]
+        assert storage().locate(said.storage_key).read_bytes() == one.path.read_bytes()
+        assert (said.samples, said.words) == (one.samples, one.words)
+
+
+def test_an_edited_sentence_alone_is_spoken_again(speaker):
+    engine = Counting()
+    narrate(speaker(), script(FIRST, SECOND), {}, among=[engine])
+    engine.said.clear()
+
+    told = narrate(speaker(), script(FIRST.replace("rock", "stone"), SECOND), {}, among=[engine])
+
+    assert [text.strip() for text in engine.said] == ["It settles on a stone, and it grows!"]
+    assert told.scenes["s0"].characters == len(engine.said[0])
+    assert (told.scenes["s1"].characters, told.scenes["s1"].cached) == (0, True)
+
+
+def test_the_same_script_again_speaks_nothing(speaker):
+    engine = Counting()
+    first = narrate(speaker(), script(FIRST, SECOND, "Once."), {}, among=[engine])
+    engine.said.clear()
+
+    again = narrate(speaker(), script(FIRST, SECOND, "Once."), {}, among=[engine])
+
+    assert engine.said == []
+    assert all(said.cached for said in again.scenes.values())
+    assert [said.storage_key for said in first.scenes.values()] == [
+        said.storage_key for said in again.scenes.values()
+    ]
+
+
+def test_a_sentence_that_two_scenes_say_is_spoken_once(speaker):
+    engine = Counting()
+
+    told = narrate(speaker(), script("Hello there. Welcome.", "Hello there. Goodbye."), {}, among=[engine])
+
+    assert sorted(text.strip() for text in engine.said) == ["Goodbye.", "Hello there.", "Welcome."]
+    assert sum(said.characters for said in told.scenes.values()) == sum(map(len, engine.said))
+
+
+def test_what_was_evicted_is_spoken_again(speaker):
+    engine = Counting()
+    first = narrate(speaker(), script(FIRST), {}, among=[engine])
+    with transaction() as session:
+        for key in session.scalars(select(StoredSpeech.storage_key)):
+            storage().delete(key)
+
+    again = narrate(speaker(), script(FIRST), {}, among=[engine])
+
+    assert len(engine.said) == 4
+    assert storage().locate(again.scenes["s0"].storage_key).is_file()
+    assert again.scenes["s0"].words == first.scenes["s0"].words
+
+
+def test_no_account_hears_what_another_has_had_spoken(speaker):
+    engine = Counting()
+    narrate(speaker(), script("Mine alone."), {}, among=[engine])
+
+    told = narrate(speaker(new_job()), script("Mine alone."), {}, among=[engine])
+
+    assert len(engine.said) == 2
+    assert not told.scenes["s0"].cached
+
+
+def test_a_text_of_nothing_that_can_be_said_is_a_moment_of_silence(speaker):
+    told = narrate(speaker(), script("🎉"), {}, among=[Espeak()])
+
+    assert told.scenes["s0"].samples == speech.RATE // 10
+    with wave.open(str(storage().locate(told.scenes["s0"].storage_key))) as file:
+        assert file.getnframes() == speech.RATE // 10
+
+
+def test_a_voice_that_nobody_has_is_named(speaker):
+    with pytest.raises(SpeechFailed, match="nobody"):
+        narrate(speaker(), script("Hello.", voice=Voice("openai:nobody")), {}, among=[Espeak()])
+
+
+def test_a_server_is_asked_for_each_sentence_and_each_is_paid_for_once(speaker, server, job):
+    engine = by_server(server)
+
+    told = narrate(speaker(), script(FIRST, FIRST), {}, among=[engine, Espeak()])
+    narrate(speaker(), script(FIRST), {}, among=[engine, Espeak()])
+
+    assert len(server.spoken) == 2
+    assert spent(job) == sum(map(len, server.spoken)) == told.scenes["s0"].characters
+    assert told.warnings == ()
+
+
+def test_sentences_are_asked_for_at_once_but_not_all(speaker, server):
+    gate = threading.Event()
+    server.delay = lambda: gate.wait(10)
+    text = " ".join(
+        f"Sentence number {word}." for word in ("one", "two", "three", "four", "five", "six", "seven")
+    )
+
+    with ThreadPoolExecutor(1) as pool:
+        telling = pool.submit(narrate, speaker(), script(text), {}, among=[by_server(server)])
+        while server.most < settings().speech_parallel and not telling.done():
+            gate.wait(0.01)
+        gate.set()
+        telling.result(30)
+
+    assert server.most == settings().speech_parallel
+    assert len(server.spoken) == 7
+
+
+def test_fifty_jobs_that_say_the_same_make_one_call(job, server, tmp_path):
+    engine = by_server(server)
+    jobs = [job] + [new_job(account_id=job.account_id) for _ in range(49)]
+
+    def one(index: int) -> bool:
+        work = tmp_path / str(index)
+        work.mkdir()
+        mine = Speaker(job.account_id, Purse(jobs[index]), work, lambda: False)
+        return narrate(mine, script("Say it once."), {}, among=[engine]).scenes["s0"].cached
+
+    with ThreadPoolExecutor(16) as pool:
+        cached = list(pool.map(one, range(50)))
+
+    assert server.spoken == ["Say it once."]
+    assert cached.count(False) == 1
+    assert sum(spent(each) for each in jobs) == len("Say it once.")
+
+
+def test_a_job_that_wants_no_cache_is_spoken_to_afresh(speaker, server):
+    engine = by_server(server)
+    narrate(speaker(), script("Say it."), {}, among=[engine])
+
+    narrate(speaker(fresh=True), script("Say it."), {}, among=[engine])
+
+    assert server.spoken == ["Say it.", "Say it."]
+
+
+def test_without_redis_each_is_still_stored(speaker, server, monkeypatch):
+    monkeypatch.setenv("SCENEMILL_REDIS_URL", "redis://127.0.0.1:1/0")
+    settings.cache_clear()
+    cache.connection.cache_clear()
+    engine = by_server(server)
+
+    for _ in range(2):
+        told = narrate(speaker(), script("Say it."), {}, among=[engine])
+
+    assert server.spoken == ["Say it."]
+    assert told.scenes["s0"].cached
+
+
+def test_where_a_server_fails_the_next_engine_speaks_it_all(speaker, server, job):
+    server.then(server.serve).always(llm.status(401))
+
+    told = narrate(speaker(), script(FIRST), {}, among=[by_server(server), Espeak()])
+
+    assert told.scenes["s0"].samples > speech.RATE
+    assert "espeak-ng" in told.warnings[0]
+    assert spent(job) == len(server.spoken[0])  # what was spoken before it failed
+
+
+def test_a_voice_of_the_server_waits_for_the_server(speaker, server):
+    server.always(llm.status(429, headers={"Retry-After": "600"}))
+
+    with pytest.raises(Unavailable) as caught:
+        narrate(
+            speaker(),
+            script("Hello.", voice=Voice("openai:alloy")),
+            {},
+            among=[by_server(server), Espeak()],
+        )
+
+    assert caught.value.retry_after == 600
+
+
+def test_a_retry_pays_only_for_what_is_missing(speaker, server, job):
+    engine = by_server(server)
+    server.then(server.serve, llm.status(401)).always(server.serve)
+    with pytest.raises(SpeechFailed):
+        narrate(speaker(), script(FIRST), {}, among=[engine])
+
+    narrate(speaker(), script(FIRST), {}, among=[engine])
+
+    assert len(server.spoken) == 2
+    assert spent(job) == sum(map(len, server.spoken))
+
+
+def test_a_budget_stops_before_the_call_that_would_break_it(server, process, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCENEMILL_PRICE_CHARACTERS", "1000")  # one each
+    settings.cache_clear()
+    job = new_job(spec={"kind": "video", "budget": 50})
+    speaker = Speaker(job.account_id, Purse(job), tmp_path, lambda: False)
+
+    with pytest.raises(QuotaExceeded):
+        narrate(speaker, script("x" * 40 + ". " + "y" * 40 + "."), {}, among=[by_server(server), Espeak()])
+
+    assert len(server.spoken) <= 1
+    assert spent(job) <= 50
+
+
+def test_an_account_past_its_budget_calls_nobody(job, speaker, server, monkeypatch):
+    monkeypatch.setenv("SCENEMILL_PRICE_CHARACTERS", "1000")
+    settings.cache_clear()
+    with transaction() as session:
+        session.execute(update(Account).where(Account.id == job.account_id).values(budget=3))
+
+    with pytest.raises(QuotaExceeded):
+        narrate(speaker(), script("Hello."), {}, among=[by_server(server)])
+
+    assert server.requests == []
