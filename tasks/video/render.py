@@ -21,6 +21,7 @@ from tasks.video.picture import (
     fonts,
     frames,
     hardware,
+    images,
     lettering,
     stamps,
     text,
@@ -56,7 +57,8 @@ def render(  # noqa: PLR0913  (what a worker knows)
     if encoder != encoding.SOFTWARE and hardware.choose(encoder, ffmpeg) != encoder:
         raise Unavailable("This worker lacks the encoder that the video began with.")
     cv2.setNumThreads(1)  # a worker's processes share the cores already
-    layers, made = _layers(spec, size, work, locate, ffmpeg)
+    place = images.Workplace(work, ffmpeg, stop)
+    layers, made = _layers(spec, size, place, locate)
     if spec.get("transition") in transitions.MASKED:
         made.append(transitions.Mask(spec["transition"], spec["frames"]))
     still = not frames.moving(made)
@@ -67,7 +69,7 @@ def render(  # noqa: PLR0913  (what a worker knows)
         layers=layers,
         still=still,
         transition=spec.get("transition"),
-        over=_over(spec, size, work, locate, ffmpeg),
+        over=_over(spec, size, place, locate),
         encoding=encoding.options(size, spec["fps"], spec["quality"], encoder),
         upload=encoding.UPLOADS.get(encoder),
     )
@@ -87,9 +89,8 @@ def render(  # noqa: PLR0913  (what a worker knows)
 def _layers(
     spec: Mapping[str, Any],
     size: tuple[int, int],
-    work: Path,
+    place: images.Workplace,
     locate: Callable[[str], Path],
-    named: str | None,
 ) -> tuple[list[graph.Layer], list[frames.Drawn]]:
     """Return the graph's layers, and what this process makes for them."""
     layers: list[graph.Layer] = []
@@ -98,7 +99,7 @@ def _layers(
         visual = layer["visual"]
         written = chart.events(visual, _canvas(spec)) if "chart" in visual else []
         written += text.events(layer.get("text", ()), spec.get("styles", {}), _canvas(spec), layer=1)
-        subtitles = _write(written, f"layer{number}.ass", spec, work)
+        subtitles = _write(written, f"layer{number}.ass", spec, place.folder)
         source = spec["sources"].get(visual.get("source"))
         path = locate(source["storage_key"]) if source else None
         if visual["kind"] == "video" and path is not None:
@@ -107,16 +108,15 @@ def _layers(
             )
         else:
             layers.append(graph.Layer(made=len(made), subtitles=subtitles))
-            made.append(frames.made(visual, path, size, work=work, ffmpeg=named))
+            made.append(frames.made(visual, path, size, place))
     return layers, made
 
 
 def _over(
     spec: Mapping[str, Any],
     size: tuple[int, int],
-    work: Path,
+    place: images.Workplace,
     locate: Callable[[str], Path],
-    named: str | None,
 ) -> list[str | graph.Stamp]:
     """Return what lies over all layers: overlays in their order, captions on top."""
     over: list[str | graph.Stamp] = []
@@ -126,13 +126,13 @@ def _over(
             pending += text.events([item], spec["styles"], _canvas(spec), layer=4 * number)
             continue
         if pending:
-            over += filter(None, [_write(pending, f"under{number}.ass", spec, work)])
+            over += filter(None, [_write(pending, f"under{number}.ass", spec, place.folder)])
             pending = []
         path = locate(spec["sources"][item["source"]]["storage_key"])
-        over.append(stamps.stamp(item, path, size, work / f"stamp{number}.rgba", ffmpeg=named))
+        over.append(stamps.stamp(item, path, size, f"stamp{number}.rgba", place))
     if "captions" in spec:
         pending += lettering.events(spec["captions"], spec["caption_style"], _canvas(spec))
-    return [*over, *filter(None, [_write(pending, "over.ass", spec, work)])]
+    return [*over, *filter(None, [_write(pending, "over.ass", spec, place.folder)])]
 
 
 def _write(events: Sequence[ass.Event], name: str, spec: Mapping[str, Any], work: Path) -> str | None:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
+from shared import ffmpeg as process
 from tasks.video.picture import fonts
 
 RENDERER = "1"  # raise it whenever the same spec gives other pixels
 
 
 @cache
-def versions() -> dict[str, str]:
-    """Return what a segment's key holds beside its spec."""
+def versions(named: str | None = None) -> dict[str, str]:
+    """Return what a segment's key holds beside its spec. `named` is the ffmpeg that is used instead of ours."""
     return {
         "renderer": RENDERER,
-        "ffmpeg": metadata.version("imageio-ffmpeg"),
+        "ffmpeg": _asked(named) if named else metadata.version("imageio-ffmpeg"),
         "opencv": metadata.version("opencv-python-headless"),
         "pillow": metadata.version("pillow"),
         "fonts": fonts.versions(),
     }
+
+
+def _asked(named: str) -> str:
+    """Return the first line of what an ffmpeg says of its version."""
+    said = process.run(
+        [named, "-version"], cwd=Path(tempfile.gettempdir()), limits=process.Limits(wall=10)
+    ).stdout
+    return said.split(b"\n")[0].decode(errors="replace")

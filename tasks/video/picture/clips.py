@@ -22,6 +22,7 @@ DEMUXERS = {
 HDR = ("smpte2084", "arib-std-b67")
 LOOPED_IN_MEMORY = 192 << 20  # bytes of frames; a longer loop opens its file once a round
 DECODER_THREADS = 2
+MOST_PIXELS = 8192 * 8192  # of a clip's frame
 EARLIER = 1.0  # seconds
 ON_TIME = 0.1  # of an output frame: stamps in whole milliseconds are no reason to show the frame before
 LOPSIDED = 1.5  # what overhangs the frame by more is cut off before it is scaled
@@ -123,6 +124,7 @@ def _part(
         format=DEMUXERS[clip.media_type],
         protocol_whitelist="file",
         max_streams=8,
+        max_pixels=MOST_PIXELS,
         threads=DECODER_THREADS,
         an=None, sn=None, dn=None,
     ).video  # fmt: skip

@@ -42,7 +42,7 @@ class Made:
 
 
 def made(
-    visual: Mapping[str, Any], path: Path | None, size: tuple[int, int], *, work: Path, ffmpeg: str | None
+    visual: Mapping[str, Any], path: Path | None, size: tuple[int, int], place: images.Workplace
 ) -> Made:
     """Return the layer that a spec's visual describes; `path` is its image."""
     if path is None:
@@ -50,7 +50,7 @@ def made(
     kind = visual.get("motion", "none")
     wanted = tuple(round(side * stills.FINER[1]) for side in size)
     ground = theme.rgb(visual["ground"])
-    picture = images.flatten(images.load(path, (wanted[0], wanted[1]), work=work, named=ffmpeg), ground)
+    picture = images.flatten(images.load(path, (wanted[0], wanted[1]), place=place), ground)
     still = stills.framed(picture, visual["fit"], kind, size, ground)
     return Made(still=still, first=visual.get("from", 0), of=visual.get("of", 1))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from shared import ffmpeg
 from shared.errors import AssetUnreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Rgb = NDArray[Any]  # 8 bits; three or four channels
@@ -26,12 +28,20 @@ DEMUXERS = {"JPEG": "jpeg_pipe", "PNG": "png_pipe", "WEBP": "webp_pipe", "GIF": 
 IN_MEMORY = 12_000_000  # pixels that a worker decodes itself
 MOST_PIXELS = 200_000_000
 UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation to Pillow's transpositions
+SHRINKING = ffmpeg.Limits(wall=120, stall=120, file=1 << 30)
 UNREADABLE = "An image could not be read."
 
 
-def load(
-    path: Path, wanted: tuple[int, int], *, alpha: bool = False, work: Path, named: str | None = None
-) -> Rgb:
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where and with what a picture is prepared, and what says that it is no longer wanted."""
+
+    folder: Path
+    ffmpeg: str | None = None
+    stop: Callable[[], bool] | None = None
+
+
+def load(path: Path, wanted: tuple[int, int], *, alpha: bool = False, place: Workplace) -> Rgb:
     """Return the image as rows of RGB (or RGBA), at least as large as wanted where it is that large, or raise.
 
     Raise AssetUnreadable for what Pillow or ffmpeg cannot decode.
@@ -40,14 +50,12 @@ def load(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd metadata; sizes are checked below
             with Image.open(path, formats=FORMATS) as image:
-                return _decode(image, path, wanted, alpha=alpha, work=work, named=named)
+                return _decode(image, path, wanted, alpha=alpha, place=place)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise AssetUnreadable(UNREADABLE) from error
 
 
-def _decode(
-    image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, work: Path, named: str | None
-) -> Rgb:
+def _decode(image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, place: Workplace) -> Rgb:
     if image.width * image.height > MOST_PIXELS:
         raise AssetUnreadable("An image has more pixels than we take.")
     turned = image.getexif().get(0x0112, 1) >= 5
@@ -55,7 +63,7 @@ def _decode(
         None, (wanted[1], wanted[0]) if turned else wanted
     )  # only JPEG can: it decodes a half, quarter, eighth
     if image.width * image.height > IN_MEMORY:
-        return _shrink(image, path, wanted, alpha=alpha, work=work, named=named)
+        return _shrink(image, path, wanted, alpha=alpha, place=place)
     ImageOps.exif_transpose(image, in_place=True)
     # Each copy of a picture counts against the worker's memory: none is made that need not be.
     return np.asarray(_to_srgb(image, "RGBA" if alpha or _transparent(image) else "RGB"))
@@ -80,9 +88,7 @@ def _to_srgb(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _shrink(
-    image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, work: Path, named: str | None
-) -> Rgb:
+def _shrink(image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, place: Workplace) -> Rgb:
     """Have ffmpeg decode and scale the picture in its own memory."""
     orientation = image.getexif().get(0x0112, 1)
     target = (wanted[1], wanted[0]) if orientation >= 5 else wanted
@@ -91,11 +97,11 @@ def _shrink(
     argv = ffmpeg.command(
         "-noautorotate", "-f", DEMUXERS[image.format or ""], "-i", f"file:{path}", "-frames:v", "1",
         "-vf", f"scale={width}:{height}:flags=area:in_range=auto:out_range=pc,format=rgba",
-        "-f", "rawvideo", "file:image.raw", ffmpeg=named,
+        "-f", "rawvideo", "file:image.raw", ffmpeg=place.ffmpeg,
     )  # fmt: skip
-    ffmpeg.run(argv, cwd=work, limits=ffmpeg.Limits(wall=120, file=1 << 30))
-    made = np.fromfile(work / "image.raw", np.uint8).reshape(height, width, 4)
-    (work / "image.raw").unlink()
+    ffmpeg.run(argv, cwd=place.folder, limits=SHRINKING, stop=place.stop)
+    made = np.fromfile(place.folder / "image.raw", np.uint8).reshape(height, width, 4)
+    (place.folder / "image.raw").unlink()
     upright = Image.fromarray(made)
     if orientation in UPRIGHT:
         upright = upright.transpose(Image.Transpose(UPRIGHT[orientation]))

@@ -18,18 +18,16 @@ MARGIN = 0.045  # of the short side
 
 
 def stamp(
-    item: Mapping[str, Any], path: Path, size: tuple[int, int], target: Path, *, ffmpeg: str | None
+    item: Mapping[str, Any], path: Path, size: tuple[int, int], name: str, place: images.Workplace
 ) -> Stamp:
-    """Write the overlay's pixels to the target, and return how the graph lays them on the frame."""
+    """Write the overlay's pixels into a file of that name, and return how the graph lays them on the frame."""
     wide = max(2, round(item["width"] * size[0] / 2) * 2)
-    picture = images.load(path, (wide, size[1]), alpha=True, work=target.parent, named=ffmpeg)
+    picture = images.load(path, (wide, size[1]), alpha=True, place=place)
     high = max(2, round(wide * picture.shape[0] / picture.shape[1] / 2) * 2)
     if high > size[1]:
         wide, high = max(2, round(wide * size[1] / high / 2) * 2), size[1]
-    _scaled(picture, (wide, high), item["opacity"]).tofile(target)
-    return Stamp(
-        target.name, (wide, high), _place(item["position"], (wide, high), size), item["start"], item["end"]
-    )
+    _scaled(picture, (wide, high), item["opacity"]).tofile(place.folder / name)
+    return Stamp(name, (wide, high), _place(item["position"], (wide, high), size), item["start"], item["end"])
 
 
 def _scaled(picture: images.Rgb, pixels: tuple[int, int], opacity: float) -> images.Rgb:

@@ -187,7 +187,7 @@ def test_ten_bits_become_eight(tmp_path):
 
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
 def test_more_than_a_screen_can_show_is_mapped_into_it(tmp_path, transfer):
-    ramp = "gradients=s=320x180:c0=black:c1=white:x0=0:x1=320:y0=90:y1=90:d=1:r=25:speed=0.00001"
+    ramp = "nullsrc=s=320x180:r=25:d=1,format=yuv420p,geq=lum='16+219*X/W':cb=128:cr=128"
     make(tmp_path, "x.mp4", *source(ramp), *HDR, "-color_trc", transfer)
 
     video = show(

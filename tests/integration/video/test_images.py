@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
 from shared.errors import AssetUnreadable
+from shared.ffmpeg import Stopped
 from shared.script import Output, Visual
 from tests.integration.video.films import show
 
@@ -181,3 +184,17 @@ def test_a_plain_colour_is_that_colour(tmp_path):
     frame = show(tmp_path, Visual("color", colors=("#1b6ca8",))).frames(rgb=True)[0]
 
     assert np.abs(frame.reshape(-1, 3).astype(int) - (0x1B, 0x6C, 0xA8)).max() < 5
+
+
+def test_a_huge_picture_can_be_given_up_while_it_is_decoded(tmp_path):
+    Image.new("RGB", (12000, 9000), GREEN).save(tmp_path / "x.png", compress_level=1)
+    began = []
+
+    def stop() -> bool:
+        began.append(time.monotonic())
+        return True
+
+    with pytest.raises(Stopped):
+        show(tmp_path / "made", Visual("image", src="x"), {"x": tmp_path / "x.png"}, options={"stop": stop})
+
+    assert time.monotonic() - began[0] < 1.0
