@@ -68,7 +68,7 @@ class Visual:
     bars: tuple[Bar, ...] = ()  # chart
     title: str = ""  # chart
     unit: str = ""  # chart: what the values count
-    highlight: str | None = None  # chart: the label of the bar that is meant
+    highlight: str = ""  # chart: the label of the bar that is meant
     fallback: Visual | None = None
 
 

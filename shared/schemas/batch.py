@@ -95,7 +95,7 @@ def _refuse_scenes(data: Any) -> None:
 
 
 def _check_member(name: str, value: Any) -> None:
-    field = _members.fields.get(name)
+    field = _members.load_fields.get(name)
     if field is None:
         raise ValidationError("Unknown field.")
     field.deserialize(value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError
 
 from shared.schemas import placeholders
+from shared.schemas.canonical import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,8 +54,12 @@ def expand(script: Mapping[str, Any], values: Mapping[str, Any]) -> Expanded:
     work = _Work(values, set(own) | set(values))
     # The script's own variables are values, and not a part of the form.
     form = {name: each for name, each in script.items() if name != "variables"}
+    if "if" in form:
+        raise ValidationError(nested(("if",), ["Unknown field."]))  # there is nothing that holds it
     document = work.node(form, (), (), {})
-    for name, value in values.items():
+    used = {name for text in texts(document) for name in placeholders.names(text)}
+    for name in used & values.keys():
+        value = values[name]
         work.add(
             name,
             name,

@@ -70,7 +70,12 @@ class ChartVisualSchema(Strict):
     title = Words(120, least=0, template=True, one_line=True, default="", about="Above the bars.")
     unit = Words(12, least=0, template=True, one_line=True, default="", about="What the values count.")
     highlight = Words(
-        60, template=True, one_line=True, default=None, about="The label of the one bar that stands out."
+        60,
+        least=0,
+        template=True,
+        one_line=True,
+        default="",
+        about="The label of the one bar that stands out.",
     )
 
 

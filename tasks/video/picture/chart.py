@@ -43,11 +43,12 @@ TALL = Place(0.06, 0.94, 0.12, 0.70, 0.068, 0.05)
 def described(visual: Visual, look: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a spec says of a chart: what is written, how long each bar is, and the theme's hand."""
     most = max((bar.value for bar in visual.bars), default=0.0) or 1.0
+    labels = {bar.label for bar in visual.bars}
     style, accent = look["text"]["subtitle"], look["captions"]["highlight"]
     return {
         "title": visual.title,
         "bars": [[bar.label, written(bar, visual.unit), bar.value / most] for bar in visual.bars],
-        "meant": [visual.highlight in (None, "", bar.label) for bar in visual.bars],
+        "meant": [visual.highlight == bar.label or visual.highlight not in labels for bar in visual.bars],
         "font": style["font"],
         "weight": style["weight"],
         "color": style["color"],
