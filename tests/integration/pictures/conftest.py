@@ -1,0 +1,123 @@
+"""A process of an installation, the stock providers and an image server on loopback, and jobs that want pictures."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from shared import cache
+from shared.db import transaction
+from shared.script import Scene, Visual
+from shared.settings import LanguageModel, settings
+from tasks.pictures.drawing import Drawing
+from tasks.pictures.generated import ImagesServer
+from tasks.pictures.search import Search, Stock, stock_kinds
+from tasks.pictures.stock import Pexels, Pixabay
+from tasks.providers import Address, Provider
+from tasks.purse import Purse
+from tasks.video.showing import Showing, Shown
+from tests import factories
+from tests.loopback.images import LoopbackImages
+from tests.loopback.stock import LoopbackFiles, LoopbackStock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from shared.models import Job
+    from shared.settings import Settings
+
+GRADIENT = Visual("gradient", colors=("#000000", "#ffffff"))
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def files(
+    authority: trustme.CA, process: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LoopbackFiles]:
+    """Give the https server of the providers' files, which this process trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    pem = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(pem)
+    monkeypatch.setenv("SCENEMILL_CA_FILE", str(pem))
+    settings.cache_clear()
+    cache.connection.cache_clear()
+    with LoopbackFiles(context) as server:
+        yield server
+    cache.connection().close()
+    cache.connection.cache_clear()
+
+
+@pytest.fixture
+def stock(files: LoopbackFiles) -> Iterator[LoopbackStock]:
+    with LoopbackStock(files) as server:
+        yield server
+
+
+@pytest.fixture
+def images(files: LoopbackFiles) -> Iterator[LoopbackImages]:
+    with LoopbackImages(files) as server:
+        yield server
+
+
+def new_job(**columns: Any) -> Job:
+    with transaction() as session:
+        return factories.job(session, **{"attempt": 1, **columns})
+
+
+@dataclass
+class Director:
+    """Shows scenes of one account's jobs, as a worker's process that remembers what it learnt."""
+
+    stocks: list[Stock]
+    painters: list[ImagesServer]
+    job: Job = field(default_factory=new_job)
+    size: tuple[int, int] = (1280, 720)
+    kinds: str = "photos, clips"
+
+    def show(self, *visuals: Visual, job: Job | None = None, fresh: bool = False) -> Shown:
+        job = job or self.job
+        scenes = tuple(Scene(f"s{index}", visual=visual) for index, visual in enumerate(visuals))
+        search = Search(job.account_id, self.size, self.stocks, stock_kinds(self.kinds), lambda: False, fresh)
+        drawing = Drawing(job, Purse(job), self.painters, lambda: False, fresh)
+        return Showing(job, {}, search, drawing).show(scenes)
+
+
+@pytest.fixture
+def director(stock: LoopbackStock, images: LoopbackImages) -> Director:
+    return Director([pexels(stock), pixabay(stock)], [painter(images)])
+
+
+def pexels(stock: LoopbackStock) -> Stock:
+    return Stock(Pexels(), provider("Pexels", stock.root, {"Authorization": "pex-key"}))
+
+
+def pixabay(stock: LoopbackStock) -> Stock:
+    return Stock(Pixabay("bay-key"), provider("Pixabay", f"{stock.root}/api"))
+
+
+def painter(images: LoopbackImages, model: str = "gpt-image-1") -> ImagesServer:
+    address = provider("The image server", images.base_url, {"Authorization": "Bearer sk-test"})
+    return ImagesServer(LanguageModel(images.base_url, model, "sk-test"), provider=address)
+
+
+def provider(name: str, base_url: str, headers: dict[str, str] | None = None) -> Provider:
+    address = Address(name, base_url, headers or {}, read=0.5, deadline=1.0)
+    return Provider(address, sleep=lambda _: None)
+
+
+def looking_for(query: str, fallback: Visual | None = None) -> Visual:
+    return Visual("stock", query=query, motion="zoom_in", fallback=fallback)
+
+
+def drawn(prompt: str, fallback: Visual | None = None) -> Visual:
+    return Visual("generated", prompt=prompt, motion="zoom_in", fallback=fallback)

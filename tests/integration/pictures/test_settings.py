@@ -1,0 +1,74 @@
+"""What the settings name is what is asked, with its key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.settings import settings
+from tasks.pictures.drawing import painters
+from tasks.pictures.search import stock_kinds, stocks
+from tasks.speech.engines import engines
+from tests.integration.pictures.conftest import Director, drawn, looking_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.loopback.images import LoopbackImages
+    from tests.loopback.stock import LoopbackStock
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def named(stock: LoopbackStock, images: LoopbackImages, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    values = {
+        "PEXELS_API_KEY": "pex-key",
+        "PEXELS_BASE_URL": stock.root,
+        "PIXABAY_API_KEY": "bay-key",
+        "PIXABAY_BASE_URL": f"{stock.root}/api/",
+        "IMAGES_BASE_URL": f"http://127.0.0.1:1/v1, {images.base_url}",
+        "IMAGES_API_KEY": "sk-one, sk-two",
+        "SPEECH_BASE_URL": images.base_url,
+        "SPEECH_API_KEY": "sk-speech",
+        "SPEECH_VOICES": "nova",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"SCENEMILL_{name}", value)
+    for cached in (settings, stocks, painters, engines):
+        cached.cache_clear()
+    yield
+    for cached in (settings, stocks, painters, engines):
+        cached.cache_clear()
+
+
+def test_every_provider_that_has_a_key_is_asked_with_it(named, stock):
+    stock.photos = 1
+
+    shown = Director(list(stocks()), []).show(looking_for("sea"), looking_for("sea"))
+
+    assert [each["provider"] for each in shown.credits] == ["Pexels", "Pixabay"]
+
+
+def test_endpoints_are_tried_in_their_order_with_their_own_keys(named, images):
+    shown = Director([], list(painters())).show(drawn("sea"))
+
+    assert shown.scenes[0].visual.type == "image"
+    assert images.requests[0].headers["authorization"] == "Bearer sk-two"
+
+
+def test_engines_are_asked_in_order_and_the_embedded_one_last(named):
+    assert [each.name for each in engines()] == ["openai:gpt-4o-mini-tts", "espeak-ng"]
+
+
+def test_no_key_stands_in_what_a_log_may_print(named):
+    shown = repr(
+        [[each.provider.address for each in stocks()], [each.model for each in painters()], settings()]
+    )
+
+    assert not any(key in shown for key in ("pex-key", "bay-key", "sk-one", "sk-two", "sk-speech"))
+
+
+def test_kinds_are_read_in_their_order_and_others_passed_over():
+    assert stock_kinds("clips, photos,paintings") == ("clips", "photos")
