@@ -65,7 +65,8 @@ class Settings(BaseSettings):
     render_stall: timedelta = timedelta(seconds=60)
     # A worker that is told to end lets what runs go on for so long, then hands it back uncharged.
     drain: timedelta = timedelta(seconds=10)
-    render_threads: int = 0  # 0: as many as the machine has cores, shared by the worker's slots
+    # h264_nvenc, h264_vaapi or h264_qsv where the workers have it; x264 where it is not named or does not work.
+    encoder: str | None = None
 
     max_body: int = 16 * 1024 * 1024
     max_asset: int = 2 * 1024**3

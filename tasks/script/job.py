@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from shared.schemas.brief import BriefSchema
+from shared import cache, ledger
+from shared.db import transaction
+from shared.ledger import Spent
+from shared.schemas.brief import BriefSchema, dump_brief
 from shared.schemas.canonical import dump
 from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
@@ -13,10 +17,16 @@ from shared.settings import settings
 from shared.states import Stage
 from tasks.run import Done
 from tasks.script.endpoint import Endpoint, Model
-from tasks.script.write import Written, write
+from tasks.script.write import Meter, write
 
 if TYPE_CHECKING:
+    from shared.models import Job
     from tasks.run import Attempt
+
+# Goes up when another script is written of the same brief, so that no older one is taken for it.
+REVISION = 1
+# OpenAI's rule of thumb for English, and what a script of some eight scenes takes.
+CHARACTERS_A_TOKEN, ANSWER_TOKENS = 4, 800
 
 
 @lru_cache(maxsize=1)
@@ -30,17 +40,64 @@ def endpoints() -> tuple[Endpoint, ...]:
     return tuple(Endpoint(model) for model in models)
 
 
-def write_for(attempt: Attempt) -> Written:
-    """Write the script of the job's brief, and hear when it is no longer wanted."""
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script for a job: who wrote it and what it cost now, which is nothing where it was written before."""
+
+    document: dict[str, Any]
+    model: str
+    tokens: int
+    warnings: tuple[str, ...]
+    cached: bool
+
+
+def write_for(attempt: Attempt) -> Script:
+    """Return the script of the job's brief: the same brief of the same account is written once, also by many at once."""
     attempt.tell(Stage.WRITING, 0.0)
-    brief = load(BriefSchema(), attempt.job.spec["brief"])
-    return write(brief, endpoints(), stop=attempt.unwanted)
+    job, config = attempt.job, settings()
+    brief = load(BriefSchema(), job.spec["brief"])
+    models = [endpoint.model.name for endpoint in endpoints()]
+    if not models:
+        return _script(
+            asdict(write(brief)), cached=False
+        )  # the outliner costs nothing and says the same again
+    answer = cache.once(
+        cache.question("script", job.account_id, [dump_brief(brief), models, REVISION]),
+        lambda: asdict(write(brief, endpoints(), stop=attempt.unwanted, meter=_Budget(job))),
+        ttl=config.cache_ttl.total_seconds(),
+        fresh=bool(job.spec.get("no_cache")),
+        stop=attempt.unwanted,
+    )
+    return _script(answer.value, cached=answer.cached)
+
+
+def _script(written: dict[str, Any], *, cached: bool) -> Script:
+    tokens = 0 if cached else written["tokens"]
+    return Script(written["script"], written["model"], tokens, tuple(written["warnings"]), cached)
+
+
+class _Budget(Meter):
+    """Holds each call against the budgets before it is made, and writes down what it used, whatever comes of it."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def before(self, characters: int) -> None:
+        """Raise QuotaExceeded where the call would break a budget: what is sent, and an answer of usual length."""
+        likely = characters / CHARACTERS_A_TOKEN + ANSWER_TOKENS
+        with transaction() as session:
+            ledger.afford(session, self._job, Spent.TOKENS, likely, settings())
+
+    def after(self, tokens: int) -> None:
+        """Charge what the call used."""
+        with transaction() as session:
+            ledger.charge(session, self._job, Spent.TOKENS, tokens, settings())
 
 
 def perform(attempt: Attempt) -> Done:
     """Write the script of the job's brief; a person may edit it before it is rendered."""
     written = write_for(attempt)
-    script = dump(load(ScriptSchema(), written.script))
+    script = dump(load(ScriptSchema(), written.document))
     usage = {"llm_tokens": written.tokens}
-    result = {"script": script, "model": written.model, "usage": usage, "cached": False}
+    result = {"script": script, "model": written.model, "usage": usage, "cached": written.cached}
     return Done({**result, "warnings": list(written.warnings)})

@@ -38,6 +38,19 @@ class Written:
     warnings: tuple[str, ...] = ()
 
 
+class Meter:
+    """Hears of each call to a model: here it lets everything pass."""
+
+    def before(self, characters: int) -> None:
+        """Hear that so much is about to be sent, or raise QuotaExceeded to prevent it."""
+
+    def after(self, tokens: int) -> None:
+        """Hear what the call used."""
+
+
+FREE = Meter()
+
+
 def write(
     brief: Brief,
     endpoints: Sequence[Endpoint] = (),
@@ -45,6 +58,7 @@ def write(
     pictures: bool = False,
     stop: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] = time.sleep,
+    meter: Meter = FREE,
 ) -> Written:
     """Write a script.
 
@@ -61,7 +75,7 @@ def write(
         if closed:
             failures.append(ModelUnavailable("The language model failed too often just now.", closed))
             continue
-        patient = _Patient(endpoint, stop, sleep)
+        patient = _Patient(endpoint, stop, sleep, meter)
         try:
             made = _told(brief, endpoint, patient, pictures=pictures)
         except (ModelUnavailable, ModelRefused, ScriptInvalid) as error:
@@ -97,8 +111,10 @@ def _worth_telling(failures: Sequence[ServiceError]) -> ServiceError:
 class _Patient:
     """The one owner of retries: asks an endpoint again where that may help, and counts what it costs."""
 
-    def __init__(self, endpoint: Endpoint, stop: Callable[[], bool], sleep: Callable[[float], None]) -> None:
-        self._endpoint, self._stop, self._sleep = endpoint, stop, sleep
+    def __init__(
+        self, endpoint: Endpoint, stop: Callable[[], bool], sleep: Callable[[float], None], meter: Meter
+    ) -> None:
+        self._endpoint, self._stop, self._sleep, self._meter = endpoint, stop, sleep, meter
         self.tokens = 0
 
     def ask(self, messages: Sequence[dict[str, str]], form: dict[str, Any]) -> Any:
@@ -106,6 +122,7 @@ class _Patient:
         for tries in range(1, TRIES + 1):
             if self._stop():
                 raise Stopped
+            self._meter.before(sum(len(message["content"]) for message in messages))
             try:
                 reply = self._endpoint.ask(messages, form, self._stop)
             except Busy as error:
@@ -115,6 +132,7 @@ class _Patient:
                 self._wait(_BACK_OFF * 2**tries * random.uniform(0.5, 1.0) if wait is None else wait)  # noqa: S311 - jitter
             else:
                 self.tokens += reply.tokens
+                self._meter.after(reply.tokens)
                 return reply
         raise AssertionError
 

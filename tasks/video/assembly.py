@@ -145,6 +145,7 @@ def _result(plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]) -> 
             "rendered_segments": len(rows) - cached,
             **plan.usage,
         },
+        "encoder": plan.encoder,
         "warnings": warnings,
         **({"credits": list(plan.credits)} if plan.credits else {}),
     }

@@ -14,6 +14,7 @@ from shared.schemas.canonical import dump
 from shared.schemas.loading import load
 from shared.schemas.output import OutputSchema
 from shared.schemas.script import ScriptSchema
+from shared.settings import settings
 from shared.states import Stage
 from shared.storage import storage
 from tasks.purse import Purse
@@ -23,6 +24,7 @@ from tasks.video import captions
 from tasks.video.assemble import AssemblyPlan
 from tasks.video.gathering import gather, show
 from tasks.video.narrating import Narrated, narrate
+from tasks.video.picture import encoding, hardware
 from tasks.video.segments import Source, cut
 from tasks.video.versions import versions
 
@@ -52,6 +54,7 @@ class Plan:
     usage: Mapping[str, int]
     credits: Sequence[Mapping[str, Any]] = field(default=())
     warnings: Sequence[str] = field(default=())
+    encoder: str = encoding.SOFTWARE
 
     @property
     def timeline(self) -> Timeline:
@@ -77,6 +80,7 @@ class Plan:
             "usage": dict(self.usage),
             "credits": [dict(each) for each in self.credits],
             "warnings": list(self.warnings),
+            "encoder": self.encoder,
         }
 
 
@@ -94,6 +98,7 @@ def recall(job: Job) -> Plan:
         usage=kept["usage"],
         credits=kept.get("credits", ()),
         warnings=kept.get("warnings", ()),
+        encoder=kept["encoder"],
     )
 
 
@@ -124,7 +129,8 @@ def perform(attempt: Attempt) -> Done | None:
         plan.found,
         plan.cues(),
         account=str(job.account_id),
-        versions=versions(),
+        versions=versions(settings().ffmpeg),
+        encoder=plan.encoder,
     )
     attempt.check()
     _hand_over(job, plan, wanted)
@@ -137,7 +143,7 @@ def _script(attempt: Attempt) -> tuple[Script, int]:
     if "script" in spec:
         return load(ScriptSchema(), spec["script"]), 0
     written = write_for(attempt)
-    return load(ScriptSchema(), written.script), written.tokens
+    return load(ScriptSchema(), written.document), written.tokens
 
 
 def _plan(attempt: Attempt, script: Script, tokens: int) -> Plan:
@@ -166,6 +172,7 @@ def _plan(attempt: Attempt, script: Script, tokens: int) -> Plan:
         usage,
         credits=shown.credits,
         warnings=(*shown.warnings, *told.warnings),
+        encoder=hardware.choose(settings().encoder, settings().ffmpeg),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from shared import dispatch, jobs, metrics, segments
+from shared import dispatch, ffmpeg, jobs, metrics, segments
 from shared.db import transaction
 from shared.errors import JobFailed, ServiceError, Unavailable, WorkerLost
 from shared.ffmpeg import Stopped
@@ -112,6 +112,9 @@ def _render_and_store(work: _Work, folder: Path, pulse: Pulse) -> None:
         on_progress=work.note,
         stop=pulse.unwanted,
         ffmpeg=config.ffmpeg,
+        limits=ffmpeg.Limits(
+            wall=config.render_wall.total_seconds(), stall=config.render_stall.total_seconds()
+        ),
     )
     seconds = time.monotonic() - began
     stored: dict[str, Any] = {

@@ -119,7 +119,7 @@ def _key(plan: planning.Plan, coding: str) -> str:
         "coding": coding,
         "quality": plan.output.quality,
         "title": plan.script.title,
-        "ffmpeg": versions()["ffmpeg"],
+        "ffmpeg": versions(settings().ffmpeg)["ffmpeg"],
         "revision": REVISION,
     }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
