@@ -21,6 +21,7 @@ from api import (
     measures,
     problems,
     requests,
+    usage,
 )
 from api import tasks as task_views
 from api.openapi import Gateway
@@ -39,6 +40,7 @@ BLUEPRINTS = (
     keys.blueprint,
     catalogue.blueprint,
     forms.blueprint,
+    usage.blueprint,
 )
 
 

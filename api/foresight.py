@@ -26,12 +26,15 @@ PREPARING_SECONDS = 1.0
 CHARACTERS_A_TOKEN, PROMPT_TOKENS, SCENE_TOKENS, USUAL_SCENES = 4, 1500, 120, 6
 
 
-def foresee(spec: JobSpec, recordings: Mapping[str, Fraction]) -> dict[str, Any]:
-    """Return what would come of a right job. `recordings` holds the seconds of voice-overs by their `src`."""
-    tokens = _tokens(spec.brief) if spec.brief else 0
+def foresee(spec: JobSpec, recordings: Mapping[str, Fraction], *, asks_model: bool = True) -> dict[str, Any]:
+    """Return what would come of a right job. `recordings` holds the seconds of voice-overs by their `src`.
+
+    Where there is no model to ask, a brief costs no tokens.
+    """
+    tokens = _tokens(spec.brief) if spec.brief and asks_model else 0
     if spec.script is None or spec.output is None:
         duration = spec.brief.duration if spec.brief and spec.output else None
-        return _outcome(None, [], duration, spec.output, tokens, 0)
+        return _outcome(None, [], duration, spec.output, llm_tokens=tokens)
     said = {one.id: length for one in spec.script.scenes if (length := _length(one, recordings))}
     line = plan(spec.script, {name: seconds for name, (seconds, _) in said.items()}, spec.output.fps)
     known = {name for name, (_, measured) in said.items() if measured}
@@ -42,7 +45,10 @@ def foresee(spec: JobSpec, recordings: Mapping[str, Fraction]) -> dict[str, Any]
         for one in spec.script.scenes
         if one.id in said and one.narration and not one.narration.src
     )
-    return _outcome(scenes, warnings, float(line.seconds), spec.output, tokens, characters)
+    return _outcome(
+        scenes, warnings, float(line.seconds), spec.output,
+        llm_tokens=tokens, speech_characters=characters, images=_images(spec.script),
+    )  # fmt: skip
 
 
 def _outcome(
@@ -50,14 +56,17 @@ def _outcome(
     warnings: list[str],
     duration: float | None,
     output: Output | None,
-    tokens: int,
-    characters: int,
+    *,
+    llm_tokens: int = 0,
+    speech_characters: int = 0,
+    images: int = 0,
 ) -> dict[str, Any]:
     estimate = {
         "duration": duration,
         "render_seconds": _rendering(output, duration or 0.0),
-        "llm_tokens": tokens,
-        "speech_characters": characters,
+        "llm_tokens": llm_tokens,
+        "speech_characters": speech_characters,
+        "images": images,
     }
     return {"valid": True, "errors": [], "warnings": warnings, "timeline": scenes, "estimate": estimate}
 
@@ -86,6 +95,12 @@ def _length(scene: Scene, recordings: Mapping[str, Fraction]) -> tuple[Fraction,
     if not narration.src and narration.voice.name == "none":
         return None
     return Fraction(round(pace.seconds(narration.text) / narration.voice.speed * 1000), 1000), False
+
+
+def _images(script: Script) -> int:
+    """Return how many pictures a model would be asked for, if none of them is known already."""
+    prompts = {one.visual.prompt for one in script.scenes if one.visual and one.visual.type == "generated"}
+    return len(prompts)
 
 
 def _rendering(output: Output | None, duration: float) -> float:

@@ -105,6 +105,15 @@ class TemplateQuery(Query):
     version = fields.Integer(load_default=None, validate=validate.Range(1, 2**31), strict=False)
 
 
+class UsageQuery(Query):
+    """How far back."""
+
+    months = fields.Integer(
+        load_default=12, validate=validate.Range(1, 120), strict=False,
+        metadata={"description": "How many months to show, this one included."},
+    )  # fmt: skip
+
+
 class TasksQuery(PageQuery):
     """A page of tasks, and which ones."""
 

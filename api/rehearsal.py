@@ -13,10 +13,11 @@ from marshmallow import Schema, fields
 from api import accept, aside
 from api.auth import account_id
 from api.foresight import foresee
-from api.requests import json_body
-from shared import listing
+from api.requests import config, json_body
+from shared import ledger, listing
 from shared.db import transaction
 from shared.errors import Invalid
+from shared.ledger import Spent
 from shared.schemas.answers import PlaceSchema
 from shared.schemas.job import JobSchema
 from shared.schemas.loading import load
@@ -46,6 +47,10 @@ class EstimateSchema(Schema):
     render_seconds = fields.Float()
     llm_tokens = fields.Integer()
     speech_characters = fields.Integer()
+    images = fields.Integer(metadata={"description": "That a model would be asked for."})
+    cost = fields.Float(
+        metadata={"description": "Of all this by today's prices. What is stored already costs nothing."}
+    )
 
 
 class RehearsalSchema(Schema):
@@ -78,7 +83,21 @@ def _answer() -> Response:
     except Invalid as error:
         wrong = {"valid": False, "errors": error.problem()["errors"], "warnings": [], "timeline": None}
         return jsonify({**wrong, "estimate": None})
-    return jsonify(RehearsalSchema().dump(foresee(spec, lengths)))
+    outcome = foresee(spec, lengths, asks_model=bool(config().llm_endpoints()))
+    outcome["estimate"]["cost"] = price = _cost(outcome["estimate"])
+    if spec.budget is not None and price > spec.budget:
+        outcome["warnings"].append("The job would cost more than its budget, and end with quota-exceeded.")
+    return jsonify(RehearsalSchema().dump(outcome))
+
+
+def _cost(estimate: dict[str, Any]) -> float:
+    spent = {
+        Spent.TOKENS: estimate["llm_tokens"],
+        Spent.CHARACTERS: estimate["speech_characters"],
+        Spent.IMAGES: estimate["images"],
+        Spent.RENDER_SECONDS: estimate["render_seconds"],
+    }
+    return round(sum(ledger.cost(kind, amount, config()) for kind, amount in spent.items()), 6)
 
 
 def _recordings(spec: JobSpec) -> dict[str, Fraction]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import sys
 import uuid
@@ -92,14 +93,33 @@ def revoke_key(session: Session, account_id: uuid.UUID, key_id: str) -> bool:
     return done is not None
 
 
+def set_budget(session: Session, name: str, budget: float | None) -> bool:
+    """Let a calendar month cost an account so much at most, or anything; False where there is no such account."""
+    done = session.scalar(
+        update(Account).where(Account.name == name).values(budget=budget).returning(Account.id)
+    )
+    return done is not None
+
+
+USAGE = """usage: python -m shared.accounts ensure-key --file F
+       python -m shared.accounts budget NAME AMOUNT|none
+"""
+
+
 def main(arguments: list[str]) -> int:
-    """`ensure-key --file F`: print the key in F; make the default account's first key and write it there if F is new."""
+    """Make the first key, or set an account's budget of a month."""
+    if len(arguments) == 3 and arguments[:2] == ["ensure-key", "--file"]:
+        return _ensure_key(Path(arguments[2]))
+    if len(arguments) == 3 and arguments[0] == "budget":
+        return _budget(arguments[1], arguments[2])
+    sys.stderr.write(USAGE)
+    return 2
+
+
+def _ensure_key(path: Path) -> int:
+    """Print the key in the file; make the default account's first key and write it there if the file is new."""
     from shared.db import transaction  # noqa: PLC0415  (importing this module must not need SQLAlchemy's engine)
 
-    if len(arguments) != 3 or arguments[:2] != ["ensure-key", "--file"]:
-        sys.stderr.write("usage: python -m shared.accounts ensure-key --file F\n")
-        return 2
-    path = Path(arguments[2])
     with transaction() as session:
         key = path.read_text().strip() if path.exists() else ""
         if not key or identify(session, key) is None:
@@ -110,6 +130,23 @@ def main(arguments: list[str]) -> int:
             path.write_text(key + "\n")
     sys.stdout.write(key + "\n")
     return 0
+
+
+def _budget(name: str, amount: str) -> int:
+    from shared.db import transaction  # noqa: PLC0415  (as above)
+
+    try:
+        budget = None if amount == "none" else float(amount)
+    except ValueError:
+        budget = math.nan
+    if budget is not None and not 0 <= budget < math.inf:
+        sys.stderr.write("A budget is a number from 0 on, or none.\n")
+        return 2
+    with transaction() as session:
+        known = set_budget(session, name, budget)
+    sys.stdout.write(f"{name}: {amount}\n" if known else "")
+    sys.stderr.write("" if known else f"There is no account {name}.\n")
+    return 0 if known else 1
 
 
 if __name__ == "__main__":

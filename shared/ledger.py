@@ -7,12 +7,12 @@ Functions take a session and never commit.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
 from shared.errors import QuotaExceeded
-from shared.models import Account, Usage
+from shared.models import Account, Artifact, Asset, StoredMix, StoredSegment, StoredSpeech, Usage
 
 if TYPE_CHECKING:
     import uuid
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from shared.models import Job
+    from shared.models import Base, Job
     from shared.settings import Settings
 
 
@@ -65,8 +65,8 @@ def afford(session: Session, job: Job, kind: Spent, amount: float, config: Setti
     limit = job.spec.get("budget")
     if limit is not None and job_cost(session, job.id) + more > limit:
         raise QuotaExceeded("The job's budget does not allow what comes next.")
-    budget = session.scalar(select(Account.budget).where(Account.id == job.account_id))
-    if budget is not None and month_cost(session, job.account_id) + more > budget:
+    month = budget(session, job.account_id)
+    if month is not None and month_cost(session, job.account_id) + more > month:
         raise QuotaExceeded("The account's budget of this month does not allow what comes next.")
 
 
@@ -91,6 +91,32 @@ def month_cost(session: Session, account_id: uuid.UUID) -> float:
         Usage.account_id == account_id, Usage.at >= func.date_trunc("month", func.now())
     )
     return session.scalar(total) or 0.0
+
+
+def stored(session: Session, account_id: uuid.UUID) -> dict[str, int]:
+    """Return the bytes that an account's files take, by what they are."""
+    kept: dict[str, tuple[type[Base], ...]] = {
+        "assets": (Asset,),
+        "artifacts": (Artifact,),
+        "cache": (StoredSegment, StoredSpeech, StoredMix),
+    }
+    return {
+        name: sum(_bytes(session, account_id, table) for table in tables) for name, tables in kept.items()
+    }
+
+
+def _bytes(session: Session, account_id: uuid.UUID, table: Any) -> int:
+    # A file that several rows name is there once.
+    files = select(table.storage_key, func.max(table.bytes).label("size")).where(
+        table.account_id == account_id
+    )
+    each = files.group_by(table.storage_key).subquery()
+    return int(session.scalar(select(func.coalesce(func.sum(each.c.size), 0))) or 0)
+
+
+def budget(session: Session, account_id: uuid.UUID) -> float | None:
+    """Return what a calendar month may cost the account, or None where nothing limits it."""
+    return session.scalar(select(Account.budget).where(Account.id == account_id))
 
 
 def months(

@@ -1,0 +1,142 @@
+"""GET /v1/usage: what was used by month, what is stored, what may be."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from api.app import create_app
+from shared import accounts, ledger
+from shared.db import transaction
+from shared.ledger import Spent
+from shared.models import Job, Usage
+from tests.integration.api.conftest import HELLO, new_client, picture
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+    from tests.integration.api.conftest import Client
+
+pytestmark = pytest.mark.services
+NOW = datetime.now(UTC)
+
+
+def use(client: Client, kind: Spent, amount: float, cost: float, at: datetime = NOW) -> None:
+    with transaction() as session:
+        row = {"amount": amount, "cost": cost, "at": at}
+        session.add(Usage(account_id=client.account_id, job_id=None, attempt=1, kind=kind, **row))
+
+
+def test_it_sums_by_month_and_kind_newest_first(client: Client, stranger: Client) -> None:
+    before = NOW.replace(day=1) - timedelta(days=1)
+    for amount in (500, 1500):
+        use(client, Spent.TOKENS, amount, amount / 100)
+    use(client, Spent.IMAGES, 1, 0.5)
+    use(client, Spent.RENDER_SECONDS, 8, 0.25, before)
+    use(stranger, Spent.TOKENS, 7, 7)
+
+    first, second = client.get("/v1/usage").json["months"]
+
+    assert first == {
+        "month": f"{NOW:%Y-%m}",
+        "cost": 20.5,
+        "used": {"tokens": {"amount": 2000, "cost": 20.0}, "images": {"amount": 1, "cost": 0.5}},
+    }
+    assert second == {
+        "month": f"{before:%Y-%m}",
+        "cost": 0.25,
+        "used": {"render_seconds": {"amount": 8, "cost": 0.25}},
+    }
+    assert len(client.get("/v1/usage?months=1").json["months"]) == 1
+
+
+def test_an_account_that_has_used_nothing_sees_this_month_and_no_budget(client: Client) -> None:
+    answer = client.get("/v1/usage").json
+
+    assert answer["months"] == [{"month": f"{NOW:%Y-%m}", "cost": 0, "used": {}}]
+    assert answer["storage"] == {"bytes": 0, "assets": 0, "artifacts": 0, "cache": 0}
+    assert (answer["quotas"]["budget"], answer["quotas"]["budget_left"]) == (None, None)
+
+
+def test_a_stored_file_counts_once(client: Client, stranger: Client) -> None:
+    data = picture()
+    for _ in range(2):
+        client.asset(data)
+    stranger.asset(picture(32, 32))
+
+    assert client.get("/v1/usage").json["storage"] == {
+        "bytes": len(data), "assets": len(data), "artifacts": 0, "cache": 0,
+    }  # fmt: skip
+
+
+def test_it_tells_what_is_left_of_the_budget(client: Client) -> None:
+    with transaction() as session:
+        name = session.get_one(accounts.Account, client.account_id).name
+    assert accounts.main(["budget", name, "12.5"]) == 0
+    use(client, Spent.IMAGES, 1, 2.0)
+    use(client, Spent.IMAGES, 1, 99.0, NOW - timedelta(days=40))
+
+    quotas = client.get("/v1/usage").json["quotas"]
+
+    assert (quotas["budget"], quotas["budget_left"]) == (12.5, 10.5)
+    assert accounts.main(["budget", name, "none"]) == 0
+    assert client.get("/v1/usage").json["quotas"]["budget"] is None
+
+
+@pytest.mark.parametrize(
+    "arguments", [["budget", "nobody", "1"], ["budget", "nobody", "-1"], ["budget", "x", "much"]]
+)
+def test_a_budget_is_of_an_account_and_a_number(client: Client, arguments: list[str]) -> None:
+    assert accounts.main(arguments) in (1, 2)
+
+
+def test_it_needs_its_scope(client: Client) -> None:
+    assert client.get("/v1/usage", key=client.key_with("jobs:write")).status_code == 403
+
+
+def test_a_job_s_budget_holds_its_ledger(client: Client, config: Settings) -> None:
+    task_id = client.job({**HELLO, "budget": 0.5})
+    with transaction() as session:
+        job = session.get_one(Job, uuid.UUID(task_id))
+        priced = config.model_copy(update={"price_images": 0.4})
+        ledger.afford(session, job, Spent.IMAGES, 1, priced)
+        with pytest.raises(ledger.QuotaExceeded, match="job's budget"):
+            ledger.afford(session, job, Spent.IMAGES, 2, priced)
+
+    for wrong in (0, -1, "1", None):
+        answer = client.post("/v1/jobs", json={**HELLO, "budget": wrong})
+        assert [each["pointer"] for each in answer.json["errors"]] == ["#/budget"]
+
+
+def test_a_dry_run_tells_the_cost_and_that_a_budget_would_break(config: Settings) -> None:
+    prices = {"price_characters": 10.0, "price_render_seconds": 1.0, "price_images": 2.0}
+    client = new_client(create_app(config.model_copy(update=prices)))
+    fallback = {"type": "color", "colors": ["#000000"]}
+    scene = {
+        "narration": "x" * 100,
+        "visual": {"type": "generated", "prompt": "A reef", "fallback": fallback},
+    }
+    job = {"kind": "video", "script": {"scenes": [scene, scene]}}
+
+    estimate = client.post("/v1/jobs?dry_run=true", json=job).json["estimate"]
+    tight = client.post("/v1/jobs?dry_run=true", json={**job, "budget": 3}).json
+
+    assert (estimate["speech_characters"], estimate["images"]) == (200, 1)
+    assert estimate["cost"] == pytest.approx(2.0 + 2.0 + estimate["render_seconds"])
+    assert (tight["valid"], ["budget" in each for each in tight["warnings"]]) == (True, [True])
+
+
+def test_a_brief_costs_no_tokens_where_no_model_is_asked(config: Settings) -> None:
+    brief = {"kind": "script", "brief": {"topic": "Tides"}}
+    bare = new_client(create_app(config.model_copy(update={"llm_base_url": "", "llm_model": ""})))
+    asking = new_client(create_app(config.model_copy(update={"llm_base_url": "http://x", "llm_model": "m"})))
+
+    tokens = [
+        each.post("/v1/jobs?dry_run=true", json=brief).json["estimate"]["llm_tokens"]
+        for each in (bare, asking)
+    ]
+
+    assert tokens[0] == 0
+    assert tokens[1] > 1000
