@@ -194,10 +194,17 @@ def _each(answer: Answer, name: str, make: Callable[[Mapping[str, Any]], Candida
     found = []
     for one in entries:
         try:
-            found.append(make(one))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            candidate = make(one)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError):
             continue
+        if _is_whole(candidate):
+            found.append(candidate)
     return found
+
+
+def _is_whole(candidate: Candidate) -> bool:
+    words = (candidate.url, candidate.page, candidate.author, candidate.author_url)
+    return all(isinstance(each, str) for each in words) and min(candidate.width, candidate.height) > 0
 
 
 def _scaled(url: str, width: int, height: int, box: tuple[int, int]) -> _Size:

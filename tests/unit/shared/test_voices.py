@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared import voices
+from shared.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,28 @@ def test_a_variant_changes_the_name_alone():
 )
 def test_another_name_finds_nothing(name):
     assert voices.find(name) is None
+
+
+def test_named_voices_say_which_language_they_speak():
+    alloy, thorsten = voices.named_voices("alloy, thorsten@de,,")
+
+    assert (alloy.name, thorsten.name) == ("alloy", "thorsten")
+    assert alloy.speaks("fr")
+    assert thorsten.speaks("de-AT")
+    assert not thorsten.speaks("en")
+
+
+def test_the_catalogue_lists_a_server_only_where_it_is_named():
+    places = {"database_url": "x", "broker_url": "x", "redis_url": "x", "storage_url": "x"}
+    without = Settings(**places, speech_base_url="")
+    named = Settings(**places, speech_base_url="http://127.0.0.1:1/v1", speech_voices="alloy, thorsten@de")
+
+    assert [each.name for each in voices.catalogue(without)] == [each.name for each in voices.voices()]
+    assert [(each.name, each.language) for each in voices.catalogue(named)[:2]] == [
+        ("openai:alloy", "mul"),
+        ("openai:thorsten", "de"),
+    ]
+
+
+def test_a_voice_file_that_is_not_there_is_not_listed():
+    assert voices.piper_voices("/nowhere/en_US-joe.onnx") == ()
