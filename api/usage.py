@@ -14,6 +14,7 @@ from api.requests import config
 from shared import ledger
 from shared.db import transaction
 from shared.ledger import Spent
+from shared.schemas.batch import MAX_JOBS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +106,7 @@ def _quotas(budget: float | None, spent: float) -> dict[str, Any]:
         "budget_left": None if budget is None else max(0.0, budget - spent),
         "asset_bytes": limits.max_asset,
         "body_bytes": limits.max_body,
-        "batch_jobs": limits.max_batch,
+        "batch_jobs": MAX_JOBS,
         "running_jobs": limits.account_running,
     }
 

@@ -57,7 +57,7 @@ class Anything(Checked):
 class FieldSchema(Strict):
     """What all fields have. One without a default is needed, unless it is optional."""
 
-    description = Words(500, default="")
+    description = Words(500, least=0, default="")
     default = Anything(about="Taken where the field is not given.")
     example = Anything()
     optional = Flag(default=False, about="May be left out; objects with `if` are then left out too.")
