@@ -66,7 +66,10 @@ def _title(brief: Brief, text: Article) -> str:
     if len(title) <= MAX_TITLE:
         return title.rstrip(".\u3002")
     cut = title[:MAX_TITLE]
-    return (cut.rpartition(" ")[0] or cut).rstrip(",;:") + "\u2026"
+    # At a comma, where the words before it make sense alone; else between two words.
+    clause = max(cut.rfind(mark) for mark in ",;:\u3001\uff0c")
+    whole = cut[:clause] if clause > MAX_TITLE // 4 else cut.rpartition(" ")[0] or cut
+    return whole.rstrip(",;:") + "\u2026"
 
 
 def _told(brief: Brief, text: Article) -> list[_Scene]:
