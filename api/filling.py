@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from marshmallow import ValidationError
@@ -12,7 +11,6 @@ from api import aside
 from shared.errors import Invalid
 from shared.schemas.loading import MAX_ERRORS, invalid, load, pointer
 from shared.schemas.template import TemplateSchema, fill
-from shared.templates import built_in_body
 from shared.templates.versions import find_all
 
 if TYPE_CHECKING:
@@ -26,7 +24,9 @@ if TYPE_CHECKING:
     from shared.templates.versions import Version
 
 FEW = 8  # jobs are filled where they stand; it is a millisecond for each
+REMEMBERED = 256  # templates
 Asked = tuple[str, int | None]
+_read: dict[tuple[UUID, str, int, bool], Template] = {}
 
 
 def filled(
@@ -38,8 +38,18 @@ def filled(
         return list(specs)
     found = find_all(session, account_id, asked)
     if len(specs) <= FEW:
-        return _fill_all(specs, places, found)
-    return aside.run(_fill_all, specs, places, found)
+        return _fill_all(account_id, specs, places, found)
+    return aside.run(_fill_all, account_id, specs, places, found)
+
+
+def template_of(session: Session, account_id: UUID, template_id: str, version: int | None) -> Template:
+    """Return a template of the account's, or raise Invalid at the place that names it."""
+    asked = template_id, version
+    found = find_all(session, account_id, [asked])
+    if asked not in found:
+        name = "template_id" if version is None else "template_version"
+        raise Invalid("One value is wrong.", ((pointer("#", name), "There is no such template."),))
+    return _template(account_id, found[asked])
 
 
 def _asked(spec: JobSpec) -> Asked:
@@ -47,9 +57,9 @@ def _asked(spec: JobSpec) -> Asked:
 
 
 def _fill_all(
-    specs: Sequence[JobSpec], places: Sequence[str], found: Mapping[Asked, Version]
+    account_id: UUID, specs: Sequence[JobSpec], places: Sequence[str], found: Mapping[Asked, Version]
 ) -> list[JobSpec]:
-    templates = {asked: _template(version) for asked, version in found.items()}
+    templates = {asked: _template(account_id, version) for asked, version in found.items()}
     made: list[JobSpec] = []
     wrong: list[tuple[str, str]] = []
     for spec, place in zip(specs, places, strict=True):
@@ -95,14 +105,12 @@ def _unknown(spec: JobSpec, place: str) -> Invalid:
     return Invalid("One value is wrong.", ((where, "The template has no such version."),))
 
 
-def _template(version: Version) -> Template:
-    if version.built_in:
-        return _built_in(version.template_id)
-    template: Template = load(TemplateSchema(), version.body)
-    return template
-
-
-@lru_cache
-def _built_in(template_id: str) -> Template:
-    template: Template = load(TemplateSchema(), built_in_body(template_id))
-    return template
+def _template(account_id: UUID, version: Version) -> Template:
+    """Return a version that is kept. It never changes, and so is read once for many jobs."""
+    kept = (account_id, version.template_id, version.version, version.built_in)
+    known = _read.get(kept)
+    if known is None:
+        if len(_read) >= REMEMBERED:
+            _read.clear()
+        known = _read[kept] = load(TemplateSchema(), version.body)
+    return known

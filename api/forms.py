@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, fields
 
-from api import accept, replay
+from api import accept, aside, replay
 from api.auth import account_id, requires
 from api.openapi import Resource, empty, fails, headers
 from api.queries import NoQuery, TemplateQuery, TemplatesQuery, VersionsQuery
@@ -15,8 +15,9 @@ from api.requests import json_body
 from shared.db import transaction
 from shared.errors import Invalid, NotFound
 from shared.idempotency import Answer
+from shared.schemas.loading import load
 from shared.schemas.outgoing import Moment
-from shared.schemas.template import ID, TemplateSchema
+from shared.schemas.template import ID, TemplateSchema, TriedTemplateSchema
 from shared.templates import versions
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def put_template(_: Any, __: Template, template_id: str) -> Response:
         raise Invalid(
             "One value is wrong.", (("#/template_id", "Must be 1 to 64 of a-z, A-Z, 0-9, _ and -."),)
         )
+    aside.run(load, TriedTemplateSchema(), json_body())
     with transaction() as session:
         kept, new = versions.put(session, account_id(), template_id, json_body())
         if new:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ID = r"[a-zA-Z0-9_-]{1,64}"
 MAX_FIELDS = 100
+MAX_TRIED = 100_000  # parts of scripts that a PUT may cost us to check
 _SCRIPT = ScriptSchema()
 
 
@@ -79,7 +80,7 @@ class Form(Checked):
 
 
 class TemplateSchema(Strict):
-    """A template as it is put."""
+    """A template: its form alone. One that is kept was tried when it was put."""
 
     title = Words(200, least=0, one_line=True, default="")
     description = Words(1000, least=0, default="")
@@ -91,12 +92,25 @@ class TemplateSchema(Strict):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Template:
+        return Template(data["script"], data["fields"], data["title"], data["description"])
+
+
+class TriedTemplateSchema(TemplateSchema):
+    """A template as it is put. It is filled to see whether it can be."""
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Template:
         template = Template(data["script"], data["fields"], data["title"], data["description"])
         own = template.script.get("variables", {})
         if both := [name for name in template.fields if name in own or name == "number"]:
             raise ValidationError({"fields": {name: ["This name is taken."] for name in both}})
+        left = MAX_TRIED
         for values in _trials(template.fields):
-            _try(template, values)
+            left -= _try(template, values)
+            if left < 0:
+                raise ValidationError(
+                    {"script": ["Is too large to be tried with all that its fields may hold."]}
+                )
         return template
 
 
@@ -111,8 +125,8 @@ def _trials(fields: Mapping[str, Declared]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _try(template: Template, given: Mapping[str, Any]) -> None:
-    """Fill a template to see whether it can be, or raise ValidationError at the places of the template's own script."""
+def _try(template: Template, given: Mapping[str, Any]) -> int:
+    """Fill a template and return its size, or raise ValidationError at the places of the template's own script."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     try:
         expanded = expand(template.script, values)
@@ -127,6 +141,7 @@ def _try(template: Template, given: Mapping[str, Any]) -> None:
         for where, detail in islice(invalid(error).args[1], 100):
             _merge(found, nested(expanded.place(_path(where)), [detail]))
         raise ValidationError({"script": found}) from error
+    return len(expanded.places)
 
 
 def _unequal(error: UnequalLists) -> dict[str, Any]:
