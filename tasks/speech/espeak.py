@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import ffmpeg, voices
 from shared.errors import RenderFailed, RenderTimeout, SpeechFailed
+from tasks.speech.reading import read
 from tasks.speech.speech import RATE, Heard, Line, Said, Sentence, Speech
 from tasks.speech.utterances import Utterance, cut
 from tasks.speech.words import align
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "espeak-ng"
 # Goes up when the same text is made another sound of, so that nothing older is taken for it.
-REVISION = 2
+REVISION = 3
 PACE = 160  # words a minute at speed 1: a narrator's, not a screen reader's
 PACES = (80, 450)  # what the engine can do
 MEMORY = 2 << 30
@@ -53,16 +54,15 @@ class Espeak:
         """Speak all of them by one child, which uses every core."""
         if not sentences:
             return ()
-        requests = []
-        for each in sentences:
-            line = Line(each.text, each.language, each.target, each.voice)
-            whole = Utterance(each.text, (), 0.0)
-            requests.append(_request(line, _voice(line), (whole,)))
+        lines = [Line(each.text, each.language, each.target, each.voice) for each in sentences]
+        whole = [Utterance(each.text, tuple(range(len(each.text))), 0.0) for each in sentences]
+        spoken = [(read(each, _language(line)),) for each, line in zip(whole, lines, strict=True)]
+        requests = [_request(line, _voice(line), each) for line, each in zip(lines, spoken, strict=True)]
         characters = sum(len(each.text) for each in sentences)
         reports = _run(requests, sentences[0].target.parent, characters, stop)
         return tuple(
-            Said(int(report["samples"]), tuple(Heard(int(at), *times) for at, *times in report["heard"][0]))
-            for report in reports
+            Said(int(report["samples"]), tuple(_heard(each, report)))
+            for each, report in zip(spoken, reports, strict=True)
         )
 
 
@@ -76,7 +76,7 @@ def narrate(lines: Sequence[Line], *, stop: Callable[[], bool] | None = None) ->
     if not lines:
         return ()
     chosen = [_voice(line) for line in lines]
-    spoken = [cut(line.text) for line in lines]
+    spoken = [tuple(read(each, _language(line)) for each in cut(line.text)) for line in lines]
     requests = [_request(*each) for each in zip(lines, chosen, spoken, strict=True)]
     reports = _run(requests, lines[0].target.parent, sum(len(line.text) for line in lines), stop)
     return tuple(
@@ -96,6 +96,12 @@ def _voice(line: Line) -> str:
         if found is None:
             raise SpeechFailed(f"No voice speaks the language “{line.language[:35]}”.")
     return found.file
+
+
+def _language(line: Line) -> str:
+    """Return the language that the line's voice speaks, whatever the text is in."""
+    found = voices.find(line.voice.name) if line.voice.name is not None else None
+    return found.language if found else line.language
 
 
 def _request(line: Line, voice: str, utterances: Sequence[Utterance]) -> dict[str, Any]:
@@ -142,10 +148,13 @@ def _run(
 
 def _speech(line: Line, utterances: Sequence[Utterance], report: dict[str, Any]) -> Speech:
     """Put what was heard at its places in the line's text."""
-    heard = [
+    samples = int(report["samples"])
+    return Speech(line.target, samples, align(line.text, _heard(utterances, report), samples / RATE), NAME)
+
+
+def _heard(utterances: Sequence[Utterance], report: dict[str, Any]) -> list[Heard]:
+    return [
         Heard(utterance.places[min(max(int(place), 0), len(utterance.places) - 1)], start, end)
         for utterance, events in zip(utterances, report["heard"], strict=True)
         for place, start, end in events
     ]
-    samples = int(report["samples"])
-    return Speech(line.target, samples, align(line.text, heard, samples / RATE), NAME)

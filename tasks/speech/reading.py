@@ -1,0 +1,152 @@
+"""Writes sums of money, dates and years as a language says them, for engines that read sign by sign. Pure.
+
+"$5.50" is read as "dollar five point five zero" otherwise, and "2026-11-24" with its dashes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, get_date_format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tasks.speech.utterances import Utterance
+
+SIGNS = "$€£¥₹₩₽₺₴₪₫₦"
+# What several are called, where the engine knows the sign as one alone; every other language keeps the sign.
+SEVERAL = {
+    "en": {"$": "dollars", "£": "pounds", "€": "euros", "₹": "rupees"},
+    "es": {"$": "dólares", "£": "libras", "€": "euros"},
+    "pt": {"$": "dólares", "£": "libras", "€": "euros"},
+    "fr": {"$": "dollars", "£": "livres", "€": "euros"},
+    "ru": {"€": "евро"},
+    "pl": {"€": "euro"},
+}
+MAGNITUDES = {"k": "thousand", "m": "million", "mn": "million", "bn": "billion", "tn": "trillion"}
+YEAR_SIGN = " \N{CYRILLIC SMALL LETTER GHE}."
+# Engines know Mandarin and Cantonese by names of their own.
+LOCALES = {"cmn": "zh", "yue": "zh_Hant_HK"}
+
+_MAGNITUDE = (
+    r"(?:thousand|million|billion|trillion|[Mm]illion(?:en|s|es)?|[Mm]illiarden?|milliards?|mil|millón"
+    r"|mill?ones|milh(?:ão|ões)|bilh(?:ão|ões)|milion[ei]|miliard[io]|miljoen|miljard|k|m|mn|bn|tn)"
+)
+_MONEY = re.compile(
+    rf"(?P<sign>[{SIGNS}])[ \u00a0]?(?P<whole>\d+(?:[.,\u00a0 ]\d{{3}})*)(?P<part>[.,]\d+)?(?![.,]?\d)"
+    rf"(?:[ \u00a0]?(?P<magnitude>{_MAGNITUDE})\b)?"
+)
+_AFTER = re.compile(
+    rf"(?<![\d.,])(?P<whole>\d+(?:[.,\u00a0 ]\d{{3}})*)(?P<part>[.,]\d\d)?(?P<magnitude>)[ \u00a0]?(?P<sign>[{SIGNS}])"
+)
+_ISO = re.compile(r"(?<![\d-])(\d{4})-(\d\d)-(\d\d)(?![\d-])")
+_NUMERIC = re.compile(r"(?<![\d./])(\d{1,2})([./])(\d{1,2})\2(\d{4})(?![\d/]|\.\d)")
+_DECADE = re.compile(r"\b(1[1-9]|20)(\d0)(?:'|\u2019)?s\b")
+_YEAR = re.compile(
+    r"(?i:\b(?:in|since|until|till|before|after|during|circa|year|by)[ \u00a0])(1[1-9]|20)([1-9]\d)\b(?![.,]?\d|[ \u00a0]?%)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    begin: int
+    end: int
+    words: str
+
+
+def read(utterance: Utterance, language: str) -> Utterance:
+    """Return the utterance as it is read aloud in a language; each character still knows its place in the text."""
+    locale = _locale(language)
+    if locale is None:
+        return utterance
+    spoken, places, at = "", list[int](), 0
+    for change in _changes(utterance.spoken, locale):
+        spoken += utterance.spoken[at : change.begin] + change.words
+        places += utterance.places[at : change.begin]
+        places += [utterance.places[change.begin]] * len(change.words)
+        at = change.end
+    if not at:
+        return utterance
+    return replace(utterance, spoken=spoken + utterance.spoken[at:], places=(*places, *utterance.places[at:]))
+
+
+@lru_cache(maxsize=64)
+def _locale(language: str) -> Locale | None:
+    tag = LOCALES.get(language.lower(), language).replace("-", "_")
+    while tag:
+        try:
+            return Locale.parse(tag)
+        except (ValueError, UnknownLocaleError):
+            tag = tag.rpartition("_")[0]
+    return None
+
+
+def _changes(text: str, locale: Locale) -> list[_Change]:
+    """Return what is written otherwise, in order; of two that overlap the first."""
+    found: list[_Change] = []
+    for change in sorted(_each(text, locale), key=lambda each: (each.begin, -each.end)):
+        if not found or change.begin >= found[-1].end:
+            found.append(change)
+    return found
+
+
+def _each(text: str, locale: Locale) -> Iterator[_Change]:
+    readers: list[tuple[re.Pattern[str], Callable[[re.Match[str], Locale], str | None]]] = [
+        (_MONEY, _money),
+        (_AFTER, _money),
+        (_ISO, lambda match, where: _date(int(match[1]), int(match[2]), int(match[3]), where)),
+        (_NUMERIC, _numeric),
+    ]
+    if locale.language == "en":
+        readers += [(_DECADE, lambda match, _: f"{match[1]} {match[2]}s")]
+        readers += [
+            (_YEAR, lambda match, _: match[0][: -len(match[1] + match[2])] + f"{match[1]} {match[2]}")
+        ]
+    for pattern, say in readers:
+        for match in pattern.finditer(text):
+            words = say(match, locale)
+            if words is not None and words != match[0]:
+                yield _Change(match.start(), match.end(), words)
+
+
+def _money(match: re.Match[str], locale: Locale) -> str:
+    """Say the number, then the currency, then its hundredths."""
+    whole, part, magnitude = match["whole"], match["part"] or "", match["magnitude"] or ""
+    if locale.language == "en":
+        magnitude = MAGNITUDES.get(magnitude, magnitude)
+    names = SEVERAL.get(locale.language, {})
+    one = whole == "1" and not magnitude
+    name = match["sign"] if one else names.get(match["sign"], match["sign"])
+    if magnitude or (part and len(part) != 3):
+        return " ".join(each for each in (whole + part, magnitude, name) if each)
+    return f"{whole} {name}" if part[1:] in ("", "00") else f"{whole} {name} {part[1:].lstrip('0')}"
+
+
+def _numeric(match: re.Match[str], locale: Locale) -> str | None:
+    """Say a date in figures, in the order in which the locale writes them."""
+    first, second, year = int(match[1]), int(match[3]), int(match[4])
+    pattern = get_date_format("short", locale=locale).pattern
+    monthly = pattern.find("M") < pattern.find("d") and match[2] == "/"
+    month, day = (first, second) if monthly else (second, first)
+    return _date(year, month, day, locale) or _date(year, day, month, locale)
+
+
+def _date(year: int, month: int, day: int, locale: Locale) -> str | None:
+    """Say a date with the name of its month, or return None where there is no such day."""
+    try:
+        written = format_date(date(year, month, day), "long", locale=locale)
+    except ValueError:
+        return None
+    # A stop after a figure ends a sentence for the engine, and the Russian sign of a year is read as a letter.
+    plain = written.removesuffix(YEAR_SIGN).replace(". ", " ")
+    if locale.language == "fr" and day == 1:
+        return plain.replace("1", "1er", 1)
+    if locale.language == "en" and year % 100 >= 10 and (1100 <= year < 2000 or 2010 <= year < 2100):
+        return plain.replace(str(year), f"{year // 100} {year % 100}")
+    return plain
