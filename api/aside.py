@@ -28,9 +28,22 @@ def run(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Return what the function returns; other requests go on meanwhile."""
     if not cooperative():
         return function(*args, **kwargs)
-    return cast("R", gevent.get_hub().threadpool.apply(function, args, kwargs))
+    # An error comes back as a value: gevent writes the traceback of one that is raised there past the log.
+    found, error = gevent.get_hub().threadpool.apply(_caught, (function, args, kwargs))
+    if error is not None:
+        raise error
+    return cast("R", found)
 
 
 def compute(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Return what the function returns, run aside where `size` bytes of input may keep it busy for long."""
     return run(function, *args, **kwargs) if size > LONG else function(*args, **kwargs)
+
+
+def _caught(
+    function: Callable[..., R], args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[R | None, Exception | None]:
+    try:
+        return function(*args, **kwargs), None
+    except Exception as error:  # noqa: BLE001 - raised again by the caller
+        return None, error

@@ -347,6 +347,22 @@ def test_a_request_can_be_followed_in_the_log(served: Served) -> None:
     assert served.key not in served.log.read_text()
 
 
+def test_a_large_body_that_is_wrong_leaves_one_line_in_the_log(served: Served) -> None:
+    with served.client() as http:
+        answer = http.post(
+            "/v1/jobs", content=b"[" * 100_000,
+            headers={"Content-Type": "application/json", "X-Request-ID": "too-deep"},
+        )  # fmt: skip
+    for _ in range(50):
+        if "too-deep" in served.log.read_text():
+            break
+        time.sleep(0.1)
+
+    assert answer.status_code == 400
+    events = [line["event"] for line in served.lines() if line.get("request_id") == "too-deep"]
+    assert events == ["request_served"]
+
+
 def test_numbers_of_all_processes_are_summed(served: Served) -> None:
     with served.client() as http:
         http.post("/v1/jobs", json=HELLO)
