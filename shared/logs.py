@@ -6,7 +6,10 @@ import logging
 import logging.config
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from pythonjsonlogger.json import JsonFormatter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +40,16 @@ class _Context(logging.Filter):
         return True
 
 
+class _Lines(JsonFormatter):
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
+        return moment(record.created)
+
+
+def moment(seconds: float) -> str:
+    """Write a moment as every line of the log has it: in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def logging_config(level: str, service: str) -> dict[str, Any]:
     """Return the `dictConfig` of a process: everything to stderr as JSON."""
     return {
@@ -45,7 +58,7 @@ def logging_config(level: str, service: str) -> dict[str, Any]:
         "filters": {"context": {"()": _Context}},
         "formatters": {
             "json": {
-                "()": "pythonjsonlogger.json.JsonFormatter",
+                "()": _Lines,
                 "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
                 "rename_fields": {
                     "asctime": "time",
@@ -54,7 +67,6 @@ def logging_config(level: str, service: str) -> dict[str, Any]:
                     "message": "event",
                 },
                 "static_fields": {"service": service},
-                "datefmt": "%Y-%m-%dT%H:%M:%S%z",
             }
         },
         "handlers": {

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+import time
 from typing import TYPE_CHECKING, Any
+
+from shared.logs import moment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +57,10 @@ def structured(service: str, line: str) -> dict[str, Any]:
 
 def event_now(service: str, level: str, message: str, **fields: Any) -> dict[str, Any]:
     """Return an event in the form of the log, at this moment."""
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S%z")
     return (
-        {"time": stamp, "level": level, "logger": service, "event": message} | fields | {"service": service}
+        {"time": moment(time.time()), "level": level, "logger": service, "event": message}
+        | fields
+        | {"service": service}
     )
 
 
@@ -74,7 +77,7 @@ class Log:
     """Writes events into a file that is rotated, and onto a terminal where one is given."""
 
     def __init__(self, folder: Path, terminal: TextIO | None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / "scenemill.log"
         self._terminal = terminal
         self._file: BinaryIO = self.path.open("ab")
