@@ -16,6 +16,8 @@ from tasks.video.picture import clips, encoding, transitions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+BLACK, BRIGHT = 16, 255  # of luma: the darkest that is shown, and as far from it as a byte goes
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -29,17 +31,25 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Lasting:
+    """A subtitle file that is drawn once for each span of frames, throughout which it looks the same."""
+
+    file: str
+    spans: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
-    """A scene in the graph: a made picture (its number from the top of stdin's) or a clip, and its subtitle file."""
+    """A scene in the graph: a made picture (its number from the top of stdin's) or a clip, and what is written on it."""
 
     made: int | None = None
     clip: clips.Clip | None = None
-    subtitles: str | None = None
+    words: Sequence[str | Lasting] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """All that a segment's command is made of. `over` is subtitle files and stamps, from below to the top."""
+    """All that a segment's command is made of. `over` is words and stamps, from below to the top."""
 
     size: tuple[int, int]
     fps: int
@@ -47,7 +57,7 @@ class Graph:
     layers: Sequence[Layer]
     still: bool  # stdin holds one frame for the whole segment
     transition: str | None = None
-    over: Sequence[str | Stamp] = ()
+    over: Sequence[str | Lasting | Stamp] = ()
     encoding: Mapping[str, Any] = field(default_factory=dict)
     upload: str | None = None  # a hardware encoder's own format
 
@@ -61,7 +71,7 @@ def arguments(graph: Graph, target: str) -> list[str]:
             graph.transition, streams[0], streams[1], mask, graph.size, graph.frames, graph.fps
         )
     for over in graph.over:
-        stream = _subtitles(stream, over) if isinstance(over, str) else _stamp(stream, over, graph)
+        stream = _stamp(stream, over, graph) if isinstance(over, Stamp) else _write(stream, over, graph)
     stream = stream.filter("setparams", **encoding.COLORS)
     if graph.upload:
         stream = stream.filter("format", graph.upload).filter("hwupload")
@@ -81,7 +91,9 @@ def _layers(graph: Graph) -> tuple[list[Any], Any]:
             stream = clips.stream(layer.clip, graph.size, graph.fps, graph.frames)
         else:
             stream = pictures[layer.made or 0]
-        streams.append(_subtitles(stream, layer.subtitles) if layer.subtitles else stream)
+        for words in layer.words:
+            stream = _write(stream, words, graph)
+        streams.append(stream)
     return streams, pictures[-1] if masked else None
 
 
@@ -97,6 +109,44 @@ def _made(graph: Graph, made: int) -> list[Any]:
         return [source]
     parts = source.filter_multi_output("split", made)
     return [parts[index].filter("crop", width, height, 0, index * height) for index in range(made)]
+
+
+def _write(stream: Any, words: str | Lasting, graph: Graph) -> Any:
+    """Draw a subtitle file: on every frame, or once for each of its spans."""
+    if isinstance(words, str):
+        return _subtitles(stream, words)
+    shown = "+".join(f"between(n,{start},{end - 1})" for start, end in words.spans)
+    return ffmpeg.overlay(stream, _transparent(words, graph), eof_action="repeat", enable=shown)
+
+
+def _transparent(words: Lasting, graph: Graph) -> Any:
+    """Return the words alone, a frame a span, with what lies between them transparent.
+
+    `ass` cannot do so: it gets the opacity wrong where a colour is not solid. So it draws on black and on white;
+    where the two differ by all that they can, nothing is written.
+    """
+    width, height = graph.size
+    last = words.spans[-1][0]
+    first_frames = "+".join(f"eq(n,{start})" for start, _ in words.spans)
+    ground = (
+        ffmpeg.input(f"color=c=black:s={width}x{height}:r={graph.fps}", format="lavfi")
+        .filter("trim", end_frame=last + 1)
+        .filter("select", first_frames)
+        .filter("format", "yuv420p")
+        .filter("setparams", **encoding.COLORS)
+        .filter_multi_output("split", 2)
+    )
+    dark = _subtitles(ground[0], words.file).filter_multi_output("split", 2)
+    bright = _subtitles(ground[1].filter("lutyuv", y=BRIGHT), words.file)
+    seen = ffmpeg.filter([bright, dark[0]], "blend", all_mode="difference").filter(
+        "lutyuv", y=f"255-val*255/{BRIGHT - BLACK}"
+    )
+    # Black with each pixel's opacity is what premultiplied means; `overlay` only takes the other kind.
+    return (
+        ffmpeg.filter([dark[1], seen], "mergeplanes", map1p=1, map2p=2, map3s=1, format="yuva420p")
+        .filter("setparams", alpha_mode="premultiplied")
+        .filter("unpremultiply", inplace=1)
+    )
 
 
 def _subtitles(stream: Any, file: str) -> Any:

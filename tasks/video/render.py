@@ -22,6 +22,7 @@ from tasks.video.picture import (
     frames,
     hardware,
     images,
+    lasting,
     lettering,
     stamps,
     text,
@@ -99,15 +100,13 @@ def _layers(
         visual = layer["visual"]
         written = chart.events(visual, _canvas(spec)) if "chart" in visual else []
         written += text.events(layer.get("text", ()), spec.get("styles", {}), _canvas(spec), layer=1)
-        subtitles = _write(written, f"layer{number}.ass", spec, place.folder)
+        words = _write(written, f"layer{number}.ass", spec, place.folder)
         source = spec["sources"].get(visual.get("source"))
         path = locate(source["storage_key"]) if source else None
         if visual["kind"] == "video" and path is not None:
-            layers.append(
-                graph.Layer(clip=clips.clip(visual, source["media"], str(path)), subtitles=subtitles)
-            )
+            layers.append(graph.Layer(clip=clips.clip(visual, source["media"], str(path)), words=words))
         else:
-            layers.append(graph.Layer(made=len(made), subtitles=subtitles))
+            layers.append(graph.Layer(made=len(made), words=words))
             made.append(frames.made(visual, path, size, place))
     return layers, made
 
@@ -117,31 +116,40 @@ def _over(
     size: tuple[int, int],
     place: images.Workplace,
     locate: Callable[[str], Path],
-) -> list[str | graph.Stamp]:
+) -> list[str | graph.Lasting | graph.Stamp]:
     """Return what lies over all layers: overlays in their order, captions on top."""
-    over: list[str | graph.Stamp] = []
+    over: list[str | graph.Lasting | graph.Stamp] = []
     pending: list[ass.Event] = []
     for number, item in enumerate(spec.get("overlays", ())):
         if "source" not in item:
             pending += text.events([item], spec["styles"], _canvas(spec), layer=4 * number)
             continue
         if pending:
-            over += filter(None, [_write(pending, f"under{number}.ass", spec, place.folder)])
+            over += _write(pending, f"under{number}.ass", spec, place.folder)
             pending = []
         path = locate(spec["sources"][item["source"]]["storage_key"])
         over.append(stamps.stamp(item, path, size, f"stamp{number}.rgba", place))
     if "captions" in spec:
         pending += lettering.events(spec["captions"], spec["caption_style"], _canvas(spec))
-    return [*over, *filter(None, [_write(pending, "over.ass", spec, place.folder)])]
+    return [*over, *_write(pending, "over.ass", spec, place.folder)]
 
 
-def _write(events: Sequence[ass.Event], name: str, spec: Mapping[str, Any], work: Path) -> str | None:
-    """Write a subtitle file and return its name, which the graph reads in ffmpeg's own folder."""
-    if not events:
-        return None
-    document = ass.document(events, (spec["size"][0], spec["size"][1]), spec["fps"])
-    (work / name).write_text(document, encoding="utf-8")
-    return name
+def _write(
+    events: Sequence[ass.Event], name: str, spec: Mapping[str, Any], work: Path
+) -> list[str | graph.Lasting]:
+    """Write subtitle files, which the graph reads in ffmpeg's own folder: one of what stays, one of what moves."""
+
+    def document(name: str, events: Sequence[ass.Event]) -> str:
+        text = ass.document(events, (spec["size"][0], spec["size"][1]), spec["fps"])
+        (work / name).write_text(text, encoding="utf-8")
+        return name
+
+    spans = lasting.spans(events, spec["frames"])
+    moving = lasting.outside(events, spans)
+    words: list[str | graph.Lasting] = (
+        [graph.Lasting(document(f"lasting-{name}", events), spans)] if spans else []
+    )
+    return [*words, document(name, moving)] if moving else words
 
 
 def _canvas(spec: Mapping[str, Any]) -> text.Canvas:

@@ -60,7 +60,7 @@ def test_a_clip_is_read_by_the_demuxer_of_its_type_and_reaches_no_network():
 
 def test_a_scenes_words_go_with_it_and_the_videos_lie_on_top():
     stamp = Stamp("stamp0.rgba", (64, 32), (10, 10), 0, 50)
-    layers = [Layer(made=0, subtitles="layer0.ass"), Layer(made=1, subtitles="layer1.ass")]
+    layers = [Layer(made=0, words=["layer0.ass"]), Layer(made=1, words=["layer1.ass"])]
 
     text = filters(
         arguments(graph(layers=layers, transition="slide_left", over=[stamp, "over.ass"]), "file:out.mp4")
