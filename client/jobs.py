@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from client.values import Task
 
 
+# What makes a document a job, and no script.
+MADE_OF = frozenset(("script", "brief", "template_id", "script_task_id"))
+
+
 class Unreadable(ScenemillError):
     """A script's file is not what it should be."""
 
@@ -44,7 +48,7 @@ def read_job(path: Path, output: Mapping[str, Any]) -> dict[str, Any]:
         raise Unreadable(f"{path} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise Unreadable(f"{path} is not a JSON object.")
-    job = document if "script" in document else {"script": document}
+    job = document if MADE_OF & document.keys() else {"script": document}
     merged = {**job.get("output", {}), **output}
     return {"kind": "video", **job} | ({"output": merged} if merged else {})
 
@@ -53,10 +57,11 @@ def render(
     api: Scenemill, job: dict[str, Any], *, folder: Path, out: Path, console: Console, label: str
 ) -> Rendered:
     """Upload local media, submit, follow and download; or raise a ScenemillError."""
-    with console.status("Uploading media"):
-        script = media.upload_all(job["script"], folder, lambda path: api.upload(path).asset_id)
-    task = api.submit({**job, "script": script})
-    return fetch(api, follow(api, task, console, label), out)
+    if "script" in job:
+        with console.status("Uploading media"):
+            script = media.upload_all(job["script"], folder, lambda path: api.upload(path).asset_id)
+        job = {**job, "script": script}
+    return fetch(api, follow(api, api.submit(job), console, label), out)
 
 
 def follow(api: Scenemill, task: Task, console: Console, label: str) -> Task:

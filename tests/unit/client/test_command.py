@@ -94,6 +94,19 @@ def test_a_whole_job_keeps_its_output_and_options_win(run, server, tmp_path):
     assert posted["output"] == {"fps": 25, "aspect": "4:5", "formats": ["gif"]}
 
 
+@pytest.mark.parametrize(
+    "made_of", [{"template_id": "quote", "fields": {"author": "A"}}, {"brief": {"topic": "Tides"}}]
+)
+def test_a_job_may_be_made_of_something_else_than_a_script(run, server, tmp_path, made_of):
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(made_of))
+    server.answers = [answer(202, TASK), answer(200, finished()), (200, {}, VIDEO)]
+
+    run("render", str(path), "--out", str(tmp_path / "out"))
+
+    assert json.loads(server.requests[0]["body"]) == {"kind": "video", **made_of}
+
+
 def test_an_artifact_cannot_be_written_outside_its_folder(run, server, script, tmp_path):
     server.answers = [answer(202, TASK), answer(200, finished("../evil.mp4"))]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from marshmallow import ValidationError
 from shared.errors import Invalid
 from shared.schemas.declared import typed
 from shared.schemas.expanding import expand
+from shared.schemas.job import JobSchema
 from shared.schemas.loading import load
-from shared.schemas.template import Template, TriedTemplateSchema, fill
+from shared.schemas.template import Template, TemplateSchema, TriedTemplateSchema, fill
 from shared.templates import built_in, built_in_body
 
+EXAMPLES = Path(__file__).parents[4] / "examples" / "templates"
 ASSET = "asset:6f1c0a52-9d0e-4b1e-8a52-1f0c2d3e4f50"
 STRING = {"type": "string", "max_length": 60}
 NUMBERS = {"type": "list", "items": {"type": "number", "minimum": 0, "maximum": 9}, "max_items": 3}
@@ -46,6 +50,20 @@ def test_a_template_that_comes_along_says_what_it_is_and_passes(name):
     assert one.description
     assert all(field.get("description") for field in body["fields"].values())
     assert fill(one, {key: field.sample for key, field in one.fields.items()}).script.scenes
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.stem)
+def test_an_example_is_a_job_by_a_template_that_comes_along(path):
+    job = load(JobSchema(), json.loads(path.read_text()))
+
+    one = load(TemplateSchema(), built_in_body(job.template_id))
+
+    assert path.stem == job.template_id
+    assert fill(one, job.fields).script.scenes
+
+
+def test_every_template_that_comes_along_has_an_example():
+    assert {path.stem for path in EXAMPLES.glob("*.json")} == set(built_in())
 
 
 def test_an_object_with_each_is_there_once_an_item():
