@@ -33,8 +33,13 @@ fast: setup  ## The tests that need no server
 test: check  ## What the CI runs: check, and every test with real servers
 	$(BIN)/pytest
 
-chaos: setup  ## Kill, stop and starve the parts while jobs run
+# SEED and MINUTES: what the random schedule is drawn from, and how long it goes on.
+SEED := 1
+MINUTES := 10
+
+chaos: setup  ## Kill, stop and starve the parts while jobs run: each fault, the mutants, ten minutes of all
 	$(BIN)/pytest tests/e2e/test_faults.py tests/integration/stack
+	$(BIN)/pytest -m chaos tests/chaos --seed $(SEED) --minutes $(MINUTES)
 
 # Newer than what it is made from: nothing to do. Touched but unchanged: the sums say so.
 .venv/.stamp: requirements.lock pyproject.toml

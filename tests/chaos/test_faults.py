@@ -1,0 +1,217 @@
+"""Each fault by itself under a small load. The `world` asks all invariants after each, and that the fault did hit."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from tests.chaos import faults, load
+from tests.chaos.full import full
+from tests.chaos.receiver import answers, slowly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.chaos.world import World
+
+pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.services, pytest.mark.timeout(400)]
+
+ALONE = [
+    faults.worker_killed,
+    faults.pool_child_killed,
+    faults.api_killed_before_publishing,
+    faults.api_killed_in_an_upload,
+    faults.redis_flushed,
+    faults.redis_back_empty,
+    faults.redis_stopped,
+    faults.redis_half_open,
+    faults.postgres_restarted,
+    faults.postgres_stopped,
+    faults.backends_terminated,
+    faults.commit_answers_lost,
+    faults.worker_stopped_past_its_lease,
+    faults.sweeper_killed,
+]
+
+
+@pytest.mark.parametrize("fault", ALONE, ids=lambda fault: fault.__name__)
+def test_under_load_all_ends_well(world: World, fault: Callable[[World], None]) -> None:
+    tasks = world.flood(8)
+
+    fault(world)
+
+    assert [world.end(one, 120) for one in tasks] == ["succeeded"] * 8
+
+
+@pytest.mark.parametrize("how", ["segv", "exit1", "nothing", "short", "noise", "stop"])
+def test_an_ffmpeg_that_fails_ends_its_job_and_no_other(world: World, how: str) -> None:
+    world.settle()
+    faults.ffmpeg_fails(world, how)
+    victim = list(world.promised.accepted)[-1]
+
+    others = world.flood(3)
+
+    assert world.end(victim) == "failed"
+    assert world.state(victim).error["code"] in ("render-failed", "render-timeout")
+    assert "broken" not in str(world.state(victim).error)  # what ffmpeg said goes to the log alone
+    assert [world.end(one, 90) for one in others] == ["succeeded"] * 3
+
+
+def test_an_ffmpeg_that_leaves_a_child_on_its_pipe_is_done(world: World) -> None:
+    world.settle()
+    faults.ffmpeg_fails(world, "hold")
+
+    assert world.end(list(world.promised.accepted)[-1], 30) == "succeeded"
+
+
+@pytest.mark.parametrize("folder", ["work", "storage/artifacts"])
+def test_a_full_folder_is_waited_for(world: World, folder: str) -> None:
+    world.settle()
+    (world.stack.folder / folder).mkdir(exist_ok=True)
+    with full(world.stack.folder / folder):
+        tasks = [world.post(load.video(world.rng), hook=True) for _ in range(2)]
+        world.wait(
+            lambda: [line for line in world.log() if line.get("reason") == "There is no room left to store files."
+                     or "No space left" in str(line.get("exc_info", ""))],
+            "a full disk to be seen",
+        )  # fmt: skip
+        world.hit(f"F9/F10 {folder} is full", "it was seen")
+
+    assert [world.end(one) for one in tasks] == ["succeeded"] * 2
+
+
+def test_messages_that_come_fifty_times_or_for_nobody_change_nothing(world: World) -> None:
+    task_id = world.post(load.video(world.rng), hook=True)
+
+    faults.messages_doubled(world, task_id)
+
+    assert world.end(task_id) == "succeeded"
+    assert world.state(task_id).attempt == 1
+
+
+STAGES: dict[str, dict[str, Any]] = {
+    "queued": {"state": "queued"},
+    "planned": {"state": "running", "stage": "rendering"},
+    "assembling": {"state": "running", "stage": "assembling"},
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_cancel_at_each_stage_is_final_and_its_ffmpeg_goes(world: World, stage: str) -> None:
+    world.settle()
+    with contextlib.ExitStack() as held:
+        if stage == "queued":
+            held.enter_context(world.stopped("renders@"))
+        task_id = world.post(load.slow(world.rng), hook=True)
+        world.until(task_id, 90, **STAGES[stage])
+        if stage == "planned":
+            world.wait(world.ffmpegs, "its ffmpeg")
+        running = world.ffmpegs()
+        began = time.monotonic()
+
+        assert world.cancel(task_id) == 202
+        world.hit(f"F19 cancel while {stage}", "it was taken")
+        _, alive = psutil.wait_procs(running, timeout=2.7)
+
+        assert alive == []
+        assert world.end(task_id, 10) == "canceled"
+        assert time.monotonic() - began < 10
+    assert world.cancel(task_id) == 409
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_worker_told_to_end_loses_nothing(world: World, times: int) -> None:
+    task_id = world.post(load.slow(world.rng), hook=True)
+
+    faults.worker_told_to_end(world, times)
+
+    assert world.end(task_id, 120) == "succeeded"
+    if times == 1:
+        most = "SELECT max(charged) FROM segments WHERE job_id = :id"
+        assert world.value(most, id=task_id) == 1
+
+
+def test_two_sweepers_do_no_harm(world: World) -> None:
+    other = world.worker("control")
+    tasks = world.flood(6)
+    faults.pool_child_killed(world)
+    faults.redis_flushed(world)
+
+    assert [world.end(one, 90) for one in tasks] == ["succeeded"] * 6
+    other.send_signal(signal.SIGTERM)
+    other.wait(20)
+
+
+def test_a_job_that_kills_every_worker_is_given_up(world: World) -> None:
+    world.settle()
+    taken = world.wrapper.taken()
+    world.wrapper.always("poison")
+    try:
+        task_id = world.post(load.video(world.rng, seconds=1), hook=True)
+        assert world.end(task_id, 150) == "failed"
+    finally:
+        world.wrapper.always(None)
+    world.hit("F22 poison", f"{world.wrapper.taken() - taken} workers died")
+
+    assert world.wrapper.taken() - taken >= 2
+    assert world.state(task_id).error["code"] == "worker-lost"
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [answers(500), answers(302, Location="/hook"), slowly(11), slowly(3)],
+    ids=["500", "redirect", "timeout", "slow"],
+)
+def test_a_receiver_that_fails_holds_nobody_up_and_hears_of_all(world: World, behaviour: Any) -> None:
+    world.settle()
+    world.receiver.then(*[behaviour] * 4)
+    began = time.monotonic()
+    tasks = [world.post(load.script(world.rng), hook=True) for _ in range(4)]
+    faults.pool_child_killed(world)  # its recovery does not wait for the receiver
+    world.hit("F23 receiver fails", "it was asked")
+
+    assert [world.end(one, 30) for one in tasks] == ["succeeded"] * 4
+    world.wait(lambda: len(world.receiver.requests) >= 4, "the receiver to be asked", 30)
+    assert time.monotonic() - began < 60
+
+
+def test_a_hog_keeps_nobody_waiting(world: World) -> None:
+    world.settle()
+    hog, others = world.new_account("hog"), [world.new_account(f"small-{number}") for number in range(19)]
+    jobs = [load.script(world.rng) for _ in range(400)]
+    answer = world.call("POST", "/v1/batch", key=hog, json={"jobs": jobs})
+    assert answer.status_code == 202, answer.text
+    owned = "SELECT id FROM jobs WHERE batch_id = :id"
+    for row in world.rows(owned, id=answer.json()["batch_id"]):
+        world.promised.accepted[str(row.id)] = hog
+    small = [world.post(load.script(world.rng), key=key) for key in others]
+
+    assert [world.end(one, 120) for one in small] == ["succeeded"] * 19
+    left = world.value("SELECT count(*) FROM jobs WHERE state = 'queued' AND batch_id IS NOT NULL")
+    world.hit("F18 a hog", f"{left} of its 400 jobs still waited")
+    assert left > 100
+    world.settle(240)
+
+
+@pytest.mark.parametrize("shift", ["-1h", "+1h"])
+def test_a_worker_s_clock_is_not_believed(world: World, shift: str, faketime: str) -> None:
+    world.settle()
+    with world.stopped("renders@", "scripts@", "control@"):
+        swept = len(world.logged("webhook_sent"))
+        worker = world.worker(
+            "renders,scripts,control", LD_PRELOAD=faketime, FAKETIME=shift, FAKETIME_DONT_FAKE_MONOTONIC="1",
+            FAKETIME_DONT_RESET="1",
+        )  # fmt: skip
+        tasks = world.flood(4)
+        world.hit(f"F16 clock {shift}", "no other worker ran")
+        assert [world.end(one, 90) for one in tasks] == ["succeeded"] * 4
+        world.wait(lambda: len(world.logged("webhook_sent")) >= swept + 4, "its webhooks", 30)
+        for asked in world.receiver.requests[-4:]:
+            assert abs(int(asked.headers["webhook-timestamp"]) - time.time()) < 60
+    worker.terminate()
+    worker.wait(20)
