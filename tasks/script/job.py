@@ -15,6 +15,7 @@ from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
 from shared.settings import settings
 from shared.states import Stage
+from tasks.pictures.search import stocks
 from tasks.run import Done
 from tasks.script.endpoint import Endpoint, Model
 from tasks.script.write import Meter, write
@@ -61,9 +62,12 @@ def write_for(attempt: Attempt) -> Script:
         return _script(
             asdict(write(brief)), cached=False
         )  # the outliner costs nothing and says the same again
+    pictures = bool(stocks())
     answer = cache.once(
-        cache.question("script", job.account_id, [dump_brief(brief), models, REVISION]),
-        lambda: asdict(write(brief, endpoints(), stop=attempt.unwanted, meter=_Budget(job))),
+        cache.question("script", job.account_id, [dump_brief(brief), models, pictures, REVISION]),
+        lambda: asdict(
+            write(brief, endpoints(), pictures=pictures, stop=attempt.unwanted, meter=_Budget(job))
+        ),
         ttl=config.cache_ttl.total_seconds(),
         fresh=bool(job.spec.get("no_cache")),
         stop=attempt.unwanted,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from shared.settings import settings
 from tasks.pictures.drawing import painters
 from tasks.pictures.search import stock_kinds, stocks
+from tasks.run import Attempt
+from tasks.script import job as script
 from tasks.speech.engines import engines
-from tests.integration.pictures.conftest import Director, drawn, looking_for
+from tests.integration.pictures.conftest import Director, drawn, looking_for, new_job
+from tests.loopback.llm import LoopbackModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,3 +76,21 @@ def test_no_key_stands_in_what_a_log_may_print(named):
 
 def test_kinds_are_read_in_their_order_and_others_passed_over():
     assert stock_kinds("clips, photos,paintings") == ("clips", "photos")
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_model_may_ask_for_pictures_where_somebody_finds_them(named, monkeypatch, tmp_path, asks):
+    if not asks:
+        for name in ("PEXELS", "PIXABAY"):
+            monkeypatch.delenv(f"SCENEMILL_{name}_API_KEY")
+    with LoopbackModel() as model:
+        monkeypatch.setenv("SCENEMILL_LLM_BASE_URL", model.base_url)
+        monkeypatch.setenv("SCENEMILL_LLM_MODEL", "tiny")
+        for cached in (settings, stocks, script.endpoints):
+            cached.cache_clear()
+        job = new_job(kind="script", spec={"kind": "script", "brief": {"topic": "Reefs", "scenes": 2}})
+
+        script.write_for(Attempt(job, tmp_path))
+
+    script.endpoints.cache_clear()
+    assert ("query" in json.dumps(model.requests[0].body["response_format"])) is asks
