@@ -6,9 +6,8 @@ assets are there, which script it means.
 
 from __future__ import annotations
 
-import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import g
@@ -16,12 +15,14 @@ from flask import g
 from api import aside
 from api.auth import caller
 from api.filling import filled
+from api.hooks import Hooks
 from api.replay import Replayed
 from api.requests import config, request_id
+from api.room import Room
 from shared import dispatch, jobs, listing
-from shared.errors import Invalid, Unavailable
+from shared.errors import Invalid
 from shared.metrics import jobs_accepted
-from shared.models import AuditEvent, Batch
+from shared.models import AuditEvent
 from shared.schemas.canonical import sources
 from shared.schemas.job import dump_job
 from shared.schemas.loading import load, pointer
@@ -30,61 +31,39 @@ from shared.schemas.sources import asset_id
 from shared.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
     from shared.idempotency import Answer
     from shared.schemas.job import JobSpec
 
-COUNT_SECONDS = 1.0
-
-
-class QueueFull(Unavailable):
-    """There are as many unfinished jobs as we dare to promise an end to."""
-
-    code, title = "queue-full", "Queue full"
-
-
-@dataclass(slots=True)
-class Depth:
-    """How many jobs are unfinished, counted at most once a second as long as there is room by far."""
-
-    counted: int = 0
-    until: float = 0.0
-
-    def admit(self, session: Session, more: int, most: int) -> None:
-        """Let `more` jobs in, or raise QueueFull."""
-        if time.monotonic() >= self.until or 2 * (self.counted + more) > most:
-            self.counted = listing.depth(session, most)
-            self.until = time.monotonic() + COUNT_SECONDS
-        if self.counted + more > most:
-            raise QueueFull(
-                "As many jobs are waiting as we take. Nothing of this request was taken; try again later."
-            )
-        self.counted += more
-
-
-_depth = Depth()
+_room = Room()
 _publisher = dispatch.Publisher()
 
 
-def take(
-    session: Session, specs: Sequence[JobSpec], places: Sequence[str], batch_id: uuid.UUID | None = None
-) -> list[uuid.UUID]:
+def take(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -> list[uuid.UUID]:
     """Write jobs down as queued and return their ids. `places` are the pointers to where each stands in the request."""
-    account_id = caller().account_id
-    _depth.admit(session, len(specs), config().max_queued)
-    specs = resolve(session, specs, places)
-    ids = jobs.submit(
+    admit(session, len(specs))
+    ids = write(session, resolve(session, specs, places))
+    note(session, "jobs.submitted", str(ids[0]))
+    return ids
+
+
+def admit(session: Session, more: int) -> None:
+    """Let `more` jobs of the caller in, or raise what there is no room in."""
+    _room.admit(session, caller().account_id, more, config())
+
+
+def write(session: Session, specs: Sequence[JobSpec], batch_id: uuid.UUID | None = None) -> list[uuid.UUID]:
+    """Write jobs down that were resolved and let in, and return their ids."""
+    return jobs.submit(
         session,
-        account_id,
+        caller().account_id,
         aside.compute(g.get("body_size", 0), _submissions, specs, batch_id, _keep_seconds()),
         max_attempts=config().max_attempts,
         request_id=request_id(),
     )
-    note(session, "jobs.submitted", str(batch_id or ids[0]))
-    return ids
 
 
 def resolve(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -> list[JobSpec]:
@@ -95,21 +74,22 @@ def resolve(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -
     return resolved
 
 
-def take_batch(session: Session, specs: Sequence[JobSpec]) -> tuple[uuid.UUID, list[uuid.UUID]]:
-    """Write a batch and its jobs down and return their ids."""
-    batch_id = uuid.uuid4()
-    session.add(Batch(id=batch_id, account_id=caller().account_id, total=len(specs)))
-    session.flush()
-    return batch_id, take(session, specs, [f"#/jobs/{at}" for at in range(len(specs))], batch_id)
-
-
-def announce(answer: Answer, kinds: Sequence[str]) -> None:
-    """Have workers look at the jobs of an answer, if it is not one that was given before."""
+def announce(answer: Answer, kinds: Mapping[str, int]) -> None:
+    """Have workers look at so many jobs of these kinds, if the answer is not one that was given before."""
     if isinstance(answer, Replayed):
         return
-    for kind in kinds:
-        jobs_accepted.labels(kind).inc()
+    for kind, number in kinds.items():
+        jobs_accepted.labels(kind).inc(number)
     nudge()
+
+
+def check_hooks(specs: Sequence[JobSpec], places: Sequence[str]) -> None:
+    """Raise Invalid for webhooks that lead to where we do not send. No transaction should be open meanwhile."""
+    if not any(spec.webhook for spec in specs):
+        return
+    wrong = Hooks(allow_private=config().allow_private_addresses).of(specs, places)
+    if wrong:
+        raise Invalid(f"{_number(wrong)} an address cannot be told.", tuple(wrong))
 
 
 def nudge() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import (
     artifacts,
@@ -56,6 +57,10 @@ def create_app(config: Settings | None = None) -> Flask:
         SCENEMILL=config,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider is Flask's default one
+    if config.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # Flask's own way to wrap it
+            app.wsgi_app, x_for=config.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
+        )
     problems.register(app)
     requests.register(app)
     auth.register(app)

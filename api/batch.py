@@ -1,50 +1,65 @@
-"""Many jobs in one request: all of them are taken, or none."""
+"""Many jobs in one request, and what becomes of them together."""
 
 from __future__ import annotations
 
+import json
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from flask import Response
 
 from api import accept, replay, tasks, views
 from api.auth import account_id, requires
-from api.openapi import Resource, creates, fails, headers
-from api.queries import NoQuery, TasksQuery
-from api.requests import canonical, config, json_body
+from api.batch_bodies import BODY, LINES, BatchQuery, read, receive
+from api.intake import Intake
+from api.openapi import Resource, creates, fails, headers, streams, takes
+from api.queries import TasksQuery
+from api.requests import config
 from shared import batches, listing
 from shared.db import transaction
-from shared.errors import NotFound
+from shared.errors import NotFound, Unavailable
 from shared.idempotency import Answer
-from shared.schemas.batch import BatchSchema
-from shared.schemas.task import AcceptedBatchSchema, BatchStatusSchema, TaskPageSchema
+from shared.schemas.batch import Checker
+from shared.schemas.task import AcceptedBatchSchema, BatchStatusSchema, TaskPageSchema, TaskSchema
 from shared.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from uuid import UUID
 
-    from flask import Response
     from sqlalchemy.orm import Session
 
+    from api.batch_bodies import Posted
     from shared.listing import BatchProgress
-    from shared.schemas.batch import BatchSpec
 
 blueprint = Resource("batch", "Many jobs at once.")
+PAGE = 100  # tasks that are held at once when all are given
+TURN_SECONDS = 20.0
+_reading = threading.BoundedSemaphore(2)
 
 
 @blueprint.post("/batch")
 @requires("jobs:write")
 @creates
-@blueprint.arguments(NoQuery, location="query")
-@blueprint.arguments(BatchSchema)
+@takes(BODY)
+@fails(422)
+@blueprint.arguments(BatchQuery, location="query")
 @blueprint.response(
     202, AcceptedBatchSchema, headers=headers("Location", "Retry-After", "Idempotent-Replayed")
 )
-def create_batch(_: Any, spec: BatchSpec) -> Response:
-    """Accept many jobs.
+def create_batch(query: dict[str, Any]) -> Response:
+    """Accept many jobs: as JSON, as a job a line, or as a table that fills a template.
 
-    All of them are taken, or none: then every wrong one is listed.
+    All of them are taken, or none: then every wrong one is listed. With `on_invalid: skip` the good ones are taken.
     """
-    with transaction() as session:
-        answer = replay.once(session, canonical(json_body()), lambda: _take(session, spec))
-    accept.announce(answer, [job.kind for job in spec.jobs])
+    body = receive(query)
+    with _turn():
+        posted = read(query, body)
+        intake = Intake.of(posted.spec)
+        with transaction() as session:
+            answer = replay.once(session, posted.mark, lambda: _take(session, posted, intake))
+    accept.announce(answer, intake.kinds)
     return replay.respond(answer)
 
 
@@ -68,6 +83,17 @@ def list_batch_tasks(query: dict[str, Any], batch_id: UUID) -> dict[str, Any]:
     with transaction() as session:
         _find(session, batch_id)
     return tasks.page(**query, batch_id=batch_id)
+
+
+@blueprint.get("/batch/<uuid:batch_id>/results")
+@requires("jobs:read")
+@fails(404)
+@streams(LINES, "A task a line, newest first.")
+def get_results(batch_id: UUID) -> Response:
+    """Give every task of a batch as it is now, a line each."""
+    with transaction() as session:
+        _find(session, batch_id)
+    return Response(_lines(account_id(), batch_id), mimetype=LINES)
 
 
 @blueprint.post("/batch/<uuid:batch_id>/cancel")
@@ -98,15 +124,40 @@ def retry_batch(batch_id: UUID) -> dict[str, Any]:
     return shown
 
 
-def _take(session: Session, spec: BatchSpec) -> Answer:
-    batch_id, job_ids = accept.take_batch(session, spec.jobs)
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Let few batches be read at once: each is megabytes and seconds of computing."""
+    if not _reading.acquire(timeout=TURN_SECONDS):
+        raise Unavailable("Other batches are being read. Try again shortly.", views.RETRY_SECONDS)
+    try:
+        yield
+    finally:
+        _reading.release()
+
+
+def _take(session: Session, posted: Posted, intake: Intake) -> Answer:
+    intake.take(session, posted.rows, Checker(posted.spec.defaults, posted.strict))
     body = {
-        "batch_id": batch_id,
-        "counts": views.counts({State.QUEUED: len(job_ids)}),
-        "task_ids": job_ids,
+        "batch_id": intake.batch_id,
+        "counts": views.counts({State.QUEUED: len(intake.ids)}),
+        "task_ids": intake.ids,
+        "skipped": [views.skipped(at, places) for at, places in sorted(intake.skipped.items())],
     }
-    location = {"Location": f"/v1/batch/{batch_id}", "Retry-After": str(views.RETRY_SECONDS)}
+    location = {"Location": f"/v1/batch/{intake.batch_id}", "Retry-After": str(views.RETRY_SECONDS)}
     return Answer(202, AcceptedBatchSchema().dump(body), location)
+
+
+def _lines(owner: UUID, batch_id: UUID) -> Iterator[bytes]:
+    """Give lines page by page; between two of them nothing is held, however slowly they are read."""
+    wanted, after = listing.Wanted(batch_id=batch_id), None
+    while True:
+        with transaction() as session:
+            found, after = listing.jobs(session, owner, wanted, limit=PAGE, after=after)
+            shown = views.tasks(session, found)
+        schema = TaskSchema()
+        yield b"".join(json.dumps(schema.dump(one), ensure_ascii=False).encode() + b"\n" for one in shown)
+        if after is None:
+            return
 
 
 def _find(session: Session, batch_id: UUID) -> BatchProgress:

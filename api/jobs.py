@@ -38,9 +38,10 @@ def create_job(spec: JobSpec) -> Response:
 
     It is answered as soon as it is written down; `Location` is where to see what becomes of it. A dry run takes nothing.
     """
+    accept.check_hooks([spec], ["#"])
     with transaction() as session:
         answer = replay.once(session, canonical(json_body()), lambda: _take(session, spec))
-    accept.announce(answer, [spec.kind])
+    accept.announce(answer, {spec.kind: 1})
     return replay.respond(answer)
 
 

@@ -91,6 +91,12 @@ def file_response(view: Callable[P, R]) -> Callable[P, R]:
     return document(view, file=True)
 
 
+def streams(media_type: str, about: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Document that a route answers with a stream of this type."""
+    content = {media_type: {"schema": {"type": "string"}}}
+    return lambda view: document(view, stream={"description": about, "content": content})
+
+
 def document(view: Callable[P, R], **facts: Any) -> Callable[P, R]:
     """Write facts down beside a view, in flask-smorest's own place for them."""
     view._apidoc = {**getattr(view, "_apidoc", {}), **facts}  # type: ignore[attr-defined]  # noqa: SLF001
@@ -198,16 +204,21 @@ def _describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[s
     if "body" in doc_info:
         doc["requestBody"] = doc_info["body"]
     responses: dict[Any, Any] = doc.setdefault("responses", {})
-    if doc_info.get("file"):
-        responses |= {200: _file("The file.", "ETag"), 206: _file("A range of it.", "ETag", "Content-Range")}
-    if doc_info.get("empty"):
-        responses[204] = {"description": "Done."}
+    responses |= _without_schema(doc_info)
     for status in _statuses(doc, doc_info):
         responses[int(status)] = _problem(status)
     for response in responses.values():
         if isinstance(response, dict):
             response["headers"] = {**response.get("headers", {}), **headers(*_LIMITED)}
     return doc
+
+
+def _without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
+    if doc_info.get("file"):
+        return {200: _file("The file.", "ETag"), 206: _file("A range of it.", "ETag", "Content-Range")}
+    if "stream" in doc_info:
+        return {200: dict(doc_info["stream"])}
+    return {204: {"description": "Done."}} if doc_info.get("empty") else {}
 
 
 def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[HTTPStatus]:

@@ -155,6 +155,11 @@ def batch(progress: BatchProgress) -> dict[str, Any]:
     }
 
 
+def skipped(at: int, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return a job that was left out, by its place in the request, with what is wrong with it."""
+    return {"index": at, "errors": [{"pointer": where, "detail": why} for where, why in places]}
+
+
 def counts(by_state: dict[State, int]) -> dict[str, int]:
     """Return a number for each state."""
     return {str(state): by_state.get(state, 0) for state in State}

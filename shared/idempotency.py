@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import delete, func, select, text
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from sqlalchemy.orm import Session
+
+
+class UnderWay(Conflict):
+    """The first request with the same Idempotency-Key is not answered yet."""
+
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +44,11 @@ def fingerprint(*parts: bytes) -> str:
 def recall(session: Session, account_id: uuid.UUID, key: str, mark: str, *, ttl: timedelta) -> Answer | None:
     """Return the first answer to this key, or None, and then nobody else may use the key until the transaction's end.
 
-    Raise `Conflict` while the first request is under way, `IdempotencyKeyReused` where it asked for something else.
+    Raise `UnderWay` while the first request is under way, `IdempotencyKeyReused` where it asked for something else.
     """
     lock = int.from_bytes(hashlib.sha256(f"{account_id}:{key}".encode()).digest()[:8], "big", signed=True)
     if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": lock}):
-        raise Conflict("The first request with this Idempotency-Key is still under way.")
+        raise UnderWay("The first request with this Idempotency-Key is still under way.")
     session.execute(
         delete(IdempotencyKey).where(
             IdempotencyKey.account_id == account_id,

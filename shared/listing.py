@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Float, Select, and_, case, cast, func, or_, select, tuple_
+from sqlalchemy import Float, Select, and_, bindparam, case, cast, func, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import defer
 
@@ -83,7 +83,7 @@ class SceneProgress:
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """How far a batch is. A task that was deleted is counted no more."""
+    """How far a batch is. A task that was deleted since still counts as what it ended as."""
 
     id: uuid.UUID
     finished: bool
@@ -224,18 +224,6 @@ def versions(session: Session, job_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, 
     return {row.id: row.version for row in rows}
 
 
-def depth(session: Session, most: int) -> int:
-    """Return how many jobs are unfinished, and stop counting past `most`."""
-    published = and_(Job.state == State.QUEUED, Job.published_at.is_not(None))
-    # As the indexes of unfinished jobs say it: a million finished ones are not looked at.
-    parts = (
-        and_(Job.state == State.QUEUED, Job.published_at.is_(None)),
-        or_(Job.state.in_((State.RUNNING, State.CANCELING)), published),
-    )
-    counted = (select(Job.id).where(part).limit(most + 1).subquery() for part in parts)
-    return sum(session.scalars(select(func.count()).select_from(part)).one() for part in counted)
-
-
 def asset(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> Asset | None:
     """Return the account's asset, or None."""
     return session.scalar(select(Asset).where(Asset.account_id == account_id, Asset.id == asset_id))
@@ -263,26 +251,48 @@ def is_used(session: Session, asset_id: uuid.UUID) -> bool:
     return session.scalar(using) is not None
 
 
+_BATCH = text("""
+SELECT b.id, b.total, b.succeeded, b.failed, b.canceled, b.created_at, b.finished_at,
+       coalesce(active.running, 0) AS running, coalesce(active.canceling, 0) AS canceling,
+       coalesce(active.progress, 0) AS progress
+  FROM batches b LEFT JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE state = 'running') AS running,
+              count(*) FILTER (WHERE state = 'canceling') AS canceling, sum(progress) AS progress
+         FROM jobs WHERE batch_id = b.id AND state IN ('running', 'canceling')
+  ) active ON b.finished_at IS NULL
+ WHERE b.id IN :ids
+""").bindparams(bindparam("ids", expanding=True))
+
+
 def batch(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> BatchProgress | None:
     """Return how far the account's batch is, or None."""
-    row = session.scalar(select(Batch).where(Batch.account_id == account_id, Batch.id == batch_id))
-    if row is None:
-        return None
-    groups = session.execute(
-        select(Job.state, func.count(), func.sum(Job.progress), func.max(Job.finished_at))
-        .where(Job.batch_id == batch_id)
-        .group_by(Job.state)
-    ).all()
-    counts = {State(state): count for state, count, _, _ in groups}
-    unfinished = sum(counts.get(state, 0) for state in UNFINISHED)
-    done = sum(count if state not in UNFINISHED else progress for state, count, progress, _ in groups)
-    ends = [end for *_, end in groups if end is not None]
+    mine = select(Batch.id).where(Batch.account_id == account_id, Batch.id == batch_id)
+    return batches(session, list(session.scalars(mine))).get(batch_id)
+
+
+def batches(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, BatchProgress]:
+    """Return how far batches are: by their counts and the jobs under way, however many they are."""
+    if not ids:
+        return {}
+    return {row.id: _progress(row) for row in session.execute(_BATCH, {"ids": list(ids)})}
+
+
+def _progress(row: Any) -> BatchProgress:
+    ended = row.succeeded + row.failed + row.canceled
+    counts = {
+        State.QUEUED: max(0, row.total - ended - row.running - row.canceling),
+        State.RUNNING: row.running,
+        State.CANCELING: row.canceling,
+        State.SUCCEEDED: row.succeeded,
+        State.FAILED: row.failed,
+        State.CANCELED: row.canceled,
+    }
     return BatchProgress(
         id=row.id,
-        finished=not unfinished,
+        finished=row.finished_at is not None,
         created_at=row.created_at,
-        finished_at=max(ends, default=None) if not unfinished else None,
-        progress=done / sum(counts.values()) if counts else 1.0,
+        finished_at=row.finished_at,
+        progress=min(1.0, (ended + row.progress) / row.total) if row.total else 1.0,
         counts=counts,
     )
 

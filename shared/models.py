@@ -191,6 +191,12 @@ class Job(Base):
             "assembly_key",
             postgresql_where=text("state = 'succeeded' AND assembly_key IS NOT NULL"),
         ),
+        Index("ix_jobs_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+        Index(
+            "ix_jobs_quarantined",
+            "finished_at",
+            postgresql_where=text("state = 'failed' AND error ->> 'code' = 'worker-lost'"),
+        ),
         Index("ix_jobs_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
     )
 

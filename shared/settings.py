@@ -70,8 +70,11 @@ class Settings(BaseSettings):
 
     max_body: int = 16 * 1024 * 1024
     max_asset: int = 2 * 1024**3
-    max_batch: int = 1000
+    max_batch: int = Field(default=10_000, ge=1, le=10_000)  # jobs
+    max_batch_body: int = 32 * 1024 * 1024
     max_queued: int = 100_000  # over it a job is refused with 503 rather than kept waiting for ever
+    max_queued_account: int = 20_000  # of one account; over it a job is refused with 429
+    trusted_proxies: int = Field(default=0, ge=0)  # how many of them stand between a client and the API
     rate_limit: str = "600/minute"  # of an account
     address_rate_limit: str = "1200/minute"  # of an address, whoever calls from there
     keep_artifacts: timedelta | None = None

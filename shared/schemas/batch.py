@@ -1,28 +1,58 @@
-"""Many jobs at once, and what they have in common."""
+"""Many jobs at once, and what they have in common. The jobs are checked a few at a time, and none of them is kept."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, post_load
 
-from shared.schemas.containers import Items, Object, sharing
+from shared.errors import BadRequest, Invalid
+from shared.schemas.containers import Object, sharing
 from shared.schemas.fields import Checked, Choice
 from shared.schemas.job import KINDS, MADE_OF, TEMPLATED, JobSchema, JobSpec
-from shared.schemas.loading import Strict, pointer
+from shared.schemas.loading import Strict, load, parse, pointer
+from shared.schemas.rows import Malformed
+from shared.schemas.sources import Address
 
-MAX_JOBS = 1000
-MAX_SCENES = 50_000  # of all jobs together; a second or two is all that a request may take
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+MAX_JOBS = 10_000
+MAX_SCENES = 100_000  # that are checked in one request; a few seconds are all that it may take
+MAX_STORED = 500_000  # that are written down: those of a script that jobs share count for each of them
 _SUBJECTS = frozenset(name for names in MADE_OF.values() for name in names)
 _MERGED = ("output", "metadata", "fields")
+Place = tuple[str, str]
+
+
+class TooManyScenes(Invalid):
+    """The scripts of one request have more scenes together than a request may have."""
+
+    def __init__(self) -> None:
+        words = f"The scripts have more than {MAX_SCENES} scenes together, or {MAX_STORED} with those that jobs share."
+        super().__init__("One value is wrong.", (("#/jobs", words),))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWebhook:
+    """Where to tell of a batch's end."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
 class BatchSpec:
-    """The jobs of a batch, the defaults already in each."""
+    """What holds for all jobs of a batch."""
 
-    jobs: tuple[JobSpec, ...]
+    defaults: dict[str, Any] = field(default_factory=dict)
+    on_invalid: str = "reject"
+    webhook: BatchWebhook | None = None
+
+    @property
+    def skips(self) -> bool:
+        """Whether bad jobs are left out, and the others taken."""
+        return self.on_invalid == "skip"
 
 
 class JobDefaultsSchema(JobSchema):
@@ -54,68 +84,138 @@ class Defaults(Checked):
         return reference
 
 
+class Jobs(Checked):
+    """A list of jobs, of which only the length is looked at here."""
+
+    def check(self, value: Any) -> None:
+        """Refuse what is no list, or a list of too few or too many."""
+        if not isinstance(value, list):
+            raise ValidationError("Must be a list.")
+        if not 1 <= len(value) <= MAX_JOBS:
+            raise ValidationError(f"Must have 1 to {MAX_JOBS} items.")
+
+    def described(self, converter: Any) -> dict[str, Any]:
+        """Describe a list of jobs."""
+        items = converter.resolve_nested_schema(_job)
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_JOBS}
+
+
+class BatchWebhookSchema(Strict):
+    """Where to tell of a batch's end: `batch.finished` is posted there."""
+
+    url = Address(required=True)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> BatchWebhook:
+        return BatchWebhook(**data)
+
+
 class BatchSchema(Strict):
     """Jobs; what a job does not say, it takes from `defaults`. `output`, `metadata` and `fields` are merged member by member."""
 
-    jobs = Items(Object(JobSchema), least=1, most=MAX_JOBS, required=True)
+    jobs = Jobs(required=True)
     defaults = Defaults(about="A job's own member wins.")
+    on_invalid = Choice(("reject", "skip"), default="reject", about="What a wrong job does to the others.")
+    webhook = Object(BatchWebhookSchema)
 
-    def load(self, data: Any, **kwargs: Any) -> Any:
-        """Merge the defaults into each job, then load. Wrong defaults are told of once, not in each job."""
-        with sharing():
-            if isinstance(data, dict) and "defaults" in data:
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> BatchSpec:
+        del data["jobs"]
+        return BatchSpec(**data)
+
+
+@dataclass(slots=True)
+class Checker:
+    """Makes jobs of a batch's rows. It counts their scenes, and knows what the defaults were loaded as."""
+
+    defaults: dict[str, Any]
+    strict: bool = False
+    _known: dict[int, Any] = field(default_factory=dict)
+    _scenes: int = 0
+    _stored: int = 0
+
+    def __post_init__(self) -> None:
+        """Have what the defaults hold checked once."""
+        self._known = {id(value): None for value in self.defaults.values() if isinstance(value, dict)}
+
+    def check(self, rows: Iterable[tuple[int, Any]]) -> tuple[list[tuple[int, JobSpec]], list[Place]]:
+        """Return the good jobs with their numbers, and the place of everything wrong in the others."""
+        good: list[tuple[int, JobSpec]] = []
+        wrong: list[Place] = []
+        with sharing(self._known):
+            for at, row in rows:
                 try:
-                    self.fields["defaults"].deserialize(data["defaults"])
-                except ValidationError as error:
-                    raise ValidationError({"defaults": error.messages}) from error
-                data = _merged(data)
-            _refuse_scenes(data)
-            return super().load(data, **kwargs)
+                    good.append((at, self._job(at, row)))
+                except TooManyScenes:
+                    raise
+                except Invalid as error:
+                    wrong += error.args[1]
+        return good, wrong
 
-    @post_load(pass_original=True)
-    def _make(self, data: dict[str, Any], original: Any, **_: Any) -> BatchSpec:
-        usual = original.get("defaults", {}).get("script")
-        places = (
-            "#/defaults" if usual and job.get("script") is usual else pointer("#", "jobs", at)
-            for at, job in enumerate(original["jobs"])
+    def _job(self, at: int, row: Any) -> JobSpec:
+        here = place(at)
+        document = self._read(row, here)
+        merged = merge(self.defaults, document) if isinstance(document, dict) else document
+        self._count(merged)
+        spec: JobSpec = load(_job, merged, here)
+        usual = self.defaults.get("script")
+        written = "#/defaults" if usual and merged.get("script") is usual else here
+        return replace(
+            spec, sources=tuple((written + where.removeprefix("#"), src) for where, src in spec.sources)
         )
-        return BatchSpec(tuple(_placed(job, place) for job, place in zip(data["jobs"], places, strict=True)))
+
+    def _read(self, row: Any, here: str) -> Any:
+        if isinstance(row, Malformed):
+            raise Invalid("One value is wrong.", ((here, row.why),))
+        if not isinstance(row, bytes):
+            return row
+        try:
+            return parse(row)
+        except BadRequest as error:
+            words = error.detail.replace("The body", "The job", 1)
+            if self.strict:
+                raise BadRequest(f"The body is not JSON, at {here}: {words}") from error
+            raise Invalid("One value is wrong.", ((here, words),)) from error
+
+    def _count(self, job: Any) -> None:
+        script = job.get("script") if isinstance(job, dict) else None
+        scenes = script.get("scenes") if isinstance(script, dict) else None
+        number = len(scenes) if isinstance(scenes, list) else 0
+        self._stored += number
+        if self._known.get(id(script)) is None:
+            self._scenes += number
+        if self._scenes > MAX_SCENES or self._stored > MAX_STORED:
+            raise TooManyScenes
 
 
-def _refuse_scenes(data: Any) -> None:
-    """Refuse more scenes than a request can check; a script that jobs share counts once."""
-    jobs = data.get("jobs") if isinstance(data, dict) else None
-    listed = jobs if isinstance(jobs, list) else []
-    scripts = {
-        id(script): script for job in listed if isinstance(job, dict) and (script := job.get("script"))
-    }
-    scenes = (script.get("scenes") for script in scripts.values() if isinstance(script, dict))
-    if sum(len(each) for each in scenes if isinstance(each, list)) > MAX_SCENES:
-        raise ValidationError({"jobs": [f"The scripts have more than {MAX_SCENES} scenes together."]})
+def place(at: int) -> str:
+    """Return the pointer to a job of a batch, whatever form it came in."""
+    return pointer("#", "jobs", at)
 
 
-def _check_member(name: str, value: Any) -> None:
-    field = _members.load_fields.get(name)
-    if field is None:
-        raise ValidationError("Unknown field.")
-    field.deserialize(value)
+def number(where: str) -> int | None:
+    """Return which job a pointer leads into, or None where it leads into what jobs share."""
+    parts = where.split("/", 3)
+    return int(parts[2]) if len(parts) > 2 and parts[1] == "jobs" else None
 
 
-def _merged(data: dict[str, Any]) -> dict[str, Any]:
-    jobs = data.get("jobs")
-    if not isinstance(jobs, list) or len(jobs) > MAX_JOBS:
-        return data
-    return {**data, "jobs": [_merge(data["defaults"], job) if isinstance(job, dict) else job for job in jobs]}
+def chunks(rows: Sequence[Any], size: int) -> Iterator[list[tuple[int, Any]]]:
+    """Give the rows with their numbers, a few at a time."""
+    for start in range(0, len(rows), size):
+        yield list(enumerate(rows[start : start + size], start))
 
 
-def _merge(defaults: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
-    """Put a job over the defaults. One that is made of something of its own does not inherit what others are made of."""
+def merge(defaults: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
+    """Put a job over the defaults.
+
+    It does not inherit what its kind cannot have, nor, if it is made of something of its own, what others are made of.
+    """
     own = _SUBJECTS & job.keys()
-    usual = {
-        name: value
-        for name, value in defaults.items()
-        if not (own and (name in _SUBJECTS or name in TEMPLATED))
-    }
+    kind = job.get("kind", defaults.get("kind"))
+    known = MADE_OF.get(kind, _SUBJECTS) if isinstance(kind, str) else _SUBJECTS
+    usual = {name: value for name, value in defaults.items() if not _is_strange(name, own, known)}
+    if kind == "script":
+        usual.pop("output", None)
     members = {
         name: {**usual[name], **job[name]}
         for name in _MERGED
@@ -124,9 +224,18 @@ def _merge(defaults: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     return {**usual, **job, **members}
 
 
-def _placed(job: JobSpec, place: str) -> JobSpec:
-    """Let the job's sources point into the batch, to where the client wrote them."""
-    return replace(job, sources=tuple((place + where.removeprefix("#"), src) for where, src in job.sources))
+def _is_strange(name: str, own: Iterable[str], known: Iterable[str]) -> bool:
+    if name in TEMPLATED:
+        return bool(own) or "template_id" not in known
+    return name in _SUBJECTS and (bool(own) or name not in known)
 
 
+def _check_member(name: str, value: Any) -> None:
+    member = _members.load_fields.get(name)
+    if member is None:
+        raise ValidationError("Unknown field.")
+    member.deserialize(value)
+
+
+_job = JobSchema()
 _members = JobDefaultsSchema()

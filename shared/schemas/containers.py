@@ -191,22 +191,22 @@ class StringOr(Checked):
 
 
 class SharedObject(Object):
-    """An object that many documents of one request may share: within `sharing()`, the same one is checked once."""
+    """An object that many documents of one request may share: those that `sharing()` names are checked once."""
 
     def check(self, value: Any) -> Any:
         """Load the object, or return what it was loaded as before."""
         known = _shared.get()
-        if known is None:
+        if known is None or id(value) not in known:
             return super().check(value)
-        if id(value) not in known:  # the request holds every object, so that no id is used again
+        if known[id(value)] is None:
             known[id(value)] = super().check(value)
         return known[id(value)]
 
 
 @contextmanager
-def sharing() -> Iterator[None]:
-    """Let SharedObject remember, as long as the documents are held."""
-    token = _shared.set({})
+def sharing(known: dict[int, Any]) -> Iterator[None]:
+    """Check the objects with these ids once; None stands for what is not checked yet. The caller holds the objects."""
+    token = _shared.set(known)
     try:
         yield
     finally:

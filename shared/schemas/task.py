@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from shared.schemas.answers import ProblemSchema
+from shared.schemas.answers import PlaceSchema, ProblemSchema
 from shared.schemas.job import KINDS, PRIORITIES
 from shared.schemas.outgoing import Moment, Shown
 from shared.schemas.script import ScriptSchema
@@ -100,12 +100,20 @@ class TaskPageSchema(Schema):
     next_cursor = fields.String(allow_none=True)
 
 
+class SkippedSchema(Schema):
+    """A job that was left out of a batch."""
+
+    index = fields.Integer(metadata={"description": "Which one of the request, from 0."})
+    errors = fields.List(fields.Nested(PlaceSchema))
+
+
 class AcceptedBatchSchema(Schema):
     """A batch that was taken."""
 
     batch_id = fields.UUID()
     counts = fields.Dict(keys=fields.String(), values=fields.Integer())
-    task_ids = fields.List(fields.UUID())
+    task_ids = fields.List(fields.UUID(), metadata={"description": "In the order of the request."})
+    skipped = fields.List(fields.Nested(SkippedSchema))
 
 
 class BatchStatusSchema(Schema):

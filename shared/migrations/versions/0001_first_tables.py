@@ -326,6 +326,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("expires_at IS NOT NULL"),
     )
     op.create_index(
+        "ix_jobs_finished",
+        "jobs",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_jobs_leased",
         "jobs",
         ["leased_until"],
@@ -344,6 +351,13 @@ def upgrade() -> None:
         ["published_at"],
         unique=False,
         postgresql_where=sa.text("state = 'queued' AND published_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_jobs_quarantined",
+        "jobs",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'failed' AND error ->> 'code' = 'worker-lost'"),
     )
     op.create_index(
         "ix_jobs_waiting",
@@ -508,6 +522,11 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'queued' AND published_at IS NULL"),
     )
     op.drop_index(
+        "ix_jobs_quarantined",
+        table_name="jobs",
+        postgresql_where=sa.text("state = 'failed' AND error ->> 'code' = 'worker-lost'"),
+    )
+    op.drop_index(
         "ix_jobs_published",
         table_name="jobs",
         postgresql_where=sa.text("state = 'queued' AND published_at IS NOT NULL"),
@@ -516,6 +535,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_jobs_leased", table_name="jobs", postgresql_where=sa.text("state IN ('running', 'canceling')")
     )
+    op.drop_index("ix_jobs_finished", table_name="jobs", postgresql_where=sa.text("finished_at IS NOT NULL"))
     op.drop_index("ix_jobs_expiring", table_name="jobs", postgresql_where=sa.text("expires_at IS NOT NULL"))
     op.drop_index(
         "ix_jobs_busy",

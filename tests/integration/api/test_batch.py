@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import select
 
+from api import batch as batch_views
+from shared import jobs
 from shared.db import transaction
-from shared.models import Job
-from shared.states import State
+from shared.errors import RenderFailed
+from shared.models import Batch, Job
+from shared.states import Stage, State
 from tests.integration.api.conftest import HELLO
 from tests.integration.api.test_tasks import put
 
@@ -21,13 +26,13 @@ pytestmark = pytest.mark.services
 
 
 def test_a_batch_is_taken_with_its_defaults(client: Client) -> None:
-    jobs = [
+    given = [
         {"custom_id": "one", "script": HELLO["script"]},
         {"custom_id": "two", "script": HELLO["script"], "metadata": {"b": "2"}},
     ]
     defaults = {"kind": "video", "output": {"resolution": "360p"}, "metadata": {"a": "1"}, "priority": "bulk"}
 
-    answer = client.post("/v1/batch", json={"jobs": jobs, "defaults": defaults})
+    answer = client.post("/v1/batch", json={"jobs": given, "defaults": defaults})
 
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"/v1/batch/{answer.json['batch_id']}"
@@ -44,11 +49,11 @@ def test_a_batch_is_taken_with_its_defaults(client: Client) -> None:
 
 
 def test_of_a_batch_with_bad_jobs_none_is_taken_and_all_bad_ones_are_named(client: Client) -> None:
-    jobs = [HELLO] * 20
-    jobs[17] = {"kind": "video", "script": {"scenes": [{"narration": "x", "bogus": 1}]}}
-    jobs[3] = {"kind": "film"}
+    given = [HELLO] * 20
+    given[17] = {"kind": "video", "script": {"scenes": [{"narration": "x", "bogus": 1}]}}
+    given[3] = {"kind": "film"}
 
-    answer = client.post("/v1/batch", json={"jobs": jobs})
+    answer = client.post("/v1/batch", json={"jobs": given})
 
     assert answer.status_code == 422
     places = [error["pointer"] for error in answer.json["errors"]]
@@ -68,9 +73,9 @@ def test_missing_assets_are_named_by_their_job(client: Client) -> None:
     assert [error["pointer"] for error in shared.json["errors"]] == ["#/defaults/script/scenes/0/visual/src"]
 
 
-@pytest.mark.parametrize("jobs", [[], [HELLO] * 1001, "no", None])
-def test_a_batch_has_one_to_a_thousand_jobs(client: Client, jobs: object) -> None:
-    answer = client.post("/v1/batch", json={"jobs": jobs})
+@pytest.mark.parametrize("given", [[], [HELLO] * 10_001, "no", None])
+def test_a_batch_has_one_to_ten_thousand_jobs(client: Client, given: object) -> None:
+    answer = client.post("/v1/batch", json={"jobs": given})
 
     assert answer.status_code == 422
     assert answer.json["errors"][0]["pointer"] == "#/jobs"
@@ -116,20 +121,173 @@ def test_a_canceled_batch_is_finished(client: Client) -> None:
     assert answer.json["finished_at"]
 
 
+def end(task_id: str, *, well: bool) -> None:
+    with transaction() as session:
+        job = jobs.claim(session, uuid.UUID(task_id), Stage.GATHERING, lease=timedelta(minutes=1), worker="w")
+        assert job is not None
+        if well:
+            assert jobs.succeed(session, job, {"duration": 1.0})
+        else:
+            assert jobs.fail(session, job.id, job.attempt, RenderFailed("No picture."))
+
+
 def test_only_failed_tasks_of_a_batch_run_again(client: Client) -> None:
     batch = client.post("/v1/batch", json={"jobs": [HELLO] * 3}).json
-    put(batch["task_ids"][0], state=State.FAILED)
-    put(batch["task_ids"][1], state=State.SUCCEEDED)
+    end(batch["task_ids"][0], well=False)
+    end(batch["task_ids"][1], well=True)
+    path = f"/v1/batch/{batch['batch_id']}"
+    assert client.get(path).json["counts"]["failed"] == 1
 
-    answer = client.post(f"/v1/batch/{batch['batch_id']}/retry")
+    answer = client.post(f"{path}/retry")
 
     assert answer.status_code == 202
     assert (answer.json["counts"]["queued"], answer.json["counts"]["succeeded"]) == (2, 1)
 
 
+def test_a_batch_is_finished_when_its_last_task_ends(client: Client) -> None:
+    batch = client.post("/v1/batch", json={"jobs": [HELLO] * 2}).json
+    for task_id in batch["task_ids"]:
+        end(task_id, well=True)
+
+    shown = client.get(f"/v1/batch/{batch['batch_id']}").json
+
+    assert (shown["status"], shown["progress"], shown["counts"]["succeeded"]) == ("finished", 1.0, 2)
+    assert shown["finished_at"]
+
+
+def test_bad_jobs_are_left_out_where_that_was_asked_for(client: Client) -> None:
+    jobs_ = [HELLO, {"kind": "film"}, HELLO, {"kind": "video", "template_id": "none-such", "fields": {}}, 7]
+
+    answer = client.post("/v1/batch", json={"jobs": jobs_, "on_invalid": "skip"})
+
+    assert answer.status_code == 202
+    assert answer.json["counts"]["queued"] == len(answer.json["task_ids"]) == 2
+    assert [(one["index"], one["errors"][0]["pointer"]) for one in answer.json["skipped"]] == [
+        (1, "#/jobs/1/kind"), (3, "#/jobs/3/template_id"), (4, "#/jobs/4"),
+    ]  # fmt: skip
+    shown = client.get(f"/v1/batch/{answer.json['batch_id']}").json
+    assert shown["counts"]["queued"] == 2
+
+
+def test_a_batch_without_any_good_job_is_refused_all_the_same(client: Client) -> None:
+    answer = client.post("/v1/batch", json={"jobs": [{"kind": "film"}], "on_invalid": "skip"})
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "#/jobs/0/kind")
+    assert client.get("/v1/tasks").json["data"] == []
+
+
+def test_every_bad_job_is_named_wherever_it_stands(client: Client) -> None:
+    unknown = {"kind": "video", "template_id": "none-such", "fields": {}}
+    jobs_ = [HELLO] * 600
+    jobs_[3], jobs_[255], jobs_[599] = unknown, {"kind": "film"}, unknown
+
+    answer = client.post("/v1/batch", json={"jobs": jobs_})
+
+    assert [error["pointer"] for error in answer.json["errors"]] == [
+        "#/jobs/3/template_id", "#/jobs/255/kind", "#/jobs/599/template_id",
+    ]  # fmt: skip
+    assert client.get("/v1/tasks").json["data"] == []
+
+
+def test_a_job_a_line(client: Client) -> None:
+    lines = "\n".join(json.dumps({**HELLO, "custom_id": str(number)}) for number in range(3))
+
+    answer = client.post("/v1/batch", data=lines, content_type="application/x-ndjson")
+    broken = client.post(
+        "/v1/batch?on_invalid=skip", data=lines + "\n{oops\n", content_type="application/x-ndjson"
+    )
+
+    assert answer.status_code == 202
+    assert answer.json["counts"]["queued"] == 3
+    assert [one["index"] for one in broken.json["skipped"]] == [3]
+
+
+TABLE = """custom_id,name,price
+a,Tea,3 €
+b,"Coffee, black",4 €
+"""
+
+
+def test_a_table_fills_a_template(client: Client) -> None:
+    template = {
+        "fields": {"name": {"type": "string"}, "price": {"type": "string"}},
+        "script": {"scenes": [{"narration": "{{name}} for {{price}}."}]},
+    }
+    assert client.ask("PUT", "/v1/templates/card", json=template).status_code == 201
+
+    answer = client.post("/v1/batch?template_id=card", data=TABLE, content_type="text/csv")
+
+    assert answer.status_code == 202
+    with transaction() as session:
+        rows = {
+            row.custom_id: row
+            for row in session.scalars(select(Job).where(Job.account_id == client.account_id))
+        }
+    assert [str(rows[name].id) for name in "ab"] == answer.json["task_ids"]
+    assert rows["b"].spec["script"]["scenes"][0]["narration"]["text"] == "Coffee, black for 4 €."
+    assert (rows["a"].template_id, rows["a"].template_version) == ("card", 1)
+
+
+def test_what_is_wrong_in_a_table_is_told_by_line_and_column(client: Client) -> None:
+    template = {
+        "fields": {"name": {"type": "string", "max_length": 5}},
+        "script": {"scenes": [{"narration": "{{name}}."}]},
+    }
+    client.ask("PUT", "/v1/templates/short", json=template)
+
+    wrong = client.post(
+        "/v1/batch?template_id=short", data="name\nTea\nMuch too long\na,b\n", content_type="text/csv"
+    )
+    nowhere = client.post("/v1/batch?template_id=none-such", data=TABLE, content_type="text/csv")
+    without = client.post("/v1/batch", data=TABLE, content_type="text/csv")
+
+    assert {error["pointer"] for error in wrong.json["errors"]} == {"#/jobs/1/fields/name", "#/jobs/2"}
+    assert nowhere.json["errors"][0]["pointer"] == without.json["errors"][0]["pointer"] == "#/template_id"
+
+
+@pytest.mark.parametrize(
+    "query", ["?template_id=x", "?webhook=https://example.org/", "?on_invalid=skip", "?bogus=1"]
+)
+def test_a_json_batch_says_everything_in_its_body(client: Client, query: str) -> None:
+    assert client.post(f"/v1/batch{query}", json={"jobs": [HELLO]}).status_code == 422
+
+
+@pytest.mark.parametrize("form", ["text/plain", "application/xml"])
+def test_another_form_is_not_taken(client: Client, form: str) -> None:
+    assert client.post("/v1/batch", data="x", content_type=form).status_code == 415
+
+
+def test_all_results_come_a_line_each(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_views, "PAGE", 3)
+    batch = client.post("/v1/batch", json={"jobs": [HELLO] * 7}).json
+    end(batch["task_ids"][2], well=True)
+
+    answer = client.get(f"/v1/batch/{batch['batch_id']}/results")
+
+    assert (answer.status_code, answer.mimetype) == (200, "application/x-ndjson")
+    tasks = [json.loads(line) for line in answer.text.splitlines()]
+    assert sorted(task["task_id"] for task in tasks) == sorted(batch["task_ids"])
+    assert [task["task_id"] for task in tasks if task["status"] == "succeeded"] == [batch["task_ids"][2]]
+
+
+def test_a_batch_tells_its_webhook(client: Client) -> None:
+    url = "https://192.0.2.1/hook"
+    refused = client.post("/v1/batch", json={"jobs": [HELLO], "webhook": {"url": url}})
+    inner = client.post("/v1/batch", json={"jobs": [HELLO, {**HELLO, "webhook": {"url": url}}]})
+    usual = client.post("/v1/batch", json={"jobs": [HELLO], "defaults": {"webhook": {"url": url}}})
+    taken = client.post("/v1/batch", json={"jobs": [HELLO], "webhook": {"url": "https://1.1.1.1/hook"}})
+
+    assert [error["pointer"] for error in refused.json["errors"]] == ["#/webhook/url"]
+    assert [error["pointer"] for error in inner.json["errors"]] == ["#/jobs/1/webhook/url"]
+    assert [error["pointer"] for error in usual.json["errors"]] == ["#/defaults/webhook/url"]
+    with transaction() as session:
+        row = session.get_one(Batch, uuid.UUID(taken.json["batch_id"]))
+    assert row.webhook == {"url": "https://1.1.1.1/hook"}
+
+
 def test_a_batch_of_another_account_is_not_found(client: Client, stranger: Client) -> None:
     path = f"/v1/batch/{stranger.post('/v1/batch', json={'jobs': [HELLO]}).json['batch_id']}"
 
-    asked = [("GET", ""), ("GET", "/tasks"), ("POST", "/cancel"), ("POST", "/retry")]
+    asked = [("GET", ""), ("GET", "/tasks"), ("POST", "/cancel"), ("POST", "/retry"), ("GET", "/results")]
 
     assert {client.ask(method, path + suffix).status_code for method, suffix in asked} == {404}

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from api import accept
 from api.app import create_app
+from api.room import Room, wait
 from shared.db import transaction
 from shared.models import AuditEvent, IdempotencyKey, Job, JobAsset
 from shared.states import State
@@ -211,7 +212,7 @@ def test_a_full_queue_refuses_before_anything_is_taken(
 ) -> None:
     with transaction() as session:
         session.execute(update(Job).values(state=State.CANCELED))
-    monkeypatch.setattr(accept, "_depth", accept.Depth())
+    monkeypatch.setattr(accept, "_room", Room())
     full = new_client(create_app(config.model_copy(update={"max_queued": 2})))
     full.job()
 
@@ -230,7 +231,7 @@ def test_there_is_room_again_as_soon_as_a_job_has_ended(
 ) -> None:
     with transaction() as session:
         session.execute(update(Job).values(state=State.CANCELED))
-    monkeypatch.setattr(accept, "_depth", accept.Depth())
+    monkeypatch.setattr(accept, "_room", Room())
     full = new_client(create_app(config.model_copy(update={"max_queued": 1})))
     task_id = full.job()
     assert full.post("/v1/jobs", json=HELLO).status_code == 503
@@ -280,3 +281,52 @@ def test_a_dry_run_tells_what_is_wrong(client: Client, job: dict[str, Any], plac
 def test_a_misspelt_dry_run_takes_nothing(client: Client, query: str) -> None:
     assert client.post(f"/v1/jobs?{query}", json=HELLO).status_code == 422
     assert jobs_of(client) == []
+
+
+def test_an_accounts_own_queue_has_a_limit_that_others_do_not_feel(
+    config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accept, "_room", Room())
+    app = create_app(config.model_copy(update={"max_queued_account": 2}))
+    hog, other = new_client(app), new_client(app)
+    first = hog.job()
+    hog.job()
+
+    refused = hog.post("/v1/jobs", json=HELLO)
+    batch = other.post("/v1/batch", json={"jobs": [HELLO] * 3})
+
+    assert (refused.status_code, refused.json["code"]) == (429, "queue-full")
+    assert refused.headers["Retry-After"] == "60"  # nothing has ended for a minute
+    assert batch.status_code == 429
+    assert other.post("/v1/jobs", json=HELLO).status_code == 202
+    hog.post(f"/v1/tasks/{first}/cancel")
+    assert hog.post("/v1/jobs", json=HELLO).status_code == 202
+    again = hog.post("/v1/jobs", json=HELLO)
+    assert (again.status_code, again.headers["Retry-After"]) == (429, "60")
+
+
+@pytest.mark.parametrize(
+    ("over", "finished", "seconds"), [(1, 0, 60), (1, 600, 1), (50, 10, 300), (10_000, 60, 600), (1, 60, 1)]
+)
+def test_when_to_come_again_follows_from_how_fast_jobs_end(over: int, finished: int, seconds: int) -> None:
+    assert wait(over, finished) == seconds
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://127.0.0.1/", "https://10.1.2.3/", "https://[::1]/", "http://127.0.0.1/", "https://localhost/"],
+)
+def test_a_webhook_to_within_is_refused_at_once(client: Client, url: str) -> None:
+    answer = client.post("/v1/jobs", json={**HELLO, "webhook": {"url": url}})
+
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json["errors"]] == ["#/webhook/url"]
+    assert jobs_of(client) == []
+
+
+def test_an_operator_may_allow_webhooks_to_within(config: Settings) -> None:
+    client = new_client(create_app(config.model_copy(update={"allow_private_addresses": True})))
+
+    answer = client.post("/v1/jobs", json={**HELLO, "webhook": {"url": "http://127.0.0.1:1/"}})
+
+    assert answer.status_code == 202

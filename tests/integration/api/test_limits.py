@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shared.settings import Settings
+    from tests.integration.api.conftest import Client
 
 pytestmark = pytest.mark.services
 
@@ -118,3 +119,25 @@ def test_without_redis_requests_go_on_and_are_still_counted(config: Settings) ->
     assert time.monotonic() - begun < 2
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
     assert answers[0].headers["RateLimit"].startswith('"burst";r=4;')
+
+
+def ask_through(client: Client, forwarded: str) -> int:
+    return client.get("/v1/tasks", headers={"X-Forwarded-For": forwarded}).status_code
+
+
+def test_addresses_are_told_apart_behind_a_stated_number_of_proxies(config: Settings) -> None:
+    client = new_client(create_app(limited(config, address_rate_limit="1/minute", trusted_proxies=1)))
+
+    first, spoofed, other = (
+        ask_through(client, "198.51.100.1"),
+        ask_through(client, "203.0.113.9, 198.51.100.1"),
+        ask_through(client, "198.51.100.2"),
+    )
+
+    assert (first, spoofed, other) == (200, 429, 200)
+
+
+def test_nobody_is_believed_where_no_proxy_stands(config: Settings) -> None:
+    client = new_client(create_app(limited(config, address_rate_limit="1/minute")))
+
+    assert [ask_through(client, f"198.51.100.{number}") for number in (1, 2)] == [200, 429]

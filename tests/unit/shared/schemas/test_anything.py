@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import Invalid
-from shared.schemas.batch import BatchSchema
+from shared.schemas.batch import BatchSchema, Checker
 from shared.schemas.job import JobSchema
 from shared.schemas.loading import load, parse
 from shared.schemas.script import ScriptSchema
@@ -95,7 +95,15 @@ def test_any_job(document):
     )
 )
 def test_any_batch(document):
-    check(BatchSchema(), document)
+    places: tuple = ()
+    try:
+        spec = load(BatchSchema(), document)
+        places = tuple(Checker(spec.defaults).check(list(enumerate(document["jobs"])))[1])
+    except Invalid as error:
+        places = error.args[1]
+    for pointer, detail in places:
+        assert detail.endswith(".")
+        resolve(document, pointer)
 
 
 @settings(max_examples=30, deadline=None)
