@@ -272,7 +272,7 @@ def decide(wish: Wish) -> Stack:
     """Decide ports and secrets, and prepare the servers' folders."""
     folder = wish.folder
     for name in ("storage", "work"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     taken = _distinct_ports(5)
     return Stack(
         wish=wish,

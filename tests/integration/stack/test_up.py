@@ -122,6 +122,11 @@ def test_all_that_the_line_names_is_there_and_answers(first):
     assert set(said["pids"]["workers"]) == {"scripts", "renders", "control"}
 
 
+def test_other_users_of_the_machine_read_neither_files_nor_logs(first, data):
+    for name in ("storage", "work", "logs"):
+        assert (data / name).stat().st_mode & 0o077 == 0, name
+
+
 def test_no_secret_is_in_the_log_or_in_a_command_line(first, data):
     up, said = first
     secrets = [said["api_key"], said["flower_auth"].split(":")[1], (data / "postgres.password").read_text()]
