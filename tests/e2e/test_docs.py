@@ -64,6 +64,17 @@ def test_the_guide_to_the_api_works_as_written(stack: Stack, tmp_path: Path) -> 
     assert not problems  # the 409s of a task that has ended show as their status alone
 
 
+def test_the_guide_to_templates_works_as_written(stack: Stack, tmp_path: Path) -> None:
+    begin = commands("docs/api.md", "# Using the API", "## A job, from POST to file")
+
+    said = shell(stack, tmp_path, begin + commands("docs/templates.md", "# Templates", "## Checks"))
+
+    assert '"template_id":"quote"' in said.replace(" ", "")
+    assert '"version":1' in said.replace(" ", "")
+    assert '"queued":2' in said.replace(" ", "").replace("\n", "")
+    assert not re.findall(r'"code": ?"([a-z-]+)"', said)
+
+
 def test_the_first_request_of_the_readme_works_as_written(stack: Stack, tmp_path: Path) -> None:
     first, *_ = commands("README.md", "## A first request", "## Where things are").split(
         "curl -s -o hello.mp4"
