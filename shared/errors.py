@@ -21,6 +21,7 @@ ServiceError
 │   └── WorkerLost            worker-lost
 └── Unavailable          503  try again: retryable
     ├── ModelUnavailable      llm-unavailable
+    ├── RenderKilled          render-failed, where another try may go well
     └── StorageFull
 
 The module does no I/O. An error can be rebuilt from its `args`.
@@ -193,6 +194,12 @@ class ModelUnavailable(Unavailable):
     """The LLM's endpoint cannot be reached or refuses for now."""
 
     code, title = "llm-unavailable", "Language model unavailable"
+
+
+class RenderKilled(Unavailable):
+    """Someone else killed ffmpeg: most often the kernel, when memory ran out."""
+
+    code, title = "render-failed", "Rendering failed"
 
 
 class StorageFull(Unavailable):

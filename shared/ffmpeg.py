@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING
 import imageio_ffmpeg
 
 from shared.confinement import Limits, confine
-from shared.errors import RenderFailed, RenderTimeout, StorageFull
+from shared.errors import RenderFailed, RenderKilled, RenderTimeout, StorageFull
 from shared.pipes import Pipes, Progress
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913  (one call says all about a process)
     pass_fds: Sequence[int] = (),
     check: bool = True,
 ) -> Completed:
-    """Run the program to its end, or raise RenderFailed, RenderTimeout, StorageFull or Stopped.
+    """Run the program to its end, or raise RenderFailed, RenderKilled, RenderTimeout, StorageFull or Stopped.
 
     `stdin` is a file or an iterator of chunks. Where argv holds `-progress`, stdout is read as ffmpeg's
     reports; else it is returned. With `check` False an exit code other than 0 is returned, not raised.
@@ -175,6 +175,8 @@ def _judge(process: subprocess.Popen[bytes], pipes: Pipes, completed: Completed,
         raise StorageFull("There is no room left for the work's files.")
     if completed.returncode == -signal.SIGXCPU:
         raise RenderTimeout("The work used more CPU time than it may.")
+    if completed.returncode in (-signal.SIGKILL, -signal.SIGTERM):  # not by us: that is told where it is done
+        raise RenderKilled("The work was killed from outside, as when memory runs out.")
     raise RenderFailed("The picture or the sound could not be made.")
 
 

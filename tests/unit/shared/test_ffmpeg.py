@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from shared import ffmpeg
-from shared.errors import RenderFailed, RenderTimeout, StorageFull
+from shared.errors import RenderFailed, RenderKilled, RenderTimeout, StorageFull
 from shared.ffmpeg import Limits, Stopped, command, run
 
 QUICK = Limits(wall=20, stall=20)
@@ -98,6 +98,15 @@ def test_a_full_disk_can_be_tried_again(tmp_path):
 def test_a_segmentation_fault_is_a_failure(tmp_path):
     with pytest.raises(RenderFailed):
         run(python("import os,signal; os.kill(os.getpid(), signal.SIGSEGV)"), cwd=tmp_path, limits=QUICK)
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_work_that_the_machine_killed_can_be_tried_again(tmp_path, name):
+    with pytest.raises(RenderKilled) as caught:
+        run(python(f"import os,signal; os.kill(os.getpid(), signal.{name})"), cwd=tmp_path, limits=QUICK)
+
+    assert caught.value.retryable
+    assert caught.value.problem()["code"] == "render-failed"
 
 
 def test_an_exit_code_can_be_asked_for_instead_of_raised(tmp_path):
