@@ -54,6 +54,7 @@ class Search:
     stop: Callable[[], bool]
     fresh: bool = False
     failures: list[Unavailable] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # the providers that refuse, such as for a wrong key
     _taken: set[tuple[str, str]] = field(default_factory=set)
     _spoilt: set[tuple[str, str]] = field(default_factory=set)
     _found: dict[tuple[str, Kind, str], list[Candidate]] = field(default_factory=dict)
@@ -103,6 +104,7 @@ class Search:
             answer = cache.once(question, make, ttl=ttl, fresh=self.fresh, stop=self.stop)
         except Refused as error:
             log.warning("stock_refused", extra={"provider": stock.library.name, "status": error.status})
+            self.refused.append(stock.library.name)
             return []
         except Unavailable as error:
             self.failures.append(error)

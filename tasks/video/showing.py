@@ -135,17 +135,18 @@ class Showing:
         if not self.search.among:
             wish.fall_back("no stock provider is set up.")
             return False
-        before = len(self.search.failures)
         wish.candidate = self.search.choose(visual.query or "") if wish.tried < CANDIDATES else None
         if wish.candidate is not None:
             return True
-        failed = self.search.failures[before:] or self.search.failures
-        later = failed[0] if failed else None
-        wish.fall_back(
-            "no stock provider could be asked." if later else "no stock provider has what was asked for.",
-            later,
-        )
+        wish.fall_back(self._why_nothing(), next(iter(self.search.failures), None))
         return False
+
+    def _why_nothing(self) -> str:
+        if self.search.failures:
+            return "no stock provider could be asked."
+        if self.search.refused:
+            return f"{' and '.join(dict.fromkeys(self.search.refused))} refused the search."
+        return "no stock provider has what was asked for."
 
     def _get(self, wish: _Wish) -> Kept:
         visual = wish.visual

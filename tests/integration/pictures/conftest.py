@@ -97,21 +97,21 @@ def director(stock: LoopbackStock, images: LoopbackImages) -> Director:
     return Director([pexels(stock), pixabay(stock)], [painter(images)])
 
 
-def pexels(stock: LoopbackStock) -> Stock:
-    return Stock(Pexels(), provider("Pexels", stock.root, {"Authorization": "pex-key"}))
+def pexels(stock: LoopbackStock, read: float = 20.0) -> Stock:
+    return Stock(Pexels(), provider("Pexels", stock.root, {"Authorization": "pex-key"}, read))
 
 
 def pixabay(stock: LoopbackStock) -> Stock:
     return Stock(Pixabay("bay-key"), provider("Pixabay", f"{stock.root}/api"))
 
 
-def painter(images: LoopbackImages, model: str = "gpt-image-1") -> ImagesServer:
-    address = provider("The image server", images.base_url, {"Authorization": "Bearer sk-test"})
-    return ImagesServer(LanguageModel(images.base_url, model, "sk-test"), provider=address)
+def painter(images: LoopbackImages, read: float = 20.0) -> ImagesServer:
+    address = provider("The image server", images.base_url, {"Authorization": "Bearer sk-test"}, read)
+    return ImagesServer(LanguageModel(images.base_url, "gpt-image-1", "sk-test"), provider=address)
 
 
-def provider(name: str, base_url: str, headers: dict[str, str] | None = None) -> Provider:
-    address = Address(name, base_url, headers or {}, read=0.5, deadline=1.0)
+def provider(name: str, base_url: str, headers: dict[str, str] | None = None, read: float = 20.0) -> Provider:
+    address = Address(name, base_url, headers or {}, read=read, deadline=2 * read)
     return Provider(address, sleep=lambda _: None)
 
 

@@ -122,7 +122,6 @@ def test_no_cache_draws_afresh(director, images):
         pytest.param(llm.status(503), TRIES, id="503"),
         pytest.param(llm.html(200), TRIES, id="HTML"),
         pytest.param(llm.resets, TRIES, id="reset"),
-        pytest.param(llm.hangs_in_the_body(3), TRIES, id="hang in the body"),
         pytest.param(says({"data": []}), TRIES, id="no picture"),
         pytest.param(says({"data": [{"b64_json": "PGh0bWw+"}]}), TRIES, id="a page as a picture"),
         pytest.param(llm.status(400, error="content_policy_violation"), 1, id="content policy"),
@@ -139,6 +138,16 @@ def test_where_it_fails_the_fallback_is_shown_and_nothing_is_paid(director, imag
     assert "'s0'" in shown.warnings[0]
     assert len(images.requests) == calls
     assert spent(director.job) == 0
+
+
+def test_one_that_hangs_is_given_up_in_bounds(director, images):
+    director.painters[0] = painter(images, read=0.3)
+    images.always(llm.hangs_in_the_body(5))
+
+    shown = director.show(drawn("a reef", fallback=GRADIENT))
+
+    assert shown.scenes[0].visual == GRADIENT
+    assert len(images.requests) == TRIES
 
 
 def test_without_a_fallback_the_job_waits_or_fails_with_the_scene(director, images):

@@ -147,7 +147,6 @@ def test_fifty_jobs_that_look_for_the_same_search_and_fetch_once(director, stock
         pytest.param(llm.status(500), TRIES, id="500"),
         pytest.param(llm.html(200), TRIES, id="HTML"),
         pytest.param(llm.resets, TRIES, id="reset"),
-        pytest.param(llm.hangs(3), TRIES, id="hang"),
         pytest.param(llm.huge(50 * 1024 * 1024), TRIES, id="50 MB"),
         pytest.param(llm.status(401), 1, id="401"),
     ],
@@ -160,6 +159,16 @@ def test_where_one_provider_fails_the_other_serves(director, stock, behaviour, c
     assert shown.credits[0]["provider"] == "Pixabay"
     assert len(stock.asked(PHOTOS)) == calls
     assert len(stock.asked(BAY)) == 1
+
+
+def test_a_provider_that_hangs_is_left_for_the_other(director, stock):
+    director.stocks[0] = pexels(stock, read=0.3)
+    stock.then(*[llm.hangs(5)] * TRIES)
+
+    shown = director.show(looking_for("coral reef"))
+
+    assert shown.credits[0]["provider"] == "Pixabay"
+    assert len(stock.asked(PHOTOS)) == TRIES
 
 
 def test_where_all_fail_for_now_the_job_waits_as_long_as_it_is_told(director, stock):
@@ -199,6 +208,14 @@ def test_without_a_key_the_fallback_is_shown_and_else_the_job_fails(director):
     assert "no stock provider is set up" in shown.warnings[0]
     with pytest.raises(AssetUnreadable, match=r"'s0'.*no stock provider is set up"):
         nobody.show(looking_for("coral reef"))
+
+
+def test_a_wrong_key_is_told_by_the_provider_that_refuses_it(director, stock):
+    stock.always(llm.status(401))
+
+    shown = director.show(looking_for("coral reef", fallback=GRADIENT))
+
+    assert shown.warnings == ("Scene 's0' shows its fallback: Pexels and Pixabay refused the search.",)
 
 
 def test_a_file_that_cannot_be_had_makes_room_for_the_next(director, stock, files):
