@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 from shared import ffmpeg, media, timeline  # noqa: E402
 from shared.script import (  # noqa: E402
     Animation,
+    Bar,
     CaptionPosition,
     Captions,
     Fit,
@@ -173,10 +174,19 @@ def visuals(studio: Studio) -> list[tuple[str, Image.Image]]:
     shown = {
         "color": Visual("color", colors=("#1b6ca8",)),
         "gradient": Visual("gradient", colors=("#0d1b2a", "#1b6ca8", "#9be0d0")),
+        "chart": Visual(
+            "chart",
+            title="Electricity by source",
+            unit="%",
+            highlight="Wind",
+            bars=tuple(
+                Bar(*each) for each in (("Nuclear", 23.7), ("Wind", 17.4), ("Gas", 15.7), ("Solar", 11.1))
+            ),
+        ),
         **{f"portrait, {fit}": picture("portrait", fit=fit) for fit in get_args(Fit)},
     }
     found = [
-        (name, studio.frame(one(Scene("s", visual=visual, duration=0.2)), 0))
+        (name, studio.frame(one(Scene("s", visual=visual, duration=1.5)), 0.99))
         for name, visual in shown.items()
     ]
     for motion in get_args(Motion)[1:]:
