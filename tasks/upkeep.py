@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A file that no row names is left alone for this long: its row may be about to be written.
-ORPHAN_AGE = 3600.0
+# A file that no row names is left alone for this long: its row may be about to be written. It was dated by the storage's
+# clock and is judged by ours, which may be an hour ahead.
+ORPHAN_AGE = 3 * 3600.0
 ORPHAN_BITE = 1000
 
 

@@ -1,4 +1,4 @@
-"""What beat runs, and how often. A round that comes late is dropped: the next one does the same."""
+"""What beat runs, and how often. A round that comes far too late is dropped: the next one does the same."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 TIDY_SECONDS = 300.0
+# Rounds that nobody took must not pile up for ever. Beat writes this moment down by its clock and a worker reads it by its
+# own: a shorter time would keep a worker whose clock is an hour ahead from ever sweeping.
+EXPIRY_SECONDS = 7200.0
 
 
 def schedule(config: Settings) -> dict[str, Any]:
@@ -19,16 +22,16 @@ def schedule(config: Settings) -> dict[str, Any]:
         "sweep": {
             "task": TaskName.SWEEP,
             "schedule": sweep,
-            "options": {"queue": QueueName.CONTROL, "expires": max(sweep * 2, 5.0)},
+            "options": {"queue": QueueName.CONTROL, "expires": EXPIRY_SECONDS},
         },
         "deliver": {
             "task": TaskName.DELIVER,
             "schedule": sweep,
-            "options": {"queue": QueueName.CONTROL, "expires": max(sweep * 2, 5.0)},
+            "options": {"queue": QueueName.CONTROL, "expires": EXPIRY_SECONDS},
         },
         "tidy": {
             "task": TaskName.TIDY,
             "schedule": TIDY_SECONDS,
-            "options": {"queue": QueueName.CONTROL, "expires": TIDY_SECONDS},
+            "options": {"queue": QueueName.CONTROL, "expires": EXPIRY_SECONDS},
         },
     }

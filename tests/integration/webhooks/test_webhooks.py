@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 LEASE = timedelta(seconds=30)
+WEBHOOK_SECRET = "whsec_" + "A" * 32
 
 
 class Receiver:
@@ -112,6 +113,18 @@ def test_an_end_is_told_once_signed_and_whole(process: Settings, receiver: Recei
     assert delivery_of(job).state == "delivered"
     with pytest.raises(WebhookVerificationError):
         Webhook(secret).verify(body + b" ", headers)
+
+
+def test_a_delivery_is_stamped_with_the_moment_that_postgres_gave_it_out(
+    process: Settings, receiver: Receiver
+) -> None:
+    at = datetime(2001, 2, 3, tzinfo=UTC)
+    one = Delivery(id=factories.uuid.uuid4(), url=receiver.url, body="{}", run_after=at + webhooks.LEASE)
+
+    assert webhooks.post(one, [WEBHOOK_SECRET]).good
+
+    ((headers, _),) = receiver.seen
+    assert headers["webhook-timestamp"] == str(int(at.timestamp()))
 
 
 def test_only_events_that_were_asked_for_are_told(process: Settings, receiver: Receiver) -> None:
