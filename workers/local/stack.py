@@ -195,7 +195,8 @@ class Stack:
         )
 
     def _worker(self, queue: str) -> Service:
-        slots = self.wish.renders if queue == "renders" else 1
+        # Control has two: while webhooks wait for a slow receiver, what dead workers held is still taken back.
+        slots = {"renders": self.wish.renders, "control": 2}.get(queue, 1)
         name = f"worker-{queue}"
         options = ("--without-gossip", "--without-mingle", "-c", str(slots), "-n", f"{queue}@%h")
         return Service(
