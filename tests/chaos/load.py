@@ -33,7 +33,7 @@ def video(
 
 def slow(rng: random.Random) -> dict[str, Any]:
     """A video whose one segment takes seconds to render, so that a fault finds it at work."""
-    return video(rng, seconds=18, resolution="1080p", fps=30, quality="standard")
+    return video(rng, seconds=10, resolution="720p", fps=30)
 
 
 def script(rng: random.Random) -> dict[str, Any]:
