@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 from typing import TYPE_CHECKING, Any
 
 from gevent import events
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 worker_class = "gevent"
 workers = min(4, os.cpu_count() or 1)
-worker_connections = 1000
+worker_connections = 4000  # most of them wait for events
 timeout = 60  # seconds without a sign of life from the worker's loop, not of a request
 graceful_timeout = 30  # an upload or a long poll that is under way may end
 keepalive = 5  # also how long the rest of a refused body is read, so that the client gets to read why
@@ -30,6 +31,7 @@ limit_request_line = 8190
 limit_request_fields = 100
 control_socket_disable = True  # one fixed path for all that run on a machine
 
+_FILES = 16_384  # a connection is an open file
 _PROBES = ("/livez", "/readyz", "/metrics")
 
 
@@ -72,6 +74,17 @@ def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's sig
     events.subscribers.append(_leave_processes_alone)
     cooperative.install()
     util.write_error = unparsed.write_error
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or soft < hard:
+        most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
+def post_worker_init(worker: Any) -> None:
+    """End streams of events when the worker is told to end: nobody would wait for them to end by themselves."""
+    from api import live  # noqa: PLC0415 (a worker loads the application when gevent has patched it)
+
+    live.end_with(lambda: not worker.alive)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 REDIS_SECONDS = 0.15  # to connect, and again to answer: together no more than a request can bear
-AT_ONCE = (
-    400  # requests of one account in one process, of the 1,000 that it serves; long polls and uploads too
-)
+AT_ONCE = 400  # requests of one account in one process; long polls and uploads too, but no streams of events
 
 
 class TooManyAtOnce(TooMany):

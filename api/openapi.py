@@ -199,8 +199,9 @@ def _describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[s
         doc["security"] = [{SECURITY: []}]
     if doc_info.get("scope"):
         doc["x-scope"] = doc_info["scope"]
-    if doc_info.get("creates"):
-        doc["parameters"] = [*doc.get("parameters", []), IDEMPOTENCY_KEY]
+    read = [IDEMPOTENCY_KEY] if doc_info.get("creates") else doc_info.get("reads", [])
+    if read:
+        doc["parameters"] = [*doc.get("parameters", []), *read]
     if "body" in doc_info:
         doc["requestBody"] = doc_info["body"]
     responses: dict[Any, Any] = doc.setdefault("responses", {})

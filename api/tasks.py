@@ -13,7 +13,7 @@ from api.auth import account_id, requires
 from api.openapi import Resource, empty, fails, headers
 from api.queries import AllTasksQuery, WaitQuery
 from api.requests import canonical, config
-from api.watch import Watch
+from api.watch import watch
 from shared import jobs, listing
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from shared.models import Job
 
 blueprint = Resource("tasks", "What becomes of jobs.")
-
-_watch = Watch()
 
 
 @blueprint.get("/tasks")
@@ -127,7 +125,7 @@ def _shown(task_id: UUID, wait: float) -> dict[str, Any]:
         shown = views.task(session, job)
     if not wait or job.state in FINISHED or _is_new(shown):
         return shown
-    _watch.wait(task_id, job.version, wait)
+    watch.wait(task_id, job.version, wait)
     with transaction() as session:
         return views.task(session, find(session, task_id))
 

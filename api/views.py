@@ -81,7 +81,7 @@ def _result(job: Job, files: Sequence[Artifact]) -> dict[str, Any] | None:
 
 def _links(job: Job) -> dict[str, str]:
     here = f"/v1/tasks/{job.id}"
-    links = {"self": here}
+    links = {"self": here, "events": f"{here}/events"}
     if job.state not in FINISHED:
         links["cancel"] = f"{here}/cancel"
     if job.state in _RETRYABLE:

@@ -1,4 +1,7 @@
-"""Waits for tasks to change, for any number of requests by one query now and then."""
+"""Looks for changes, for any number of requests by a few queries now and then.
+
+Who waits holds nothing: no connection, no transaction.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from shared import listing
+from api import news
 from shared.db import transaction
 from shared.errors import Unavailable
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from api.news import Watcher
 
 log = logging.getLogger(__name__)
 
@@ -24,55 +29,79 @@ POLL_SECONDS = 0.25  # between two looks
 class Waiter:
     """Someone who knows one version of a task, and waits for another."""
 
-    task_id: UUID
+    topic: news.Topic
     version: int
     changed: threading.Event = field(default_factory=threading.Event)
+    documented: ClassVar[bool] = False
+
+    def knows(self, task_id: UUID, version: int) -> bool:  # noqa: ARG002 (a waiter waits for one task)
+        """Tell whether this version is the known one."""
+        return version == self.version
+
+    def tell(self, _: news.Event | None) -> None:
+        """Wake up."""
+        self.changed.set()
+
+    def tick(self) -> None:
+        """Do nothing: whoever waits has a time limit of their own."""
 
 
 class Watch:
-    """Looks at the rows of all tasks that someone waits for. Its thread lives as long as anyone waits.
-
-    Who waits holds nothing: no connection, no transaction.
-    """
+    """Brings news to all watchers. Its thread lives as long as anyone watches."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiters: set[Waiter] = set()
+        self._watchers: set[Watcher] = set()
         self._looking = False
 
     def wait(self, task_id: UUID, version: int, seconds: float) -> None:
         """Return when the task has another version than this one, or after these seconds."""
-        waiter = Waiter(task_id, version)
-        with self._lock:
-            self._waiters.add(waiter)
-            if not self._looking:
-                self._looking = True
-                threading.Thread(target=self._look, name="watch", daemon=True).start()
+        waiter = Waiter(news.Topic("task", task_id), version)
+        self.add(waiter)
         try:
             waiter.changed.wait(seconds)
         finally:
-            with self._lock:
-                self._waiters.discard(waiter)
+            self.remove(waiter)
+
+    def add(self, watcher: Watcher) -> None:
+        """Bring news to this one from now on."""
+        with self._lock:
+            self._watchers.add(watcher)
+            if not self._looking:
+                self._looking = True
+                threading.Thread(target=self._look, name="watch", daemon=True).start()
+
+    def remove(self, watcher: Watcher) -> None:
+        """Bring this one nothing any more."""
+        with self._lock:
+            self._watchers.discard(watcher)
 
     def _look(self) -> None:
         while True:
             time.sleep(POLL_SECONDS)
             with self._lock:
-                waiters = list(self._waiters)
-                if not waiters:
+                watchers = list(self._watchers)
+                if not watchers:
                     self._looking = False
                     return
-            for waiter in self._moved(waiters):
-                waiter.changed.set()
+            for watcher in watchers:
+                watcher.tick()
+            self._bring(watchers)
 
-    def _moved(self, waiters: list[Waiter]) -> list[Waiter]:
-        """Return those whose task changed, or is gone. Where it cannot be told, all: they will see for themselves."""
+    def _bring(self, watchers: list[Watcher]) -> None:
+        """Bring the news. Where none can be had, those who wait for one task will see for themselves; streams go on."""
         try:
             with transaction() as session:
-                versions = listing.versions(session, {waiter.task_id for waiter in waiters})
+                news.bring(session, watchers)
         except Unavailable:
-            return waiters
-        except Exception:  # the thread must not leave its waiters alone
+            log.warning("watch_impossible")
+        except Exception:  # the thread must not leave its watchers alone
             log.exception("watch_surprised")
-            return waiters
-        return [waiter for waiter in waiters if versions.get(waiter.task_id) != waiter.version]
+        else:
+            return
+        for watcher in watchers:
+            if not watcher.documented:
+                watcher.tell(None)
+
+
+watch = Watch()

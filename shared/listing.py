@@ -224,6 +224,36 @@ def versions(session: Session, job_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, 
     return {row.id: row.version for row in rows}
 
 
+def shown(session: Session, ids: Sequence[uuid.UUID]) -> list[Job]:
+    """Return jobs as they are shown, without those that are gone. Whether one may ask is seen to before."""
+    return list(session.scalars(select(Job).where(Job.id.in_(ids)).options(*_SHOWN)))
+
+
+_MOVING = text("""
+SELECT account_id, id, version FROM jobs
+ WHERE account_id IN :ids
+   AND (state IN ('running', 'canceling') OR (state = 'queued' AND published_at IS NOT NULL))
+ UNION ALL
+(SELECT account_id, id, version FROM jobs
+  WHERE account_id IN :ids AND finished_at > greatest(
+        least(now(), to_timestamp(:since)) - interval '10 seconds', now() - interval '1 hour')
+  ORDER BY finished_at DESC LIMIT :most)
+""").bindparams(bindparam("ids", expanding=True))
+
+
+def moving(
+    session: Session, account_ids: Sequence[uuid.UUID], *, since: float | None = None, most: int = 5000
+) -> tuple[str, list[tuple[uuid.UUID, uuid.UUID, int]]]:
+    """Return this moment, and account, id and version of each job at the workers or ended a moment ago, or since another one.
+
+    What ended is looked for some seconds further back: an end is dated when its transaction begins, and seen when it commits.
+    """
+    now = session.scalars(select(func.extract("epoch", func.now()))).one()
+    given = {"ids": list(account_ids), "since": float(now) if since is None else since, "most": most}
+    rows = session.execute(_MOVING, given)
+    return f"{float(now):.3f}", [(row.account_id, row.id, row.version) for row in rows]
+
+
 def asset(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> Asset | None:
     """Return the account's asset, or None."""
     return session.scalar(select(Asset).where(Asset.account_id == account_id, Asset.id == asset_id))

@@ -1,0 +1,140 @@
+"""What changed of tasks, batches and accounts, for many watchers at once: a few queries, and a document made once for all.
+
+A watcher knows which version it was told last, so that whatever happens between its first answer and its first news is
+news. Several changes between two looks are one: the last one, which is always told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+from api import views
+from shared import listing
+from shared.schemas.task import BatchStatusSchema, TaskSchema
+from shared.states import FINISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+DOCUMENTS = 50  # that are made at once
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What is watched."""
+
+    kind: Literal["task", "batch", "account"]
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One piece of news: of what, as which version, in which state, and its document."""
+
+    about: UUID
+    version: int
+    status: str
+    id: str
+    data: bytes
+    last: bool = False  # whether nothing can come after it
+
+
+class Watcher(Protocol):
+    """Someone to whom news are brought."""
+
+    topic: Topic
+    documented: ClassVar[bool]  # whether it is to be told what, and not only that
+
+    def knows(self, task_id: UUID, version: int) -> bool:
+        """Tell whether this is no news."""
+
+    def tell(self, event: Event | None) -> None:
+        """Take a piece of news; None: what is watched is gone, or has changed."""
+
+    def tick(self) -> None:
+        """Be asked now and then whether all is well."""
+
+
+def bring(session: Session, watchers: Iterable[Watcher]) -> None:
+    """Tell all watchers what they do not know yet."""
+    by_kind: dict[str, dict[UUID, list[Watcher]]] = {"task": {}, "batch": {}, "account": {}}
+    for watcher in watchers:
+        by_kind[watcher.topic.kind].setdefault(watcher.topic.id, []).append(watcher)
+    if by_kind["task"]:
+        _bring_tasks(session, by_kind["task"])
+    if by_kind["batch"]:
+        _bring_batches(session, by_kind["batch"])
+    if by_kind["account"]:
+        _bring_accounts(session, by_kind["account"])
+
+
+def _bring_tasks(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
+    versions = listing.versions(session, watched)
+    wanted: dict[UUID, list[Watcher]] = {}
+    for task_id, watchers in watched.items():
+        version = versions.get(task_id)
+        for one in watchers:
+            if version is None or (not one.documented and not one.knows(task_id, version)):
+                one.tell(None)
+            elif not one.knows(task_id, version):
+                wanted.setdefault(task_id, []).append(one)
+    for event in tasks(session, list(wanted)):
+        for one in wanted[event.about]:
+            one.tell(event)
+
+
+def _bring_batches(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
+    found = listing.batches(session, list(watched))
+    for batch_id, watchers in watched.items():
+        event = batch(found[batch_id]) if batch_id in found else None
+        for one in watchers:
+            if event is None or not one.knows(batch_id, event.version):
+                one.tell(event)
+
+
+def _bring_accounts(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
+    moment, rows = listing.moving(session, list(watched))
+    wanted: dict[UUID, list[Watcher]] = defaultdict(list)
+    for account_id, task_id, version in rows:
+        for one in watched[account_id]:
+            if not one.knows(task_id, version):
+                wanted[task_id].append(one)
+    for event in tasks(session, list(wanted), moment):
+        for one in wanted[event.about]:
+            one.tell(event)
+
+
+def tasks(session: Session, ids: Sequence[UUID], moment: str | None = None) -> Iterator[Event]:
+    """Give the tasks as they are now. `moment` is the place in an account's stream; none: each task has its own."""
+    schema = TaskSchema()
+    for start in range(0, len(ids), DOCUMENTS):
+        jobs = listing.shown(session, ids[start : start + DOCUMENTS])
+        for job, shown in zip(jobs, views.tasks(session, jobs), strict=True):
+            yield Event(
+                about=job.id,
+                version=job.version,
+                status=job.state,
+                id=moment or str(job.version),
+                data=_written(schema.dump(shown)),
+                last=moment is None and job.state in FINISHED,
+            )
+
+
+def batch(progress: listing.BatchProgress) -> Event:
+    """Return how far a batch is; its version is made of what is told."""
+    shown = views.batch(progress)
+    data = _written(BatchStatusSchema().dump(shown))
+    version = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
+    return Event(progress.id, version, shown["status"], f"{version:x}", data, last=progress.finished)
+
+
+def _written(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

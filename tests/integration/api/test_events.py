@@ -1,0 +1,207 @@
+"""Server-Sent Events: /v1/tasks/{id}/events, /v1/batch/{id}/events, /v1/events."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func
+
+from api import live, watch
+from shared.db import transaction
+from shared.models import Job
+from shared.states import Stage, State
+from tests.integration.api.conftest import HELLO
+from tests.integration.api.test_batch import end
+from tests.integration.api.test_tasks import put
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.integration.api.conftest import Client
+
+pytestmark = pytest.mark.services
+
+
+@dataclass
+class Told:
+    name: str
+    id: str
+    data: dict[str, Any]
+
+
+def events(client: Client, path: str, *, after: str | None = None) -> Iterator[Told]:
+    """Give a stream's events as they come; it is closed with the iterator."""
+    headers = {"Authorization": f"Bearer {client.key}"}
+    answer = client.flask.get(
+        path, headers={**headers, **({"Last-Event-ID": after} if after else {})}, buffered=False
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.mimetype == "text/event-stream"
+    try:
+        for frame in answer.response:
+            lines = dict(
+                line.split(": ", 1) for line in frame.decode().strip().splitlines() if line[0] != ":"
+            )
+            if "event" in lines:
+                yield Told(lines["event"], lines["id"], json.loads(lines["data"]))
+    finally:
+        answer.close()
+
+
+def test_a_task_is_told_of_until_it_has_ended(client: Client) -> None:
+    task_id = client.job()
+    stream = events(client, f"/v1/tasks/{task_id}/events")
+
+    told = [next(stream)]
+    put(task_id, state=State.RUNNING, stage=Stage.NARRATING)
+    told.append(next(stream))
+    put(task_id, progress=0.5)
+    told.append(next(stream))
+    client.post(f"/v1/tasks/{task_id}/cancel")
+    told += list(stream)
+
+    assert [(one.name, one.data["status"], one.data["progress"]) for one in told] == [
+        ("status", "queued", 0.0), ("status", "running", 0.0), ("progress", "running", 0.5), ("status", "canceled", 0.5),
+    ]  # fmt: skip
+    assert [int(one.id) for one in told] == sorted(int(one.id) for one in told)
+    assert told[-1].data == client.get(f"/v1/tasks/{task_id}").json
+
+
+def test_what_happens_between_the_first_answer_and_the_stream_is_told(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = client.job()
+    add = watch.watch.add
+
+    def late(watcher: Any) -> None:
+        put(task_id, state=State.RUNNING, stage=Stage.NARRATING)
+        add(watcher)
+
+    monkeypatch.setattr(watch.watch, "add", late)
+    stream = events(client, f"/v1/tasks/{task_id}/events")
+
+    assert [next(stream).data["status"] for _ in range(2)] == ["queued", "running"]
+    stream.close()
+
+
+def test_who_comes_again_is_told_what_they_missed_and_nothing_twice(client: Client) -> None:
+    path = f"/v1/tasks/{(task_id := client.job())}/events"
+    first = next(stream := events(client, path))
+    stream.close()
+
+    put(task_id, state=State.RUNNING, stage=Stage.NARRATING)
+    second = next(stream := events(client, path, after=first.id))
+    stream.close()
+    timer = threading.Timer(0.6, client.post, (f"/v1/tasks/{task_id}/cancel",))
+    timer.start()
+    third = list(events(client, path, after=second.id))
+    timer.join()
+
+    assert (first.data["status"], second.data["status"]) == ("queued", "running")
+    assert [one.data["status"] for one in third] == ["canceled"]
+    assert list(events(client, path, after=third[0].id)) == []
+
+
+def test_a_deleted_task_ends_its_stream(client: Client) -> None:
+    task_id = client.job()
+    stream = events(client, f"/v1/tasks/{task_id}/events")
+    next(stream)
+    with transaction() as session:
+        session.delete(session.get_one(Job, uuid.UUID(task_id)))
+
+    assert list(stream) == []
+
+
+def test_anothers_stream_is_not_found(client: Client, stranger: Client) -> None:
+    batch = stranger.post("/v1/batch", json={"jobs": [HELLO]}).json
+
+    assert client.get(f"/v1/tasks/{batch['task_ids'][0]}/events").status_code == 404
+    assert client.get(f"/v1/batch/{batch['batch_id']}/events").status_code == 404
+    assert client.get("/v1/events", key=client.key_with("assets:read")).status_code == 403
+
+
+def test_a_batch_is_told_of_until_it_has_finished(client: Client) -> None:
+    batch = client.post("/v1/batch", json={"jobs": [HELLO] * 2}).json
+    stream = events(client, f"/v1/batch/{batch['batch_id']}/events")
+
+    told = [next(stream)]
+    for task_id in batch["task_ids"]:
+        end(task_id, well=True)
+        told.append(next(stream))
+
+    assert list(stream) == []
+    assert [one.data["counts"]["succeeded"] for one in told] == [0, 1, 2]
+    assert [(one.name, one.data["status"]) for one in told] == [
+        ("status", "running"), ("progress", "running"), ("status", "finished"),
+    ]  # fmt: skip
+
+
+def test_an_account_is_told_of_its_own_tasks(client: Client, stranger: Client) -> None:
+    mine, theirs = client.job(), stranger.job()
+    stream = events(client, "/v1/events")
+    threading.Timer(0.3, put, (theirs,), {"state": State.RUNNING, "stage": Stage.WRITING}).start()
+    timer = threading.Timer(0.5, put, (mine,), {"state": State.RUNNING, "stage": Stage.NARRATING})
+    timer.start()
+
+    running = next(one for one in stream if one.data["status"] == "running")
+    timer.join()
+    end_ = {"state": State.SUCCEEDED, "finished_at": datetime.now(UTC)}
+    put(mine, **end_)
+    ended = next(stream)
+    stream.close()
+
+    assert running.data["task_id"] == ended.data["task_id"] == mine
+    assert (ended.name, ended.data["status"]) == ("status", "succeeded")
+
+
+def test_what_ended_while_an_account_did_not_watch_is_told_afterwards(client: Client) -> None:
+    task_id = client.job()
+    put(task_id, state=State.RUNNING, stage=Stage.NARRATING)
+    first = next(stream := events(client, "/v1/events"))
+    stream.close()
+    put(task_id, state=State.SUCCEEDED, finished_at=func.now())
+
+    again = next(stream := events(client, "/v1/events", after=first.id))
+    stream.close()
+
+    assert (again.data["task_id"], again.data["status"]) == (task_id, "succeeded")
+
+
+def test_who_watches_too_much_is_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PER_ACCOUNT", 1)
+    path = f"/v1/tasks/{client.job()}/events"
+    next(stream := events(client, path))
+
+    refused = client.get(path)
+    stream.close()
+    next(stream := events(client, path))
+    stream.close()
+
+    assert (refused.status_code, refused.json["code"]) == (429, "too-many-at-once")
+    assert not live._open  # noqa: SLF001 (nothing is counted twice, or for ever)
+
+
+def test_nothing_new_is_said_now_and_then(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PING_SECONDS", 0.1)
+    headers = {"Authorization": f"Bearer {client.key}"}
+    answer = client.flask.get(f"/v1/tasks/{client.job()}/events", headers=headers, buffered=False)
+    frames = iter(answer.response)
+
+    assert [next(frames)[:6] for _ in range(4)] == [b"retry:", b"event:", b": noth", b": noth"]
+    answer.close()
+
+
+def test_a_watcher_that_is_far_behind_is_dropped(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "BOX", 2)
+    ids = [client.job() for _ in range(5)]
+    stream = events(client, "/v1/events")
+    for task_id in ids:
+        put(task_id, state=State.RUNNING, stage=Stage.NARRATING)
+
+    assert len({one.data["task_id"] for one in stream}) <= 5  # it ends, and the client comes again
