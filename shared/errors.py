@@ -197,7 +197,7 @@ class ModelUnavailable(Unavailable):
 
 
 class RenderKilled(Unavailable):
-    """Someone else killed ffmpeg: most often the kernel, when memory ran out."""
+    """ffmpeg failed, here because it was killed from outside: most often by the kernel, when memory ran out."""
 
     code, title = "render-failed", "Rendering failed"
 
