@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
@@ -22,6 +22,8 @@ from shared.templates import built_in, built_in_body
 EXAMPLES = Path(__file__).parents[4] / "examples" / "templates"
 ASSET = "asset:6f1c0a52-9d0e-4b1e-8a52-1f0c2d3e4f50"
 STRING = {"type": "string", "max_length": 60}
+# A busy machine takes its time.
+UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NUMBERS = {"type": "list", "items": {"type": "number", "minimum": 0, "maximum": 9}, "max_items": 3}
 STRINGS = {"type": "list", "items": STRING, "max_items": 3}
 
@@ -127,6 +129,7 @@ def test_a_file_of_the_template_s_own_is_of_no_field():
     assert fill(one, {}).sources == ((None, ASSET),)
 
 
+@UNHURRIED
 @given(value=st.text(min_size=1, max_size=60).filter(lambda text: text.isprintable() and text.strip()))
 def test_a_value_is_data(value):
     one = template([{"narration": "Say {{x}}!", "text": [{"text": "{{x}}"}]}], {"x": STRING})
@@ -256,6 +259,7 @@ def test_a_row_of_texts_becomes_values():
 NAMES = ("each", "if", "else", "scenes", "narration", "text", "variables", "type", "fields")
 
 
+@UNHURRIED
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.sampled_from(["{{x}}", "x", "each", "if", ""]),
