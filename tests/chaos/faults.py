@@ -25,11 +25,21 @@ TAKEN_BACK = "SELECT count(*) FROM chaos.moves WHERE old = 'running' AND new = '
 
 
 def at_work(world: World) -> list[psutil.Process]:
-    """Return the ffmpegs that run; where there is none, post a job that will have one for seconds."""
-    if found := world.ffmpegs():
+    """Return the ffmpegs that render; where there is none, post a job that will have one for seconds."""
+    if found := world.renderers():
         return found
     world.post(load.slow(world.rng))
-    return world.wait(world.ffmpegs, "an ffmpeg", 60)
+    return world.wait(world.renderers, "an ffmpeg", 60)
+
+
+def caught(world: World) -> psutil.Process:
+    """Return an ffmpeg that renders and that we hold still: whoever waits for it has a lease, and cannot finish."""
+    while True:
+        ffmpeg = at_work(world)[0]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            ffmpeg.suspend()
+            if ffmpeg.status() == psutil.STATUS_STOPPED:
+                return ffmpeg
 
 
 @contextlib.contextmanager
@@ -55,22 +65,18 @@ def _all_gone(gone: list[psutil.Process], seconds: float = 3) -> None:
 def worker_killed(world: World) -> None:
     """F1: the render worker and its pool die while they render; their ffmpegs go with them."""
     with taken_back(world, "F1 worker killed"):
-        ffmpegs = at_work(world)
-        numbers = {one.pid for one in ffmpegs}
-        _kill([one for one in world.whole("renders@") if one.pid not in numbers])
-        _all_gone(ffmpegs)
+        ffmpeg = caught(world)
+        _kill([one for one in world.whole("renders@") if one != ffmpeg])
+        _all_gone([ffmpeg])
 
 
 def pool_child_killed(world: World) -> None:
     """F2: the process that waits for an ffmpeg dies, and the ffmpeg with it."""
     with taken_back(world, "F2 pool child killed"):
-        while True:
-            ffmpeg = at_work(world)[0]
-            with contextlib.suppress(psutil.NoSuchProcess):
-                parent = ffmpeg.parent()
-                if parent is not None and "celery" in " ".join(parent.cmdline()):
-                    parent.kill()
-                    break
+        ffmpeg = caught(world)
+        parent = ffmpeg.parent()
+        assert parent is not None
+        parent.kill()
         _all_gone([ffmpeg])
 
 

@@ -151,6 +151,10 @@ class World:
     def ffmpegs(self) -> list[psutil.Process]:
         return [one for one in self.stack.processes("-progress") if "celery" not in " ".join(_cmdline(one))]
 
+    def renderers(self) -> list[psutil.Process]:
+        """Return those that make a segment's picture: a lease is held for each."""
+        return [one for one in self.ffmpegs() if "rawvideo" in _cmdline(one)]
+
     def wait(self, holds: Callable[[], T | None], what: str, seconds: float = 30) -> T:
         """Return what `holds` gives as soon as it gives something; a server that is away is waited for."""
         deadline = time.monotonic() + seconds
