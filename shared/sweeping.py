@@ -5,6 +5,7 @@ Each takes a bounded bite, and any number of sweepers may run at once: rows that
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, or_, select, update
@@ -17,7 +18,7 @@ from shared.states import FINISHED, SegmentState, Stage, State
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -133,10 +134,17 @@ def expired(session: Session) -> tuple[int, list[str]]:
     return len(ids), keys
 
 
-def evict(session: Session, store: type[StoredSegment | StoredSpeech | StoredMix], *, most: int) -> list[str]:
+def evict(
+    session: Session,
+    store: type[StoredSegment | StoredSpeech | StoredMix],
+    *,
+    most: int,
+    idle: timedelta = timedelta(0),
+) -> list[str]:
     """Forget the least recently used of a store until it holds at most `most` bytes; return their storage keys.
 
-    What a running job is about to be assembled from is spared. Should it go all the same, the job renders it again.
+    What a running job is about to be assembled from is spared (should it go all the same, the job renders it again), and
+    so is what was used less than `idle` ago.
     """
     newer = func.sum(store.bytes).over(order_by=(store.used_at.desc(), store.key))
     ranked = select(store.account_id, store.key, newer.label("newer")).subquery()
@@ -150,7 +158,7 @@ def evict(session: Session, store: type[StoredSegment | StoredSpeech | StoredMix
         session.scalars(
             delete(store)
             .where(store.account_id == ranked.c.account_id, store.key == ranked.c.key)
-            .where(ranked.c.newer > most, ~in_use)
+            .where(ranked.c.newer > most, ~in_use, store.used_at < func.now() - idle)
             .returning(store.storage_key)
         )
     )

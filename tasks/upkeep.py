@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared import dispatch, epoch, metrics, sweeping, window
@@ -16,7 +17,6 @@ from shared.storage import storage
 from tasks.run import backoff
 
 if TYPE_CHECKING:
-    from datetime import timedelta
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 # clock and is judged by ours, which may be an hour ahead.
 ORPHAN_AGE = 3 * 3600.0
 ORPHAN_BITE = 1000
+# Speech and sound that a job may still be about to use: longer than any job takes from its planning to its end.
+SPOKEN_IDLE = timedelta(hours=6)
 
 
 def sweep() -> None:
@@ -43,7 +45,7 @@ def tidy() -> None:
     with transaction() as session:
         evicted = sweeping.evict(session, StoredSegment, most=config.segment_store)
         for store in (StoredSpeech, StoredMix):
-            evicted += sweeping.evict(session, store, most=config.speech_store)
+            evicted += sweeping.evict(session, store, most=config.speech_store, idle=SPOKEN_IDLE)
     for key in keys + evicted:
         storage().delete(key)
     _count("expired", gone)

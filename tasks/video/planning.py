@@ -119,8 +119,8 @@ def assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
 def perform(attempt: Attempt) -> Done | None:
     """Plan the job, lay its segments down, publish those that are not stored yet."""
     job = attempt.job
-    script, tokens = _script(attempt)
-    plan = _plan(attempt, script, tokens)
+    script, tokens, warnings = _script(attempt)
+    plan = _plan(attempt, script, tokens, warnings)
     attempt.check()
     wanted = cut(
         plan.timeline,
@@ -137,16 +137,16 @@ def perform(attempt: Attempt) -> Done | None:
     return None
 
 
-def _script(attempt: Attempt) -> tuple[Script, int]:
-    """Return the script that the job came with, or have one written once; with the tokens that it cost."""
+def _script(attempt: Attempt) -> tuple[Script, int, tuple[str, ...]]:
+    """Return the script that the job came with, or have one written; with the tokens that it cost, and warnings."""
     spec = attempt.job.spec
     if "script" in spec:
-        return load(ScriptSchema(), spec["script"]), 0
+        return load(ScriptSchema(), spec["script"]), 0, ()
     written = write_for(attempt)
-    return load(ScriptSchema(), written.document), written.tokens
+    return load(ScriptSchema(), written.document), written.tokens, written.warnings
 
 
-def _plan(attempt: Attempt, script: Script, tokens: int) -> Plan:
+def _plan(attempt: Attempt, script: Script, tokens: int, warnings: tuple[str, ...]) -> Plan:
     job = attempt.job
     attempt.tell(Stage.GATHERING, 0.0)
     output = load(OutputSchema(), job.spec["output"])
@@ -171,7 +171,7 @@ def _plan(attempt: Attempt, script: Script, tokens: int) -> Plan:
         told.scenes,
         usage,
         credits=shown.credits,
-        warnings=(*shown.warnings, *told.warnings),
+        warnings=(*warnings, *shown.warnings, *told.warnings),
         encoder=hardware.choose(settings().encoder, settings().ffmpeg),
     )
 

@@ -21,9 +21,9 @@ COLUMNS = 10
 INTERVAL = Fraction(2)  # seconds, where that makes no more than TILES
 TILE_SIDE = 160  # pixels, the longer one
 POSTER_LATEST = 2  # seconds into the first scene
-# A JPEG is full range, a video is not.
+# A JPEG is full range and BT.601 (JFIF 1.02), our videos are limited range and BT.709.
 JPEG = ("-pix_fmt", "yuvj420p", "-color_range", "pc", "-update", "1", "-f", "image2")
-FULL_RANGE = "in_range=tv:out_range=pc"
+FULL_RANGE = "in_range=tv:out_range=pc:in_color_matrix=bt709:out_color_matrix=bt601"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,10 @@ def _sheet(board: Storyboard) -> str:
     rate = 1 / board.interval
     return ",".join((
         f"scale={board.width}:{board.height}:flags=area",
-        f"fps={rate.numerator}/{rate.denominator}:start_time=0",
+        f"fps={rate.numerator}/{rate.denominator}:start_time=0:eof_action=pass",  # a video shorter than the interval
         "tpad=stop=-1:stop_mode=clone",
         f"trim=end_frame={board.tiles}",
         "format=rgb24",  # in YUV the places that stay empty come out green
         f"tile={board.columns}x{board.rows}:nb_frames={board.tiles}",
+        "scale=out_range=pc:out_color_matrix=bt601",
     ))  # fmt: skip
