@@ -1,13 +1,13 @@
 # Everything that a newcomer, a contributor and the CI run. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up fix check fast test chaos gallery
+.PHONY: help setup demo up fix check fast test chaos gallery bench bench-render
 
 BIN := .venv/bin
 CODE := api client shared tasks workers tests examples bench
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: .venv/.stamp  ## Make the virtual environment in .venv, with the scenemill command
 
@@ -61,6 +61,11 @@ chaos: setup  ## Kill, stop and starve the parts while jobs run: each fault, the
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --editable .; \
 	echo "$$sums" > $@
+
+bench: bench-render  ## Run every bench
+
+bench-render: setup  ## Race the renderer against one ffmpeg command and other programs; write docs/benchmarks.md
+	$(BIN)/python -m bench.render
 
 gallery: setup  ## Render the contact sheets of docs/gallery.md anew
 	.venv/bin/python bench/gallery.py

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = reel.SIZE
 SUPERSAMPLED = 1.5
+STEREO, LOUDNESS = "aformat=channel_layouts=stereo", "loudnorm=I=-14:TP=-1:LRA=11"
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p")
 
 
@@ -70,14 +71,14 @@ def _sound(plan: Plan) -> list[str]:
         f"[{count + index}:a]adelay={round(1000 * at)}[n{index}]" for index, at in enumerate(plan.spoken_at)
     ]
     voices = "".join(f"[n{index}]" for index in range(count))
+    length = plan.seconds
+    ends = f"afade=t=out:st={length - 2}:d=2"
     return [
         *made,
-        f"{voices}amix=inputs={count}:normalize=0,apad=whole_dur={plan.seconds},"
-        f"aformat=channel_layouts=stereo,asplit[voice][key]",
-        f"[{2 * count}:a]atrim=end={plan.seconds},volume=0.4,afade=t=out:st={plan.seconds - 2}:d=2[bed]",
+        f"{voices}amix=inputs={count}:normalize=0,apad=whole_dur={length},{STEREO},asplit[voice][key]",
+        f"[{2 * count}:a]atrim=end={length},volume=0.4,{ends}[bed]",
         "[bed][key]sidechaincompress=threshold=0.02:ratio=6:attack=150:release=400[ducked]",
-        f"[voice][ducked]amix=inputs=2:normalize=0:duration=longest,atrim=end={plan.seconds},"
-        "loudnorm=I=-14:TP=-1:LRA=11[sound]",
+        f"[voice][ducked]amix=inputs=2:normalize=0:duration=longest,atrim=end={length},{LOUDNESS}[sound]",
     ]
 
 

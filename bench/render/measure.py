@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import psutil
 
@@ -40,14 +40,16 @@ class Cost:
 class Watch:
     """Samples the memory of a process tree in a thread of its own, as long as the `with` lasts."""
 
-    def __init__(self, root: int, groups: Mapping[str, Callable[[psutil.Process], bool]] | None = None) -> None:
+    def __init__(
+        self, root: int, groups: Mapping[str, Callable[[psutil.Process], bool]] | None = None
+    ) -> None:
         self._root = psutil.Process(root)
         self._groups = dict(groups or {})
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self.most: dict[str, int] = {}
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

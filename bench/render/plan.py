@@ -32,6 +32,7 @@ class Plan:
     titles: tuple[str, ...]
     speech: tuple[Path, ...]
     spoken: float
+    spoken_lengths: tuple[float, ...]
     frames: tuple[int, ...]  # of each scene, its crossfades included
     starts: tuple[float, ...]
     spoken_at: tuple[float, ...]
@@ -60,6 +61,7 @@ def make(folder: Path) -> Plan:
         titles=reel.TITLES,
         speech=tuple(one.path for one in spoken),
         spoken=float(sum(lengths.values())),
+        spoken_lengths=tuple(map(float, lengths.values())),
         frames=tuple(slot.frames for slot in planned.scenes),
         starts=tuple(slot.start / reel.FPS for slot in planned.scenes),
         spoken_at=tuple(float(slot.narration_start) for slot in planned.scenes),

@@ -72,7 +72,7 @@ def photo(seed: int, size: tuple[int, int] = PICTURE) -> NDArray[np.uint8]:
     """Return a picture with a photograph's statistics, in OpenCV's order of colours."""
     rng = np.random.default_rng(1000 + seed)
     width, height = size
-    picture = np.empty((height, width, 3), np.float32)
+    picture: NDArray[np.float32] = np.empty((height, width, 3), np.float32)
     picture[:] = rng.uniform(60, 180, 3)
     for _ in range(900):  # far surfaces first, near ones over them; sizes fall as a cube, as in nature
         radius = float(np.clip(14 * rng.random() ** -0.5, 14, 420))
@@ -82,7 +82,7 @@ def photo(seed: int, size: tuple[int, int] = PICTURE) -> NDArray[np.uint8]:
         cv2.ellipse(picture, centre, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
     picture *= 1 + 0.22 * _clouds(rng, size, 1.6)[..., None]  # light and shade
     picture += 13 * _clouds(rng, size, 1.0)[..., None]  # textures: as much contrast at every scale
-    picture = cv2.GaussianBlur(picture, (0, 0), 0.7)  # a lens
+    picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.7), np.float32)  # a lens
     picture += rng.normal(0, 2.2, picture.shape).astype(np.float32)  # a sensor
     return np.clip(picture, 0, 255).astype(np.uint8)
 
@@ -96,7 +96,7 @@ def _clouds(rng: np.random.Generator, size: tuple[int, int], fall: float) -> NDA
     spectrum = np.fft.rfft2(rng.standard_normal((height, width))) / frequency**fall
     spectrum[0, 0] = 0
     made = np.fft.irfft2(spectrum, (height, width))
-    return (made / made.std()).astype(np.float32)
+    return np.asarray(made / made.std(), np.float32)
 
 
 def bed() -> NDArray[np.float32]:
@@ -110,10 +110,14 @@ def bed() -> NDArray[np.float32]:
         here = chord == index
         for voice, tone in enumerate(tones):
             pad = np.sin(2 * np.pi * tone * time) + 0.3 * np.sin(4 * np.pi * tone * time)
-            pluck = np.sin(4 * np.pi * tone * time) * np.exp(-9 * beat) * ((time / TEMPO).astype(int) % 3 == voice)
+            pluck = (
+                np.sin(4 * np.pi * tone * time)
+                * np.exp(-9 * beat)
+                * ((time / TEMPO).astype(int) % 3 == voice)
+            )
             side = np.array([0.7, 0.5, 0.3])[voice]
             sound += (here * (0.12 * pad * swell + 0.25 * pluck))[:, None] * [side, 1 - side]
-    return (0.6 * sound / np.abs(sound).max()).astype(np.float32)
+    return np.asarray(0.6 * sound / np.abs(sound).max(), np.float32)
 
 
 def _write(path: Path, sound: NDArray[np.float32]) -> None:

@@ -1,0 +1,156 @@
+"""Other programs that make videos, each installed into a folder of the bench's own and given the same reel.
+
+A peer that cannot be had here is named with the reason. What is not asked of them: peers neither speak nor make
+subtitles or posters, and MoviePy and Remotion do not normalise loudness.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.render import measure, reel
+
+if TYPE_CHECKING:
+    from bench.render.measure import Cost
+    from bench.render.plan import Plan
+
+SCRIPTS = Path(__file__).with_name("peers")
+MOVIEPY = "2.2.1"
+EDITLY = "0.14.2"
+FFPROBE = "3.1.0"
+REMOTION = "4.0.529"
+REACT = "18.3.1"
+PATIENCE = 900  # seconds for an installation
+
+
+class Absent(Exception):
+    """A peer cannot be had on this machine; its words say why."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """A program ready to make the reel."""
+
+    name: str
+    version: str
+    argv: list[str]
+    folder: Path
+    env: dict[str, str] | None = None
+    absent: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def run(self) -> Cost:
+        """Make the reel once."""
+        return measure.run(self.argv, cwd=self.folder, env=self.env)
+
+
+def described(plan: Plan, font: Path, target: Path, ffmpeg: str) -> dict[str, Any]:
+    """Return the reel as the peers' scripts read it."""
+    lengths = [*plan.spoken_lengths]
+    scenes = [
+        {
+            "picture": str(picture), "picture_name": picture.name, "title": title, "frames": frames, "start": start,
+            "speech": str(speech), "speech_name": speech.name, "spoken_at": at, "spoken": spoken,
+        }
+        for picture, title, frames, start, speech, at, spoken in zip(
+            plan.reel.pictures, plan.titles, plan.frames, plan.starts, plan.speech, plan.spoken_at, lengths, strict=True
+        )
+    ]  # fmt: skip
+    return {
+        "size": reel.SIZE, "fps": reel.FPS, "zoom": reel.ZOOM, "crossfade": reel.CROSSFADE, "scenes": scenes,
+        "music": str(plan.reel.music), "seconds": plan.seconds, "total": plan.total, "font": str(font),
+        "target": str(target), "ffmpeg": ffmpeg,
+    }  # fmt: skip
+
+
+def prepare(cache: Path, plan: Plan, font: Path, ffmpeg: str) -> list[Peer]:
+    """Install each peer where it is not yet; return all of them, those that cannot be had with the reason."""
+    peers = []
+    for name, version, install in (
+        ("MoviePy", MOVIEPY, _moviepy), ("editly", EDITLY, _editly), ("Remotion", REMOTION, _remotion),
+    ):  # fmt: skip
+        folder = (cache / name.lower()).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        job = described(plan, font, folder / "reel.mp4", ffmpeg)
+        try:
+            argv = install(folder, job)
+            peers.append(Peer(name, version, argv, folder))
+        except Absent as reason:
+            peers.append(Peer(name, version, [], folder, absent=str(reason)))
+    return peers
+
+
+def _moviepy(folder: Path, job: dict[str, Any]) -> list[str]:
+    python = folder / "venv" / "bin" / "python"
+    if not python.exists():
+        _do([sys.executable, "-m", "venv", str(folder / "venv")], folder)
+    if not list(folder.glob(f"venv/lib/python*/site-packages/moviepy-{MOVIEPY}.dist-info")):
+        _do([str(python), "-m", "pip", "install", "--quiet", f"moviepy=={MOVIEPY}"], folder)
+    return [str(python), str(SCRIPTS / "moviepy_reel.py"), _job(folder, job)]
+
+
+def _editly(folder: Path, job: dict[str, Any]) -> list[str]:
+    _npm(folder, {"editly": EDITLY, "ffprobe-static": FFPROBE})
+    job["ffprobe"] = str(folder / "node_modules/ffprobe-static/bin/linux/x64/ffprobe")
+    script = shutil.copy(SCRIPTS / "editly_reel.mjs", folder)
+    return ["node", str(script), _job(folder, job)]
+
+
+def _remotion(folder: Path, job: dict[str, Any]) -> list[str]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        raise Absent("no Chromium on this machine (Debian: apt-get install chromium)")
+    names = ("remotion", "@remotion/renderer", "@remotion/bundler")
+    _npm(folder, {**dict.fromkeys(names, REMOTION), "react": REACT, "react-dom": REACT})
+    public = folder / "public"
+    public.mkdir(exist_ok=True)
+    for scene in job["scenes"]:
+        shutil.copy(scene["picture"], public)
+        shutil.copy(scene["speech"], public)
+    shutil.copy(job["music"], public / "music.wav")
+    for name in ("remotion_reel.mjs", "remotion_entry.jsx"):
+        shutil.copy(SCRIPTS / name, folder)
+    job |= {"entry": str(folder / "remotion_entry.jsx"), "public": str(public), "bundle": str(folder / "bundle"),
+            "chromium": chromium}  # fmt: skip
+    file = _job(folder, job)
+    _do(["node", "remotion_reel.mjs", "bundle", file], folder)
+    return ["node", str(folder / "remotion_reel.mjs"), "render", file]
+
+
+def _npm(folder: Path, packages: dict[str, str]) -> None:
+    """Install packages with npm unless these versions are there."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise Absent("no Node.js with npm on this machine")
+    manifest = json.dumps({"private": True, "type": "module", "dependencies": packages}, indent=2)
+    done = folder / "installed.json"
+    if done.exists() and done.read_text() == manifest:
+        return
+    (folder / "package.json").write_text(manifest)
+    _do(["npm", "install", "--no-audit", "--no-fund", "--silent"], folder)
+    done.write_text(manifest)
+
+
+def _do(argv: list[str], folder: Path) -> None:
+    """Run a step of an installation, or raise Absent with its last words."""
+    try:
+        done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Absent(f"`{' '.join(argv[:3])}` did not end well: {type(error).__name__}") from error
+    if done.returncode:
+        said = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        errors = [line for line in said if "error" in line.lower()] or said
+        raise Absent(
+            f"`{' '.join(Path(part).name for part in argv[:3])}` failed: {(errors or ['no word'])[0][:160]}"
+        )
+
+
+def _job(folder: Path, job: dict[str, Any]) -> str:
+    path = folder / "job.json"
+    path.write_text(json.dumps(job))
+    return str(path)
