@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ NO_START = frozenset(
     "\u30a1\u30a3\u30a5\u30a7\u30a9\u30c3\u30e3\u30e5\u30e7\u30ee\u30f5\u30f6"
 )
 NO_END = frozenset("\u2018\u201c\uff08\u3014\uff3b\uff5b\u3008\u300a\u300c\u300e\u3010([{")
+# Unicode has two of its own; text that holds its paragraph separator cannot be measured.
+LINE_END = re.compile("\r\n|[\r\u2028\u2029]")
 DASHES = "-\u2013\u2014/"
 UNSPACED = (
     "CJK",
@@ -102,7 +105,7 @@ def clusters(text: str) -> list[str]:
 
 def _clean(text: str) -> str:
     """Return the text without control characters; tabs are spaces, every line end is one."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
+    lines = LINE_END.sub("\n", text).replace("\t", " ")
     kept = "".join(char for char in lines if char == "\n" or unicodedata.category(char) not in ("Cc", "Cs"))
     return kept.strip() or " "
 

@@ -71,6 +71,13 @@ def test_line_ends_in_the_text_are_kept():
     )
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\u2028", "\u2029"])
+def test_every_kind_of_line_end_is_one(end):
+    block = fit(f"first{end}second", FACE, 60, (600.0, 300.0), LEADING)
+
+    assert block.lines == ("first", "second")
+
+
 def test_marks_and_joined_emoji_stay_with_their_base():
     assert clusters("é👩‍🚀हि") == ["é", "👩‍🚀", "हि"]
 
