@@ -86,6 +86,9 @@ def once(
         log.warning("cache_unavailable")
         return Answer(make(), cached=False)
     with _Leader(redis, f"{key}:lock", token):
+        # Between our look and our turn, the leader before us may have answered.
+        if not fresh and (made := _recall(redis, key)) is not None:
+            return Answer(json.loads(made), cached=True)
         value = make()
         _remember(redis, key, value, ttl)
     return Answer(value, cached=False)
@@ -93,6 +96,14 @@ def once(
 
 def _milliseconds() -> int:
     return int(BEAT_SECONDS * 3000)
+
+
+def _recall(redis: Redis, key: str) -> Any:
+    try:
+        return redis.get(key)
+    except RedisError:
+        log.warning("cache_unavailable")
+        return None
 
 
 def _remember(redis: Redis, key: str, value: Any, ttl: float) -> None:

@@ -76,6 +76,22 @@ def test_fifty_at_once_make_one_call(redis: Redis, key: str) -> None:
     assert sum(answer.cached for answer in answers) == 49
 
 
+def test_who_looked_just_before_the_answer_came_does_not_ask_again(
+    redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, look = Maker(), redis.get
+
+    def look_too_early(name: str) -> Any:
+        monkeypatch.setattr(redis, "get", look)
+        cache.once(key, make, ttl=60, redis=redis)
+
+    monkeypatch.setattr(redis, "get", look_too_early)
+    answer = cache.once(key, make, ttl=60, redis=redis)
+
+    assert answer.cached
+    assert make.calls == 1
+
+
 def test_who_waits_for_a_leader_that_crashed_leads_next(
     redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
