@@ -128,8 +128,10 @@ def _transparent(words: Lasting, graph: Graph) -> Any:
     width, height = graph.size
     last = words.spans[-1][0]
     first_frames = "+".join(f"eq(n,{start})" for start, _ in words.spans)
+    # ffmpeg-python takes equal nodes for one: by its mark, each file has a ground of its own.
+    mark = f"metadata=mode=add:key=words:value={words.file}"
     ground = (
-        ffmpeg.input(f"color=c=black:s={width}x{height}:r={graph.fps}", format="lavfi")
+        ffmpeg.input(f"color=c=black:s={width}x{height}:r={graph.fps},{mark}", format="lavfi")
         .filter("trim", end_frame=last + 1)
         .filter("select", first_frames)
         .filter("format", "yuv420p")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.video.graph import Graph, Layer, Stamp, arguments
+from tasks.video.graph import Graph, Lasting, Layer, Stamp, arguments
 from tasks.video.picture.clips import Clip
 from tasks.video.picture.encoding import options
 
@@ -89,3 +89,12 @@ def test_the_same_graph_is_written_the_same():
     assert arguments(graph(layers=layers, transition="zoom"), "x") == arguments(
         graph(layers=layers, transition="zoom"), "x"
     )
+
+
+def test_two_files_of_words_with_the_same_spans_stay_two():
+    spans = ((0, 50),)
+    two = [Lasting("title.ass", spans), Lasting("captions.ass", spans)]
+
+    made = filters(arguments(graph(layers=[Layer(made=0, words=(two[0],))], over=(two[1],)), "file:out.mp4"))
+
+    assert made.count("filename=title.ass") == made.count("filename=captions.ass") == 2
