@@ -20,6 +20,7 @@ from shared.states import SegmentState, State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 
@@ -92,6 +93,15 @@ def claim(session: Session, segment_id: uuid.UUID, *, lease: timedelta) -> Segme
     )
 
 
+def held(segment: Segment) -> tuple[ColumnElement[bool], ...]:
+    """Return what must be so for a write of this attempt to change anything."""
+    return (
+        Segment.id == segment.id,
+        Segment.attempt == segment.attempt,
+        Segment.state == SegmentState.RUNNING,
+    )
+
+
 def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: int) -> bool:
     """Extend the lease and write progress down; False when the work is to be dropped (lost, or the job has ended)."""
     done = (
@@ -111,12 +121,7 @@ def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: i
     running = select(Job.id).where(Job.id == Segment.job_id, Job.state == State.RUNNING).exists()
     ours = session.scalar(
         update(Segment)
-        .where(
-            Segment.id == segment.id,
-            Segment.attempt == segment.attempt,
-            Segment.state == SegmentState.RUNNING,
-            running,
-        )
+        .where(*held(segment), running)
         .values(leased_until=func.now() + lease, frames_done=func.greatest(Segment.frames_done, frames))
         .returning(Segment.id)
     )
@@ -142,11 +147,7 @@ def finish(
     session.execute(select(Job.id).where(Job.id == segment.job_id).with_for_update())
     ours = session.scalar(
         update(Segment)
-        .where(
-            Segment.id == segment.id,
-            Segment.attempt == segment.attempt,
-            Segment.state == SegmentState.RUNNING,
-        )
+        .where(*held(segment))
         .values(
             state=SegmentState.DONE,
             cached=stored is None,
@@ -209,11 +210,7 @@ def _leave(session: Session, segment: Segment, *, delay: timedelta, charge: bool
     session.execute(select(Job.id).where(Job.id == segment.job_id).with_for_update())
     ours = session.scalar(
         update(Segment)
-        .where(
-            Segment.id == segment.id,
-            Segment.attempt == segment.attempt,
-            Segment.state == SegmentState.RUNNING,
-        )
+        .where(*held(segment))
         .values(
             state=SegmentState.QUEUED,
             charged=Segment.charged - (0 if charge else 1),

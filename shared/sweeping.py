@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, or_, select, update
 
-from shared import jobs
+from shared import jobs, segments
 from shared.errors import WorkerLost
 from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredMix, StoredSegment, StoredSpeech
 from shared.states import FINISHED, SegmentState, Stage, State
@@ -76,12 +76,7 @@ def reclaim_segments(
         job = session.scalar(select(Job).where(Job.id == segment.job_id).with_for_update())
         ours = session.scalar(
             update(Segment)
-            .where(
-                Segment.id == segment.id,
-                Segment.attempt == segment.attempt,
-                Segment.state == SegmentState.RUNNING,
-                Segment.leased_until < func.now(),
-            )
+            .where(*segments.held(segment), Segment.leased_until < func.now())
             .values(
                 state=SegmentState.QUEUED,
                 leased_until=None,
