@@ -45,8 +45,7 @@ def watch_task(task_id: UUID) -> Response:
     Each event's data is the task as `GET /v1/tasks/{task_id}` shows it.
     """
     with transaction() as session:
-        tasks.find(session, task_id)
-        first = list(news.tasks(session, [task_id]))
+        first = list(news.of_jobs(session, [tasks.find(session, task_id)]))
     return live.respond(Topic("task", task_id), first, told=live.last_event_id())
 
 

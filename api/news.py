@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from shared.models import Job
+
 DOCUMENTS = 50  # that are made at once
 
 
@@ -114,18 +116,22 @@ def _bring_accounts(session: Session, watched: dict[UUID, list[Watcher]]) -> Non
 
 def tasks(session: Session, ids: Sequence[UUID], moment: str | None = None) -> Iterator[Event]:
     """Give the tasks as they are now. `moment` is the place in an account's stream; none: each task has its own."""
-    schema = TaskSchema()
     for start in range(0, len(ids), DOCUMENTS):
-        jobs = listing.shown(session, ids[start : start + DOCUMENTS])
-        for job, shown in zip(jobs, views.tasks(session, jobs), strict=True):
-            yield Event(
-                about=job.id,
-                version=job.version,
-                status=job.state,
-                id=moment or str(job.version),
-                data=_written(schema.dump(shown)),
-                last=moment is None and job.state in FINISHED,
-            )
+        yield from of_jobs(session, listing.shown(session, ids[start : start + DOCUMENTS]), moment)
+
+
+def of_jobs(session: Session, jobs: Sequence[Job], moment: str | None = None) -> Iterator[Event]:
+    """Give jobs as they are in these rows."""
+    schema = TaskSchema()
+    for job, shown in zip(jobs, views.tasks(session, jobs), strict=True):
+        yield Event(
+            about=job.id,
+            version=job.version,
+            status=job.state,
+            id=moment or str(job.version),
+            data=_written(schema.dump(shown)),
+            last=moment is None and job.state in FINISHED,
+        )
 
 
 def batch(progress: listing.BatchProgress) -> Event:
