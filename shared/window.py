@@ -31,6 +31,7 @@ class Window:
     running: int
 
 
+# The longest segments of a job go first, so that at its end no worker waits long for another.
 _ADMIT = text("""
 WITH busy AS (
     SELECT count(*) FILTER (WHERE state = 'queued' AND kind = 'script') AS scripts,
@@ -51,7 +52,7 @@ WITH busy AS (
     SELECT segments.id FROM segments JOIN jobs ON jobs.id = segments.job_id
      WHERE segments.account_id = :account AND segments.state = 'queued' AND segments.published_at IS NULL
        AND segments.run_after <= now() AND jobs.state = 'running'
-     ORDER BY jobs.turn, jobs.id, segments.index
+     ORDER BY jobs.turn, jobs.id, segments.frames DESC, segments.index
      LIMIT (SELECT greatest(0, :unclaimed * :weight - busy.videos - parts.unclaimed) FROM busy, parts)
 ), told_segments AS (
     UPDATE segments SET published_at = now() FROM next_segments WHERE segments.id = next_segments.id
@@ -76,14 +77,14 @@ WITH busy AS (
  RETURNING jobs.id, jobs.kind, jobs.priority, jobs.request_id, jobs.turn
 )
 SELECT 'assembly' AS what, finishing.id, finishing.id AS job_id, request_id, 'normal' AS priority, 0 AS running,
-       NULL::timestamptz AS turn, 0 AS index
+       NULL::timestamptz AS turn, 0 AS frames, 0 AS index
   FROM finishing
 UNION ALL
-SELECT 'segment', told_segments.id, jobs.id, jobs.request_id, jobs.priority, 1, jobs.turn, segments.index
+SELECT 'segment', told_segments.id, jobs.id, jobs.request_id, jobs.priority, 1, jobs.turn, segments.frames, segments.index
   FROM told_segments JOIN segments ON segments.id = told_segments.id JOIN jobs ON jobs.id = told_segments.job_id
 UNION ALL
-SELECT kind, told_jobs.id, told_jobs.id, request_id, priority, busy.running, turn, 0 FROM told_jobs, busy
-ORDER BY turn NULLS FIRST, job_id, index
+SELECT kind, told_jobs.id, told_jobs.id, request_id, priority, busy.running, turn, 0, 0 FROM told_jobs, busy
+ORDER BY turn NULLS FIRST, job_id, frames DESC, index
 """)
 
 _TASKS = {

@@ -88,6 +88,17 @@ def test_segments_of_a_begun_job_go_before_another_job_begins(session: Session) 
     assert then == [(TaskName.VIDEO, queued)]
 
 
+def test_a_job_s_longest_segments_go_first_so_that_its_end_keeps_all_workers_busy(session: Session) -> None:
+    job = factories.rendering_job(session, ("a", "b", "c", "d"))
+    parts = factories.segments_of(session, job)
+    for part, frames in zip(parts, (15, 120, 15, 125), strict=True):
+        session.execute(update(Segment).where(Segment.id == part.id).values(frames=frames))
+
+    order = admitted(session, job.account_id, Window(unclaimed=3, running=10))
+
+    assert [one for _, one in order] == [parts[3].id, parts[1].id, parts[0].id]
+
+
 def test_a_rendered_job_is_assembled_whatever_the_window_holds(session: Session) -> None:
     account_id = factories.account(session)
     submit(session, account_id, *["normal"] * 5)
