@@ -167,15 +167,16 @@ def redis_half_open(world: World) -> None:
     """F7: a worker's connections to Redis lead nowhere: what Redis sends into them is lost."""
     port = urlsplit(world.stack.facts["broker_url"]).port
     assert port is not None
+    url = world.stack.facts["broker_url"]
     with Proxy(port) as proxy, world.stopped("renders@", "scripts@"):
-        url = world.stack.facts["broker_url"].replace(str(port), str(proxy.port))
-        world.worker("renders,scripts", SCENEMILL_BROKER_URL=url)
-        world.end(world.post(load.script(world.rng)))  # it is there and works
-        proxy.swallow.set()
-        for _ in range(4):
-            world.post(load.script(world.rng), hook=True)
-        world.wait(lambda: any(b"jobs.script" in block for block in proxy.swallowed), "a swallowed message")
-        proxy.swallow.clear()
+        through = url.replace(str(port), str(proxy.port))
+        with world.worker("renders,scripts", SCENEMILL_BROKER_URL=through):
+            world.end(world.post(load.script(world.rng)))  # it is there and works
+            proxy.swallow.set()
+            for _ in range(4):
+                world.post(load.script(world.rng), hook=True)
+            world.wait(lambda: any(b"jobs.script" in one for one in proxy.swallowed), "a swallowed message")
+            proxy.swallow.clear()
     world.hit("F7 half-open connection", f"{len(proxy.swallowed)} blocks swallowed")
 
 
@@ -222,15 +223,15 @@ def commit_answers_lost(world: World) -> None:
 
         return lose
 
+    url = world.stack.facts["database_url"]
     with Proxy(port, rule) as proxy, world.stopped("renders@", "scripts@"):
-        url = world.stack.facts["database_url"].replace(f":{port}/", f":{proxy.port}/")
-        world.worker("renders,scripts", SCENEMILL_DATABASE_URL=url)
-        tasks = [world.post(make(world.rng), hook=True) for make in (load.script, load.video)]
-        for task_id in tasks:
-            world.end(task_id)
+        through = url.replace(f":{port}/", f":{proxy.port}/")
+        with world.worker("renders,scripts", SCENEMILL_DATABASE_URL=through):
+            tasks = [world.post(make(world.rng), hook=True) for make in (load.script, load.video)]
+            for task_id in tasks:
+                world.end(task_id)
         assert proxy.cut >= len(tasks)
-        for task_id in tasks:
-            assert world.state(task_id).attempt == 1
+        assert {world.state(task_id).attempt for task_id in tasks} == {1}
     world.hit("F8 answers to COMMIT lost", f"{proxy.cut} of them")
 
 

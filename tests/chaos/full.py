@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def full(folder: Path) -> Iterator[None]:
-    """Hide the folder behind a full one for as long as the block lasts. Needs root."""
+    """Hide the folder behind a full one, which has the same folders in it, for as long as the block lasts. Needs root."""
+    inner = [one.name for one in folder.iterdir() if one.is_dir()]
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0755", "tmpfs", str(folder)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"A full folder needs a mount, and that needs root: {done.stderr.strip()}")
     try:
+        for name in inner:
+            (folder / name).mkdir()
         with contextlib.suppress(OSError), (folder / "ballast").open("wb", buffering=0) as ballast:
             while True:
                 ballast.write(b"\0" * 4096)

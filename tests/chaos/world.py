@@ -98,8 +98,6 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for extra in self._extra:
-            processes.stop(extra, signal.SIGKILL, grace=1)
         for one in self.family():
             with contextlib.suppress(psutil.Error):
                 one.resume()
@@ -231,6 +229,13 @@ class World:
         )
         return str(ended)
 
+    def ends(self, tasks: Sequence[str], seconds: float = 60) -> list[str]:
+        """Return the states in which jobs have ended, with the error of those that failed."""
+        return [
+            f"failed: {self.state(one).error}" if (state := self.end(one, seconds)) == "failed" else state
+            for one in tasks
+        ]
+
     def settle(self, seconds: float = 90) -> None:
         """Wait until nothing is unfinished; what still is then, the invariants tell."""
         unfinished = "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running', 'canceling')"
@@ -265,8 +270,9 @@ class World:
             storage_url=str(self.stack.folder / "storage"),
         )
 
-    def worker(self, queues: str, **environment: str) -> subprocess.Popen[bytes]:
-        """Start one more worker, of this machine's code, with an environment that may be its own."""
+    @contextlib.contextmanager
+    def worker(self, queues: str, **environment: str) -> Iterator[None]:
+        """Run one more worker for as long as the block lasts, with an environment that may be its own."""
         facts, folder = self.stack.facts, self.stack.folder
         own = {
             **self.settings,
@@ -278,7 +284,7 @@ class World:
             "PYTHONWARNINGS": "ignore",
             **environment,
         }
-        name = f"extra{len(self._extra)}-{uuid.uuid4().hex[:4]}@here"
+        name = f"extra-{uuid.uuid4().hex[:8]}@here"
         options = ("--without-gossip", "--without-mingle", "-c", "1", "-Q", queues, "-n", name)
         with (folder / "logs" / "scenemill.log.extra").open("ab") as output:
             process = processes.start(
@@ -288,7 +294,11 @@ class World:
                 output=output,
             )
         self._extra.append(process)
-        return process
+        try:
+            yield
+        finally:
+            processes.stop(process, signal.SIGTERM, grace=10)
+            self._extra.remove(process)
 
     @contextlib.contextmanager
     def stopped(self, *names: str) -> Iterator[list[psutil.Process]]:

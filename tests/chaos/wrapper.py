@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 _SHELL = """#!/bin/sh
 # The worker gives it no environment: what it is to do stands in files beside it.
 here=${0%/*}
-case " $* " in *" -progress "*) ;; *) exec REAL "$@" ;; esac
 how=
-if mv "$here/next" "$here/took.$$" 2>/dev/null; then how=$(cat "$here/took.$$")
-elif [ -f "$here/always" ]; then how=$(cat "$here/always"); echo "$$" >>"$here/took.always"
-fi
+case " $* " in
+*" rawvideo "*) mv "$here/next" "$here/took.$$" 2>/dev/null && how=$(cat "$here/took.$$") ;;
+esac
+case " $* " in
+*" -progress "*) [ -f "$here/always" ] && how=$(cat "$here/always") && echo "$$" >>"$here/took.always" ;;
+esac
 case $how in
 segv) kill -SEGV $$ ;;
 exit1) echo "All is broken." >&2; exit 1 ;;
@@ -50,13 +52,13 @@ class Wrapper:
         self._next, self._always = folder / "next", folder / "always"
 
     def next(self, how: str) -> None:
-        """Let the next run that makes something go wrong so."""
+        """Let the next run that makes a segment's picture go wrong so."""
         draft = self._next.with_suffix(".draft")
         draft.write_text(how)
         draft.rename(self._next)
 
     def always(self, how: str | None) -> None:
-        """Let every run go wrong so; None ends it."""
+        """Let every run that makes something go wrong so; None ends it."""
         if how is None:
             self._always.unlink(missing_ok=True)
         else:
