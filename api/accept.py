@@ -92,9 +92,9 @@ def check_hooks(specs: Sequence[JobSpec], places: Sequence[str]) -> None:
         raise Invalid(f"{_number(wrong)} an address cannot be told.", tuple(wrong))
 
 
-def nudge() -> None:
-    """Publish the account's committed jobs beside the requests: it returns at once, and the sweeper finds what gets lost."""
-    _publisher.push(caller().account_id)
+def nudge(account_id: uuid.UUID | None = None) -> None:
+    """Publish an account's committed jobs beside the requests: it returns at once, and the sweeper finds what gets lost."""
+    _publisher.push(account_id or caller().account_id)
 
 
 def note(session: Session, action: str, subject: str) -> None:

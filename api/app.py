@@ -8,6 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import (
+    admin,
     artifacts,
     assets,
     auth,
@@ -24,6 +25,7 @@ from api import (
     problems,
     requests,
     usage,
+    webhooks,
 )
 from api import tasks as task_views
 from api.openapi import Gateway
@@ -41,9 +43,11 @@ BLUEPRINTS = (
     events.blueprint,
     assets.blueprint,
     keys.blueprint,
+    webhooks.blueprint,
     catalogue.blueprint,
     forms.blueprint,
     usage.blueprint,
+    admin.blueprint,
 )
 
 

@@ -44,7 +44,7 @@ def create_key(wanted: dict[str, Any]) -> Response:
         raise MissingScope(f"This key lacks the scope {beyond[0]}, and so cannot give it away.", beyond[0])
     with transaction() as session:
         answer = replay.once(
-            session, canonical(json_body()), lambda: _make(session, wanted), kept=_without_secret
+            session, canonical(json_body()), lambda: _make(session, wanted), kept=without_secret
         )
     return replay.respond(answer)
 
@@ -68,6 +68,6 @@ def _make(session: Session, wanted: dict[str, Any]) -> Answer:
     return Answer(201, NewApiKeySchema().dump({**views.api_key(row), "key": key}))
 
 
-def _without_secret(answer: Answer) -> Answer:
+def without_secret(answer: Answer) -> Answer:
     """Leave the secret out: asked again, we can only tell which key it was."""
     return replace(answer, body={**answer.body, "key": None})

@@ -18,7 +18,7 @@ from sqlalchemy import Float, Select, and_, bindparam, case, cast, func, or_, se
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import defer
 
-from shared.models import ApiKey, Artifact, Asset, Batch, Job, JobAsset, Segment
+from shared.models import ApiKey, Artifact, Asset, Batch, Delivery, DeliveryAttempt, Job, JobAsset, Segment
 from shared.states import UNFINISHED, SegmentState, State
 
 if TYPE_CHECKING:
@@ -132,7 +132,48 @@ def assets(
     return rows[:limit], Cursor(last.created_at, last.id) if last else None
 
 
-def _ordered(query: Query, table: type[Job | Asset], limit: int, after: Cursor | None) -> Query:
+def deliveries(
+    session: Session,
+    account_id: uuid.UUID,
+    *,
+    limit: int,
+    after: Cursor | None,
+    states: Sequence[str] = (),
+    event: str | None = None,
+    subject: str | None = None,
+) -> tuple[list[Delivery], Cursor | None]:
+    """Return a page of the account's webhook deliveries and the cursor of the next one."""
+    query = select(Delivery).where(Delivery.account_id == account_id)
+    if states:
+        query = query.where(Delivery.state.in_(states))
+    if event:
+        query = query.where(Delivery.event == event)
+    if subject:
+        query = query.where(Delivery.subject == subject)
+    rows = list(session.scalars(_ordered(query, Delivery, limit, after)))
+    last = rows[limit - 1] if len(rows) > limit else None
+    return rows[:limit], Cursor(last.created_at, last.id) if last else None
+
+
+def delivery(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery | None:
+    """Return the account's delivery, or None."""
+    return session.scalar(
+        select(Delivery).where(Delivery.account_id == account_id, Delivery.id == delivery_id)
+    )
+
+
+def delivery_attempts(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[DeliveryAttempt]]:
+    """Return the tries of deliveries, oldest first."""
+    rows = session.scalars(
+        select(DeliveryAttempt).where(DeliveryAttempt.delivery_id.in_(ids)).order_by(DeliveryAttempt.id)
+    )
+    found: dict[uuid.UUID, list[DeliveryAttempt]] = {}
+    for row in rows:
+        found.setdefault(row.delivery_id, []).append(row)
+    return found
+
+
+def _ordered(query: Query, table: type[Job | Asset | Delivery], limit: int, after: Cursor | None) -> Query:
     """Ask for one row more than the page has: whether it is there tells whether there is a next page."""
     if after is not None:
         query = query.where(tuple_(table.created_at, table.id) < tuple_(after.created_at, after.id))

@@ -1,0 +1,142 @@
+"""/v1/webhook-deliveries and /v1/webhook-secret."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select, update
+
+from shared import deliveries
+from shared.db import transaction
+from shared.deliveries import Outcome
+from shared.models import Delivery
+from tests.integration.api.conftest import HELLO
+from tests.integration.api.test_batch import end
+
+if TYPE_CHECKING:
+    from tests.integration.api.conftest import Client
+
+pytestmark = pytest.mark.services
+
+HOOK = {"url": "https://1.1.1.1/hook"}
+PATH = "/v1/webhook-deliveries"
+
+
+def told(client: Client, *, well: bool = True) -> str:
+    """End a job that has a webhook, and return its id."""
+    task_id = client.job({**HELLO, "webhook": HOOK})
+    end(task_id, well=well)
+    return task_id
+
+
+def attempt(task_id: str, status: int) -> None:
+    with transaction() as session:
+        row = session.scalars(select(Delivery).where(Delivery.subject == task_id)).one()
+        session.execute(update(Delivery).where(Delivery.id == row.id).values(attempt=row.attempt + 1))
+        session.refresh(row)
+        deliveries.settle(session, row, Outcome(status, None, 0.25))
+
+
+def listed(client: Client, query: str = "") -> list[dict[str, Any]]:
+    data: list[dict[str, Any]] = client.get(f"{PATH}{query}").json["data"]
+    return data
+
+
+def test_each_message_is_shown_with_its_tries(client: Client) -> None:
+    task_id = told(client)
+    attempt(task_id, 500)
+    attempt(task_id, 204)
+
+    (shown,) = listed(client)
+
+    assert (shown["task_id"], shown["batch_id"], shown["event"]) == (task_id, None, "task.succeeded")
+    assert (shown["status"], shown["url"], shown["next_attempt_at"]) == ("delivered", HOOK["url"], None)
+    assert [(one["status"], one["seconds"]) for one in shown["attempts"]] == [(500, 0.25), (204, 0.25)]
+    assert shown["webhook_id"] == f"msg_{uuid.UUID(shown['delivery_id']).hex}"
+    assert client.get(shown["links"]["self"]).json == shown
+
+
+def test_messages_can_be_looked_for_and_are_paged(client: Client) -> None:
+    good, bad = told(client), told(client, well=False)
+    attempt(good, 204)
+    batch = client.post("/v1/batch", json={"jobs": [HELLO], "webhook": HOOK}).json
+    end(batch["task_ids"][0], well=True)
+
+    found = {
+        query: [one["task_id"] or one["batch_id"] for one in listed(client, query)]
+        for query in ("?status=delivered", "?status=pending,failed", "?event=task.failed", f"?task_id={good}",
+                      f"?batch_id={batch['batch_id']}")
+    }  # fmt: skip
+    first = client.get(f"{PATH}?limit=2").json
+    second = client.get(f"{PATH}?limit=2&cursor={first['next_cursor']}").json
+
+    assert found == {
+        "?status=delivered": [good],
+        "?status=pending,failed": [batch["batch_id"], bad],
+        "?event=task.failed": [bad],
+        f"?task_id={good}": [good],
+        f"?batch_id={batch['batch_id']}": [batch["batch_id"]],
+    }
+    assert [one["task_id"] for one in first["data"] + second["data"]] == [None, bad, good]
+    assert second["next_cursor"] is None
+
+
+def test_a_message_is_sent_again(client: Client) -> None:
+    task_id = told(client)
+    attempt(task_id, 410)
+    (gone,) = listed(client)
+    assert gone["status"] == "failed"
+
+    answer = client.post(gone["links"]["resend"])
+
+    assert answer.status_code == 202
+    assert (answer.json["status"], answer.json["delivery_id"]) == ("pending", gone["delivery_id"])
+    assert answer.json["next_attempt_at"]
+    with transaction() as session:
+        assert not deliveries.is_disabled(session, client.account_id, HOOK["url"])
+
+
+def test_anothers_messages_are_not_found(client: Client, stranger: Client) -> None:
+    told(stranger)
+    path = listed(stranger)[0]["links"]["self"]
+
+    assert listed(client) == []
+    assert client.get(path).status_code == client.post(f"{path}/resend").status_code == 404
+
+
+def test_the_secret_is_rotated_with_an_overlap(client: Client) -> None:
+    first = client.get("/v1/webhook-secret").json
+    again = client.get("/v1/webhook-secret").json
+
+    rotated = client.post("/v1/webhook-secret", json={"overlap": 3600})
+    at_once = client.post("/v1/webhook-secret", json={"overlap": 0})
+
+    assert first == again
+    assert first["secret"].startswith("whsec_")
+    assert (rotated.status_code, rotated.json["signing"]) == (201, 2)
+    assert rotated.json["secret"] != first["secret"]
+    assert at_once.json["signing"] == 2  # the first one still overlaps, the second does not
+    assert client.get("/v1/webhook-secret").json["secret"] == at_once.json["secret"]
+
+
+def test_a_secret_is_not_kept_with_an_answer(client: Client) -> None:
+    key = {"Idempotency-Key": "rotate"}
+    client.post("/v1/webhook-secret", json={}, headers=key)
+    replayed = client.post("/v1/webhook-secret", json={}, headers=key)
+
+    assert replayed.json["secret"] is None
+    assert client.get("/v1/webhook-secret").json["signing"] == 1
+
+
+def test_the_secret_is_for_those_who_may_write_keys(client: Client) -> None:
+    key = client.key_with("jobs:read", "jobs:write")
+
+    assert client.get("/v1/webhook-secret", key=key).status_code == 403
+    assert client.post("/v1/webhook-secret", json={}, key=key).status_code == 403
+
+
+@pytest.mark.parametrize("overlap", [-1, 8 * 24 * 3600, "1"])
+def test_an_overlap_has_bounds(client: Client, overlap: object) -> None:
+    assert client.post("/v1/webhook-secret", json={"overlap": overlap}).status_code == 422
