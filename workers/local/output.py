@@ -80,7 +80,7 @@ class Log:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / "scenemill.log"
         self._terminal = terminal
-        self._file: BinaryIO = self.path.open("ab")
+        self._file = self._open()
 
     def line(self, service: str, raw: bytes) -> None:
         """Write a line of a program's output."""
@@ -97,7 +97,6 @@ class Log:
         text = json.dumps(event, ensure_ascii=False, default=str)
         try:
             self._file.write(text.encode(errors="replace") + b"\n")
-            self._file.flush()
             if self._file.tell() > FILE_BYTES:
                 self._rotate()
         except OSError:
@@ -109,13 +108,17 @@ class Log:
                 self._terminal = None
 
     def _rotate(self) -> None:
-        self._file.close()
         for number in range(OLD_FILES - 1, 0, -1):
             older = self.path.with_suffix(f".log.{number}")
             if older.exists():
                 older.replace(self.path.with_suffix(f".log.{number + 1}"))
         self.path.replace(self.path.with_suffix(".log.1"))
-        self._file = self.path.open("ab")
+        full, self._file = self._file, self._open()
+        full.close()
+
+    def _open(self) -> BinaryIO:
+        # Without a buffer: what found no room on the disk is not kept, to fail again when the file is closed.
+        return self.path.open("ab", buffering=0)
 
     def close(self) -> None:
         """Close the file."""

@@ -70,12 +70,16 @@ class State:
         return found if isinstance(found, dict) else None
 
     def record(self, running: Iterable[tuple[str, int]]) -> None:
-        """Write down which processes are ours."""
+        """Write down which processes are ours.
+
+        A full disk must not end the stack: the last record stays, and what it lacks is known by its environment.
+        """
         rows = []
         for name, pid in running:
             with contextlib.suppress(psutil.NoSuchProcess):
                 rows.append({"name": name, "pid": pid, "started": psutil.Process(pid).create_time()})
-        _write_privately(self._pids, rows)
+        with contextlib.suppress(OSError):
+            _write_privately(self._pids, rows)
 
     def end_leftovers(self) -> list[str]:
         """End what an earlier stack on this folder left running. Return the names of what was ended."""

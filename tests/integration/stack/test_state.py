@@ -110,6 +110,17 @@ def test_what_is_written_for_others_to_read_is_private(tmp_path):
     assert State(tmp_path).addresses() == {"api_key": "secret"}
 
 
+def test_a_full_disk_leaves_the_last_record(tmp_path):
+    state = State(tmp_path)
+    state.record([("api", os.getpid())])
+    last = (tmp_path / "processes.json").read_text()
+    (tmp_path / "processes.draft").symlink_to("/dev/full")
+
+    state.record([("api", os.getpid()), ("redis", os.getpid())])
+
+    assert (tmp_path / "processes.json").read_text() == last
+
+
 def test_a_broken_record_ends_nothing(tmp_path):
     (tmp_path / "processes.json").write_text('[{"name": "api", "pi')
 

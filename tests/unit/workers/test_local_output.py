@@ -79,6 +79,18 @@ def test_the_file_is_rotated_and_old_ones_are_dropped(tmp_path, monkeypatch):
     assert all(path.stat().st_size <= 400 for path in tmp_path.iterdir())
 
 
+def test_a_full_disk_does_not_end_the_log(tmp_path):
+    (tmp_path / "scenemill.log").symlink_to("/dev/full")
+    terminal = io.StringIO()
+
+    log = Log(tmp_path, terminal)
+    log.event("first")
+    log.event("second")
+    log.close()
+
+    assert [json.loads(line)["event"] for line in terminal.getvalue().splitlines()] == ["first", "second"]
+
+
 def test_a_closed_terminal_does_not_end_the_log(tmp_path):
     class Gone(io.StringIO):
         def write(self, _text):
