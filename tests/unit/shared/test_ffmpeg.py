@@ -153,7 +153,7 @@ def test_a_stopped_ffmpeg_is_noticed_and_ended(tmp_path):
 
     def freeze(_: ffmpeg.Progress) -> None:
         if not pids:
-            child = psutil.Process().children()[-1]
+            (child,) = (one for one in psutil.Process().children() if "ffmpeg" in one.name())
             pids.append(child.pid)
             child.send_signal(signal.SIGSTOP)
 
