@@ -65,10 +65,11 @@ def measured(wish: argparse.Namespace) -> dict[str, Any]:
             for number in range(1 if wish.quick else wish.rounds):
                 print(f"Round {number + 1}, load {psutil.getloadavg()[0]:.1f}", flush=True)
                 rounds.append(contest.round())
+                (cache / "rounds.json").write_text(json.dumps(rounds, indent=1))
             print(f"{minutes} minutes in one script and in {minutes} …", flush=True)
             lengths = costs.long_and_short(stack, idle, laid.reel.pictures[0], minutes)
         print("What is not ffmpeg …", flush=True)
-        beyond = costs.overhead(work / "overhead", ffmpeg, (1, 100))
+        beyond = costs.overhead(work / "overhead", ffmpeg, (1, 100), 1 if wish.quick else 3)
         return {
             "machine": report.machine(ffmpeg),
             "reel": {"seconds": laid.seconds, "frames": laid.total, "spoken": laid.spoken},

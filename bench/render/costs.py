@@ -47,7 +47,7 @@ def scenes(count: int, seconds: float, picture: str | None = None) -> dict[str, 
     }
 
 
-def overhead(folder: Path, ffmpeg: str, counts: Sequence[int]) -> dict[int, dict[str, float]]:
+def overhead(folder: Path, ffmpeg: str, counts: Sequence[int], repeats: int) -> dict[int, dict[str, float]]:
     """Return the seconds from POST to finished in which no ffmpeg ran, by the number of scenes.
 
     Every ffmpeg of the stack is started through a wrapper that writes down when it ran.
@@ -62,10 +62,10 @@ def overhead(folder: Path, ffmpeg: str, counts: Sequence[int]) -> dict[int, dict
         stack.run(scenes(1, 1), SHORT)  # what is done once in a process's life is no part of a job
         for count in counts:
             walls, beyond = [], []
-            for _ in range(3):
+            for _ in range(repeats):
                 stack.new_account()
                 log.write_text("")
-                wall, task = stack.run(scenes(count, 1), reel.OUTPUT)
+                wall, task = stack.run(scenes(count, 1), SHORT)
                 end = datetime.fromisoformat(task["finished_at"]).timestamp()
                 walls.append(wall)
                 beyond.append(wall - busy(log.read_text(), end - wall, end))

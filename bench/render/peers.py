@@ -7,6 +7,7 @@ subtitles or posters, and MoviePy and Remotion do not normalise loudness.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -132,7 +133,7 @@ def _npm(folder: Path, packages: dict[str, str]) -> None:
     if done.exists() and done.read_text() == manifest:
         return
     (folder / "package.json").write_text(manifest)
-    _do(["npm", "install", "--no-audit", "--no-fund", "--silent"], folder)
+    _do(["npm", "install", "--no-audit", "--no-fund", "--loglevel", "error"], folder)
     done.write_text(manifest)
 
 
@@ -143,11 +144,16 @@ def _do(argv: list[str], folder: Path) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Absent(f"`{' '.join(argv[:3])}` did not end well: {type(error).__name__}") from error
     if done.returncode:
-        said = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        errors = [line for line in said if "error" in line.lower()] or said
-        raise Absent(
-            f"`{' '.join(Path(part).name for part in argv[:3])}` failed: {(errors or ['no word'])[0][:160]}"
-        )
+        raise Absent(_reason(Path(argv[0]).name, done.stderr + done.stdout))
+
+
+def _reason(program: str, said: str) -> str:
+    """Return why an installation failed, without the places of this machine."""
+    native = re.search(r"npm error path \S*node_modules/(\S+)", said)
+    if native:
+        return f"npm found no built binary of its native part `{native[1]}` for this machine, and could not build it"
+    lines = [line.strip() for line in said.splitlines() if "error" in line.lower()]
+    return f"{program} failed: {re.sub(r'/[^ ]*', '…', lines[-1])[:160] if lines else 'it said nothing'}"
 
 
 def _job(folder: Path, job: dict[str, Any]) -> str:
