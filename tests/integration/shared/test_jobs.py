@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared import jobs
 from shared.errors import RenderFailed
-from shared.models import Artifact, Job
+from shared.models import Account, Artifact, Job
 from shared.states import FINISHED, MOVES, Stage, State
 from tests import factories
 
@@ -59,6 +59,9 @@ def test_two_workers_at_once_do_not_both_claim(database: Engine) -> None:
         one.commit()
         other.rollback()
         assert claim(other, job) is None
+        other.rollback()
+        one.delete(one.get_one(Account, job.account_id))
+        one.commit()
 
 
 def test_a_job_is_not_claimed_before_its_time_or_past_its_attempts(session: Session) -> None:

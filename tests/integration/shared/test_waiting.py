@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import delete, func, update
 
 from shared import sweeping
 from shared.models import Job
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 pytestmark = pytest.mark.services
+
+
+@pytest.fixture(autouse=True)
+def _no_other_jobs(session: Session) -> None:
+    """Look away from what tests of other processes have committed; the rollback brings it back."""
+    session.execute(delete(Job))
 
 
 def due(session: Session, ago: timedelta, **columns: object) -> None:
