@@ -16,7 +16,7 @@ from api.intake import Intake
 from api.openapi import Resource, creates, fails, headers, streams, takes
 from api.queries import TasksQuery
 from api.requests import config
-from shared import batches, listing
+from shared import batches, listing, progress
 from shared.db import transaction
 from shared.errors import NotFound, Unavailable
 from shared.idempotency import Answer
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from api.batch_bodies import Posted
-    from shared.listing import BatchProgress
+    from shared.progress import BatchProgress
 
 blueprint = Resource("batch", "Many jobs at once.")
 PAGE = 100  # tasks that are held at once when all are given
@@ -161,7 +161,7 @@ def _lines(owner: UUID, batch_id: UUID) -> Iterator[bytes]:
 
 
 def _find(session: Session, batch_id: UUID) -> BatchProgress:
-    found = listing.batch(session, account_id(), batch_id)
+    found = progress.batch(session, account_id(), batch_id)
     if found is None:
         raise NotFound("There is no such batch.")
     return found

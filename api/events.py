@@ -9,7 +9,7 @@ from api import live, news, tasks
 from api.auth import account_id, requires
 from api.news import Topic
 from api.openapi import Resource, document, fails, streams
-from shared import listing
+from shared import progress
 from shared.db import transaction
 from shared.errors import NotFound
 
@@ -60,7 +60,7 @@ def watch_batch(batch_id: UUID) -> Response:
     Each event's data is the batch as `GET /v1/batch/{batch_id}` shows it.
     """
     with transaction() as session:
-        found = listing.batch(session, account_id(), batch_id)
+        found = progress.batch(session, account_id(), batch_id)
     if found is None:
         raise NotFound("There is no such batch.")
     return live.respond(Topic("batch", batch_id), [news.batch(found)], told=live.last_event_id())
@@ -78,7 +78,7 @@ def watch_account() -> Response:
     owner, told = account_id(), live.last_event_id()
     since = float(told) if told and re.fullmatch(r"\d{1,11}\.\d{3}", told) else None
     with transaction() as session:
-        moment, rows = listing.moving(session, [owner], since=since, most=FIRST)
+        moment, rows = progress.moving(session, [owner], since=since, most=FIRST)
         ids = list(dict.fromkeys(task_id for _, task_id, _ in rows))
         first = list(news.tasks(session, ids[:FIRST], moment))
     return live.respond(Topic("account", owner), first, told=None)

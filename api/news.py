@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from api import views
-from shared import listing
+from shared import progress
 from shared.schemas.task import BatchStatusSchema, TaskSchema
 from shared.states import FINISHED
 
@@ -79,7 +79,7 @@ def bring(session: Session, watchers: Iterable[Watcher]) -> None:
 
 
 def _bring_tasks(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
-    versions = listing.versions(session, watched)
+    versions = progress.versions(session, watched)
     wanted: dict[UUID, list[Watcher]] = {}
     for task_id, watchers in watched.items():
         version = versions.get(task_id)
@@ -94,7 +94,7 @@ def _bring_tasks(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
 
 
 def _bring_batches(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
-    found = listing.batches(session, list(watched))
+    found = progress.batches(session, list(watched))
     for batch_id, watchers in watched.items():
         event = batch(found[batch_id]) if batch_id in found else None
         for one in watchers:
@@ -103,7 +103,7 @@ def _bring_batches(session: Session, watched: dict[UUID, list[Watcher]]) -> None
 
 
 def _bring_accounts(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
-    moment, rows = listing.moving(session, list(watched))
+    moment, rows = progress.moving(session, list(watched))
     wanted: dict[UUID, list[Watcher]] = defaultdict(list)
     for account_id, task_id, version in rows:
         for one in watched[account_id]:
@@ -117,7 +117,7 @@ def _bring_accounts(session: Session, watched: dict[UUID, list[Watcher]]) -> Non
 def tasks(session: Session, ids: Sequence[UUID], moment: str | None = None) -> Iterator[Event]:
     """Give the tasks as they are now. `moment` is the place in an account's stream; none: each task has its own."""
     for start in range(0, len(ids), DOCUMENTS):
-        yield from of_jobs(session, listing.shown(session, ids[start : start + DOCUMENTS]), moment)
+        yield from of_jobs(session, progress.shown(session, ids[start : start + DOCUMENTS]), moment)
 
 
 def of_jobs(session: Session, jobs: Sequence[Job], moment: str | None = None) -> Iterator[Event]:
@@ -134,12 +134,12 @@ def of_jobs(session: Session, jobs: Sequence[Job], moment: str | None = None) ->
         )
 
 
-def batch(progress: listing.BatchProgress) -> Event:
+def batch(found: progress.BatchProgress) -> Event:
     """Return how far a batch is; its version is made of what is told."""
-    shown = views.batch(progress)
+    shown = views.batch(found)
     data = _written(BatchStatusSchema().dump(shown))
     version = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
-    return Event(progress.id, version, shown["status"], f"{version:x}", data, last=progress.finished)
+    return Event(found.id, version, shown["status"], f"{version:x}", data, last=found.finished)
 
 
 def _written(document: Any) -> bytes:

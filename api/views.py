@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared import listing
+from shared import listing, progress
 from shared.states import FINISHED, State
 
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from shared.listing import BatchProgress, SceneProgress
     from shared.models import ApiKey, Artifact, Asset, Job
+    from shared.progress import BatchProgress, SceneProgress
 
 RETRY_SECONDS = 1  # how long a client does well to wait before it asks for an unfinished task again
 _RETRYABLE = (State.FAILED, State.CANCELED)
@@ -24,9 +24,9 @@ def tasks(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """Return jobs with their scenes and files, by at most three queries however many they are."""
     videos = [job for job in jobs if job.kind == "video"]
     begun = [job.id for job in videos if job.attempt]
-    scenes = listing.scenes(session, begun) if begun else {}
+    scenes = progress.scenes(session, begun) if begun else {}
     unplanned = [job.id for job in videos if job.id not in scenes]
-    names = listing.scene_ids(session, unplanned) if unplanned else {}
+    names = progress.scene_ids(session, unplanned) if unplanned else {}
     done = [job.id for job in videos if job.state == State.SUCCEEDED]
     files = listing.artifacts(session, done) if done else {}
     return [
@@ -143,15 +143,15 @@ def api_key(row: ApiKey) -> dict[str, Any]:
     }
 
 
-def batch(progress: BatchProgress) -> dict[str, Any]:
+def batch(found: BatchProgress) -> dict[str, Any]:
     """Return how far a batch is; every state is counted, also those that no job is in."""
     return {
-        "batch_id": progress.id,
-        "status": "finished" if progress.finished else "running",
-        "progress": round(progress.progress, 4),
-        "counts": counts(progress.counts),
-        "created_at": progress.created_at,
-        "finished_at": progress.finished_at,
+        "batch_id": found.id,
+        "status": "finished" if found.finished else "running",
+        "progress": round(found.progress, 4),
+        "counts": counts(found.counts),
+        "created_at": found.created_at,
+        "finished_at": found.finished_at,
     }
 
 

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Float, Select, and_, bindparam, case, cast, func, or_, select, text, tuple_
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Select, and_, func, or_, select, tuple_
 from sqlalchemy.orm import defer
 
-from shared.models import ApiKey, Artifact, Asset, Batch, Delivery, DeliveryAttempt, Job, JobAsset, Segment
-from shared.states import UNFINISHED, SegmentState, State
+from shared.models import ApiKey, Artifact, Asset, Delivery, DeliveryAttempt, Job, JobAsset
+from shared.states import UNFINISHED, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 PAGE_BYTES = 2 * 1024 * 1024  # of results as Postgres keeps them, which is compressed
 # A spec and a plan may be megabytes, and no list shows them.
-_SHOWN = (defer(Job.spec, raiseload=True), defer(Job.plan, raiseload=True))
+SHOWN = (defer(Job.spec, raiseload=True), defer(Job.plan, raiseload=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +69,6 @@ class Wanted:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SceneProgress:
-    """How far a scene is, over all segments that show it."""
-
-    id: str
-    done: bool
-    running: bool
-    cached: bool
-    progress: float
-
-
-@dataclass(frozen=True, slots=True)
-class BatchProgress:
-    """How far a batch is. A task that was deleted since still counts as what it ended as."""
-
-    id: uuid.UUID
-    finished: bool
-    created_at: datetime
-    finished_at: datetime | None
-    progress: float
-    counts: dict[State, int]
-
-
 def jobs(
     session: Session, account_id: uuid.UUID, wanted: Wanted, *, limit: int, after: Cursor | None
 ) -> tuple[list[Job], Cursor | None]:
@@ -112,12 +88,12 @@ def jobs(
 
 def job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | None:
     """Return the account's job, or None."""
-    return session.scalar(select(Job).where(Job.account_id == account_id, Job.id == job_id).options(*_SHOWN))
+    return session.scalar(select(Job).where(Job.account_id == account_id, Job.id == job_id).options(*SHOWN))
 
 
 def jobs_by_id(session: Session, account_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> list[Job]:
     """Return these of the account's jobs, in this order."""
-    query = select(Job).where(Job.account_id == account_id, Job.id.in_(ids)).options(*_SHOWN)
+    query = select(Job).where(Job.account_id == account_id, Job.id.in_(ids)).options(*SHOWN)
     found = {row.id: row for row in session.scalars(query)}
     return [found[each] for each in ids if each in found]
 
@@ -205,40 +181,6 @@ def _mentions(text: str) -> Any:
     return or_(Job.custom_id.icontains(text, autoescape=True), pairs)
 
 
-def scenes(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[SceneProgress]]:
-    """Return the scenes of jobs that are planned, in the order in which they are shown."""
-    each = (
-        select(Segment, func.unnest(Segment.scene_ids).label("scene"))
-        .where(Segment.job_id.in_(job_ids))
-        .subquery()
-    )
-    done = each.c.state == SegmentState.DONE
-    rows = session.execute(
-        select(
-            each.c.job_id,
-            each.c.scene,
-            func.bool_and(done),
-            func.bool_or(each.c.state == SegmentState.RUNNING),
-            func.bool_and(each.c.cached),
-            func.sum(case((done, each.c.frames), else_=each.c.frames_done))
-            / cast(func.greatest(func.sum(each.c.frames), 1), Float),
-        )
-        .group_by(each.c.job_id, each.c.scene)
-        .order_by(each.c.job_id, func.min(each.c.index), func.max(each.c.index))
-    )
-    found: dict[uuid.UUID, list[SceneProgress]] = {}
-    for job_id, *facts in rows:
-        found.setdefault(job_id, []).append(SceneProgress(*facts))
-    return found
-
-
-def scene_ids(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
-    """Return the scenes of jobs as they were asked for: what can be said before they are planned."""
-    ids = func.jsonb_path_query_array(Job.spec, "$.script.scenes[*].id", type_=JSONB)
-    rows = session.execute(select(Job.id, ids).where(Job.id.in_(job_ids)))
-    return {job_id: list(names) for job_id, names in rows}
-
-
 def artifacts(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Artifact]]:
     """Return the files that jobs made, in their order."""
     rows = session.scalars(
@@ -257,42 +199,6 @@ def artifact(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, name: s
             Artifact.account_id == account_id, Artifact.job_id == job_id, Artifact.name == name
         )
     )
-
-
-def versions(session: Session, job_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """Return the number of each job that goes up with each change of it. Whether one may ask is seen to before."""
-    rows = session.execute(select(Job.id, Job.version).where(Job.id.in_(list(job_ids))))
-    return {row.id: row.version for row in rows}
-
-
-def shown(session: Session, ids: Sequence[uuid.UUID]) -> list[Job]:
-    """Return jobs as they are shown, without those that are gone. Whether one may ask is seen to before."""
-    return list(session.scalars(select(Job).where(Job.id.in_(ids)).options(*_SHOWN)))
-
-
-_MOVING = text("""
-SELECT account_id, id, version FROM jobs
- WHERE account_id IN :ids
-   AND (state IN ('running', 'canceling') OR (state = 'queued' AND published_at IS NOT NULL))
- UNION ALL
-(SELECT account_id, id, version FROM jobs
-  WHERE account_id IN :ids AND finished_at > greatest(
-        least(now(), to_timestamp(:since)) - interval '10 seconds', now() - interval '1 hour')
-  ORDER BY finished_at DESC LIMIT :most)
-""").bindparams(bindparam("ids", expanding=True))
-
-
-def moving(
-    session: Session, account_ids: Sequence[uuid.UUID], *, since: float | None = None, most: int = 5000
-) -> tuple[str, list[tuple[uuid.UUID, uuid.UUID, int]]]:
-    """Return this moment, and account, id and version of each job at the workers or ended a moment ago, or since another one.
-
-    What ended is looked for some seconds further back: an end is dated when its transaction begins, and seen when it commits.
-    """
-    now = session.scalars(select(func.extract("epoch", func.now()))).one()
-    given = {"ids": list(account_ids), "since": float(now) if since is None else since, "most": most}
-    rows = session.execute(_MOVING, given)
-    return f"{float(now):.3f}", [(row.account_id, row.id, row.version) for row in rows]
 
 
 def asset(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> Asset | None:
@@ -320,52 +226,6 @@ def is_used(session: Session, asset_id: uuid.UUID) -> bool:
         .limit(1)
     )
     return session.scalar(using) is not None
-
-
-_BATCH = text("""
-SELECT b.id, b.total, b.succeeded, b.failed, b.canceled, b.created_at, b.finished_at,
-       coalesce(active.running, 0) AS running, coalesce(active.canceling, 0) AS canceling,
-       coalesce(active.progress, 0) AS progress
-  FROM batches b LEFT JOIN LATERAL (
-       SELECT count(*) FILTER (WHERE state = 'running') AS running,
-              count(*) FILTER (WHERE state = 'canceling') AS canceling, sum(progress) AS progress
-         FROM jobs WHERE batch_id = b.id AND state IN ('running', 'canceling')
-  ) active ON b.finished_at IS NULL
- WHERE b.id IN :ids
-""").bindparams(bindparam("ids", expanding=True))
-
-
-def batch(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> BatchProgress | None:
-    """Return how far the account's batch is, or None."""
-    mine = select(Batch.id).where(Batch.account_id == account_id, Batch.id == batch_id)
-    return batches(session, list(session.scalars(mine))).get(batch_id)
-
-
-def batches(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, BatchProgress]:
-    """Return how far batches are: by their counts and the jobs under way, however many they are."""
-    if not ids:
-        return {}
-    return {row.id: _progress(row) for row in session.execute(_BATCH, {"ids": list(ids)})}
-
-
-def _progress(row: Any) -> BatchProgress:
-    ended = row.succeeded + row.failed + row.canceled
-    counts = {
-        State.QUEUED: max(0, row.total - ended - row.running - row.canceling),
-        State.RUNNING: row.running,
-        State.CANCELING: row.canceling,
-        State.SUCCEEDED: row.succeeded,
-        State.FAILED: row.failed,
-        State.CANCELED: row.canceled,
-    }
-    return BatchProgress(
-        id=row.id,
-        finished=row.finished_at is not None,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
-        progress=min(1.0, (ended + row.progress) / row.total) if row.total else 1.0,
-        counts=counts,
-    )
 
 
 def keys(session: Session, account_id: uuid.UUID) -> list[ApiKey]:

@@ -223,7 +223,7 @@ def raw(served: Served, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("path", "length"), [("/v1/jobs", 20_000_000), ("/v1/batch", 20_000_000), ("/v1/assets", 3 << 30)]
+    ("path", "length"), [("/v1/jobs", 20_000_000), ("/v1/batch", 40_000_000), ("/v1/assets", 3 << 30)]
 )
 def test_a_body_over_the_limit_is_refused_before_it_comes(served: Served, path: str, length: int) -> None:
     answer = raw(
@@ -401,3 +401,33 @@ def test_a_malformed_chunk_is_the_clients_fault(served: Served, path: str, chunk
     )
 
     assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_ten_thousand_jobs_take_little_memory_and_hold_nobody_up(served: Served) -> None:
+    lines = "\n".join(json.dumps({**HELLO, "custom_id": str(number)}) for number in range(10_000)).encode()
+    answers: list[httpx.Response] = []
+    with served.client() as http:
+        http.post("/v1/batch", json={"jobs": [HELLO] * 10})
+        before = peak = served.worker().memory_info().rss
+
+        def post() -> None:
+            with served.client() as one:
+                headers = {"Content-Type": "application/x-ndjson"}
+                answers.append(one.post("/v1/batch", content=lines, headers=headers, timeout=120))
+
+        posting = threading.Thread(target=post)
+        posting.start()
+        seconds = []
+        while posting.is_alive():
+            peak = max(peak, served.worker().memory_info().rss)
+            begun = time.monotonic()
+            assert http.get("/v1/tasks?limit=1").status_code == 200
+            seconds.append(time.monotonic() - begun)
+            time.sleep(0.02)
+        posting.join()
+        batch = http.get(f"/v1/batch/{answers[0].json()['batch_id']}").json()
+
+    assert answers[0].status_code == 202
+    assert (len(answers[0].json()["task_ids"]), batch["counts"]["queued"]) == (10_000, 10_000)
+    assert peak - before < 80 << 20
+    assert sorted(seconds)[len(seconds) // 2] < 1
