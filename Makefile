@@ -28,10 +28,10 @@ check: setup  ## Lint, types, and which room may import which
 	$(BIN)/lint-imports
 
 fast: setup  ## The tests that need no server
-	$(BIN)/pytest -m "not services and not e2e"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not services and not e2e"
 
 test: check  ## What the CI runs: check, and every test with real servers
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # SEED and MINUTES: what the random schedule is drawn from, and how long it goes on.
 SEED := 1
