@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, or_, select, update
 
-from shared import jobs
+from shared import endings, jobs
 from shared.models import Job, Segment
 from shared.states import UNFINISHED, SegmentState, State
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def cancel(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> int:
     """Ask for the end of every unfinished job, and return how many they were. What nobody works on ends at once."""
-    ids = [job_id for job_id, _ in _ids(session, account_id, batch_id, *UNFINISHED)]
+    ids = _ids(session, account_id, batch_id, *UNFINISHED)
     rendered = exists().where(Segment.job_id == Job.id, Segment.state == SegmentState.RUNNING)
     worked_on = or_(Job.leased_until.is_not(None), rendered)
     changed = {"version": Job.version + 1}
@@ -28,26 +28,21 @@ def cancel(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> int:
     return len(ids)
 
 
-def retry(
-    session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *, attempts: int
-) -> list[tuple[uuid.UUID, str]]:
-    """Queue every failed job again, and return the id and kind of those that were."""
+def retry(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *, attempts: int) -> int:
+    """Queue every failed job again, and return how many they were."""
     failed = _ids(session, account_id, batch_id, State.FAILED)
-    return [
-        (job_id, kind)
-        for job_id, kind in failed
-        if jobs.retry(session, account_id, job_id, attempts=attempts)
-    ]
+    if failed:
+        endings.reopen(session, batch_id, State.FAILED, len(failed))
+        session.execute(update(Job).where(Job.id.in_(failed)).values(jobs.afresh(attempts)))
+    return len(failed)
 
 
-def _ids(
-    session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *states: State
-) -> list[tuple[uuid.UUID, str]]:
-    """Lock the jobs, in an order in which no two who do so wait for each other, and return their ids and kinds."""
+def _ids(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *states: State) -> list[uuid.UUID]:
+    """Lock the jobs, in an order in which no two who do so wait for each other, and return their ids."""
     query = (
-        select(Job.id, Job.kind)
+        select(Job.id)
         .where(Job.account_id == account_id, Job.batch_id == batch_id, Job.state.in_(states))
         .order_by(Job.id)
         .with_for_update()
     )
-    return [(job_id, kind) for job_id, kind in session.execute(query)]
+    return list(session.scalars(query))

@@ -353,23 +353,24 @@ def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempt
     if ended is None:
         return False
     endings.reopen(session, ended.batch_id, State(ended.state))
-    session.execute(
-        update(Job)
-        .where(Job.id == job_id)
-        .values(
-            state=State.QUEUED,
-            stage=None,
-            progress=0,
-            error=None,
-            finished_at=None,
-            expires_at=None,
-            run_after=func.now(),
-            published_at=None,
-            max_attempts=Job.attempt + attempts,
-            version=Job.version + 1,
-        )
-    )
+    session.execute(update(Job).where(Job.id == job_id).values(afresh(attempts)))
     return True
+
+
+def afresh(attempts: int) -> dict[str, Any]:
+    """Return what queues an ended job again."""
+    return {
+        "state": State.QUEUED,
+        "stage": None,
+        "progress": 0,
+        "error": None,
+        "finished_at": None,
+        "expires_at": None,
+        "run_after": func.now(),
+        "published_at": None,
+        "max_attempts": Job.attempt + attempts,
+        "version": Job.version + 1,
+    }
 
 
 def remove(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> list[str] | None:

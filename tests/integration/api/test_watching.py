@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import selectors
+import signal
 import socket
 import time
 import uuid
@@ -151,6 +152,13 @@ def test_a_thousand_watchers_cost_little_and_are_told_everything_in_order(
         move(ids, state=State.SUCCEEDED)
         crowd.read_until(3)
         crowd.close()
+        left = files.enter_context(closing(Crowd(url, key)))
+        left.join(http.post("/v1/jobs", json=HELLO).json()["task_id"])
+        left.read_until(1)
+        process.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        process.wait(40)
+        ending = time.monotonic() - begun
 
     states = {tuple(state for _, state in one) for one in crowd.told}
     assert states == {("queued", "running", "succeeded")}
@@ -160,6 +168,7 @@ def test_a_thousand_watchers_cost_little_and_are_told_everything_in_order(
     assert grown < 100 << 20, grown
     assert held <= config.database_pool
     assert answered < 5
+    assert ending < 20  # who still watches is sent away, and not waited for
 
 
 def test_who_does_not_read_is_dropped() -> None:
