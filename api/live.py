@@ -7,6 +7,7 @@ is dropped: its box may overflow, or its connection may stand still, and neither
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -76,6 +77,13 @@ def _connection() -> socket.socket | None:
     return found
 
 
+def _break(connection: socket.socket) -> None:
+    """Have whoever waits to send there see that the other side has gone, as gunicorn expects it to happen."""
+    # By another name of the same connection: gevent would tell the sender that its own file was closed.
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.shutdown(socket.SHUT_RDWR)
+
+
 class Stream:
     """One watcher: an iterator of what is to be sent, and where news are put."""
 
@@ -123,8 +131,7 @@ class Stream:
         since = self._sending_since
         if since is not None and time.monotonic() - since > STUCK_SECONDS and self._connection is not None:
             self.tell(None)
-            with contextlib.suppress(OSError):  # it may have gone by itself
-                self._connection.shutdown(socket.SHUT_RDWR)
+            _break(self._connection)
         if any(ending() for ending in _ending):
             self.tell(None)
 
