@@ -37,15 +37,6 @@ def _world(seed: int) -> Iterator[World]:
         yield one
 
 
-@pytest.fixture(scope="session")
-def faketime() -> str:
-    """Give the library that lies about the time."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not found:
-        pytest.skip("Debian's package faketime, which shifts a worker's clock, is not installed.")
-    return str(found[0])
-
-
 @pytest.fixture
 def world(_world: World) -> Iterator[World]:
     """Give the world, and ask all invariants when the test is over."""

@@ -35,7 +35,7 @@ noise) head -c 1000000000 /dev/zero >&2; exit 1 ;;
 stop) kill -STOP $$ ;;
 hold) sleep 1000 & ;;
 late) sleep 1 ;;
-poison) kill -KILL $PPID; sleep 60 ;;
+poison) kill -KILL $PPID; kill -STOP $$ ;;
 esac
 exec REAL "$@"
 """
