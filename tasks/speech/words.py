@@ -32,6 +32,8 @@ def align(text: str, heard: Iterable[Heard], seconds: float) -> tuple[Word, ...]
     words: list[Word] = []
     for group in _groups(times):
         begin, end = next((time for index in group if (time := times[index])), (0.0, seconds))
+        if words:  # the words before it may share a time that goes on past this one's beginning
+            begin, end = max(begin, words[-1].start), max(end, words[-1].start)
         words += _share(text, [spans[index] for index in group], begin, end)
     return tuple(words)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.speech.words import Heard, align, split
@@ -58,6 +58,7 @@ def test_without_any_event_the_words_share_all_of_the_time_by_their_length():
     st.text(max_size=80),
     st.lists(st.tuples(st.integers(0, 90), st.floats(0, 9), st.floats(0, 1)), max_size=20),
 )
+@example("0 0 0", [(0, 0.0, 1.0), (4, 0.0, 0.0)])
 def test_whatever_an_engine_reports_words_are_in_order_and_cover_the_text(text, events):
     words = align(text, [Heard(place, start, start + length) for place, start, length in events], 10.0)
 
