@@ -40,6 +40,7 @@ def plans(draw):
     return Script(tuple(scenes)), narration, draw(st.sampled_from(FPS))
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(plans())
 def test_every_script_is_laid_out_by_the_formulas(case):

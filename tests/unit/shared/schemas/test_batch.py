@@ -101,6 +101,7 @@ def test_sources_point_to_where_the_client_wrote_them():
     assert own.sources == (("#/jobs/1/script/scenes/0/visual/src", ASSET),)
 
 
+@pytest.mark.slow
 def test_all_jobs_together_have_a_limit_of_scenes():
     jobs = [{"kind": "video", "script": {"scenes": [{"id": "A"}] * 500}} for _ in range(201)]
 

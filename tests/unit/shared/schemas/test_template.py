@@ -259,6 +259,7 @@ def test_a_row_of_texts_becomes_values():
 NAMES = ("each", "if", "else", "scenes", "narration", "text", "variables", "type", "fields")
 
 
+@pytest.mark.slow
 @UNHURRIED
 @given(
     st.recursive(

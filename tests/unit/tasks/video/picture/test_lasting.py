@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,7 @@ def test_what_is_too_short_to_be_worth_it_is_drawn_on_each_frame():
     assert spans([Event(0, WORTH - 1, 0, "title")], 100) == ()
 
 
+@pytest.mark.slow
 @given(EVENTS)
 def test_every_frame_shows_what_was_meant_whichever_way(events):
     lasting = spans(events, 120)

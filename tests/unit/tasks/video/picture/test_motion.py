@@ -53,6 +53,7 @@ def ideal(at: tuple[float, float], motion: str) -> np.ndarray:
     return np.array(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("motion", MOTIONS)
 @pytest.mark.parametrize("at", [(331.4, 214.7), (900.2, 540.9)])
 def test_a_feature_moves_smoothly_between_pixels(motion, at):
