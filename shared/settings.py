@@ -50,8 +50,8 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     ffmpeg: str | None = None
 
-    # A lease outlives three missed heartbeats; a heartbeat also brings a cancel back within two seconds.
-    lease: timedelta = timedelta(seconds=30)
+    # A lease outlives many missed heartbeats; a heartbeat also brings a cancel back within two seconds.
+    lease: timedelta = timedelta(seconds=15)
     heartbeat: timedelta = timedelta(seconds=1)
     sweep: timedelta = timedelta(seconds=2)
     # How long a published message may stay unclaimed before it counts as lost (Redis loses some).

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from workers.local.output import Log
 from workers.local.ports import is_free
-from workers.local.stack import Stack, Wish, decide
+from workers.local.stack import Stack, Wish, decide, metrics_root
 from workers.local.state import State
 from workers.local.supervisor import Supervisor
 
@@ -45,6 +46,7 @@ def run(wish: Wish, *, terminal: TextIO | None, on_ready: Callable[[dict[str, An
             supervisor.run(lambda: _announce(stack, supervisor, state, on_ready))
         finally:
             log.close()
+            shutil.rmtree(metrics_root(wish.folder), ignore_errors=True)
 
 
 def _announce(

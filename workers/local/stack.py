@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workers.local import postgres as pg
@@ -19,12 +21,12 @@ from workers.local.state import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 API_PORT = 8000
 FLOWER_PORT = 5555
 FLOWER_USER = "scenemill"
 QUEUES = ("scripts", "renders", "control")
+MEMORY = Path("/dev/shm")  # noqa: S108 (a name of our own in it, closed to others)
 # How long what runs may take to end or to be handed back, before it is killed and its lease runs out instead.
 DRAIN_SECONDS = 20.0
 
@@ -122,7 +124,7 @@ class Stack:
 
     def _metrics_folder(self, name: str) -> str:
         """Make the folder in which a program's processes share their counters. Those of an earlier run are gone."""
-        folder = self.wish.folder / "metrics" / name
+        folder = metrics_root(self.wish.folder) / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return str(folder)
@@ -284,6 +286,20 @@ def decide(wish: Wish) -> Stack:
         flower_password=pg.kept_secret(folder / "flower.password"),
         metrics_ports=dict(zip(QUEUES, taken[2:], strict=True)),
     )
+
+
+def metrics_root(data: Path) -> Path:
+    """Return where a stack's programs count, and make it: in memory where there is such a place, else among its data.
+
+    A counter in a file on a full disk would kill its process (SIGBUS).
+    """
+    mark = hashlib.sha256(str(data).encode()).hexdigest()[:16]
+    for folder in (MEMORY / f"scenemill-{mark}", data / "metrics"):
+        if os.access(folder.parent, os.W_OK):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.stat().st_uid == os.geteuid():  # nobody else made it before us
+                return folder
+    raise PermissionError(f"{data} is not writable.")
 
 
 def _distinct_ports(count: int) -> list[int]:
