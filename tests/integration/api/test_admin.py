@@ -24,7 +24,7 @@ ASKED = (
     ("GET", "/v1/admin/accounts"),
     ("GET", "/v1/admin/audit-events"),
     ("GET", "/v1/admin/queues"),
-    ("POST", f"/v1/admin/jobs/{uuid.uuid4()}/requeue"),
+    ("POST", f"/v1/admin/jobs/{uuid.UUID(int=1)}/requeue"),
 )
 
 
