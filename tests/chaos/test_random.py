@@ -31,6 +31,7 @@ def test_a_random_schedule_of_all_faults_breaks_nothing(
         world.flood(5)
         until = time.monotonic() + minutes * 60
         while time.monotonic() < until:
+            world.ease()
             _strike(world, world.rng.choice(faults.RANDOM))
             world.flood(world.rng.randint(10, 40))
             if world.rng.random() < 0.3:
