@@ -48,13 +48,13 @@ NO_LEASE = {
     ]
 }  # fmt: skip
 # Marked and sent inside the transaction that writes the job; the pause makes sure that the worker is the quicker one.
-_TAKEN = """    note(session, "jobs.submitted", str(batch_id or ids[0]))
+_TAKEN = """    note(session, "jobs.submitted", str(ids[0]))
 """
 _SENT = """    import time
     from sqlalchemy import text
     from shared.window import _TASKS
     session.execute(text("UPDATE jobs SET published_at = now() WHERE id = ANY(:ids)"), {"ids": ids})
-    dispatch.send(dispatch.Nudge(_TASKS[spec.kind], one, one, account_id) for one, spec in zip(ids, specs))
+    dispatch.send(dispatch.Nudge(_TASKS[spec.kind], one, one, caller().account_id) for one, spec in zip(ids, specs))
     time.sleep(0.5)
 """
 PUBLISH_BEFORE_COMMIT = {"api/accept.py": [(_TAKEN, _TAKEN + _SENT)]}
