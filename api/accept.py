@@ -10,7 +10,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flask import g
+from flask import g, request
 
 from api import aside
 from api.auth import caller
@@ -60,7 +60,7 @@ def write(session: Session, specs: Sequence[JobSpec], batch_id: uuid.UUID | None
     return jobs.submit(
         session,
         caller().account_id,
-        aside.compute(g.get("body_size", 0), _submissions, specs, batch_id, _keep_seconds()),
+        aside.compute(g.get("body_size", 0), _submissions, specs, batch_id, _keep_seconds(), _asked_again()),
         max_attempts=config().max_attempts,
         request_id=request_id(),
     )
@@ -111,13 +111,18 @@ def note(session: Session, action: str, subject: str) -> None:
     )
 
 
+def _asked_again() -> dict[str, Any]:
+    """Return what the jobs' specs say of `Cache-Control: no-cache`: models and providers are to be asked again."""
+    return {"no_cache": True} if request.cache_control.no_cache else {}
+
+
 def _submissions(
-    specs: Sequence[JobSpec], batch_id: uuid.UUID | None, keep: int | None
+    specs: Sequence[JobSpec], batch_id: uuid.UUID | None, keep: int | None, asked: dict[str, Any]
 ) -> list[jobs.Submission]:
     return [
         jobs.Submission(
             kind=spec.kind,
-            spec=dump_job(spec),
+            spec={**dump_job(spec), **asked},
             priority=spec.priority,
             custom_id=spec.custom_id,
             metadata=dict(spec.metadata),

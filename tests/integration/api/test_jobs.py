@@ -330,3 +330,13 @@ def test_an_operator_may_allow_webhooks_to_within(config: Settings) -> None:
     answer = client.post("/v1/jobs", json={**HELLO, "webhook": {"url": "http://127.0.0.1:1/"}})
 
     assert answer.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"), [("no-cache", True), ("max-age=0, no-cache", True), ("no-store", None)]
+)
+def test_a_job_may_ask_models_and_providers_again(client: Client, header: str, kept: bool | None) -> None:
+    client.post("/v1/jobs", json=HELLO, headers={"Cache-Control": header})
+
+    (job,) = jobs_of(client)
+    assert job.spec.get("no_cache") == kept
