@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shared.models import Delivery, DeliveryAttempt, DisabledAddress, WebhookSecret
@@ -61,7 +61,18 @@ class Outcome:
 
 
 def claim(session: Session, bite: int, *, lease: timedelta) -> list[Delivery]:
-    """Take deliveries that are due, a few of each account; for as long as the lease nobody else tries them."""
+    """Take deliveries that are due, a few of each account; for as long as the lease nobody else tries them.
+
+    What is due for an address that answered 410 ends here, untried.
+    """
+    gone = exists().where(
+        DisabledAddress.account_id == Delivery.account_id, DisabledAddress.url == Delivery.url
+    )
+    session.execute(
+        update(Delivery)
+        .where(Delivery.state == "pending", Delivery.run_after <= func.now(), gone)
+        .values(state="failed", finished_at=func.now())
+    )
     ids = list(session.scalars(_DUE, {"share": PER_ACCOUNT, "bite": bite}))
     if not ids:
         return []
@@ -125,11 +136,6 @@ def enable(session: Session, account_id: uuid.UUID, url: str) -> None:
     row = session.get(DisabledAddress, (account_id, url))
     if row is not None:
         session.delete(row)
-
-
-def is_disabled(session: Session, account_id: uuid.UUID, url: str) -> bool:
-    """Tell whether an address answered 410 once."""
-    return session.get(DisabledAddress, (account_id, url)) is not None
 
 
 def resend(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> bool:

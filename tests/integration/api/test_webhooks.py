@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from shared import deliveries
 from shared.db import transaction
 from shared.deliveries import Outcome
-from shared.models import Delivery
+from shared.models import Delivery, DisabledAddress
 from tests.integration.api.conftest import HELLO
 from tests.integration.api.test_batch import end
 
@@ -95,7 +95,7 @@ def test_a_message_is_sent_again(client: Client) -> None:
     assert (answer.json["status"], answer.json["delivery_id"]) == ("pending", gone["delivery_id"])
     assert answer.json["next_attempt_at"]
     with transaction() as session:
-        assert not deliveries.is_disabled(session, client.account_id, HOOK["url"])
+        assert session.get(DisabledAddress, (client.account_id, HOOK["url"])) is None
 
 
 def test_anothers_messages_are_not_found(client: Client, stranger: Client) -> None:

@@ -195,7 +195,12 @@ def test_an_address_that_is_gone_gets_nothing_any_more_until_it_is_sent_again(
     assert [delivery_of(one).state for one in (job, other)] == ["failed", "failed"]
 
     with transaction() as session:
-        assert deliveries.is_disabled(session, job.account_id, receiver.url)
+        later = ended(session, hook(receiver.url), job.account_id)
+    webhooks.deliver()
+    assert delivery_of(later).state == "failed"
+    assert len(receiver.seen) == 1
+
+    with transaction() as session:
         assert not deliveries.resend(session, factories.account(session), delivery_of(job).id)
         assert deliveries.resend(session, job.account_id, delivery_of(job).id)
     webhooks.deliver()
