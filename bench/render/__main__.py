@@ -13,9 +13,10 @@ from typing import Any
 
 import psutil
 
-from bench.render import costs, measure, peers, plan, report
+from bench import measure
+from bench.render import costs, peers, plan, report
 from bench.render.contest import Contest, font
-from bench.render.stack import Stack
+from bench.stack import Stack
 from shared.ffmpeg import ffmpeg_path
 
 IDLE_SECONDS = 5

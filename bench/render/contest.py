@@ -10,15 +10,16 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.render import handwritten, measure, reel
+from bench import measure
+from bench.render import handwritten, reel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.render.measure import Cost
+    from bench.measure import Cost
     from bench.render.peers import Peer
     from bench.render.plan import Plan
-    from bench.render.stack import Stack
+    from bench.stack import Stack
 
 OTHER_TITLE = "It settles on stone"
 OTHER_NARRATION = "Where it finds hard ground it settles for good, and begins to build a cup of stone."

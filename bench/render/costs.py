@@ -7,8 +7,9 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bench.render import measure, reel
-from bench.render.stack import Stack
+from bench import measure
+from bench.render import reel
+from bench.stack import Stack
 from shared import timeline
 from shared.schemas.loading import load
 from shared.schemas.output import OutputSchema

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.render import measure, reel
+from bench import measure
+from bench.render import reel
 
 if TYPE_CHECKING:
-    from bench.render.measure import Cost
+    from bench.measure import Cost
     from bench.render.plan import Plan
 
 SCRIPTS = Path(__file__).with_name("peers")

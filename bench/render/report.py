@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import subprocess
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.machine import facts
 from bench.render import chart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 MB = 1_000_000
 PAGE = """# Benchmarks
@@ -59,19 +56,10 @@ CONTESTANTS = (("ffmpeg", "One ffmpeg command"), ("cold", "Scenemill"), ("encode
 
 def machine(ffmpeg: str) -> dict[str, str]:
     """Return what the figures depend on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    memory = int(Path("/proc/meminfo").read_text().split()[1]) / 1e6
     said = subprocess.run([ffmpeg, "-version"], capture_output=True, text=True, check=True).stdout
     return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "cpu": f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}",
-        "memory": f"{memory:.0f} GB",
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        **facts(("celery", "opencv-python-headless", "imageio-ffmpeg")),
         "ffmpeg": said.splitlines()[0].removeprefix("ffmpeg version ").partition(" Copyright")[0],
-        "parts": ", ".join(
-            f"{name} {version(name)}" for name in ("celery", "opencv-python-headless", "imageio-ffmpeg")
-        ),
     }
 
 
