@@ -7,8 +7,10 @@ ServiceError
 ├── BadRequest           400  the body cannot be read at all
 ├── Invalid              422  the input is wrong, with a pointer for each place
 ├── Conflict             409  the state does not allow it
+├── Gone                 410  it was there, and is over
 ├── UnsupportedMedia     415  the bytes are not what we take
 ├── TooLarge             413  over a limit of size
+├── Locked               423  another request has it
 ├── TooMany              429  over a limit of rate
 ├── JobFailed            a job cannot be done, with its stable code
 │   ├── AssetUnreadable       asset-unreadable
@@ -107,6 +109,12 @@ class Conflict(ServiceError):
     status, code, title = 409, "conflict", "Conflict"
 
 
+class Gone(ServiceError):
+    """The thing was there, and is over: ended, expired or refused."""
+
+    status, code, title = 410, "gone", "Gone"
+
+
 class UnsupportedMedia(ServiceError):
     """The bytes are none of the media that we take."""
 
@@ -117,6 +125,12 @@ class TooLarge(ServiceError):
     """A body over its limit."""
 
     status, code, title = 413, "too-large", "Too large"
+
+
+class Locked(ServiceError):
+    """Another request has the thing, and only one may."""
+
+    status, code, title = 423, "locked", "Locked"
 
 
 class TooMany(ServiceError):

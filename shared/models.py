@@ -336,6 +336,27 @@ class Asset(Base):
     )
 
 
+class Upload(Base):
+    """A file that comes in pieces, until it is an asset. `received` counts what is safely on the disk."""
+
+    __tablename__ = "uploads"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    state: Mapped[str] = mapped_column(String(16), server_default="open")
+    length: Mapped[int | None]  # of the whole file; None as long as the client does not know it
+    received: Mapped[int] = mapped_column(server_default="0")
+    meta: Mapped[str | None] = mapped_column("metadata")  # as it was told, to be told again
+    asset_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+    __table_args__ = (
+        Index("ix_uploads_open", "account_id", postgresql_where=text("state = 'open'")),
+        Index("ix_uploads_asset_id", "asset_id", postgresql_where=text("asset_id IS NOT NULL")),
+    )
+
+
 class JobAsset(Base):
     """Which assets a job names, so that none is deleted under it."""
 

@@ -1,0 +1,106 @@
+"""The rules of uploads that come in pieces: how one begins, goes on, and ends once, as an asset or as nothing.
+
+Functions take a session and never commit. `received` only ever counts what the disk has; whoever writes more than it
+says has written nothing yet. Each change is one conditional UPDATE: no row back means that the upload is over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, text, update
+
+from shared.errors import TooMany
+from shared.models import Upload
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from sqlalchemy.orm import Session
+
+
+class UploadState(StrEnum):
+    """Where an upload is. All but the first are ends."""
+
+    OPEN = "open"
+    FINISHED = "finished"
+    TERMINATED = "terminated"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+
+
+def create(
+    session: Session,
+    account_id: uuid.UUID,
+    *,
+    length: int | None,
+    meta: str | None,
+    expiry: timedelta,
+    most: int,
+) -> Upload:
+    """Begin an upload, or raise TooMany where the account has `most` open ones."""
+    # Two that begin at once must not both be the last one that there is room for.
+    lock = int.from_bytes(hashlib.sha256(f"uploads:{account_id}".encode()).digest()[:8], "big", signed=True)
+    session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+    unfinished = select(func.count()).where(
+        Upload.account_id == account_id, Upload.state == UploadState.OPEN, Upload.expires_at > func.now()
+    )
+    if (session.scalar(unfinished) or 0) >= most:
+        raise TooMany(f"This account may have {most} unfinished uploads. Finish or terminate some of them.")
+    upload = Upload(
+        id=uuid.uuid4(), account_id=account_id, length=length, meta=meta, expires_at=func.now() + expiry
+    )
+    session.add(upload)
+    session.flush()
+    session.refresh(upload)
+    return upload
+
+
+def find(session: Session, account_id: uuid.UUID, upload_id: uuid.UUID) -> Upload | None:
+    """Return the account's upload, or None. One whose time is over is expired from now on."""
+    query = select(Upload, Upload.expires_at < func.now()).where(
+        Upload.account_id == account_id, Upload.id == upload_id
+    )
+    row = session.execute(query).one_or_none()
+    if row is None:
+        return None
+    upload, late = row
+    if late and upload.state == UploadState.OPEN:
+        upload.state = UploadState.EXPIRED
+    return upload
+
+
+def advance(
+    session: Session, upload: Upload, received: int, *, length: int | None, expiry: timedelta
+) -> bool:
+    """Write down that so much is on the disk, which gives the upload more time; False: it is over, or not ours."""
+    done = session.execute(
+        update(Upload)
+        .where(Upload.id == upload.id, Upload.state == UploadState.OPEN, Upload.received == upload.received)
+        .values(received=received, length=length, expires_at=func.now() + expiry)
+        .returning(Upload.received, Upload.expires_at)
+    ).one_or_none()
+    return done is not None
+
+
+def finish(session: Session, upload_id: uuid.UUID, asset_id: uuid.UUID) -> bool:
+    """Write down which asset an upload has become; False: it is over already."""
+    return _end(session, upload_id, UploadState.FINISHED, asset_id)
+
+
+def end(session: Session, upload_id: uuid.UUID, state: UploadState) -> bool:
+    """End an upload that is open; False: it is over already."""
+    return _end(session, upload_id, state, None)
+
+
+def _end(session: Session, upload_id: uuid.UUID, state: UploadState, asset_id: uuid.UUID | None) -> bool:
+    done = session.scalar(
+        update(Upload)
+        .where(Upload.id == upload_id, Upload.state == UploadState.OPEN)
+        .values(state=state, asset_id=asset_id)
+        .returning(Upload.id)
+    )
+    return done is not None
