@@ -38,6 +38,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.render", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often everyone makes the reel [5]")
+    parser.add_argument("--peer-rounds", type=int, default=5, help="in how many of them peers do [5]")
     parser.add_argument("--quick", action="store_true", help="one round, and shorter scripts")
     parser.add_argument("--without-peers", action="store_true", help="only Scenemill and ffmpeg")
     parser.add_argument("--page-only", action="store_true", help="write the page from the last figures")
@@ -65,7 +66,7 @@ def measured(wish: argparse.Namespace) -> dict[str, Any]:
             contest = Contest(laid, work, ffmpeg, titles, stack, idle, others)
             for number in range(1 if wish.quick else wish.rounds):
                 print(f"Round {number + 1}, load {psutil.getloadavg()[0]:.1f}", flush=True)
-                rounds.append(contest.round())
+                rounds.append(contest.round(with_peers=number < wish.peer_rounds))
                 (cache / "rounds.json").write_text(json.dumps(rounds, indent=1))
             print(f"{minutes} minutes in one script and in {minutes} …", flush=True)
             lengths = costs.long_and_short(stack, idle, laid.reel.pictures[0], minutes)

@@ -7,6 +7,7 @@ subtitles or posters, and MoviePy and Remotion do not normalise loudness.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ FFPROBE = "3.1.0"
 REMOTION = "4.0.529"
 REACT = "18.3.1"
 PATIENCE = 900  # seconds for an installation
+VIRTUAL_SCREEN = ("xvfb-run", "-a", "-s", "-ac -screen 0 1280x1024x24")
 
 
 class Absent(Exception):
@@ -101,7 +103,10 @@ def _editly(folder: Path, job: dict[str, Any]) -> list[str]:
     _npm(folder, {"editly": EDITLY, "ffprobe-static": FFPROBE})
     job["ffprobe"] = str(folder / "node_modules/ffprobe-static/bin/linux/x64/ffprobe")
     script = shutil.copy(SCRIPTS / "editly_reel.mjs", folder)
-    return ["node", str(script), _job(folder, job)]
+    shown = [] if os.environ.get("DISPLAY") else [*VIRTUAL_SCREEN]
+    if shown and shutil.which(shown[0]) is None:
+        raise Absent("its transitions are drawn by OpenGL and need a display (Debian: apt-get install xvfb)")
+    return [*shown, "node", str(script), _job(folder, job)]
 
 
 def _remotion(folder: Path, job: dict[str, Any]) -> list[str]:
@@ -134,7 +139,10 @@ def _npm(folder: Path, packages: dict[str, str]) -> None:
     if done.exists() and done.read_text() == manifest:
         return
     (folder / "package.json").write_text(manifest)
-    _do(["npm", "install", "--no-audit", "--no-fund", "--loglevel", "error"], folder)
+    # What has no built binary is compiled against the headers that came with Node.js, so that none are fetched.
+    headers = Path(shutil.which("node") or "").resolve().parents[1]
+    own = [f"--nodedir={headers}"] if (headers / "include/node/node.h").exists() else []
+    _do(["npm", "install", "--no-audit", "--no-fund", "--loglevel", "error", *own], folder)
     done.write_text(manifest)
 
 

@@ -30,7 +30,7 @@ a title, crossfades of 0.5 s, {spoken} s of narration, ducked music. No one spea
 most scenes a little longer than 4 s: {seconds} s and {frames} frames in all, the same for everyone. x264 `veryfast`, CRF 23 for
 everyone.
 
-Everyone made it in turn, in {rounds}; the table shows medians, and a ratio is the median of the rounds' ratios. CPU counts all
+Everyone made it in turn, in {rounds}{peers}; the table shows medians, and a ratio is the median of the rounds' ratios. CPU counts all
 processes; for Scenemill the whole stack (API, workers, Postgres, Redis, Flower) less what it spends when idle ({idle} ms a
 second). Memory is the highest sum of PSS.
 
@@ -80,16 +80,18 @@ def _all(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _middle(found: dict[str, Any], key: str, what: str) -> float:
-    return float(statistics.median(one[key][what] for one in found["rounds"]))
+    return float(statistics.median(one[key][what] for one in found["rounds"] if key in one))
 
 
 def _ratio(found: dict[str, Any], key: str, to: str, what: str) -> float:
     """Return the median of the rounds' ratios: what ran in the same minutes is compared."""
-    return float(statistics.median(one[key][what] / one[to][what] for one in found["rounds"]))
+    rounds = [one for one in found["rounds"] if key in one and to in one]
+    return float(statistics.median(one[key][what] / one[to][what] for one in rounds))
 
 
 def _peak(found: dict[str, Any], key: str, where: str = "all") -> float:
-    return float(statistics.median(one[key]["memory"].get(where, 0) for one in found["rounds"])) / MB
+    rounds = [one for one in found["rounds"] if key in one]
+    return float(statistics.median(one[key]["memory"].get(where, 0) for one in rounds)) / MB
 
 
 def _slot(found: dict[str, Any]) -> float:
@@ -105,6 +107,7 @@ def _page(found: dict[str, Any]) -> str:
         load=f"{found['load']:.1f}",
         busy=_busy(found),
         rounds="one round" if rounds == 1 else f"{rounds} rounds",
+        peers=_peer_rounds(found),
         spoken=f"{reel['spoken']:.1f}",
         seconds=f"{reel['seconds']:.2f}",
         frames=reel["frames"],
@@ -113,6 +116,13 @@ def _page(found: dict[str, Any]) -> str:
         absent="\n".join(_absent(found)),
         targets="\n".join(_targets(found)),
     )
+
+
+def _peer_rounds(found: dict[str, Any]) -> str:
+    """Say in how many rounds the peers took part, where it was not in all."""
+    names = [peer["name"] for peer in found["peers"] if not peer["absent"]]
+    fewest = min((sum(name in one for one in found["rounds"]) for name in names), default=0)
+    return f" (other programs in the first {fewest})" if 0 < fewest < len(found["rounds"]) else ""
 
 
 def _busy(found: dict[str, Any]) -> str:
