@@ -30,8 +30,8 @@ a title, crossfades of 0.5 s, {spoken} s of narration, ducked music. No one spea
 most scenes a little longer than 4 s: {seconds} s and {frames} frames in all, the same for everyone. x264 `veryfast`, CRF 23 for
 everyone.
 
-Everyone made it in turn, in {rounds}{peers}; the table shows medians, and a ratio is the median of the rounds' ratios. CPU counts all
-processes; for Scenemill the whole stack (API, workers, Postgres, Redis, Flower) less what it spends when idle ({idle} ms a
+Everyone made it in turn, in {rounds}{peers}; the table shows medians, and a ratio is the median of the rounds' ratios.
+CPU counts all processes; for Scenemill the whole stack (API, workers, Postgres, Redis, Flower) less what it spends when idle ({idle} ms a
 second). Memory is the highest sum of PSS.
 
 {table}
