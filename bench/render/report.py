@@ -31,8 +31,8 @@ most scenes a little longer than 4 s: {seconds} s and {frames} frames in all, th
 everyone.
 
 Everyone made it in turn, in {rounds}{peers}; the table shows medians, and a ratio is the median of the rounds' ratios.
-CPU counts all processes; for Scenemill the whole stack (API, workers, Postgres, Redis, Flower) less what it spends when idle ({idle} ms a
-second). Memory is the highest sum of PSS.
+CPU counts all processes; for Scenemill the whole stack (API, workers, Postgres, Redis, Flower) less what it spends when idle
+({idle} ms a second). Memory is the highest sum of PSS.
 
 {table}
 
