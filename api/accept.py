@@ -105,7 +105,7 @@ def note(session: Session, action: str, subject: str) -> None:
             account_id=who.account_id,
             action=action,
             subject=subject,
-            actor=who.key_id,
+            actor=who.actor,
             request_id=request_id(),
         )
     )

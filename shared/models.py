@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     JSON,
     BigInteger,
+    CheckConstraint,
     DateTime,
     Double,
     ForeignKey,
@@ -68,6 +69,7 @@ class Account(Base):
         server_default="1"
     )  # how many others it counts for when work is handed out
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    disabled_at: Mapped[datetime | None]  # from then on nothing of it opens anything
 
 
 class ApiKey(Base):
@@ -82,6 +84,68 @@ class ApiKey(Base):
     scopes: Mapped[list[str]]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     revoked_at: Mapped[datetime | None]
+
+
+class User(Base):
+    """Who logs in with a password. Only its Argon2id hash is kept."""
+
+    __tablename__ = "users"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    username: Mapped[str] = mapped_column(unique=True)  # in small letters: no two differ by their case alone
+    password_hash: Mapped[str]
+    one_time_until: Mapped[datetime | None]  # until then the password is good for one log-in, to set another
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    disabled_at: Mapped[datetime | None]
+
+
+class Login(Base):
+    """A log-in of a user or by a key: the family of tokens that descend from it. They end with it."""
+
+    __tablename__ = "logins"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    scopes: Mapped[list[str]]
+    address: Mapped[str]  # where it came from
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(user_id, key_id) = 1", name="one_owner"),
+        Index("ix_logins_user", "user_id", "address", postgresql_where=text("user_id IS NOT NULL")),
+        Index("ix_logins_key", "key_id", postgresql_where=text("key_id IS NOT NULL")),
+        Index("ix_logins_expires_at", "expires_at"),
+    )
+
+
+class RefreshToken(Base):
+    """A token that is changed for the next one, once. It stays when it is used: a second use betrays a thief."""
+
+    __tablename__ = "refresh_tokens"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    login_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("logins.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    used_at: Mapped[datetime | None]
+
+
+class Guess(Base):
+    """How much somebody has guessed, as the moment at which that is forgotten. The subject is a hash.
+
+    No account's: what is guessed at need not exist.
+    """
+
+    __tablename__ = "guesses"
+
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    forgotten_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Usage(Base):

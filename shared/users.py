@@ -1,0 +1,120 @@
+"""Users: who logs in with a password. They are made, changed and removed by whoever runs this. Functions never commit."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, select, update
+
+from shared import passwords
+from shared.models import Account, Login, User
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+ONE_TIME = timedelta(days=7)  # how long a one-time password waits for its only use
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is known of a name before its password is looked at."""
+
+    user_id: uuid.UUID
+    account_id: uuid.UUID
+    password_hash: str
+
+
+def create(
+    session: Session,
+    account_id: uuid.UUID,
+    username: str,
+    password_hash: str,
+    scopes: Sequence[str],
+    *,
+    one_time: bool,
+) -> User | None:
+    """Make a user, or return None where there is one of that name."""
+    if session.scalar(select(User.id).where(User.username == username)) is not None:
+        return None
+    row = User(
+        id=uuid.uuid4(),
+        account_id=account_id,
+        username=username,
+        password_hash=password_hash,
+        one_time_until=func.now() + ONE_TIME if one_time else None,
+        scopes=list(scopes),
+    )
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return row
+
+
+def listed(session: Session, account_id: uuid.UUID) -> list[User]:
+    """Return an account's users by name."""
+    return list(session.scalars(select(User).where(User.account_id == account_id).order_by(User.username)))
+
+
+def locked(session: Session, user_id: uuid.UUID) -> User | None:
+    """Return a user that nobody else changes until the transaction ends."""
+    return session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
+
+
+def candidate(session: Session, username: str) -> Candidate | None:
+    """Return who has this name."""
+    row = session.execute(
+        select(User.id, User.account_id, User.password_hash).where(User.username == username)
+    ).first()
+    return Candidate(*row) if row else None
+
+
+def may_log_in(session: Session, user: User) -> bool:
+    """Tell whether neither the user nor the account is disabled, nor a one-time password past its time."""
+    late = user.one_time_until is not None and session.scalar(select(func.now() > user.one_time_until))
+    disabled = session.scalar(select(Account.disabled_at).where(Account.id == user.account_id))
+    return user.disabled_at is None and disabled is None and not late
+
+
+def set_password(session: Session, user: User, password_hash: str, *, one_time: bool) -> None:
+    """Set a password; what was logged in by the former one is not any more."""
+    user.password_hash = password_hash
+    user.one_time_until = session.scalar(select(func.now() + ONE_TIME)) if one_time else None
+    end_logins(session, user.id)
+
+
+def rehash(user: User, password: str) -> None:
+    """Keep a password that was just verified by today's parameters."""
+    if passwords.is_outdated(user.password_hash):
+        user.password_hash = passwords.hashed(password)
+
+
+def change(session: Session, user: User, values: dict[str, Any]) -> None:
+    """Set a user's scopes, or disable or enable it. Disabling ends its log-ins for good."""
+    if "scopes" in values:
+        user.scopes = list(values["scopes"])
+    if "disabled" in values:
+        if values["disabled"] and user.disabled_at is None:
+            user.disabled_at = session.scalar(select(func.now()))
+            end_logins(session, user.id)
+        elif not values["disabled"]:
+            user.disabled_at = None
+    session.flush()
+
+
+def remove(session: Session, user_id: uuid.UUID) -> uuid.UUID | None:
+    """Delete a user with its log-ins and return its account; None where there is none such."""
+    return session.scalar(delete(User).where(User.id == user_id).returning(User.account_id))
+
+
+def end_logins(session: Session, user_id: uuid.UUID) -> None:
+    """Let no token of the user open anything any more."""
+    session.execute(
+        update(Login)
+        .where(Login.user_id == user_id, Login.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+    )
