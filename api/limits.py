@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 from flask_limiter import ApplicationLimit, Limiter
@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from api.auth import identity
+from shared import sentinels
 from shared.errors import TooMany
 
 if TYPE_CHECKING:
@@ -45,12 +46,7 @@ def register(app: Flask, config: Settings) -> None:
             ),
             ApplicationLimit(config.address_rate_limit, key_function=_address, scope="address"),
         ],
-        storage_uri=config.redis_url,
-        storage_options={
-            "socket_connect_timeout": REDIS_SECONDS,  # type: ignore[dict-item]  # all of these are passed on to redis-py
-            "socket_timeout": REDIS_SECONDS,  # type: ignore[dict-item]  # as above
-            "retry": Retry(NoBackoff(), 0),  # type: ignore[dict-item]  # as above
-        },
+        **_storage(config.redis_url),
         strategy="fixed-window",
         key_prefix="scenemill",
         in_memory_fallback_enabled=True,
@@ -61,6 +57,23 @@ def register(app: Flask, config: Settings) -> None:
     app.before_request(gate.enter)
     app.teardown_request(gate.leave)
     app.after_request(lambda response: _tell(response, limiter.current_limits))
+
+
+def _storage(url: str) -> dict[str, Any]:
+    waits = {
+        "socket_connect_timeout": REDIS_SECONDS,
+        "socket_timeout": REDIS_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    group = sentinels.group(url)
+    if group is None:
+        return {"storage_uri": url, "storage_options": waits}
+    opened = {"db": group.database, "username": group.username, "password": group.password}
+    asked = {
+        "sentinel_kwargs": group.sentinel_options(**waits),
+        "use_replicas": False,  # they are behind: who counts there is let in too often
+    }
+    return {"storage_uri": group.limits_url(), "storage_options": {**waits, **opened, **asked}}
 
 
 class Gate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from shared.celeryconfig import celery_settings
+from shared.celeryconfig import celery_settings, precedence
 from shared.settings import settings
 
 app = Celery("scenemill", set_as_current=False)
@@ -14,3 +14,8 @@ app = Celery("scenemill", set_as_current=False)
 def _configure(sender: Celery, **_: object) -> None:
     """Read the settings when Celery first needs them, not when this module is imported."""
     sender.config_from_object(celery_settings(settings()))
+
+
+def priority(level: int) -> int:
+    """Return the priority of a message whose level is this one: the lowest level is taken first."""
+    return precedence(settings().broker_url, level)

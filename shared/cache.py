@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from redis import Redis
 from redis.exceptions import RedisError
 
+from shared import sentinels
 from shared.ffmpeg import Stopped
 from shared.settings import settings
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable
+
+    from redis import Redis
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Answer:
 @lru_cache(maxsize=1)
 def connection() -> Redis:
     """Return this process's connections to Redis."""
-    return Redis.from_url(settings().redis_url, socket_timeout=2, socket_connect_timeout=1)
+    return sentinels.connect(settings().redis_url, socket_timeout=2, socket_connect_timeout=1)
 
 
 def question(kind: str, account_id: uuid.UUID, parts: Any) -> str:

@@ -13,7 +13,7 @@ from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from sqlalchemy import update
 
-from shared.broker import app
+from shared.broker import app, priority
 from shared.db import transaction
 from shared.errors import Unavailable
 from shared.models import Job, Segment
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CONFIRM_SECONDS = 5  # for a broker that confirms what it took
+
 
 class Level(IntEnum):
-    """A message's priority, as Celery's Redis transport counts: the lowest is taken first."""
+    """How soon a message is taken: the lowest first. They are steps that Celery's Redis transport has."""
 
     FIRST = 0
     NORMAL = 3
@@ -71,7 +73,8 @@ def send(nudges: Iterable[Nudge]) -> list[Nudge]:
                     task_id=f"{nudge.id}{suffix}",
                     root_id=str(nudge.job_id),
                     headers={"request_id": nudge.request_id, "job_id": str(nudge.job_id)},
-                    priority=nudge.level,
+                    priority=priority(nudge.level),
+                    confirm_timeout=CONFIRM_SECONDS,
                     producer=producer,
                 )
                 taken.append(nudge)

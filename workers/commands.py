@@ -44,8 +44,33 @@ class StackFailed(ScenemillError):
     "--renders", type=click.IntRange(1, 64), help="Segments rendered at a time.  [default: by cores]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when all is ready, and no table.")
+@click.option(
+    "--broker",
+    envvar="SCENEMILL_BROKER_URL",
+    help="RabbitMQ or another Redis, in place of the one that comes along.  [env: SCENEMILL_BROKER_URL]",
+)
+@click.option(
+    "--redis",
+    envvar="SCENEMILL_REDIS_URL",
+    help="Another Redis for counts and caches.  [env: SCENEMILL_REDIS_URL]",
+)
+@click.option(
+    "--storage",
+    envvar="SCENEMILL_STORAGE_URL",
+    help="Where files live, such as s3://bucket/prefix, in place of the data folder.  [env: SCENEMILL_STORAGE_URL]",
+)
 @data_option
-def up(folder: Path, port: int, flower_port: int | None, renders: int | None, *, as_json: bool) -> None:
+def up(  # noqa: PLR0913 (a parameter an option)
+    folder: Path,
+    port: int,
+    flower_port: int | None,
+    renders: int | None,
+    broker: str | None,
+    redis: str | None,
+    storage: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Run the whole of Scenemill on this machine until Ctrl-C."""
     from workers.local import run as local  # noqa: PLC0415 (the client's commands must not wait for this import)
     from workers.local.stack import Wish, default_renders  # noqa: PLC0415
@@ -59,6 +84,9 @@ def up(folder: Path, port: int, flower_port: int | None, renders: int | None, *,
         api_port=port or None,
         flower_port=flower_port or None,
         renders=renders or default_renders(),
+        broker_url=broker or None,
+        redis_url=redis or None,
+        storage_url=storage or None,
     )
     try:
         local.run(wish, terminal=sys.stderr, on_ready=_print_line if as_json else _print_table)

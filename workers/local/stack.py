@@ -8,7 +8,7 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,11 @@ class Wish:
     api_port: int | None = API_PORT
     flower_port: int | None = FLOWER_PORT
     renders: int = 2
+    # Servers of others, in place of the Redis that comes along.
+    broker_url: str | None = field(default=None, repr=False)
+    redis_url: str | None = field(default=None, repr=False)
+    # Another place for files than a folder of this one's: `s3://bucket/prefix`.
+    storage_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Stack:
     api_port: int
     flower_port: int
     flower_password: str
+    token_secret: str
     metrics_ports: dict[str, int]
 
     @property
@@ -62,6 +68,16 @@ class Stack:
     def flower(self) -> str:
         """Return Flower's address."""
         return f"http://{LOOPBACK}:{self.flower_port}"
+
+    @property
+    def broker_url(self) -> str:
+        """Return where Celery's messages go."""
+        return self.wish.broker_url or self.redis.url(0)
+
+    @property
+    def redis_url(self) -> str:
+        """Return where is counted and remembered."""
+        return self.wish.redis_url or self.redis.url(1)
 
     @property
     def key_file(self) -> Path:
@@ -89,8 +105,8 @@ class Stack:
             "flower_auth": f"{FLOWER_USER}:{self.flower_password}",
             "api_key": self.key_file.read_text().strip(),
             "database_url": self.postgres.url(),
-            "redis_url": self.redis.url(1),
-            "broker_url": self.redis.url(0),
+            "redis_url": self.redis_url,
+            "broker_url": self.broker_url,
             "metrics": {
                 "api": f"{self.api}/metrics",
                 "workers": {
@@ -115,9 +131,10 @@ class Stack:
             "PYTHONSAFEPATH": "1",  # our working folder holds data: nothing there is a module
             MARK: str(folder),
             "SCENEMILL_DATABASE_URL": self.postgres.url(),
-            "SCENEMILL_BROKER_URL": self.redis.url(0),
-            "SCENEMILL_REDIS_URL": self.redis.url(1),
-            "SCENEMILL_STORAGE_URL": str(folder / "storage"),
+            "SCENEMILL_BROKER_URL": self.broker_url,
+            "SCENEMILL_REDIS_URL": self.redis_url,
+            "SCENEMILL_STORAGE_URL": self.wish.storage_url or str(folder / "storage"),
+            "SCENEMILL_STORAGE_CACHE_DIR": str(folder / "cache"),
             "SCENEMILL_WORK_DIR": str(folder / "work"),
         }
         return inherited(**local, **more)
@@ -189,7 +206,9 @@ class Stack:
             name="api",
             argv=(sys.executable, "-m", "gunicorn", *options),
             cwd=self.wish.folder,
-            env=self._environment(PROMETHEUS_MULTIPROC_DIR=self._metrics_folder("api")),
+            env=self._environment(
+                PROMETHEUS_MULTIPROC_DIR=self._metrics_folder("api"), SCENEMILL_TOKEN_SECRETS=self.token_secret
+            ),
             after=("migrations", "redis"),
             ready=lambda: answers(f"{self.api}/readyz"),
             stop_order=1,
@@ -284,6 +303,7 @@ def decide(wish: Wish) -> Stack:
         api_port=free_port() if wish.api_port is None else wish.api_port,
         flower_port=free_port() if wish.flower_port is None else wish.flower_port,
         flower_password=pg.kept_secret(folder / "flower.password"),
+        token_secret=pg.kept_secret(folder / "token.secret"),
         metrics_ports=dict(zip(QUEUES, taken[2:], strict=True)),
     )
 

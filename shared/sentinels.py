@@ -1,0 +1,95 @@
+"""Redis by URL: one server, or the one that a group of Sentinels names at the moment. It connects to nothing by itself.
+
+A group is `redis+sentinel://:PASSWORD@HOST:26379,HOST:26379/NAME/DATABASE`. `sentinel://` says the same, and kombu's own
+form, `sentinel://:PASSWORD@HOST:26379;sentinel://HOST:26379/DATABASE?master_name=NAME`, is understood as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from redis import Redis
+from redis.sentinel import Sentinel
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+SCHEMES = ("sentinel://", "redis+sentinel://")
+PORT = 26379
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Where a group's Sentinels are, which group it is, and how its servers are opened."""
+
+    places: tuple[tuple[str, int], ...]
+    name: str
+    database: int = 0
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    sentinel_password: str | None = field(default=None, repr=False)
+
+    def sentinel_options(self, **waits: Any) -> dict[str, Any]:
+        """Return how the Sentinels themselves are opened: the servers' password is none of theirs."""
+        return {**waits, "username": None, "password": self.sentinel_password}
+
+    def kombu_url(self) -> str:
+        """Return kombu's URL. Each Sentinel is written out in full: kombu takes one after the other for the whole URL."""
+        login = ":".join(quote(part or "", safe="") for part in (self.username, self.password))
+        opened = f"{login}@" if self.username or self.password else ""
+        return ";".join(f"sentinel://{opened}{host}:{port}/{self.database}" for host, port in self.places)
+
+    def limits_url(self) -> str:
+        """Return the URL that the rate limiter's storage takes. Passwords and database go beside it."""
+        places = ",".join(f"{host}:{port}" for host, port in self.places)
+        return f"redis+sentinel://{places}/{quote(self.name, safe='')}"
+
+
+def group(url: str) -> Group | None:
+    """Return the group that the URL names, or None where it is of another kind. ValueError says what is wrong with it."""
+    if not url.startswith(SCHEMES):
+        return None
+    parts = [urlsplit(part) for part in url.split(";")]
+    asked = parse_qs(parts[-1].query)
+    path = [unquote(step) for step in parts[-1].path.split("/") if step]
+    if named := asked.get("master_name"):
+        path.insert(0, named[0])
+    places = tuple(place for part in parts for place in _places(part))
+    if not path or not places or len(path) > 2:
+        raise ValueError(
+            "A group of Sentinels is redis+sentinel://:PASSWORD@HOST:PORT,HOST:PORT/NAME/DATABASE."
+        )
+    return Group(
+        places,
+        path[0],
+        database=int(path[1]) if path[1:] else 0,
+        username=unquote(parts[0].username or "") or None,
+        password=unquote(parts[0].password or "") or None,
+        sentinel_password=asked.get("sentinel_password", [None])[0],
+    )
+
+
+def _places(part: SplitResult) -> list[tuple[str, int]]:
+    hosts = part.netloc.rpartition("@")[2].split(",")
+    found = [urlsplit(f"//{host}") for host in hosts]
+    return [(one.hostname, one.port or PORT) for one in found if one.hostname]
+
+
+def connect(url: str, **options: Any) -> Redis:
+    """Return a client for the URL; `options` are redis-py's. A group's master is asked for at each new connection."""
+    found = group(url)
+    if found is None:
+        return Redis.from_url(url, **options)
+    waits = {name: value for name, value in options.items() if name.startswith(("socket_", "retry"))}
+    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
+        list(found.places),
+        sentinel_kwargs=found.sentinel_options(**waits),
+        db=found.database,
+        username=found.username,
+        password=found.password,
+        **options,
+    )
+    master: Redis = sentinel.master_for(found.name)
+    return master
