@@ -10,6 +10,8 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tasks.video import breaking
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -77,7 +79,8 @@ def cues(
     for slot in timeline.scenes:
         spoken = words.get(slot.id, ())
         if spoken and slot.id in texts:
-            found += _scene(slot, timeline.fps, _pieces(spoken, columns), columns)
+            ends = breaking.ends(texts[slot.id], script.language)
+            found += _scene(slot, timeline.fps, _pieces(_whole(spoken, ends), columns), columns)
     return _spread(found, timeline)
 
 
@@ -100,20 +103,46 @@ def is_rtl(text: str) -> bool:
     return False
 
 
-def _pieces(words: Sequence[Word], columns: int) -> list[_Piece]:
-    pieces: list[_Piece] = []
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A word as it is written, and whether white space stands before it."""
+
+    text: str
+    start: float
+    end: float
+    spaced: bool
+
+
+def _whole(words: Sequence[Word], ends: frozenset[int]) -> list[_Said]:
+    """Join what is timed character by character into words, where a script puts no space between them."""
+    said: list[_Said] = []
     place = None
     for word in words:
-        text = " ".join(word.text.split())
         spaced = place is not None and word.offset > place
         place = word.offset + word.length
-        parts = _fold(text, columns)
+        text = " ".join(word.text.split())
+        before = said[-1] if said else None
+        if before and not spaced and word.offset not in ends and _runs_on(before.text, text):
+            said[-1] = replace(before, text=before.text + text, end=max(before.end, word.end))
+        else:
+            said.append(_Said(text, word.start, word.end, spaced))
+    return said
+
+
+def _runs_on(before: str, after: str) -> bool:
+    return breaking.unspaced(before[-1:]) and breaking.unspaced(after[:1])
+
+
+def _pieces(words: Sequence[_Said], columns: int) -> list[_Piece]:
+    pieces: list[_Piece] = []
+    for word in words:
+        parts = _fold(word.text, columns)
         step = (word.end - word.start) / max(1, len(parts))
         for index, part in enumerate(parts):
             last = index == len(parts) - 1
             begin = word.start + index * step
             end = word.end if last else begin + step
-            gap = spaced and index == 0
+            gap = word.spaced and index == 0
             ending = _ending(part) if last else ""
             pieces.append(_Piece(part, begin, end, gap, ending, cells(part) + gap))
     return pieces

@@ -10,7 +10,7 @@ from pathlib import Path
 from shared import ffmpeg as process
 from tasks.video.picture import fonts
 
-RENDERER = "2"  # raise it whenever the same spec gives other pixels
+RENDERER = "3"  # raise it whenever the same spec gives other pixels
 
 
 @cache
@@ -22,6 +22,7 @@ def versions(named: str | None = None) -> dict[str, str]:
         "opencv": metadata.version("opencv-python-headless"),
         "pillow": metadata.version("pillow"),
         "fonts": fonts.versions(),
+        "breaks": metadata.version("icu4py"),
     }
 
 

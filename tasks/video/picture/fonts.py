@@ -6,17 +6,19 @@ Only fonts from pinned packages are seen, so that every worker draws the same gl
 from __future__ import annotations
 
 import os
-import struct
 import tempfile
+import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import sha256
 from importlib import metadata, resources
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from PIL import ImageFont
+
+from tasks.video.picture import opentype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +65,10 @@ JOINERS = frozenset(
 DINGBATS = frozenset(
     (*range(0x2701, 0x2705), *range(0x2706, 0x270A), *range(0x2713, 0x2716), *range(0x2717, 0x2728))
 )
+EMOJI, SYMBOLS = "Noto Emoji", "Noto Sans Symbols 2"
+PICTURES = (EMOJI, SYMBOLS)
+KEYS = "0123456789#*"
+SIGNS = (0x2000, 0x2E00)  # between these lie punctuation, arrows, mathematics and pictures of many kinds
 HAN = {"ja": "JP", "ko": "KR", "zh-hant": "TC", "zh-tw": "TC", "zh-hk": "TC", "zh-mo": "TC"}
 SPOKEN = {
     "SourceSerif4": "Source Serif 4",
@@ -90,13 +96,29 @@ def versions() -> str:
 def runs(text: str, family: str, language: str) -> list[Run]:
     """Split a text by the font that draws it; what belongs to no script goes with what stands before it."""
     found: list[Run] = []
-    for char in text:
-        drawn = _family(char, family, language, text) or (found[-1].family if found else family)
-        if found and found[-1].family == drawn:
+    for place, char in enumerate(text):
+        before = found[-1].family if found else family
+        if pictured(text, place):
+            drawn = EMOJI
+        elif before in PICTURES and ord(char) not in JOINERS:
+            drawn = (
+                _family(char, family, language, text) or family
+            )  # a picture's font has spaces as wide as it
+        else:
+            drawn = _family(char, family, language, text) or before
+        if found and before == drawn:
             found[-1] = Run(found[-1].text + char, drawn)
         else:
             found.append(Run(char, drawn))
     return found
+
+
+def pictured(text: str, place: int) -> bool:
+    """Say whether what follows a character asks for its picture: a keycap, or the sign that says so."""
+    following = text[place + 1 : place + 3].removeprefix("\ufe0f")
+    if text[place] in KEYS:
+        return following.startswith("\u20e3")
+    return text[place + 1 : place + 2] == "\ufe0f" and opentype.covers(file(EMOJI), ord(text[place]))
 
 
 def _family(char: str, family: str, language: str, text: str) -> str | None:
@@ -106,12 +128,19 @@ def _family(char: str, family: str, language: str, text: str) -> str | None:
     script = BLOCKS[bisect_right(STARTS, code) - 1][1]
     if script == "":
         # Spaces and marks between words of a script are its own; letters and digits are the theme's.
-        return family if char.isalnum() else None
+        return family if char.isalnum() else _symbol(code, family)
     if script == "Emoji":
-        return "Noto Sans Symbols 2" if code in DINGBATS else "Noto Emoji"
+        return SYMBOLS if code in DINGBATS else EMOJI
     if script == "Han":
         return f"Noto Sans {_han(language, text)}"
     return f"Noto Sans {script}"
+
+
+def _symbol(code: int, family: str) -> str | None:
+    """Return which font draws a sign that the theme's lacks, such as a star."""
+    if not SIGNS[0] <= code < SIGNS[1] or opentype.covers(file(family), code):
+        return None
+    return next((name for name in PICTURES if opentype.covers(file(name), code)), None)
 
 
 def _han(language: str, text: str) -> str:
@@ -126,29 +155,26 @@ def _han(language: str, text: str) -> str:
 def width(text: str, family: str, weight: int, language: str, others: int) -> float:
     """Return how wide a text is, in ems; `others` is the weight of what other families draw."""
     widths = [
-        _face(run.family, weight if run.family == family else others).getlength(run.text)
+        _face(run.family, weight if run.family == family else others).getlength(_measurable(run))
         for run in runs(text, family, language)
     ]
     return sum(widths) / MEASURED_AT
 
 
-@cache
+def _measurable(run: Run) -> str:
+    """Return the run without marks that its font lacks: they would be measured as boxes, and stand on their letter."""
+    if run.text.isascii():
+        return run.text
+    return "".join(
+        char
+        for char in run.text
+        if unicodedata.category(char) not in ("Mn", "Me") or opentype.covers(file(run.family), ord(char))
+    )
+
+
 def line_ratio(family: str) -> float:
     """Return libass's font size for one pixel of em: it scales a face so that ascent plus descent are the size."""
-    with _files()[family].open("rb") as file:
-        tables = _tables(file)
-        file.seek(tables[b"OS/2"] + 74)
-        ascent, descent = struct.unpack(">HH", file.read(4))
-        file.seek(tables[b"head"] + 18)
-        (units,) = struct.unpack(">H", file.read(2))
-    return float(ascent + descent) / float(units)
-
-
-def _tables(file: BinaryIO) -> dict[bytes, int]:
-    """Return where each table of an OpenType file begins."""
-    (count,) = struct.unpack(">4xH6x", file.read(12))
-    entries = [struct.unpack(">4s4xI4x", file.read(16)) for _ in range(count)]
-    return dict(entries)
+    return opentype.line_ratio(file(family))
 
 
 @cache

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.video import breaking
 from tasks.video.picture import fonts
 
 if TYPE_CHECKING:
@@ -26,17 +27,7 @@ NO_END = frozenset("\u2018\u201c\uff08\u3014\uff3b\uff5b\u3008\u300a\u300c\u300e
 # Unicode has two of its own; text that holds its paragraph separator cannot be measured.
 LINE_END = re.compile("\r\n|[\r\u2028\u2029]")
 DASHES = "-\u2013\u2014/"
-UNSPACED = (
-    "CJK",
-    "HIRAGANA",
-    "KATAKANA",
-    "THAI",
-    "LAO",
-    "KHMER",
-    "MYANMAR",
-    "IDEOGRAPHIC",
-    "FULLWIDTH",
-)
+WIDE = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "IDEOGRAPHIC", "FULLWIDTH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +61,7 @@ def fit(text: str, face: Face, em: float, box: tuple[float, float], leading: flo
     """Return the text in lines inside the box's width and height, at `em` pixels or the most that fit."""
     wide, high = box
     size = em
-    paragraphs = [_words(part) for part in _clean(text).split("\n")]
+    paragraphs = [_words(part, face.language) for part in _clean(text).split("\n")]
     while True:
         room = wide / size / SLACK
         lines = [
@@ -110,18 +101,21 @@ def _clean(text: str) -> str:
     return kept.strip() or " "
 
 
-def _words(text: str) -> list[str]:
+def _words(text: str, language: str) -> list[str]:
     """Split at every place where a line may end; a word carries the spaces that follow it."""
     words: list[str] = []
+    ends, place = breaking.ends(text, language), 0
     for cluster in clusters(text):
-        if words and not _may_break(words[-1], cluster):
+        if words and not _may_break(words[-1], cluster, known=place in ends):
             words[-1] += cluster
         else:
             words.append(cluster)
+        place += len(cluster)
     return words or [""]
 
 
-def _may_break(before: str, after: str) -> bool:
+def _may_break(before: str, after: str, *, known: bool) -> bool:
+    """Say whether a line may end between the two; `known`: a dictionary has a word's end there."""
     if after.isspace():
         return False
     last = before[-1]
@@ -129,11 +123,13 @@ def _may_break(before: str, after: str) -> bool:
         return True
     if after[0] in NO_START or last in NO_END:
         return False
-    return last in DASHES or _unspaced(last) or _unspaced(after[0])
+    if breaking.unspaced(last) and breaking.unspaced(after[0]):
+        return known
+    return last in DASHES or _wide(last) or _wide(after[0])
 
 
-def _unspaced(char: str) -> bool:
-    return ord(char) > 0xDFF and unicodedata.name(char, "").startswith(UNSPACED)
+def _wide(char: str) -> bool:
+    return ord(char) > 0xDFF and unicodedata.name(char, "").startswith(WIDE)
 
 
 def _wrap(words: list[str], face: Face, room: float, *, cramped: bool) -> list[str]:
