@@ -36,6 +36,7 @@ def celery_settings(config: Settings) -> dict[str, Any]:
         "broker_connection_timeout": 3,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        "worker_consumer": "workers.consumer:Consumer",
         "worker_max_tasks_per_child": 200,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

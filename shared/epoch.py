@@ -23,7 +23,7 @@ from shared.settings import settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from amqp import Channel
+    from kombu import Connection
     from redis import Redis
 
 KEY = "scenemill:epoch"
@@ -73,16 +73,22 @@ def _queue_is_gone() -> bool:
     return False
 
 
+@lru_cache(maxsize=1)
+def _rabbitmq() -> Connection:
+    return app.connection_for_write(connect_timeout=2)
+
+
 @contextlib.contextmanager
-def _channel() -> Iterator[Channel]:
-    """Open a channel of its own: asking for what is not there closes it."""
-    pool: Any = app.pool  # its types speak of producers
-    with pool.acquire(block=True, timeout=5) as connection:
-        try:
-            channel = connection.channel()
-            yield channel
-            channel.close()
-        except NotFound:
-            raise
-        except (*connection.connection_errors, *connection.channel_errors) as error:
-            raise KombuError(str(error)) from error
+def _channel() -> Iterator[Any]:
+    """Open a channel of its own: asking for what is not there closes it. A broken connection is not used again."""
+    connection = _rabbitmq()
+    try:
+        channel: Any = connection.channel()
+        yield channel
+        channel.close()
+    except NotFound:
+        raise
+    except (*connection.connection_errors, *connection.channel_errors) as error:
+        _rabbitmq.cache_clear()
+        connection.collect(socket_timeout=1)
+        raise KombuError(str(error)) from error

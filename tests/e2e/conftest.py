@@ -8,27 +8,52 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.brokers import rabbitmq, sentinel
 from tests.e2e.stack import QUICK, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 # Not below pytest's own folder: another session of pytest would close that one to Postgres's user.
 PREFIX = "scenemill-"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--broker",
+        choices=("redis", "rabbitmq", "sentinel"),
+        default="redis",
+        help="what carries the messages of the stack that is tested",
+    )
+
+
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def broker(pytestconfig: pytest.Config) -> Iterator[Mapping[str, str]]:
+    """Give the settings that name the broker; none for the stack's own Redis."""
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        one = Stack(Path(folder)).start()
+        match pytestconfig.getoption("--broker", "redis"):
+            case "rabbitmq":
+                with rabbitmq.running(Path(folder)) as rabbit:
+                    yield {"SCENEMILL_BROKER_URL": rabbit.url}
+            case "sentinel":
+                with sentinel.running(Path(folder)) as group:
+                    yield group.settings()
+            case _:
+                yield {}
+
+
+@pytest.fixture(scope="session")
+def stack(broker: Mapping[str, str]) -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+        one = Stack(Path(folder), {**QUICK, **broker}).start()
         yield one
         one.stop()
 
 
 @pytest.fixture(scope="session")
-def faulty() -> Iterator[Stack]:
+def faulty(broker: Mapping[str, str]) -> Iterator[Stack]:
     """A stack whose parts are killed: each test leaves it to recover by itself, as it does for whoever runs it."""
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        one = Stack(Path(folder), {**QUICK, "SCENEMILL_DRAIN": "1"}).start()
+        one = Stack(Path(folder), {**QUICK, "SCENEMILL_DRAIN": "1", **broker}).start()
         yield one
         one.stop()

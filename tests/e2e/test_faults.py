@@ -13,6 +13,8 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
+from shared import sentinels
+
 if TYPE_CHECKING:
     from tests.e2e.stack import Stack
 
@@ -113,12 +115,10 @@ def test_a_job_posted_while_redis_is_down_runs_when_it_is_back(faulty: Stack) ->
 
 
 def test_a_flushed_redis_loses_no_job(faulty: Stack) -> None:
-    import redis  # noqa: PLC0415
-
     stack = faulty
     script = {"scenes": [{"duration": 1}, {"duration": 2}]}
     ids = [stack.post({"kind": "video", "script": script, "output": SMALL})["task_id"] for _ in range(5)]
-    with redis.Redis.from_url(stack.facts["redis_url"]) as connection:
+    with sentinels.connect(stack.facts["redis_url"]) as connection:
         connection.flushall()
 
     assert [stack.end(one)["status"] for one in ids] == ["succeeded"] * 5
