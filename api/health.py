@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, current_app, jsonify
-from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import text
 
 from api import aside, measures, problems
 from api.requests import config
+from shared import sentinels
 from shared.db import transaction
 from shared.storage import storage
 
@@ -78,7 +78,7 @@ def _postgres() -> None:
 
 def _redis(url: str) -> Callable[[], object]:
     def ping() -> None:
-        with Redis.from_url(
+        with sentinels.connect(
             url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
         ) as client:
             client.ping()
