@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import Schema, fields, validate
 
 from api import accept, keys, replay, views
-from api.auth import requires
+from api.auth import caller, requires
 from api.openapi import Resource, creates, empty, fails, headers
 from api.queries import LIMIT, MOST, Query
 from api.requests import canonical, config, json_body
@@ -17,7 +17,7 @@ from shared.errors import Conflict, NotFound
 from shared.idempotency import Answer
 from shared.names import QUEUE_OF, TASK_OF_KIND, QueueName
 from shared.schemas.answers import NewApiKeySchema, ProblemSchema
-from shared.schemas.fields import Number, Whole, Words
+from shared.schemas.fields import Flag, Number, Whole, Words
 from shared.schemas.keys import ApiKeyRequestSchema
 from shared.schemas.loading import Strict
 from shared.schemas.outgoing import Moment, Shown
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 blueprint = Resource("admin", "All accounts, for whoever runs this.")
 QUARANTINED = 100  # that are shown
 _WEIGHT = "How many others the account counts for when work is handed out."
+_ACTOR = "A key's id, or `user:` and a user's; null: somebody who only claimed to be one."
 _BUDGET = "What a calendar month may cost; null: no limit."
 
 
@@ -62,6 +63,7 @@ class AccountSchema(Schema):
     weight = fields.Integer(metadata={"description": _WEIGHT})
     budget = fields.Float(allow_none=True, metadata={"description": _BUDGET})
     created_at = Moment()
+    disabled_at = Moment(allow_none=True)
 
 
 class AccountPageSchema(Schema):
@@ -71,14 +73,22 @@ class AccountPageSchema(Schema):
     next_cursor = fields.String(allow_none=True)
 
 
-class AccountChangeSchema(Strict):
-    """What is to be set of an account."""
+class ShareSchema(Strict):
+    """What an account gets."""
 
     weight = Whole(1, 1000, about=_WEIGHT)
     budget = Number(0, 1e12, nullable=True, about=_BUDGET)
 
 
-class NewAccountSchema(AccountChangeSchema):
+class AccountChangeSchema(ShareSchema):
+    """What is to be set of an account."""
+
+    disabled = Flag(
+        about="While it is, no key and no user of it gets in; its log-ins end. What it was promised is done."
+    )
+
+
+class NewAccountSchema(ShareSchema):
     """An account that is to be made."""
 
     name = Words(100, one_line=True, required=True)
@@ -92,7 +102,10 @@ class AuditEventSchema(Schema):
     account_id = fields.UUID()
     action = fields.String()
     subject = fields.String()
-    actor = fields.String(allow_none=True, metadata={"description": "The key."})
+    actor = fields.String(
+        allow_none=True,
+        metadata={"description": _ACTOR},
+    )
     request_id = fields.String(allow_none=True)
 
 
@@ -174,11 +187,13 @@ def create_account(wanted: dict[str, Any]) -> Response:
 
 @blueprint.put("/admin/accounts/<uuid:account_id>")
 @requires("admin")
-@fails(404)
+@fails(404, 409)
 @blueprint.arguments(AccountChangeSchema)
 @blueprint.response(200, AccountSchema)
 def change_account(wanted: dict[str, Any], account_id: UUID) -> Account:
-    """Set an account's weight or budget; what is not named stays as it is."""
+    """Set an account's weight or budget, disable or enable it; what is not named stays as it is."""
+    if wanted.get("disabled") and account_id == caller().account_id:
+        raise Conflict("This is the account of your own key. Another operator can disable it.")
     with transaction() as session:
         row = operating.change_account(session, account_id, wanted)
         if row is None:

@@ -24,7 +24,9 @@ from api import (
     measures,
     problems,
     requests,
+    tokens,
     usage,
+    users,
     webhooks,
 )
 from api import tasks as task_views
@@ -42,12 +44,14 @@ BLUEPRINTS = (
     batch.blueprint,
     events.blueprint,
     assets.blueprint,
+    tokens.blueprint,
     keys.blueprint,
     webhooks.blueprint,
     catalogue.blueprint,
     forms.blueprint,
     usage.blueprint,
     admin.blueprint,
+    users.blueprint,
 )
 
 

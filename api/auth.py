@@ -1,4 +1,4 @@
-"""Who is calling, and what they may do. A key travels in `Authorization: Bearer …`, and nowhere else."""
+"""Who is calling, and what they may do. A key or token travels in `Authorization: Bearer …`, and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar, cast
 from flask import Flask, g, request
 
 from api.openapi import document
-from shared import accounts
+from api.requests import config
+from shared import accounts, logins, tokens
 from shared.db import transaction
 from shared.errors import Forbidden, Unauthenticated
 
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 REALM = 'Bearer realm="scenemill"'
-# What is not even shaped like a key is refused without asking the database.
-_BEARER = re.compile(
+# What is not even shaped like a key, nor signed like a token, is refused without asking the database.
+_KEY = re.compile(
     rf"bearer +({accounts.PREFIX}_[0-9a-f]{{12}}_[0-9a-f]{{48}}_[0-9a-f]{{8}}) *", re.IGNORECASE
 )
+_TOKEN = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+) *", re.IGNORECASE | re.ASCII)
 
 
 class MissingScope(Forbidden):
-    """The key lacks the scope `args[1]`."""
+    """The key or token lacks the scope `args[1]`."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -38,13 +40,13 @@ class MissingScope(Forbidden):
 
 
 class NoKey(Unauthenticated):
-    """There is no key."""
+    """There is no key and no token."""
 
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": REALM}
 
 
 class UnknownKey(Unauthenticated):
-    """There is a key, and it opens nothing."""
+    """There is a key or token, and it opens nothing."""
 
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": f'{REALM}, error="invalid_token"'}
 
@@ -58,10 +60,15 @@ def _recognise() -> None:
     g.identity = None
     if not request.endpoint or not request.path.startswith("/v1/"):
         return  # a probe must not hang on what it asks about
-    match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
-    if match:
+    header = request.headers.get("Authorization", "")
+    if match := _KEY.fullmatch(header):
         with transaction() as session:
             g.identity = accounts.identify(session, match[1])
+    elif (match := _TOKEN.fullmatch(header)) and (
+        claims := tokens.read(match[1], config().signing_secrets())
+    ):
+        with transaction() as session:
+            g.identity = logins.identify(session, claims)
 
 
 def identity() -> Identity | None:
@@ -73,9 +80,9 @@ def caller() -> Identity:
     """Return who is calling, or raise Unauthenticated."""
     known = identity()
     if known is None and "Authorization" in request.headers:
-        raise UnknownKey("The key is unknown or revoked.")
+        raise UnknownKey("The key or token is unknown, expired or revoked.")
     if known is None:
-        raise NoKey("An API key is needed, as Authorization: Bearer …")
+        raise NoKey("An API key or an access token is needed, as Authorization: Bearer …")
     return known
 
 
@@ -92,7 +99,7 @@ def requires(scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P,
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             scopes = caller().scopes
             if scope and scope not in scopes:
-                raise MissingScope(f"This key lacks the scope {scope}.", scope)
+                raise MissingScope(f"This key or token lacks the scope {scope}.", scope)
             return view(*args, **kwargs)
 
         return document(guarded, scope=scope)

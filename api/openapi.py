@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-SECURITY = "apiKey"
+SECURITY, OAUTH, BASIC = "apiKey", "oauth2", "apiKeyAsClient"
 _MARKS = {"json": "#", "query": "#"}
 _HEADERS = {
     "X-Request-ID": ("The request's id, as it was sent or as it was made.", {"type": "string"}),
@@ -40,6 +40,15 @@ _HEADERS = {
     "ETag": ("The answer's tag, for If-None-Match or If-Range.", {"type": "string"}),
     "Idempotent-Replayed": ("`true` where the answer is that of an earlier request.", {"type": "string"}),
     "Content-Range": ("Which part of the file this is.", {"type": "string"}),
+}
+SCOPES = {
+    "jobs:read": "See tasks, their files, and what was used.",
+    "jobs:write": "Submit, cancel, retry and delete jobs.",
+    "assets:read": "See assets.",
+    "assets:write": "Upload and delete assets.",
+    "templates:write": "Change templates.",
+    "keys:write": "Make and revoke API keys; see what signs webhooks.",
+    "admin": "See and change all accounts.",
 }
 _EVERYWHERE = ("X-Request-ID", "X-Process-Time", "Server-Timing")
 _LIMITED = (*_EVERYWHERE, "RateLimit", "RateLimit-Policy")
@@ -66,6 +75,11 @@ def creates(view: Callable[P, R]) -> Callable[P, R]:
 def fails(*statuses: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Document the statuses that a route of its own may be answered with."""
     return lambda view: document(view, fails=tuple(HTTPStatus(status) for status in statuses))
+
+
+def client_asks(view: Callable[P, R]) -> Callable[P, R]:
+    """Document that a route is for those whom nobody knows yet: a client may come by HTTP Basic."""
+    return document(view, anonymous=True)
 
 
 def takes(body: dict[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -183,6 +197,10 @@ class Gateway(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no 
         self.spec.components.security_scheme(
             SECURITY, {"type": "http", "scheme": "bearer", "bearerFormat": "sm_live_<id>_<secret>_<checksum>"}
         )
+        self.spec.components.security_scheme(OAUTH, {"type": "oauth2", "flows": _flows()})
+        self.spec.components.security_scheme(
+            BASIC, {"type": "http", "scheme": "basic", "description": "An API key: its id, and the key."}
+        )
         for name, (about, schema) in _HEADERS.items():
             self.spec.components.header(name, {"description": about, "schema": schema})
 
@@ -196,7 +214,10 @@ class Gateway(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no 
 def _describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Add to a route what holds for all of them: its scope, its headers, its errors."""
     if "scope" in doc_info:
-        doc["security"] = [{SECURITY: []}]
+        scope = doc_info["scope"]
+        doc["security"] = [{SECURITY: []}, {OAUTH: [scope] if scope else []}]
+    if doc_info.get("anonymous"):
+        doc["security"] = [{}, {BASIC: []}]
     if doc_info.get("scope"):
         doc["x-scope"] = doc_info["scope"]
     read = [IDEMPOTENCY_KEY] if doc_info.get("creates") else doc_info.get("reads", [])
@@ -212,6 +233,11 @@ def _describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[s
         if isinstance(response, dict):
             response["headers"] = {**response.get("headers", {}), **headers(*_LIMITED)}
     return doc
+
+
+def _flows() -> dict[str, Any]:
+    urls = {"tokenUrl": "/v1/auth/token", "refreshUrl": "/v1/auth/refresh", "scopes": SCOPES}
+    return {"password": urls, "clientCredentials": urls}
 
 
 def _without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+_WORDS = "Too many log-ins failed. Retry-After says when to try again."
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """Whom something is counted for: `burst` at once, and one more each `pace`."""
@@ -73,21 +76,22 @@ def issued(owner: str) -> Bucket:
     return Bucket("issued", (owner,), burst=300, pace=timedelta(seconds=2))
 
 
-def take(session: Session, buckets: Sequence[Bucket]) -> None:
-    """Count one try in each, or raise TooManyGuesses and count it in none of those that come later."""
+def take(session: Session, buckets: Sequence[Bucket], words: str = _WORDS) -> None:
+    """Count one try in each, or raise TooManyGuesses, for the transaction to end without a trace.
+
+    Everyone takes in the same order of kinds, so that no two wait for each other.
+    """
     for bucket in buckets:
         row = session.execute(
             _TAKE, {"subject": bucket.subject, "pace": bucket.pace, "room": bucket.pace * (bucket.burst - 1)}
         ).first()
         if row is None:
-            raise TooManyGuesses(
-                "Too many log-ins failed. Retry-After says when to try again.", _wait(session, bucket)
-            )
+            raise TooManyGuesses(words, _wait(session, bucket))
 
 
 def give_back(session: Session, buckets: Sequence[Bucket]) -> None:
     """Count one try less in each: it was no guess."""
-    for bucket in sorted(buckets, key=lambda one: one.subject):
+    for bucket in buckets:
         session.execute(
             update(Guess)
             .where(Guess.subject == bucket.subject)

@@ -135,6 +135,15 @@ def end(session: Session, login_id: uuid.UUID) -> bool:
     return done is not None
 
 
+def end_all(session: Session, account_id: uuid.UUID) -> None:
+    """End all log-ins of an account."""
+    session.execute(
+        update(Login)
+        .where(Login.account_id == account_id, Login.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+    )
+
+
 def identify(session: Session, claims: Claims) -> Identity | None:
     """Return who brings an access token, by one look at its log-in, or None where that is over."""
     row = session.execute(_living(claims.login_id)).first()

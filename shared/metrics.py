@@ -15,6 +15,9 @@ attempt_seconds = Histogram(
 segments = Counter("scenemill_segments_total", "Segments by where they came from.", ["source"])
 rendered_frames = Counter("scenemill_rendered_frames_total", "Frames that were encoded.")
 deliveries = Counter("scenemill_webhook_attempts_total", "Tries to deliver a webhook.", ["outcome"])
+logins = Counter(
+    "scenemill_logins_total", "Requests for tokens, and what came of them.", ["grant", "outcome"]
+)
 swept = Counter("scenemill_swept_total", "What the sweeper repaired.", ["repair"])
 unfinished = Gauge(
     "scenemill_jobs_unfinished", "Jobs by state, as last counted.", ["state"], multiprocess_mode="mostrecent"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
-from shared import jobs
+from shared import jobs, logins
 from shared.models import Account, AuditEvent, Job
 from shared.states import State
 
@@ -53,13 +53,28 @@ def create_account(session: Session, name: str, values: dict[str, Any]) -> Accou
 
 
 def change_account(session: Session, account_id: uuid.UUID, values: dict[str, Any]) -> Account | None:
-    """Set an account's weight or budget, or return None where there is none such."""
+    """Set an account's weight or budget, or disable or enable it; return None where there is none such.
+
+    Disabling ends its log-ins for good. Its keys open nothing until it is enabled again.
+    """
     row = session.get(Account, account_id, with_for_update={"key_share": True})
-    if row is not None:
-        for name, value in values.items():
-            setattr(row, name, value)
-        session.flush()
+    if row is None:
+        return None
+    for name in ("weight", "budget"):
+        if name in values:
+            setattr(row, name, values[name])
+    if values.get("disabled") and row.disabled_at is None:
+        row.disabled_at = session.scalar(select(func.now()))
+        logins.end_all(session, account_id)
+    elif values.get("disabled") is False:
+        row.disabled_at = None
+    session.flush()
     return row
+
+
+def exists(session: Session, account_id: uuid.UUID) -> bool:
+    """Tell whether there is such an account."""
+    return session.scalar(select(Account.id).where(Account.id == account_id)) is not None
 
 
 def audit_events(

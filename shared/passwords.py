@@ -37,11 +37,6 @@ def verify(kept: str | None, password: str) -> bool:
     return kept is not None
 
 
-def is_outdated(kept: str) -> bool:
-    """Tell whether a password was hashed by other parameters than today's."""
-    return _hasher().check_needs_rehash(kept)
-
-
 def one_time() -> str:
     """Return a password that a person can type once: 98 random bits in groups of five."""
     letters = [secrets.choice(_ALPHABET) for _ in range(20)]

@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+TOKEN_SECRET = 32  # characters of what signs tokens, at least
+
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
@@ -40,7 +42,9 @@ def _endpoints(base_urls: str, names: str, secret: SecretStr) -> tuple[LanguageM
 class Settings(BaseSettings):
     """What may differ from one installation to the next, from `SCENEMILL_…`. Durations are seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="SCENEMILL_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="SCENEMILL_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     database_url: str
     broker_url: str
@@ -77,6 +81,11 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(default=0, ge=0)  # how many of them stand between a client and the API
     rate_limit: str = "600/minute"  # of an account
     address_rate_limit: str = "1200/minute"  # of an address, whoever calls from there
+    # What signs access tokens: secrets of 32 characters or more, with commas; the first signs, all are believed. Without
+    # any there are no tokens, and API keys alone open the API.
+    token_secrets: SecretStr = SecretStr("")
+    token_ttl: timedelta = timedelta(minutes=15)
+    login_ttl: timedelta = timedelta(days=30)  # however often its tokens are renewed
     keep_artifacts: timedelta | None = None
     # What one account of weight 1 may have at the workers: unclaimed messages for each queue, and jobs begun.
     account_unclaimed: int = 4
@@ -134,6 +143,10 @@ class Settings(BaseSettings):
     images_api_key: SecretStr = SecretStr("")
     images_model: str = "gpt-image-1"
 
+    def signing_secrets(self) -> tuple[str, ...]:
+        """Return what signs access tokens; the first one does, the others did."""
+        return tuple(_listed(self.token_secrets.get_secret_value()))
+
     def llm_endpoints(self) -> tuple[LanguageModel, ...]:
         """Return the endpoints that are named, in order. The last key or model serves all that have none of their own."""
         return _endpoints(self.llm_base_url, self.llm_model, self.llm_api_key)
@@ -145,6 +158,14 @@ class Settings(BaseSettings):
     def images_endpoints(self) -> tuple[LanguageModel, ...]:
         """Return the servers that make pictures, in order."""
         return _endpoints(self.images_base_url, self.images_model, self.images_api_key)
+
+    @field_validator("token_secrets")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        """Refuse what could be guessed from one token: HMAC-SHA256 wants 32 bytes."""
+        if any(len(secret) < TOKEN_SECRET for secret in _listed(value.get_secret_value())):
+            raise ValueError(f"each secret must have {TOKEN_SECRET} characters or more")
+        return value
 
     @field_validator("*", mode="before")
     @classmethod

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select, update
 
-from shared import passwords
 from shared.models import Account, Login, User
 
 if TYPE_CHECKING:
@@ -85,12 +84,6 @@ def set_password(session: Session, user: User, password_hash: str, *, one_time: 
     user.password_hash = password_hash
     user.one_time_until = session.scalar(select(func.now() + ONE_TIME)) if one_time else None
     end_logins(session, user.id)
-
-
-def rehash(user: User, password: str) -> None:
-    """Keep a password that was just verified by today's parameters."""
-    if passwords.is_outdated(user.password_hash):
-        user.password_hash = passwords.hashed(password)
 
 
 def change(session: Session, user: User, values: dict[str, Any]) -> None:

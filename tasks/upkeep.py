@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared import dispatch, epoch, metrics, sweeping, window
+from shared import dispatch, epoch, guesses, logins, metrics, sweeping, window
 from shared.db import transaction
 from shared.models import Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.settings import settings
@@ -42,6 +42,9 @@ def tidy() -> None:
     with transaction() as session:
         gone, keys = sweeping.expired(session)
         sweeping.forget_keys(session, ttl=config.idempotency_ttl)
+    with transaction() as session:
+        logins.purge(session)
+        guesses.forget(session)
     with transaction() as session:
         evicted = sweeping.evict(session, StoredSegment, most=config.segment_store)
         for store in (StoredSpeech, StoredMix):

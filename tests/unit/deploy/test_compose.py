@@ -25,6 +25,7 @@ def local_stack(tmp_path: Path) -> Stack:
         api_port=3,
         flower_port=4,
         flower_password="p",
+        token_secret="p",
         metrics_ports=dict.fromkeys(QUEUES, 5),
     )
 
@@ -103,6 +104,13 @@ def test_keys_of_providers_go_to_those_who_ask_them_alone():
     }
 
 
+def test_what_signs_tokens_goes_to_the_api_alone(local_stack):
+    name = "SCENEMILL_TOKEN_SECRETS"
+
+    assert {service for service in services() if name in environment(services()[service])} == {"api"}
+    assert {service.name for service in local_stack.services() if name in service.env} == {"api"}
+
+
 @pytest.mark.parametrize("name", [name for name in OURS if name != "migrate"])
 def test_a_process_is_started_as_the_local_stack_starts_it(local_stack, name):
     local = next(service for service in local_stack.services() if service.name == name)
@@ -142,7 +150,9 @@ def test_secrets_have_no_default_and_are_said_to_be_missing():
     text = COMPOSE.read_text()
     secrets = set(re.findall(r"\$\{([A-Z_]*(?:PASSWORD|SECRET|KEY|HASH)[A-Z_]*)", text))
 
-    assert secrets == {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD", "PROMETHEUS_PASSWORD_HASH"}
+    assert secrets == {
+        "POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD", "PROMETHEUS_PASSWORD_HASH", "TOKEN_SECRETS",
+    }  # fmt: skip
     for use in re.findall(r"\$\{[A-Z_]*(?:PASSWORD|SECRET|KEY|HASH)[^}]*\}", text):
         assert re.fullmatch(r"\$\{[A-Z_]+:\?is empty - see \.env\.example\}", use)
     assert not re.search(

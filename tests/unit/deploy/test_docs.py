@@ -20,7 +20,7 @@ from tests.unit.deploy.files import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ROOMS = ("api", "tasks", "workers", "shared")
 UNREAD = "nothing reads it yet"
-IN_ENDPOINTS = ("llm_", "speech_", "images_", "stock_")  # read through the settings' own methods
+IN_ENDPOINTS = ("llm_", "speech_", "images_", "stock_", "token_secrets")  # read through the settings' own methods
 
 
 def anchors(page: Path) -> set[str]:
