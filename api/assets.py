@@ -127,7 +127,5 @@ def _find(asset_id: UUID) -> Asset:
 
 
 def _keep(session: Session, file: Received) -> Answer:
-    asset = assets.keep(session, account_id(), file.media, file.key, file.name)
-    file.kept = asset.storage_key == file.key
-    accept.note(session, "assets.created", str(asset.id))
+    asset = uploads.keep(session, file)
     return Answer(201, AssetSchema().dump(views.asset(asset)), {"Location": f"/v1/assets/{asset.id}"})

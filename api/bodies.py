@@ -21,16 +21,25 @@ CHUNK_SECONDS = 30.0  # for one chunk: slower than 9 kB/s is not slow, but someb
 WHOLE_SECONDS = 60.0  # for a body that is read at once
 
 
-def chunks(most: int) -> Iterator[bytes]:
-    """Give the body as it comes; or raise TooLarge: by its stated length before anything is read, else when it is passed."""
+class BrokenOff(BadRequest):
+    """The connection ended before the body did, or the body is malformed from here on."""
+
+
+def chunks(most: int, size: int = CHUNK) -> Iterator[bytes]:
+    """Give the body as it comes; or raise TooLarge: by its stated length before anything is read, else when it is passed.
+
+    Where it breaks off, all that came is given before BrokenOff is raised.
+    """
     _refuse(request.content_length or 0, most)
     # One more than we take: werkzeug cuts a body of unknown length off at the limit, and it must not look whole then.
     request.max_content_length = most + 1
     total = 0
-    while chunk := _read():
+    while chunk := _read(size):
         total += len(chunk)
         _refuse(total, most)
         yield chunk
+    if total < (request.content_length or 0):
+        raise BrokenOff("The body broke off.")
 
 
 def whole(most: int) -> bytes:
@@ -49,11 +58,11 @@ def _refuse(size: int, most: int) -> None:
         raise TooLarge(f"A body may have {most} bytes here.")
 
 
-def _read() -> bytes:
+def _read(size: int) -> bytes:
     try:
         with gevent.Timeout(CHUNK_SECONDS if aside.cooperative() else None, RequestTimeout):
-            return request.stream.read(CHUNK)
+            return request.stream.read(size)
     except HTTPException:
         raise
     except (OSError, ParseException) as error:
-        raise BadRequest("The body broke off, or its chunks are malformed.") from error
+        raise BrokenOff("The body broke off, or its chunks are malformed.") from error

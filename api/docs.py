@@ -64,8 +64,9 @@ def problem(code: str) -> Response:
     meaning = reference.problems().get(code)
     if meaning is None:
         raise NotFound("There is no such type of problem.")
-    status = HTTPStatus(meaning.status) if meaning.status else None
-    return _page("problem.html", code=code, meaning=meaning, status=status)
+    known = meaning.status in set(HTTPStatus)  # tus has a status of its own
+    phrase = HTTPStatus(meaning.status).phrase if known else meaning.title
+    return _page("problem.html", code=code, meaning=meaning, phrase=phrase)
 
 
 def _document() -> dict[str, Any]:

@@ -48,6 +48,8 @@ def answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> Re
     document = {**problem, "instance": request.path, "request_id": request_id()}
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
     response = Response(body, problem["status"], headers or {}, mimetype=MEDIA_TYPE)
+    if problem["status"] not in set(HTTPStatus):  # tus has one of its own
+        response.status = f"{problem['status']} {problem['title']}"
     if problem["status"] in (503, 429):
         response.headers.setdefault("Retry-After", str(RETRY_AFTER))
     return response

@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING, Any
 from flask import request
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from api import aside, bodies
+from api import accept, aside, bodies
+from api.auth import account_id
 from api.requests import config
-from shared import media
+from shared import assets, media
 from shared.errors import BadRequest, TooLarge
 from shared.storage import storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import IO
 
+    from sqlalchemy.orm import Session
+
     from shared.media import Media
+    from shared.models import Asset
 
 SYNC_EVERY = 32 * 1024 * 1024  # bytes; so that the last wait for the disk is a short one
 ENVELOPE = 64 * 1024  # what a multipart body may have beside the file
@@ -59,13 +64,31 @@ def received(key: str) -> Iterator[Received]:
     try:
         upload = _upload()
         digest = _store(upload, key)
-        with _probing:
-            facts = media.probe(storage().path(key), sha256=digest)
-        file = Received(key, facts, upload.name)
+        file = Received(key, probed(storage().path(key), digest), upload.name)
         yield file
     finally:
         if file is None or not file.kept:
             aside.run(storage().delete, key)
+
+
+def probed(path: Path, sha256: str) -> Media:
+    """Return the facts of a file, or raise what is wrong with it. Not too many are looked at at once."""
+    with _probing:
+        return media.probe(path, sha256=sha256)
+
+
+def keep(session: Session, file: Received) -> Asset:
+    """Write a stored file down as an asset of the caller; its bytes are kept unless the account has the same already."""
+    asset = assets.keep(session, account_id(), file.media, file.key, file.name)
+    file.kept = asset.storage_key == file.key
+    accept.note(session, "assets.created", str(asset.id))
+    return asset
+
+
+def clean(name: str | None) -> str | None:
+    """Keep of a client's file name what can be shown; no path is ever made of it."""
+    shown = "".join(letter for letter in name or "" if letter.isprintable())[:200]
+    return shown or None
 
 
 def _upload() -> Upload:
@@ -134,7 +157,7 @@ def _file_of(upload: Upload, source: Iterator[bytes]) -> Iterator[bytes]:
         if isinstance(event, Field | File):
             if inside or event.name != FIELD or not isinstance(event, File):
                 raise BadRequest(f"A multipart body holds one file, in the part {FIELD!r}.")
-            inside, upload.name = True, _clean(event.filename)
+            inside, upload.name = True, clean(event.filename)
         elif isinstance(event, Data) and event.data:
             yield event.data
     if not inside:
@@ -152,9 +175,3 @@ def _events(decoder: MultipartDecoder, source: Iterator[bytes]) -> Iterator[Any]
         if isinstance(event, Epilogue):
             return
         yield event
-
-
-def _clean(name: str | None) -> str | None:
-    """Keep of a client's file name what can be shown; no path is ever made of it."""
-    shown = "".join(letter for letter in name or "" if letter.isprintable())[:200]
-    return shown or None

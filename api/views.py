@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from shared.models import ApiKey, Artifact, Asset, Job
+    from shared.models import ApiKey, Artifact, Asset, Job, Upload
     from shared.progress import BatchProgress, SceneProgress
 
 RETRY_SECONDS = 1  # how long a client does well to wait before it asks for an unfinished task again
@@ -129,6 +129,22 @@ def asset(row: Asset) -> dict[str, Any]:
         "created_at": row.created_at,
         "links": {"self": here, "content": f"{here}/content"},
         **facts,
+    }
+
+
+def upload(row: Upload) -> dict[str, Any]:
+    """Return a file that comes in pieces, as far as it has come."""
+    links = {"self": f"/v1/uploads/{row.id}"}
+    if row.asset_id:
+        links["asset"] = f"/v1/assets/{row.asset_id}"
+    return {
+        "upload_id": row.id,
+        "offset": row.received,
+        "length": row.length,
+        "asset_id": row.asset_id,
+        "created_at": row.created_at,
+        "expires_at": None if row.asset_id else row.expires_at,
+        "links": links,
     }
 
 

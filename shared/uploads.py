@@ -17,7 +17,7 @@ from shared.errors import TooMany
 from shared.models import Upload
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from sqlalchemy.orm import Session
 
@@ -75,20 +75,26 @@ def find(session: Session, account_id: uuid.UUID, upload_id: uuid.UUID) -> Uploa
 
 def advance(
     session: Session, upload: Upload, received: int, *, length: int | None, expiry: timedelta
-) -> bool:
-    """Write down that so much is on the disk, which gives the upload more time; False: it is over, or not ours."""
-    done = session.execute(
+) -> datetime | None:
+    """Write down that so much is on the disk, and return how long the upload may rest now; None: it is over."""
+    return session.scalar(
         update(Upload)
         .where(Upload.id == upload.id, Upload.state == UploadState.OPEN, Upload.received == upload.received)
         .values(received=received, length=length, expires_at=func.now() + expiry)
-        .returning(Upload.received, Upload.expires_at)
-    ).one_or_none()
-    return done is not None
+        .returning(Upload.expires_at)
+    )
 
 
 def finish(session: Session, upload_id: uuid.UUID, asset_id: uuid.UUID) -> bool:
     """Write down which asset an upload has become; False: it is over already."""
     return _end(session, upload_id, UploadState.FINISHED, asset_id)
+
+
+def terminate(session: Session, upload_id: uuid.UUID) -> None:
+    """End an upload, also one that is finished: its asset stays, and nobody asks for it here any more."""
+    session.execute(
+        update(Upload).where(Upload.id == upload_id).values(state=UploadState.TERMINATED, asset_id=None)
+    )
 
 
 def end(session: Session, upload_id: uuid.UUID, state: UploadState) -> bool:

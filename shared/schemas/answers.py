@@ -51,6 +51,18 @@ class AssetPageSchema(Schema):
     next_cursor = fields.String(allow_none=True)
 
 
+class UploadSchema(Schema):
+    """A file that comes in pieces, by tus 1.0.0."""
+
+    upload_id = fields.UUID()
+    offset = fields.Integer(metadata={"description": "How many bytes are safely there."})
+    length = fields.Integer(allow_none=True, metadata={"description": "Of the whole; null: told later."})
+    asset_id = fields.UUID(allow_none=True, metadata={"description": "What it has become, once it is whole."})
+    created_at = Moment()
+    expires_at = Moment(allow_none=True, metadata={"description": "When it expires, unless it goes on."})
+    links = fields.Dict(keys=fields.String(), values=fields.String())
+
+
 class ApiKeySchema(Schema):
     """A key, without its secret."""
 

@@ -1,0 +1,138 @@
+"""The bytes of unfinished uploads: a file each, in a folder that all API processes see.
+
+Only what a row counts is there for good; what a file has beyond it is cut off by whoever writes next. Writers keep each
+other out by a lock of the kernel's, which ends with its process, however that dies.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.errors import Gone, Locked, StorageFull
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from shared.settings import Settings
+
+FOLDER = "uploads"
+# A file goes when it was not written to for longer than any row lives, by clocks that may differ.
+SLACK_SECONDS = 3 * 3600.0
+
+
+def folder(config: Settings) -> Path:
+    """Return where they are: beside the stored files where these are on a disk, so that a finished one need not move."""
+    if config.upload_dir is not None:
+        return config.upload_dir
+    if config.storage_url.startswith("s3://"):
+        return config.work_dir / FOLDER
+    return Path(config.storage_url.removeprefix("file://")) / FOLDER
+
+
+def path(config: Settings, upload_id: UUID) -> Path:
+    """Return the file of an upload, whether or not there is one."""
+    return folder(config) / upload_id.hex
+
+
+def remove(config: Settings, upload_id: UUID) -> None:
+    """Remove the file of an upload; one that is gone already is fine."""
+    path(config, upload_id).unlink(missing_ok=True)
+
+
+def has(config: Settings, upload_id: UUID, size: int) -> bool:
+    """Whether so many bytes of an upload are there."""
+    with suppress(FileNotFoundError):
+        return path(config, upload_id).stat().st_size >= size
+    return size == 0
+
+
+def clear(config: Settings) -> int:
+    """Remove the files that belong to no upload any more; return how many."""
+    before = time.time() - config.upload_expiry.total_seconds() - SLACK_SECONDS
+    removed = 0
+    for part in folder(config).glob("*"):
+        with suppress(FileNotFoundError):
+            if part.stat().st_mtime < before:
+                part.unlink()
+                removed += 1
+    return removed
+
+
+class Part:
+    """An upload's file that nobody else writes to."""
+
+    def __init__(self, place: Path, number: int) -> None:
+        self.path = place
+        self._number = number
+
+    def cut(self, size: int) -> None:
+        """Throw away what comes after `size`; raise Gone where there is less."""
+        there = os.fstat(self._number).st_size
+        if there < size:
+            raise Gone("The bytes of this upload are no longer there. Begin a new one.")
+        if there > size:
+            os.ftruncate(self._number, size)
+
+    def write(self, data: bytes, place: int) -> None:
+        """Write all of the data there, or raise StorageFull."""
+        rest = memoryview(data)
+        with _room():
+            while rest:
+                written = os.pwrite(self._number, rest, place)
+                rest, place = rest[written:], place + written
+
+    def head(self, size: int) -> bytes:
+        """Return the first bytes."""
+        return os.pread(self._number, size, 0)
+
+    def sync(self) -> None:
+        """Have everything on the disk, or raise StorageFull."""
+        with _room():
+            os.fsync(self._number)
+
+
+@contextmanager
+def hold(config: Settings, upload_id: UUID) -> Iterator[Part]:
+    """Open the upload's file, made if there is none, for this one alone; or raise Locked at once."""
+    place = path(config, upload_id)
+    number = _open(place)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Locked("Another request is writing to this upload.") from error
+        yield Part(place, number)
+    finally:
+        os.close(number)
+
+
+def _open(place: Path) -> int:
+    with _room():
+        with suppress(FileNotFoundError):
+            return os.open(place, os.O_RDWR | os.O_CLOEXEC)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        number = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        above = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(above)  # a name that is not safe is a file that is not
+        finally:
+            os.close(above)
+        return number
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Turn a full disk into the error that is retried."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("There is no room left to store files.") from error
+        raise
