@@ -5,14 +5,14 @@ It invents nothing. What it says was in the brief, and the same brief gives the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from shared import pace
 from shared.schemas import placeholders
 from shared.schemas.canonical import texts
-from tasks.script import terms
-from tasks.script.colors import gradients
+from tasks.script import look, terms
+from tasks.script.look import Shot
 from tasks.script.sentences import Article, Sentence, article, split
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ CARDS = 3  # scenes of a topic for which no number was asked
 MUST = 100.0  # a sentence that names a keyword goes before all that name none
 MAX_TITLE = 80
 MAX_LABEL = 40
+LEAD = 0.2  # seconds before the first word of any scene
+LEAST_CLOSED = 30.0  # seconds of a video that has time for a last card
 _FULL_STOP = {"ja": "\u3002", "zh": "\u3002", "hi": "\u0964", "ur": "\u06d4"}
 
 
@@ -39,21 +41,21 @@ class Outline:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Scene:
-    narration: str
-    label: str = ""
-    large: bool = False  # shows its label as a title
-    seconds: float | None = field(default=None)
-
-
 def outline(brief: Brief) -> Outline:
     """Make a script of the brief's source text, or of its topic alone."""
     text = article(brief.source_text) if brief.source_text else Article("", ())
     title = _title(brief, text)
-    scenes = _told(brief, text) if text.sentences else _cards(brief, title)
-    document = _document(brief, title, scenes)
-    return Outline(document, tuple(_warnings(brief, scenes)))
+    weights = terms.weigh(each.text for each in text.sentences)
+    closes = brief.scenes is None and (brief.duration or USUAL) >= LEAST_CLOSED
+    shots = _told(brief, text, weights, closes=closes) if text.sentences else _cards(brief, title)
+    headings = list(dict.fromkeys(each.heading for each in text.sentences if each.opens))
+    document = look.dress(title, shots, brief, weights, headings)
+    if closes and text.sentences and title and len(shots) > 1:
+        document = look.closed(document)
+    variables = placeholders.literals(texts(document))
+    return Outline(
+        {**document, "variables": variables} if variables else document, tuple(_warnings(brief, document))
+    )
 
 
 def _title(brief: Brief, text: Article) -> str:
@@ -72,7 +74,7 @@ def _title(brief: Brief, text: Article) -> str:
     return whole.rstrip(",;:") + "\u2026"
 
 
-def _told(brief: Brief, text: Article) -> list[_Scene]:
+def _told(brief: Brief, text: Article, weights: terms.Weights, *, closes: bool) -> list[Shot]:
     """Choose from each part of the text, so that its end is told as well as its beginning."""
     unique: dict[str, Sentence] = {}
     for each in text.sentences:
@@ -81,17 +83,24 @@ def _told(brief: Brief, text: Article) -> list[_Scene]:
     everything = sum(pace.seconds(each.text) for each in sentences) + pace.PAUSE
     budget = brief.duration or (brief.scenes * SCENE if brief.scenes else min(everything, USUAL))
     number = min(brief.scenes or max(1, round(budget / SCENE)), len(sentences))
-    weights = terms.weigh(each.text for each in sentences)
-    scenes, shown, left = [], set[str](), 0.0
-    for at, part in enumerate(_parts(sentences, number)):
+    if brief.duration:
+        budget -= look.OPENING + (look.CLOSING if closes else 0.0)
+    shots, opened, left = list[Shot](), set[str](), 0.0
+    for part in _parts(sentences, number):
         share = budget / number - pace.PAUSE + left
         chosen = _chosen(part, share, brief, weights)
         left = share - sum(pace.seconds(each.text) for each in chosen)
-        label = _label(chosen, shown) if at else ""
-        shown.add(label)
-        large = bool(label) and label == _capital(chosen[0].heading)
-        scenes.append(_Scene(_joined([each.text for each in chosen], brief.language), label, large=large))
-    return scenes
+        shots.append(_shot(chosen, brief.language, opened, large=len(shots) % 2 == 1))
+    return shots
+
+
+def _shot(chosen: Sequence[Sentence], language: str, opened: set[str], *, large: bool) -> Shot:
+    """Return what a scene tells. A heading is shown by the first scene that tells of what stands under it."""
+    heading = _capital(chosen[0].heading)
+    new = heading if 3 <= len(heading) <= MAX_LABEL and heading not in opened else ""
+    opened.add(heading)
+    said = tuple(_ended(each.text, language) for each in chosen)
+    return Shot(_joined(said, language), said, tuple(each.item for each in chosen), new, large=large)
 
 
 def _parts(sentences: Sequence[Sentence], number: int) -> list[Sequence[Sentence]]:
@@ -141,87 +150,61 @@ def _score(sentence: Sentence, brief: Brief, weights: terms.Weights) -> float:
     return score * (0.8 if _asks(text) else 1.0)
 
 
-def _label(chosen: Sequence[Sentence], shown: set[str]) -> str:
-    """Return a few words for the lower third that were not shown before, or none."""
-    found = [phrase for each in chosen for phrase in terms.phrases(each.text)]
-    known = {label.casefold() for label in shown}
-    for each in (chosen[0].heading, *found):
-        label = _capital(each)
-        if label.casefold() not in known and 3 <= len(label) <= MAX_LABEL:
-            return label
-    return ""
-
-
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _cards(brief: Brief, title: str) -> list[_Scene]:
+def _cards(brief: Brief, title: str) -> list[Shot]:
     """Say what a topic says, then the keywords; where more scenes are wanted, show its words and its title. Invent nothing."""
     topic = brief.topic or brief.source_text or ""
     spoken = [each.text for each in article(topic).sentences] or [title]
-    scenes = [_Scene(_joined([line], brief.language)) for line in spoken]
-    scenes += [
-        _Scene(_joined([word], brief.language), word, large=True) for word in map(_capital, brief.keywords)
-    ]
+    shots = [_card(line, brief.language) for line in spoken]
+    shots += [_card(word, brief.language, shows=word) for word in map(_capital, brief.keywords)]
     shown = {word.casefold() for word in brief.keywords}
     words = [word for word in terms.words(topic) if word.casefold() not in shown]
-    missing = max((brief.scenes or CARDS) - len(scenes), 0)
+    missing = max((brief.scenes or CARDS) - len(shots), 0)
     silent = [*map(_capital, words[: missing - 1]), title] if missing and title else []
-    scenes += [_Scene("", word, large=True, seconds=SILENT_CARD) for word in silent]
-    scenes = scenes[: brief.scenes]
+    shots += [Shot("", card=word, seconds=SILENT_CARD) for word in silent]
+    shots = shots[: brief.scenes]
     if brief.duration:
-        for scene in scenes:
-            scene.seconds = min(brief.duration / len(scenes), LONGEST_CARD)
-    return scenes
+        each = min(brief.duration / len(shots), LONGEST_CARD)
+        shots = [replace(shot, seconds=each) for shot in shots]
+    return shots
+
+
+def _card(line: str, language: str, shows: str = "") -> Shot:
+    said = _ended(line, language)
+    return Shot(said, card=shows) if shows else Shot(said, (said,), (False,))
+
+
+def _ended(sentence: str, language: str) -> str:
+    """End a sentence: an item of a list may have no full stop of its own."""
+    stop = _FULL_STOP.get(language.partition("-")[0].lower(), ".")
+    return sentence if not sentence or not sentence[-1].isalnum() else sentence + stop
 
 
 def _joined(sentences: Sequence[str], language: str) -> str:
-    """Join sentences, ending each: an item of a list may have no full stop of its own."""
     stop = _FULL_STOP.get(language.partition("-")[0].lower(), ".")
-    ended = [each if not each[-1].isalnum() else each + stop for each in sentences if each]
-    return ("" if stop == "\u3002" else " ").join(ended)
+    return ("" if stop == "\u3002" else " ").join(sentences)
 
 
-def _document(brief: Brief, title: str, scenes: Sequence[_Scene]) -> dict[str, Any]:
-    colors = gradients(len(scenes))
-    document = {
-        "title": title,
-        "language": brief.language,
-        "defaults": {"transition": {"type": "crossfade", "duration": 0.5}},
-        "scenes": [
-            _scene(scene, title, colors[at], opens=at == 0 and bool(title)) for at, scene in enumerate(scenes)
-        ],
-    }
-    variables = placeholders.literals(texts(document))
-    return {**document, "variables": variables} if variables else document
-
-
-def _scene(scene: _Scene, title: str, colors: list[str], *, opens: bool) -> dict[str, Any]:
-    """Write the title large where the video opens; later it stands small above what the scene is about."""
-    written: list[dict[str, Any]] = []
-    if opens:
-        written.append({"text": title, "role": "title", "animation": "fade"})
-    else:
-        if 0 < len(title) <= MAX_LABEL and title != scene.label:
-            written.append({"text": title, "role": "label"})
-        if scene.label:
-            role = "title" if scene.large or terms.is_number(scene.label) else "lower_third"
-            written.append({"text": scene.label, "role": role, "animation": "rise", "start": 0.4})
-    visual = {"type": "gradient", "colors": colors}
-    document: dict[str, Any] = {"narration": scene.narration, "visual": visual, "text": written}
-    return document | ({"duration": scene.seconds} if scene.seconds else {})
-
-
-def _warnings(brief: Brief, scenes: Sequence[_Scene]) -> list[str]:
-    said = " ".join(scene.narration for scene in scenes).casefold()
+def _warnings(brief: Brief, document: dict[str, Any]) -> list[str]:
+    scenes = document["scenes"]
+    said = " ".join(scene.get("narration", "") for scene in scenes).casefold()
     found = []
     if brief.scenes and len(scenes) != brief.scenes:
         found.append(f"The brief says enough for {len(scenes)} scenes, not for {brief.scenes}.")
     missing = [word for word in brief.keywords if word.casefold() not in said]
     if missing:
         found.append(f"Not said: {', '.join(missing)}.")
-    seconds = sum(max(pace.length([scene.narration]), scene.seconds or 0.0) for scene in scenes)
+    seconds = sum(_seconds(scene) for scene in scenes)
     if brief.duration and not 0.85 <= seconds / brief.duration <= 1.15:
         found.append(f"The brief says enough for about {seconds:.0f} seconds, not for {brief.duration:g}.")
     return found
+
+
+def _seconds(scene: dict[str, Any]) -> float:
+    said = scene.get("narration", "")
+    return max(pace.length([said]) if said else 0.0, scene.get("duration", 0.0)) + scene.get(
+        "pad_before", 0.0
+    )

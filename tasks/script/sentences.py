@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 MAX_SENTENCE = 280  # characters; a longer one is cut where it pauses, as nobody can listen to it
 MAX_HEADING = 90
+_LEAST = 40  # characters of a part of one that was cut
+_FAR = 2000  # characters from its middle that a pause is looked for
 
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 # Each pattern is bounded, or begins where it cannot begin again a character later: hostile text costs no more than other.
@@ -34,12 +36,13 @@ _PAUSE = re.compile(r"(?<=[;:\uff1b\uff1a])\s*|(?<=[,\uff0c\u3001\u060c])\s*|\s+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence. `first` in its paragraph, `opens` what is under `heading`, if it is under one."""
+    """One sentence. `first` in its paragraph, `opens` what is under `heading`, if it is under one; or an item of a list."""
 
     text: str
     first: bool
     opens: bool = False
     heading: str = ""
+    item: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,10 @@ def article(source: str) -> Article:
                 heading, opens = found, True
             continue
         parts = [part for part in _sentences(block) if _can_be_said(part)]
-        sentences += [Sentence(part, at == 0, opens and at == 0, heading) for at, part in enumerate(parts)]
+        item = len(parts) == 1 and bool(_BULLET.match(block))
+        sentences += [
+            Sentence(part, at == 0, opens and at == 0, heading, item) for at, part in enumerate(parts)
+        ]
         opens = opens and not parts
     return Article(title, tuple(sentences))
 
@@ -119,18 +125,28 @@ def _sentences(block: str) -> list[str]:
 
 def _shorter(sentence: str) -> list[str]:
     """Cut a sentence that is too long to listen to, at the pause nearest to its middle; and its halves too."""
-    if len(sentence) <= MAX_SENTENCE:
-        return [sentence]
-    pauses = [match for match in _PAUSE.finditer(sentence) if 40 < match.start() < len(sentence) - 40]
-    pauses = pauses or [
-        match for match in re.finditer(r"\s+", sentence) if 40 < match.start() < len(sentence) - 40
-    ]
-    middle = len(sentence) / 2
-    at = min(pauses, key=lambda match: abs(match.start() - middle), default=None)
-    if at is None:
-        half = MAX_SENTENCE - 1
-        return [sentence[:half], *_shorter(sentence[half:])]
-    return [*_shorter(sentence[: at.start()].strip()), *_shorter(sentence[at.end() :].strip())]
+    whole, left = list[str](), [sentence]
+    while left:
+        part = left.pop()
+        if len(part) <= MAX_SENTENCE:
+            whole.append(part)
+        else:
+            left += reversed(_halves(part))
+    return whole
+
+
+def _halves(sentence: str) -> list[str]:
+    within = (len(sentence) // 2 - _FAR, len(sentence) // 2 + _FAR)
+    for pattern in (_PAUSE, _SPACES):
+        pauses = [
+            match
+            for match in pattern.finditer(sentence, max(within[0], 0), within[1])
+            if _LEAST < match.start() < len(sentence) - _LEAST
+        ]
+        if pauses:
+            at = min(pauses, key=lambda match: abs(match.start() - len(sentence) / 2))
+            return [sentence[: at.start()].strip(), sentence[at.end() :].strip()]
+    return [sentence[: MAX_SENTENCE - 1], sentence[MAX_SENTENCE - 1 :]]
 
 
 def _can_be_said(sentence: str) -> bool:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[^\W\d_][\w\u2019'-]*")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
-_NUMBER = re.compile(r"(?P<sign>[$\u20ac\u00a3]\s?)?(?P<digits>\d[\d.,]*)(?P<unit>\s?%|\s[^\W\d_]{4,})?")
-_LEAST = 4
+_NUMBER = re.compile(
+    r"(?P<sign>[$\u20ac\u00a3]\s?)?(?P<digits>\d[\d.,]*)(?P<unit>\s?%|(?:\s(?:square|cubic|million|billion|trillion))*\s[^\W\d_]{4,})?"
+)
+LEAST = 4
 _OFTEN = 0.4  # a word in more than this part of many sentences is a function word of its language
 _MANY = 12
 # Those of four letters or more that short texts in the widest used Latin languages are full of.
@@ -102,6 +104,11 @@ def words(text: str) -> list[str]:
     return list(found.values())[::-1]
 
 
+def carries(word: str) -> bool:
+    """Whether a word, small, says something by itself: it is no function word of four letters or more."""
+    return word not in _FUNCTION_WORDS
+
+
 def leans(sentence: str) -> bool:
     """Whether a sentence leans on the one before it."""
     first = _WORD.search(sentence)
@@ -125,7 +132,7 @@ def _telling(number: re.Match[str]) -> str:
     digits, unit = number["digits"].rstrip(".,"), number["unit"] or ""
     if number["sign"] or "%" in unit:
         return f"{number['sign'] or ''}{digits}{unit if '%' in unit else ''}"
-    if len(digits) == _LEAST and digits.isdigit():
+    if len(digits) == LEAST and digits.isdigit():
         return digits
     return f"{digits}{unit}" if _is_term(unit.strip().lower()) else ""
 
@@ -147,4 +154,4 @@ def _names(sentence: str) -> list[str]:
 
 
 def _is_term(word: str) -> bool:
-    return len(word) >= _LEAST and word not in _FUNCTION_WORDS and not _CJK.search(word)
+    return len(word) >= LEAST and word not in _FUNCTION_WORDS and not _CJK.search(word)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
@@ -43,27 +44,99 @@ def scenes(brief: Brief):
     return load(ScriptSchema(), outline(brief).document).scenes
 
 
+def told(brief: Brief) -> list[str]:
+    return [scene.narration.text for scene in scenes(brief) if scene.narration]
+
+
+def shown(brief: Brief) -> list[tuple[str, str]]:
+    return [(text.text, text.role) for scene in scenes(brief) for text in scene.text]
+
+
 def seconds(brief: Brief) -> float:
-    return pace.length([scene.narration.text for scene in scenes(brief)])
+    made = scenes(brief)
+    spoken = sum(scene.pad_before - 0.2 for scene in made if scene.narration) + pace.length(told(brief))
+    return spoken + sum(scene.duration for scene in made if not scene.narration)
 
 
 def test_an_article_is_told_in_its_own_words_and_order():
-    told = " ".join(scene.narration.text for scene in scenes(Brief(source_text=ARTICLE)))
+    said = " ".join(told(Brief(source_text=ARTICLE)))
 
     plain = " ".join(ARTICLE.split())
-    places = [plain.index(sentence) for sentence in re.split(r"(?<=[.?]) ", told)]
+    places = [plain.index(sentence) for sentence in re.split(r"(?<=[.?]) ", said)]
     assert places == sorted(places)
 
 
-def test_the_title_and_headings_are_shown():
+def test_the_title_opens_the_video_above_its_headings_and_closes_it():
     made = scenes(Brief(source_text=ARTICLE))
 
-    assert [(text.text, text.role) for text in made[0].text] == [("The Coral Reefs of the World", "title")]
-    assert all(scene.text[0].role == "label" for scene in made[1:])
-    shown = [(text.text, text.role) for scene in made[1:] for text in scene.text[1:]]
-    assert ("Why reefs matter", "title") in shown
-    assert ("Great Barrier Reef", "lower_third") in shown
-    assert len(shown) == len(set(shown))
+    assert [(text.text, text.role) for text in made[0].text[:2]] == [
+        ("The Coral Reefs of the World", "title"),
+        ("Why reefs matter \u00b7 What threatens them", "subtitle"),
+    ]
+    assert all(scene.text[0].role == "label" for scene in made[1:-1])
+    assert [text.text for text in made[-1].text] == ["The Coral Reefs of the World"]
+    assert made[-1].transition.type == "fade_black"
+
+
+def test_what_stands_on_the_picture_is_the_text_s_own_and_new_each_time():
+    found = shown(Brief(source_text=ARTICLE))
+
+    assert ("Why reefs matter", "title") in found
+    assert ("Great Barrier Reef", "lower_third") in found
+    assert ("8,000 years", "title") in found
+    assert ("to reach its present size", "subtitle") in found
+    plain = " ".join(ARTICLE.split()).casefold()
+    words = [text for text, role in found if role not in ("label", "subtitle")]
+    assert all(text.casefold() in plain for text in words)
+    assert len(set(words)) == len(words) - 1  # the title comes twice
+
+
+def test_words_are_shown_about_when_they_are_said_and_one_after_the_other():
+    for scene in scenes(Brief(source_text=ARTICLE)):
+        large = [text for text in scene.text if text.role in ("title", "quote", "lower_third")]
+        spoken = pace.seconds(scene.narration.text) if scene.narration else 0.0
+
+        assert all(text.start <= spoken for text in large)
+        assert all(one.end == other.start for one, other in itertools.pairwise(large))
+
+
+def test_every_scene_shows_something():
+    assert all(
+        any(text.role != "label" for text in scene.text) for scene in scenes(Brief(source_text=ARTICLE))
+    )
+
+
+def test_items_of_a_list_stand_below_each_other():
+    text = "# Bring along\n\nYou will need only these things here.\n\n- A tent\n- Two lamps\n- Some rope\n"
+
+    (scene,) = scenes(Brief(source_text=text, scenes=1))
+
+    items = scene.text[-3:]
+    assert [(text.text, text.role, text.end) for text in items] == [
+        ("A tent", "title", None),
+        ("Two lamps", "title", None),
+        ("Some rope", "title", None),
+    ]
+    assert [text.start for text in items] == sorted({text.start for text in items})
+
+
+@pytest.mark.parametrize(
+    ("brief", "name"),
+    [
+        (Brief(topic="Moss", style="green watercolours"), "forest"),
+        (Brief(topic="Rates", tone="formal"), "bulletin"),
+        (Brief(topic="Sums", audience="school classes"), "chalk"),
+    ],
+    ids=["style", "tone", "audience"],
+)
+def test_the_brief_s_own_words_choose_the_theme(brief, name):
+    assert outline(brief).document["theme"] == name
+
+
+def test_themes_differ_from_brief_to_brief():
+    names = {outline(Brief(topic=f"Topic number {number}")).document["theme"] for number in range(40)}
+
+    assert names == {"slate", "bulletin", "forest", "chalk", "sunrise"}
 
 
 @pytest.mark.parametrize("duration", [20, 30, 45, 60])
@@ -77,9 +150,9 @@ def test_there_are_as_many_scenes_as_were_asked_for(number):
 
 
 def test_the_end_of_the_article_is_told_too():
-    made = scenes(Brief(source_text=ARTICLE, duration=50, scenes=6))
+    said = told(Brief(source_text=ARTICLE, duration=50, scenes=6))
 
-    assert "Scientists" in made[-1].narration.text or "Nobody" in made[-1].narration.text
+    assert "Scientists" in said[-1] or "Nobody" in said[-1]
 
 
 def test_a_keyword_is_said():
@@ -98,7 +171,7 @@ def test_what_the_brief_does_not_say_is_told_of():
     assert [warning.split(",")[0] for warning in made.warnings] == [
         "The brief says enough for 2 scenes",
         "Not said: pepper.",
-        "The brief says enough for about 3 seconds",
+        "The brief says enough for about 4 seconds",
     ]
 
 
@@ -107,7 +180,7 @@ def test_a_topic_alone_says_only_what_was_given():
 
     made = scenes(brief)
 
-    assert [scene.narration.text for scene in made] == ["How a reef is born.", "Larva.", "Polyp."]
+    assert told(brief) == ["How a reef is born.", "Larva.", "Polyp."]
     assert [scene.text[-1].text for scene in made] == ["How a reef is born", "Larva", "Polyp"]
     assert sum(scene.duration for scene in made) == pytest.approx(20, abs=0.01)
 
@@ -159,14 +232,14 @@ def test_a_long_article_is_cut_to_a_video():
     paragraphs = [ARTICLE.replace("reefs", f"reefs of island {number}") for number in range(40)]
     brief = Brief(source_text="\n\n".join(paragraphs))
 
-    assert len(outline(brief).document["scenes"]) == 8
+    assert len(told(brief)) == 8
     assert 60 < seconds(brief) < 90
 
 
 def test_what_the_text_says_twice_is_said_once():
-    told = [scene.narration.text for scene in scenes(Brief(source_text="Salt is old. It is white.\n\n" * 20))]
+    said = told(Brief(source_text="Salt is old. It is white.\n\n" * 20))
 
-    assert " ".join(told).count("Salt is old.") == 1
+    assert " ".join(said).count("Salt is old.") == 1
 
 
 def test_backgrounds_are_dark_enough_for_white_text():

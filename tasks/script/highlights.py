@@ -1,0 +1,181 @@
+"""What of a sentence is worth standing on the picture while it is said: a quotation, a number, a name, a few words. Pure.
+
+All of it is the sentence's own words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import log1p
+from typing import TYPE_CHECKING, Literal
+
+from tasks.script import terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.script.terms import Weights
+
+MAX_WORDS, MAX_LENGTH = 9, 54  # of a few words; more is read more slowly than it is said
+MAX_BELOW = 70
+LEAST_TERMS = 2  # of a few words that make sense alone
+MAX_LABEL = 40
+TWICE = log1p(2)  # the weight of a word that the text says twice
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_WIDE_LEAST, _WIDE_MOST = 4, 16  # characters
+_QUOTED = re.compile(
+    r"[\u201c\u00ab\u201e]([^\u201c\u201d\u00ab\u00bb\u201e]{8,180})[\u201d\u00bb\u201c]|\"([^\"]{8,180})\""
+    r"|[\u300c\u300e]([^\u300c-\u300f]{4,60})[\u300d\u300f]"
+)
+_COMMA = re.compile(r"[,\uff0c](?=[^\w\s]$)")  # which ends a quotation that the sentence goes on after
+# Where a clause ends: at a mark, or before a word that opens the next one.
+_CLAUSE = re.compile(
+    r"[^,;:()\u2013\u2014\uff0c\u3001\uff1b\uff1a\u3002\uff01\uff1f\u060c\u061b\u061f.!?]+(?:[.,](?=\d)[^,;:()\u2013\u2014.!?]*)*"
+)
+_OPENS = re.compile(
+    r"\s+(?=(?:that|which|who|because|while|when|dass|weil|qui|que|parce|porque|che)\s)|\s+--+\s+"
+)
+# Where one that is too long may be parted as well.
+_LOOSE = re.compile(
+    r"\s+(?=(?:and|or|but|to|for|with|as|in|from|und|oder|mit|f\u00fcr|et|ou|pour|avec|y|para|con|per|e|ma)\s)"
+)
+_EMPTY_START = re.compile(
+    r"(?:(?:now|and|or|but|so|yet|nor|that|which|who|as|for|if|then|than|it|is|be|to|by|of|in|on|at|when|while|because|where"
+    r"|shall|will|would|should|could|can|may|might|must|have|has|had|are|was|were|there"
+    r"|und|oder|aber|dass|weil|wenn|die|der|das|et|ou|mais|que|qui|y|o|pero|e|ma|che|mas)\s+)+",
+    re.IGNORECASE,
+)
+# Short words that a clause is not left off at.
+_EMPTY_END = frozenset(
+    """
+    the and for are was not but who him her his its our out all any can had has one may now per too you she did let yet
+    of in to by on at as is it be we he an or if so no us my me up do der die das und ist ein des dem den mit les une est
+    pas sur los las una por con que del non
+    """.split()  # noqa: SIM905 - words are read best as words
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Highlight:
+    """Words for the picture, `at` their place in the sentence; `below` says what a number counts."""
+
+    role: Literal["quote", "title", "lower_third"]
+    text: str
+    at: int
+    below: str = ""
+
+    @property
+    def end(self) -> int:
+        """Where in the sentence it ends, or about there."""
+        return self.at + len(self.text)
+
+
+def highlights(sentence: str, weights: Weights, shown: set[str], most: int = 1) -> list[Highlight]:
+    """Return the best that did not stand there before, at most so many and none inside another, in the sentence's order."""
+    chosen: list[Highlight] = []
+    for each in _found(sentence, weights):
+        apart = all(not (each.at < other.end and other.at < each.end) for other in chosen)
+        known = any(each.text.casefold() in text for text in shown)
+        if len(chosen) < most and apart and not known:
+            chosen.append(each)
+    return sorted(chosen, key=lambda each: each.at)
+
+
+def largest(sentence: str, weights: Weights, shown: set[str], least: float = TWICE) -> Highlight | None:
+    """Return the one word that weighs most, and no less than `least`, where nothing else can stand alone."""
+    words = [
+        word
+        for word in terms.words(sentence)
+        if len(word) <= MAX_LABEL
+        and weights.terms.get(word.lower(), 0.0) >= least
+        and word.casefold() not in shown
+    ]
+    best = max(words, key=lambda word: (weights.terms.get(word.lower(), 0.0), len(word)), default=None)
+    return Highlight("title", capital(best), sentence.find(best)) if best else None
+
+
+def capital(text: str) -> str:
+    """Return the text with its first letter large."""
+    return text[:1].upper() + text[1:]
+
+
+def _found(sentence: str, weights: Weights) -> Iterator[Highlight]:
+    """Give what could stand on the picture, best first."""
+    for match in _QUOTED.finditer(sentence):
+        yield Highlight("quote", _COMMA.sub("", match[0]), match.start())
+    phrases = [each for each in terms.phrases(sentence) if 3 <= len(each) <= MAX_LABEL]
+    numbers = sorted((each for each in phrases if terms.is_number(each)), key=str.isdigit)  # years come last
+    names = [each for each in phrases if not terms.is_number(each)]
+    for number in numbers:
+        yield _number(sentence, number)
+    long_names = [name for name in names if " " in name]
+    yield from (Highlight("lower_third", capital(name), sentence.find(name)) for name in long_names)
+    yield from sorted(_clauses(sentence), key=lambda each: -weights.of(each.text))
+    yield from (
+        Highlight("lower_third", capital(name), sentence.find(name)) for name in names if " " not in name
+    )
+
+
+def _number(sentence: str, number: str) -> Highlight:
+    """Return a number with the words after it, or those before it, that say what it is about."""
+    at = max(sentence.find(number), 0)
+    after = _first(sentence[at + len(number) :])
+    before = _last(sentence[:at])
+    return Highlight("title", number, at, next((each for each in (after, before) if _is_telling(each)), ""))
+
+
+def _is_telling(words: str) -> bool:
+    return len(words) <= MAX_BELOW and bool(terms.words(words))
+
+
+def _first(text: str) -> str:
+    match = _CLAUSE.match(text)
+    return match[0].strip() if match else ""
+
+
+def _last(text: str) -> str:
+    clauses = _CLAUSE.findall(text)
+    return clauses[-1].strip() if clauses and text[-1:].isspace() else ""
+
+
+def _clauses(sentence: str) -> Iterator[Highlight]:
+    """Give the clauses that make sense alone: short, and of two terms or more."""
+    for match in _CLAUSE.finditer(sentence):
+        at = match.start()
+        for part in _parts(match[0]):
+            begin = sentence.index(part, at)
+            at = begin + len(part)
+            bare = _trimmed(part.strip())
+            if _stands_alone(bare, sentence):
+                yield Highlight("quote", capital(bare), begin + part.index(bare))
+
+
+def _parts(clause: str) -> list[str]:
+    found: list[str] = []
+    for part in _OPENS.split(clause):
+        found += [part] if len(part) <= MAX_LENGTH else _LOOSE.split(part)
+    return found
+
+
+def _trimmed(words: str) -> str:
+    """Leave out the words that a clause only hangs by, at both its ends."""
+    if match := _EMPTY_START.match(words):
+        words = words[match.end() :]
+    while " " in words and not _carries(words.rpartition(" ")[2]):
+        words = words.rpartition(" ")[0].rstrip()
+    return words
+
+
+def _carries(word: str) -> bool:
+    small = word.casefold()
+    return small not in _EMPTY_END and (len(small) < terms.LEAST or terms.carries(small))
+
+
+def _stands_alone(words: str, sentence: str) -> bool:
+    if len(words) >= 0.8 * len(sentence):  # the whole sentence is in the captions already
+        return False
+    if _WIDE.search(words):
+        return _WIDE_LEAST <= len(words) <= _WIDE_MOST
+    number = len(words.split())
+    return 2 <= number <= MAX_WORDS and len(words) <= MAX_LENGTH and len(terms.words(words)) >= LEAST_TERMS
