@@ -130,7 +130,7 @@ class _Book:
     def spec(self, span: Span) -> dict[str, Any]:
         fps = self.timeline.fps
         layers = [self._layer(self.script.scenes[slot.index], slot, span) for slot in span.slots]
-        overlays = wording.overlays(self.script.overlays, self.sources, span, self.timeline)
+        overlays = wording.overlays(self.script, self.sources, span, self.timeline)
         captions = wording.captions(self.cues, self.script, span)
         used: list[dict[str, Any]] = [layer["visual"] for layer in layers] + overlays
         spec: dict[str, Any] = {
@@ -153,8 +153,10 @@ class _Book:
 
     def _layer(self, scene: Scene, slot: Slot, span: Span) -> dict[str, Any]:
         visual = visuals.resolve(scene.visual, self.sources, theme.load(self.script.theme))
+        if "chart" in visual:
+            visual["chart"] |= wording.chart(scene, self.script, self.timeline)
         layer: dict[str, Any] = {"visual": visuals.at(visual, span.start - slot.start, slot.frames)}
-        if text := wording.texts(scene, self.script, slot, span, self.timeline.fps):
+        if text := wording.texts(scene, self.script, slot, span, self.timeline):
             layer["text"] = text
         return layer
 

@@ -5,14 +5,14 @@ Frames count from the segment's first; the scene began `from` frames before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.video.picture.ass import Event, Pen, line, shape
 from tasks.video.picture.layout import Face, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from shared.script import Bar, Visual
     from tasks.video.picture.text import Canvas
@@ -36,8 +36,11 @@ class Place:
     text: float
 
 
-WIDE = Place(0.08, 0.92, 0.08, 0.74, 0.058, 0.042)
-TALL = Place(0.06, 0.94, 0.12, 0.70, 0.068, 0.05)
+WIDE = Place(0.08, 0.92, 0.08, 0.92, 0.058, 0.042)
+TALL = Place(0.06, 0.94, 0.12, 0.86, 0.068, 0.05)
+# Where it begins below a label, below captions, below both; and where it ends above captions.
+WIDE_TOPS, WIDE_BOTTOM = {"label": 0.185, "top": 0.24, "both": 0.34}, 0.74
+TALL_TOPS, TALL_BOTTOM = {"label": 0.13, "top": 0.22, "both": 0.28}, 0.70
 
 
 def described(visual: Visual, look: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def written(bar: Bar, unit: str) -> str:
 def events(visual: Mapping[str, Any], canvas: Canvas) -> list[Event]:
     """Return everything that the chart puts on the picture."""
     chart = visual["chart"]
-    hand = _Hand(chart, canvas, WIDE if canvas.width >= canvas.height else TALL)
+    hand = _Hand(chart, canvas, placed(chart.get("clear", ()), canvas))
     found = [_always(canvas, drawing) for drawing in (hand.panel(), *hand.title())]
     for index, (row, (label, value, part)) in enumerate(
         zip(hand.rows(len(chart["bars"])), chart["bars"], strict=True)
@@ -82,6 +85,16 @@ def events(visual: Mapping[str, Any], canvas: Canvas) -> list[Event]:
             drawings = (hand.bar(row, length, opacity), *hand.value(value, row, length, grown))
             found += [Event(start, end, 0, drawing) for drawing in drawings]
     return found
+
+
+def placed(clear: Sequence[str], canvas: Canvas) -> Place:
+    """Return where the chart lies, given what it leaves room for."""
+    wide = canvas.width >= canvas.height
+    place, tops, bottom = (WIDE, WIDE_TOPS, WIDE_BOTTOM) if wide else (TALL, TALL_TOPS, TALL_BOTTOM)
+    above = [name for name in ("label", "top") if name in clear]
+    if above:
+        place = replace(place, top=tops["both" if len(above) > 1 else above[0]])
+    return replace(place, bottom=bottom) if "bottom" in clear else place
 
 
 def _always(canvas: Canvas, drawing: str) -> Event:

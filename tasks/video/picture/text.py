@@ -6,9 +6,10 @@ Frames count from the segment's first; a text may have begun before it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tasks.video.picture.ass import Event, Pen, line, shape
+from tasks.video.picture.boxes import Box, room
 from tasks.video.picture.layout import Block, Face, clusters, fit
 
 if TYPE_CHECKING:
@@ -21,42 +22,6 @@ TYPED_AT_MOST = 0.6  # of the time that the text is on screen
 RISE = 0.045  # of the frame's height
 FLAT = 0.7  # a backing's padding above and below, of that at its sides
 CONNECTED = (0x0600, 0x1100)  # scripts between these join or reorder letters: they are typed word by word
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Where a role's text may be, in parts of the frame, and how it lies in there."""
-
-    left: float
-    right: float
-    top: float
-    bottom: float
-    across: Literal["left", "center"] = "center"
-    down: Literal["top", "middle", "bottom"] = "middle"
-
-
-WIDE: dict[str, Box] = {
-    "title": Box(0.10, 0.90, 0.16, 0.78),
-    "title_above": Box(0.10, 0.90, 0.14, 0.55, down="bottom"),
-    "subtitle": Box(0.14, 0.86, 0.30, 0.70),
-    "subtitle_below": Box(0.14, 0.86, 0.595, 0.78, down="top"),
-    "quote": Box(0.14, 0.86, 0.14, 0.78),
-    "label": Box(0.06, 0.52, 0.07, 0.17, "left", "top"),
-    "label_lowered": Box(0.06, 0.52, 0.24, 0.34, "left", "top"),
-    "lower_third": Box(0.06, 0.62, 0.70, 0.92, "left", "bottom"),
-    "lower_third_raised": Box(0.06, 0.62, 0.58, 0.775, "left", "bottom"),
-}
-TALL: dict[str, Box] = {
-    "title": Box(0.08, 0.92, 0.16, 0.70),
-    "title_above": Box(0.08, 0.92, 0.14, 0.48, down="bottom"),
-    "subtitle": Box(0.10, 0.90, 0.30, 0.64),
-    "subtitle_below": Box(0.10, 0.90, 0.515, 0.70, down="top"),
-    "quote": Box(0.09, 0.91, 0.14, 0.70),
-    "label": Box(0.07, 0.80, 0.07, 0.14, "left", "top"),
-    "label_lowered": Box(0.07, 0.80, 0.20, 0.27, "left", "top"),
-    "lower_third": Box(0.07, 0.90, 0.72, 0.86, "left", "bottom"),
-    "lower_third_raised": Box(0.07, 0.90, 0.56, 0.70, "left", "bottom"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +70,7 @@ def _text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas, lay
     words = item["text"].upper() if style.get("uppercase") else item["text"]
     others = style.get("others", 0)
     face = Face(style["font"], style["weight"], canvas.language, style.get("spacing", 0.0), others)
-    box = _box(item, canvas)
+    box = room(item, canvas)
     padding = style["padding"] * style["size"] * canvas.short
     leading = style.get("leading", 1.16)
     block = fit(
@@ -123,21 +88,6 @@ def _text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas, lay
             for one in _draw(moment, lines, block, pen, style, canvas, box)
         ]
     return found
-
-
-def _box(item: Mapping[str, Any], canvas: Canvas) -> Box:
-    """Return the item's box in pixels, mirrored for languages that are read from the right."""
-    table = WIDE if canvas.width > canvas.height else TALL
-    name = item["role"] + (f"_{item['place']}" if item.get("place") else "")
-    box = table[name]
-    part, parts = item.get("part", (0, 1))
-    tall = (box.bottom - box.top) / parts
-    top = box.top + part * tall
-    left, right = (1 - box.right, 1 - box.left) if canvas.rtl else (box.left, box.right)
-    return replace(
-        box, left=left * canvas.width, right=right * canvas.width,
-        top=top * canvas.height, bottom=(top + tall) * canvas.height,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.script import Text
 from shared.timeline import exact
+from tasks.video.picture import placing
 from tasks.video.picture.text import IN_SECONDS, OUT_SECONDS, TYPED_AT_MOST
 
 if TYPE_CHECKING:
@@ -25,35 +26,62 @@ if TYPE_CHECKING:
 ROUNDING = 0.4987
 
 
-def texts(scene: Scene, script: Script, slot: Slot, span: Span, fps: int) -> list[dict[str, Any]]:
+def texts(scene: Scene, script: Script, slot: Slot, span: Span, timeline: Timeline) -> list[dict[str, Any]]:
     """Return the scene's texts that are seen in the span."""
-    timed = [(text, *_frames(text, slot.frames, fps)) for text in scene.text]
+    if not scene.text:
+        return []
+    fps = timeline.fps
+    timed = _timed(scene.text, slot.frames, fps)
+    near = placing.around(script, scene, _over(script, timeline, slot.start))
     offset = span.start - slot.start
     found = []
     for index, (text, start, end) in enumerate(timed):
-        item = _item(text, start, end, slot.frames) | _place(index, timed, script)
+        item = _item(text, start, end, slot.frames) | placing.place(index, timed, near)
         if seen := _seen(item, offset, span.frames, fps):
             found.append(seen)
     return found
 
 
+def chart(scene: Scene, script: Script, timeline: Timeline) -> dict[str, Any]:
+    """Return what a scene's chart leaves room for."""
+    near = placing.around(script, scene, _over(script, timeline, 0))
+    clear = placing.clear(scene, near)
+    return {"clear": clear} if clear else {}
+
+
 def overlays(
-    wanted: Sequence[Text | ImageOverlay], sources: Mapping[str, Source], span: Span, timeline: Timeline
+    script: Script, sources: Mapping[str, Source], span: Span, timeline: Timeline
 ) -> list[dict[str, Any]]:
     """Return the overlays that are seen in the span, in the order in which they lie on each other."""
     found = []
-    for overlay in wanted:
+    timed = _over(script, timeline, 0)
+    near = placing.around(script, None)
+    written = iter(range(len(timed)))
+    for overlay in script.overlays:
         start, end = _frames(overlay, timeline.frames, timeline.fps)
-        if isinstance(overlay, Text):
-            item = _item(overlay, start, end, timeline.frames)
-        else:
+        if not isinstance(overlay, Text):
             item = {
                 "source": sources[overlay.src].media.sha256, "position": overlay.position, "width": overlay.width,
                 "opacity": overlay.opacity, "start": start, "end": end,
             }  # fmt: skip
+        elif overlay.text.strip():
+            item = _item(overlay, start, end, timeline.frames) | placing.place(next(written), timed, near)
+        else:
+            continue
         if seen := _seen(item, span.start, span.frames, timeline.fps):
             found.append(seen)
     return found
+
+
+def _over(script: Script, timeline: Timeline, before: int) -> list[placing.Timed]:
+    """Return the texts over the whole video, their times counted from a frame of it."""
+    timed = _timed(placing.texts(script.overlays), timeline.frames, timeline.fps)
+    return [(text, start - before, end - before) for text, start, end in timed]
+
+
+def _timed(texts: Sequence[Text], frames: int, fps: int) -> list[placing.Timed]:
+    """Return the texts that say something, with their first frame and the one after their last."""
+    return [(text, *_frames(text, frames, fps)) for text in texts if text.text.strip()]
 
 
 def in_frames(cues: Sequence[Cue], script: Script, fps: int) -> list[dict[str, Any]]:
@@ -111,28 +139,6 @@ def _item(text: Text, start: int, end: int, frames: int) -> dict[str, Any]:
         if end < frames:  # what stays to the scene's end leaves with the scene
             item["out"] = True
     return item
-
-
-def _place(index: int, timed: Sequence[tuple[Text, int, int]], script: Script) -> dict[str, Any]:
-    """Return where a text stands aside for others that are on screen at the same time, and for captions."""
-    text, start, end = timed[index]
-    beside = [other for other, first, last in timed if first < end and last > start]
-    alike = [position for position, (other, first, last) in enumerate(timed)
-             if other.role == text.role and first < end and last > start]  # fmt: skip
-    found: dict[str, Any] = {}
-    if len(alike) > 1:
-        found["part"] = [alike.index(index), len(alike)]
-    roles = {other.role for other in beside}
-    if text.role == "title" and "subtitle" in roles:
-        found["place"] = "above"
-    elif text.role == "subtitle" and "title" in roles:
-        found["place"] = "below"
-    captioned = None if script.captions.style == "none" else script.captions.position
-    if text.role == "lower_third" and captioned == "bottom":
-        found["place"] = "raised"
-    elif text.role == "label" and captioned == "top":
-        found["place"] = "lowered"
-    return found
 
 
 def _seen(item: dict[str, Any], offset: int, frames: int, fps: int) -> dict[str, Any] | None:
