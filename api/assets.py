@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 from typing import TYPE_CHECKING, Any
 
-from api import accept, aside, files, replay, uploads, views
+from api import accept, files, replay, uploads, views
 from api.auth import account_id, requires
 from api.openapi import Resource, creates, empty, fails, file_response, headers, takes
 from api.queries import DownloadQuery, NoQuery, PageQuery
@@ -14,7 +14,6 @@ from shared.db import transaction
 from shared.errors import Conflict, NotFound
 from shared.idempotency import Answer
 from shared.schemas.answers import AssetPageSchema, AssetSchema
-from shared.storage import storage
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -115,7 +114,7 @@ def delete_asset(asset_id: UUID) -> None:
             raise Conflict("An unfinished task uses this asset.")
         accept.note(session, "assets.deleted", str(asset_id))
     for key in unneeded:
-        aside.run(storage().delete, key)
+        files.drop(key)
 
 
 def _find(asset_id: UUID) -> Asset:

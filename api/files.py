@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
-from flask import request, send_file
+from flask import Response, request, send_file
+from werkzeug.http import dump_options_header
 
-from shared.errors import NotFound
-from shared.storage import storage
+from api import aside
+from shared.errors import NotFound, Unavailable
+from shared.storage import Folder, storage
 
 if TYPE_CHECKING:
-    from flask import Response
+    from pathlib import Path
+
+    from shared.storage import Storage
+
+log = logging.getLogger(__name__)
 
 # Of ranges we serve one. Other units and several ranges may be answered with the whole file (RFC 9110, 14.2).
 _ONE_RANGE = re.compile(r"bytes=\s*(\d+-\d*|-\d+)\s*", re.IGNORECASE)
@@ -25,14 +32,52 @@ _HEADERS = {
 
 def send(key: str, *, media_type: str, sha256: str, name: str, download: bool) -> Response:
     """Answer with a stored file."""
-    path = storage().path(key)
-    if not path.is_file():
-        raise NotFound("The file is no longer there.")
     if not _ONE_RANGE.fullmatch(request.headers.get("Range", "")):
         request.environ.pop("HTTP_RANGE", None)
-    response = send_file(
-        path, media_type, as_attachment=download, download_name=name, conditional=True, etag=sha256
-    )
+    files = storage()
+    if isinstance(files, Folder):
+        response = _of_disk(files.path(key), media_type, sha256, name, download=download)
+    else:
+        response = _from_afar(files, key, media_type, sha256)
+        shown = dump_options_header("attachment" if download else "inline", {"filename": name})
+        response.headers["Content-Disposition"] = shown
     response.headers.update(_HEADERS)
     response.headers["Accept-Ranges"] = "bytes"
     return response
+
+
+def _of_disk(path: Path, media_type: str, sha256: str, name: str, *, download: bool) -> Response:
+    """Let the server send it without reading it."""
+    if not path.is_file():
+        raise NotFound("The file is no longer there.")
+    return send_file(
+        path, media_type, as_attachment=download, download_name=name, conditional=True, etag=sha256
+    )
+
+
+def _from_afar(files: Storage, key: str, media_type: str, sha256: str) -> Response:
+    """Stream it through us, and of a range no more than that."""
+    size = files.size(key)
+    if size is None:
+        raise NotFound("The file is no longer there.")
+    response = Response(mimetype=media_type, direct_passthrough=True)
+    response.content_length = size
+    response.set_etag(sha256)
+    response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    if response.status_code in (200, 206):
+        part = response.content_range
+        start, stop = (part.start, part.stop) if part else (0, size)
+        response.response = files.read(key, start or 0, size if stop is None else stop)
+    return response
+
+
+def drop(key: str) -> None:
+    """Delete a stored file that no row names any more; one that cannot be reached now is found to be nobody's later."""
+    files = storage()
+    try:
+        if isinstance(files, Folder):
+            aside.run(files.delete, key)
+        else:
+            files.delete(key)  # it waits for the network, and others go on
+    except Unavailable as error:
+        log.warning("file_not_deleted", extra={"reason": error.detail})

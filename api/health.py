@@ -15,7 +15,7 @@ from api import aside, measures, problems
 from api.requests import config
 from shared import sentinels
 from shared.db import transaction
-from shared.storage import storage
+from shared.storage import Folder, storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,4 +87,8 @@ def _redis(url: str) -> Callable[[], object]:
 
 
 def _storage() -> None:
-    aside.run(storage().check)
+    files = storage()
+    if isinstance(files, Folder):
+        aside.run(files.check)
+    else:
+        files.check()  # it waits for the network, and others go on

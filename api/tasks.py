@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, jsonify, request
 
-from api import accept, aside, views
+from api import accept, files, views
 from api.auth import account_id, requires
 from api.openapi import Resource, empty, fails, headers
 from api.queries import AllTasksQuery, WaitQuery
@@ -19,7 +19,6 @@ from shared.db import transaction
 from shared.errors import Conflict, NotFound
 from shared.schemas.task import TaskPageSchema, TaskSchema
 from shared.states import FINISHED
-from shared.storage import storage
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -91,12 +90,12 @@ def delete_task(task_id: UUID) -> None:
     """Delete a finished task with its files."""
     with transaction() as session:
         find(session, task_id)
-        files = jobs.remove(session, account_id(), task_id)
-        if files is None:
+        unneeded = jobs.remove(session, account_id(), task_id)
+        if unneeded is None:
             raise Conflict("The task is unfinished: cancel it first.")
         accept.note(session, "jobs.deleted", str(task_id))
-    for name in files:
-        aside.run(storage().delete, name)
+    for key in unneeded:
+        files.drop(key)
 
 
 def page(

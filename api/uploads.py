@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import request
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from api import accept, aside, bodies
+from api import accept, aside, bodies, files
 from api.auth import account_id
 from api.requests import config
 from shared import assets, media
@@ -64,11 +64,11 @@ def received(key: str) -> Iterator[Received]:
     try:
         upload = _upload()
         digest = _store(upload, key)
-        file = Received(key, probed(storage().path(key), digest), upload.name)
+        file = Received(key, probed(storage().locate(key), digest), upload.name)
         yield file
     finally:
         if file is None or not file.kept:
-            aside.run(storage().delete, key)
+            files.drop(key)
 
 
 def probed(path: Path, sha256: str) -> Media:

@@ -77,6 +77,8 @@ def logging_config(level: str, service: str) -> dict[str, Any]:
             "celery": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
+            "botocore": {"level": "WARNING"},
+            "urllib3": {"level": "ERROR"},
             "openai": {"level": "WARNING"},
         },
     }

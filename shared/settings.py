@@ -50,6 +50,15 @@ class Settings(BaseSettings):
     broker_url: str
     redis_url: str
     storage_url: str
+    # With s3://bucket/prefix: where (a server such as MinIO; none: Amazon's), by which keys (none: the machine's role), and
+    # how long its silence is borne. Workers keep copies of what they work with, up to a size in bytes.
+    s3_endpoint: str = ""
+    s3_region: str = "us-east-1"
+    s3_access_key: SecretStr = SecretStr("")
+    s3_secret_key: SecretStr = SecretStr("")
+    s3_timeout: timedelta = timedelta(seconds=10)
+    storage_cache_dir: Path = Path(tempfile.gettempdir()) / "scenemill-cache"
+    storage_cache: int = Field(default=10 * 1024**3, ge=1)
     work_dir: Path = Path(tempfile.gettempdir()) / "scenemill"
     log_level: str = "INFO"
     ffmpeg: str | None = None
@@ -74,6 +83,11 @@ class Settings(BaseSettings):
 
     max_body: int = 16 * 1024 * 1024
     max_asset: int = 2 * 1024**3
+    # Files that come in pieces: unfinished ones of an account, how long one may rest, and where it does (none: beside the
+    # stored files).
+    max_uploads: int = Field(default=100, ge=1)
+    upload_expiry: timedelta = timedelta(days=1)
+    upload_dir: Path | None = None
     max_batch: int = Field(default=10_000, ge=1, le=10_000)  # jobs
     max_batch_body: int = 32 * 1024 * 1024
     max_queued: int = 100_000  # over it a job is refused with 503 rather than kept waiting for ever

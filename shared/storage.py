@@ -3,25 +3,87 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import os
 import shutil
 import uuid
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from shared.errors import AssetUnreadable, StorageFull
+from shared.errors import AssetUnreadable, Conflict, StorageFull
 from shared.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+BUCKET = "s3://"
+CHUNK = 64 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+class Storage(ABC):
+    """Files under keys: slash-separated names made by us, never by a client.
+
+    What is on a disk is stored as soon as it is renamed; what is far away may fail in between, is tried again within
+    bounds, and is looked for before it is given up. Raise StorageFull or another Unavailable for what may pass.
+    """
+
+    root: Path  # where located files are
+
+    @abstractmethod
+    def locate(self, key: str) -> Path:
+        """Return a path on this machine of a stored file, or raise AssetUnreadable when it is gone."""
+
+    @abstractmethod
+    def create(self, key: str) -> AbstractContextManager[IO[bytes]]:
+        """Open a new file to write; it gets its name when the block ends well, and is gone when it does not."""
+
+    @abstractmethod
+    def put(self, source: Path, key: str) -> None:
+        """Move a finished file in. Another content under a name that is taken is a Conflict."""
+
+    @abstractmethod
+    def link(self, source: Path, key: str) -> None:
+        """Store a located file under a second name; the two live and go apart."""
+
+    @abstractmethod
+    def copy(self, existing: str, key: str) -> None:
+        """Give a stored file a second name, or raise AssetUnreadable when it is gone; the two live and go apart."""
+
+    @abstractmethod
+    def size(self, key: str) -> int | None:
+        """Return the bytes of a stored file; None when there is none."""
+
+    @abstractmethod
+    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
+        """Give the bytes of a stored file from `start` up to `stop`, a little at a time."""
+
+    @abstractmethod
+    def present(self, keys: Iterable[str]) -> set[str]:
+        """Return which of the keys have a file."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove a file; one that is gone already is fine."""
+
+    @abstractmethod
+    def aged(self, before: float) -> Iterator[str]:
+        """Give the keys of files that are older than that moment of the storage's clock."""
+
+    @abstractmethod
+    def clear(self, before: float) -> int:
+        """Remove what was begun before that moment and has no name yet; return how much."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Write and remove a small file, or raise: what readiness asks for."""
+
+
 @contextmanager
-def _room() -> Iterator[None]:
+def room() -> Iterator[None]:
     """Turn a full disk into the error that is retried."""
     try:
         yield
@@ -31,8 +93,8 @@ def _room() -> Iterator[None]:
         raise
 
 
-class Storage:
-    """Files in a folder. Keys are slash-separated names made by us, never by a client."""
+class Folder(Storage):
+    """Files in a folder that the API and all workers see."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -44,7 +106,7 @@ class Storage:
         return self.root / key
 
     def locate(self, key: str) -> Path:
-        """Return the path of a stored file, or raise AssetUnreadable when it is gone."""
+        """Return its own path: nothing is copied."""
         path = self.path(key)
         if not path.is_file():
             raise AssetUnreadable("A stored file is missing.")
@@ -52,10 +114,10 @@ class Storage:
 
     @contextmanager
     def create(self, key: str) -> Iterator[IO[bytes]]:
-        """Open a new file to write; it gets its name when the block ends well, and is gone when it does not."""
+        """Write beside the others, safely to the disk, and rename."""
         part = self._incoming / uuid.uuid4().hex
         try:
-            with _room(), part.open("xb") as file:
+            with room(), part.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -64,10 +126,10 @@ class Storage:
             part.unlink(missing_ok=True)
 
     def put(self, source: Path, key: str) -> None:
-        """Move a finished file in, from the same file system by a rename, from another one by a copy."""
+        """Move it from the same file system by a rename, from another one by a copy."""
         part = self._incoming / uuid.uuid4().hex
         try:
-            with _room():
+            with room():
                 shutil.move(source, part)
                 with part.open("rb") as file:
                     os.fsync(file.fileno())
@@ -76,32 +138,73 @@ class Storage:
             part.unlink(missing_ok=True)
 
     def link(self, source: Path, key: str) -> None:
-        """Give a file that is stored already a second name; the two live and go apart."""
+        """Share the content between the two names."""
         part = self._incoming / uuid.uuid4().hex
         try:
-            with _room():
+            with room():
                 try:
                     os.link(source, part)
                 except OSError as error:
                     if error.errno in _FULL or not source.is_file():
                         raise
                     shutil.copyfile(source, part)  # a file system that knows no links
+                os.utime(part)  # or its new name would seem to be old, and nobody's
             self._publish(part, key)
         finally:
             part.unlink(missing_ok=True)
 
+    def copy(self, existing: str, key: str) -> None:
+        """Share the content between the two names."""
+        self.link(self.locate(existing), key)
+
     def _publish(self, part: Path, key: str) -> None:
         target = self.path(key)
-        with _room():
+        with room():
             target.parent.mkdir(parents=True, exist_ok=True)
-            part.rename(target)
+            try:
+                os.link(part, target)
+            except FileExistsError:
+                if not filecmp.cmp(part, target, shallow=False):
+                    raise Conflict("Another file has this name.") from None
+                part.rename(target)  # dated anew: whoever stores it again is about to name it
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise
+                part.rename(target)  # a file system that knows no links
+
+    def size(self, key: str) -> int | None:
+        """Ask the file system."""
+        path = self.path(key)
+        return path.stat().st_size if path.is_file() else None
+
+    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
+        """Read it from the disk."""
+        with self.locate(key).open("rb") as file:
+            file.seek(start)
+            while start < stop and (chunk := file.read(min(CHUNK, stop - start))):
+                start += len(chunk)
+                yield chunk
+
+    def present(self, keys: Iterable[str]) -> set[str]:
+        """Ask the file system."""
+        return {key for key in keys if self.path(key).is_file()}
 
     def delete(self, key: str) -> None:
-        """Remove a file; one that is gone already is fine."""
+        """Unlink it."""
         self.path(key).unlink(missing_ok=True)
 
+    def aged(self, before: float) -> Iterator[str]:
+        """Walk the folder. What was left half done is among it: it has a name of no row."""
+        for path in self.root.rglob("*"):
+            if path.is_file() and path.stat().st_mtime < before:
+                yield str(path.relative_to(self.root))
+
+    def clear(self, before: float) -> int:  # noqa: ARG002 (`aged` gives it already)
+        """Do nothing more."""
+        return 0
+
     def check(self) -> None:
-        """Write and remove a small file, or raise OSError: what readiness asks for."""
+        """Write into the folder, and remove it."""
         probe = self._incoming / f"probe-{uuid.uuid4().hex}"
         probe.write_bytes(b"ok")
         probe.unlink()
@@ -110,4 +213,9 @@ class Storage:
 @lru_cache(maxsize=1)
 def storage() -> Storage:
     """Return this process's storage."""
-    return Storage(Path(settings().storage_url.removeprefix("file://")))
+    config = settings()
+    if not config.storage_url.startswith(BUCKET):
+        return Folder(Path(config.storage_url.removeprefix("file://")))
+    from shared.bucket import open_bucket  # noqa: PLC0415 (its client takes 25 MB that a folder does not need)
+
+    return open_bucket(config)

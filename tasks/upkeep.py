@@ -6,9 +6,10 @@ import logging
 import shutil
 import time
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from shared import dispatch, epoch, guesses, logins, metrics, sweeping, window
+from shared import dispatch, epoch, guesses, logins, metrics, parts, sweeping, window
 from shared.db import transaction
 from shared.models import Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.settings import settings
@@ -18,6 +19,9 @@ from tasks.run import backoff
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from shared.settings import Settings
+    from shared.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +57,19 @@ def tidy() -> None:
         storage().delete(key)
     _count("expired", gone)
     _count("evicted", len(evicted))
-    _count("orphan_files", _remove_orphans(storage().root))
+    _expire_uploads(config)
+    _count("orphan_files", _remove_orphans(storage(), time.time() - ORPHAN_AGE))
     _remove_stale(config.work_dir, config.render_wall.total_seconds() * 2)
+
+
+def _expire_uploads(config: Settings) -> None:
+    """End the uploads that rested for too long. Where their bytes lie on the API's machine alone, it removes them itself."""
+    with transaction() as session:
+        over = sweeping.expire_uploads(session, keep=config.upload_expiry)
+    for upload_id in over:
+        parts.remove(config, upload_id)
+    parts.clear(config)
+    _count("uploads_expired", len(over))
 
 
 def _reclaim() -> None:
@@ -68,12 +83,15 @@ def _reclaim() -> None:
     with transaction() as session:
         segments, failed = sweeping.reclaim_segments(session, delay_of, max_attempts=config.max_attempts)
     with transaction() as session:
+        fulfilled = segments.SELFfulfil_stored(session, sweeping.BITE)
+    with transaction() as session:
         canceled = sweeping.end_canceled(session)
     for job in spent:
         metrics.jobs_settled.labels(kind=job.kind, outcome="failed").inc()
         log.error("job_quarantined", extra={"task_id": str(job.id), "attempt": job.attempt})
     _count("jobs_reclaimed", len(taken_back))
     _count("segments_reclaimed", segments)
+    _count("segments_fulfilled", fulfilled)
     _count("jobs_quarantined", len(spent) + len(failed))
     _count("jobs_canceled", canceled)
 
@@ -103,21 +121,18 @@ def _count(repair: str, number: int) -> None:
         log.info("sweep_repaired", extra={"repair": repair, "number": number})
 
 
-def _remove_orphans(root: Path) -> int:
+def _remove_orphans(files: Storage, before: float) -> int:
     """Remove files of storage that no row names, once they are old enough to be nobody's."""
     stores = (Artifact, Asset, StoredSegment, StoredSpeech, StoredMix)
     names = tuple(store.storage_key for store in stores)
-    before = time.time() - ORPHAN_AGE
-    old = [path for path in root.rglob("*") if path.is_file() and path.stat().st_mtime < before]
-    removed = 0
-    for start in range(0, len(old), ORPHAN_BITE):
-        keys = {str(path.relative_to(root)): path for path in old[start : start + ORPHAN_BITE]}
+    removed = files.clear(before)
+    old = files.aged(before)
+    while keys := list(islice(old, ORPHAN_BITE)):
         with transaction() as session:
-            named = sweeping.referenced(session, list(keys), names)
-        for key, path in keys.items():
-            if key not in named:
-                path.unlink(missing_ok=True)
-                removed += 1
+            named = sweeping.referenced(session, keys, names)
+        for key in set(keys) - named:
+            files.delete(key)
+            removed += 1
     return removed
 
 
@@ -126,5 +141,5 @@ def _remove_stale(work_dir: Path, age: float) -> None:
     if not work_dir.is_dir():
         return
     for folder in work_dir.iterdir():
-        if folder.stat().st_mtime < time.time() - age:
+        if folder.name != parts.FOLDER and folder.stat().st_mtime < time.time() - age:
             shutil.rmtree(folder, ignore_errors=True)

@@ -71,7 +71,7 @@ def again(job: Job, asset_id: uuid.UUID) -> Kept | None:
             .where(Asset.account_id == job.account_id, Asset.id == asset_id)
             .with_for_update(read=True, key_share=True)
         )
-        if asset is None or not storage().path(asset.storage_key).is_file():
+        if asset is None or not storage().present([asset.storage_key]):
             return None
         _hold(session, job, asset.id)
         return Kept(asset.id, asset.storage_key, Media.from_json(asset.facts))
@@ -81,7 +81,7 @@ def _keep(job: Job, write: Callable[[IO[bytes]], object], name: str) -> Kept:
     with _new_file(job) as (key, kept):
         with storage().create(key) as file:
             write(file)
-        media = probe(storage().path(key))
+        media = probe(storage().locate(key))
         with transaction() as session:
             asset = assets.keep(session, job.account_id, media, key, name[:200])
             _hold(session, job, asset.id)

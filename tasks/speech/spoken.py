@@ -137,7 +137,7 @@ class Speaker:
 
         ttl = settings().cache_ttl.total_seconds()
         answer = cache.once(question, make, ttl=ttl, fresh=self.fresh, stop=self.stop)
-        if answer.cached and not storage().path(answer.value["storage_key"]).is_file():
+        if answer.cached and not storage().present([answer.value["storage_key"]]):
             answer = cache.once(question, make, ttl=ttl, fresh=True, stop=self.stop)
         return Kept.from_json(answer.value), answer.cached
 
@@ -158,7 +158,8 @@ def stored(account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, Kept]:
             .values(used_at=func.now())
             .returning(StoredSpeech)
         ).all()
-    return {row.key: Kept.from_json(row.facts) for row in rows if storage().path(row.storage_key).is_file()}
+    there = storage().present(row.storage_key for row in rows)
+    return {row.key: Kept.from_json(row.facts) for row in rows if row.storage_key in there}
 
 
 def keep(account_id: uuid.UUID, files: Sequence[tuple[str, Path, Said]]) -> dict[str, Kept]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import select
 
 from shared import jobs, ledger
 from shared.db import transaction
-from shared.errors import Unavailable
+from shared.errors import AssetUnreadable, Unavailable
 from shared.ledger import Spent
 from shared.models import Segment, StoredSegment
 from shared.schemas.canonical import dump
@@ -75,14 +76,15 @@ def _key(plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]) -> str
 
 def _again(job: Job, same: Sequence[Artifact]) -> list[dict[str, Any]]:
     """Give the artifacts of an equal job to this one; none where one of their files is gone."""
-    paths = [storage().path(artifact.storage_key) for artifact in same]
-    if not all(path.is_file() for path in paths):
-        return []
-    rows = []
-    for artifact, path in zip(same, paths, strict=True):
+    rows: list[dict[str, Any]] = []
+    for artifact in same:
         row = {name: getattr(artifact, name) for name in ARTIFACT}
         row["storage_key"] = _place(job, artifact.name)
-        storage().link(path, row["storage_key"])
+        try:
+            storage().copy(artifact.storage_key, row["storage_key"])
+        except AssetUnreadable:
+            _drop(rows)
+            return []
         rows.append(row)
     return rows
 
@@ -125,8 +127,11 @@ def _segments(job: Job) -> list[tuple[Segment, str | None]]:
 
 def _located(rows: Sequence[tuple[Segment, str | None]]) -> list[Path]:
     """Return the segments' files; one that was evicted meanwhile sends the job back to have it rendered again."""
-    paths = [storage().path(key) for _, key in rows if key is not None]
-    if len(paths) < len(rows) or not all(path.is_file() for path in paths):
+    try:
+        paths = [storage().locate(key) for _, key in rows if key is not None]
+    except AssetUnreadable:
+        paths = []
+    if len(paths) < len(rows):
         raise Unavailable("A rendered segment is no longer stored; it will be rendered again.")
     return paths
 
@@ -174,10 +179,16 @@ def _store(job: Job, made: Sequence[Made]) -> list[dict[str, Any]]:
                 storage().put(each.path, key)
             rows.append(row)
     except BaseException:
-        for row in rows:
-            storage().delete(row["storage_key"])
+        _drop(rows)
         raise
     return rows
+
+
+def _drop(rows: Sequence[dict[str, Any]]) -> None:
+    """Delete stored files that no row will name; what cannot be reached now is found to be nobody's later."""
+    with suppress(Unavailable):
+        for row in rows:
+            storage().delete(row["storage_key"])
 
 
 def _place(job: Job, name: str) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shared.db import transaction
-from shared.errors import ServiceError
+from shared.errors import AssetUnreadable, ServiceError
 from shared.ffmpeg import Stopped
 from shared.logs import bind
 from shared.models import Job, StoredMix
@@ -71,9 +71,11 @@ def find(account_id: uuid.UUID, plan: planning.Plan) -> dict[str, Path] | None:
             .values(used_at=func.now())
             .returning(StoredMix)
         ).all()
-    stored = {row.key: storage().path(row.storage_key) for row in rows}
-    found = {coding: stored[key] for coding, key in wanted.items() if key in stored and stored[key].is_file()}
-    return found if len(found) == len(wanted) else None
+    stored = {row.key: row.storage_key for row in rows}
+    try:
+        return {coding: storage().locate(stored[key]) for coding, key in wanted.items()}
+    except (KeyError, AssetUnreadable):
+        return None
 
 
 def make(
@@ -98,7 +100,7 @@ def _store(account_id: uuid.UUID, key: str, path: Path) -> Path:
                 index_elements=["account_id", "key"], set_={**facts, "used_at": func.now()}
             )
         )
-    return storage().path(storage_key)
+    return storage().locate(storage_key)
 
 
 def _key(plan: planning.Plan, coding: str) -> str:

@@ -78,6 +78,10 @@ class Loopback:
         """Answer well."""
         raise NotImplementedError
 
+    def early(self, handler: Handler) -> bool:  # noqa: ARG002
+        """See a request before its body is read; True: it is dealt with."""
+        return False
+
     def behave(self, handler: Handler, asked: Asked) -> None:
         """Do what is planned, else what it is made for."""
         planned = self._behaviours.popleft() if self._behaviours else self._always
@@ -106,18 +110,36 @@ class _Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
+    fault: str | None = None
 
     def do_GET(self) -> None:
+        self._take()
+
+    def do_HEAD(self) -> None:
         self._take()
 
     def do_POST(self) -> None:
         self._take()
 
+    def do_PUT(self) -> None:
+        self._take()
+
+    def do_DELETE(self) -> None:
+        self._take()
+
     def _take(self) -> None:
+        if self.server.owner.early(self):
+            return
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         address = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = Asked(self.command, address.path, dict(parse_qsl(address.query)), headers, content)
+        asked = Asked(
+            self.command,
+            address.path,
+            dict(parse_qsl(address.query, keep_blank_values=True)),
+            headers,
+            content,
+        )
         self.server.owner.requests.append(asked)
         self.server.owner.behave(self, asked)
 

@@ -20,7 +20,13 @@ from tests.unit.deploy.files import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ROOMS = ("api", "tasks", "workers", "shared")
 UNREAD = "nothing reads it yet"
-IN_ENDPOINTS = ("llm_", "speech_", "images_", "stock_", "token_secrets")  # read through the settings' own methods
+IN_ENDPOINTS = (
+    "llm_",
+    "speech_",
+    "images_",
+    "stock_",
+    "token_secrets",
+)  # read through the settings' own methods
 
 
 def anchors(page: Path) -> set[str]:
@@ -158,8 +164,8 @@ def _default(name: str) -> str:
     value = field.get_default()
     if field.is_required():
         return "needed"
-    if name == "work_dir":
-        return "$TMPDIR/scenemill"
+    if name in ("work_dir", "storage_cache_dir"):
+        return f"$TMPDIR/{value.name}"
     if value is None or value == "" or value == SecretStr(""):
         return "none"
     if isinstance(value, timedelta):

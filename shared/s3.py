@@ -1,0 +1,148 @@
+"""Speaks S3: one request at a time, with time limits and retries of our own, and errors that the rest of us knows."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from shared.errors import ServiceError, StorageFull, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+TRIES = 4
+PAUSE = 0.2  # seconds before the second try; doubled with each one
+CONNECT_SECONDS = 3.0
+CONNECTIONS = 32
+# 409: two at once want the same name. RequestTimeout is a 400: the server waited for us.
+_PASSING = (408, 409, 425, 429, 500, 502, 503, 504)
+_PASSING_CODES = ("RequestTimeout", "RequestTimeTooSkewed", "SlowDown")
+_FULL = ("XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
+
+
+class Missing(ServiceError):
+    """There is no such object, or upload."""
+
+
+class Taken(ServiceError):
+    """The name has an object already."""
+
+
+class Denied(Unavailable):
+    """Wrong keys, no such bucket, or a request that the server does not know. Whoever runs this can mend it."""
+
+
+class S3:
+    """A client of one bucket. It may be used by many threads, and after a fork."""
+
+    def __init__(self, bucket: str, config: Settings) -> None:
+        self.bucket = bucket
+        self._config = config
+        self._lock = threading.Lock()
+        self._client: tuple[int, Any] | None = None
+
+    def once(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Make one request, or raise Missing, Taken or Unavailable; after the last its outcome may be unknown."""
+        with translated():
+            answer: dict[str, Any] = getattr(self._of_this_process(), operation)(
+                Bucket=self.bucket, **parameters
+            )
+        return answer
+
+    def ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Make a request that may be made twice, as often as it takes within bounds."""
+        for number in range(TRIES - 1):
+            try:
+                return self.once(operation, **parameters)
+            except Denied:
+                raise
+            except Unavailable as error:
+                log.warning("storage_asked_again", extra={"operation": operation, "reason": _cause(error)})
+                pause(number)
+        return self.once(operation, **parameters)
+
+    def _of_this_process(self) -> Any:
+        with self._lock:
+            if self._client is None or self._client[0] != os.getpid():
+                self._client = os.getpid(), self._connect()
+            return self._client[1]
+
+    def _connect(self) -> Any:
+        config = self._config
+        return _session().create_client(
+            "s3",
+            region_name=config.s3_region,
+            endpoint_url=config.s3_endpoint or None,
+            # Without them botocore looks where it always does: roles of the machine, of the pod.
+            aws_access_key_id=config.s3_access_key.get_secret_value() or None,
+            aws_secret_access_key=config.s3_secret_key.get_secret_value() or None,
+            verify=config.ca_file,
+            config=Config(
+                signature_version="s3v4",
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=config.s3_timeout.total_seconds(),
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                max_pool_connections=CONNECTIONS,
+                s3={"addressing_style": "path" if config.s3_endpoint else "auto"},
+                # We name the SHA-256 of what we send; other servers than Amazon's may know no other checksum.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+
+@lru_cache(maxsize=1)
+def _session() -> Any:
+    """Return what all clients share: the description of S3, which takes longest to read."""
+    return botocore.session.Session()
+
+
+def pause(number: int) -> None:
+    """Wait before the next try."""
+    time.sleep(PAUSE * 2**number * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, not a secret)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the errors of the client into ours. What it says goes to the log, and not to who asked us."""
+    try:
+        yield
+    except ClientError as error:
+        raise _ours(error) from error
+    except ParamValidationError:
+        raise  # a fault of our own
+    except BotoCoreError as error:
+        raise Unavailable("The storage does not answer.") from error
+
+
+def _ours(error: ClientError) -> ServiceError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if status == 404 and code != "NoSuchBucket":
+        return Missing(code)
+    if status == 412:
+        return Taken(code)
+    if status == 507 or code in _FULL:
+        return StorageFull("There is no room left to store files.")
+    if status not in _PASSING and code not in _PASSING_CODES:
+        log.error("storage_refused", extra={"code": code, "status": status})
+        return Denied("The storage cannot be used for now.")
+    return Unavailable("The storage cannot be used for now.")
+
+
+def _cause(error: BaseException) -> str:
+    return type(error.__cause__).__name__ if error.__cause__ else str(error)
