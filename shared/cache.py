@@ -68,19 +68,20 @@ def once(
 ) -> Answer:
     """Return the remembered answer, or have exactly one caller make it while the others wait for it.
 
-    `fresh` asks again whatever is remembered. What `make` raises is raised to who called it; of those who waited, the
+    `fresh` asks again whatever is remembered; of many that do so at once one asks, and the others take what it was told. What `make` raises is raised to who called it; of those who waited, the
     next one tries. Raise Stopped when `stop` says so. Values over the size limit are returned and not
     remembered. `ttl` is in seconds.
     """
     redis = redis or connection()
     token = secrets.token_hex(8)
     try:
+        # For who asks afresh, only what somebody was told since then is an answer.
+        known = redis.get(f"{key}:by") if fresh else b""
         while not stop():
-            if not fresh and (found := redis.get(key)) is not None:
+            if (found := _look(redis, key, known)) is not None:
                 return Answer(json.loads(found), cached=True)
             if redis.set(f"{key}:lock", token, nx=True, px=_milliseconds()):
                 break
-            fresh = False  # somebody is asking afresh right now
             time.sleep(POLL_SECONDS)
         else:
             raise Stopped
@@ -89,10 +90,10 @@ def once(
         return Answer(make(), cached=False)
     with _Leader(redis, f"{key}:lock", token):
         # Between our look and our turn, the leader before us may have answered.
-        if not fresh and (made := _recall(redis, key)) is not None:
+        if (made := _recall(redis, key, known)) is not None:
             return Answer(json.loads(made), cached=True)
         value = make()
-        _remember(redis, key, value, ttl)
+        _remember(redis, key, value, ttl, token)
     return Answer(value, cached=False)
 
 
@@ -100,20 +101,27 @@ def _milliseconds() -> int:
     return int(BEAT_SECONDS * 3000)
 
 
-def _recall(redis: Redis, key: str) -> Any:
+def _look(redis: Redis, key: str, known: Any) -> Any:
+    """Return what is remembered, unless it is by who is `known` already."""
+    value, by = redis.mget(key, f"{key}:by")
+    return None if by == known else value
+
+
+def _recall(redis: Redis, key: str, known: Any) -> Any:
     try:
-        return redis.get(key)
+        return _look(redis, key, known)
     except RedisError:
         log.warning("cache_unavailable")
         return None
 
 
-def _remember(redis: Redis, key: str, value: Any, ttl: float) -> None:
+def _remember(redis: Redis, key: str, value: Any, ttl: float, token: str) -> None:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if len(text.encode()) > settings().cache_value:
         return
     try:
-        redis.set(key, text, px=int(ttl * 1000))
+        with redis.pipeline() as both:
+            both.set(key, text, px=int(ttl * 1000)).set(f"{key}:by", token, px=int(ttl * 1000)).execute()
     except RedisError:
         log.warning("cache_unavailable")
 

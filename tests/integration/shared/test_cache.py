@@ -79,13 +79,14 @@ def test_fifty_at_once_make_one_call(redis: Redis, key: str) -> None:
 def test_who_looked_just_before_the_answer_came_does_not_ask_again(
     redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make, look = Maker(), redis.get
+    make, look = Maker(), redis.mget
 
-    def look_too_early(name: str) -> Any:
-        monkeypatch.setattr(redis, "get", look)
+    def look_too_early(*names: str) -> Any:
+        monkeypatch.setattr(redis, "mget", look)
         cache.once(key, make, ttl=60, redis=redis)
+        return None, None
 
-    monkeypatch.setattr(redis, "get", look_too_early)
+    monkeypatch.setattr(redis, "mget", look_too_early)
     answer = cache.once(key, make, ttl=60, redis=redis)
 
     assert answer.cached
@@ -115,6 +116,26 @@ def test_a_fresh_question_is_asked_again_and_its_answer_remembered(redis: Redis,
 
     assert cache.once(key, Maker("new"), ttl=60, fresh=True, redis=redis) == cache.Answer("new", cached=False)
     assert cache.once(key, Maker(), ttl=60, redis=redis) == cache.Answer("new", cached=True)
+
+
+def test_of_many_that_ask_afresh_at_once_one_asks_and_none_is_told_what_is_old(
+    redis: Redis, key: str
+) -> None:
+    cache.once(key, Maker("old"), ttl=60, redis=redis)
+    make = Maker("new")
+    make.gate.clear()
+
+    with ThreadPoolExecutor(20) as pool:
+        asked = [pool.submit(cache.once, key, make, ttl=60, fresh=True, redis=redis) for _ in range(20)]
+        assert make.asked.wait(10)
+        with pytest.raises(TimeoutError):
+            asked[-1].result(0.3)
+        make.gate.set()
+        answers = [one.result(10) for one in asked]
+
+    assert {answer.value for answer in answers} == {"new"}
+    assert make.calls == 1
+    assert sum(answer.cached for answer in answers) == 19
 
 
 def test_a_slow_leader_keeps_its_lock(redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
