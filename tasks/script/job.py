@@ -18,7 +18,7 @@ from shared.states import Stage
 from tasks.pictures.search import stocks
 from tasks.run import Done
 from tasks.script.endpoint import Endpoint, Model
-from tasks.script.write import Meter, write
+from tasks.script.write import CHARACTERS_A_TOKEN, Meter, write
 
 if TYPE_CHECKING:
     from shared.models import Job
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 # Goes up when another script is written of the same brief, so that no older one is taken for it.
 REVISION = 1
-# OpenAI's rule of thumb for English, and what a script of some eight scenes takes.
-CHARACTERS_A_TOKEN, ANSWER_TOKENS = 4, 800
+ANSWER_TOKENS = 800  # what a script of some eight scenes takes
 
 
 @lru_cache(maxsize=1)

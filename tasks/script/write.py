@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
     from shared.script import Brief
     from tasks.script.endpoint import Endpoint
+    from tasks.script.replies import Reply
 
 log = logging.getLogger(__name__)
 
 TRIES = 3  # calls to one endpoint for one answer
 LONGEST_WAIT = 10.0  # seconds that a worker's slot sleeps; past it, the job waits in the queue
 LEAST_CONTEXT = 2000  # characters; a model that reads less cannot write a script
+CHARACTERS_A_TOKEN = 4  # OpenAI's rule of thumb for English
 _BACK_OFF = 0.5
 
 
@@ -117,7 +119,7 @@ class _Patient:
         self._endpoint, self._stop, self._sleep, self._meter = endpoint, stop, sleep, meter
         self.tokens = 0
 
-    def ask(self, messages: Sequence[dict[str, str]], form: dict[str, Any]) -> Any:
+    def ask(self, messages: Sequence[dict[str, str]], form: dict[str, Any]) -> Reply:
         """Return the endpoint's reply, after at most TRIES calls."""
         for tries in range(1, TRIES + 1):
             if self._stop():
@@ -131,8 +133,10 @@ class _Patient:
                     raise _unavailable(error) from error
                 self._wait(_BACK_OFF * 2**tries * random.uniform(0.5, 1.0) if wait is None else wait)  # noqa: S311 - jitter
             else:
-                self.tokens += reply.tokens
-                self._meter.after(reply.tokens)
+                # Some servers do not say what a call used; it is paid for all the same.
+                tokens = reply.tokens or _likely(messages, reply)
+                self.tokens += tokens
+                self._meter.after(tokens)
                 return reply
         raise AssertionError
 
@@ -143,6 +147,11 @@ class _Patient:
                 raise Stopped
             self._sleep(min(seconds, 0.2))
             seconds -= 0.2
+
+
+def _likely(messages: Sequence[dict[str, str]], reply: Reply) -> int:
+    """Return about how many tokens were read and written."""
+    return (sum(len(message["content"]) for message in messages) + len(reply.content)) // CHARACTERS_A_TOKEN
 
 
 def _unavailable(error: Busy) -> ModelUnavailable:
