@@ -204,7 +204,6 @@ def _warnings(brief: Brief, document: dict[str, Any]) -> list[str]:
 
 
 def _seconds(scene: dict[str, Any]) -> float:
-    said = scene.get("narration", "")
-    return max(pace.length([said]) if said else 0.0, scene.get("duration", 0.0)) + scene.get(
-        "pad_before", 0.0
-    )
+    said: str = scene.get("narration", "")
+    shown = max(pace.length([said]) if said else 0.0, float(scene.get("duration", 0.0)))
+    return shown + float(scene.get("pad_before", LEAD)) - LEAD
