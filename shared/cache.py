@@ -68,9 +68,9 @@ def once(
 ) -> Answer:
     """Return the remembered answer, or have exactly one caller make it while the others wait for it.
 
-    `fresh` asks again whatever is remembered; of many that do so at once one asks, and the others take what it was told. What `make` raises is raised to who called it; of those who waited, the
-    next one tries. Raise Stopped when `stop` says so. Values over the size limit are returned and not
-    remembered. `ttl` is in seconds.
+    `fresh` asks again whatever is remembered; of many that do so at once one asks, and the others take what it was told.
+    What `make` raises is raised to who called it; of those who waited, the next one tries. Raise Stopped when `stop`
+    says so. Values over the size limit are returned and not remembered. `ttl` is in seconds.
     """
     redis = redis or connection()
     token = secrets.token_hex(8)
@@ -121,7 +121,9 @@ def _remember(redis: Redis, key: str, value: Any, ttl: float, token: str) -> Non
         return
     try:
         with redis.pipeline() as both:
-            both.set(key, text, px=int(ttl * 1000)).set(f"{key}:by", token, px=int(ttl * 1000)).execute()
+            both.set(key, text, px=int(ttl * 1000))
+            both.set(f"{key}:by", token, px=int(ttl * 1000))
+            both.execute()
     except RedisError:
         log.warning("cache_unavailable")
 
