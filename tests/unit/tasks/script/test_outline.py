@@ -171,7 +171,7 @@ def test_what_the_brief_does_not_say_is_told_of():
     assert [warning.split(",")[0] for warning in made.warnings] == [
         "The brief says enough for 2 scenes",
         "Not said: pepper.",
-        "The brief says enough for about 4 seconds",
+        "The brief says enough for about 3 seconds",
     ]
 
 
