@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from shared import parts
 from shared.errors import AssetUnreadable, Conflict, StorageFull
 from shared.settings import settings
 
@@ -196,8 +197,11 @@ class Folder(Storage):
     def aged(self, before: float) -> Iterator[str]:
         """Walk the folder. What was left half done is among it: it has a name of no row."""
         for path in self.root.rglob("*"):
-            if path.is_file() and path.stat().st_mtime < before:
-                yield str(path.relative_to(self.root))
+            key = str(path.relative_to(self.root))
+            if _is_older(path, before) and not key.startswith(
+                f"{parts.FOLDER}/"
+            ):  # those have a time of their own
+                yield key
 
     def clear(self, before: float) -> int:  # noqa: ARG002 (`aged` gives it already)
         """Do nothing more."""
@@ -208,6 +212,13 @@ class Folder(Storage):
         probe = self._incoming / f"probe-{uuid.uuid4().hex}"
         probe.write_bytes(b"ok")
         probe.unlink()
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.is_file() and path.stat().st_mtime < before
+    except FileNotFoundError:  # it went meanwhile
+        return False
 
 
 @lru_cache(maxsize=1)

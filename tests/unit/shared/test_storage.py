@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared import parts
 from shared.errors import AssetUnreadable, Conflict, StorageFull
 from shared.storage import Folder, Storage
 
@@ -159,6 +160,14 @@ def test_a_link_to_an_old_file_is_new(tmp_path: Path) -> None:
     os.utime(folder.locate("first"), (time.time() - 86_400,) * 2)
 
     folder.copy("first", "second")
+
+    assert list(folder.aged(time.time() - 3600)) == []
+
+
+def test_an_upload_that_rests_is_not_taken_for_a_file_of_nobody(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "storage")
+    make(folder, f"{parts.FOLDER}/1")
+    os.utime(folder.locate(f"{parts.FOLDER}/1"), (time.time() - 86_400,) * 2)
 
     assert list(folder.aged(time.time() - 3600)) == []
 
