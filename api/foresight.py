@@ -6,6 +6,7 @@ whatever follows it. A recording has its measured length.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -24,31 +25,66 @@ MEGAPIXEL_SECONDS = 0.015
 PREPARING_SECONDS = 1.0
 # A token is some four characters of English. The prompt and the answer's form cost as much for every script.
 CHARACTERS_A_TOKEN, PROMPT_TOKENS, SCENE_TOKENS, USUAL_SCENES = 4, 1500, 120, 6
+# Of a video of a brief that asks for no length: of one scene, and of an article.
+SCENE_SECONDS, USUAL_SECONDS = 9.0, 75.0
+SERVED = "openai:"  # how voices of speech servers are named
 
 
-def foresee(spec: JobSpec, recordings: Mapping[str, Fraction], *, asks_model: bool = True) -> dict[str, Any]:
+def foresee(
+    spec: JobSpec, recordings: Mapping[str, Fraction], *, asks_model: bool = True, asks_speaker: bool = True
+) -> dict[str, Any]:
     """Return what would come of a right job. `recordings` holds the seconds of voice-overs by their `src`.
 
-    Where there is no model to ask, a brief costs no tokens.
+    Where there is no model to ask, a brief costs no tokens; where no server speaks, no character is paid for.
     """
     tokens = _tokens(spec.brief) if spec.brief and asks_model else 0
     if spec.script is None or spec.output is None:
-        duration = spec.brief.duration if spec.brief and spec.output else None
-        return _outcome(None, [], duration, spec.output, llm_tokens=tokens)
+        duration, characters = (
+            _told(spec.brief, asks_model=asks_model) if spec.brief and spec.output else (None, 0)
+        )
+        used = _Used(tokens, characters, characters if asks_speaker else 0)
+        return _outcome(None, [], duration, spec.output, used)
     said = {one.id: length for one in spec.script.scenes if (length := _length(one, recordings))}
     line = plan(spec.script, {name: seconds for name, (seconds, _) in said.items()}, spec.output.fps)
     known = {name for name, (_, measured) in said.items() if measured}
     scenes = list(_scenes(line, spec.script, known))
     warnings = list(_warnings(line, spec.script))
-    characters = sum(
-        len(one.narration.text)
-        for one in spec.script.scenes
-        if one.id in said and one.narration and not one.narration.src
+    spoken = [one.narration for one in spec.script.scenes if one.id in said and one.narration]
+    spoken = [each for each in spoken if not each.src]
+    paid = [each for each in spoken if asks_speaker and _is_paid(each.voice.name)]
+    used = _Used(
+        tokens,
+        sum(len(each.text) for each in spoken),
+        sum(len(each.text) for each in paid),
+        sum(1 for one in spec.script.scenes if one.visual and one.visual.type == "generated"),
     )
-    return _outcome(
-        scenes, warnings, float(line.seconds), spec.output,
-        llm_tokens=tokens, speech_characters=characters, images=_images(spec.script),
-    )  # fmt: skip
+    return _outcome(scenes, warnings, float(line.seconds), spec.output, used)
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """What would be used of what costs, if none of it is known already."""
+
+    tokens: int
+    characters: int
+    paid: int  # of the characters, those that a server speaks
+    images: int = 0
+
+
+def _is_paid(voice: str | None) -> bool:
+    return voice is None or voice.startswith(SERVED)
+
+
+def _told(brief: Brief, *, asks_model: bool) -> tuple[float, int]:
+    """Return about how long a video of a brief would be, and how many characters are said in it."""
+    text = brief.source_text or brief.topic or ""
+    whole = pace.seconds(text) + pace.PAUSE
+    # A model tells of a topic, the outliner only says it.
+    invented = asks_model and not brief.source_text
+    usual = USUAL_SCENES * SCENE_SECONDS if invented else min(whole, USUAL_SECONDS)
+    duration = brief.duration or (brief.scenes * SCENE_SECONDS if brief.scenes else usual)
+    said = duration if asks_model else min(duration, whole)
+    return round(duration, 1), round(said * len(text) / whole)
 
 
 def _outcome(
@@ -56,17 +92,15 @@ def _outcome(
     warnings: list[str],
     duration: float | None,
     output: Output | None,
-    *,
-    llm_tokens: int = 0,
-    speech_characters: int = 0,
-    images: int = 0,
+    used: _Used,
 ) -> dict[str, Any]:
     estimate = {
         "duration": duration,
         "render_seconds": _rendering(output, duration or 0.0),
-        "llm_tokens": llm_tokens,
-        "speech_characters": speech_characters,
-        "images": images,
+        "llm_tokens": used.tokens,
+        "speech_characters": used.characters,
+        "paid_characters": used.paid,
+        "images": used.images,
     }
     return {"valid": True, "errors": [], "warnings": warnings, "timeline": scenes, "estimate": estimate}
 
@@ -95,12 +129,6 @@ def _length(scene: Scene, recordings: Mapping[str, Fraction]) -> tuple[Fraction,
     if not narration.src and narration.voice.name == "none":
         return None
     return Fraction(round(pace.seconds(narration.text) / narration.voice.speed * 1000), 1000), False
-
-
-def _images(script: Script) -> int:
-    """Return how many pictures a model would be asked for, if none of them is known already."""
-    prompts = {one.visual.prompt for one in script.scenes if one.visual and one.visual.type == "generated"}
-    return len(prompts)
 
 
 def _rendering(output: Output | None, duration: float) -> float:

@@ -83,7 +83,12 @@ def _answer() -> Response:
     except Invalid as error:
         wrong = {"valid": False, "errors": error.problem()["errors"], "warnings": [], "timeline": None}
         return jsonify({**wrong, "estimate": None})
-    outcome = foresee(spec, lengths, asks_model=bool(config().llm_endpoints()))
+    outcome = foresee(
+        spec,
+        lengths,
+        asks_model=bool(config().llm_endpoints()),
+        asks_speaker=bool(config().speech_endpoints()),
+    )
     outcome["estimate"]["cost"] = price = _cost(outcome["estimate"])
     if spec.budget is not None and price > spec.budget:
         outcome["warnings"].append("The job would cost more than its budget, and end with quota-exceeded.")
@@ -93,7 +98,7 @@ def _answer() -> Response:
 def _cost(estimate: dict[str, Any]) -> float:
     spent = {
         Spent.TOKENS: estimate["llm_tokens"],
-        Spent.CHARACTERS: estimate["speech_characters"],
+        Spent.CHARACTERS: estimate["paid_characters"],
         Spent.IMAGES: estimate["images"],
         Spent.RENDER_SECONDS: estimate["render_seconds"],
     }

@@ -71,10 +71,60 @@ def test_a_larger_picture_costs_more() -> None:
     assert large > 10 * small > 0
 
 
-def test_of_a_brief_only_the_cost_is_known() -> None:
-    script = foresee(JobSchema().load({"kind": "script", "brief": {"source_text": "word " * 4000}}), {})
-    video = foresee(JobSchema().load({"kind": "video", "brief": {"topic": "Tides", "duration": 20}}), {})
+def brief(kind: str = "video", **brief: Any) -> Any:
+    return JobSchema().load({"kind": kind, "brief": brief})
+
+
+def test_of_a_brief_no_timeline_is_known() -> None:
+    script = foresee(brief("script", source_text="word " * 4000), {})
+    video = foresee(brief(topic="Tides", duration=20), {})
 
     assert script["timeline"] is video["timeline"] is None
     assert script["estimate"]["llm_tokens"] > video["estimate"]["llm_tokens"] > 0
     assert (script["estimate"]["render_seconds"], video["estimate"]["duration"]) == (0.0, 20.0)
+    assert (script["estimate"]["duration"], script["estimate"]["speech_characters"]) == (None, 0)
+
+
+def test_a_video_of_a_brief_is_about_as_long_as_is_asked_or_usual() -> None:
+    long, article, line = (
+        foresee(brief(source_text="Reefs grow. " * times, **more), {})["estimate"]
+        for times, more in ((1000, {"duration": 30}), (1000, {}), (10, {}))
+    )
+
+    assert (long["duration"], article["duration"]) == (30.0, 75.0)
+    assert 5 < line["duration"] < 12
+    assert 300 < long["speech_characters"] < 600
+    assert 80 <= line["speech_characters"] <= 125
+    assert long["render_seconds"] < article["render_seconds"]
+
+
+def test_a_topic_that_nobody_tells_of_is_only_said() -> None:
+    told, said = (
+        foresee(brief(topic="How a reef is born"), {}, asks_model=asks)["estimate"] for asks in (True, False)
+    )
+
+    assert told["duration"] > 30
+    assert said["duration"] < 5
+    assert said["llm_tokens"] == 0
+    assert said["speech_characters"] == len("How a reef is born")
+
+
+def test_only_a_server_s_voice_is_paid_for() -> None:
+    scenes = [
+        {"narration": "Hello."},
+        {"narration": {"text": "Hallo.", "voice": {"name": "de"}}},
+        {"narration": {"text": "Bonjour.", "voice": {"name": "openai:alloy"}}},
+    ]
+
+    served, alone = (foresee(spec(*scenes), {}, asks_speaker=asks)["estimate"] for asks in (True, False))
+
+    assert served["speech_characters"] == alone["speech_characters"] == 20
+    assert (served["paid_characters"], alone["paid_characters"]) == (14, 0)
+
+
+def test_a_prompt_is_drawn_for_each_scene_that_asks_for_it() -> None:
+    reef = {"type": "generated", "prompt": "a reef"}
+
+    outcome = foresee(spec({"duration": 1, "visual": reef}, {"duration": 1, "visual": reef}), {})
+
+    assert outcome["estimate"]["images"] == 2
