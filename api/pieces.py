@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import RequestTimeout
 
-from api import aside, bodies, tus
+from api import aside, bodies, files, tus
 from api import uploads as arriving
 from api.auth import account_id
 from api.requests import config
@@ -21,7 +21,7 @@ from api.uploads import Received
 from shared import assets, media, parts, uploads
 from shared.db import transaction
 from shared.errors import AssetUnreadable, Conflict, Gone, Locked, NotFound, UnsupportedMedia
-from shared.storage import storage
+from shared.storage import Folder, storage
 from shared.uploads import UploadState
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _finish_whole(upload: Upload, part: Part) -> None:
         facts = arriving.probed(part.path, aside.run(_hash, part.path))
     file = Received(assets.new_key(upload.account_id), facts, _name(upload))
     try:
-        aside.run(storage().link, part.path, file.key)
+        _link(part.path, file.key)
         with transaction() as session:
             asset = arriving.keep(session, file)
             if not uploads.finish(session, upload.id, asset.id):
@@ -209,9 +209,18 @@ def _finish_whole(upload: Upload, part: Part) -> None:
                 raise Gone("This upload was ended meanwhile.")
     finally:
         if not file.kept:
-            aside.run(storage().delete, file.key)
+            files.drop(file.key)
     upload.asset_id = asset.id
     aside.run(part.path.unlink, missing_ok=True)
+
+
+def _link(part: Path, key: str) -> None:
+    """Store the file under the key; it stays where it is too, until that is known to have gone well."""
+    place = storage()
+    if isinstance(place, Folder):
+        aside.run(place.link, part, key)
+    else:
+        place.link(part, key)  # it waits for the network, and others go on
 
 
 def _hash(path: Path) -> str:

@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, or_, select, update
 
-from shared import jobs, segments
+from shared import jobs, segments, uploads
 from shared.errors import WorkerLost
-from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredMix, StoredSegment, StoredSpeech
+from shared.models import (
+    Artifact,
+    IdempotencyKey,
+    Job,
+    Segment,
+    StoredMix,
+    StoredSegment,
+    StoredSpeech,
+    Upload,
+)
 from shared.states import FINISHED, SegmentState, Stage, State
+from shared.uploads import UploadState
 
 if TYPE_CHECKING:
     import uuid
@@ -164,6 +174,20 @@ def forget_keys(session: Session, *, ttl: timedelta) -> None:
     session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < func.now() - ttl))
 
 
+def expire_uploads(session: Session, *, keep: timedelta) -> list[uuid.UUID]:
+    """End the uploads that rested for too long and return them; forget those that have been over for `keep`."""
+    late = select(Upload.id).where(Upload.state == UploadState.OPEN, Upload.expires_at < func.now())
+    over = session.scalars(
+        update(Upload)
+        .where(Upload.id.in_(late.limit(BITE).with_for_update(skip_locked=True)))
+        .values(state=UploadState.EXPIRED)
+        .returning(Upload.id)
+    ).all()
+    old = select(Upload.id).where(Upload.state != UploadState.OPEN, Upload.expires_at < func.now() - keep)
+    session.execute(delete(Upload).where(Upload.id.in_(old.limit(BITE).with_for_update(skip_locked=True))))
+    return list(over)
+
+
 def count_unfinished(session: Session) -> dict[str, int]:
     """Count the unfinished jobs by state, from the partial indexes."""
     rows = session.execute(
@@ -186,4 +210,11 @@ def referenced(session: Session, keys: Sequence[str], columns: Sequence[object])
     found: set[str] = set()
     for column in columns:
         found.update(session.scalars(select(column).where(column.in_(keys))))  # type: ignore[attr-defined, call-overload]
-    return found
+    return found | _of_uploads(session, keys)
+
+
+def _of_uploads(session: Session, keys: Sequence[str]) -> set[str]:
+    """Return which keys are those of what has come of open uploads, where that lies beside the stored files."""
+    names = {uploads.of_key(key): key for key in keys if uploads.of_key(key)}
+    open_ = select(Upload.id).where(Upload.id.in_(names), Upload.state == UploadState.OPEN)
+    return {names[upload_id] for upload_id in session.scalars(open_)} if names else set()

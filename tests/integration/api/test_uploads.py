@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
+import time
 import uuid
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from sqlalchemy import text
 from api.app import create_app
 from shared import parts
 from shared.db import transaction
+from tasks import upkeep
 from tests.integration.api.conftest import new_client, picture
 
 if TYPE_CHECKING:
@@ -56,11 +59,11 @@ def checksum(data: bytes, algorithm: str = "sha1") -> str:
     return f"{algorithm} {base64.b64encode(digest).decode()}"
 
 
-def expire(path: str) -> None:
+def expire(path: str, ago: str = "1 second") -> None:
     with transaction() as session:
         session.execute(
-            text("UPDATE uploads SET expires_at = now() - interval '1 second' WHERE id = :id"),
-            {"id": path.rpartition("/")[2]},
+            text("UPDATE uploads SET expires_at = now() - CAST(:ago AS interval) WHERE id = :id"),
+            {"id": path.rpartition("/")[2], "ago": ago},
         )
 
 
@@ -466,3 +469,24 @@ def test_every_answer_speaks_tus(client: Client) -> None:
     assert [one.status_code for one in answers] == [405, 405, 404, 412, 405, 308]
     assert {one.headers["Tus-Resumable"] for one in answers} == {"1.0.0"}
     assert "Tus-Resumable" not in client.get("/v1/tasks").headers
+
+
+def test_tidying_takes_what_expired_and_nothing_that_goes_on(client: Client, config: Settings) -> None:
+    resting, over, ended = begin(client), begin(client), begin(client)
+    for path in (resting, over):
+        patch(client, path, FILE[:HALF], 0)
+    day_old = time.time() - 0.9 * config.upload_expiry.total_seconds()
+    os.utime(part(config, resting), (day_old, day_old))
+    nobodys = parts.path(config, uuid.uuid4())
+    nobodys.write_bytes(b"of nobody")
+    os.utime(nobodys, (day_old, day_old))
+    client.delete(ended, headers=TUS)
+    expire(over)
+    expire(ended, "2 days")
+
+    upkeep.tidy()
+
+    assert not part(config, over).exists()
+    assert not nobodys.exists()
+    assert [head(client, path).status_code for path in (resting, over, ended)] == [200, 410, 404]
+    assert patch(client, resting, FILE[HALF:], HALF).headers["Location"]
