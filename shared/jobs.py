@@ -93,12 +93,16 @@ def find(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | No
 
 
 def claim(session: Session, job_id: uuid.UUID, stage: Stage, *, lease: timedelta, worker: str) -> Job | None:
-    """Take a queued job for this worker and begin its next attempt, or return None when it is not to be had."""
+    """Take a queued job for this worker and begin its next attempt, or return None when it is not to be had.
+
+    One whose message counts as lost is not: another job may have its place within the account's limit. It is told of again.
+    """
     return session.scalar(
         update(Job)
         .where(
             Job.id == job_id,
             Job.state == State.QUEUED,
+            Job.published_at.is_not(None),
             Job.run_after <= func.now(),
             Job.attempt < Job.max_attempts,
         )

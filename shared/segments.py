@@ -194,6 +194,26 @@ def fulfil(session: Session, job_id: uuid.UUID, key: str) -> bool:
     return jobs.begin_assembly(session, job_id)
 
 
+def fulfil_stored(session: Session, bite: int) -> int:
+    """Give the jobs that wait for a stored key what they wait for: who stored it died before it could. Return how many.
+
+    Only what was published: the message of such a segment was taken while another worker rendered its key.
+    """
+    stored = select(StoredSegment.key).where(
+        StoredSegment.account_id == Segment.account_id, StoredSegment.key == Segment.key
+    )
+    waiting = session.execute(
+        select(Segment.job_id, Segment.key)
+        .where(Segment.state == SegmentState.QUEUED, Segment.published_at.is_not(None), stored.exists())
+        .distinct()
+        .order_by(Segment.job_id)
+        .limit(bite)
+    ).all()
+    for job_id, key in waiting:
+        fulfil(session, job_id, key)
+    return len(waiting)
+
+
 def put_back(session: Session, segment: Segment, *, delay: timedelta, max_attempts: int) -> bool | None:
     """Queue the segment again; None when it is not ours any more, False when it has no attempt left."""
     if _leave(session, segment, delay=delay) is None:

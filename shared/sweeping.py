@@ -95,6 +95,8 @@ def reclaim_segments(
             )
             .returning(Segment.id)
         )
+        if ours is not None:
+            segments.release_key(session, segment.account_id, segment.key)
         if ours is not None and job is not None and segment.charged >= max_attempts:
             lost = WorkerLost("Every attempt at a part of the video ended with the loss of its worker.")
             if jobs.fail(session, job.id, job.attempt, lost):

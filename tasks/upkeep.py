@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from shared import dispatch, epoch, guesses, logins, metrics, parts, sweeping, window
+from shared import dispatch, epoch, guesses, logins, metrics, parts, segments, sweeping, window
 from shared.db import transaction
 from shared.models import Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.settings import settings
@@ -81,16 +81,16 @@ def _reclaim() -> None:
     with transaction() as session:
         taken_back, spent = sweeping.reclaim_jobs(session, delay_of)
     with transaction() as session:
-        segments, failed = sweeping.reclaim_segments(session, delay_of, max_attempts=config.max_attempts)
+        reclaimed, failed = sweeping.reclaim_segments(session, delay_of, max_attempts=config.max_attempts)
     with transaction() as session:
-        fulfilled = segments.SELFfulfil_stored(session, sweeping.BITE)
+        fulfilled = segments.fulfil_stored(session, sweeping.BITE)
     with transaction() as session:
         canceled = sweeping.end_canceled(session)
     for job in spent:
         metrics.jobs_settled.labels(kind=job.kind, outcome="failed").inc()
         log.error("job_quarantined", extra={"task_id": str(job.id), "attempt": job.attempt})
     _count("jobs_reclaimed", len(taken_back))
-    _count("segments_reclaimed", segments)
+    _count("segments_reclaimed", reclaimed)
     _count("segments_fulfilled", fulfilled)
     _count("jobs_quarantined", len(spent) + len(failed))
     _count("jobs_canceled", canceled)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared import accounts, segments
+from sqlalchemy import func, update
+
+from shared import accounts, jobs, segments
 from shared.models import Job, Segment
 from shared.states import Stage, State
 
@@ -44,3 +47,11 @@ def rendering_job(
 
 def segments_of(session: Session, row: Job) -> list[Segment]:
     return list(session.query(Segment).filter_by(job_id=row.id).order_by(Segment.index).populate_existing())
+
+
+def claim(session: Session, job_id: uuid.UUID, *, lease: timedelta = timedelta(seconds=30)) -> Job | None:
+    """Claim a job as a worker does that was told of it."""
+    session.execute(
+        update(Job).where(Job.id == job_id, Job.published_at.is_(None)).values(published_at=func.now())
+    )
+    return jobs.claim(session, job_id, Stage.GATHERING, lease=lease, worker="w")

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from shared import jobs
 from shared.models import Job
-from shared.states import Stage
+from tests import factories
 from tests.chaos import faults, invariants, load
 from tests.chaos.world import World
 
@@ -73,7 +73,7 @@ def a_stale_attempt_commits(world: World) -> None:
         world.wait(lambda: world.value(blocked), "the worker to write the end", 30)
         jobs.put_back(session, job.id, job.attempt, delay=timedelta(0))
         session.flush()
-        taken = jobs.claim(session, job.id, Stage.GATHERING, lease=timedelta(seconds=3), worker="another")
+        taken = factories.claim(session, job.id, lease=timedelta(seconds=3))
         assert taken is not None
         session.commit()
     world.hit("F13 taken over in its last UPDATE", "it waited for the row")

@@ -15,7 +15,8 @@ from shared import jobs
 from shared.db import transaction
 from shared.errors import RenderFailed
 from shared.models import Batch, Job
-from shared.states import Stage, State
+from shared.states import State
+from tests import factories
 from tests.integration.api.conftest import HELLO
 from tests.integration.api.test_tasks import put
 
@@ -123,7 +124,7 @@ def test_a_canceled_batch_is_finished(client: Client) -> None:
 
 def end(task_id: str, *, well: bool) -> None:
     with transaction() as session:
-        job = jobs.claim(session, uuid.UUID(task_id), Stage.GATHERING, lease=timedelta(minutes=1), worker="w")
+        job = factories.claim(session, uuid.UUID(task_id), lease=timedelta(minutes=1))
         assert job is not None
         if well:
             assert jobs.succeed(session, job, {"duration": 1.0})

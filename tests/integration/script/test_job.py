@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ def model(process: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopba
 def posted(account_id: uuid.UUID | None = None, **spec: Any) -> Job:
     with transaction() as session:
         whole = {"kind": "script", "brief": BRIEF, **spec}
-        return factories.job(session, account_id, kind="script", spec=whole)
+        return factories.job(session, account_id, kind="script", spec=whole, published_at=datetime.now(UTC))
 
 
 def after(job: Job) -> Job:

@@ -24,7 +24,7 @@ LEASE = timedelta(seconds=30)
 
 
 def claim(session: Session, job: Job) -> Job | None:
-    return jobs.claim(session, job.id, Stage.GATHERING, lease=LEASE, worker="w")
+    return factories.claim(session, job.id, lease=LEASE)
 
 
 def state_of(session: Session, job: Job) -> State:

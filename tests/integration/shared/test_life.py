@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 from shared import jobs, segments, sweeping
 from shared.errors import RenderFailed
 from shared.models import Artifact, Delivery, Job, Segment
-from shared.states import FINISHED, MOVES, SegmentState, Stage, State
+from shared.states import FINISHED, MOVES, SegmentState, State
 from tests import factories
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def a_worker_claims(self) -> None:
         for claimed in (
-            jobs.claim(self.session, self.job.id, Stage.GATHERING, lease=LEASE, worker="w"),
+            factories.claim(self.session, self.job.id, lease=LEASE),
             jobs.claim_assembly(self.session, self.job.id, lease=LEASE, worker="w"),
         ):
             if claimed is not None:

@@ -78,6 +78,22 @@ def test_a_job_that_waited_for_a_key_gets_it(session: Session) -> None:
     assert stage_of(session, other) == Stage.ASSEMBLING
 
 
+def test_who_waits_for_a_key_gets_it_though_its_renderer_dies_right_after_storing_it(
+    session: Session,
+) -> None:
+    one = factories.rendering_job(session, ("a",))
+    other = factories.rendering_job(session, ("a", "b"), one.account_id)
+    stranger = factories.rendering_job(session, ("a",))
+    session.execute(update(Segment).values(published_at=func.now()))
+    segments.finish(session, claim(session, factories.segments_of(session, one)[0]), stored=STORED)
+
+    assert segments.fulfil_stored(session, 10) == 1
+    assert segments.fulfil_stored(session, 10) == 0
+
+    states = [[part.state for part in factories.segments_of(session, job)] for job in (other, stranger)]
+    assert states == [[SegmentState.DONE, SegmentState.QUEUED], [SegmentState.QUEUED]]
+
+
 def test_an_old_attempt_cannot_finish_or_beat(session: Session) -> None:
     job = factories.rendering_job(session)
     stale = claim(session, factories.segments_of(session, job)[0])

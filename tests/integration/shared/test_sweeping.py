@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, update
 
-from shared import idempotency, segments, sweeping
+from shared import idempotency, jobs, segments, sweeping
 from shared.idempotency import Answer
 from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredSegment, StoredSpeech
-from shared.states import SegmentState, State
+from shared.states import SegmentState, Stage, State
 from tests import factories
 
 if TYPE_CHECKING:
@@ -79,6 +79,25 @@ def test_the_segment_of_a_dead_worker_is_queued_again_or_ends_its_job(session: S
         assert number == 1
         assert job.state == state
     assert factories.segments_of(session, job)[0].state == SegmentState.QUEUED
+
+
+def test_who_waited_for_the_key_of_a_dead_worker_is_told_again(session: Session) -> None:
+    job = factories.rendering_job(session, ("a",))
+    waiting = factories.rendering_job(session, ("a",), job.account_id)
+    session.execute(update(Segment).values(published_at=func.now()))
+    segments.claim(session, factories.segments_of(session, job)[0].id, lease=-MINUTE)
+
+    sweeping.reclaim_segments(session, no_delay, max_attempts=1)  # the job itself fails of it
+
+    assert factories.segments_of(session, waiting)[0].published_at is None
+
+
+def test_a_message_that_counts_as_lost_and_comes_all_the_same_begins_nothing(session: Session) -> None:
+    job = factories.job(session, published_at=datetime.now(UTC) - 2 * MINUTE)
+    sweeping.forget_published(session, forgotten=MINUTE)
+
+    assert jobs.claim(session, job.id, Stage.GATHERING, lease=LEASE, worker="w") is None
+    assert factories.claim(session, job.id) is not None
 
 
 def test_a_message_that_nobody_claimed_for_long_counts_as_lost(session: Session) -> None:

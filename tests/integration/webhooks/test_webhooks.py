@@ -16,7 +16,7 @@ from shared import deliveries, jobs
 from shared.db import transaction
 from shared.errors import RenderFailed
 from shared.models import Batch, Delivery, Job
-from shared.states import Stage, State
+from shared.states import State
 from tasks import webhooks
 from tests import factories
 
@@ -79,7 +79,7 @@ def hook(url: str, *events: str) -> dict[str, Any]:
 def ended(session: Session, spec: dict[str, Any], account_id: uuid.UUID | None = None, **columns: Any) -> Job:
     """A job that is claimed and then succeeds."""
     job = factories.job(session, account_id, spec=spec, **columns)
-    claimed = jobs.claim(session, job.id, Stage.GATHERING, lease=LEASE, worker="w")
+    claimed = factories.claim(session, job.id, lease=LEASE)
     assert claimed is not None
     assert jobs.succeed(session, claimed, {})
     return job
@@ -132,7 +132,7 @@ def test_only_events_that_were_asked_for_are_told(process: Settings, receiver: R
         ended(session, hook(receiver.url, "task.failed"))
         ended(session, {"kind": "video"})
         failing = factories.job(session, spec=hook(receiver.url, "task.failed"))
-        jobs.claim(session, failing.id, Stage.GATHERING, lease=LEASE, worker="w")
+        factories.claim(session, failing.id, lease=LEASE)
         jobs.fail(session, failing.id, 1, RenderFailed("No picture."))
 
     webhooks.deliver()
@@ -255,7 +255,7 @@ def test_a_batch_tells_of_its_end_when_its_last_job_ends(process: Settings, rece
         canceled = factories.job(session, account_id, batch_id=batch.id)
         failing = factories.job(session, account_id, batch_id=batch.id)
         jobs.cancel(session, account_id, canceled.id)
-        jobs.claim(session, failing.id, Stage.GATHERING, lease=LEASE, worker="w")
+        factories.claim(session, failing.id, lease=LEASE)
         assert session.scalar(select(Batch.finished_at).where(Batch.id == batch.id)) is None
         jobs.fail(session, failing.id, 1, RenderFailed("No."))
 
