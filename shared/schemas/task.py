@@ -47,13 +47,13 @@ class CreditSchema(Schema):
 
 
 class ResultSchema(Schema):
-    """What a task made: a video has a duration and artifacts, a script the model that wrote it."""
+    """What a task made: a video has a duration and artifacts; what was made of a brief names the model that wrote it."""
 
     script = Shown(ScriptSchema)
     duration = fields.Float()
     artifacts = fields.List(fields.Nested(ArtifactSchema))
     model = fields.String(metadata={"description": "`outline` where no model was asked."})
-    cached = fields.Boolean()
+    cached = fields.Boolean(metadata={"description": "Whether the script had been written before."})
     usage = fields.Nested(UsageSchema)
     warnings = fields.List(fields.String())
     credits = fields.List(fields.Nested(CreditSchema))

@@ -153,6 +153,7 @@ def _result(plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]) -> 
         "encoder": plan.encoder,
         "warnings": warnings,
         **({"credits": list(plan.credits)} if plan.credits else {}),
+        **plan.written,
     }
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from shared.script import Output, Script
     from shared.timeline import Timeline
     from tasks.run import Attempt, Done
+    from tasks.script.job import Script as Written
     from tasks.video.captions import Cue
     from tasks.video.segments import Segment
 
@@ -55,6 +56,7 @@ class Plan:
     credits: Sequence[Mapping[str, Any]] = field(default=())
     warnings: Sequence[str] = field(default=())
     encoder: str = encoding.SOFTWARE
+    written: Mapping[str, Any] = field(default_factory=dict)  # who wrote the script, where it came as a brief
 
     @property
     def timeline(self) -> Timeline:
@@ -81,6 +83,7 @@ class Plan:
             "credits": [dict(each) for each in self.credits],
             "warnings": list(self.warnings),
             "encoder": self.encoder,
+            "written": dict(self.written),
         }
 
 
@@ -99,6 +102,7 @@ def recall(job: Job) -> Plan:
         credits=kept.get("credits", ()),
         warnings=kept.get("warnings", ()),
         encoder=kept["encoder"],
+        written=kept.get("written", {}),
     )
 
 
@@ -119,8 +123,7 @@ def assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
 def perform(attempt: Attempt) -> Done | None:
     """Plan the job, lay its segments down, publish those that are not stored yet."""
     job = attempt.job
-    script, tokens, warnings = _script(attempt)
-    plan = _plan(attempt, script, tokens, warnings)
+    plan = _plan(attempt, *_script(attempt))
     attempt.check()
     wanted = cut(
         plan.timeline,
@@ -137,16 +140,16 @@ def perform(attempt: Attempt) -> Done | None:
     return None
 
 
-def _script(attempt: Attempt) -> tuple[Script, int, tuple[str, ...]]:
-    """Return the script that the job came with, or have one written; with the tokens that it cost, and warnings."""
+def _script(attempt: Attempt) -> tuple[Script, Written | None]:
+    """Return the script that the job came with, or have one written; and who wrote it then, and what it cost."""
     spec = attempt.job.spec
     if "script" in spec:
-        return load(ScriptSchema(), spec["script"]), 0, ()
+        return load(ScriptSchema(), spec["script"]), None
     written = write_for(attempt)
-    return load(ScriptSchema(), written.document), written.tokens, written.warnings
+    return load(ScriptSchema(), written.document), written
 
 
-def _plan(attempt: Attempt, script: Script, tokens: int, warnings: tuple[str, ...]) -> Plan:
+def _plan(attempt: Attempt, script: Script, written: Written | None) -> Plan:
     job = attempt.job
     attempt.tell(Stage.GATHERING, 0.0)
     output = load(OutputSchema(), job.spec["output"])
@@ -160,7 +163,7 @@ def _plan(attempt: Attempt, script: Script, tokens: int, warnings: tuple[str, ..
     told = narrate(Speaker(job.account_id, purse, attempt.work, attempt.unwanted, fresh), script, found)
     attempt.tell(Stage.NARRATING, NARRATED)
     usage = {
-        "llm_tokens": tokens,
+        "llm_tokens": written.tokens if written else 0,
         "speech_characters": sum(said.characters for said in told.scenes.values()),
         "images": purse.spent[Spent.IMAGES],
     }
@@ -171,8 +174,9 @@ def _plan(attempt: Attempt, script: Script, tokens: int, warnings: tuple[str, ..
         told.scenes,
         usage,
         credits=shown.credits,
-        warnings=(*warnings, *shown.warnings, *told.warnings),
+        warnings=(*(written.warnings if written else ()), *shown.warnings, *told.warnings),
         encoder=hardware.choose(settings().encoder, settings().ffmpeg),
+        written={"model": written.model, "cached": written.cached} if written else {},
     )
 
 

@@ -121,6 +121,7 @@ def test_a_video_of_a_brief_writes_its_script_first(stack: Stack) -> None:
     task = stack.run({"kind": "video", "brief": {"topic": "Tides", "scenes": 2}, "output": SMALL})
 
     assert len(task["result"]["script"]["scenes"]) >= 1
+    assert (task["result"]["model"], task["result"]["cached"]) == ("outline", False)
 
 
 def test_a_job_of_a_missing_asset_is_refused_with_its_place(stack: Stack) -> None:
