@@ -163,13 +163,15 @@ class Bucket(Storage):
         upload = {"Key": facts["Key"], "UploadId": begun["UploadId"]}
         try:
             sent = [self._send_part(upload, *each) for each in parts(source, content.bytes)]
-            self._surely(
+            told = self._surely(
                 key,
                 content,
                 lambda: self._s3.once(
                     "complete_multipart_upload", **upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
                 ),
             )
+            if not told:  # it may have been there before, and then the parts are of no use
+                self._abort(upload)
         except Missing:
             raise Unavailable("The storage has lost what was being sent.") from None
         except BaseException:
@@ -190,14 +192,17 @@ class Bucket(Storage):
         except ServiceError as error:
             log.warning("storage_upload_left", extra={"reason": error.detail})
 
-    def _surely(self, key: str, content: Content, write: Callable[[], object]) -> None:
-        """Write until the name has the content, whatever is answered; a name that has another one is a Conflict."""
+    def _surely(self, key: str, content: Content, write: Callable[[], object]) -> bool:
+        """Write until the name has the content, whatever is answered; a name that has another one is a Conflict.
+
+        Return whether it was told that it is written; False: it was found to be there.
+        """
         for number in range(TRIES):
             try:
                 write()
             except (Taken, Missing, Unavailable) as error:
                 if self._has(key, content, new=number > 0):
-                    return
+                    return False
                 if isinstance(error, Missing | Denied):
                     raise
                 if number == TRIES - 1:
@@ -205,7 +210,8 @@ class Bucket(Storage):
                 log.warning("storage_asked_again", extra={"operation": "write", "reason": error.detail})
                 pause(number)
             else:
-                return
+                return True
+        raise AssertionError
 
     def _has(self, key: str, content: Content, *, new: bool) -> bool:
         """Tell whether the name has this content, or raise Conflict where it has another."""

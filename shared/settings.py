@@ -181,6 +181,23 @@ class Settings(BaseSettings):
             raise ValueError(f"each secret must have {TOKEN_SECRET} characters or more")
         return value
 
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        """Refuse what is no address, before a job needs it."""
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("it must begin with http:// or https://")
+        return value
+
+    @field_validator("storage_url")
+    @classmethod
+    def _a_place(cls, value: str) -> str:
+        """Refuse a bucket without a name, and what is neither a folder nor a bucket."""
+        scheme, colon, rest = value.partition("://")
+        if colon and (scheme not in ("file", "s3") or not rest.strip("/")):
+            raise ValueError("it must be a folder, or s3://bucket/prefix")
+        return value
+
     @field_validator("*", mode="before")
     @classmethod
     def _seconds(cls, value: Any, info: ValidationInfo) -> Any:

@@ -104,6 +104,15 @@ def test_a_name_that_another_content_has_is_not_taken(bucket: Bucket, s3: S3, tm
     assert s3.uploads == {}
 
 
+def test_a_large_file_that_is_there_already_leaves_no_parts(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+    put(bucket, tmp_path, LARGE)
+
+    put(bucket, tmp_path, LARGE)
+
+    assert s3.objects[KEY].content == LARGE
+    assert s3.uploads == {}
+
+
 @pytest.mark.parametrize("kind", ["500", "hang", "reset", "lost"])
 def test_a_file_is_fetched_though_answers_fail(bucket: Bucket, s3: S3, tmp_path: Path, kind: Fault) -> None:
     put(bucket, tmp_path, LARGE)
