@@ -29,6 +29,7 @@ IN_MEMORY = 12_000_000  # pixels that a worker decodes itself
 MOST_PIXELS = 200_000_000
 UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation to Pillow's transpositions
 SHRINKING = ffmpeg.Limits(wall=120, stall=120, file=1 << 30)
+SRGB = "srgb"  # in the description of every profile that needs no conversion
 UNREADABLE = "An image could not be read."
 
 
@@ -75,17 +76,31 @@ def _transparent(image: Image.Image) -> bool:
 
 def _to_srgb(image: Image.Image, mode: str) -> Image.Image:
     """Return the colours as a screen has them: by the image's own profile where it has one that can be used."""
+    profile = image.info.get("icc_profile")
     if image.mode.startswith("I"):  # 16 bits a pixel; Pillow would clip them
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "CMYK", "L"):
-        try:
-            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            made = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            image = made or image
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            image.info.pop("icc_profile", None)
+    if profile:
+        if image.mode not in ("RGB", "CMYK", "L"):
+            image = image.convert("RGBA" if _transparent(image) else "RGB")
+        image = _by_profile(image, profile)
     return image if image.mode == mode else image.convert(mode)
+
+
+def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    """Return the image in sRGB; one that says what cannot be used stays as it is. Opacity has no colour."""
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if SRGB in (ImageCms.getProfileDescription(own) or "").lower():
+            return image
+        plain = image.convert("RGB") if image.mode == "RGBA" else image
+        made = ImageCms.profileToProfile(plain, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+    if made is None:
+        return image
+    if image.mode == "RGBA":
+        made.putalpha(image.getchannel("A"))
+    return made
 
 
 def _shrink(image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, place: Workplace) -> Rgb:
@@ -103,6 +118,9 @@ def _shrink(image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: b
     made = np.fromfile(place.folder / "image.raw", np.uint8).reshape(height, width, 4)
     (place.folder / "image.raw").unlink()
     upright = Image.fromarray(made)
+    profile = image.info.get("icc_profile")
+    if profile and image.mode not in ("CMYK", "L", "LA"):  # which ffmpeg has made RGB of by itself
+        upright = _by_profile(upright, profile)
     if orientation in UPRIGHT:
         upright = upright.transpose(Image.Transpose(UPRIGHT[orientation]))
     keep = alpha or (_transparent(image) and int(made[..., 3].min()) < 255)

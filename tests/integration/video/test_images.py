@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
+import struct
 import time
 
 import numpy as np
 import psutil
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from shared.errors import AssetUnreadable
 from shared.ffmpeg import Stopped
@@ -198,3 +200,56 @@ def test_a_huge_picture_can_be_given_up_while_it_is_decoded(tmp_path):
         show(tmp_path / "made", Visual("image", src="x"), {"x": tmp_path / "x.png"}, options={"stop": stop})
 
     assert time.monotonic() - began[0] < 1.0
+
+
+def wide_gamut() -> bytes:
+    """Return a profile like Adobe RGB: its green lies further out than a screen's."""
+    whole = np.array([[0.6097, 0.2053, 0.1492], [0.3111, 0.6257, 0.0632], [0.0195, 0.0609, 0.7446]])
+
+    def fixed(*values: float) -> bytes:
+        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256)) + b"\0\0"
+    tags = [
+        (b"desc", b"desc\0\0\0\0\0\0\0\5wide\0" + bytes(79)),
+        (b"wtpt", b"XYZ \0\0\0\0" + fixed(0.9642, 1, 0.8249)),
+    ]
+    tags += [
+        (name + b"XYZ", b"XYZ \0\0\0\0" + fixed(*whole[:, at])) for at, name in enumerate((b"r", b"g", b"b"))
+    ]
+    tags += [(name + b"TRC", curve) for name in (b"r", b"g", b"b")]
+    place, table, data = 132 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, body in tags:
+        table += name + struct.pack(">II", place + len(data), len(body))
+        data += body + bytes(-len(body) % 4)
+    head = struct.pack(">I4sI4s4s4s", place + len(data), b"lcms", 0x02400000, b"mntr", b"RGB ", b"XYZ ")
+    head += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1, 0.8249)
+    return head.ljust(128, b"\0") + table + data
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+@pytest.mark.parametrize("size", [(640, 360), (5000, 2813)], ids=["small", "made smaller by ffmpeg"])
+def test_colours_are_what_the_pictures_own_profile_says(tmp_path, mode, size):
+    profile = wide_gamut()
+    picture = Image.new("RGB", size, (150, 100, 80))
+    made = picture.quantize(8) if mode == "P" else picture.convert(mode)
+    made.save(tmp_path / "wide.png", icc_profile=profile)
+
+    frame = first(tmp_path, tmp_path / "wide.png")
+
+    plain = Image.new("RGB", (1, 1), (150, 100, 80))
+    meant = ImageCms.profileToProfile(
+        plain, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    )
+    assert meant is not None
+    wanted = meant.getpixel((0, 0))
+    assert abs(wanted[0] - 150) > 10  # the profile matters
+    assert np.abs(frame[180, 320].astype(int) - np.array(wanted)).max() <= 4
+
+
+def test_a_profile_that_cannot_be_used_changes_nothing(tmp_path):
+    Image.new("RGB", (640, 360), (150, 100, 80)).save(tmp_path / "odd.png", icc_profile=b"no profile at all")
+
+    frame = first(tmp_path, tmp_path / "odd.png")
+
+    assert np.abs(frame[180, 320].astype(int) - np.array((150, 100, 80))).max() <= 4
