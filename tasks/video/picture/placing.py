@@ -66,7 +66,9 @@ def _centred(role: str, roles: set[str], near: Around) -> dict[str, str]:
     found = {}
     if "quote" in roles and len(roles.intersection(CENTRED)) > 1:
         found["place"] = "apart"
-    elif {"title", "subtitle"} <= roles:
+    elif role == "subtitle" and "title" in roles and near.spoken and near.captions == "middle":
+        return {"place": "beneath"}
+    elif {"title", "subtitle"} <= roles and not (near.spoken and near.captions == "middle"):
         found["place"] = "above" if role == "title" else "below"
     if band := _band(roles, near):
         found["band"] = band
