@@ -24,7 +24,9 @@ from api import (
     measures,
     problems,
     requests,
+    resumable,
     tokens,
+    turns,
     usage,
     users,
     webhooks,
@@ -44,6 +46,7 @@ BLUEPRINTS = (
     batch.blueprint,
     events.blueprint,
     assets.blueprint,
+    resumable.blueprint,
     tokens.blueprint,
     keys.blueprint,
     webhooks.blueprint,
@@ -73,9 +76,11 @@ def create_app(config: Settings | None = None) -> Flask:
         )
     problems.register(app)
     requests.register(app)
+    turns.register(app, config)
     auth.register(app)
     limits.register(app, config)
     measures.register(app)
+    resumable.register(app)
     app.extensions["openapi"] = _routes(app).spec
     return app
 
