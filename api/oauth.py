@@ -14,7 +14,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from api import bodies
 from api.openapi import takes
-from shared.errors import Invalid, ServiceError
+from shared.errors import BadRequest, ServiceError
 from shared.schemas.loading import invalid, parse
 
 if TYPE_CHECKING:
@@ -105,12 +105,12 @@ def read(schema: type[Schema]) -> dict[str, Any]:
     ):
         raise UnsupportedMediaType("The body must be a form, or JSON.")
     raw = bodies.whole(MAX_BODY)
-    given = parse(raw) if request.mimetype == JSON else _form(raw)
     try:
-        loaded: dict[str, Any] = schema().load(given)
+        loaded: dict[str, Any] = schema().load(parse(raw) if request.mimetype == JSON else _form(raw))
+    except BadRequest as error:
+        raise Malformed(error.detail) from error
     except ValidationError as error:
-        wrong: Invalid = invalid(error)
-        raise Malformed(*wrong.args) from error
+        raise Malformed(*invalid(error).args) from error
     return loaded
 
 

@@ -6,6 +6,7 @@ to fetch them is never even parsed.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ ISSUER = AUDIENCE = "scenemill"
 LONGEST = 2048  # characters
 REQUIRED = ("exp", "iat", "iss", "aud", "sub", "jti")
 _OPTIONS: Any = {"require": list(REQUIRED), "verify_exp": False, "verify_iat": False}
+# Base64 without padding, and a signature of 32 bytes: what a lenient decoder passes over is no token either.
+_SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}")
 _SKEW = 60  # seconds that another machine of ours may be ahead
 
 
@@ -62,7 +65,7 @@ def issue(
 
 def read(token: str, secrets: Sequence[str], *, now: float | None = None) -> Claims | None:
     """Return what a token says that one of our secrets has signed and whose time is not over, or None."""
-    if len(token) > LONGEST or not token.isascii() or token.partition(".")[0] != _HEADER:
+    if len(token) > LONGEST or not _SHAPE.fullmatch(token) or token.partition(".")[0] != _HEADER:
         return None
     for secret in secrets:
         try:

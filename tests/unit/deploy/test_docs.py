@@ -169,7 +169,7 @@ def _default(name: str) -> str:
     if value is None or value == "" or value == SecretStr(""):
         return "none"
     if isinstance(value, timedelta):
-        return f"{value.total_seconds():g} s"
+        return f"{value.total_seconds():.10g} s"
     if isinstance(value, float):
         return f"{value:g}"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -52,3 +52,15 @@ def test_what_must_differ_has_no_default(environment, name):
 
     with pytest.raises(ValidationError, match=name):
         Settings()
+
+
+def test_what_signs_tokens_is_long_and_not_shown_where_it_is_not(environment):
+    environment.setenv("SCENEMILL_TOKEN_SECRETS", f"{'a' * 32}, {'b' * 40} ,")
+    read = Settings()
+    environment.setenv("SCENEMILL_TOKEN_SECRETS", f"{'a' * 32},too-short-a-secret")
+
+    assert read.signing_secrets() == ("a" * 32, "b" * 40)
+    assert "a" * 32 not in repr(read)
+    with pytest.raises(ValidationError, match="token_secrets") as caught:
+        Settings()
+    assert "too-short-a-secret" not in str(caught.value)
