@@ -24,6 +24,7 @@ ServiceError
 └── Unavailable          503  try again: retryable
     ├── ModelUnavailable      llm-unavailable
     ├── RenderKilled          render-failed, where another try may go well
+    ├── RenderStalled         render-timeout, the same
     └── StorageFull
 
 The module does no I/O. An error can be rebuilt from its `args`.
@@ -214,6 +215,12 @@ class RenderKilled(Unavailable):
     """ffmpeg failed, here because it was killed from outside: most often by the kernel, when memory ran out."""
 
     code, title = "render-failed", "Rendering failed"
+
+
+class RenderStalled(Unavailable):
+    """ffmpeg stood still. The machine may be to blame, or another that it waits for: another attempt may go through."""
+
+    status, code, title = 504, "render-timeout", "Rendering took too long"
 
 
 class StorageFull(Unavailable):

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING
 import imageio_ffmpeg
 
 from shared.confinement import Limits, confine
-from shared.errors import RenderFailed, RenderKilled, RenderTimeout, StorageFull
+from shared.errors import RenderFailed, RenderKilled, RenderStalled, RenderTimeout, StorageFull
 from shared.pipes import Pipes, Progress
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913  (one call says all about a process)
     pass_fds: Sequence[int] = (),
     check: bool = True,
 ) -> Completed:
-    """Run the program to its end, or raise RenderFailed, RenderKilled, RenderTimeout, StorageFull or Stopped.
+    """Run the program to its end, or raise RenderFailed, RenderKilled, RenderStalled, RenderTimeout, StorageFull or Stopped.
 
     `stdin` is a file or an iterator of chunks. Where argv holds `-progress`, stdout is read as ffmpeg's
     reports; else it is returned. With `check` False an exit code other than 0 is returned, not raised.
@@ -150,7 +150,7 @@ def _attend(pipes: Pipes, limits: Limits, stop: Callable[[], bool] | None, start
         if now - started > limits.wall:
             raise RenderTimeout("The work took longer than it may.")
         if now - pipes.alive > limits.stall:
-            raise RenderTimeout("The work stood still for too long.")
+            raise RenderStalled("The work stood still for too long.")
 
 
 def _end(process: subprocess.Popen[bytes]) -> tuple[float, int]:

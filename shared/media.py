@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from shared import ffmpeg
-from shared.errors import AssetUnreadable, RenderFailed, RenderTimeout, UnsupportedMedia
+from shared.errors import AssetUnreadable, RenderFailed, RenderStalled, RenderTimeout, UnsupportedMedia
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +144,7 @@ def _ask_child(path: Path, sniffed: Sniffed, sha256: str | None) -> dict[str, An
             [sys.executable, "-I", str(child), request], cwd=path.resolve().parent, limits=PROBE_LIMITS
         )
         facts: dict[str, Any] = json.loads(done.stdout)
-    except RenderTimeout as error:
+    except (RenderStalled, RenderTimeout) as error:
         raise AssetUnreadable("The file took too long to read.") from error
     except (RenderFailed, ValueError) as error:
         raise AssetUnreadable("The file is damaged, or asks for more memory than we give.") from error

@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
 
 from shared import deliveries, metrics, outside
-from shared.db import transaction
+from shared.db import alone, transaction
 from shared.deliveries import Outcome
 from shared.errors import ServiceError
 from shared.settings import settings
@@ -26,7 +25,7 @@ log = logging.getLogger(__name__)
 
 BITE = 64
 THREADS = 16
-ROUND_SECONDS = 15.0  # after which a round takes no more, so that its lock's transaction stays short
+ROUND_SECONDS = 15.0  # after which a round takes no more, and its slot is free for others
 LEASE = timedelta(seconds=60)
 _LOCK = 7_310_519_042_018
 
@@ -34,10 +33,8 @@ _LOCK = 7_310_519_042_018
 def deliver() -> None:
     """Send what is due, until nothing is or the round is over. One round runs at a time, whoever begins it."""
     began = time.monotonic()
-    with transaction() as session:
-        if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK}):
-            return
-        while time.monotonic() - began < ROUND_SECONDS and _round():
+    with alone(_LOCK) as first:
+        while first and time.monotonic() - began < ROUND_SECONDS and _round():
             continue
 
 

@@ -54,7 +54,7 @@ def test_under_load_all_ends_well(world: World, fault: Callable[[World], None]) 
     assert world.ends(tasks, 120) == ["succeeded"] * 8
 
 
-@pytest.mark.parametrize("how", ["segv", "exit1", "nothing", "short", "noise", "stop"])
+@pytest.mark.parametrize("how", ["segv", "exit1", "nothing", "short", "noise"])
 def test_an_ffmpeg_that_fails_ends_its_job_and_no_other(world: World, how: str) -> None:
     world.settle()
     faults.ffmpeg_fails(world, how)
@@ -66,6 +66,15 @@ def test_an_ffmpeg_that_fails_ends_its_job_and_no_other(world: World, how: str) 
     assert world.state(victim).error["code"] in ("render-failed", "render-timeout")
     assert "broken" not in str(world.state(victim).error)  # what ffmpeg said goes to the log alone
     assert world.ends(others, 90) == ["succeeded"] * 3
+
+
+def test_an_ffmpeg_that_stands_still_is_tried_again(world: World) -> None:
+    world.settle()
+    faults.ffmpeg_fails(world, "stop")
+    victim = list(world.promised.accepted)[-1]
+
+    assert world.end(victim, 60) == "succeeded"
+    assert world.value("SELECT max(charged) FROM segments WHERE job_id = :id", id=victim) > 1
 
 
 def test_an_ffmpeg_that_leaves_a_child_on_its_pipe_is_done(world: World) -> None:

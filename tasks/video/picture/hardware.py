@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from shared import ffmpeg as process
-from shared.errors import RenderFailed, RenderTimeout
+from shared.errors import RenderFailed, RenderStalled, RenderTimeout
 from tasks.video.picture import encoding
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,6 @@ def works(encoder: str, ffmpeg: str | None = None) -> bool:
         )
         try:
             process.run(argv, cwd=Path(folder), limits=LIMITS)
-        except (RenderFailed, RenderTimeout):
+        except (RenderFailed, RenderStalled, RenderTimeout):
             return False
         return (Path(folder) / "probe.mp4").stat().st_size > 0

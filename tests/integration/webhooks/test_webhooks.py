@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from shared import deliveries, jobs
@@ -22,7 +22,7 @@ from tests import factories
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy.orm import Session
 
@@ -39,12 +39,14 @@ class Receiver:
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
+        self.meanwhile: Callable[[], object] = lambda: None
         self.seen: list[tuple[dict[str, str], bytes]] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.meanwhile()
                 receiver.seen.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 status = receiver.statuses.pop(0) if receiver.statuses else 204
                 self.send_response(status)
@@ -113,6 +115,45 @@ def test_an_end_is_told_once_signed_and_whole(process: Settings, receiver: Recei
     assert delivery_of(job).state == "delivered"
     with pytest.raises(WebhookVerificationError):
         Webhook(secret).verify(body + b" ", headers)
+
+
+def test_no_transaction_is_open_while_a_receiver_takes_its_time(
+    process: Settings, receiver: Receiver
+) -> None:
+    query = text("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'")
+    open_: list[int] = []
+
+    def look() -> None:
+        with transaction() as session:
+            open_.append(session.scalar(query) or 0)
+
+    receiver.meanwhile = look
+    with transaction() as session:
+        ended(session, hook(receiver.url))
+
+    webhooks.deliver()
+
+    assert open_ == [0]
+
+
+def test_one_round_runs_at_a_time(process: Settings, receiver: Receiver) -> None:
+    answered: list[int] = []
+
+    def begin_another() -> None:
+        receiver.meanwhile = lambda: None
+        with transaction() as session:
+            ended(session, hook(receiver.url))
+        webhooks.deliver()  # on another connection, as another worker does
+        answered.append(len(receiver.seen))
+
+    receiver.meanwhile = begin_another
+    with transaction() as session:
+        ended(session, hook(receiver.url))
+
+    webhooks.deliver()
+
+    assert answered == [0]
+    assert len(receiver.seen) == 2  # the first round went on with what had come meanwhile
 
 
 def test_a_delivery_is_stamped_with_the_moment_that_postgres_gave_it_out(

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from shared import ffmpeg
-from shared.errors import RenderFailed, RenderKilled, RenderTimeout, StorageFull
+from shared.errors import RenderFailed, RenderKilled, RenderStalled, RenderTimeout, StorageFull
 from shared.ffmpeg import Limits, Stopped, command, run
 
 QUICK = Limits(wall=20, stall=20)
@@ -127,7 +127,7 @@ def test_endless_complaints_are_drained_cost_no_memory_and_are_no_sign_of_life(t
     before = psutil.Process().memory_info().rss
     code = "import os\nwhile True: os.write(2, b'complaint ' * 6553)"
 
-    with pytest.raises(RenderTimeout):
+    with pytest.raises(RenderStalled):
         run(python(code), cwd=tmp_path, limits=Limits(wall=20, stall=1.0))
 
     assert psutil.Process().memory_info().rss - before < 32 << 20
@@ -158,7 +158,7 @@ def test_a_stopped_ffmpeg_is_noticed_and_ended(tmp_path):
             child.send_signal(signal.SIGSTOP)
 
     argv = command("-re", "-f", "lavfi", "-i", "testsrc=s=64x36:r=25", "-f", "null", "-")
-    with pytest.raises(RenderTimeout):
+    with pytest.raises(RenderStalled):
         run(argv, cwd=tmp_path, limits=Limits(wall=20, stall=0.8), on_progress=freeze)
 
     assert gone(pids[0])
