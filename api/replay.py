@@ -30,9 +30,12 @@ def key() -> str | None:
     if given is None:
         return None
     given = given.strip()
-    bare = given[1:-1] if len(given) >= 2 and given[0] == given[-1] == '"' else given
-    if not 1 <= len(bare) <= LONGEST or not bare.isprintable():
-        raise BadRequest(f"An Idempotency-Key has 1 to {LONGEST} printable characters.")
+    quoted = len(given) >= 2 and given[0] == given[-1] == '"'
+    bare = given[1:-1] if quoted else given
+    if not 1 <= len(bare) <= LONGEST or not bare.isprintable() or bare.startswith('"') or bare.endswith('"'):
+        raise BadRequest(
+            f"An Idempotency-Key has 1 to {LONGEST} printable characters, in a pair of quotes or none."
+        )
     return bare
 
 

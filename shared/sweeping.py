@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, or_, select, update
 
-from shared import jobs, segments, uploads
+from shared import jobs, segments
 from shared.errors import WorkerLost
 from shared.models import (
     Artifact,
@@ -212,11 +212,4 @@ def referenced(session: Session, keys: Sequence[str], columns: Sequence[object])
     found: set[str] = set()
     for column in columns:
         found.update(session.scalars(select(column).where(column.in_(keys))))  # type: ignore[attr-defined, call-overload]
-    return found | _of_uploads(session, keys)
-
-
-def _of_uploads(session: Session, keys: Sequence[str]) -> set[str]:
-    """Return which keys are those of what has come of open uploads, where that lies beside the stored files."""
-    names = {uploads.of_key(key): key for key in keys if uploads.of_key(key)}
-    open_ = select(Upload.id).where(Upload.id.in_(names), Upload.state == UploadState.OPEN)
-    return {names[upload_id] for upload_id in session.scalars(open_)} if names else set()
+    return found

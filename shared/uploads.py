@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text, update
 
-from shared import parts
 from shared.errors import TooMany
 from shared.models import Upload
 
@@ -101,15 +100,6 @@ def terminate(session: Session, upload_id: uuid.UUID) -> None:
 def end(session: Session, upload_id: uuid.UUID, state: UploadState) -> bool:
     """End an upload that is open; False: it is over already."""
     return _end(session, upload_id, state, None)
-
-
-def of_key(key: str) -> uuid.UUID | None:
-    """Return the upload whose bytes a storage key would name; None where it names something else."""
-    folder, _, name = key.rpartition("/")
-    try:
-        return uuid.UUID(hex=name) if folder == parts.FOLDER else None
-    except ValueError:
-        return None
 
 
 def _end(session: Session, upload_id: uuid.UUID, state: UploadState, asset_id: uuid.UUID | None) -> bool:

@@ -153,6 +153,14 @@ def test_the_same_key_and_body_are_one_job(client: Client) -> None:
     assert len(jobs_of(client)) == 1
 
 
+@pytest.mark.parametrize("key", ['"', '""', '"one', 'one"', '""one""', " ", "x" * 256, "a\tb"])
+def test_what_is_no_key_is_refused(client: Client, key: str) -> None:
+    answer = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": key})
+
+    assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
+    assert jobs_of(client) == []
+
+
 def test_the_same_key_with_another_body_is_refused(client: Client) -> None:
     client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
 

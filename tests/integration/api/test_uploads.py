@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import random
+import subprocess
 import time
 import uuid
 from email.utils import parsedate_to_datetime
@@ -17,7 +19,7 @@ from api.app import create_app
 from shared import parts
 from shared.db import transaction
 from tasks import upkeep
-from tests.integration.api.conftest import new_client, picture
+from tests.integration.api.conftest import Client, new_client, picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
     from shared.settings import Settings
-    from tests.integration.api.conftest import Client
 
 pytestmark = pytest.mark.services
 
@@ -479,7 +480,7 @@ def test_tidying_takes_what_expired_and_nothing_that_goes_on(client: Client, con
     os.utime(part(config, resting), (day_old, day_old))
     nobodys = parts.path(config, uuid.uuid4())
     nobodys.write_bytes(b"of nobody")
-    os.utime(nobodys, (day_old, day_old))
+    os.utime(nobodys, (day_old - 86_400, day_old - 86_400))
     client.delete(ended, headers=TUS)
     expire(over)
     expire(ended, "2 days")
@@ -490,3 +491,31 @@ def test_tidying_takes_what_expired_and_nothing_that_goes_on(client: Client, con
     assert not nobodys.exists()
     assert [head(client, path).status_code for path in (resting, over, ended)] == [200, 410, 404]
     assert patch(client, resting, FILE[HALF:], HALF).headers["Location"]
+
+
+def test_a_full_disk_is_told_and_keeps_nothing_half_done(
+    client: Client, config: Settings, tmp_path: Path
+) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system needs a mount, and that needs root")
+    try:
+        small = Client(
+            create_app(config.model_copy(update={"upload_dir": tmp_path})).test_client(),
+            client.account_id,
+            client.key,
+        )
+        data = picture() + random.Random(1).randbytes(200_000)  # noqa: S311 (any bytes)
+        path = begin(small, len(data))
+        patch(small, path, data[:50_000], 0)
+
+        full = patch(small, path, data[50_000:], 50_000)
+
+        assert (full.status_code, full.json["code"]) == (503, "storage-full")
+        assert head(small, path).headers["Upload-Offset"] == "50000"
+        assert next(tmp_path.iterdir()).stat().st_size == 50_000
+        subprocess.run(["mount", "-o", "remount,size=1m", str(tmp_path)], check=True)
+        location = patch(small, path, data[50_000:], 50_000).headers["Location"]
+        assert small.get(location).json["sha256"] == hashlib.sha256(data).hexdigest()
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
