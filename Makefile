@@ -67,10 +67,13 @@ brokers: setup  ## The whole stack with RabbitMQ, and with Redis Sentinel, in pl
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --editable .; \
 	echo "$$sums" > $@
 
-bench: bench-render  ## Run every bench
+bench: bench-render bench-control  ## Run every bench
 
 bench-render: setup  ## Race the renderer against one ffmpeg command and other programs; write docs/benchmarks.md
 	$(BIN)/python -m bench.render
+
+bench-control: setup  ## Measure how jobs are taken, handed out and ended; write docs/benchmarks-control.md
+	$(BIN)/python -m bench.control
 
 gallery: setup  ## Render the contact sheets of docs/gallery.md anew
 	.venv/bin/python bench/gallery.py

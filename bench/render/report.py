@@ -17,6 +17,7 @@ MB = 1_000_000
 PAGE = """# Benchmarks
 
 How fast the renderer is beside one ffmpeg command and beside other programs, measured by `make bench-render`.
+How fast jobs are taken, handed out and ended is in [benchmarks-control.md](benchmarks-control.md).
 
 **Machine**: {cpu}, {memory}, {system}.
 **Versions**: ffmpeg {ffmpeg}, {parts}.

@@ -1,0 +1,1 @@
+"""The same service as it is usually written first: what the gains are measured against."""

@@ -1,0 +1,110 @@
+"""Ten thousand jobs at once from twenty accounts, half of them from one: what is refused, lost, slowed down, and for whom."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from bench import load
+from bench.control import jobs
+from bench.control.lab import until
+from bench.figures import part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from bench.control.lab import Lab
+
+ACCOUNTS = 20
+SLEEP = 20  # milliseconds
+SLOTS = 4
+PATIENCE = 300.0
+_ROWS = text("""
+SELECT account_id, state, extract(epoch FROM created_at)::float AS created, extract(epoch FROM finished_at)::float AS ended
+  FROM jobs WHERE account_id = ANY(:accounts) ORDER BY finished_at
+""")
+
+
+def measured(lab: Lab, *, quick: bool) -> dict[str, Any]:
+    """Return the figures of this part."""
+    number, steady = (800, 400) if quick else (10_000, 1_500)
+    hog, each = number // 2, number // 2 // (ACCOUNTS - 1)
+    limit = str(int(0.6 * hog))  # the hog asks for more than an account may have, so that refusals are seen
+    with (
+        lab.gunicorn("api.wsgi:app", "/readyz", SCENEMILL_MAX_QUEUED_ACCOUNT=limit) as (address, _),
+        lab.worker("workers.app", "control", 1, "-B", "-s", str(lab.folder / "beat"), "--pidfile="),
+        lab.worker("bench.control.noop", "scripts", SLOTS),
+    ):
+        calm = jobs.speed(jobs.through(lab, steady, SLEEP))
+        owners = lab.accounts(uuid.uuid4().hex, ACCOUNTS)
+        outcomes = _post(address, owners, hog, each)
+        posted = max(one.seconds for one in outcomes)
+        rows = _settled(lab, [owner for owner, _ in owners])
+    return summed(rows, owners[0][0], outcomes) | {
+        "steady": calm,
+        "posting": posted,
+        "hog": hog,
+        "each": each,
+    }
+
+
+def _post(address: str, owners: Sequence[tuple[UUID, str]], hog: int, each: int) -> list[load.Outcome]:
+    """Let the hog and the others post at the same time, each of them on connections of its own."""
+    body = {"kind": "script", "brief": {"topic": str(SLEEP)}}
+    crowd = [load.post("/v1/jobs", body, key) for _ in range(each) for _, key in owners[1:]]
+    plans = (
+        load.Plan(address, [load.post("/v1/jobs", body, owners[0][1])] * hog, 10),
+        load.Plan(address, crowd, 10),
+    )
+    found: list[load.Outcome] = []
+    threads = [threading.Thread(target=lambda plan=plan: found.append(load.run(plan))) for plan in plans]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if len(found) != len(plans):
+        raise RuntimeError("A load generator failed.")
+    return found
+
+
+def _settled(lab: Lab, owners: Sequence[UUID]) -> list[Any]:
+    rows: list[Any] = []
+
+    def over() -> bool:
+        with lab.session() as session:
+            rows[:] = session.execute(_ROWS, {"accounts": list(owners)}).all()
+        threading.Event().wait(0.5)
+        return all(row.ended is not None for row in rows)
+
+    until(over, "The burst", PATIENCE)
+    return rows
+
+
+def summed(rows: Sequence[Any], hog: UUID, outcomes: Sequence[load.Outcome]) -> dict[str, Any]:
+    """Return what a burst came to, from its rows and from what the posts were answered."""
+    statuses: Counter[str] = Counter()
+    for one in outcomes:
+        statuses.update(one.statuses)
+    began, last = min(row.created for row in rows), max(row.created for row in rows)
+    ends = sorted(row.ended for row in rows)
+    after = [end for end in ends if end > last]
+    waits = {
+        name: [row.ended - row.created for row in rows if (row.account_id == hog) == is_hog]
+        for name, is_hog in (("hog", True), ("others", False))
+    }
+    return {
+        "statuses": dict(statuses),
+        "lost": statuses["202"] - sum(row.state == "succeeded" for row in rows),
+        "drain": jobs.speed(after if len(after) > len(rows) // 5 else ends),
+        "after": len(after),
+        "waits": {name: {"p50": part(all_, 0.5), "p99": part(all_, 0.99)} for name, all_ in waits.items()},
+        "finished": {
+            name: [round(row.ended - began, 2) for row in rows if (row.account_id == hog) == is_hog]
+            for name, is_hog in (("hog", True), ("others", False))
+        },
+    }
