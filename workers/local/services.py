@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+LONGEST_PAUSE = 5.0
 # Who lived this long was well: the next death counts as a first one again.
-LIVED = 60.0
+LIVED = 15.0
 
 
 @dataclass(frozen=True)

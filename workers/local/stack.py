@@ -27,6 +27,8 @@ FLOWER_PORT = 5555
 FLOWER_USER = "scenemill"
 QUEUES = ("scripts", "renders", "control")
 MEMORY = Path("/dev/shm")  # noqa: S108 (a name of our own in it, closed to others)
+# What uses the servers ends first, all of it together: a job that is taken meanwhile waits for the next start.
+FIRST, LAST = 1, 2
 # How long what runs may take to end or to be handed back, before it is killed and its lease runs out instead.
 DRAIN_SECONDS = 20.0
 
@@ -157,7 +159,7 @@ class Stack:
             stop_signal=pg.STOP_SIGNAL,
             death_signal=pg.DEATH_SIGNAL,
             owner=server.owner,
-            stop_order=4,
+            stop_order=LAST,
             grace=10,
         )
 
@@ -170,7 +172,7 @@ class Stack:
             ready=self.redis.ready,
             stop_signal=rd.STOP_SIGNAL,
             death_signal=rd.DEATH_SIGNAL,
-            stop_order=3,
+            stop_order=LAST,
         )
 
     def _once(self, name: str, *module: str, after: str, secretive: bool = False) -> Service:
@@ -198,6 +200,8 @@ class Stack:
             "python:api.gunicorn",
             "--graceful-timeout",
             "8",
+            "--keep-alive",
+            "2",  # a client that rests holds a Ctrl-C up for no longer
             "--bind",
             bind,
             "api.wsgi:app",
@@ -207,11 +211,12 @@ class Stack:
             argv=(sys.executable, "-m", "gunicorn", *options),
             cwd=self.wish.folder,
             env=self._environment(
-                PROMETHEUS_MULTIPROC_DIR=self._metrics_folder("api"), SCENEMILL_TOKEN_SECRETS=self.token_secret
+                PROMETHEUS_MULTIPROC_DIR=self._metrics_folder("api"),
+                SCENEMILL_TOKEN_SECRETS=self.token_secret,
             ),
             after=("migrations", "redis"),
             ready=lambda: answers(f"{self.api}/readyz"),
-            stop_order=1,
+            stop_order=FIRST,
             grace=10,
         )
 
@@ -234,7 +239,7 @@ class Stack:
             after=("migrations", "redis"),
             # It opens this port when it has begun to take messages.
             ready=lambda: is_open(self.metrics_ports[queue]),
-            stop_order=2,
+            stop_order=FIRST,
             grace=DRAIN_SECONDS,
         )
 
@@ -248,7 +253,7 @@ class Stack:
             env=self._environment(),
             after=("migrations", "redis"),
             ready=lambda: True,
-            stop_order=2,
+            stop_order=FIRST,
         )
 
     def _flower(self) -> Service:
@@ -268,7 +273,7 @@ class Stack:
             # It asks the workers who they are when it starts: one must be there to answer.
             after=("worker-control",),
             ready=lambda: is_open(self.flower_port),
-            stop_order=2,
+            stop_order=FIRST,
         )
 
 
