@@ -81,10 +81,10 @@ def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's sig
 
 
 def post_worker_init(worker: Any) -> None:
-    """End streams of events when the worker is told to end: nobody would wait for them to end by themselves."""
-    from api import live  # noqa: PLC0415 (a worker loads the application when gevent has patched it)
+    """End streams and long polls when the worker is told to end: nobody would wait for them to end by themselves."""
+    from api import watch  # noqa: PLC0415 (a worker loads the application when gevent has patched it)
 
-    live.end_with(lambda: not worker.alive)
+    watch.end_with(lambda: not worker.alive)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)

@@ -18,11 +18,11 @@ from flask import Response, request
 
 from api.auth import account_id
 from api.limits import TooManyAtOnce
-from api.watch import watch
+from api.watch import is_ending, watch
 from shared.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from uuid import UUID
 
     from api.news import Event, Topic
@@ -37,12 +37,6 @@ PER_ACCOUNT, IN_ALL = 1000, 3000  # watchers of one process
 BUFFER = 32 * 1024  # bytes of a connection that the kernel keeps for a reader
 _open: Counter[UUID] = Counter()
 _lock = threading.Lock()
-_ending: list[Callable[[], bool]] = []
-
-
-def end_with(ending: Callable[[], bool]) -> None:
-    """End all streams once this says so: whoever watched comes again, to a process that stays."""
-    _ending[:] = [ending]
 
 
 def respond(topic: Topic, first: Iterable[Event], *, told: str | None) -> Response:
@@ -132,7 +126,7 @@ class Stream:
         if since is not None and time.monotonic() - since > STUCK_SECONDS and self._connection is not None:
             self.tell(None)
             _break(self._connection)
-        if any(ending() for ending in _ending):
+        if is_ending():
             self.tell(None)
 
     def __iter__(self) -> Self:

@@ -16,13 +16,25 @@ from shared.db import transaction
 from shared.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from api.news import Watcher
 
 log = logging.getLogger(__name__)
+_ending: list[Callable[[], bool]] = []
 
 POLL_SECONDS = 0.25  # between two looks
+
+
+def end_with(ending: Callable[[], bool]) -> None:
+    """End all waiting once this says so: whoever waited comes again, to a process that stays."""
+    _ending[:] = [ending]
+
+
+def is_ending() -> bool:
+    """Tell whether this process ends."""
+    return any(ending() for ending in _ending)
 
 
 @dataclass(eq=False, slots=True)
@@ -43,7 +55,9 @@ class Waiter:
         self.changed.set()
 
     def tick(self) -> None:
-        """Do nothing: whoever waits has a time limit of their own."""
+        """Wake up when this process ends. Else do nothing: whoever waits has a time limit of their own."""
+        if is_ending():
+            self.changed.set()
 
 
 class Watch:
