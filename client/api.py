@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from client import retries
-from client.errors import ApiError, IntegrityError, Unreachable
+from client.auth import KeyAuth, TokenAuth, by_password
+from client.errors import IntegrityError, Unreachable, refusal
+from client.resuming import Resumable
 from client.values import Artifact, Asset, Task
 
 if TYPE_CHECKING:
@@ -19,24 +21,33 @@ if TYPE_CHECKING:
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 CHUNK = 1 << 20
+LARGE = 8 << 20  # bytes from which on a file goes in pieces
 MEDIA_TYPE = "application/octet-stream"  # the server goes by the bytes
 
 
 class Scenemill:
-    """A connection to one Scenemill. Use it as a context manager, or call `close`."""
+    """A connection to one Scenemill. Use it as a context manager, or call `close`.
+
+    It opens by an API key, or by a user's name and password: then it logs in and renews its tokens by itself. `auth` may
+    be a `TokenAuth` made otherwise.
+    """
 
     def __init__(
         self,
         base_url: str,
-        api_key: str,
+        api_key: str | None = None,
         *,
+        username: str | None = None,
+        password: str | None = None,
+        auth: httpx.Auth | None = None,
         timeout: httpx.Timeout = TIMEOUT,
         tries: int = 5,
     ) -> None:
         self._tries = tries
         self._http = httpx.Client(
             base_url=base_url.rstrip("/"),
-            headers={"Authorization": f"Bearer {api_key}", "User-Agent": "scenemill-client"},
+            auth=auth or _auth(api_key, username, password),
+            headers={"User-Agent": "scenemill-client"},
             timeout=timeout,
             follow_redirects=False,
         )
@@ -100,7 +111,9 @@ class Scenemill:
             time.sleep(retries.between_looks(answer))
 
     def upload(self, path: Path) -> Asset:
-        """Upload a file in constant memory."""
+        """Upload a file in constant memory. A large one goes on where it broke off, also when it is uploaded again."""
+        if path.stat().st_size >= LARGE:
+            return Asset.from_json(Resumable(path, self._call, self._http).run())
 
         def blocks() -> Iterator[bytes]:
             with path.open("rb") as source:
@@ -143,7 +156,7 @@ class Scenemill:
         with self._http.stream("GET", url) as answer, draft.open("wb") as file:
             if answer.status_code != httpx.codes.OK:
                 answer.read()
-                raise _refusal(answer)
+                raise refusal(answer)
             for block in answer.iter_bytes(CHUNK):
                 file.write(block)
                 digest.update(block)
@@ -175,7 +188,7 @@ class Scenemill:
         if isinstance(outcome, httpx.TransportError):
             raise Unreachable(f"No answer from {self._http.base_url}: {outcome}") from outcome
         if outcome.status_code >= 400:
-            raise _refusal(outcome)
+            raise refusal(outcome)
         return outcome
 
     def _once(
@@ -187,11 +200,9 @@ class Scenemill:
             return error
 
 
-def _refusal(answer: httpx.Response) -> ApiError:
-    try:
-        problem = answer.json()
-    except ValueError:
-        problem = None
-    if not isinstance(problem, dict):
-        problem = {"title": answer.reason_phrase or "Refused"}
-    return ApiError(answer.status_code, problem)
+def _auth(api_key: str | None, username: str | None, password: str | None) -> httpx.Auth:
+    if api_key is not None:
+        return KeyAuth(api_key)
+    if username is None or password is None:
+        raise TypeError("An API key is needed, or a username and a password.")
+    return TokenAuth(by_password(username, password))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from client.api import Scenemill
+from client.auth import TokenAuth, by_password, log_in, log_out
 from client.display import describe, facts
-from client.errors import ScenemillError
+from client.errors import ApiError, ScenemillError
 from client.jobs import follow, read_job, render
+from client.saved import Saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,10 +38,19 @@ class Server:
     key: str | None
 
     def connect(self) -> Scenemill:
-        """Open a connection, or say what is missing."""
-        if not self.key:
-            raise click.UsageError("An API key is needed: --key, or SCENEMILL_API_KEY in the environment.")
-        return Scenemill(self.url, self.key)
+        """Open a connection by the key, or by the log-in that was saved, or say what is missing."""
+        if self.key:
+            return Scenemill(self.url, self.key)
+        if self.saved.load() is None:
+            raise click.UsageError(
+                "An API key is needed: --key, or SCENEMILL_API_KEY in the environment. Or log in: scenemill login."
+            )
+        return Scenemill(self.url, auth=TokenAuth(store=self.saved))
+
+    @property
+    def saved(self) -> Saved:
+        """Return where the log-in at this API is kept."""
+        return Saved(Path(click.get_app_dir("scenemill")) / "logins.json", self.url)
 
 
 class Commands(click.Group):
@@ -199,6 +210,56 @@ def cancel_command(server: Server, task_ids: Iterable[str]) -> None:
         for task_id in task_ids:
             api.cancel(task_id)
             click.echo(f"{task_id}: canceling")
+
+
+@cli.command("login")
+@click.option("--user", "username", prompt="User", help="Asked for when it is not given.")
+@click.pass_obj
+def login_command(server: Server, /, username: str) -> None:
+    """Log in by password, for all commands here until `scenemill logout`."""
+    password = click.prompt("Password", hide_input=True)
+    try:
+        tokens = log_in(server.url, by_password(username, password))
+    except ApiError as error:
+        if error.problem.get("code") != "password-change-needed":
+            raise
+        click.echo("This password is good for setting another.", err=True)
+        new = click.prompt("New password", hide_input=True, confirmation_prompt="Again")
+        tokens = log_in(server.url, by_password(username, password, new_password=new))
+    with server.saved.locked():
+        server.saved.save(tokens)
+    click.echo(f"Logged in at {server.url} as {username}.")
+
+
+@cli.command("logout")
+@click.pass_obj
+def logout_command(server: Server, /) -> None:
+    """End the log-in, here and at the server."""
+    with server.saved.locked():
+        tokens = server.saved.load()
+        if tokens is not None:
+            log_out(server.url, tokens)
+            server.saved.save(None)
+    click.echo("Logged out." if tokens else "Nobody was logged in.")
+
+
+@cli.command("upload")
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON line a file.")
+@click.pass_obj
+def upload_command(server: Server, /, files: Iterable[Path], *, as_json: bool) -> None:
+    """Upload files to be named in scripts. A large one goes on where it broke off, also if you start again."""
+    with server.connect() as api:
+        for path in files:
+            with ERRORS.status(f"Uploading {escape(path.name)}"):
+                asset = api.upload(path)
+            if as_json:
+                print_json({"file": str(path), **asdict(asset)})
+            else:
+                click.echo(f"asset:{asset.asset_id}  {path}")
 
 
 def print_json(value: Any) -> None:

@@ -10,7 +10,10 @@ ScenemillError
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class ScenemillError(Exception):
@@ -43,6 +46,17 @@ class ApiError(ScenemillError):
         if self.status >= 500 and (request_id := self.problem.get("request_id")):
             lines.append(f"  request {request_id}")
         return "\n".join(lines)
+
+
+def refusal(answer: httpx.Response) -> ApiError:
+    """Return the error that an answer stands for, problem document or not."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
+        problem = {"title": answer.reason_phrase or "Refused"}
+    return ApiError(answer.status_code, problem)
 
 
 class Unreachable(ScenemillError):

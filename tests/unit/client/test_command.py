@@ -15,8 +15,9 @@ VIDEO = b"video"
 
 
 @pytest.fixture
-def run(server, monkeypatch, capsys):
+def run(server, monkeypatch, capsys, tmp_path):
     """Run the command as the shell does, and return its code, stdout and stderr."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
     def call(*arguments, key="secret"):
         monkeypatch.setattr(sys, "argv", ["scenemill", "--api", server.url, "--key", key, *arguments])
@@ -200,3 +201,49 @@ def test_cancel_and_status_speak_of_the_task(run, server):
     assert (canceled, looked) == (0, 0)
     assert "t1: canceling" in cancel_out
     assert "video running 50% rendering" in status_out
+
+
+TOKENS = {"access_token": "a1", "refresh_token": "r1", "expires_in": 900, "token_type": "Bearer"}
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Type what the command asks for."""
+    words = []
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: words.pop(0))
+    return words
+
+
+def test_a_log_in_serves_all_commands_until_it_is_ended(run, server, typed):
+    typed += ["one-time", "another password", "another password"]
+    needed = {"code": "password-change-needed", "title": "Set a password"}
+    server.answers = [
+        answer(400, needed),
+        answer(200, TOKENS),
+        answer(200, {"data": [TASK]}),
+        answer(200, {}),
+    ]
+
+    logged_in = run("login", "--user", "ann", key="")
+    listed = run("jobs", "--json", key="")
+    logged_out = run("logout", key="")
+    after = run("jobs", key="")
+
+    assert [code for code, _, _ in (logged_in, listed, logged_out, after)] == [0, 0, 0, 2]
+    assert "ann" in logged_in[1]
+    assert json.loads(listed[1])["task_id"] == "t1"
+    assert server.requests[2]["headers"]["authorization"] == "Bearer a1"
+    assert server.requests[3]["body"] == b"token=r1"
+    assert b"new_password=another+password" in server.requests[1]["body"]
+    assert "scenemill login" in after[2]
+
+
+def test_a_wrong_password_saves_nothing(run, server, typed):
+    typed.append("wrong")
+    server.answers = [answer(400, {"title": "Not accepted", "error": "invalid_grant"})]
+
+    code, _, err = run("login", "--user", "ann", key="")
+
+    assert code == 3
+    assert "Not accepted" in err
+    assert run("logout", key="")[1] == "Nobody was logged in.\n"
