@@ -254,7 +254,8 @@ class Bucket(Storage):
             asked["ContinuationToken"] = page["NextContinuationToken"]
 
     def clear(self, before: float) -> int:
-        """Abort the uploads whose sender died."""
+        """Abort the uploads whose sender died, and make room on this machine."""
+        self._copies.trim()
         cleared = 0
         asked: dict[str, Any] = {"Prefix": self._prefix}
         while True:

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import time
 import uuid
 from collections import Counter, defaultdict
+from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import av
 import psutil
 
 from shared.states import FINISHED, MOVES, State
+from tests.chaos.files import make_old
 from tests.chaos.world import HEARTBEAT
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from tests.chaos.world import World
 
 ENDS = tuple(state.value for state in FINISHED)
-LONG_AGO = 30 * 24 * 3600.0
+LONG_AGO = timedelta(days=30)
 
 
 class Unasked(Exception):
@@ -89,17 +91,17 @@ def artifacts_are_whole(world: World) -> Iterator[str]:
     query = "SELECT job_id, name FROM chaos.moves WHERE what = 'artifact' AND old <> 'INSERT'"
     yield from (f"{row.job_id}: {row.name} was changed" for row in world.rows(query))
     for row in world.rows("SELECT job_id, name, storage_key, bytes, sha256, duration FROM artifacts"):
-        path = world.stack.folder / "storage" / row.storage_key
-        if not path.is_file():
+        content = world.files.content(row.storage_key)
+        if content is None:
             yield f"{row.job_id}: {row.name} is gone"
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != row.sha256 or path.stat().st_size != row.bytes:
+        elif hashlib.sha256(content).hexdigest() != row.sha256 or len(content) != row.bytes:
             yield f"{row.job_id}: {row.name} is not what was published"
-        elif row.name == "video.mp4" and abs(_plays(path) - row.duration) > 0.05:
-            yield f"{row.job_id}: {row.name} plays {_plays(path):.2f} s, not {row.duration:.2f}"
+        elif row.name == "video.mp4" and abs(_plays(content) - row.duration) > 0.05:
+            yield f"{row.job_id}: {row.name} plays {_plays(content):.2f} s, not {row.duration:.2f}"
 
 
-def _plays(path: Path) -> float:
-    with av.open(str(path)) as container:
+def _plays(content: bytes) -> float:
+    with av.open(io.BytesIO(content)) as container:
         stream = container.streams.video[0]
         frames = sum(1 for _ in container.decode(stream))
         return frames / float(stream.average_rate or 1)
@@ -243,16 +245,17 @@ def budgets_hold(world: World) -> Iterator[str]:
 
 def nothing_temporary_stays(world: World) -> Iterator[str]:
     """I14: once what dead workers left is old, tidying leaves no file that no row names, and takes none that one names."""
-    storage, work = world.stack.folder / "storage", world.stack.folder / "work"
-    for path in [*storage.rglob("*"), *work.iterdir()]:
-        os.utime(path, (time.time() - LONG_AGO,) * 2)
+    work = world.stack.folder / "work"
+    world.files.age(LONG_AGO)
+    for path in work.iterdir():
+        make_old(path, LONG_AGO)
     named = _named(world)
     world.send("upkeep.tidy")
     deadline = time.monotonic() + 10
-    while (left := _left(storage, work) - named) and time.monotonic() < deadline:
+    while (left := _left(world, work) - named) and time.monotonic() < deadline:
         time.sleep(0.1)
     yield from (f"{name} is nobody's" for name in sorted(left))
-    yield from (f"{name} was taken" for name in sorted(named - _left(storage, work)))
+    yield from (f"{name} was taken" for name in sorted(named - _left(world, work)))
 
 
 def _named(world: World) -> set[str]:
@@ -260,9 +263,8 @@ def _named(world: World) -> set[str]:
     return {row[0] for table in tables for row in world.rows(f"SELECT storage_key FROM {table}")}  # noqa: S608
 
 
-def _left(storage: Path, work: Path) -> set[str]:
-    files = {str(path.relative_to(storage)) for path in storage.rglob("*") if path.is_file()}
-    return files | {f"work/{path.name}" for path in work.iterdir()}
+def _left(world: World, work: Path) -> set[str]:
+    return world.files.left() | {f"work/{path.name}" for path in work.iterdir()}
 
 
 def ids_tell_nothing(world: World) -> Iterator[str]:

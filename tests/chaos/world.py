@@ -29,6 +29,7 @@ from shared import accounts
 from shared.celeryconfig import celery_settings
 from shared.settings import Settings
 from tests.chaos import history, load
+from tests.chaos.files import Disk, Objects
 from tests.chaos.receiver import Receiver
 from tests.chaos.wrapper import Wrapper
 from tests.e2e.stack import QUICK, TERMINAL, Stack
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
+
+    from tests.chaos.files import Files
+    from tests.loopback.s3 import S3
 
 T = TypeVar("T")
 
@@ -76,13 +80,19 @@ class Hit:
 class World:
     """The stack, its load, its clients and its receiver."""
 
-    def __init__(self, folder: Path, seed: int, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, seed: int, settings: Mapping[str, str] | None = None, *, s3: S3 | None = None
+    ) -> None:
         self.rng = random.Random(seed)  # noqa: S311 (a seeded schedule is the point)
         self.seed = seed
         self.receiver = Receiver()
         self.wrapper = Wrapper(folder / "ffmpeg")
+        data = folder / "data"
+        self.files: Files = Objects(s3, data / "cache") if s3 else Disk(data / "storage")
         self.settings = {**SETTINGS, "SCENEMILL_FFMPEG": str(self.wrapper.path), **(settings or {})}
-        self.stack = Stack(folder / "data", self.settings)
+        if s3:
+            self.settings |= self.files.settings()
+        self.stack = Stack(data, self.settings)
         self.promised = Promises()
         self.hits: list[Hit] = []
         self.other_key = ""
@@ -269,7 +279,7 @@ class World:
             database_url=facts["database_url"],
             broker_url=facts["broker_url"],
             redis_url=facts["redis_url"],
-            storage_url=str(self.stack.folder / "storage"),
+            storage_url=self.files.settings()["SCENEMILL_STORAGE_URL"],
         )
 
     @contextlib.contextmanager
@@ -281,7 +291,8 @@ class World:
             "SCENEMILL_DATABASE_URL": facts["database_url"],
             "SCENEMILL_BROKER_URL": facts["broker_url"],
             "SCENEMILL_REDIS_URL": facts["redis_url"],
-            "SCENEMILL_STORAGE_URL": str(folder / "storage"),
+            **self.files.settings(),
+            "SCENEMILL_STORAGE_CACHE_DIR": str(folder / "cache"),
             "SCENEMILL_WORK_DIR": str(folder / "work"),
             "PYTHONWARNINGS": "ignore",
             **environment,
