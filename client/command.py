@@ -1,4 +1,4 @@
-"""The `scenemill` command. What needs the server (up, demo, doctor) comes from whoever installed the server."""
+"""The `scenemill` command. What needs the server (up, demo, operator, doctor) comes from whoever installed the server."""
 
 from __future__ import annotations
 

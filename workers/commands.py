@@ -1,8 +1,9 @@
-"""What the server adds to the `scenemill` command: up, demo and doctor."""
+"""What the server adds to the `scenemill` command: up, demo, operator and doctor."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -122,6 +123,38 @@ def demo(folder: Path) -> None:
     from workers.local import demo as show  # noqa: PLC0415 (the client's commands must not wait for this import)
 
     show.run(folder.resolve(), Console(soft_wrap=True))
+
+
+@click.command()
+@click.argument("username")
+@click.option("--account", default="default", show_default=True, help="Whose a new user becomes.")
+@data_option
+def operator(username: str, account: str, folder: Path) -> None:
+    """Make USERNAME an operator, and print a one-time password to log in with.
+
+    It is for the first one, and for whoever has forgotten the password; the others are made by the API. It works on the
+    installation that the environment's settings name, else on the one that runs here.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 (the client's commands must not wait for these imports)
+
+    from shared.errors import ServiceError  # noqa: PLC0415
+    from shared.schemas.logins import USERNAME  # noqa: PLC0415
+    from shared.settings import settings  # noqa: PLC0415
+    from workers import operators  # noqa: PLC0415
+    from workers.local.state import State  # noqa: PLC0415
+
+    if not re.fullmatch(USERNAME, username):
+        raise click.UsageError("A name has letters, digits and . _ @ + -, a letter or digit first.")
+    try:
+        url = settings().database_url
+    except ValidationError:
+        url = (State(folder.resolve()).addresses() or {}).get("database_url", "")
+    if not url:
+        raise click.UsageError(f"Nothing runs on {folder}, and no settings name another installation.")
+    try:
+        click.echo(operators.let_in(url, username, account))
+    except ServiceError as error:
+        raise StackFailed(error.detail) from error
 
 
 @click.command()

@@ -1,0 +1,57 @@
+"""The first operator of an installation: made by whoever can reach its database, and let in by a one-time password."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from shared import accounts, passwords, users
+from shared.errors import Unavailable
+from shared.models import AuditEvent
+
+if TYPE_CHECKING:
+    import uuid
+
+CONNECT_SECONDS = 5
+
+
+def let_in(database_url: str, username: str, account: str) -> str:
+    """Make a user with every scope, or give one that is there a new password; return it: it is good once, for a week.
+
+    A user that is there gets every scope, is enabled again, and stays in its account.
+    """
+    password = passwords.one_time()
+    kept = passwords.hashed(password)
+    engine = create_engine(
+        database_url, hide_parameters=True, connect_args={"connect_timeout": CONNECT_SECONDS}
+    )
+    try:
+        with Session(engine) as session, session.begin():
+            _write(session, username.lower(), kept, account)
+    except DBAPIError as error:
+        raise Unavailable(
+            "The database cannot be reached, or its tables are older than this program."
+        ) from error
+    finally:
+        engine.dispose()
+    return password
+
+
+def _write(session: Session, username: str, kept: str, account: str) -> None:
+    found = users.candidate(session, username)
+    user = users.locked(session, found.user_id) if found else None
+    if user is None:
+        account_id: uuid.UUID = accounts.ensure_account(session, account)
+        user = users.create(session, account_id, username, kept, accounts.SCOPES, one_time=True)
+        if user is None:
+            raise Unavailable("Somebody else makes this user just now.")
+    else:
+        users.set_password(session, user, kept, one_time=True)
+        users.change(session, user, {"scopes": accounts.SCOPES, "disabled": False})
+    # Who did it is whoever could: no key and no user.
+    session.add(
+        AuditEvent(account_id=user.account_id, action="users.let_in", subject=f"user:{user.id}", actor=None)
+    )
