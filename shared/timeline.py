@@ -12,10 +12,12 @@ from itertools import pairwise
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from shared import pace
 
-    from shared.script import Scene, Script
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from shared.script import ImageOverlay, Scene, Script, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,42 @@ def _lengths(
 
 
 def _seconds(scene: Scene, said: Fraction | None, into: Fraction, out_of: Fraction) -> Fraction:
-    if said is None:
-        return exact(scene.duration if scene.duration is not None else scene.silent_duration)
-    needed = _lead(scene, into) + said + max(exact(scene.pad_after), out_of)
-    return max(exact(scene.duration or 0), needed)
+    if said is None and scene.duration is not None:
+        return exact(scene.duration)
+    least = scene.silent_duration if said is None else scene.duration or 0
+    lasting = reading(scene) if said is None else said
+    if lasting is None:
+        return exact(least)
+    return max(exact(least), _lead(scene, into) + lasting + max(exact(scene.pad_after), out_of))
+
+
+def reading(scene: Scene) -> Fraction | None:
+    """Return how long it takes to read what a scene only captions, or None where it captions nothing or is spoken."""
+    told = scene.narration
+    if told is None or told.src is not None or told.voice.name != "none" or not told.text.strip():
+        return None
+    return Fraction(round(pace.seconds(told.text) * 1000), 1000)
+
+
+def unseen(timeline: Timeline, script: Script) -> Iterator[str]:
+    """Yield a sentence for each text and overlay that never shows: its scene, or the video, is over by then."""
+    for slot, scene in zip(timeline.scenes, script.scenes, strict=True):
+        for text in scene.text:
+            if _late(text, slot.frames, timeline.fps):
+                yield (
+                    f"A text of scene {slot.id!r} is never seen: it starts at {text.start:g} s, "
+                    f"and the scene lasts {slot.frames / timeline.fps:.2f} s."
+                )
+    for overlay in script.overlays:
+        if _late(overlay, timeline.frames, timeline.fps):
+            yield (
+                f"An overlay is never seen: it starts at {overlay.start:g} s, "
+                f"and the video lasts {float(timeline.seconds):.2f} s."
+            )
+
+
+def _late(item: Text | ImageOverlay, frames: int, fps: int) -> bool:
+    return round(exact(item.start) * fps) >= frames
 
 
 def _lead(scene: Scene, into: Fraction) -> Fraction:

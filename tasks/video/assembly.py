@@ -20,6 +20,7 @@ from shared.schemas.output import dump_output
 from shared.settings import settings
 from shared.states import Stage
 from shared.storage import storage
+from shared.timeline import unseen
 from tasks.run import Done
 from tasks.video import assemble, planning, sounding
 
@@ -140,7 +141,7 @@ def _result(plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]) -> 
     timeline = plan.timeline
     cached = sum(segment.cached for segment, _ in rows)
     drawn = sorted({warning for segment, _ in rows for warning in segment.warnings})
-    warnings = list(dict.fromkeys([*plan.warnings, *drawn]))
+    warnings = list(dict.fromkeys([*plan.warnings, *unseen(timeline, plan.script), *drawn]))
     return {
         "duration": float(timeline.frames / timeline.fps),
         "script": dump(plan.script),

@@ -10,12 +10,14 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from shared.timeline import reading
+from tasks.speech.words import align
 from tasks.video import breaking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.script import Script
+    from shared.script import Scene, Script
     from shared.timeline import Slot, Timeline
     from tasks.speech.speech import Word
 
@@ -74,14 +76,23 @@ def cues(
     timeline: Timeline, script: Script, words: Mapping[str, Sequence[Word]], *, columns: int = COLUMNS
 ) -> tuple[Cue, ...]:
     """Return the captions of a whole video, in order. `words` holds those of each scene that speaks, by its id."""
-    texts = {scene.id: scene.narration.text for scene in script.scenes if scene.narration}
     found: list[Cue] = []
-    for slot in timeline.scenes:
-        spoken = words.get(slot.id, ())
-        if spoken and slot.id in texts:
-            ends = breaking.ends(texts[slot.id], script.language)
+    for slot, scene in zip(timeline.scenes, script.scenes, strict=True):
+        text = scene.narration.text if scene.narration else ""
+        if text and (spoken := words.get(slot.id, ()) or _read(slot, scene, timeline)):
+            ends = breaking.ends(text, script.language)
             found += _scene(slot, timeline.fps, _pieces(_whole(spoken, ends), columns), columns)
     return _spread(found, timeline)
+
+
+def _read(slot: Slot, scene: Scene, timeline: Timeline) -> Sequence[Word]:
+    """Return the words of what is only captioned: they share the scene's time by their length."""
+    if scene.narration is None or reading(scene) is None:
+        return ()
+    following = timeline.scenes[slot.index + 1].transition if slot.index + 1 < len(timeline.scenes) else 0
+    tail = max(scene.pad_after, following / timeline.fps)
+    seconds = slot.frames / timeline.fps - float(slot.lead) - tail
+    return align(scene.narration.text, (), max(seconds, 1 / timeline.fps))
 
 
 def cells(text: str) -> int:

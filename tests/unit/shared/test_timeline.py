@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.script import Scene, Script, Transition
-from shared.timeline import plan
+from shared.script import Narration, Scene, Script, Text, Transition, Voice
+from shared.timeline import plan, unseen
 
 FPS = (24, 25, 30, 50, 60)
 
@@ -110,3 +110,34 @@ def test_500_scenes_are_planned_in_a_moment(fps):
 
     assert time.process_time() - started < 0.1
     assert len(timeline.scenes) == 500
+
+
+def captioned(
+    text="A caption that nobody speaks, and that takes a while to read all the same.", name="s", **fields
+):
+    return Scene(name, narration=Narration(text, Voice("none")), **fields)
+
+
+def test_a_scene_that_is_only_captioned_lasts_until_it_is_read():
+    script = Script((captioned(silent_duration=0.5), captioned("Hi.", "t")))
+
+    first, second = plan(script, {}, 25).scenes
+
+    assert 3.5 < first.frames / 25 < 7
+    assert second.frames / 25 == Scene("t").silent_duration
+
+
+def test_a_duration_holds_where_nobody_speaks():
+    assert plan(Script((captioned(duration=2.0),)), {}, 25).frames == 50
+
+
+def test_what_is_never_seen_is_told():
+    late, seen = Text("late", start=9), Text("seen", start=1)
+    script = Script((Scene("s", text=(late, seen), duration=4.0),), overlays=(Text("over", start=4),))
+
+    found = list(unseen(plan(script, {}, 25), script))
+
+    assert found == [
+        "A text of scene 's' is never seen: it starts at 9 s, and the scene lasts 4.00 s.",
+        "An overlay is never seen: it starts at 4 s, and the video lasts 4.00 s.",
+    ]

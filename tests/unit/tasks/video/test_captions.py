@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.script import Narration, Scene, Script, Transition
+from shared.script import Narration, Scene, Script, Transition, Voice
 from shared.timeline import plan
 from tasks.speech.words import Heard, align, split
 from tasks.video import captions
@@ -172,8 +172,34 @@ def test_five_hundred_scenes_are_captioned_in_well_under_a_second():
     text = (
         "The reef grows slowly, and the sea takes its time. It drifts for days looking for a place to stay."
     )
-    started = time.perf_counter()
+    started = time.process_time()
     cues, _ = made(*[text] * 500)
 
     assert len(cues) == 1000
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
+
+
+def test_what_nobody_speaks_is_captioned_over_its_scene():
+    told = Narration("Coral grows a centimetre a year, and a reef takes ten thousand of them.", Voice("none"))
+    script = Script((Scene("a", duration=2.0), Scene("b", told, transition=Transition("crossfade", 0.4))))
+    timeline = plan(script, {}, 25)
+
+    cues = captions.cues(timeline, script, {})
+
+    assert " ".join(line for cue in cues for line in cue.lines) == told.text
+    second = timeline.scenes[1]
+    assert cues[0].start == pytest.approx(second.start / 25 + 0.4)
+    assert cues[-1].end <= second.end / 25
+
+
+def test_words_of_a_script_without_spaces_are_never_cut():
+    text = "แนวปะการังเริ่มต้นจากตัวอ่อนเพียงตัวเดียวแล้วเติบโตอย่างช้ามากในแต่ละปีของทะเลลึก"
+    script = Script((Scene("s", Narration(text)),), language="th")
+    timeline = plan(script, {"s": Fraction(8)}, 25)
+
+    cues = captions.cues(timeline, script, {"s": align(text, (), 8.0)}, columns=30)
+
+    words = [word.text for cue in cues for word in cue.words]
+    assert "".join(words) == text
+    assert {"ปะการัง", "เติบโต", "ทะเล"} <= set(words)
+    assert all(cells <= 30 for cue in cues for cells in map(captions.cells, cue.lines))
