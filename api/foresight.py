@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from shared import pace
-from shared.timeline import exact, plan
+from shared.timeline import exact, plan, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -117,6 +117,7 @@ def _warnings(line: Timeline, script: Script) -> Iterator[str]:
     for slot, scene in zip(line.scenes, script.scenes, strict=True):
         if slot.transition < int(exact(scene.transition.duration) * line.fps):
             yield f"The transition into {scene.id} is shortened to {slot.transition / line.fps:.2f} s: its scenes are short."
+    yield from unseen(line, script)
 
 
 def _length(scene: Scene, recordings: Mapping[str, Fraction]) -> tuple[Fraction, bool] | None:
