@@ -42,7 +42,8 @@ def foresee(
         duration, characters = (
             _told(spec.brief, asks_model=asks_model) if spec.brief and spec.output else (None, 0)
         )
-        used = _Used(tokens, characters, characters if asks_speaker else 0)
+        served, heard = (characters, duration or 0.0) if asks_speaker else (0, 0.0)
+        used = _Used(tokens, characters, served, heard)
         return _outcome(None, [], duration, spec.output, used)
     said = {one.id: length for one in spec.script.scenes if (length := _length(one, recordings))}
     line = plan(spec.script, {name: seconds for name, (seconds, _) in said.items()}, spec.output.fps)
@@ -56,6 +57,7 @@ def foresee(
         tokens,
         sum(len(each.text) for each in spoken),
         sum(len(each.text) for each in paid),
+        sum(pace.seconds(each.text) / each.voice.speed for each in paid),
         sum(1 for one in spec.script.scenes if one.visual and one.visual.type == "generated"),
     )
     return _outcome(scenes, warnings, float(line.seconds), spec.output, used)
@@ -68,6 +70,7 @@ class _Used:
     tokens: int
     characters: int
     paid: int  # of the characters, those that a server speaks
+    seconds: float  # that it speaks
     images: int = 0
 
 
@@ -100,6 +103,7 @@ def _outcome(
         "llm_tokens": used.tokens,
         "speech_characters": used.characters,
         "paid_characters": used.paid,
+        "paid_speech_seconds": used.seconds,
         "images": used.images,
     }
     return {"valid": True, "errors": [], "warnings": warnings, "timeline": scenes, "estimate": estimate}

@@ -99,6 +99,7 @@ def _cost(estimate: dict[str, Any]) -> float:
     spent = {
         Spent.TOKENS: estimate["llm_tokens"],
         Spent.CHARACTERS: estimate["paid_characters"],
+        Spent.TRANSCRIBED: estimate["paid_speech_seconds"] if config().speech_transcription_model else 0.0,
         Spent.IMAGES: estimate["images"],
         Spent.RENDER_SECONDS: estimate["render_seconds"],
     }

@@ -29,15 +29,17 @@ class Spent(StrEnum):
 
     TOKENS = "tokens"
     CHARACTERS = "characters"
+    TRANSCRIBED = "transcribed_seconds"
     IMAGES = "images"
     RENDER_SECONDS = "render_seconds"
 
 
 def cost(kind: Spent, amount: float, config: Settings) -> float:
-    """Return what so much of a kind costs by today's prices; tokens and characters are priced by the thousand."""
+    """Return what so much costs today: tokens and characters are priced by the thousand, transcriptions by the minute."""
     prices = {
         Spent.TOKENS: config.price_tokens / 1000,
         Spent.CHARACTERS: config.price_characters / 1000,
+        Spent.TRANSCRIBED: config.price_transcription / 60,
         Spent.IMAGES: config.price_images,
         Spent.RENDER_SECONDS: config.price_render_seconds,
     }
@@ -61,7 +63,11 @@ def charge(session: Session, job: Job, kind: Spent, amount: float, config: Setti
 
 def afford(session: Session, job: Job, kind: Spent, amount: float, config: Settings) -> None:
     """Raise QuotaExceeded where so much more would break the job's or the account's budget."""
-    more = cost(kind, amount, config)
+    afford_cost(session, job, cost(kind, amount, config))
+
+
+def afford_cost(session: Session, job: Job, more: float) -> None:
+    """Raise QuotaExceeded where what costs so much would break the job's or the account's budget."""
     limit = job.spec.get("budget")
     if limit is not None and job_cost(session, job.id) + more > limit:
         raise QuotaExceeded("The job's budget does not allow what comes next.")

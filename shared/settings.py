@@ -107,9 +107,11 @@ class Settings(BaseSettings):
     # What is rendered and spoken is kept up to these sizes in bytes, the least recently used goes first.
     segment_store: int = 20 * 1024**3
     speech_store: int = 2 * 1024**3
-    # What one of each costs, in any one currency: a thousand tokens, a thousand spoken characters, an image, a second.
+    # What one of each costs, in any one currency: a thousand tokens, a thousand spoken characters, a minute that is
+    # transcribed, an image, a second.
     price_tokens: float = 0.0
     price_characters: float = 0.0
+    price_transcription: float = 0.0
     price_images: float = 0.0
     price_render_seconds: float = 0.0
     # Answers of models and providers: how long they are remembered, and how large one may be.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared import ledger
@@ -18,27 +19,42 @@ if TYPE_CHECKING:
     from shared.models import Job
 
 
+@dataclass(slots=True)
+class Bill:
+    """What a call is thought to cost until it was made, and then what it did."""
+
+    amount: float
+
+
 class Purse:
     """The money of one attempt. Its threads may pay at once: what is being spent already counts."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._lock = threading.Lock()
-        self._spending: Counter[Spent] = Counter()
-        self.spent: Counter[Spent] = Counter()
+        self._spending: defaultdict[Spent, float] = defaultdict(float)
+        self.spent: defaultdict[Spent, float] = defaultdict(float)
 
     @contextmanager
-    def paying(self, kind: Spent, amount: int) -> Iterator[None]:
+    def paying(self, kind: Spent, amount: float) -> Iterator[Bill]:
         """Make a call inside the block, or raise QuotaExceeded before it. A call that fails costs nothing."""
         with self._lock:
-            with transaction() as session:
-                ledger.afford(session, self._job, kind, self._spending[kind] + amount, settings())
             self._spending[kind] += amount
+            try:
+                with transaction() as session:
+                    ledger.afford_cost(session, self._job, self._pending())
+            except BaseException:
+                self._spending[kind] -= amount
+                raise
+        bill = Bill(amount)
         try:
-            yield
+            yield bill
             with self._lock, transaction() as session:
-                ledger.charge(session, self._job, kind, amount, settings())
-                self.spent[kind] += amount
+                ledger.charge(session, self._job, kind, bill.amount, settings())
+                self.spent[kind] += bill.amount
         finally:
             with self._lock:
                 self._spending[kind] -= amount
+
+    def _pending(self) -> float:
+        return sum(ledger.cost(kind, amount, settings()) for kind, amount in self._spending.items())

@@ -40,6 +40,7 @@ class Espeak:
 
     name = NAME
     costs = False
+    transcribes = False
 
     def chosen(self, voice: Voice, language: str) -> str | None:
         """Return what the library calls the voice, else the language's own."""

@@ -33,6 +33,7 @@ class Piper:
 
     name = "piper"
     costs = False
+    transcribes = False
 
     def __init__(self, voices: Sequence[NamedVoice]) -> None:
         self._voices = voices

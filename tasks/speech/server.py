@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import SpeechFailed, Unavailable
 from tasks.providers import Address, Answer, Garbled, Provider, Refused, Request
 from tasks.speech.decoding import NoSpeech, decode
-from tasks.speech.speech import Heard, Said, Sentence
+from tasks.speech.speech import RATE, Heard, Said, Sentence
 from tasks.speech.timing import Transcribed, by_proportion, by_transcript
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ class SpeechServer:
         self._transcriber = transcriber
         self._format = 0
 
+    @property
+    def transcribes(self) -> bool:
+        """Whether the times of words are asked for; no longer once the server showed that it does not know them."""
+        return bool(self._transcriber)
+
     def chosen(self, voice: Voice, language: str) -> str | None:
         """Return the voice of that name, else the first that speaks the language."""
         if voice.name is not None:
@@ -80,7 +85,8 @@ class SpeechServer:
             samples = self._sound(sentence, stop)
         except Refused as error:
             raise SpeechFailed(f"The speech server refused to speak ({error.status}).") from error
-        return Said(samples, self._times(sentence, samples / 48_000, stop))
+        heard, transcribed = self._times(sentence, samples / RATE, stop)
+        return Said(samples, heard, transcribed)
 
     def _sound(self, sentence: Sentence, stop: Callable[[], bool]) -> int:
         def read(answer: Answer) -> int:
@@ -111,13 +117,16 @@ class SpeechServer:
         most = min(LEAST_BYTES + BYTES_A_CHARACTER * len(sentence.text), MOST_BYTES)
         return Request("POST", "/audio/speech", json=body, most=most)
 
-    def _times(self, sentence: Sentence, seconds: float, stop: Callable[[], bool]) -> tuple[Heard, ...]:
-        """Return when each word is heard: as a transcript says, if one is to be had and fits the text."""
-        transcript = self._transcript(sentence, stop) if self._transcriber else ()
+    def _times(
+        self, sentence: Sentence, seconds: float, stop: Callable[[], bool]
+    ) -> tuple[tuple[Heard, ...], float]:
+        """Return when each word is heard: as a transcript says, if one is to be had and fits the text; and what it cost."""
+        transcript = self._transcript(sentence, stop) if self._transcriber else None
         found = by_transcript(sentence.text, transcript, seconds) if transcript else None
-        return found or by_proportion(sentence.text, seconds)
+        return found or by_proportion(sentence.text, seconds), 0.0 if transcript is None else seconds
 
-    def _transcript(self, sentence: Sentence, stop: Callable[[], bool]) -> tuple[Transcribed, ...]:
+    def _transcript(self, sentence: Sentence, stop: Callable[[], bool]) -> tuple[Transcribed, ...] | None:
+        """Return the words of a transcript, none where it has no times; None where there is no transcript."""
         request = Request(
             "POST",
             "/audio/transcriptions",
@@ -133,9 +142,9 @@ class SpeechServer:
         try:
             words = self._ears.ask(request, _transcribed, stop=stop)
         except Unavailable:
-            return ()
+            return None
         except Refused:
-            words = ()
+            words = None
         if not words:
             self._transcriber = ""
             log.info("speech_times_by_proportion", extra={"engine": self.name})

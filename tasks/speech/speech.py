@@ -70,10 +70,11 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A spoken sentence: how long its mono 16-bit WAV file is, and what is heard when."""
+    """A spoken sentence: how long its mono 16-bit WAV file is, what is heard when, and the seconds of it transcribed."""
 
     samples: int
     heard: tuple[Heard, ...]
+    transcribed: float = 0.0
 
 
 class Engine(Protocol):
@@ -81,6 +82,11 @@ class Engine(Protocol):
 
     name: str
     costs: bool
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether what is spoken is also sent to be transcribed, which is paid for too."""
+        ...
 
     def chosen(self, voice: Voice, language: str) -> str | None:
         """Return the engine's own name of the voice that is asked for, or None where it does not have it."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from shared import cache
+from shared import cache, pace
 from shared.db import transaction
 from shared.ledger import Spent
 from shared.models import StoredSpeech
@@ -131,8 +131,13 @@ class Speaker:
         question = cache.question("speech", self.account_id, key)
 
         def make() -> dict[str, Any]:
-            with self.purse.paying(Spent.CHARACTERS, len(sentence.text)):
+            heard = pace.seconds(sentence.text) if engine.transcribes else 0.0
+            with (
+                self.purse.paying(Spent.CHARACTERS, len(sentence.text)),
+                self.purse.paying(Spent.TRANSCRIBED, heard) as bill,
+            ):
                 (said,) = engine.say([sentence], stop=self.stop)
+                bill.amount = said.transcribed
             return keep(self.account_id, [(key, sentence.target, said)])[key].to_json()
 
         ttl = settings().cache_ttl.total_seconds()

@@ -165,7 +165,7 @@ def _plan(attempt: Attempt, script: Script, written: Written | None) -> Plan:
     usage = {
         "llm_tokens": written.tokens if written else 0,
         "speech_characters": sum(said.characters for said in told.scenes.values()),
-        "images": purse.spent[Spent.IMAGES],
+        "images": round(purse.spent[Spent.IMAGES]),
     }
     return Plan(
         script,

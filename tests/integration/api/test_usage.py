@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.app import create_app
-from shared import accounts, ledger
+from shared import accounts, ledger, pace
 from shared.db import transaction
 from shared.ledger import Spent
 from shared.models import Job, Usage
@@ -112,7 +112,9 @@ def test_a_job_s_budget_holds_its_ledger(client: Client, config: Settings) -> No
 
 def test_a_dry_run_tells_the_cost_and_that_a_budget_would_break(config: Settings) -> None:
     prices = {"price_characters": 10.0, "price_render_seconds": 1.0, "price_images": 2.0}
-    client = new_client(create_app(config.model_copy(update=prices)))
+    served = {**prices, "speech_base_url": "http://x", "price_transcription": 60.0}
+    client = new_client(create_app(config.model_copy(update=served)))
+    free = new_client(create_app(config.model_copy(update=prices)))
     fallback = {"type": "color", "colors": ["#000000"]}
     scene = {
         "narration": "x" * 100,
@@ -123,8 +125,12 @@ def test_a_dry_run_tells_the_cost_and_that_a_budget_would_break(config: Settings
     estimate = client.post("/v1/jobs?dry_run=true", json=job).json["estimate"]
     tight = client.post("/v1/jobs?dry_run=true", json={**job, "budget": 3}).json
 
-    assert (estimate["speech_characters"], estimate["images"]) == (200, 1)
-    assert estimate["cost"] == pytest.approx(2.0 + 2.0 + estimate["render_seconds"])
+    unserved = free.post("/v1/jobs?dry_run=true", json=job).json["estimate"]
+
+    assert (estimate["speech_characters"], estimate["images"]) == (200, 2)
+    heard = 2 * pace.seconds("x" * 100)
+    assert estimate["cost"] == pytest.approx(2.0 + heard + 4.0 + estimate["render_seconds"], abs=1e-5)
+    assert unserved["cost"] == pytest.approx(4.0 + unserved["render_seconds"])
     assert (tight["valid"], ["budget" in each for each in tight["warnings"]]) == (True, [True])
 
 

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
-from shared import cache
+from shared import cache, ledger
 from shared.db import transaction
 from shared.errors import QuotaExceeded, SpeechFailed, Unavailable
-from shared.models import Account, StoredSpeech, Usage
+from shared.ledger import Spent
+from shared.models import Account, StoredSpeech
 from shared.script import Narration, Scene, Script, Voice
 from shared.settings import LanguageModel, settings
 from shared.storage import storage
@@ -50,7 +51,7 @@ def script(*texts: str, voice: Voice | None = None) -> Script:
 class Counting:
     """The embedded engine, and what it was asked to say."""
 
-    name, costs = "counting", False
+    name, costs, transcribes = "counting", False, False
 
     def __init__(self) -> None:
         self.inner, self.said = Espeak(), list[str]()
@@ -66,14 +67,15 @@ class Counting:
         return self.inner.say(sentences, stop=stop)
 
 
-def by_server(server: LoopbackSpeech) -> SpeechServer:
+def by_server(server: LoopbackSpeech, transcriber: str = "") -> SpeechServer:
     provider = Provider(Address("The speech server", server.base_url), sleep=lambda _: None)
-    return SpeechServer(LanguageModel(server.base_url, "tts-1"), named_voices("alloy"), provider=provider)
+    model = LanguageModel(server.base_url, "tts-1")
+    return SpeechServer(model, named_voices("alloy"), transcriber=transcriber, provider=provider)
 
 
-def spent(job: Job) -> float:
+def spent(job: Job, kind: Spent = Spent.CHARACTERS) -> float:
     with transaction() as session:
-        return session.scalar(select(func.coalesce(func.sum(Usage.amount), 0)).where(Usage.job_id == job.id))
+        return ledger.job_amount(session, job.id, kind)
 
 
 def test_joined_sentences_are_what_the_engine_says_in_one_go(speaker, tmp_path):
@@ -172,6 +174,37 @@ def test_a_server_is_asked_for_each_sentence_and_each_is_paid_for_once(speaker, 
     assert len(server.spoken) == 2
     assert spent(job) == sum(map(len, server.spoken)) == told.scenes["s0"].characters
     assert told.warnings == ()
+
+
+def test_a_transcription_is_paid_for_by_the_second(speaker, server, job):
+    told = narrate(speaker(), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
+    narrate(speaker(), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
+
+    assert len(server.asked("/v1/audio/transcriptions")) == 1
+    assert spent(job, Spent.TRANSCRIBED) == pytest.approx(told.scenes["s0"].seconds)
+    assert spent(job) == len("Corals grow.")
+
+
+def test_a_transcription_that_failed_costs_nothing(speaker, server, job):
+    server.then(server.serve, llm.status(404))
+
+    narrate(speaker(), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
+
+    assert (spent(job, Spent.TRANSCRIBED), spent(job)) == (0, len("Corals grow."))
+
+
+def test_a_budget_stops_before_a_sentence_whose_transcription_would_break_it(
+    process, speaker, server, monkeypatch
+):
+    monkeypatch.setenv("SCENEMILL_PRICE_TRANSCRIPTION", "60")
+    settings.cache_clear()
+    poor = new_job(spec={"budget": 0.1})
+
+    with pytest.raises(QuotaExceeded):
+        narrate(speaker(poor), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
+
+    assert server.requests == []
+    assert (spent(poor, Spent.TRANSCRIBED), spent(poor)) == (0, 0)
 
 
 def test_sentences_are_asked_for_at_once_but_not_all(speaker, server):
