@@ -12,13 +12,16 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
 
+from client import ApiError, Asset, Scenemill, Unreachable
 from tests.integration.api.conftest import new_client, picture
 from tests.integration.api.test_gunicorn import running
+from tests.integration.api.wire import Wire
 
 if TYPE_CHECKING:
     import subprocess
@@ -183,6 +186,87 @@ def test_a_large_piece_takes_no_memory(gateways: Gateways) -> None:
 
     assert answers[0].status_code == 204, answers[0].text
     assert peak - before < 24 << 20
+
+
+@pytest.fixture
+def wire(gateways: Gateways) -> Iterator[Wire]:
+    address = urlsplit(gateways.urls[0])
+    with Wire(address.hostname, address.port) as made:
+        yield made
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    file = tmp_path / "large.png"
+    file.write_bytes(content(48 << 20))
+    return file
+
+
+def connect(wire: Wire, gateways: Gateways) -> Scenemill:
+    return Scenemill(f"http://127.0.0.1:{wire.port}", gateways.key)
+
+
+def cut_within(wire: Wire, gateways: Gateways) -> None:
+    """Cut the wire when some of an upload has come."""
+    until = time.monotonic() + 30
+    while not any(part.stat().st_size > 4 << 20 for part in gateways.parts()):
+        assert time.monotonic() < until, "nothing came"
+        time.sleep(0.002)
+    wire.set("cut")
+
+
+def test_an_upload_goes_on_after_a_cut(gateways: Gateways, wire: Wire, large: Path) -> None:
+    made: list[Asset] = []
+
+    def upload() -> None:
+        with connect(wire, gateways) as api:
+            made.append(api.upload(large))
+
+    uploading = threading.Thread(target=upload)
+    uploading.start()
+    cut_within(wire, gateways)
+    time.sleep(0.3)
+    wire.set("pass")
+    uploading.join()
+
+    assert made[0].sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
+    assert gateways.parts() == []
+
+
+def test_another_run_goes_on_where_the_first_one_ended(gateways: Gateways, wire: Wire, large: Path) -> None:
+    os.utime(large, (1, 1))
+    with connect(wire, gateways) as api:
+        cutting = threading.Thread(target=cut_within, args=(wire, gateways))
+        cutting.start()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            pytest.raises(Unreachable),
+        ):
+            patch.setattr("client.resuming.PATIENCE", 0.0)
+            api.upload(large)
+        cutting.join()
+    (part,) = gateways.parts()
+    wire.set("pass")
+
+    with connect(wire, gateways) as api:
+        asset = api.upload(large)
+        again = api.upload(large)
+
+    assert part.name not in {one.name for one in gateways.parts()}  # it was this one that went on
+    assert again == asset
+    assert asset.sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
+
+
+def test_what_is_no_medium_is_refused_before_it_is_sent(
+    gateways: Gateways, wire: Wire, tmp_path: Path
+) -> None:
+    file = tmp_path / "large.pdf"
+    file.write_bytes(b"%PDF-1.7" + bytes(16 << 20))
+
+    with connect(wire, gateways) as api, pytest.raises(ApiError) as caught:
+        api.upload(file)
+
+    assert (caught.value.status, caught.value.problem["code"]) == (415, "unsupported-media")
 
 
 def test_what_was_on_the_disk_when_the_api_was_killed_counts_and_no_more(gateways: Gateways) -> None:

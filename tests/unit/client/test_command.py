@@ -247,3 +247,16 @@ def test_a_wrong_password_saves_nothing(run, server, typed):
     assert code == 3
     assert "Not accepted" in err
     assert run("logout", key="")[1] == "Nobody was logged in.\n"
+
+
+def test_uploading_names_the_assets(run, server, tmp_path):
+    file = tmp_path / "a.png"
+    file.write_bytes(b"x" * 1000)
+    asset = {"asset_id": "a1", "media_type": "image/png", "bytes": 1000, "sha256": "0"}
+    server.answers = [answer(201, asset), answer(201, asset)]
+
+    code, out, _ = run("upload", str(file))
+    _, line, _ = run("upload", "--json", str(file))
+
+    assert (code, out) == (0, f"asset:a1  {file}\n")
+    assert json.loads(line) == {"file": str(file), **asset}
