@@ -1,7 +1,7 @@
 """Each fault by itself under a small load. The `world` asks all invariants after each, and that the fault did hit.
 
-Not here: F14, which needs a stack with a model (`test_models`); F15, since files are stored in folders alone so far; F24,
-since there is no earlier release whose workers could meet a newer schema; F25, which is `test_random`.
+Not here: F14, which needs a stack with a model (`test_models`); F15, which needs one with a bucket (`test_bucket`); F24,
+which needs the former release (`test_upgrade`); F25, which is `test_random`.
 """
 
 from __future__ import annotations
