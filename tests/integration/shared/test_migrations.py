@@ -47,6 +47,40 @@ def test_they_go_up_down_and_up_again(empty: Engine) -> None:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
+def test_whoever_wrote_the_first_tables_can_go_on_writing_them(empty: Engine) -> None:
+    """Workers of the former release go on while an upgrade is under way: what they write must still be taken."""
+    migrate(empty, revision="0001")
+    before = _tables(empty)
+
+    migrate(empty)
+
+    after = _tables(empty)
+    assert set(before) <= set(after)
+    for table, (columns, rules) in before.items():
+        now, new_rules = after[table]
+        assert {name: now.get(name) for name in columns} == columns, table
+        added = {name: facts for name, facts in now.items() if name not in columns}
+        assert [name for name, (_, nullable, default) in added.items() if not nullable and not default] == []
+        assert new_rules <= rules, f"{table} refuses what it took"
+
+
+def _tables(engine: Engine) -> dict[str, tuple[dict[str, tuple[str, bool, str | None]], set[str]]]:
+    """Return each table's columns (type, whether it may be null, default), and what it refuses by unique keys and checks."""
+    found = inspect(engine)
+    return {
+        table: (
+            {
+                column["name"]: (str(column["type"]), column["nullable"], column["default"])
+                for column in found.get_columns(table)
+            },
+            {str(index["name"]) for index in found.get_indexes(table) if index["unique"]}
+            | {str(rule["name"]) for rule in found.get_check_constraints(table)}
+            | {str(rule["name"]) for rule in found.get_foreign_keys(table)},
+        )
+        for table in found.get_table_names()
+    }
+
+
 def test_every_table_but_the_accounts_names_an_account(empty: Engine) -> None:
     migrate(empty)
 
