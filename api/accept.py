@@ -23,7 +23,7 @@ from shared import dispatch, jobs, listing
 from shared.errors import Invalid
 from shared.metrics import jobs_accepted
 from shared.models import AuditEvent
-from shared.schemas.canonical import sources
+from shared.schemas.canonical import sources, wanted
 from shared.schemas.job import dump_job
 from shared.schemas.loading import load, pointer
 from shared.schemas.script import ScriptSchema
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     from shared.idempotency import Answer
     from shared.schemas.job import JobSpec
+
+# What an asset is called, and what a `src` asks for.
+KINDS = {"image": "an image", "video": "a video", "audio": "a sound", "sound": "a sound"}
 
 _room = Room()
 _publisher = dispatch.Publisher()
@@ -143,14 +146,28 @@ def _keep_seconds() -> int | None:
 def _hold_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec]) -> None:
     """Keep the assets that the jobs name where they are until the transaction's end, or raise Invalid."""
     named = [
-        (where, uuid.UUID(name)) for spec in specs for where, src in spec.sources if (name := asset_id(src))
+        (where, uuid.UUID(name), kind)
+        for spec in specs
+        if spec.script
+        for (where, src), kind in zip(spec.sources, wanted(spec.script), strict=True)
+        if (name := asset_id(src))
     ]
-    held = listing.hold_assets(session, account_id, {each for _, each in named}) if named else set()
-    missing = [(where, "There is no such asset.") for where, each in named if each not in held]
-    if missing:
+    held = listing.hold_assets(session, account_id, {each for _, each, _ in named}) if named else {}
+    wrong = [(where, why) for where, each, kind in named if (why := _unfit(held.get(each), kind))]
+    if wrong:
         raise Invalid(
-            f"{_number(missing)} an asset is named that does not exist.", tuple(dict.fromkeys(missing))
+            f"{_number(wrong)} an asset is named that does not exist or does not fit.",
+            tuple(dict.fromkeys(wrong)),
         )
+
+
+def _unfit(facts: Mapping[str, Any] | None, kind: str) -> str | None:
+    """Return why an asset cannot be what it is named for, or None where it can."""
+    if facts is None:
+        return "There is no such asset."
+    found = facts.get("kind", "")
+    fits = found == kind or (kind == "sound" and (found == "audio" or facts.get("has_audio")))
+    return None if fits else f"Must be {KINDS[kind]}, and the asset is {KINDS.get(found, 'none')}."
 
 
 def _with_scripts(
