@@ -206,15 +206,17 @@ def asset(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> Asset
     return session.scalar(select(Asset).where(Asset.account_id == account_id, Asset.id == asset_id))
 
 
-def hold_assets(session: Session, account_id: uuid.UUID, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
-    """Return which of these assets the account has; none of them can be deleted before the transaction ends."""
+def hold_assets(
+    session: Session, account_id: uuid.UUID, ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, dict[str, Any]]:
+    """Return the facts of those of these assets that the account has; none can be deleted before the transaction ends."""
     held = (
-        select(Asset.id)
+        select(Asset.id, Asset.facts)
         .where(Asset.account_id == account_id, Asset.id.in_(set(ids)))
         .order_by(Asset.id)
         .with_for_update(read=True, key_share=True)
     )
-    return set(session.scalars(held))
+    return {row.id: row.facts for row in session.execute(held)}
 
 
 def is_used(session: Session, asset_id: uuid.UUID) -> bool:

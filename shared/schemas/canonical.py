@@ -47,25 +47,30 @@ def sources(script: Script, document: Any = None, at: str = "#") -> tuple[tuple[
 
     The place is the one in `document`, the client's own, where disabled scenes are still counted.
     """
-    return tuple(_sources(script, document, at))
+    return tuple((place, src) for place, src, _ in _sources(script, document, at))
 
 
-def _sources(script: Script, document: Any, at: str) -> Iterator[tuple[str, str]]:
+def wanted(script: Script) -> tuple[str, ...]:
+    """Return what each of the `sources` has to be, in their order: an image, a video, or a sound."""
+    return tuple(kind for _, _, kind in _sources(script, None, "#"))
+
+
+def _sources(script: Script, document: Any, at: str) -> Iterator[tuple[str, str, str]]:
     if script.music:
-        yield pointer(at, "music", "src"), script.music.src
+        yield pointer(at, "music", "src"), script.music.src, "sound"
     for index, overlay in enumerate(script.overlays):
         if isinstance(overlay, ImageOverlay):
-            yield pointer(at, "overlays", index, "src"), overlay.src
+            yield pointer(at, "overlays", index, "src"), overlay.src, "image"
     listed = document["scenes"] if document is not None else [{}] * len(script.scenes)
     places = (index for index, scene in enumerate(listed) if scene.get("enabled", True))
     for index, scene in zip(places, script.scenes, strict=True):
         if scene.narration and scene.narration.src:
-            yield pointer(at, "scenes", index, "narration", "src"), scene.narration.src
+            yield pointer(at, "scenes", index, "narration", "src"), scene.narration.src, "sound"
         visual = scene.visual
         path: tuple[str, ...] = ("visual",)
         while visual:
             if visual.src:
-                yield pointer(at, "scenes", index, *path, "src"), visual.src
+                yield pointer(at, "scenes", index, *path, "src"), visual.src, visual.type
             visual, path = visual.fallback, (*path, "fallback")
 
 

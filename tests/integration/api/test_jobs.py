@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import uuid
+import wave
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -139,6 +141,42 @@ def test_every_missing_asset_is_named_by_its_place(client: Client, stranger: Cli
     places = [error["pointer"] for error in answer.json["errors"]]
     assert places == ["#/script/music/src", "#/script/scenes/1/visual/src"]
     assert jobs_of(client) == []
+
+
+def test_an_asset_of_another_kind_is_told_of_by_its_place(client: Client) -> None:
+    picture, sound = (f"asset:{client.asset(data)}" for data in (None, tone()))
+    script = {
+        "music": {"src": picture},
+        "overlays": [{"type": "image", "src": sound}],
+        "scenes": [
+            {"narration": {"src": sound, "text": "said"}, "visual": {"type": "image", "src": picture}},
+            {"enabled": False, "visual": {"type": "color", "colors": ["#000000"]}},
+            {"visual": {"type": "image", "src": picture, "fallback": {"type": "video", "src": picture}}},
+        ],
+    }
+
+    answer = client.post("/v1/jobs", json={"kind": "video", "script": script})
+
+    assert answer.status_code == 422
+    assert answer.json["errors"] == [
+        {"pointer": "#/script/music/src", "detail": "Must be a sound, and the asset is an image."},
+        {"pointer": "#/script/overlays/0/src", "detail": "Must be an image, and the asset is a sound."},
+        {
+            "pointer": "#/script/scenes/2/visual/fallback/src",
+            "detail": "Must be a video, and the asset is an image.",
+        },
+    ]
+
+
+def tone() -> bytes:
+    """A tenth of a second of silence as WAV."""
+    target = io.BytesIO()
+    with wave.open(target, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(48_000)
+        sound.writeframes(bytes(9600))
+    return target.getvalue()
 
 
 def test_the_same_key_and_body_are_one_job(client: Client) -> None:
