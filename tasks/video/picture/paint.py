@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from math import cos, radians, sin
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +20,22 @@ COARSE = 8  # a gradient is computed for every eighth pixel and line, and is str
 
 
 def paint(visual: Mapping[str, Any], size: tuple[int, int]) -> tuple[Plane, Plane, Plane]:
-    """Return the planes of `{colors, angle, glows}`."""
+    """Return the planes of `{colors, angle, glows}`, which are not to be written to."""
+    deciding = {name: visual[name] for name in ("colors", "angle", "glows") if name in visual}
+    return _painted(json.dumps(deciding, sort_keys=True), size)
+
+
+@lru_cache(maxsize=2)  # the scenes of a video often share their background
+def _painted(description: str, size: tuple[int, int]) -> tuple[Plane, Plane, Plane]:
+    visual = json.loads(description)
     width, height = size
     coarse = _picture(visual, (max(2, width // COARSE), max(2, height // COARSE)), width / height)
     yuv = coarse @ TO_YUV[:, :3].T.astype(np.float32) + TO_YUV[:, 3].astype(np.float32)
     sizes = (size, (width // 2, height // 2), (width // 2, height // 2))
     plain = len(visual["colors"]) == 1 and not visual.get("glows")
     made = [_whole(cv2.resize(yuv[..., index], sizes[index]), None if plain else index) for index in range(3)]
+    for plane in made:
+        plane.setflags(write=False)
     return made[0], made[1], made[2]
 
 
