@@ -23,6 +23,7 @@ from shared.models import Job, StoredMix
 from shared.settings import settings
 from shared.states import State
 from shared.storage import storage
+from tasks.pulse import Pulse
 from tasks.run import work_folder
 from tasks.video import assemble, planning, tracks
 from tasks.video.versions import versions
@@ -43,10 +44,15 @@ def perform(job_id: str) -> None:
     if job is None or job.plan is None:
         return
     plan = planning.recall(job)
-    with bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id), work_folder() as work:
+    config = settings()
+    with (
+        bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id),
+        work_folder() as work,
+        Pulse(lambda: _is_running(job), every=config.heartbeat, lease=config.lease) as pulse,
+    ):
         try:
             if find(job.account_id, plan) is None:
-                make(job.account_id, plan, work, stop=lambda: not _is_running(job))
+                make(job.account_id, plan, work, stop=pulse.unwanted)
         except (ServiceError, Stopped) as error:
             log.warning("mix_failed", extra={"reason": type(error).__name__})
 
