@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -22,7 +24,7 @@ from shared.settings import settings
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -113,6 +115,27 @@ def publish(account_id: uuid.UUID) -> int:
     return len(taken)
 
 
+def _publish_whatever_comes(account_id: uuid.UUID) -> None:
+    """Publish, and outlive any surprise: the sweeper publishes what is left."""
+    try:
+        publish(account_id)
+    except Exception:
+        log.exception("publisher_surprised")
+
+
+@contextmanager
+def publishing(account_id: uuid.UUID) -> Iterator[None]:
+    """Publish while the block is at work, which need not wait for it; when the block is left, it is done."""
+    thread = threading.Thread(
+        target=copy_context().run, args=(_publish_whatever_comes, account_id), name="publish", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
 class Publisher:
     """Publishes beside the requests, so that none of them waits for the broker.
 
@@ -141,7 +164,4 @@ class Publisher:
             account_id = self._queue.get()
             with self._lock:
                 self._waiting.discard(account_id)
-            try:
-                publish(account_id)
-            except Exception:  # the thread must outlive any surprise; the sweeper publishes what is left
-                log.exception("publisher_surprised")
+            _publish_whatever_comes(account_id)

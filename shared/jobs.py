@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 HEAD_START = {"interactive": timedelta(hours=-1), "normal": timedelta(0), "bulk": timedelta(hours=1)}
 # Where each stage begins on the bar: planning is quick, and the rest is weighed by frames.
 RENDERING_FROM, ASSEMBLING_FROM = 0.1, 0.95
+_JOBS = Base.metadata.tables["jobs"]
+_INSERT = insert(_JOBS).values(turn=func.now() + bindparam("head_start"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +57,8 @@ def submit(
     request_id: str | None = None,
 ) -> list[uuid.UUID]:
     """Write jobs down as queued, in order, and return their ids. Nothing is published here."""
-    rows: list[dict[str, Any]] = [
-        {
-            "id": uuid.uuid4(),
-            "account_id": account_id,
-            "batch_id": one.batch_id,
-            "kind": one.kind,
-            "spec": one.spec,
-            "metadata": one.metadata or {},
-            "priority": one.priority,
-            "head_start": HEAD_START[one.priority],
-            "custom_id": one.custom_id,
-            "template_id": one.template[0] if one.template else None,
-            "template_version": one.template[1] if one.template else None,
-            "expires_in": one.expires_in,
-            "max_attempts": max_attempts,
-            "request_id": request_id,
-        }
-        for one in submissions
-    ]
-    session.execute(
-        insert(Base.metadata.tables["jobs"]).values(turn=func.now() + bindparam("head_start")), rows
-    )
+    rows = [_row(account_id, one, max_attempts, request_id) for one in submissions]
+    session.execute(_INSERT, rows)
     uses = [
         {"account_id": account_id, "job_id": row["id"], "asset_id": asset_id}
         for row, one in zip(rows, submissions, strict=True)
@@ -85,6 +67,42 @@ def submit(
     if uses:
         session.execute(insert(JobAsset), uses)
     return [row["id"] for row in rows]
+
+
+def submit_one(
+    session: Session, account_id: uuid.UUID, one: Submission, *, max_attempts: int, request_id: str | None
+) -> Job:
+    """Write one job down as queued, and return it as it was written, without asking for it again."""
+    row = _row(account_id, one, max_attempts, request_id)
+    created_at = session.execute(_INSERT.returning(_JOBS.c.created_at), row).scalar_one()
+    if one.asset_ids:
+        uses = [
+            {"account_id": account_id, "job_id": row["id"], "asset_id": each} for each in set(one.asset_ids)
+        ]
+        session.execute(insert(JobAsset), uses)
+    told = {name: value for name, value in row.items() if name not in ("metadata", "head_start")}
+    return Job(
+        **told, meta=row["metadata"], state=State.QUEUED, progress=0.0, attempt=0, created_at=created_at
+    )
+
+
+def _row(account_id: uuid.UUID, one: Submission, max_attempts: int, request_id: str | None) -> dict[str, Any]:
+    return {
+        "id": uuid.uuid4(),
+        "account_id": account_id,
+        "batch_id": one.batch_id,
+        "kind": one.kind,
+        "spec": one.spec,
+        "metadata": one.metadata or {},
+        "priority": one.priority,
+        "head_start": HEAD_START[one.priority],
+        "custom_id": one.custom_id,
+        "template_id": one.template[0] if one.template else None,
+        "template_version": one.template[1] if one.template else None,
+        "expires_in": one.expires_in,
+        "max_attempts": max_attempts,
+        "request_id": request_id,
+    }
 
 
 def find(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | None:
@@ -230,7 +248,8 @@ def succeed(
         return False
     if artifacts:
         owned = [{"account_id": job.account_id, "job_id": job.id, **artifact} for artifact in artifacts]
-        session.execute(insert(Artifact), owned)
+        # Of a file without a size in pixels too, so that one statement writes them all.
+        session.execute(insert(Artifact), owned, execution_options={"render_nulls": True})
     return True
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Float, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import load_only
 
 from shared import jobs
 from shared.models import Job, Segment, StoredSegment
@@ -34,8 +35,8 @@ class Planned:
     spec: dict[str, Any]
 
 
-def lay(session: Session, job: Job, planned: Sequence[Planned]) -> None:
-    """Replace the job's segments by these; stored ones are done already."""
+def lay(session: Session, job: Job, planned: Sequence[Planned]) -> bool:
+    """Replace the job's segments by these; stored ones are done already. True when all of them are."""
     session.execute(delete(Segment).where(Segment.job_id == job.id))
     stored = _touch(session, job.account_id, [segment.key for segment in planned])
     rows: list[dict[str, Any]] = [
@@ -56,6 +57,7 @@ def lay(session: Session, job: Job, planned: Sequence[Planned]) -> None:
         for index, segment in enumerate(planned)
     ]
     session.execute(insert(Segment), rows)
+    return all(segment.key in stored for segment in planned)
 
 
 def _touch(session: Session, account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, list[str]]:
@@ -128,9 +130,20 @@ def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: i
     return ours is not None
 
 
-def is_stored(session: Session, segment: Segment) -> bool:
-    """Tell whether the segment's key is in the store, and mark it as used now."""
-    return bool(_touch(session, segment.account_id, [segment.key]))
+def look_up(session: Session, segment: Segment) -> tuple[Job, bool]:
+    """Return the claimed segment's job without what it is made of, and whether the segment's key is stored by now."""
+    stored = (
+        select(StoredSegment.key)
+        .where(StoredSegment.account_id == segment.account_id, StoredSegment.key == segment.key)
+        .exists()
+    )
+    found = session.execute(
+        select(Job, stored)
+        .where(Job.id == segment.job_id)
+        .options(load_only(Job.account_id, Job.kind, Job.attempt, Job.request_id, raiseload=True))
+    )
+    job, is_stored = found.one()
+    return job, is_stored
 
 
 def finish(
@@ -160,7 +173,9 @@ def finish(
     )
     if ours is None:
         return None
-    if stored is not None:
+    if stored is None:
+        _touch(session, segment.account_id, [segment.key])
+    else:
         row = {"account_id": segment.account_id, "key": segment.key, "frames": segment.frames, **stored}
         session.execute(
             upsert(StoredSegment)
@@ -173,7 +188,10 @@ def finish(
 
 
 def waiting_jobs(session: Session, account_id: uuid.UUID, key: str) -> list[uuid.UUID]:
-    """Return the jobs that wait for this key, which somebody has just stored."""
+    """Return the jobs that wait for this key, whose segment the same transaction has just finished.
+
+    Whoever claims one of them from then on waits for that transaction's end, and finds the key stored.
+    """
     return list(
         session.scalars(
             select(Segment.job_id)

@@ -106,8 +106,8 @@ def run(
     if job is None:
         log.info("job_not_claimed", extra={"task_id": job_id})
         return
-    dispatch.publish(job.account_id)  # what was claimed has made room for the next
     with (
+        dispatch.publishing(job.account_id),  # what was claimed has made room for the next
         bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id, kind=job.kind),
         work_folder() as folder,
     ):

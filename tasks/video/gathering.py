@@ -39,13 +39,17 @@ def gather(job: Job, script: Script, *, stop: Callable[[], bool]) -> dict[str, S
     """
     named = list(dict.fromkeys(src for _, src in sources(script)))
     ids = {uuid.UUID(src.removeprefix(ASSET)): src for src in named if src.startswith(ASSET)}
-    with transaction() as session:
-        rows = session.scalars(select(Asset).where(Asset.account_id == job.account_id, Asset.id.in_(ids)))
-        found = {ids[row.id]: _source(ids[row.id], row) for row in rows}
+    found = _assets(job, ids) if ids else {}
     for url in named:
         if not url.startswith(ASSET) and (fetched := _fetch(job, url, stop)):
             found[url] = fetched
     return found
+
+
+def _assets(job: Job, ids: Mapping[uuid.UUID, str]) -> dict[str, Source]:
+    with transaction() as session:
+        rows = session.scalars(select(Asset).where(Asset.account_id == job.account_id, Asset.id.in_(ids)))
+        return {ids[row.id]: _source(ids[row.id], row) for row in rows}
 
 
 def show(

@@ -185,8 +185,7 @@ def _hand_over(job: Job, plan: Plan, wanted: tuple[Segment, ...]) -> None:
     with transaction() as session:
         if not jobs.hand_over(session, job.id, job.attempt, plan.to_json()):
             raise Stopped
-        segments.lay(session, job, planned)
-        complete = jobs.begin_assembly(session, job.id)  # where everything is stored already
+        complete = segments.lay(session, job, planned) and jobs.begin_assembly(session, job.id)
     if not complete:
         dispatch.send([dispatch.of_mix(job)])
     dispatch.publish(job.account_id)

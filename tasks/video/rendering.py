@@ -7,7 +7,6 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from shared import dispatch, ffmpeg, jobs, metrics, segments
@@ -15,7 +14,6 @@ from shared.db import transaction
 from shared.errors import JobFailed, ServiceError, Unavailable, WorkerLost
 from shared.ffmpeg import Stopped
 from shared.logs import bind
-from shared.models import Job, Segment
 from shared.settings import settings
 from shared.storage import storage
 from tasks.pulse import Pulse
@@ -23,9 +21,12 @@ from tasks.run import backoff, drained, patiently, work_folder
 from tasks.video import render
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from sqlalchemy.orm import Session
+
+    from shared.models import Job, Segment
 
 log = logging.getLogger(__name__)
 
@@ -53,22 +54,24 @@ def perform(segment_id: str) -> None:
     try:
         with transaction() as session:
             segment = segments.claim(session, uuid.UUID(segment_id), lease=settings().lease)
-            job = session.scalar(select(Job).where(Job.id == segment.job_id)) if segment else None
-            stored = segment is not None and segments.is_stored(session, segment)
+            found = segments.look_up(session, segment) if segment else None
     except IntegrityError:
         # Another worker renders this very key. It will mark this segment as done as well.
         log.info("segment_rendered_elsewhere", extra={"segment_id": segment_id})
         return
-    if segment is None or job is None:
+    if segment is None or found is None:
         log.info("segment_not_claimed", extra={"segment_id": segment_id})
         return
-    dispatch.publish(job.account_id)  # what was claimed has made room for the next
-    with bind(
-        task_id=str(job.id),
-        attempt=job.attempt,
-        request_id=job.request_id,
-        segment=segment.index,
-        segment_attempt=segment.attempt,
+    job, stored = found
+    with (
+        dispatch.publishing(job.account_id),  # what was claimed has made room for the next
+        bind(
+            task_id=str(job.id),
+            attempt=job.attempt,
+            request_id=job.request_id,
+            segment=segment.index,
+            segment_attempt=segment.attempt,
+        ),
     ):
         outcome = _reuse(segment, job) if stored else _render(_Work(segment, job))
         metrics.attempts.labels(task="segment", outcome=outcome).inc()
@@ -124,26 +127,33 @@ def _render_and_store(work: _Work, folder: Path, pulse: Pulse) -> None:
         "warnings": list(warnings),
     }
     storage().put(target, stored["storage_key"])
-    last = patiently(lambda session: segments.finish(session, segment, seconds=seconds, stored=stored))
+    last, waiting = patiently(lambda session: _finish(session, segment, seconds, stored))
     if last is None:
         storage().delete(stored["storage_key"])
         raise Stopped
     metrics.segments.labels(source="rendered").inc()
     metrics.rendered_frames.inc(segment.frames)
     log.info("segment_rendered", extra={"frames": segment.frames, "seconds": round(seconds, 3)})
-    shared = _fulfil_others(segment)
+    shared = _fulfil(waiting, segment.key)
     if last or shared:
         dispatch.publish(segment.account_id)
 
 
-def _fulfil_others(segment: Segment) -> bool:
-    """Let the other jobs that waited for this key have it; True when one of them is to be assembled now."""
-    with transaction() as session:
-        waiting = segments.waiting_jobs(session, segment.account_id, segment.key)
+def _finish(
+    session: Session, segment: Segment, seconds: float, stored: dict[str, Any]
+) -> tuple[bool | None, list[uuid.UUID]]:
+    """Write down that the segment is done; also return the jobs that have waited for its key."""
+    last = segments.finish(session, segment, seconds=seconds, stored=stored)
+    waiting = [] if last is None else segments.waiting_jobs(session, segment.account_id, segment.key)
+    return last, waiting
+
+
+def _fulfil(waiting: Sequence[uuid.UUID], key: str) -> bool:
+    """Let the jobs that waited for this key have it; True when one of them is to be assembled now."""
     complete = False
     for job_id in waiting:
         with transaction() as session:
-            complete |= segments.fulfil(session, job_id, segment.key)
+            complete |= segments.fulfil(session, job_id, key)
         metrics.segments.labels(source="shared").inc()
     return complete
 

@@ -1,0 +1,91 @@
+"""How often a job asks Postgres: what a job costs there is what bounds how many of them an installation can do."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event, select
+
+from shared import db
+from shared.db import transaction
+from shared.models import Job
+from shared.settings import settings
+from shared.states import Stage, State
+from tasks import run
+from tasks.run import Done
+from tasks.video import assembly, planning, rendering
+from tests import factories
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterator
+
+    from shared.settings import Settings
+
+pytestmark = pytest.mark.services
+
+FOR_A_JOB, FOR_A_SEGMENT, FOR_PLAN_AND_ASSEMBLY = 6, 9, 26
+
+
+@pytest.fixture
+def unhurried(process: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A process whose heart does not beat while it is counted: how often it does is a matter of time alone."""
+    monkeypatch.setenv("SCENEMILL_LEASE", "600")
+    monkeypatch.setenv("SCENEMILL_HEARTBEAT", "300")
+    settings.cache_clear()
+    return settings()
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """Give the list to which every statement of this process is added, whichever thread asks."""
+    asked: list[str] = []
+
+    def note(*call: Any) -> None:
+        asked.append(call[2])
+
+    event.listen(db.engine(), "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(db.engine(), "before_cursor_execute", note)
+
+
+def posted(**columns: Any) -> Job:
+    with transaction() as session:
+        return factories.job(session, published_at=datetime.now(UTC), **columns)
+
+
+def state_of(job_id: uuid.UUID) -> str:
+    with transaction() as session:
+        return session.scalars(select(Job.state).where(Job.id == job_id)).one()
+
+
+def test_a_job_that_does_nothing_takes_six_statements_from_its_claim_to_its_end(unhurried: Settings) -> None:
+    job = posted(kind="script")
+
+    with counted() as asked:
+        run.run(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
+
+    assert state_of(job.id) == State.SUCCEEDED
+    assert len(asked) <= FOR_A_JOB, asked
+
+
+def test_a_video_takes_few_statements_a_segment(unhurried: Settings) -> None:
+    scenes = [{"duration": 0.2, "visual": {"type": "color", "colors": [f"#00000{digit}"]}} for digit in "123"]
+    output = {"aspect": "16:9", "resolution": "360p", "fps": 24, "quality": "draft"}
+    job = posted(spec={"kind": "video", "script": {"scenes": scenes}, "output": output})
+
+    with counted() as asked:
+        run.run(str(job.id), planning.perform, run.begin(Stage.GATHERING))
+        with transaction() as session:
+            segments = factories.segments_of(session, job)  # one of those that are counted
+        for segment in segments:
+            rendering.perform(str(segment.id))
+        run.run(str(job.id), assembly.perform, run.assembly)
+
+    assert state_of(job.id) == State.SUCCEEDED
+    assert len(asked) <= FOR_A_SEGMENT * len(segments) + FOR_PLAN_AND_ASSEMBLY, asked
