@@ -270,6 +270,20 @@ class Bucket(Storage):
 
     def check(self) -> None:
         """Write an object and delete it, by one try."""
+        self._s3.once("delete_object", Key=self._probe())
+
+    def keeps_names(self) -> bool:
+        """Tell whether the server refuses a second content under one name, as we ask it to: not all of them do."""
+        key = self._probe()
+        try:
+            self._s3.once("put_object", Key=key, Body=b"no", IfNoneMatch="*")
+        except Taken:
+            return True
+        finally:
+            self._s3.once("delete_object", Key=key)
+        return False
+
+    def _probe(self) -> str:
         key = self._key(f"incoming/probe-{uuid.uuid4().hex}")
         self._s3.once("put_object", Key=key, Body=b"ok")
-        self._s3.once("delete_object", Key=key)
+        return key

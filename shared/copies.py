@@ -31,7 +31,10 @@ class Copies:
         self._most = most
         self._spare = spare
         self._incoming = root / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if root.stat().st_uid not in (os.geteuid(), 0):
+            raise PermissionError(f"{root} is another user's, who could put other files there.")
+        self._incoming.mkdir(exist_ok=True)
         self._added = most  # nobody knows what is there yet
 
     def find(self, key: str) -> Path | None:

@@ -18,7 +18,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import ValidationError
+
+from shared.errors import ServiceError
 from shared.ffmpeg import ffmpeg_path
+from shared.settings import Settings
+from shared.storage import BUCKET
 from workers.local import postgres, redis
 from workers.local.ports import is_free
 from workers.local.stack import API_PORT, FLOWER_PORT
@@ -75,6 +80,7 @@ def examine(folder: Path, *, ffmpeg: str | None = None) -> list[Finding]:
         *(_fonts(pack, scripts) for pack, scripts in FONT_PACKS.items()),
         *_ports(),
         *_folder(folder),
+        *_bucket(),
     ]
 
 
@@ -222,3 +228,29 @@ def _folder(folder: Path) -> Iterable[Finding]:
     enough = free >= FREE_BYTES
     note = "" if enough else f"less than {FREE_BYTES / 1e9:.0f} GB: long videos may not fit"
     yield Finding("disk", "ok" if enough else "note", f"{free / 1e9:.1f} GB free", str(there), note)
+
+
+def _bucket() -> Iterable[Finding]:
+    """Try the bucket, where the environment names one for the files."""
+    try:
+        config = Settings(database_url="", broker_url="", redis_url="")  # type: ignore[call-arg]  # the rest is there or not
+    except ValidationError as error:
+        told = [each for each in error.errors() if str(each["loc"][0]).startswith(("s3_", "storage_"))]
+        yield from (
+            Finding("storage", "missing", where=f"SCENEMILL_{str(each['loc'][0]).upper()}", note=each["msg"])
+            for each in told
+            if each["type"] != "missing"
+        )
+        return
+    if not config.storage_url.startswith(BUCKET):
+        return
+    from shared.bucket import open_bucket  # noqa: PLC0415 (only a bucket needs its client)
+
+    where = f"{config.storage_url} {config.s3_endpoint}".strip()
+    try:
+        safe = open_bucket(config).keeps_names()
+    except (ServiceError, OSError) as error:
+        yield Finding("storage", "missing", where=where, note=str(error.__cause__ or error))
+        return
+    note = "" if safe else "ignores If-None-Match: take a server that keeps to it, or a file may change"
+    yield Finding("storage", "ok" if safe else "note", where=where, note=note)

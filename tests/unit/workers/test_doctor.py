@@ -7,6 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from tests.loopback.s3 import S3, SECRET_KEY
 from workers import commands, doctor
 
 
@@ -75,3 +76,35 @@ def test_the_table_names_each_finding_and_what_is_below_its_floor(tmp_path):
     assert shown.exit_code == 0
     for finding in doctor.examine(tmp_path):
         assert finding.name in shown.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "state", "note"),
+    [
+        pytest.param({}, "ok", "", id="well"),
+        pytest.param(
+            {"SCENEMILL_S3_SECRET_KEY": "another"}, "missing", "SignatureDoesNotMatch", id="wrong key"
+        ),
+        pytest.param(
+            {"SCENEMILL_STORAGE_URL": "s3://elsewhere"}, "missing", "NoSuchBucket", id="no such bucket"
+        ),
+        pytest.param({"SCENEMILL_S3_ENDPOINT": "minio:9000"}, "missing", "http://", id="no address"),
+        pytest.param(
+            {"SCENEMILL_S3_ENDPOINT": "http://127.0.0.1:9"}, "missing", "connect", id="nobody there"
+        ),
+        pytest.param({"careless": "1"}, "note", "If-None-Match", id="a server that overwrites"),
+    ],
+)
+def test_the_bucket_is_tried_where_files_live_in_one(tmp_path, monkeypatch, fault, state, note):
+    with S3() as s3:
+        s3.careless = "careless" in fault
+        places = {**s3.settings(), "SCENEMILL_STORAGE_CACHE_DIR": str(tmp_path / "cache"), **fault}
+        for name, value in places.items():
+            monkeypatch.setenv(name, value)
+        (found,) = [one for one in doctor.examine(tmp_path) if one.name == "storage"]
+
+    assert (found.name, found.state) == ("storage", state)
+    assert note in found.note
+    assert SECRET_KEY not in str(found)
+    assert s3.objects == {}
