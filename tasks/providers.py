@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.errors import Unavailable
 from shared.ffmpeg import Stopped
+from tasks.patience import TookTooLong, rest, within
 from tasks.script.breaker import Breaker
 from tasks.script.replies import has_no_credit, retry_after
 
@@ -31,7 +30,6 @@ TRIES = 3  # calls for one answer
 LONGEST_WAIT = 10.0  # seconds that a worker's slot sleeps
 OK = 200
 _BACK_OFF = 0.5
-_POLL = 0.05
 _TRY_AGAIN = (408, 409, 425, 429)
 
 
@@ -120,7 +118,8 @@ class Provider:
                 if tries == TRIES or (error.wait or 0.0) > LONGEST_WAIT or self.breaker.is_open:
                     raise _unavailable(error) from error
                 jitter = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-                self._pause(_BACK_OFF * 2**tries * jitter if error.wait is None else error.wait, stop)
+                wait = _BACK_OFF * 2**tries * jitter if error.wait is None else error.wait
+                rest(wait, stop, self._sleep)
             else:
                 self.breaker.succeeded()
                 return answer
@@ -128,7 +127,10 @@ class Provider:
 
     def _once(self, request: Request, read: Callable[[Answer], T], stop: Callable[[], bool]) -> T:
         name = self.address.name
-        answer = within(self.address.deadline, stop, lambda: _send(self.address, request))
+        try:
+            answer = within(self.address.deadline, stop, lambda: _send(self.address, request))
+        except TookTooLong as error:
+            raise _Busy(f"{name} took too long.") from error
         if answer.status == OK:
             try:
                 return read(answer)
@@ -141,43 +143,6 @@ class Provider:
             raise _Busy(f"{name} answered {answer.status}.", retry_after(answer.headers, datetime.now(UTC)))
         log.warning("provider_refused", extra={"provider": name, "status": answer.status})
         raise Refused(name, answer.status, words)
-
-    def _pause(self, seconds: float, stop: Callable[[], bool]) -> None:
-        """Sleep in short steps, as a cancel must not wait for a server."""
-        while seconds > 0:
-            if stop():
-                raise Stopped
-            self._sleep(min(seconds, 0.2))
-            seconds -= 0.2
-
-
-def within(seconds: float, stop: Callable[[], bool], call: Callable[[], T]) -> T:
-    """Return what `call` returns; or raise what it raises, or that it took too long, or Stopped.
-
-    The call is left to its own limits, in a thread of its own: a server that drips keeps no worker waiting.
-    """
-    outcome: list[T] = []
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            outcome.append(call())
-        except BaseException as error:  # noqa: BLE001 - handed over to the caller's thread
-            failure.append(error)
-
-    context = copy_context()
-    thread = threading.Thread(target=context.run, args=(work,), name="provider-call", daemon=True)
-    until = time.monotonic() + seconds
-    thread.start()
-    while thread.is_alive():
-        thread.join(_POLL)
-        if stop():
-            raise Stopped
-        if time.monotonic() > until and thread.is_alive():
-            raise _Busy("The answer took too long.")
-    if failure:
-        raise failure[0]
-    return outcome[0]
 
 
 def _send(address: Address, request: Request) -> Answer:

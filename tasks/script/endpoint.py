@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from shared.errors import ModelRefused
-from shared.ffmpeg import Stopped
+from tasks.patience import TookTooLong, within
 from tasks.script.breaker import Breaker
 from tasks.script.replies import (
     Answer,
@@ -34,7 +33,6 @@ from tasks.script.replies import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-T = TypeVar("T")
 Message = dict[str, str]
 
 log = logging.getLogger(__name__)
@@ -44,7 +42,6 @@ OK = 200
 _TRY_AGAIN = (408, 409, 425, 429)
 # A request that a server cannot use; some call that an error of their own.
 _UNUSABLE = (400, 413, 415, 422, 500, 501)
-_POLL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +110,10 @@ class Endpoint:
         # The SDK takes 35 MB, which a worker that only renders need not hold.
         from tasks.script import server  # noqa: PLC0415
 
-        until = time.monotonic() + self.model.deadline
-        answer = _within(until, stop, lambda: server.complete(self.model, request))
+        try:
+            answer = within(self.model.deadline, stop, lambda: server.complete(self.model, request))
+        except TookTooLong as error:
+            raise Busy("The model's server took too long.") from error
         if answer.status != OK:
             raise self._refusal(answer)
         try:
@@ -154,35 +153,3 @@ class _Unknown(Exception):
 
 def _form_in_words(form: dict[str, Any]) -> str:
     return f"Answer with one JSON object and nothing else. It must be valid by this JSON Schema: {json.dumps(form)}"
-
-
-def _within(until: float, stop: Callable[[], bool], call: Callable[[], T]) -> T:
-    """Return what `call` returns; or raise Busy at `until`, or Stopped. A server that drips keeps no worker waiting.
-
-    The call is left to its own time limits in a thread of its own.
-    """
-    outcome: list[Any] = []
-
-    def work() -> None:
-        try:
-            outcome.append(call())
-        except BaseException as error:  # noqa: BLE001 - handed over to the caller's thread
-            outcome.append(_Raised(error))
-
-    thread = threading.Thread(target=work, name="llm-call", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(_POLL)
-        if stop():
-            raise Stopped
-        if time.monotonic() > until and thread.is_alive():
-            raise Busy("The model's server took too long.")
-    if isinstance(outcome[0], _Raised):
-        raise outcome[0].error
-    found: T = outcome[0]
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Raised:
-    error: BaseException

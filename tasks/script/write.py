@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import ModelRefused, ModelUnavailable, ScriptInvalid, ServiceError
 from shared.ffmpeg import Stopped
+from tasks.patience import rest
 from tasks.script.dialogue import Dialogue
 from tasks.script.outline import Outline, outline
 from tasks.script.replies import Busy, TooLong
@@ -131,7 +132,8 @@ class _Patient:
                 wait = error.retry_after
                 if tries == TRIES or (wait or 0.0) > LONGEST_WAIT or self._endpoint.breaker.is_open:
                     raise _unavailable(error) from error
-                self._wait(_BACK_OFF * 2**tries * random.uniform(0.5, 1.0) if wait is None else wait)  # noqa: S311 - jitter
+                jitter = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+                rest(_BACK_OFF * 2**tries * jitter if wait is None else wait, self._stop, self._sleep)
             else:
                 # Some servers do not say what a call used; it is paid for all the same.
                 tokens = reply.tokens or _likely(messages, reply)
@@ -139,14 +141,6 @@ class _Patient:
                 self._meter.after(tokens)
                 return reply
         raise AssertionError
-
-    def _wait(self, seconds: float) -> None:
-        """Sleep in short steps, as a cancel must not wait for a server."""
-        while seconds > 0:
-            if self._stop():
-                raise Stopped
-            self._sleep(min(seconds, 0.2))
-            seconds -= 0.2
 
 
 def _likely(messages: Sequence[dict[str, str]], reply: Reply) -> int:
