@@ -10,29 +10,22 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import threading
 import time
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from tests.loopback.server import Asked, Loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
-    Behaviour = Callable[["_Handler", "Asked"], None]
+    from tests.loopback.server import Behaviour, Handler
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request as it came."""
-
-    path: str
-    headers: dict[str, str]
-    body: dict[str, Any]
-    at: float = field(default_factory=time.monotonic)
+class AskedModel(Asked):
+    """One request for a completion."""
 
     @property
     def brief(self) -> dict[str, Any]:
@@ -51,86 +44,26 @@ class Asked:
         return self.body["messages"][-1]["content"]
 
 
-class LoopbackModel:
+class LoopbackModel(Loopback):
     """The server: behaviours are used up in order, then it answers well."""
 
-    def __init__(self) -> None:
-        self.requests: list[Asked] = []
-        self._behaviours: deque[Behaviour] = deque()
-        self._always: Behaviour = writes_a_script
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.owner = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+    notes = AskedModel
 
     @property
     def base_url(self) -> str:
         """Where it listens, with the path that clients expect."""
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"{self.root}/v1"
 
-    def then(self, *behaviours: Behaviour) -> LoopbackModel:
-        """Behave so next, one request each."""
-        self._behaviours.extend(behaviours)
-        return self
-
-    def always(self, behaviour: Behaviour) -> LoopbackModel:
-        """Behave so whenever nothing else is planned."""
-        self._always = behaviour
-        return self
-
-    def next(self) -> Behaviour:
-        """Return what to do with the next request."""
-        return self._behaviours.popleft() if self._behaviours else self._always
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def serve(self, handler: Handler, asked: Asked) -> None:
+        writes_a_script(handler, asked)
 
 
-class _Server(ThreadingHTTPServer):
-    owner: LoopbackModel
-    daemon_threads = True
-    block_on_close = False  # a client may have left a hanging call behind
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def do_POST(self) -> None:
-        """Note the request, then behave."""
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-        self.server.owner.requests.append(asked)
-        self.server.owner.next()(self, asked)
-
-    def answer(self, status: int, body: bytes, media_type: str = "application/json", **headers: str) -> None:
-        """Answer at once."""
-        self.send_response(status)
-        self.send_header("Content-Type", media_type)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing."""
-
-
-def writes_a_script(handler: _Handler, asked: Asked) -> None:
+def writes_a_script(handler: Handler, asked: Any) -> None:
     """Answer with a script that fits the brief, or with a digest where one is asked for."""
     says(json.dumps(answer_to(asked), ensure_ascii=False))(handler, asked)
 
 
-def answer_to(asked: Asked) -> dict[str, Any]:
+def answer_to(asked: Any) -> dict[str, Any]:
     """Return a good answer: so many scenes and words as the brief says."""
     brief = asked.brief
     if "points" in json.dumps(asked.body.get("response_format", {})):
@@ -170,7 +103,7 @@ def script(about: str, scenes: int, *, words: int, say: list[str]) -> dict[str, 
 def says(content: Any, *, finish: str = "stop", usage: bool = True, **message: Any) -> Behaviour:
     """Answer with a completion that says this."""
 
-    def behave(handler: _Handler, asked: Asked) -> None:
+    def behave(handler: Handler, asked: Asked) -> None:
         handler.answer(200, completion(asked.body.get("model", ""), content, finish, usage=usage, **message))
 
     return behave
@@ -202,7 +135,7 @@ def status(
     """Refuse, as OpenAI words it."""
     body = json.dumps({"error": {"message": error, "type": kind, "code": kind}}).encode()
 
-    def behave(handler: _Handler, _: Asked) -> None:
+    def behave(handler: Handler, _: Asked) -> None:
         handler.answer(
             code, body, **{name.replace("-", "_"): value for name, value in (headers or {}).items()}
         )
@@ -228,7 +161,7 @@ def hangs(seconds: float) -> Behaviour:
 def hangs_in_the_body(seconds: float) -> Behaviour:
     """Begin an answer, then stop."""
 
-    def behave(handler: _Handler, _: Asked) -> None:
+    def behave(handler: Handler, _: Asked) -> None:
         handler.send_response(200)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", "5000")
@@ -243,7 +176,7 @@ def hangs_in_the_body(seconds: float) -> Behaviour:
 def drips(seconds: float) -> Behaviour:
     """Send one byte at a time, each soon enough for any read timeout."""
 
-    def behave(handler: _Handler, _: Asked) -> None:
+    def behave(handler: Handler, _: Asked) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "500000")
         handler.end_headers()
@@ -256,14 +189,14 @@ def drips(seconds: float) -> Behaviour:
     return behave
 
 
-def resets(handler: _Handler, _: Asked) -> None:
+def resets(handler: Handler, _: Asked) -> None:
     """Break the connection off."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
     handler.close_connection = True
 
 
-def cut_off(handler: _Handler, asked: Asked) -> None:
+def cut_off(handler: Handler, asked: Asked) -> None:
     """Answer with half of the JSON that HTTP carries."""
     body = completion(asked.body["model"], json.dumps(answer_to(asked)))
     handler.answer(200, body[: len(body) // 2])
@@ -272,7 +205,7 @@ def cut_off(handler: _Handler, asked: Asked) -> None:
 def huge(size: int) -> Behaviour:
     """Answer with very much, not saying beforehand how much."""
 
-    def behave(handler: _Handler, _: Asked) -> None:
+    def behave(handler: Handler, _: Asked) -> None:
         handler.send_response(200)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Transfer-Encoding", "chunked")
@@ -288,7 +221,7 @@ def huge(size: int) -> Behaviour:
 def knows_no(*formats: str) -> Behaviour:
     """Refuse these response formats, as servers do that do not know them, and answer the others."""
 
-    def behave(handler: _Handler, asked: Asked) -> None:
+    def behave(handler: Handler, asked: Any) -> None:
         if asked.format in formats:
             status(
                 400, error=f"response_format {asked.format} is not supported", kind="invalid_request_error"
@@ -302,7 +235,7 @@ def knows_no(*formats: str) -> Behaviour:
 def reads(characters: int) -> Behaviour:
     """Refuse what is longer, as servers do whose model cannot read it, and answer the rest."""
 
-    def behave(handler: _Handler, asked: Asked) -> None:
+    def behave(handler: Handler, asked: Asked) -> None:
         if len(json.dumps(asked.body["messages"], ensure_ascii=False)) > characters:
             words = "This model's maximum context length is 4096 tokens. Please reduce the length of the messages."
             status(400, error=words, kind="context_length_exceeded")(handler, asked)
@@ -312,7 +245,7 @@ def reads(characters: int) -> Behaviour:
     return behave
 
 
-def knows_no_system(handler: _Handler, asked: Asked) -> None:
+def knows_no_system(handler: Handler, asked: Asked) -> None:
     """Refuse system messages, as the templates of some models do, and answer what has none."""
     if any(each["role"] == "system" for each in asked.body["messages"]):
         status(400, error="System role not supported")(handler, asked)

@@ -42,6 +42,7 @@ class Loopback:
     """The server. A subclass answers well in `serve`."""
 
     scheme = "http"
+    notes = Asked  # what a request is written down as
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.requests: list[Asked] = []
@@ -133,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         address = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = Asked(
+        asked = self.server.owner.notes(
             self.command,
             address.path,
             dict(parse_qsl(address.query, keep_blank_values=True)),

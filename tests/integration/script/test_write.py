@@ -88,7 +88,8 @@ def test_the_form_is_asked_for_strictly_and_the_brief_is_data(server, endpoint):
 def test_a_version_in_the_address_is_sent_and_a_key_is_not_needed(server):
     ask(Endpoint(Model("tiny", f"{server.base_url}?api-version=2026-01-01")))
 
-    assert server.requests[0].path == "/v1/chat/completions?api-version=2026-01-01"
+    assert server.requests[0].path == "/v1/chat/completions"
+    assert server.requests[0].query == {"api-version": "2026-01-01"}
 
 
 def test_an_address_in_the_answer_is_refused_and_mended(server, endpoint):
