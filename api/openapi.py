@@ -40,7 +40,14 @@ _HEADERS = {
     "ETag": ("The answer's tag, for If-None-Match or If-Range.", {"type": "string"}),
     "Idempotent-Replayed": ("`true` where the answer is that of an earlier request.", {"type": "string"}),
     "Content-Range": ("Which part of the file this is.", {"type": "string"}),
+    "Tus-Resumable": ("The version of tus that is spoken here.", {"type": "string"}),
+    "Upload-Offset": ("How many bytes of the upload are safely there.", {"type": "integer"}),
+    "Upload-Length": ("How many bytes the upload will have.", {"type": "integer"}),
+    "Upload-Defer-Length": ("`1` as long as its length is not known.", {"type": "string"}),
+    "Upload-Metadata": ("What was told of the upload when it was made.", {"type": "string"}),
+    "Upload-Expires": ("When the upload expires, unless it goes on.", {"type": "string"}),
 }
+WORDS = {460: "Checksum Mismatch"}  # of tus alone
 SCOPES = {
     "jobs:read": "See tasks, their files, and what was used.",
     "jobs:write": "Submit, cancel, retry and delete jobs.",
@@ -74,7 +81,12 @@ def creates(view: Callable[P, R]) -> Callable[P, R]:
 
 def fails(*statuses: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Document the statuses that a route of its own may be answered with."""
-    return lambda view: document(view, fails=tuple(HTTPStatus(status) for status in statuses))
+    return lambda view: document(view, fails=statuses)
+
+
+def reads(*parameters: dict[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Document the headers that a route reads itself."""
+    return lambda view: document(view, reads=list(parameters))
 
 
 def client_asks(view: Callable[P, R]) -> Callable[P, R]:
@@ -171,6 +183,14 @@ class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest 
         """Route PUT here."""
         return cast("Decorator", super().put(rule, **options))
 
+    def head(self, rule: str, **options: Any) -> Decorator:
+        """Route HEAD here, where there is nothing to GET."""
+        return cast("Decorator", self.route(rule, methods=["HEAD"], **options))
+
+    def patch(self, rule: str, **options: Any) -> Decorator:
+        """Route PATCH here."""
+        return cast("Decorator", super().patch(rule, **options))
+
     def delete(self, rule: str, **options: Any) -> Decorator:
         """Route DELETE here."""
         return cast("Decorator", super().delete(rule, **options))
@@ -220,7 +240,7 @@ def _describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[s
         doc["security"] = [{}, {BASIC: []}]
     if doc_info.get("scope"):
         doc["x-scope"] = doc_info["scope"]
-    read = [IDEMPOTENCY_KEY] if doc_info.get("creates") else doc_info.get("reads", [])
+    read = [*doc_info.get("reads", []), *([IDEMPOTENCY_KEY] if doc_info.get("creates") else [])]
     if read:
         doc["parameters"] = [*doc.get("parameters", []), *read]
     if "body" in doc_info:
@@ -248,8 +268,12 @@ def _without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
     return {204: {"description": "Done."}} if doc_info.get("empty") else {}
 
 
-def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[HTTPStatus]:
-    found = [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, *doc_info.get("fails", ())]
+def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
+    found: list[int] = [
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        *doc_info.get("fails", ()),
+    ]
     if "scope" in doc_info:
         found += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
     if "requestBody" in doc:
@@ -274,10 +298,10 @@ def _file(about: str, *names: str) -> dict[str, Any]:
     }
 
 
-def _problem(status: HTTPStatus) -> dict[str, Any]:
-    if status is HTTPStatus.NOT_MODIFIED:
+def _problem(status: int) -> dict[str, Any]:
+    if status == HTTPStatus.NOT_MODIFIED:
         return {"description": "Unchanged: the client knows it already.", "headers": headers("ETag")}
     return {
-        "description": status.phrase,
+        "description": WORDS.get(status) or HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
