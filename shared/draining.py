@@ -22,6 +22,11 @@ def begin() -> None:
         _FORM.pack_into(_memory, 0, time.monotonic())
 
 
+def has_begun() -> bool:
+    """Tell whether the worker is ending."""
+    return bool(_since())
+
+
 def past(seconds: float) -> bool:
     """Tell whether the worker has been ending for so long that what still runs is to be handed back."""
     since = _since()

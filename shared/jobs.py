@@ -392,6 +392,7 @@ def afresh(attempts: int) -> dict[str, Any]:
         "run_after": func.now(),
         "published_at": None,
         "max_attempts": Job.attempt + attempts,
+        "deaths": 0,
         "version": Job.version + 1,
     }
 

@@ -195,6 +195,7 @@ class Job(Base):
     progress: Mapped[float] = mapped_column(server_default="0")
     attempt: Mapped[int] = mapped_column(server_default="0")
     max_attempts: Mapped[int]
+    deaths: Mapped[int] = mapped_column(server_default="0")  # of pool processes that performed it
     priority: Mapped[str] = mapped_column(String(16), server_default="normal")
     custom_id: Mapped[str | None] = mapped_column(String(64))
     template_id: Mapped[str | None] = mapped_column(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, or_, select, update
 
-from shared import jobs, segments
+from shared import deaths, jobs, segments
 from shared.errors import WorkerLost
 from shared.models import (
     Artifact,
@@ -48,14 +48,19 @@ def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tupl
             .with_for_update(skip_locked=True)
         )
     )
-    spent = [job for job in dead if job.attempt >= job.max_attempts]
+    spent = [job for job in dead if job.attempt >= job.max_attempts or job.deaths >= deaths.MOST]
     for job in dead:
-        if job.attempt < job.max_attempts:
-            jobs.put_back(session, job.id, job.attempt, delay=delay_of(job.attempt))
+        if job in spent:
+            jobs.fail(session, job.id, job.attempt, _lost(job))
         else:
-            lost = WorkerLost("Every attempt ended with the loss of its worker.")
-            jobs.fail(session, job.id, job.attempt, lost)
+            jobs.put_back(session, job.id, job.attempt, delay=delay_of(job.attempt))
     return [job.id for job in dead if job not in spent], spent
+
+
+def _lost(job: Job) -> WorkerLost:
+    if job.deaths >= deaths.MOST:
+        return WorkerLost(f"{job.deaths} workers died over it.")
+    return WorkerLost("Every attempt ended with the loss of its worker.")
 
 
 def end_canceled(session: Session) -> int:
@@ -97,10 +102,11 @@ def reclaim_segments(
         )
         if ours is not None:
             segments.release_key(session, segment.account_id, segment.key)
-        if ours is not None and job is not None and segment.charged >= max_attempts:
-            lost = WorkerLost("Every attempt at a part of the video ended with the loss of its worker.")
-            if jobs.fail(session, job.id, job.attempt, lost):
-                failed.append(job.id)
+        if ours is None or job is None:
+            continue
+        spent = segment.charged >= max_attempts or job.deaths >= deaths.MOST
+        if spent and jobs.fail(session, job.id, job.attempt, _lost(job)):
+            failed.append(job.id)
     return len(dead), failed
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from billiard.exceptions import WorkerLostError
 from celery import signals
 
 import tasks.registry  # noqa: F401  (registers every task)
-from shared import db, draining, logs
+from shared import db, deaths, draining, logs
 from shared.broker import app
+from shared.errors import Unavailable
 from shared.settings import settings
 from workers import metrics
 from workers.schedule import schedule
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
 __all__ = ["app"]
+
+log = logging.getLogger(__name__)
 
 
 @app.on_after_configure.connect
@@ -37,6 +42,18 @@ def _share_memory(**_: object) -> None:
 @signals.worker_shutting_down.connect
 def _drain(**_: object) -> None:
     draining.begin()
+
+
+@signals.task_failure.connect
+def _note_a_death(task_id: str, exception: BaseException, **_: object) -> None:
+    """Count the death of a pool process against its job: the parent is told of it here, and of nothing else."""
+    if not isinstance(exception, WorkerLostError) or draining.has_begun():
+        return
+    try:
+        with db.transaction() as session:
+            deaths.note(session, task_id)
+    except Unavailable:  # then its lease runs out
+        log.warning("death_not_noted", extra={"message_id": task_id})
 
 
 @signals.worker_process_init.connect

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, update
 
-from shared import idempotency, jobs, segments, sweeping
+from shared import deaths, idempotency, jobs, segments, sweeping
 from shared.idempotency import Answer
 from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredSegment, StoredSpeech
 from shared.states import SegmentState, Stage, State
@@ -54,6 +54,40 @@ def test_a_job_that_kills_every_worker_fails_as_worker_lost(session: Session) ->
     assert job.state == State.FAILED
     assert job.error is not None
     assert job.error["code"] == "worker-lost"
+
+
+def test_what_killed_its_worker_twice_is_given_up_with_attempts_left(session: Session) -> None:
+    job = factories.job(session, max_attempts=5)
+    for state in (State.QUEUED, State.FAILED):
+        assert factories.claim(session, job.id) is not None
+        assert deaths.note(session, str(job.id))
+        sweeping.reclaim_jobs(session, no_delay)
+        session.refresh(job)
+        assert job.state == state
+
+    assert job.error is not None
+    assert job.error["code"] == "worker-lost"
+    assert jobs.retry(session, job.account_id, job.id, attempts=5)
+    session.refresh(job)
+    assert job.deaths == 0
+
+
+def test_a_segment_s_death_counts_against_its_job(session: Session) -> None:
+    job = factories.rendering_job(session, ("a", "b"))
+    for segment in factories.segments_of(session, job):
+        segments.claim(session, segment.id, lease=LEASE)
+        assert deaths.note(session, str(segment.id))
+        sweeping.reclaim_segments(session, no_delay, max_attempts=5)
+        session.refresh(job)
+
+    assert job.state == State.FAILED
+
+
+@pytest.mark.parametrize("message", ["no id", "{}.assemble", "{}"], ids=["beat's", "assembly", "queued"])
+def test_a_death_over_what_nobody_held_counts_for_nothing(session: Session, message: str) -> None:
+    job = factories.job(session)
+
+    assert not deaths.note(session, message.format(job.id))
 
 
 def test_a_canceling_job_whose_worker_died_is_canceled(session: Session) -> None:
