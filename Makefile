@@ -1,7 +1,7 @@
 # Everything that a newcomer, a contributor and the CI run. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up fix check fast test chaos brokers gallery bench bench-render
+.PHONY: help setup demo up fix check fast test chaos brokers gallery bench bench-render bucket
 
 BIN := .venv/bin
 CODE := api client shared tasks workers tests examples bench
@@ -39,12 +39,16 @@ MINUTES := 10
 
 chaos: setup  ## Kill, stop and starve the parts while jobs run: each fault, the mutants, ten minutes of all
 	$(BIN)/pytest tests/e2e/test_faults.py tests/integration/stack
-	$(BIN)/pytest -m chaos tests/chaos --seed $(SEED) --minutes $(MINUTES)
+	$(BIN)/pytest -m chaos tests/chaos tests/e2e/test_rolling.py --seed $(SEED) --minutes $(MINUTES)
 
 brokers: setup  ## The whole stack with RabbitMQ, and with Redis Sentinel, in place of a single Redis
 	$(BIN)/pytest -m "not chaos" tests/e2e/test_brokers.py
 	$(BIN)/pytest tests/e2e --ignore tests/e2e/test_brokers.py --broker rabbitmq
 	$(BIN)/pytest tests/e2e --ignore tests/e2e/test_brokers.py --broker sentinel
+
+bucket: setup  ## The whole stack with its files in S3, in place of a folder
+	$(BIN)/pytest tests/e2e/test_main_job.py tests/e2e/test_templates.py tests/e2e/test_providers.py --storage bucket
+	$(BIN)/pytest -m "chaos or not chaos" tests/chaos/test_bucket.py
 
 # Newer than what it is made from: nothing to do. Touched but unchanged: the sums say so.
 .venv/.stamp: requirements.lock pyproject.toml

@@ -100,6 +100,24 @@ def test_a_worker_that_is_told_to_end_hands_its_work_back_uncharged(faulty: Stac
     assert most.attempt > most.charged == 1
 
 
+def test_a_job_over_which_two_processes_died_is_given_up(faulty: Stack) -> None:
+    stack = faulty
+    task = stack.post(slow_job())
+    for _ in range(2):
+        ffmpeg = stack.wait_for_process("segment.mp4")[0]
+        parent = ffmpeg.parent()
+        assert parent is not None
+        parent.kill()
+        psutil.wait_procs([ffmpeg], timeout=5)
+
+    ended = stack.end(task["task_id"], 60)
+
+    assert ended["status"] == "failed"
+    assert ended["error"]["code"] == "worker-lost"
+    (job,) = rows(stack, "SELECT deaths, attempt, max_attempts FROM jobs WHERE id = :id", id=task["task_id"])
+    assert (job.deaths, job.attempt) == (2, 1)  # and there were attempts left
+
+
 def test_a_job_posted_while_redis_is_down_runs_when_it_is_back(faulty: Stack) -> None:
     stack = faulty
     (redis,) = stack.facts["pids"]["redis"]

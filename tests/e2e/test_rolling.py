@@ -1,0 +1,104 @@
+"""All parts are replaced one after the other while jobs go through: each ends well, and none is charged for it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.test_faults import SMALL, rows
+
+if TYPE_CHECKING:
+    from tests.e2e.stack import Stack
+
+pytestmark = [pytest.mark.e2e, pytest.mark.services, pytest.mark.timeout(600)]
+
+WORKERS = ("scripts", "renders", "control")
+_numbers = itertools.count()
+
+
+def job() -> dict[str, Any]:
+    """Every fifth is a video of a second, with a picture that no other has; the others are scripts."""
+    number = next(_numbers)
+    if number % 5:
+        return {"kind": "script", "brief": {"topic": f"Reef number {number}", "scenes": 2}}
+    visual = {"type": "gradient", "colors": [f"#{number:06x}", "#1b6ca8"]}
+    return {"kind": "video", "script": {"scenes": [{"duration": 1, "visual": visual}]}, "output": SMALL}
+
+
+class Posting:
+    """Posts a number of jobs, one after the other, while the block lasts. Every answer must be a 202."""
+
+    def __init__(self, stack: Stack, number: int, pause: float) -> None:
+        self._stack, self._number, self._pause = stack, number, pause
+        self.tasks: list[str] = []
+        self.failures: list[str] = []
+        self._thread = threading.Thread(target=self._post)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+    def _post(self) -> None:
+        for _ in range(self._number):
+            try:
+                answer = self._stack.http.post("/v1/jobs", json=job())
+                answer.raise_for_status()
+                self.tasks.append(answer.json()["task_id"])
+            except httpx.HTTPError as error:
+                self.failures.append(repr(error))
+            time.sleep(self._pause)
+
+
+def replace(stack: Stack, queue: str) -> None:
+    """Tell a worker to end, and return when another is there in its place."""
+    name = f"{queue}@%h"
+    assert stack.process is not None
+    (former,) = (
+        one for one in psutil.Process(stack.process.pid).children() if name in " ".join(one.cmdline())
+    )
+    family = [former, *former.children(recursive=True)]
+    former.terminate()
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
+    deadline = time.monotonic() + 30
+    while not any(one.ppid() == stack.process.pid for one in stack.processes(name)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def roll(stack: Stack, number: int, rounds: int, pause: float) -> None:
+    """Have jobs go through while all workers, and the API's processes, are replaced."""
+    (master,) = (one.pid for one in stack.processes("gunicorn") if one.ppid() == stack.process.pid)  # type: ignore[union-attr]
+    with Posting(stack, number, pause) as posting:
+        for _ in range(rounds):
+            os.kill(master, signal.SIGHUP)
+            for queue in WORKERS:
+                replace(stack, queue)
+
+    assert posting.failures == []
+    assert [stack.end(task, 300)["status"] for task in posting.tasks] == ["succeeded"] * number
+    ids = posting.tasks
+    charged = "SELECT count(*) FROM jobs WHERE id = ANY(CAST(:ids AS uuid[])) AND max_attempts - attempt <> 4"
+    assert rows(stack, charged, ids=ids)[0][0] == 0
+    parts = "SELECT coalesce(max(charged), 0) FROM segments WHERE job_id = ANY(CAST(:ids AS uuid[]))"
+    assert rows(stack, parts, ids=ids)[0][0] <= 1
+
+
+def test_a_rolling_restart_charges_nobody_and_refuses_nobody(faulty: Stack) -> None:
+    roll(faulty, number=30, rounds=1, pause=0.2)
+
+
+@pytest.mark.chaos
+def test_rolling_restarts_under_load(faulty: Stack) -> None:
+    roll(faulty, number=200, rounds=4, pause=0.1)
