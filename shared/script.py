@@ -12,6 +12,7 @@ from typing import Literal
 Fit = Literal["cover", "contain", "blur"]
 Motion = Literal["none", "zoom_in", "zoom_out", "pan_left", "pan_right", "pan_up", "pan_down"]
 WhenShort = Literal["loop", "freeze", "slow"]
+StockKind = Literal["photo", "clip"]
 Role = Literal["title", "subtitle", "lower_third", "quote", "label"]
 Animation = Literal["none", "fade", "rise", "type"]
 CaptionStyle = Literal["none", "lines", "words"]
@@ -58,6 +59,7 @@ class Visual:
     colors: tuple[str, ...] = ()  # "#rrggbb": one for color, two to four for gradient
     src: str | None = None  # "asset:ID" or an https URL: image, video
     query: str | None = None  # stock
+    kind: StockKind | None = None  # stock: as the settings say
     prompt: str | None = None  # generated
     fit: Fit = "cover"
     motion: Motion = "none"

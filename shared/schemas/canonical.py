@@ -21,7 +21,7 @@ _MEMBERS = {
     "chart": ("type", "bars", "title", "unit", "highlight"),
     "image": ("type", "src", "fit", "motion"),
     "video": ("type", "src", "fit", "motion", "start", "speed", "volume", "when_short"),
-    "stock": ("type", "query", "fit", "motion"),
+    "stock": ("type", "query", "kind", "fit", "motion"),
     "generated": ("type", "prompt", "fit", "motion"),
 }
 
@@ -107,7 +107,8 @@ def _narration(narration: Narration) -> dict[str, Any]:
 
 
 def _visual(visual: Visual) -> dict[str, Any]:
-    document = {name: getattr(visual, name) for name in _MEMBERS[visual.type]}
+    members = ((name, getattr(visual, name)) for name in _MEMBERS[visual.type])
+    document = {name: each for name, each in members if each is not None}
     if "colors" in document:
         document["colors"] = list(visual.colors)
     if "bars" in document:

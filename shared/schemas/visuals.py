@@ -10,11 +10,12 @@ from shared.schemas.containers import Items, Object, Variant
 from shared.schemas.fields import Choice, Number, Pattern, Words
 from shared.schemas.loading import Strict
 from shared.schemas.sources import Source
-from shared.script import Bar, Fit, Motion, WhenShort
+from shared.script import Bar, Fit, Motion, StockKind, WhenShort
 
 FIT = get_args(Fit)
 MOTION = get_args(Motion)
 WHEN_SHORT = get_args(WhenShort)
+STOCK_KINDS = get_args(StockKind)
 
 
 class Color(Pattern):
@@ -112,6 +113,7 @@ class StockVisualSchema(PictureVisualSchema):
 
     type = Choice(["stock"], required=True)
     query = Words(200, template=True, required=True)
+    kind = Choice(STOCK_KINDS, about="A photo or a clip; without it, what the provider finds first.")
 
 
 class GeneratedVisualSchema(PictureVisualSchema):

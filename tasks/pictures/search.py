@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Sequence
 
+    from shared.script import StockKind
     from tasks.pictures.stock import Library
+
+KIND_OF: dict[StockKind, Kind] = {"photo": "photos", "clip": "clips"}
 
 log = logging.getLogger(__name__)
 
@@ -59,18 +62,18 @@ class Search:
     _spoilt: set[tuple[str, str]] = field(default_factory=set)
     _found: dict[tuple[str, Kind, str], list[Candidate]] = field(default_factory=dict)
 
-    def warm(self, query: str) -> None:
+    def warm(self, query: str, wanted: StockKind | None = None) -> None:
         """Ask what is asked first, so that many queries are asked at once."""
-        if self.among and self.kinds:
-            self._look(self.among[0], self.kinds[0], query)
+        if kinds := self._kinds(wanted) if self.among else ():
+            self._look(self.among[0], kinds[0], query)
 
-    def choose(self, query: str) -> Candidate | None:
+    def choose(self, query: str, wanted: StockKind | None = None) -> Candidate | None:
         """Return the best that no other scene shows; where there is none, one that another shows; else None.
 
         What a provider could not say for now stands in `failures`.
         """
         seen: list[Candidate] = []
-        for kind in self.kinds:
+        for kind in self._kinds(wanted):
             for stock in self.among:
                 found = [each for each in self._look(stock, kind, query) if _name(each) not in self._spoilt]
                 new = next((each for each in found if _name(each) not in self._taken), None)
@@ -83,6 +86,10 @@ class Search:
     def spoil(self, candidate: Candidate) -> None:
         """Note that a candidate cannot be had."""
         self._spoilt.add(_name(candidate))
+
+    def _kinds(self, wanted: StockKind | None) -> Sequence[Kind]:
+        """Return what to look for: what a scene wants, wins over the settings."""
+        return (KIND_OF[wanted],) if wanted else self.kinds
 
     def _look(self, stock: Stock, kind: Kind, query: str) -> list[Candidate]:
         known = (stock.library.name, kind, query)

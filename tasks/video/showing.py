@@ -109,8 +109,8 @@ class Showing:
 
     def _warm(self, wishes: Sequence[_Wish]) -> None:
         visuals = [wish.visual for wish in wishes if wish.visual and wish.visual.type == "stock"]
-        queries = list(dict.fromkeys(visual.query or "" for visual in visuals))
-        for outcome in _at_once(self.search.warm, queries) if len(queries) > 1 else ():
+        queries = list(dict.fromkeys((visual.query or "", visual.kind) for visual in visuals))
+        for outcome in _at_once(lambda asked: self.search.warm(*asked), queries) if len(queries) > 1 else ():
             if isinstance(outcome, Exception):
                 raise outcome
 
@@ -135,7 +135,8 @@ class Showing:
         if not self.search.among:
             wish.fall_back("no stock provider is set up.")
             return False
-        wish.candidate = self.search.choose(visual.query or "") if wish.tried < CANDIDATES else None
+        left = wish.tried < CANDIDATES
+        wish.candidate = self.search.choose(visual.query or "", visual.kind) if left else None
         if wish.candidate is not None:
             return True
         wish.fall_back(self._why_nothing(), next(iter(self.search.failures), None))
@@ -196,7 +197,7 @@ class Showing:
         # A clip moves by itself; the motion was meant for a picture that stands still.
         motion = "none" if kind == "video" else visual.motion
         wish.visual = replace(
-            visual, type=kind, src=kept.src, query=None, prompt=None, motion=motion, fallback=None
+            visual, type=kind, src=kept.src, query=None, kind=None, prompt=None, motion=motion, fallback=None
         )
         self.sources[kept.src] = Source(kept.src, kept.storage_key, kept.media)
         if candidate is not None:

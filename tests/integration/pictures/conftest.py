@@ -11,7 +11,7 @@ import trustme
 
 from shared import cache
 from shared.db import transaction
-from shared.script import Scene, Visual
+from shared.script import Scene, StockKind, Visual
 from shared.settings import LanguageModel, settings
 from tasks.pictures.drawing import Drawing
 from tasks.pictures.generated import ImagesServer
@@ -115,8 +115,8 @@ def provider(name: str, base_url: str, headers: dict[str, str] | None = None, re
     return Provider(address, sleep=lambda _: None)
 
 
-def looking_for(query: str, fallback: Visual | None = None) -> Visual:
-    return Visual("stock", query=query, motion="zoom_in", fallback=fallback)
+def looking_for(query: str, fallback: Visual | None = None, kind: StockKind | None = None) -> Visual:
+    return Visual("stock", query=query, kind=kind, motion="zoom_in", fallback=fallback)
 
 
 def drawn(prompt: str, fallback: Visual | None = None) -> Visual:

@@ -92,6 +92,24 @@ def test_a_clip_is_shown_as_one_and_moves_by_itself(director, stock):
     assert shown.credits[0]["author"] == "Grace"
 
 
+def test_each_scene_says_whether_it_wants_a_photo_or_a_clip(director):
+    shown = director.show(
+        looking_for("reef", kind="clip"), looking_for("reef", kind="photo"), looking_for("reef")
+    )
+
+    assert [scene.visual.type for scene in shown.scenes] == ["video", "image", "image"]
+    assert all(scene.visual.kind is None for scene in shown.scenes)
+
+
+def test_a_clip_that_is_wanted_is_not_replaced_by_a_photo(director, stock):
+    stock.clips = 0
+
+    with pytest.raises(AssetUnreadable):
+        director.show(looking_for("reef", kind="clip"))
+
+    assert {each.path for each in stock.requests} == {"/videos/search", "/api/videos/"}
+
+
 def test_what_was_searched_and_fetched_is_not_asked_for_again(director, stock, files):
     director.show(looking_for("coral reef"))
     other = new_job(account_id=director.job.account_id)

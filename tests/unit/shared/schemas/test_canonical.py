@@ -50,7 +50,10 @@ def pictures(fallback):
     return st.one_of(
         st.fixed_dictionaries({"type": st.just("image"), "src": src}, optional=more),
         st.fixed_dictionaries({"type": st.just("video"), "src": src}, optional={**more, **clip}),
-        st.fixed_dictionaries({"type": st.just("stock"), "query": words}, optional=more),
+        st.fixed_dictionaries(
+            {"type": st.just("stock"), "query": words},
+            optional={**more, "kind": st.sampled_from(["photo", "clip"])},
+        ),
         st.fixed_dictionaries({"type": st.just("generated"), "prompt": words}, optional=more),
     )
 
