@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared.schemas.canonical import dump
-from tasks.video import captions, formats, joining, sidecars, sound, tracks
-from tasks.video.tools import Tools
+from tasks.video import captions, formats, joining, sidecars, sound, tongues, tracks
+from tasks.video.tools import Tools, title_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SOUND_PART = 0.6  # of the whole of assembly
 JOIN_PART = 0.7
 SOUNDS = {"aac": "sound.m4a", "opus": "sound.webm", "mp3": "audio.mp3"}
-HLS_MEDIA = "hls.mp4"
+HLS_PLAYLIST, HLS_MEDIA = "hls_media.m3u8", "hls.mp4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,14 @@ def _videos(
     video = folder / "video.mp4"
     timeline = plan.timeline
     if set(plan.output.formats) != {"mp3"}:
-        joining.join(picture, heard["aac"], video, fps=timeline.fps, title=plan.script.title, tools=tools)
+        joining.join(
+            picture,
+            heard["aac"],
+            video,
+            fps=timeline.fps,
+            tags=_tags(plan),
+            tools=tools,
+        )
         joining.check(video, frames=timeline.frames, fps=timeline.fps, size=plan.output.size)
     tell(JOIN_PART)
 
@@ -170,16 +177,20 @@ def _format(
             heard["opus"],
             target,
             output=plan.output,
-            title=plan.script.title,
+            tags=_tags(plan),
             tools=tools,
             on_progress=encoded,
         )
         return [replace(whole, name=target.name, path=target, media_type="video/webm")]
     if name == "hls":
-        playlist, media = folder / "hls.m3u8", folder / HLS_MEDIA
-        formats.hls(video, playlist, media, tools=tools)
-        index = replace(whole, name=playlist.name, path=playlist, media_type="application/vnd.apple.mpegurl")
-        return [index, replace(whole, name=media.name, path=media)]
+        master, playlist, media = folder / "hls.m3u8", folder / HLS_PLAYLIST, folder / HLS_MEDIA
+        formats.hls(
+            video, master, playlist, media,
+            output=plan.output, tags=_tags(plan), tools=tools,
+        )  # fmt: skip
+        index = replace(whole, name=master.name, path=master, media_type="application/vnd.apple.mpegurl")
+        listing = replace(index, name=playlist.name, path=playlist)
+        return [index, listing, replace(whole, name=media.name, path=media)]
     if name == "gif":
         target = folder / "preview.gif"
         across, down = formats.gif(video, target, output=plan.output, tools=tools)
@@ -188,6 +199,11 @@ def _format(
     if name == "mp3":
         return [Made("audio.mp3", heard["mp3"], "audio/mpeg", duration=_seconds(plan))]
     return [whole]
+
+
+def _tags(plan: AssemblyPlan) -> tuple[str, ...]:
+    """Return ffmpeg's arguments for what each file says of itself."""
+    return (*title_arguments(plan.script.title), *tongues.arguments(plan.script.language))
 
 
 def _stills(plan: AssemblyPlan, picture: Sequence[str], folder: Path, tools: Tools) -> list[Made]:

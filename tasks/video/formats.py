@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from math import ceil
 from typing import TYPE_CHECKING
 
-from tasks.video.tools import title_arguments
+import av
+
+from shared.errors import RenderFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from shared.ffmpeg import Progress
     from shared.script import Output
     from tasks.video.tools import Tools
 
+AAC = "mp4a.40.2"
 HLS_SECONDS = 6  # cut at the next key frame, of which there is one every two seconds
 GIF_SECONDS = 6
 GIF_FPS = 10
@@ -28,7 +33,7 @@ def webm(
     target: Path,
     *,
     output: Output,
-    title: str,
+    tags: Sequence[str],
     tools: Tools,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
@@ -39,19 +44,57 @@ def webm(
         "-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1",
         "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", speed, "-row-mt", "1", "-tile-columns", "2",
         "-crf", crf, "-b:v", "0", "-g", str(2 * output.fps), "-pix_fmt", "yuv420p", "-c:a", "copy",
-        *title_arguments(title), "-f", "webm", f"file:{target}",
+        *tags, "-f", "webm", f"file:{target}",
         on_progress=on_progress,
     )  # fmt: skip
 
 
-def hls(video: Path, playlist: Path, media: Path, *, tools: Tools) -> None:
-    """Cut the MP4 into fragments of one file, named by byte ranges in the playlist. Nothing is encoded again."""
+def hls(
+    video: Path,
+    master: Path,
+    playlist: Path,
+    media: Path,
+    *,
+    output: Output,
+    tags: Sequence[str],
+    tools: Tools,
+) -> None:
+    """Cut the MP4 into fragments of one file, named by byte ranges in the playlist. Nothing is encoded again.
+
+    The master playlist says what a player has to be able to play, before it has loaded any of it.
+    """
     tools.run(
         "-f", "mov", "-i", f"file:{video}", "-map", "0", "-c", "copy", "-map_metadata", "-1",
-        "-f", "hls", "-hls_time", str(HLS_SECONDS), "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4",
+        *tags, "-f", "hls", "-hls_time", str(HLS_SECONDS), "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4",
         "-hls_flags", "single_file+independent_segments",
         "-hls_segment_filename", str(media), str(playlist),
     )  # fmt: skip
+    text = master_playlist(playlist.read_text("utf-8"), playlist.name, _codecs(video), output)
+    master.write_text(text, "utf-8")
+
+
+def master_playlist(listing: str, name: str, codecs: str, output: Output) -> str:
+    """Return the playlist that names the one with the fragments, and what they are. Pure."""
+    seconds = [float(each) for each in re.findall(r"^#EXTINF:([\d.]+)", listing, re.MULTILINE)]
+    sizes = [8 * int(each) for each in re.findall(r"^#EXT-X-BYTERANGE:(\d+)", listing, re.MULTILINE)]
+    highest = max(ceil(bits / lasting) for bits, lasting in zip(sizes, seconds, strict=True))
+    mean = ceil(sum(sizes) / sum(seconds))
+    width, height = output.size
+    return (
+        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n"
+        f"#EXT-X-STREAM-INF:BANDWIDTH={highest},AVERAGE-BANDWIDTH={mean},"
+        f'CODECS="{codecs}",RESOLUTION={width}x{height},FRAME-RATE={output.fps:.3f},'
+        f"VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE\n{name}\n"
+    )
+
+
+def _codecs(video: Path) -> str:
+    """Return the codecs of our MP4 as RFC 6381 writes them: H.264's profile and level stand in its parameters."""
+    with av.open(str(video), format="mov") as container:
+        parameters = container.streams.video[0].codec_context.extradata or b""
+    if len(parameters) < 4:
+        raise RenderFailed("The joined video does not say how it is encoded.")
+    return f"avc1.{parameters[1:4].hex()},{AAC}"
 
 
 def gif(video: Path, target: Path, *, output: Output, tools: Tools) -> tuple[int, int]:

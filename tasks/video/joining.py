@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import av
 
 from shared.errors import RenderFailed
-from tasks.video.tools import title_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,17 +37,20 @@ def join(
     target: Path,
     *,
     fps: int,
-    title: str,
+    tags: Sequence[str],
     tools: Tools,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Write the MP4 with its index in front, so that it plays while it is being loaded. `picture`: see `listed`."""
+    """Write the MP4 with its index in front, so that it plays while it is being loaded. `picture`: see `listed`.
+
+    `tags` are ffmpeg's arguments for what the file says of itself.
+    """
     stamps = f"setts=pts=round(PTS*TB*{fps})/({fps}*TB):dts=(N-{REORDER})/({fps}*TB):duration=1/({fps}*TB)"
     tools.run(
         *picture, "-protocol_whitelist", "file", "-f", "mov", "-i", f"file:{sound}",
         "-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1", "-map_chapters", "-1",
         "-c", "copy", "-bsf:v", stamps, "-video_track_timescale", str(TIMESCALE),
-        *title_arguments(title), "-movflags", "+faststart", "-f", "mp4", f"file:{target}",
+        *tags, "-movflags", "+faststart", "-f", "mp4", f"file:{target}",
         on_progress=on_progress,
     )  # fmt: skip
 

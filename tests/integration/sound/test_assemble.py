@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from fractions import Fraction
 
@@ -93,8 +94,8 @@ def test_every_format_and_sidecar_comes_from_the_same_segments(tmp_path, segment
     made = {each.name: each for each in assemble(planned(segments, 150, output=ALL), work=tmp_path)}
 
     assert list(made) == [
-        "video.mp4", "video.webm", "hls.m3u8", "hls.mp4", "preview.gif", "audio.mp3", "poster.jpg", "storyboard.jpg",
-        "storyboard.vtt", "captions.srt", "captions.vtt", "script.json",
+        "video.mp4", "video.webm", "hls.m3u8", "hls_media.m3u8", "hls.mp4", "preview.gif", "audio.mp3",
+        "poster.jpg", "storyboard.jpg", "storyboard.vtt", "captions.srt", "captions.vtt", "script.json",
     ]  # fmt: skip
     assert all(each.path.stat().st_size > 0 for each in made.values())
     for name, codecs in (("video.webm", ["vp9", "opus"]), ("hls.m3u8", ["h264", "aac"])):
@@ -114,6 +115,9 @@ def test_every_format_and_sidecar_comes_from_the_same_segments(tmp_path, segment
             assert sheet.convert("L").getpixel((tile * 160 + 80, 45)) == pytest.approx(
                 10 * (frame % 20) * 255 / 219, abs=4
             )
+    for name in ("video.mp4", "video.webm", "hls.m3u8"):
+        with av.open(str(made[name].path)) as file:
+            assert file.streams.audio[0].metadata["language"] == "eng"
     assert "00:00:00,500 --> 00:00:01,500\nA reef" in made["captions.srt"].path.read_text()
     assert json.loads(made["script.json"].path.read_text())["scenes"][0]["id"] == "a"
 
@@ -122,8 +126,15 @@ def test_the_playlist_names_its_own_file_alone_and_its_fragments_start_at_key_fr
     output = Output(resolution="360p", quality="draft", formats=("hls",), sidecars=())
     segments = [segment(60 * index, 60) for index in range(8)]
 
-    playlist, media = assemble(planned(segments, 480, output=output), work=tmp_path)
+    master, playlist, media = assemble(planned(segments, 480, output=output), work=tmp_path)
 
+    said = master.path.read_text().splitlines()
+    assert said[-1] == playlist.name
+    stated = dict(re.findall(r'([A-Z-]+)=("[^"]+"|[^,]+)', said[-2]))
+    assert (stated["RESOLUTION"], stated["FRAME-RATE"]) == ("640x360", "30.000")
+    assert re.fullmatch(r'"avc1\.6400[0-9a-f]{2},mp4a\.40\.2"', stated["CODECS"])
+    assert 0 < int(stated["AVERAGE-BANDWIDTH"]) <= int(stated["BANDWIDTH"])
+    assert int(stated["AVERAGE-BANDWIDTH"]) == pytest.approx(media.path.stat().st_size * 8 / 16, rel=0.15)
     lines = playlist.path.read_text().splitlines()
     assert {line for line in lines if line and not line.startswith("#")} == {media.name}
     lengths = [float(line.split(":")[1].rstrip(",")) for line in lines if line.startswith("#EXTINF")]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from tasks.video import tongues
 from tasks.video.joining import ffconcat
 from tasks.video.tools import title_arguments
 
@@ -21,3 +24,10 @@ def test_a_title_is_one_plain_line():
 def test_a_title_is_bounded_and_an_empty_one_is_left_out():
     assert len(title_arguments("x" * 999)[1]) == len("title=") + 200
     assert title_arguments(" \n") == ()
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"), [("en", "eng"), ("pt-BR", "por"), ("zh-Hant", "zho"), ("yue", "yue"), ("xx", "und")]
+)
+def test_a_language_is_named_as_files_name_it(tag, language):
+    assert tongues.named(tag) == language
