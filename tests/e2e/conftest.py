@@ -10,6 +10,7 @@ import pytest
 
 from tests.brokers import rabbitmq, sentinel
 from tests.e2e.stack import QUICK, Stack
+from tests.loopback.s3 import S3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("redis", "rabbitmq", "sentinel"),
         default="redis",
         help="what carries the messages of the stack that is tested",
+    )
+    parser.addoption(
+        "--storage",
+        choices=("folder", "bucket"),
+        default="folder",
+        help="what holds the files of the stack that is tested",
     )
 
 
@@ -43,9 +50,19 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Mapping[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def stack(broker: Mapping[str, str]) -> Iterator[Stack]:
+def storage(pytestconfig: pytest.Config) -> Iterator[Mapping[str, str]]:
+    """Give the settings that name the storage; none for the stack's own folder."""
+    if pytestconfig.getoption("--storage", "folder") == "folder":
+        yield {}
+        return
+    with S3() as bucket:
+        yield bucket.settings("e2e")
+
+
+@pytest.fixture(scope="session")
+def stack(broker: Mapping[str, str], storage: Mapping[str, str]) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        one = Stack(Path(folder), {**QUICK, **broker}).start()
+        one = Stack(Path(folder), {**QUICK, **broker, **storage}).start()
         yield one
         one.stop()
 
