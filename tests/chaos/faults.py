@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import signal
 import socket
 import time
@@ -10,7 +12,9 @@ import uuid
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
+from PIL import Image
 from redis.exceptions import RedisError
 
 from tests.chaos import load
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.world import World
 
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 TAKEN_BACK = "SELECT count(*) FROM chaos.moves WHERE old = 'running' AND new = 'queued'"
 
 
@@ -55,6 +60,13 @@ def _kill(victims: list[psutil.Process], number: signal.Signals = signal.SIGKILL
     for one in victims:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.send_signal(number)
+
+
+def picture() -> bytes:
+    """Return a small picture, to which any bytes may be added."""
+    target = io.BytesIO()
+    Image.linear_gradient("L").resize((64, 36)).save(target, "PNG")
+    return target.getvalue()
 
 
 def _all_gone(gone: list[psutil.Process], seconds: float = 3) -> None:
@@ -92,24 +104,62 @@ def api_killed_before_publishing(world: World) -> None:
 
 def api_killed_in_an_upload(world: World) -> None:
     """F4: the API dies while a file comes in."""
-    address = urlsplit(world.stack.facts["api"])
     incoming = world.stack.folder / "storage" / "incoming"
     assets = world.value("SELECT count(*) FROM assets")
-    head = (
-        "POST /v1/assets HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n"
-        f"Authorization: Bearer {world.stack.facts['api_key']}\r\n\r\n"
-    )
-    with socket.create_connection((address.hostname, address.port)) as client:
-        client.sendall(head.encode() + b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + b"\0" * 1_000_000)
+    with _sending(world, "POST /v1/assets", {}, 9_000_000, PNG + b"\0" * 1_000_000):
         world.wait(
             lambda: [path for path in incoming.iterdir() if path.stat().st_size > 0], "a part of a file"
         )
+    world.hit("F4 API killed in an upload", "the connection broke")
+    assert world.value("SELECT count(*) FROM assets") == assets
+
+
+def api_killed_in_a_piece(world: World) -> None:
+    """F4: the API dies while a piece of an upload comes in. It goes on from what was on the disk, and no more."""
+    data = picture() + world.rng.randbytes(20_000_000)
+    tus = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
+    made = world.call(
+        "POST", "/v1/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": str(len(data))}
+    )
+    path = made.headers["Location"]
+    counted = "SELECT received FROM uploads WHERE id = :id"
+    upload_id = path.rpartition("/")[2]
+    piece = {**tus, "Upload-Offset": "0"}
+    with _sending(world, f"PATCH {path}", piece, len(data), data[:-1_000_000]):
+        before = world.wait(lambda: world.value(counted, id=upload_id), "something of it to count")
+
+    def offset() -> int | None:
+        with contextlib.suppress(httpx.TransportError):
+            return int(world.call("HEAD", path, headers=tus).headers.get("Upload-Offset", 0)) or None
+        return None
+
+    after = world.wait(offset, "the API to tell how far it is", 60)
+    world.hit("F4 API killed in a piece", f"the connection broke; {after} bytes count")
+    assert before <= after < len(data)
+    assert world.value(counted, id=upload_id) == after
+    piece["Upload-Offset"] = str(after)
+    last = world.call("PATCH", path, headers=piece, content=data[after:])
+    asset = world.call("GET", last.headers["Location"]).json()
+    assert asset["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+@contextlib.contextmanager
+def _sending(world: World, request: str, headers: dict[str, str], length: int, data: bytes) -> Iterator[None]:
+    """Send the beginning of a body, and kill the API at the block's end."""
+    address = urlsplit(world.stack.facts["api"])
+    named = {
+        "Host": "x",
+        "Authorization": f"Bearer {world.stack.facts['api_key']}",
+        "Content-Length": str(length),
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in {**named, **headers}.items())
+    with socket.create_connection((address.hostname, address.port)) as client:
+        client.sendall(f"{request} HTTP/1.1\r\n{head}\r\n".encode() + data)
+        yield
         _kill(world.whole("gunicorn"))
         client.settimeout(5)
         with contextlib.suppress(ConnectionError):
             assert client.recv(100) == b""
-    world.hit("F4 API killed in an upload", "the connection broke")
-    assert world.value("SELECT count(*) FROM assets") == assets
 
 
 def redis_flushed(world: World) -> None:
@@ -292,6 +342,7 @@ RANDOM: tuple[Callable[[World], None], ...] = (
     pool_child_killed,
     api_killed_before_publishing,
     api_killed_in_an_upload,
+    api_killed_in_a_piece,
     redis_flushed,
     redis_back_empty,
     redis_stopped,

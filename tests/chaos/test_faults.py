@@ -32,6 +32,7 @@ ALONE = [
     faults.pool_child_killed,
     faults.api_killed_before_publishing,
     faults.api_killed_in_an_upload,
+    faults.api_killed_in_a_piece,
     faults.redis_flushed,
     faults.redis_back_empty,
     faults.redis_stopped,
