@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.schemas.containers import Items, Object, Variant
-from shared.schemas.fields import Checked, Choice, Words
+from shared.schemas.fields import Checked, Choice, Number, Words
 from shared.schemas.loading import Strict
 from shared.schemas.visuals import Color
 
@@ -25,6 +25,8 @@ _UNSUPPORTED = (
     "pattern",
     "minItems",
     "maxItems",
+    "minimum",
+    "maximum",
     "uniqueItems",
     "discriminator",
     "default",
@@ -50,6 +52,27 @@ class DraftGradientSchema(Strict):
     )  # fmt: skip
 
 
+class DraftBarSchema(Strict):
+    """A bar of a chart."""
+
+    label = Words(60, one_line=True, required=True)
+    value = Number(0, 1e15, required=True)
+
+
+class DraftChartSchema(Strict):
+    """A chart of bars, where numbers are told."""
+
+    type = Choice(["chart"], required=True)
+    title = Words(120, least=0, one_line=True, default="", about="What is compared; may be empty.")
+    unit = Words(
+        12, least=0, one_line=True, default="", about="What the values count, such as %; may be empty."
+    )
+    bars = Items(
+        Object(DraftBarSchema), least=2, most=8, required=True,
+        about="Numbers of one kind, all of them from the brief.",
+    )  # fmt: skip
+
+
 class DraftStockSchema(Strict):
     """A picture to look for."""
 
@@ -67,14 +90,18 @@ class DraftSceneSchema(Strict):
         Object(DraftTextSchema), most=3, default=(), about="What is written on the picture; may be empty."
     )
     visual: Checked = Variant(
-        "type", lambda: {"gradient": DraftGradientSchema, "stock": DraftStockSchema}, default=None
+        "type",
+        lambda: {"gradient": DraftGradientSchema, "chart": DraftChartSchema, "stock": DraftStockSchema},
+        default=None,
     )
 
 
 class PlainSceneSchema(DraftSceneSchema):
     """One scene where there is nobody to find pictures."""
 
-    visual = Object(DraftGradientSchema, default=None)
+    visual: Checked = Variant(
+        "type", lambda: {"gradient": DraftGradientSchema, "chart": DraftChartSchema}, default=None
+    )
 
 
 class DraftSchema(Strict):

@@ -14,6 +14,7 @@ from shared.schemas import placeholders
 from shared.schemas.canonical import dump, sources, texts
 from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
+from tasks.script import look
 from tasks.script.colors import gradients
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ def _literal(answer: Any) -> Any:
 
 
 def _composed(answer: dict[str, Any], brief: Brief, *, pictures: bool) -> dict[str, Any]:
-    """Put the answer's words into our form: the language of the brief, its voice, backgrounds, transitions."""
+    """Put the answer's words into our form: the brief's language and theme, its voice, backgrounds, transitions."""
     defaults = {"transition": {"type": "crossfade", "duration": 0.5}, **answer.get("defaults", {})}
     defaults.pop("voice", None)
-    colors = gradients(len(answer["scenes"]))
+    theme = look.theme(brief, str(answer.get("title", "")))
+    colors = gradients(len(answer["scenes"]), theme)
     scenes = [_scene(scene, colors[at], pictures=pictures) for at, scene in enumerate(answer["scenes"])]
-    document = {**answer, "language": brief.language, "defaults": defaults, "scenes": scenes}
+    ours = {"theme": theme, "captions": {"style": "words"}}
+    document = {**ours, **answer, "language": brief.language, "defaults": defaults, "scenes": scenes}
     return {"variables": placeholders.literals(texts(document)), **document}
 
 

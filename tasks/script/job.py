@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tasks.run import Attempt
 
 # Goes up when another script is written of the same brief, so that no older one is taken for it.
-REVISION = 1
+REVISION = 2
 ANSWER_TOKENS = 800  # what a script of some eight scenes takes
 
 

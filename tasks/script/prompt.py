@@ -27,6 +27,8 @@ stage directions, no addresses.
 what is well established.
 - `text` is what stands on the picture: the title in the first scene, then a few words, a name or a number where they \
 help. Most scenes need one or none.
+- A scene whose narration compares three numbers or more of one kind shows a chart of them, and no text beside it. \
+Every value stands in the brief; a chart is never made up.
 - Colours are dark enough for white text, and those of one video belong together.
 - Say every one of `keywords`."""
 

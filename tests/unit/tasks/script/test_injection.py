@@ -80,3 +80,32 @@ def test_the_form_that_a_model_is_told_has_no_word_for_an_address(pictures):
     form = json.dumps(structured(draft_schema(pictures=pictures)))
 
     assert not any(f'"{name}"' in form for name in ("src", "url", "voice", "music", "overlays"))
+
+
+def test_a_chart_that_a_model_draws_is_kept_in_the_theme_that_the_brief_asks_for():
+    bars = [{"label": "Nuclear", "value": 23.7}, {"label": "Wind", "value": 17.4}]
+    document = answer(visual={"type": "chart", "title": "Electricity", "unit": "%", "bars": bars})
+    brief = Brief(topic="Electricity", tone="formal")
+
+    script = load(ScriptSchema(), checked(document, brief, pictures=False).document)
+
+    assert [(bar.label, bar.value) for bar in script.scenes[0].visual.bars] == [
+        ("Nuclear", 23.7),
+        ("Wind", 17.4),
+    ]
+    assert (script.theme, script.captions.style) == ("bulletin", "words")
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+def test_the_form_that_a_model_is_told_is_of_what_strict_output_takes(pictures):
+    def objects(node: Any) -> list[dict[str, Any]]:
+        inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        found = [each for one in inner for each in objects(one)]
+        return [node, *found] if isinstance(node, dict) and node.get("type") == "object" else found
+
+    form = structured(draft_schema(pictures=pictures))
+
+    assert all(set(each["properties"]) == set(each["required"]) for each in objects(form))
+    assert all(each["additionalProperties"] is False for each in objects(form))
+    visuals = form["properties"]["scenes"]["items"]["properties"]["visual"]["anyOf"]
+    assert {each["properties"]["type"]["enum"][0] for each in visuals} >= {"gradient", "chart"}
