@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
@@ -252,12 +253,13 @@ def test_a_program_over_its_cpu_time_took_too_long(tmp_path):
 
 def test_no_file_descriptor_is_left_behind(tmp_path):
     run(python("1"), cwd=tmp_path)
+    gc.collect()  # other tests' leftovers would be closed in between
     before = list(Path("/proc/self/fd").iterdir())
 
     for _ in range(5):
         run(python("1"), cwd=tmp_path, stdin=iter([b"x"]))
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == len(before)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= len(before)
 
 
 def test_a_named_ffmpeg_is_taken_before_the_bundled_one():
