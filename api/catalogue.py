@@ -8,6 +8,7 @@ from marshmallow import Schema, fields
 
 from api.auth import requires
 from api.openapi import Resource
+from api.queries import NoQuery, VoicesQuery
 from shared.settings import settings
 from shared.themes import theme_names
 from shared.voices import catalogue
@@ -43,20 +44,24 @@ class VoicesSchema(Schema):
 
 @blueprint.get("/themes")
 @requires()
+@blueprint.arguments(NoQuery, location="query")
 @blueprint.response(200, ThemesSchema)
-def list_themes() -> dict[str, Any]:
+def list_themes(_: Any) -> dict[str, Any]:
     """List the themes."""
     return {"data": [{"name": name} for name in theme_names()]}
 
 
 @blueprint.get("/voices")
 @requires()
+@blueprint.arguments(VoicesQuery, location="query")
 @blueprint.response(200, VoicesSchema)
-def list_voices() -> dict[str, Any]:
-    """List the voices of every speech engine that is set up here; `mul` speaks many languages."""
+def list_voices(query: dict[str, Any]) -> dict[str, Any]:
+    """List the voices of every speech engine that is set up here, or those of a language; `mul` speaks many."""
+    language = query.get("language")
     return {
         "data": [
             {"name": each.name, "language": each.language, "title": each.title}
             for each in catalogue(settings())
+            if language is None or each.speaks(language)
         ]
     }

@@ -31,6 +31,17 @@ class NoQuery(Query):
     """Nothing: what is written there would be passed over, and may have been meant."""
 
 
+class VoicesQuery(Query):
+    """Which voices."""
+
+    language = fields.String(
+        validate=validate.Regexp(
+            r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z", error="Must be a language tag such as en or pt-BR."
+        ),
+        metadata={"description": "Only those that speak it, in any region; a BCP 47 tag."},
+    )
+
+
 class JobQuery(Query):
     """Whether to take a job, or only to say what would come of it."""
 

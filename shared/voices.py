@@ -33,6 +33,10 @@ class SpokenVoice:
     title: str
     file: str
 
+    def speaks(self, tag: str) -> bool:
+        """Say whether it speaks a language, whatever the region."""
+        return _primary(self.language) in ("mul", _spoken(tag))
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -54,6 +58,12 @@ class NamedVoice:
     def speaks(self, tag: str) -> bool:
         """Say whether it speaks a language, whatever the region."""
         return self.language is None or _primary(self.language) == _primary(tag)
+
+
+def _spoken(tag: str) -> str:
+    """Return the primary tag that voices have for a language: some are called otherwise than people write them."""
+    found = for_language(tag)
+    return _primary(found.language) if found else _primary(tag)
 
 
 def _primary(tag: str) -> str:

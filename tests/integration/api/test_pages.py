@@ -195,3 +195,11 @@ def test_every_type_of_problem_is_explained(app: Flask) -> None:
 def test_themes_and_voices_are_listed(client: Client) -> None:
     assert "slate" in [one["name"] for one in client.get("/v1/themes").json["data"]]
     assert "en-us" in [one["name"] for one in client.get("/v1/voices").json["data"]]
+
+
+def test_voices_of_a_language_are_listed_alone(client: Client) -> None:
+    portuguese = client.get("/v1/voices?language=pt").json["data"]
+
+    assert {one["name"] for one in portuguese} == {"pt", "pt-br"}
+    assert client.get("/v1/voices?language=english!").status_code == 422
+    assert client.get("/v1/voices?lang=pt").status_code == 422

@@ -72,3 +72,19 @@ def test_the_catalogue_lists_a_server_only_where_it_is_named():
 
 def test_a_voice_file_that_is_not_there_is_not_listed():
     assert voices.piper_voices("/nowhere/en_US-joe.onnx") == ()
+
+
+@pytest.mark.parametrize(
+    ("tag", "least"),
+    [("en", {"en-us", "en-gb"}), ("pt-BR", {"pt", "pt-br"}), ("zh", {"cmn"}), ("no", {"nb"})],
+    ids=["en", "pt-BR", "zh", "no"],
+)
+def test_voices_say_which_languages_they_speak(tag, least):
+    found = {voice.name for voice in voices.voices() if voice.speaks(tag)}
+
+    assert least <= found
+    assert "de" not in found
+
+
+def test_a_voice_of_many_languages_speaks_any():
+    assert voices.SpokenVoice("openai:alloy", "mul", "alloy", "").speaks("ja")
