@@ -162,12 +162,16 @@ def operator(username: str, account: str, folder: Path) -> None:
     "--ffmpeg", envvar="SCENEMILL_FFMPEG", help="Another ffmpeg than the bundled one. [env: SCENEMILL_FFMPEG]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
+@click.option("--broker", envvar="SCENEMILL_BROKER_URL", help="A broker to ask.  [env: SCENEMILL_BROKER_URL]")
+@click.option("--redis", envvar="SCENEMILL_REDIS_URL", help="A Redis to ask.  [env: SCENEMILL_REDIS_URL]")
 @data_option
-def doctor(folder: Path, ffmpeg: str | None, *, as_json: bool) -> None:
+def doctor(folder: Path, ffmpeg: str | None, broker: str | None, redis: str | None, *, as_json: bool) -> None:
     """Say what is found on this machine, which version, and what is below its floor."""
     from workers.doctor import examine  # noqa: PLC0415 (the client's commands must not wait for this import)
+    from workers.reaching import reached  # noqa: PLC0415
 
     findings = examine(folder.resolve(), ffmpeg=ffmpeg)
+    findings += [reached(name, url) for name, url in (("broker", broker), ("Redis by URL", redis)) if url]
     fine = all(finding.state != "missing" for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": fine, "findings": [asdict(finding) for finding in findings]}))
