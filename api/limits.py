@@ -49,6 +49,8 @@ def register(app: Flask, config: Settings) -> None:
         **_storage(config.redis_url),
         strategy="fixed-window",
         key_prefix="scenemill",
+        # What leads nowhere counts too: whoever tries paths out is slowed down as anyone else.
+        request_identifier=lambda: request.endpoint or "nothing",
         in_memory_fallback_enabled=True,
     )
     limiter.init_app(app)

@@ -20,6 +20,7 @@ def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) ->
     body = json.dumps(document).encode()
     head = (
         f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
-        f"X-Request-ID: {name}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"X-Request-ID: {name}\r\nX-Process-Time: 0.000000\r\nServer-Timing: total;dur=0.000\r\n"
+        f"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     sock.sendall(head.encode("latin-1", "replace") + body)

@@ -327,6 +327,22 @@ def test_an_upload_that_breaks_off_leaves_nothing(served: Served) -> None:
     assert after == before
 
 
+def test_a_body_that_ends_early_is_not_taken_for_a_whole_one(served: Served) -> None:
+    host, _, port = served.url.removeprefix("http://").partition(":")
+    with served.client() as http:
+        before = http.get("/v1/assets").json()["data"]
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(
+                b"POST /v1/assets HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n"
+                + f"Authorization: Bearer {served.key}\r\n\r\n".encode()
+                + picture()
+            )
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(12) == b"HTTP/1.1 400"
+
+        assert http.get("/v1/assets").json()["data"] == before
+
+
 def test_a_request_can_be_followed_in_the_log(served: Served) -> None:
     trace = uuid.uuid4().hex
     with served.client() as http:

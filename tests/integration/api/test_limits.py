@@ -74,6 +74,15 @@ def test_an_account_does_not_slow_another(config: Settings) -> None:
     assert other.get("/v1/tasks").status_code == 200
 
 
+def test_trying_paths_out_is_slowed_by_address(config: Settings) -> None:
+    flask = create_app(limited(config, address_rate_limit="3/minute")).test_client()
+
+    answers = [flask.get(f"/v1/{number}") for number in range(4)] + [flask.put("/v1/tasks")]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 404, 429, 429]
+    assert answers[0].headers["RateLimit-Policy"] == '"address";q=3;w=60'
+
+
 def test_guessing_keys_is_slowed_by_address(config: Settings) -> None:
     app = create_app(limited(config, address_rate_limit="3/minute"))
 

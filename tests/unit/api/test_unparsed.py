@@ -19,5 +19,7 @@ def test_a_refusal_before_any_request_is_a_problem_that_repeats_nothing() -> Non
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert f"X-Request-ID: {document['request_id']}".encode() in head
     assert f"Content-Length: {len(body)}".encode() in head
+    assert b"Server-Timing: total;dur=" in head
+    assert b"X-Process-Time: " in head
     assert document["type"] == "/problems/bad-request"
     assert "script" not in body.decode()
