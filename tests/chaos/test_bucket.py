@@ -136,6 +136,31 @@ def test_reads_that_fail_are_got_over(world: World, s3: S3, kind: Fault) -> None
 
 
 @pytest.mark.chaos
+def test_another_machine_has_all_it_needs_from_the_bucket(world: World, s3: S3) -> None:
+    kinds: list[Fault] = ["500", "hang", "reset", "lost"]
+    job = load.video(world.rng, scenes=3)
+    world.end(world.post(job))
+    edited = {**job, "script": {**job["script"], "title": "Again"}}
+    elsewhere = world.stack.folder / "elsewhere"
+    own = {
+        "SCENEMILL_STORAGE_CACHE_DIR": str(elsewhere / "cache"),
+        "SCENEMILL_WORK_DIR": str(elsewhere / "work"),
+    }
+    before = dict(s3.failed)
+
+    with world.stopped("renders@"), world.worker("renders", **own):
+        for kind in kinds:
+            s3.fail(kind, lambda method, target: method == "GET" and "/segments/" in target)
+        task_id = world.post(edited, hook=True)
+
+        assert world.end(task_id) == "succeeded"
+    assert {kind: s3.failed[kind] - before.get(kind, 0) for kind in kinds} == dict.fromkeys(kinds, 1)
+    usage = world.state(task_id).result["usage"]
+    assert (usage["cached_segments"], usage["rendered_segments"]) == (3, 0)
+    world.hit("F15 reads of another machine", "each kind once")
+
+
+@pytest.mark.chaos
 def test_a_bucket_that_is_away_for_longer_than_an_attempt_is_waited_for(world: World, s3: S3) -> None:
     before = s3.failed["503"]
     s3.fail("503", times=10_000)
