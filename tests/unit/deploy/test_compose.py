@@ -197,8 +197,9 @@ def _comparable(argv: list[str] | tuple[str, ...]) -> list[str]:
     """Return a command line without what an installation chooses: program, addresses, ports, folders, sizes, noise."""
     words = ["python", *(word for word in argv[1:] if word != "--quiet" and not word.startswith("--logging"))]
     words = [re.sub(r"^(--address|--port)=.*", r"\1=", word) for word in words]
-    if "--graceful-timeout" in words:
-        del words[(at := words.index("--graceful-timeout")) : at + 2]
+    for option in ("--graceful-timeout", "--keep-alive"):
+        if option in words:
+            del words[(at := words.index(option)) : at + 2]
     for option in ("--bind", "--schedule", "-c"):
         for at, word in enumerate(words[:-1]):
             if word == option and not words[at + 1].startswith("python:"):
