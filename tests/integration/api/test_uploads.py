@@ -18,10 +18,13 @@ from sqlalchemy import text
 from api.app import create_app
 from shared import parts
 from shared.db import transaction
+from shared.settings import settings
 from tasks import upkeep
-from tests.integration.api.conftest import Client, new_client, picture
+from tests.integration.api.conftest import Client, forget, new_client, picture
+from tests.loopback.s3 import S3
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from werkzeug.test import TestResponse
@@ -519,3 +522,33 @@ def test_a_full_disk_is_told_and_keeps_nothing_half_done(
         assert small.get(location).json["sha256"] == hashlib.sha256(data).hexdigest()
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+@pytest.fixture
+def bucket(config: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[S3]:
+    """Make this process one whose files are stored far away."""
+    with S3() as s3:
+        here = {"SCENEMILL_WORK_DIR": tmp_path / "work", "SCENEMILL_STORAGE_CACHE_DIR": tmp_path / "cache"}
+        for name, value in {**s3.settings(), **here}.items():
+            monkeypatch.setenv(name, str(value))
+        forget()
+        yield s3
+    monkeypatch.undo()
+    forget()
+
+
+def test_with_a_bucket_the_pieces_stay_here_until_they_are_stored_there(bucket: S3) -> None:
+    client = new_client(create_app(settings()))
+    path = begin(client)
+    patch(client, path, FILE[:HALF], 0)
+    bucket.fail("503", lambda method, _: method in ("PUT", "POST"), times=100)
+
+    away = patch(client, path, FILE[HALF:], HALF)
+    kept = part(settings(), path).stat().st_size
+    bucket.well()
+    seen = head(client, path)
+
+    assert (away.status_code, kept) == (503, len(FILE))
+    assert settings().work_dir in part(settings(), path).parents
+    assert client.get(f"{seen.headers['Location']}/content").data == FILE
+    assert not part(settings(), path).exists()
