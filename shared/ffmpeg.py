@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING
 
 import imageio_ffmpeg
 
+from shared import orphans
 from shared.confinement import Limits, confine
 from shared.errors import RenderFailed, RenderKilled, RenderStalled, RenderTimeout, StorageFull
 from shared.pipes import Pipes, Progress
@@ -91,16 +92,18 @@ def run(  # noqa: PLR0913  (one call says all about a process)
     bounds = limits or Limits()
     chunks = None if stdin is None or hasattr(stdin, "fileno") else stdin
     source = subprocess.DEVNULL if stdin is None else subprocess.PIPE if chunks is not None else stdin
-    process = subprocess.Popen(
-        list(argv),
-        cwd=cwd,
-        stdin=source,  # type: ignore[arg-type]
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(env or {}),
-        pass_fds=tuple(pass_fds),
-        start_new_session=True,
-        preexec_fn=confine(bounds),  # noqa: PLW1509  (only system calls, prepared before the fork)
+    process = orphans.start(
+        lambda: subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            stdin=source,  # type: ignore[arg-type]
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(env or {}),
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+            preexec_fn=confine(bounds),  # noqa: PLW1509  (only system calls, prepared before the fork)
+        )
     )
     try:
         pipes = Pipes(process, chunks, on_progress, read_reports="-progress" in argv)
@@ -162,6 +165,7 @@ def _end(process: subprocess.Popen[bytes]) -> tuple[float, int]:
         os.killpg(process.pid, signal.SIGKILL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    orphans.end(process.pid)
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 

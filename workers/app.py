@@ -9,7 +9,7 @@ from billiard.exceptions import WorkerLostError
 from celery import signals
 
 import tasks.registry  # noqa: F401  (registers every task)
-from shared import db, deaths, draining, logs
+from shared import db, deaths, draining, logs, orphans
 from shared.broker import app
 from shared.errors import Unavailable
 from shared.settings import settings
@@ -57,8 +57,9 @@ def _note_a_death(task_id: str, exception: BaseException, **_: object) -> None:
 
 
 @signals.worker_process_init.connect
-def _forget_the_parents_connections(**_: object) -> None:
+def _begin_a_process(**_: object) -> None:
     db.after_fork()
+    orphans.adopt()
 
 
 @signals.worker_ready.connect

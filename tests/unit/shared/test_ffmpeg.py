@@ -180,6 +180,30 @@ def test_an_output_that_is_held_open_by_a_grandchild_holds_up_nobody(tmp_path):
     assert gone(pid_in(tmp_path / "pid"))
 
 
+@pytest.mark.parametrize(
+    "leaving",
+    [
+        pytest.param("os.setsid()", id="a session of its own"),
+        pytest.param("os.setsid(); os.fork() and os._exit(0); os.setsid()", id="a daemon"),
+    ],
+)
+def test_a_worker_s_program_leaves_nobody_behind(tmp_path, leaving):
+    orphan = (
+        f"import os,time,pathlib; {leaving}; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)"
+    )
+    parent = (
+        f"import subprocess,sys,pathlib,time; subprocess.Popen([sys.executable,'-c',{orphan!r}]);"
+        "[time.sleep(.01) for _ in range(500) if not pathlib.Path('pid').exists()]"
+    )
+    worker = (
+        "import sys,pathlib; from shared import orphans, ffmpeg; orphans.adopt();"
+        f"ffmpeg.run([sys.executable,'-c',{parent!r}], cwd=pathlib.Path({str(tmp_path)!r}), limits=ffmpeg.Limits(wall=20))"
+    )
+    subprocess.run(python(worker), check=True, timeout=30, cwd=Path(__file__).parents[3])
+
+    assert gone(pid_in(tmp_path / "pid"))
+
+
 def test_work_that_is_no_longer_wanted_ends_at_once(tmp_path):
     asked: list[float] = []
 
