@@ -9,8 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import accumulate, groupby
 
-from icu4py.breakers import LineBreaker, WordBreaker
-
 SOUTH_EAST = (("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"), ("\ua9e0", "\uaa7f"))
 KANA = (("\u3040", "\u30ff"), ("\u31f0", "\u31ff"), ("\uff66", "\uff9f"))
 HAN = (
@@ -46,6 +44,8 @@ def ends(text: str, language: str) -> frozenset[int]:
 
 
 def _words(run: str, kind: str, *, japanese: bool) -> list[str]:
+    from icu4py.breakers import LineBreaker, WordBreaker  # noqa: PLC0415  (megabytes that most texts do not need)
+
     # ICU counts in UTF-16, so that its strings are used and not its places.
     if kind == "south-east":
         return list(LineBreaker(run, "th"))
