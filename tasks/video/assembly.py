@@ -69,7 +69,7 @@ def _key(plan: planning.Plan, rows: Sequence[tuple[Segment, str | None]]) -> str
         "sound": sounding.keys(plan),
         "output": dump_output(plan.output),
         "script": dump(plan.script),
-        "words": [asdict(cue) for cue in plan.cues()],
+        "words": [asdict(cue) for cue in plan.cues],
         "revision": REVISION,
     }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from shared import dispatch, jobs, segments, timeline
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
 GATHERED, NARRATED = 0.02, 0.09
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
-    """All that planning found out: what assembly needs, and nothing that can be computed again."""
+    """All that planning found out: what assembly needs. What follows from it is computed once, and never kept."""
 
     script: Script
     output: Output
@@ -58,12 +59,13 @@ class Plan:
     encoder: str = encoding.SOFTWARE
     written: Mapping[str, Any] = field(default_factory=dict)  # who wrote the script, where it came as a brief
 
-    @property
+    @cached_property
     def timeline(self) -> Timeline:
         """Return when each scene is."""
         lengths = {scene: said.seconds for scene, said in self.narrated.items()}
         return timeline.plan(self.script, lengths, self.output.fps)
 
+    @cached_property
     def cues(self) -> tuple[Cue, ...]:
         """Return what is captioned, when."""
         words = {scene: said.words for scene, said in self.narrated.items()}
@@ -112,7 +114,7 @@ def assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
         script=plan.script,
         output=plan.output,
         timeline=plan.timeline,
-        cues=plan.cues(),
+        cues=plan.cues,
         segments=tuple(segments),
         speech={scene: storage().locate(said.storage_key) for scene, said in plan.narrated.items()},
         sources={src: storage().locate(found.storage_key) for src, found in plan.found.items()},
@@ -130,7 +132,7 @@ def perform(attempt: Attempt) -> Done | None:
         plan.script,
         plan.output,
         plan.found,
-        plan.cues(),
+        plan.cues,
         account=str(job.account_id),
         versions=versions(settings().ffmpeg),
         encoder=plan.encoder,

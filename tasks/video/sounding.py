@@ -114,7 +114,7 @@ def _key(plan: planning.Plan, coding: str) -> str:
     laid = tracks.lay(
         plan.script,
         plan.timeline,
-        plan.cues(),
+        plan.cues,
         {
             scene: Path(said.storage_key) for scene, said in plan.narrated.items()
         },  # it holds the content's hash
