@@ -80,7 +80,8 @@ def check(path: Path, *, frames: int, fps: int, size: tuple[int, int]) -> None:
     if len(stamps) != frames:
         raise RenderFailed("The joined video does not have the planned number of frames.")
     shown = sorted(pts for pts, _ in stamps)
-    ticks, part = step.numerator, step.denominator  # comparing fractions would take as long as reading the file
+    # Comparing fractions would take as long as reading the file.
+    ticks, part = step.numerator, step.denominator
     if any(pts * part != index * ticks for index, pts in enumerate(shown)):
         raise RenderFailed("The frames of the joined video are not evenly spaced.")
     if any(dts is None or dts > pts for pts, dts in stamps):
