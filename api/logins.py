@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -40,6 +41,8 @@ AT_ONCE = 4  # hashes in one process: each takes 19 MiB and a core
 PATIENCE = 5.0  # seconds that a log-in waits for its turn
 _hashing = threading.BoundedSemaphore(AT_ONCE)
 _KEY_ID, _SECRET = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{48}")
+_KEY = re.compile(rf"{accounts.PREFIX}_([0-9a-f]{{12}})_([0-9a-f]{{48}})_[0-9a-f]{{8}}")
+_NOBODY = uuid.UUID(int=0)
 _WRONG = "The name or the password is wrong, or not good any more."
 
 
@@ -77,6 +80,8 @@ def by_password(given: dict[str, Any]) -> dict[str, Any]:
         elif attempt.candidate:
             who = f"user:{attempt.candidate.user_id}"
             audit.record(session, attempt.candidate.account_id, "logins.refused", who, None)
+        else:  # there is nowhere to write it down, and a commit without a write would be quicker
+            guesses.touch(session, attempt.buckets)
     return _answer("password", outcome)
 
 
@@ -93,6 +98,7 @@ def by_key(given: dict[str, Any]) -> dict[str, Any]:
         identity = _identified(session, key_id, secret)
         if identity is None:
             outcome = oauth.WrongClient("The key is unknown or revoked.")
+            _record_wrong_key(session, key_id)
         else:
             guesses.give_back(session, buckets)
             owner = Owner(identity.account_id, key_id=identity.actor)
@@ -140,7 +146,9 @@ def _admit(username: str, password: str, scope: str | None) -> Attempt:
     with transaction() as session:
         candidate = users.candidate(session, username)
         buckets = [guesses.source(address), guesses.pair(username, address)]
-        if candidate is None or not logins.is_known(session, candidate.user_id, address):
+        if not logins.is_known(
+            session, candidate.user_id if candidate else _NOBODY, guesses.network(address)
+        ):
             buckets.append(guesses.name(username))
         try:
             guesses.take(session, buckets)
@@ -195,12 +203,18 @@ def _begin(
 
 def _identified(session: Session, key_id: str, secret: str) -> accounts.Identity | None:
     """Recognise a key by its id and its secret, which may be the whole key."""
-    if secret.startswith(f"{accounts.PREFIX}_") and secret.isascii():
+    if whole := _KEY.fullmatch(secret):
         found = accounts.identify(session, secret)
-        return found if found and found.actor == key_id else None
+        return found if whole[1] == key_id else None
     if not _KEY_ID.fullmatch(key_id) or not _SECRET.fullmatch(secret):
         return None
     return accounts.identify_parts(session, key_id, secret)
+
+
+def _record_wrong_key(session: Session, key_id: str) -> None:
+    owner = accounts.owner_of(session, key_id) if _KEY_ID.fullmatch(key_id) else None
+    if owner:
+        audit.record(session, owner, "logins.refused", key_id, None)
 
 
 def _answer(

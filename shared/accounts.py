@@ -95,6 +95,11 @@ def identify_parts(session: Session, key_id: str, secret: str) -> Identity | Non
     return Identity(row.account_id, key_id, frozenset(row.scopes))
 
 
+def owner_of(session: Session, key_id: str) -> uuid.UUID | None:
+    """Return whose a key is, or was; None where there is none of this id."""
+    return session.scalar(select(ApiKey.account_id).where(ApiKey.id == key_id))
+
+
 def revoke_key(session: Session, account_id: uuid.UUID, key_id: str) -> bool:
     """Let a key open nothing from now on."""
     done = session.scalar(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 from pydantic import SecretStr
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from api.app import create_app
-from shared import guesses
+from shared import db, guesses
 from shared.db import transaction
 from shared.models import User
 from workers.local.ports import free_port
@@ -133,6 +133,29 @@ def test_who_does_not_exist_takes_as_long_to_refuse(
     assert [extract_parameters(one) for one in hashes] == [extract_parameters(HASH)] * 2
     told = ("type", "code", "title", "status", "detail", "error")
     assert {key: known[key] for key in told} == {key: unknown[key] for key in told}
+
+
+def test_a_name_that_nobody_has_is_asked_for_and_written_down_as_often(client: Client, name: str) -> None:
+    """By construction too: as many statements and as many that write, so that commits take as long."""
+
+    def statements(of: str) -> list[str]:
+        said: list[str] = []
+
+        def listen(*arguments: Any) -> None:
+            said.append(arguments[2].split()[0])
+
+        event.listen(db.engine(), "before_cursor_execute", listen)
+        try:
+            assert log_in(client, of, "wrong password").status_code == 400
+        finally:
+            event.remove(db.engine(), "before_cursor_execute", listen)
+        return said
+
+    known, unknown = statements(name), statements("nobody-at-all")
+
+    assert len(known) == len(unknown)
+    writes = ("INSERT", "UPDATE")
+    assert [word in writes for word in known] == [word in writes for word in unknown]
 
 
 def test_no_secret_is_kept_or_logged(client: Client, name: str, caplog: pytest.LogCaptureFixture) -> None:

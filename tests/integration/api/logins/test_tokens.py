@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from api.app import create_app
-from shared import tokens
+from shared import accounts, tokens
 from shared.accounts import SCOPES
 from shared.db import transaction
 from shared.models import AuditEvent
@@ -232,3 +232,20 @@ def test_a_token_makes_keys_with_its_own_scopes_alone(client: Client, name: str)
         ).one()
     assert actor
     assert actor.startswith("user:")
+
+
+def test_a_key_that_only_looks_like_one_is_unknown_and_a_wrong_one_is_written_down(client: Client) -> None:
+    _, _, key_id, _, _ = client.key.split("_")
+    strange = f"sm_live_{key_id}\0_{'0' * 48}"
+    grant = {"grant_type": "client_credentials", "client_id": key_id}
+
+    for secret in (f"{strange}_{accounts.checksum(strange)}", "0" * 48, client.key[:-1], "sm_live_"):
+        answer = client.flask.post(
+            "/v1/auth/token",
+            data={"grant_type": "client_credentials"},
+            headers={"Authorization": "Basic " + base64.b64encode(f"{key_id}:{secret}".encode()).decode()},
+        )
+        assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")
+    other = client.key_with("jobs:read")
+    assert client.flask.post("/v1/auth/token", data={**grant, "client_secret": other}).status_code == 401
+    assert actions(client) == ["logins.refused"] * 5
