@@ -9,6 +9,7 @@ from shared.settings import Settings
 from tests.unit.deploy.files import COMPOSE, DOCKERFILE, EXAMPLE, ROOT, compose, environment, services
 from workers.local import postgres as pg
 from workers.local import redis as rd
+from workers.local.services import stop_ranks
 from workers.local.stack import QUEUES, Stack, Wish
 
 OURS = ("api", *(f"worker-{queue}" for queue in QUEUES), "beat", "flower", "migrate")
@@ -122,6 +123,13 @@ def test_a_process_is_started_as_the_local_stack_starts_it(local_stack, name):
         "SCENEMILL_WORKER_METRICS_PORT",
     ):
         assert (variable in environment(services()[name])) == (variable in local.env), variable
+
+
+def test_the_local_stack_stops_its_servers_last_and_all_else_together(local_stack):
+    names = [{one.name for one in group} for group in stop_ranks(local_stack.services())]
+
+    assert names[1:] == [{"postgres", "redis"}]
+    assert {"api", "beat", "flower", *(f"worker-{queue}" for queue in QUEUES)} == names[0]
 
 
 def test_the_first_container_does_what_the_local_stack_does_first(local_stack):
