@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,19 @@ class RabbitMQ:
     def url(self) -> str:
         """Return the URL that kombu takes."""
         return f"amqp://{USER}:{USER}@{LOOPBACK}:{self.port}//"
+
+    def another(self) -> str:
+        """Make a virtual host, in which workers of the same names may be, and return its URL."""
+        name = secrets.token_hex(4)
+        for words in (("add_vhost", name), ("set_permissions", "-p", name, USER, ".*", ".*", ".*")):
+            subprocess.run(
+                [program().with_name("rabbitmqctl"), "-n", self.node.env["RABBITMQ_NODENAME"], *words],
+                env=self.node.env,
+                check=True,
+                capture_output=True,
+                timeout=60,
+            )
+        return f"{self.url.removesuffix('/')}{name}"
 
     def _answers(self) -> bool:
         if not _is_open(self.port):

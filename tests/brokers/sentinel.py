@@ -81,11 +81,11 @@ class Group:
         places = ",".join(f"{LOOPBACK}:{port}" for port in self.sentinels)
         return f"{scheme}://:{self.password}@{places}/{NAME}/{database}"
 
-    def settings(self) -> dict[str, str]:
-        """Return the settings that name the group for all that Scenemill wants of a Redis."""
+    def settings(self, first: int = 0) -> dict[str, str]:
+        """Return the settings that name two databases of the group for all that Scenemill wants of a Redis."""
         return {
-            "SCENEMILL_BROKER_URL": self.url("sentinel", 0),
-            "SCENEMILL_REDIS_URL": self.url("redis+sentinel", 1),
+            "SCENEMILL_BROKER_URL": self.url("sentinel", first),
+            "SCENEMILL_REDIS_URL": self.url("redis+sentinel", first + 1),
         }
 
     def master(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from tests.e2e.stack import QUICK, Stack
 from tests.loopback.s3 import S3
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 # Not below pytest's own folder: another session of pytest would close that one to Postgres's user.
 PREFIX = "scenemill-"
@@ -35,18 +36,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def broker(pytestconfig: pytest.Config) -> Iterator[Mapping[str, str]]:
-    """Give the settings that name the broker; none for the stack's own Redis."""
+def broker(pytestconfig: pytest.Config) -> Iterator[Callable[[], Mapping[str, str]]]:
+    """Give what gives each stack the settings of a part of the broker of its own; none for the stack's own Redis."""
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         match pytestconfig.getoption("--broker", "redis"):
             case "rabbitmq":
                 with rabbitmq.running(Path(folder)) as rabbit:
-                    yield {"SCENEMILL_BROKER_URL": rabbit.url}
+                    yield lambda: {"SCENEMILL_BROKER_URL": rabbit.another()}
             case "sentinel":
                 with sentinel.running(Path(folder)) as group:
-                    yield group.settings()
+                    databases = itertools.count(step=2)
+                    yield lambda: group.settings(next(databases))
             case _:
-                yield {}
+                yield dict
 
 
 @pytest.fixture(scope="session")
@@ -60,17 +62,17 @@ def storage(pytestconfig: pytest.Config) -> Iterator[Mapping[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def stack(broker: Mapping[str, str], storage: Mapping[str, str]) -> Iterator[Stack]:
+def stack(broker: Callable[[], Mapping[str, str]], storage: Mapping[str, str]) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        one = Stack(Path(folder), {**QUICK, **broker, **storage}).start()
+        one = Stack(Path(folder), {**QUICK, **broker(), **storage}).start()
         yield one
         one.stop()
 
 
 @pytest.fixture(scope="session")
-def faulty(broker: Mapping[str, str]) -> Iterator[Stack]:
+def faulty(broker: Callable[[], Mapping[str, str]]) -> Iterator[Stack]:
     """A stack whose parts are killed: each test leaves it to recover by itself, as it does for whoever runs it."""
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        one = Stack(Path(folder), {**QUICK, "SCENEMILL_DRAIN": "1", **broker}).start()
+        one = Stack(Path(folder), {**QUICK, "SCENEMILL_DRAIN": "1", **broker()}).start()
         yield one
         one.stop()
