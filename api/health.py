@@ -38,8 +38,8 @@ def ready() -> Response:
     if all(state["status"] == "ok" for state in states.values()):
         return jsonify({"status": "ok", "checks": states})
     away = ", ".join(name for name, state in states.items() if state["status"] != "ok")
-    problem = {**problems.of_status(503), "code": "not-ready", "detail": f"Not ready: {away}."}
-    return problems.answer({**problem, "type": "/problems/not-ready", "checks": states})
+    problem = {**problems.of_status(503), "code": problems.NOT_READY, "detail": f"Not ready: {away}."}
+    return problems.answer({**problem, "type": f"/problems/{problems.NOT_READY}", "checks": states})
 
 
 @blueprint.get("/metrics")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+NOT_READY = "not-ready"
 RETRY_AFTER = 2  # seconds, where nothing better is known
 # What werkzeug's own words would not tell a client, or would tell in another language than ours.
 WORDS = {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from api.problems import WORDS
+from api.problems import NOT_READY, WORDS, of_status
 from shared import errors
 
 if TYPE_CHECKING:
@@ -106,11 +108,25 @@ def read(document: dict[str, Any]) -> Reference:
 
 
 def problems() -> dict[str, Meaning]:
-    """Return every type of problem by its code."""
-    known = {code: Meaning(title, words, status) for status, (code, title, words) in WORDS.items()}
+    """Return every type of problem by its code: also those that stand for nothing but an HTTP status."""
+    known = {
+        NOT_READY: Meaning("Not ready", "Something that requests need is away; `checks` tells what.", 503)
+    }
+    for status in (each for each in HTTPStatus if each >= HTTPStatus.BAD_REQUEST):
+        problem = of_status(status)
+        about = (
+            WORDS[status][2] if status in WORDS else f"{(status.description or status.phrase).rstrip('.')}."
+        )
+        known[problem["code"]] = Meaning(problem["title"], about, status)
     for each in _descendants(errors.ServiceError):
-        known[each.code] = Meaning(each.title, inspect.cleandoc(each.__doc__ or ""), each.status)
+        known[each.code] = Meaning(each.title, _told(each.__doc__ or ""), each.status)
     return known
+
+
+def _told(words: str) -> str:
+    """Return what of a class's docstring is for clients: its first paragraph, without what it says to programmers."""
+    sentences = re.split(r"(?<=[.:])\s+", inspect.cleandoc(words).partition("\n\n")[0])
+    return " ".join(sentence for sentence in sentences if "args[" not in sentence)
 
 
 def _descendants(base: type[errors.ServiceError]) -> Iterator[type[errors.ServiceError]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from api.app import create_app
+from api.problems import of_status
 from shared.accounts import SCOPES
 from shared.errors import ServiceError
 from tests.integration.api.conftest import HELLO
@@ -185,6 +187,8 @@ def test_every_type_of_problem_is_explained(app: Flask) -> None:
         "method-not-allowed",
         "too-fast",
         "too-many-at-once",
+        "not-ready",
+        *(of_status(status)["code"] for status in HTTPStatus if status >= 400),
     }
 
     for code in codes:
