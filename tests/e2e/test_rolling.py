@@ -77,8 +77,17 @@ def replace(stack: Stack, queue: str) -> None:
         time.sleep(0.05)
 
 
+def wait_until_ready(stack: Stack) -> None:
+    """Wait for what another test may have killed last."""
+    deadline = time.monotonic() + 60
+    while stack.http.get("/readyz").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def roll(stack: Stack, number: int, rounds: int, pause: float) -> None:
     """Have jobs go through while all workers, and the API's processes, are replaced."""
+    wait_until_ready(stack)
     (master,) = (one.pid for one in stack.processes("gunicorn") if one.ppid() == stack.process.pid)  # type: ignore[union-attr]
     with Posting(stack, number, pause) as posting:
         for _ in range(rounds):
