@@ -26,6 +26,7 @@ from shared.script import (  # noqa: E402
     Captions,
     Fit,
     Motion,
+    Narration,
     Output,
     Scene,
     Script,
@@ -149,7 +150,15 @@ def roles(studio: Studio) -> list[tuple[str, Image.Image]]:
         text = Text("How a reef is born", animation=animation)
         scene = Scene("s", visual=picture("colony"), text=(text,), duration=2)
         found += [(f"{animation}, {part:g} s", studio.frame(one(scene), part / 2)) for part in (0.12, 0.36)]
-    return found
+    return [*found, ("together, over captions", together(studio))]
+
+
+def together(studio: Studio) -> Image.Image:
+    """Render all that can be on a picture at once: each makes way for the others."""
+    texts = (*TITLES, Text("Dr. Ada Corall\nMarine biologist", "lower_third"))
+    scene = Scene("s", Narration(" ".join(WORDS)), visual=picture("colony"), text=texts, duration=0.4)
+    cue = Cue(0.0, 0.4, WORDS, ())
+    return studio.frame(one(scene, captions=Captions("lines")), 0.45, cues=(cue,))
 
 
 def captions(studio: Studio) -> list[tuple[str, Image.Image]]:
@@ -164,7 +173,7 @@ def captions(studio: Studio) -> list[tuple[str, Image.Image]]:
         for position in get_args(CaptionPosition):
             script = one(
                 Scene("s", visual=picture("thicket"), duration=0.4), captions=Captions(style, position)
-            )  # type: ignore[arg-type]
+            )
             found.append((f"{style}, {position}", studio.frame(script, 0.45, cues=(cue,))))
     return found
 
