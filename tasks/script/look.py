@@ -64,6 +64,7 @@ class Shot:
     heading: str = ""
     card: str = ""
     seconds: float | None = None
+    chart: dict[str, Any] | None = None  # of a table that stands behind one of its sentences
     large: bool = False  # writes its words as titles, so that neighbours differ
 
 
@@ -91,7 +92,9 @@ def dress(
             else _texts(title, shot, weights, shown)
         )
         scene: dict[str, Any] = {"narration": shot.narration, "text": texts}
-        if at and name not in _LIGHT and at % 2 == 0:
+        if shot.chart:  # which fills the picture
+            scene |= {"visual": shot.chart, "text": texts[:1] if at == 0 else []}
+        elif at and name not in _LIGHT and at % 2 == 0:
             scene["visual"] = {"type": "gradient", "colors": colors[at]}
         if at == 0 and shot.narration:
             scene["pad_before"] = OPENING

@@ -85,12 +85,15 @@ def _told(brief: Brief, text: Article, weights: terms.Weights, *, closes: bool) 
     number = min(brief.scenes or max(1, round(budget / SCENE)), len(sentences))
     if brief.duration:
         budget -= look.OPENING + (look.CLOSING if closes else 0.0)
+    charts = {text.sentences[at].text: chart for at, chart in text.charts}
     shots, opened, left = list[Shot](), set[str](), 0.0
     for part in _parts(sentences, number):
         share = budget / number - pace.PAUSE + left
         chosen = _chosen(part, share, brief, weights)
         left = share - sum(pace.seconds(each.text) for each in chosen)
-        shots.append(_shot(chosen, brief.language, opened, large=len(shots) % 2 == 1))
+        shot = _shot(chosen, brief.language, opened, large=len(shots) % 2 == 1)
+        chart = next((charts[each.text] for each in part if each.text in charts), None) if shots else None
+        shots.append(replace(shot, chart=chart))
     return shots
 
 

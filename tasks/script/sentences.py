@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Any
+
+from tasks.script import tables
 
 MAX_SENTENCE = 280  # characters; a longer one is cut where it pauses, as nobody can listen to it
 MAX_HEADING = 90
@@ -47,17 +50,23 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """A text, ready to be told. `title` is empty where the text has none."""
+    """A text, ready to be told. `title` is empty where it has none; `charts` follow the sentences of their numbers."""
 
     title: str
     sentences: tuple[Sentence, ...]
+    charts: tuple[tuple[int, dict[str, Any]], ...] = ()
 
 
 def article(source: str) -> Article:
     """Split `source`. A first line that looks like a heading is the title."""
     title, heading, opens = "", "", False
     sentences: list[Sentence] = []
+    charts: list[tuple[int, dict[str, Any]]] = []
     for block in _blocks(source):
+        if tables.is_table(block):
+            if sentences and (drawn := tables.chart(block)):
+                charts.append((len(sentences) - 1, drawn))
+            continue
         if (found := _heading(block)) is not None:
             if not sentences and not title:
                 title = found
@@ -70,7 +79,7 @@ def article(source: str) -> Article:
             Sentence(part, at == 0, opens and at == 0, heading, item) for at, part in enumerate(parts)
         ]
         opens = opens and not parts
-    return Article(title, tuple(sentences))
+    return Article(title, tuple(sentences), tuple(charts))
 
 
 def split(text: str) -> list[str]:

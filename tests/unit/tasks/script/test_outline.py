@@ -120,6 +120,55 @@ def test_items_of_a_list_stand_below_each_other():
     assert [text.start for text in items] == sorted({text.start for text in items})
 
 
+TABLE = """# Where electricity comes from
+
+A quarter of a century ago, Europe burnt coal. It was cheap, and it lay in the ground.
+
+Today nuclear power leads. These are the shares of each source in the year 2024.
+
+| Source | Share of 2024 |
+|:-------|--------------:|
+| Nuclear | 23.7 % |
+| Wind | 17.4% |
+| Gas | 1,015.7 % |
+
+For the first time, the sun gave more than coal. It comes last now, and it will not come back.
+"""
+
+
+def test_a_table_of_numbers_is_a_chart_beside_what_is_said_before_it():
+    made = scenes(Brief(source_text=TABLE, duration=30))
+
+    (scene,) = (each for each in made if each.visual and each.visual.type == "chart")
+    assert "shares of each source" in scene.narration.text
+    assert scene.text == ()
+    assert (scene.visual.title, scene.visual.unit) == ("Share of 2024", "%")
+    assert [(bar.label, bar.value) for bar in scene.visual.bars] == [
+        ("Nuclear", 23.7),
+        ("Wind", 17.4),
+        ("Gas", 1015.7),
+    ]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| Name | Colour |\n|---|---|\n| Sky | blue |\n| Sea | green |",
+        "| Name | Height |\n|---|---|\n| Alone | 3 |",
+        "| Name | Height |\n|---|---|\n| Sky | 3 |\n| Sea | -2 |",
+        "| Name | Height |\n|---|---|\n| Sky | 3 | 4 |\n| Sea | 2 |",
+    ],
+    ids=["no numbers", "one row", "below nothing", "crooked"],
+)
+def test_a_table_that_makes_no_chart_is_passed_over(table):
+    made = scenes(
+        Brief(source_text=f"The sky is high. The sea is deep.\n\n{table}\n\nBoth are blue.", scenes=2)
+    )
+
+    assert all(scene.visual is None or scene.visual.type == "gradient" for scene in made)
+    assert "|" not in " ".join(scene.narration.text for scene in made)
+
+
 @pytest.mark.parametrize(
     ("brief", "name"),
     [
