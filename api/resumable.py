@@ -6,6 +6,9 @@ A finished upload is an asset, and says where: in `Location` of the answer to it
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from shared.models import Upload
 
 blueprint = Resource("uploads", "Large files in pieces, by tus 1.0.0: what broke off goes on.")
+CLEAR_SECONDS = 600
 BODY = {"content": {tus.CONTENT_TYPE: {"schema": {"type": "string", "contentMediaType": tus.CONTENT_TYPE}}}}
 
 
@@ -82,24 +86,17 @@ def create_upload(_: Any) -> Response:
 
     Its length is told by `Upload-Length`, or later where `Upload-Defer-Length` is 1. Then the pieces follow by PATCH.
     """
-    length = tus.length(request.headers, config().max_asset)
-    meta, checksum = (
-        request.headers.get("Upload-Metadata"),
-        tus.checksum(request.headers.get("Upload-Checksum")),
-    )
-    tus.metadata(meta)
-    with_body = _has_body()
-    asked = json.dumps([length, meta, request.content_length or 0]).encode()
+    asked = tus.creation(request.headers, config().max_asset)
+    with_body = _has_body() or asked.length == 0
     with transaction() as session:
-        answer = replay.once(session, asked, lambda: _begin(session, length, meta))
+        answer = replay.once(session, _mark(asked), lambda: _begin(session, asked))
     upload_id = UUID(answer.body["upload_id"])
-    if isinstance(answer, Replayed):
-        upload = pieces.finish(pieces.find(upload_id))
+    if with_body and not isinstance(answer, Replayed):
+        upload = _first_piece(upload_id, asked.checksum)
     else:
-        aside.run(parts.clear, config())
-        upload = _first_piece(upload_id, checksum) if with_body or length == 0 else pieces.find(upload_id)
-    shown = replay.respond(type(answer)(201, UploadSchema().dump(views.upload(upload)), answer.headers))
-    return _told(shown, upload)
+        upload = pieces.finish(pieces.find(upload_id))
+    _clear(int(time.monotonic() / CLEAR_SECONDS))
+    return _told(replay.respond(replace(answer, body=UploadSchema().dump(views.upload(upload)))), upload)
 
 
 @blueprint.head("/uploads/<uuid:upload_id>")
@@ -170,13 +167,29 @@ def delete_upload(_: Any, upload_id: UUID) -> Response:
     return _typeless(Response(status=HTTPStatus.NO_CONTENT))
 
 
-def _begin(session: Session, length: int | None, meta: str | None) -> Answer:
+def _mark(asked: tus.Creation) -> bytes:
+    """Return what two requests for the same upload share; the bytes that come along are not read to tell them apart."""
+    return json.dumps([asked.length, asked.meta, request.content_length or 0]).encode()
+
+
+def _begin(session: Session, asked: tus.Creation) -> Answer:
     limits = config()
     upload = uploads.create(
-        session, account_id(), length=length, meta=meta, expiry=limits.upload_expiry, most=limits.max_uploads
+        session,
+        account_id(),
+        length=asked.length,
+        meta=asked.meta,
+        expiry=limits.upload_expiry,
+        most=limits.max_uploads,
     )
     accept.note(session, "uploads.created", str(upload.id))
     return Answer(201, {"upload_id": str(upload.id)}, {"Location": f"/v1/uploads/{upload.id}"})
+
+
+@lru_cache(maxsize=1)
+def _clear(_: int) -> None:
+    """Remove what belongs to no upload any more, once in each such time: no worker may see the folder."""
+    aside.run(parts.clear, config())
 
 
 def _first_piece(upload_id: UUID, checksum: tus.Checksum | None) -> Upload:

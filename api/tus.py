@@ -54,6 +54,21 @@ class Checksum:
         return hashlib.new(self.algorithm, usedforsecurity=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """What the headers say of a new upload. `meta` is as it was told, and was found to be right."""
+
+    length: int | None
+    meta: str | None
+    checksum: Checksum | None
+
+
+def creation(headers: Headers, most: int) -> Creation:
+    """Return what is asked for, or raise what is wrong with it."""
+    metadata(meta := headers.get("Upload-Metadata"))
+    return Creation(length(headers, most), meta, checksum(headers.get("Upload-Checksum")))
+
+
 def check_version(headers: Headers) -> None:
     """Raise OtherVersion unless the request speaks ours."""
     if headers.get("Tus-Resumable") != VERSION:
