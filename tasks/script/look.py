@@ -32,6 +32,7 @@ MAX_ITEM = 64
 MAX_LIST = 5  # items that stand below each other; more of them stand alone, one after the other
 CORNER = 28  # characters of a title that is too long for its corner
 MAX_CONTENTS = 110
+MAX_CHART_TITLE = 60
 # Whose letters are light on dark, and suit any matter; and the one that words of a brief ask for.
 THEMES = ("slate", "bulletin", "forest", "chalk", "sunrise")
 _ASKED_BY = {
@@ -93,7 +94,7 @@ def dress(
         )
         scene: dict[str, Any] = {"narration": shot.narration, "text": texts}
         if shot.chart:  # which fills the picture
-            scene |= {"visual": shot.chart, "text": texts[:1] if at == 0 else []}
+            scene |= {"visual": _headed(shot.chart, shot.heading), "text": []}
         elif at and name not in _LIGHT and at % 2 == 0:
             scene["visual"] = {"type": "gradient", "colors": colors[at]}
         if at == 0 and shot.narration:
@@ -109,6 +110,12 @@ def dress(
         "defaults": {"transition": {"type": "crossfade", "duration": CROSSFADE}},
         "scenes": scenes,
     }
+
+
+def _headed(chart: dict[str, Any], heading: str) -> dict[str, Any]:
+    """Put the heading that a scene opens above its chart."""
+    title = ": ".join(each for each in (heading, chart["title"]) if each)
+    return {**chart, "title": title} if len(title) <= MAX_CHART_TITLE else chart
 
 
 def closed(document: dict[str, Any]) -> dict[str, Any]:

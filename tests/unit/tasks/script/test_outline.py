@@ -124,6 +124,8 @@ TABLE = """# Where electricity comes from
 
 A quarter of a century ago, Europe burnt coal. It was cheap, and it lay in the ground.
 
+## Now
+
 Today nuclear power leads. These are the shares of each source in the year 2024.
 
 | Source | Share of 2024 |
@@ -142,7 +144,7 @@ def test_a_table_of_numbers_is_a_chart_beside_what_is_said_before_it():
     (scene,) = (each for each in made if each.visual and each.visual.type == "chart")
     assert "shares of each source" in scene.narration.text
     assert scene.text == ()
-    assert (scene.visual.title, scene.visual.unit) == ("Share of 2024", "%")
+    assert (scene.visual.title, scene.visual.unit) == ("Now: Share of 2024", "%")
     assert [(bar.label, bar.value) for bar in scene.visual.bars] == [
         ("Nuclear", 23.7),
         ("Wind", 17.4),
