@@ -7,13 +7,14 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import psutil
 import pytest
 
-from tests.e2e.test_faults import SMALL, rows
+from tests.e2e.test_faults import SMALL, rows, slow_job
 
 if TYPE_CHECKING:
     from tests.e2e.stack import Stack
@@ -96,8 +97,13 @@ def roll(stack: Stack, number: int, rounds: int, pause: float) -> None:
                 replace(stack, queue)
 
     assert posting.failures == []
-    assert [stack.end(task, 300)["status"] for task in posting.tasks] == ["succeeded"] * number
-    ids = posting.tasks
+    assert len(posting.tasks) == number
+    all_end_well(stack, posting.tasks)
+
+
+def all_end_well(stack: Stack, ids: list[str]) -> None:
+    """See that all succeed, and that none was charged more than the attempt that did it."""
+    assert {stack.end(task, 300)["status"] for task in ids} == {"succeeded"}
     charged = "SELECT count(*) FROM jobs WHERE id = ANY(CAST(:ids AS uuid[])) AND max_attempts - attempt <> 4"
     assert rows(stack, charged, ids=ids)[0][0] == 0
     parts = "SELECT coalesce(max(charged), 0) FROM segments WHERE job_id = ANY(CAST(:ids AS uuid[]))"
@@ -111,3 +117,31 @@ def test_a_rolling_restart_charges_nobody_and_refuses_nobody(faulty: Stack) -> N
 @pytest.mark.chaos
 def test_rolling_restarts_under_load(faulty: Stack) -> None:
     roll(faulty, number=200, rounds=4, pause=0.1)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("how", ["once", "twice", "killed after its grace"])
+def test_all_workers_are_told_to_end_at_once(faulty: Stack, how: str) -> None:
+    stack = faulty
+    wait_until_ready(stack)
+    slow = stack.post(slow_job())["task_id"]
+    stack.wait_for_process("segment.mp4")
+    tasks = [slow, *(stack.post(job())["task_id"] for _ in range(10))]
+    workers = [one for queue in WORKERS for one in stack.processes(f"{queue}@%h")]
+    heads = [one for one in workers if one.ppid() == stack.process.pid]  # type: ignore[union-attr]
+
+    for one in heads:
+        one.terminate()
+    if how == "twice":
+        time.sleep(0.3)  # the fault itself: it is told while it still waits for what runs
+        for one in heads:
+            one.terminate()
+    if how == "killed after its grace":
+        psutil.wait_procs(heads, timeout=4)
+        for one in workers:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+
+    assert alive == []
+    all_end_well(stack, tasks)
