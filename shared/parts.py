@@ -118,7 +118,7 @@ def _open(place: Path) -> int:
         with suppress(FileNotFoundError):
             return os.open(place, os.O_RDWR | os.O_CLOEXEC)
         place.parent.mkdir(parents=True, exist_ok=True)
-        number = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        number = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         above = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(above)  # a name that is not safe is a file that is not

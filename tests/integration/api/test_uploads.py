@@ -328,6 +328,15 @@ def test_only_one_writes_at_a_time(client: Client, config: Settings) -> None:
     assert patch(client, path, FILE, 0).status_code == 204
 
 
+def test_a_finished_upload_may_be_read_by_whom_an_asset_may(client: Client, stored: Path) -> None:
+    patch(client, begin(client), FILE, 0)
+    client.asset(picture(51, 52))
+
+    modes = {path.stat().st_mode for path in (stored / "assets" / str(client.account_id)).iterdir()}
+
+    assert len(modes) == 1
+
+
 def test_the_same_bytes_are_stored_once(client: Client, stored: Path) -> None:
     client.asset(FILE)
     before = sum(1 for path in stored.rglob("*") if path.is_file())
