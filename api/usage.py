@@ -14,7 +14,6 @@ from api.requests import config
 from shared import ledger
 from shared.db import transaction
 from shared.ledger import Spent
-from shared.schemas.batch import MAX_JOBS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +55,7 @@ class QuotasSchema(Schema):
     budget = fields.Float(allow_none=True, metadata={"description": "Of a month; null: nothing limits it."})
     budget_left = fields.Float(allow_none=True)
     asset_bytes = fields.Integer(metadata={"description": "Of one asset."})
+    unfinished_uploads = fields.Integer(metadata={"description": "In pieces, at once."})
     body_bytes = fields.Integer(metadata={"description": "Of one request."})
     batch_jobs = fields.Integer(metadata={"description": "In one batch."})
     running_jobs = fields.Integer(metadata={"description": "That are begun at once; others wait."})
@@ -105,8 +105,9 @@ def _quotas(budget: float | None, spent: float) -> dict[str, Any]:
         "budget": budget,
         "budget_left": None if budget is None else max(0.0, budget - spent),
         "asset_bytes": limits.max_asset,
+        "unfinished_uploads": limits.max_uploads,
         "body_bytes": limits.max_body,
-        "batch_jobs": MAX_JOBS,
+        "batch_jobs": limits.max_batch,
         "running_jobs": limits.account_running,
     }
 

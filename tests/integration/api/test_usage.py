@@ -52,12 +52,20 @@ def test_it_sums_by_month_and_kind_newest_first(client: Client, stranger: Client
     assert len(client.get("/v1/usage?months=1").json["months"]) == 1
 
 
-def test_an_account_that_has_used_nothing_sees_this_month_and_no_budget(client: Client) -> None:
+def test_an_account_that_has_used_nothing_sees_this_month_and_no_budget(
+    client: Client, config: Settings
+) -> None:
     answer = client.get("/v1/usage").json
 
     assert answer["months"] == [{"month": f"{NOW:%Y-%m}", "cost": 0, "used": {}}]
     assert answer["storage"] == {"bytes": 0, "assets": 0, "artifacts": 0, "cache": 0}
     assert (answer["quotas"]["budget"], answer["quotas"]["budget_left"]) == (None, None)
+    limits = {
+        "asset_bytes": config.max_asset,
+        "unfinished_uploads": config.max_uploads,
+        "batch_jobs": config.max_batch,
+    }
+    assert {name: answer["quotas"][name] for name in limits} == limits
 
 
 def test_a_stored_file_counts_once(client: Client, stranger: Client) -> None:
