@@ -6,7 +6,9 @@ ffmpeg itself. No text of a client is in a graph: it stands in subtitle files of
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import ffmpeg
@@ -47,7 +49,7 @@ class Layer:
     words: Sequence[str | Lasting] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """All that a segment's command is made of. `over` is words and stamps, from below to the top."""
 
@@ -61,6 +63,27 @@ class Graph:
     encoding: Mapping[str, Any] = field(default_factory=dict)
     upload: str | None = None  # a hardware encoder's own format
 
+    @cached_property
+    def moments(self) -> tuple[int, ...]:
+        """Return the frames from which on a picture that stands still looks different; none where something moves."""
+        drawn = [*(words for layer in self.layers for words in layer.words), *self.over]
+        if not self.still or self.transition is not None or any(layer.clip for layer in self.layers):
+            return ()
+        spans: list[tuple[int, int]] = []
+        for each in drawn:
+            if isinstance(each, str):
+                return ()
+            spans += each.spans if isinstance(each, Lasting) else [(each.start, each.end)]
+        return tuple(sorted({0, *(frame for span in spans for frame in span if 0 < frame < self.frames)}))
+
+    def shown(self, spans: Sequence[tuple[int, int]]) -> str:
+        """Return the expression that is true in these frames; of a still picture only its moments are drawn."""
+        if self.moments:
+            spans = [
+                (bisect_left(self.moments, start), bisect_left(self.moments, end)) for start, end in spans
+            ]
+        return "+".join(f"between(n,{start},{end - 1})" for start, end in spans)
+
 
 def arguments(graph: Graph, target: str) -> list[str]:
     """Return ffmpeg's arguments that make the segment."""
@@ -72,6 +95,8 @@ def arguments(graph: Graph, target: str) -> list[str]:
         )
     for over in graph.over:
         stream = _stamp(stream, over, graph) if isinstance(over, Stamp) else _write(stream, over, graph)
+    if graph.moments:
+        stream = _held(stream, graph)
     stream = stream.filter("setparams", **encoding.COLORS)
     if graph.upload:
         stream = stream.filter("format", graph.upload).filter("hwupload")
@@ -105,17 +130,28 @@ def _made(graph: Graph, made: int) -> list[Any]:
     ).filter("setparams", **encoding.COLORS)
     if graph.still:
         source = source.filter("loop", loop=-1, size=1).filter("trim", end_frame=graph.frames)
+        if graph.moments:
+            source = source.filter("select", "+".join(f"eq(n,{frame})" for frame in graph.moments))
     if made == 1:
         return [source]
     parts = source.filter_multi_output("split", made)
     return [parts[index].filter("crop", width, height, 0, index * height) for index in range(made)]
 
 
+def _held(stream: Any, graph: Graph) -> Any:
+    """Let each picture stay until the next one, and the last to the end."""
+    return (
+        stream.filter("fps", fps=graph.fps, start_time=0)
+        .filter("tpad", stop=-1, stop_mode="clone")
+        .filter("trim", end_frame=graph.frames)
+    )
+
+
 def _write(stream: Any, words: str | Lasting, graph: Graph) -> Any:
     """Draw a subtitle file: on every frame, or once for each of its spans."""
     if isinstance(words, str):
         return _subtitles(stream, words)
-    shown = "+".join(f"between(n,{start},{end - 1})" for start, end in words.spans)
+    shown = graph.shown(words.spans)
     return ffmpeg.overlay(stream, _transparent(words, graph), eof_action="repeat", enable=shown)
 
 
@@ -169,7 +205,6 @@ def _stamp(stream: Any, stamp: Stamp, graph: Graph) -> Any:
         .filter("scale", out_color_matrix="bt709", out_range="tv")
         .filter("format", "yuva420p")
     )
-    shown = f"between(n,{stamp.start},{stamp.end - 1})"
     always = stamp.start <= 0 and stamp.end >= graph.frames
-    options = {} if always else {"enable": shown}
+    options = {} if always else {"enable": graph.shown([(stamp.start, stamp.end)])}
     return ffmpeg.overlay(stream, picture, x=stamp.place[0], y=stamp.place[1], eof_action="repeat", **options)

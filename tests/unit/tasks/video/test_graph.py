@@ -98,3 +98,26 @@ def test_two_files_of_words_with_the_same_spans_stay_two():
     made = filters(arguments(graph(layers=[Layer(made=0, words=(two[0],))], over=(two[1],)), "file:out.mp4"))
 
     assert made.count("filename=title.ass") == made.count("filename=captions.ass") == 2
+
+
+def test_a_still_is_drawn_once_for_each_time_that_it_looks_different():
+    words, stamp = Lasting("a.ass", ((5, 20), (20, 40))), Stamp("logo.rgba", (40, 20), (0, 0), 10, 60)
+
+    made = filters(arguments(graph(still=True, layers=[Layer(made=0, words=[words])], over=[stamp]), "x"))
+
+    assert "select=eq(n\\,0)+eq(n\\,5)+eq(n\\,10)+eq(n\\,20)+eq(n\\,40)" in made
+    assert "enable=between(n\\,1\\,2)+between(n\\,3\\,3)" in made  # of the words: 5 to 19, and 20 to 39
+    assert "enable=between(n\\,2\\,4)" in made  # of the stamp: from 10 on
+    assert "tpad=stop=-1:stop_mode=clone" in made
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"layers": [Layer(made=0, words=["moving.ass"])], "still": True}, id="words that move"),
+        pytest.param({"layers": [Layer(made=0, words=[Lasting("a.ass", ((5, 20),))])]}, id="a picture that moves"),
+        pytest.param({"layers": [Layer(made=0), Layer(made=1)], "still": True, "transition": "crossfade"}, id="fade"),
+    ],
+)  # fmt: skip
+def test_what_moves_is_drawn_on_every_frame(fields):
+    assert "tpad" not in filters(arguments(graph(**fields), "x"))
