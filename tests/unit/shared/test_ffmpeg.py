@@ -180,6 +180,7 @@ def test_an_output_that_is_held_open_by_a_grandchild_holds_up_nobody(tmp_path):
     assert gone(pid_in(tmp_path / "pid"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "leaving",
     [
