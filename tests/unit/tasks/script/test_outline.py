@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import pace
+from shared.schemas.job import JobSchema
 from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
 from shared.script import Brief
@@ -18,6 +20,7 @@ from tasks.script.colors import gradients, luminance
 from tasks.script.outline import outline
 from tasks.script.terms import leans, phrases, weigh
 
+ROOT = Path(__file__).parents[4]
 ARTICLE = """# The Coral Reefs of the World
 
 Coral reefs are built by animals no larger than a grain of rice. A single larva drifts for weeks before it finds bare
@@ -150,6 +153,18 @@ def test_a_table_of_numbers_is_a_chart_beside_what_is_said_before_it():
         ("Wind", 17.4),
         ("Gas", 1015.7),
     ]
+
+
+def test_the_example_of_an_article_shows_all_that_the_outliner_can():
+    job = load(JobSchema(), json.loads((ROOT / "examples" / "article.json").read_text()))
+
+    made = outline(job.brief)
+
+    assert made.warnings == ()
+    script = load(ScriptSchema(), made.document)
+    roles = {text.role for scene in script.scenes for text in scene.text}
+    assert roles == {"title", "subtitle", "label", "lower_third", "quote"}
+    assert "chart" in {scene.visual.type for scene in script.scenes if scene.visual}
 
 
 @pytest.mark.parametrize(
