@@ -11,7 +11,7 @@ from flask import Flask, g, request
 from api.openapi import document
 from api.requests import config
 from shared import accounts, logins, tokens
-from shared.db import transaction
+from shared.db import glance, transaction
 from shared.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _recognise() -> None:
         return  # a probe must not hang on what it asks about
     header = request.headers.get("Authorization", "")
     if match := _KEY.fullmatch(header):
-        with transaction() as session:
+        with glance() as session:
             g.identity = accounts.identify(session, match[1])
     elif (match := _TOKEN.fullmatch(header)) and (
         claims := tokens.read(match[1], config().signing_secrets())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy import Engine, create_engine, event, func, select
+from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -17,6 +18,8 @@ from shared.settings import Settings, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
+
+RESTED_SECONDS = 1.0  # no server is stopped and started again within them
 
 
 def _milliseconds(value: timedelta) -> int:
@@ -40,16 +43,37 @@ def connect(config: Settings) -> Engine:
         "keepalives_count": 3,
         "tcp_user_timeout": 20_000,
     }
-    return create_engine(
+    made = create_engine(
         config.database_url,
         pool_size=config.database_pool,
         max_overflow=0,
         pool_timeout=5,
-        pool_pre_ping=True,
         pool_recycle=1800,
         connect_args=arguments,
         hide_parameters=True,  # scripts and hashes are nobody's business in a log
     )
+    _ping_what_rested(made)
+    return made
+
+
+def _ping_what_rested(pool_of: Engine) -> None:
+    """Ask whether a connection still lives before it is used, unless it was used a moment ago.
+
+    SQLAlchemy's own pre-ping asks each time, which under load is a round trip for every transaction.
+    """
+
+    @event.listens_for(pool_of, "checkin")
+    def _note(_: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(pool_of, "checkout")
+    def _ping(connection: Any, record: Any, _: Any) -> None:
+        if time.monotonic() - record.info.get("rests_since", time.monotonic()) < RESTED_SECONDS:
+            return
+        try:
+            pool_of.dialect.do_ping(connection)
+        except pool_of.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
 
 
 @lru_cache(maxsize=1)
@@ -58,9 +82,10 @@ def engine() -> Engine:
     return connect(settings())
 
 
-@lru_cache(maxsize=1)
-def _factory() -> sessionmaker[Session]:
-    return sessionmaker(engine(), expire_on_commit=False)
+@lru_cache(maxsize=2)
+def _factory(*, transactional: bool = True) -> sessionmaker[Session]:
+    way = engine() if transactional else engine().execution_options(isolation_level="AUTOCOMMIT")
+    return sessionmaker(way, expire_on_commit=False)
 
 
 @contextmanager
@@ -68,6 +93,16 @@ def transaction() -> Iterator[Session]:
     """Open a session, commit at the end; Postgres being away becomes `Unavailable`."""
     try:
         with _factory().begin() as session:
+            yield session
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise Unavailable("The database cannot be reached. Try again shortly.") from error
+
+
+@contextmanager
+def glance() -> Iterator[Session]:
+    """Open a session without a transaction: for what asks one thing, and is spared the words before and after it."""
+    try:
+        with _factory(transactional=False)() as session:
             yield session
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise Unavailable("The database cannot be reached. Try again shortly.") from error
