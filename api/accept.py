@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flask import g, request
+from sqlalchemy import insert
 
 from api import aside
 from api.auth import caller
@@ -22,7 +23,7 @@ from api.room import Room
 from shared import dispatch, jobs, listing
 from shared.errors import Invalid
 from shared.metrics import jobs_accepted
-from shared.models import AuditEvent
+from shared.models import Base
 from shared.schemas.canonical import sources, wanted
 from shared.schemas.job import dump_job
 from shared.schemas.loading import load, pointer
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from shared.idempotency import Answer
+    from shared.models import Job
     from shared.schemas.job import JobSpec
 
 # What an asset is called, and what a `src` asks for.
@@ -43,14 +45,23 @@ KINDS = {"image": "an image", "video": "a video", "audio": "a sound", "sound": "
 
 _room = Room()
 _publisher = dispatch.Publisher()
+_NOTE = insert(Base.metadata.tables["audit_events"])
 
 
-def take(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -> list[uuid.UUID]:
-    """Write jobs down as queued and return their ids. `places` are the pointers to where each stands in the request."""
-    admit(session, len(specs))
-    ids = write(session, resolve(session, specs, places))
-    note(session, "jobs.submitted", str(ids[0]))
-    return ids
+def take(session: Session, spec: JobSpec) -> Job:
+    """Write a job down as queued, and return it. `#` is the pointer to where it stands in the request."""
+    admit(session, 1)
+    (resolved,) = resolve(session, [spec], ["#"])
+    (submission,) = _submitted([resolved], None)
+    job = jobs.submit_one(
+        session,
+        caller().account_id,
+        submission,
+        max_attempts=config().max_attempts,
+        request_id=request_id(),
+    )
+    note(session, "jobs.submitted", str(job.id))
+    return job
 
 
 def admit(session: Session, more: int) -> None:
@@ -63,7 +74,7 @@ def write(session: Session, specs: Sequence[JobSpec], batch_id: uuid.UUID | None
     return jobs.submit(
         session,
         caller().account_id,
-        aside.compute(g.get("body_size", 0), _submissions, specs, batch_id, _keep_seconds(), _asked_again()),
+        _submitted(specs, batch_id),
         max_attempts=config().max_attempts,
         request_id=request_id(),
     )
@@ -103,15 +114,21 @@ def nudge(account_id: uuid.UUID | None = None) -> None:
 def note(session: Session, action: str, subject: str) -> None:
     """Write down who did what."""
     who = caller()
-    session.add(
-        AuditEvent(
-            account_id=who.account_id,
-            action=action,
-            subject=subject,
-            actor=who.actor,
-            request_id=request_id(),
-        )
+    session.execute(
+        _NOTE,
+        {
+            "account_id": who.account_id,
+            "action": action,
+            "subject": subject,
+            "actor": who.actor,
+            "request_id": request_id(),
+        },
     )
+
+
+def _submitted(specs: Sequence[JobSpec], batch_id: uuid.UUID | None) -> list[jobs.Submission]:
+    size = g.get("body_size", 0)
+    return aside.compute(size, _submissions, specs, batch_id, _keep_seconds(), _asked_again())
 
 
 def _asked_again() -> dict[str, Any]:

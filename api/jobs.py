@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api import accept, replay, views
-from api.auth import account_id, requires
+from api.auth import requires
 from api.openapi import Resource, creates, headers
 from api.queries import JobQuery
 from api.rehearsal import RehearsalSchema, rehearsed
 from api.requests import canonical, json_body
-from shared import listing
 from shared.db import transaction
 from shared.idempotency import Answer
 from shared.schemas.job import JobSchema
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from shared.schemas.job import JobSpec
 
+_TASK = TaskSchema()
 blueprint = Resource("jobs", "What is to be made.")
 
 
@@ -46,6 +46,5 @@ def create_job(spec: JobSpec) -> Response:
 
 
 def _take(session: Session, spec: JobSpec) -> Answer:
-    (job_id,) = accept.take(session, [spec], ["#"])
-    (job,) = listing.jobs_by_id(session, account_id(), [job_id])
-    return Answer(202, TaskSchema().dump(views.task(session, job)), views.links_of(job_id))
+    job = accept.take(session, spec)
+    return Answer(202, _TASK.dump(views.new(job)), views.links_of(job.id))

@@ -33,10 +33,7 @@ def tasks(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         _task(
             job,
             [_scene(each) for each in scenes.get(job.id, ())]
-            or [
-                {"id": name, "status": "waiting", "progress": 0.0, "cached": False}
-                for name in names.get(job.id, ())
-            ],
+            or [_waiting(name) for name in names.get(job.id, ())],
             files.get(job.id, ()),
         )
         for job in jobs
@@ -46,6 +43,12 @@ def tasks(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
 def task(session: Session, job: Job) -> dict[str, Any]:
     """Return one job with its scenes and files."""
     return tasks(session, [job])[0]
+
+
+def new(job: Job) -> dict[str, Any]:
+    """Return a job that was just written down: nothing has to be asked for."""
+    scenes = job.spec.get("script", {}).get("scenes", ())
+    return _task(job, [_waiting(scene["id"]) for scene in scenes if "id" in scene], ())
 
 
 def _task(job: Job, scenes: list[dict[str, Any]], files: Sequence[Artifact]) -> dict[str, Any]:
@@ -89,6 +92,10 @@ def _links(job: Job) -> dict[str, str]:
     if job.batch_id:
         links["batch"] = f"/v1/batch/{job.batch_id}"
     return links
+
+
+def _waiting(name: str) -> dict[str, Any]:
+    return {"id": name, "status": "waiting", "progress": 0.0, "cached": False}
 
 
 def _scene(scene: SceneProgress) -> dict[str, Any]:
