@@ -25,8 +25,9 @@ def depth(session: Session, most: int, account_id: UUID | None = None) -> int:
         and_(Job.state == State.QUEUED, Job.published_at.is_(None)),
         or_(Job.state.in_((State.RUNNING, State.CANCELING)), published),
     )
-    counted = (select(Job.id).where(part, *_of(account_id)).limit(most + 1).subquery() for part in parts)
-    return sum(session.scalars(select(func.count()).select_from(part)).one() for part in counted)
+    found = [select(Job.id).where(part, *_of(account_id)).limit(most + 1).subquery() for part in parts]
+    first, second = (select(func.count()).select_from(part).scalar_subquery() for part in found)
+    return int(session.scalars(select(first + second)).one())
 
 
 def finished(session: Session, account_id: UUID | None = None) -> int:
