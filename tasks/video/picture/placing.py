@@ -29,10 +29,10 @@ class Around:
 
 
 def around(script: Script, scene: Scene | None, overlays: Sequence[Timed] = ()) -> Around:
-    """Return what a scene's texts, or the overlays (scene None), have around them."""
+    """Return what a scene's texts have around them, or what the overlays have (scene None): someone will speak."""
     captions = None if script.captions.style == "none" else script.captions.position
-    speaking = script.scenes if scene is None else (scene,)
-    return Around(captions, any(one.narration and one.narration.text for one in speaking), overlays)
+    spoken = scene is None or (scene.narration is not None and scene.narration.text != "")
+    return Around(captions, spoken, overlays)
 
 
 def texts(overlays: Sequence[Text | ImageOverlay]) -> list[Text]:

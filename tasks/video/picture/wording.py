@@ -53,6 +53,8 @@ def overlays(
     script: Script, sources: Mapping[str, Source], span: Span, timeline: Timeline
 ) -> list[dict[str, Any]]:
     """Return the overlays that are seen in the span, in the order in which they lie on each other."""
+    if not script.overlays:
+        return []
     found = []
     timed = _over(script, timeline, 0)
     near = placing.around(script, None)
