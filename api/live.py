@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from flask import Response, request
 
-from api.auth import account_id
+from api.auth import caller
 from api.limits import TooManyAtOnce
 from api.watch import is_ending, watch
 from shared.errors import Unavailable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from api.news import Event, Topic
+    from shared.accounts import Identity
 
 T = TypeVar("T")
 MEDIA_TYPE = "text/event-stream"
@@ -41,14 +42,15 @@ _lock = threading.Lock()
 
 def respond(topic: Topic, first: Iterable[Event], *, told: str | None) -> Response:
     """Answer with a stream that begins with these events, but for the one whose id the client was told before."""
-    owner = account_id()
+    who = caller()
+    owner = who.account_id
     with _lock:
         if _open[owner] >= PER_ACCOUNT:
             raise TooManyAtOnce(f"This account has {PER_ACCOUNT} streams of events open.")
         if _open.total() >= IN_ALL:
             raise Unavailable("Too many streams of events are open here. Try again shortly.")
         _open[owner] += 1
-    stream = Stream(topic, owner, _connection())
+    stream = Stream(topic, who, _connection())
     stream.begin(first, told=told)
     response = Response(stream, mimetype=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
@@ -83,9 +85,10 @@ class Stream:
 
     documented: ClassVar[bool] = True
 
-    def __init__(self, topic: Topic, owner: UUID, connection: socket.socket | None) -> None:
+    def __init__(self, topic: Topic, who: Identity, connection: socket.socket | None) -> None:
         self.topic = topic
-        self._owner: UUID | None = owner
+        self.caller: Identity | None = who
+        self._owner: UUID | None = who.account_id
         self._connection = connection
         self._known: dict[UUID, int] = {}  # by task, as it was put into the box
         self._status: dict[UUID, str] = {}  # by task, as it was sent

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from shared.accounts import Identity
     from shared.models import Job
 
 DOCUMENTS = 50  # that are made at once
@@ -53,6 +54,7 @@ class Watcher(Protocol):
     """Someone to whom news are brought."""
 
     topic: Topic
+    caller: Identity | None  # who watches, where that may go on for long
     documented: ClassVar[bool]  # whether it is to be told what, and not only that
 
     def knows(self, task_id: UUID, version: int) -> bool:

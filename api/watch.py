@@ -9,9 +9,11 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from api import news
+from shared import logins
 from shared.db import transaction
 from shared.errors import Unavailable
 
@@ -19,12 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from sqlalchemy.orm import Session
+
     from api.news import Watcher
+    from shared.accounts import Identity
 
 log = logging.getLogger(__name__)
 _ending: list[Callable[[], bool]] = []
 
 POLL_SECONDS = 0.25  # between two looks
+GUARD_SECONDS = 5.0  # between two looks at whether all who watch would still be let in
 
 
 def end_with(ending: Callable[[], bool]) -> None:
@@ -43,6 +49,7 @@ class Waiter:
 
     topic: news.Topic
     version: int
+    caller: Identity | None = None  # who waits is answered within a minute
     changed: threading.Event = field(default_factory=threading.Event)
     documented: ClassVar[bool] = False
 
@@ -91,6 +98,7 @@ class Watch:
             self._watchers.discard(watcher)
 
     def _look(self) -> None:
+        guarded = time.monotonic()
         while True:
             time.sleep(POLL_SECONDS)
             with self._lock:
@@ -100,22 +108,39 @@ class Watch:
                     return
             for watcher in watchers:
                 watcher.tick()
+            if time.monotonic() - guarded > GUARD_SECONDS:
+                _tried(partial(_guard, watchers=watchers))
+                guarded = time.monotonic()
             self._bring(watchers)
 
     def _bring(self, watchers: list[Watcher]) -> None:
         """Bring the news. Where none can be had, those who wait for one task will see for themselves; streams go on."""
-        try:
-            with transaction() as session:
-                news.bring(session, watchers)
-        except Unavailable:
-            log.warning("watch_impossible")
-        except Exception:  # the thread must not leave its watchers alone
-            log.exception("watch_surprised")
-        else:
-            return
-        for watcher in watchers:
-            if not watcher.documented:
-                watcher.tell(None)
+        if not _tried(lambda session: news.bring(session, watchers)):
+            for watcher in watchers:
+                if not watcher.documented:
+                    watcher.tell(None)
+
+
+def _tried(look: Callable[[Session], None]) -> bool:
+    """Look into the database, and tell whether that was possible: the thread must not leave its watchers alone."""
+    try:
+        with transaction() as session:
+            look(session)
+    except Unavailable:
+        log.warning("watch_impossible")
+    except Exception:
+        log.exception("watch_surprised")
+    else:
+        return True
+    return False
+
+
+def _guard(session: Session, watchers: list[Watcher]) -> None:
+    """End the streams of those whose key was revoked, or whose log-in is over, since they came."""
+    gone = logins.ended(session, {watcher.caller for watcher in watchers if watcher.caller})
+    for watcher in watchers:
+        if watcher.caller in gone:
+            watcher.tell(None)
 
 
 watch = Watch()

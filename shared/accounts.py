@@ -14,7 +14,7 @@ import uuid
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from shared.models import Account, ApiKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -93,6 +93,18 @@ def identify_parts(session: Session, key_id: str, secret: str) -> Identity | Non
     if row is None or not known:
         return None
     return Identity(row.account_id, key_id, frozenset(row.scopes))
+
+
+def living(session: Session, key_ids: Collection[str]) -> dict[Any, frozenset[str]]:
+    """Return the scopes of those keys that open something."""
+    if not key_ids:
+        return {}
+    rows = session.execute(
+        select(ApiKey.id, ApiKey.scopes)
+        .join(Account, Account.id == ApiKey.account_id)
+        .where(ApiKey.id.in_(key_ids), ApiKey.revoked_at.is_(None), Account.disabled_at.is_(None))
+    )
+    return {row.id: frozenset(row.scopes) for row in rows}
 
 
 def owner_of(session: Session, key_id: str) -> uuid.UUID | None:

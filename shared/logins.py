@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, or_, select, update
 
+from shared import accounts
 from shared.accounts import Identity, checksum
 from shared.models import Account, ApiKey, Login, RefreshToken, User
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
@@ -146,15 +147,27 @@ def end_all(session: Session, account_id: uuid.UUID) -> None:
 
 def identify(session: Session, claims: Claims) -> Identity | None:
     """Return who brings an access token, by one look at its log-in, or None where that is over."""
-    row = session.execute(_living(claims.login_id)).first()
+    row = session.execute(_living([claims.login_id])).first()
     if row is None:
         return None
     owner = Owner(row.account_id, row.user_id, row.key_id)
     if owner.actor != claims.subject:
         return None
     # What was taken from the user or the key since is taken from the token too.
-    held = row.user_scopes if row.user_id else row.key_scopes
-    return Identity(owner.account_id, owner.actor, claims.scopes & frozenset(held), login_id=claims.login_id)
+    scopes = claims.scopes & _held(row)
+    return Identity(owner.account_id, owner.actor, scopes, login_id=claims.login_id)
+
+
+def ended(session: Session, callers: Collection[Identity]) -> set[Identity]:
+    """Return which of these would not get in any more, or not with all their scopes."""
+    login_ids = [one.login_id for one in callers if one.login_id]
+    alive: dict[uuid.UUID | str, frozenset[str]] = accounts.living(
+        session, [one.actor for one in callers if not one.login_id]
+    )
+    if login_ids:
+        alive |= {row.id: _held(row) for row in session.execute(_living(login_ids))}
+    held = {one: alive.get(one.login_id or one.actor) for one in callers}
+    return {one for one, scopes in held.items() if scopes is None or not one.scopes <= scopes}
 
 
 def is_token(text: str) -> bool:
@@ -170,11 +183,15 @@ def purge(session: Session) -> int:
     return len(ids)
 
 
-def _living(login_id: uuid.UUID) -> Select[*tuple[Any, ...]]:
-    """Select a log-in that is neither over nor its owner's or account's any more."""
+def _held(row: Any) -> frozenset[str]:
+    return frozenset(row.user_scopes if row.user_id else row.key_scopes)
+
+
+def _living(login_ids: Sequence[uuid.UUID]) -> Select[*tuple[Any, ...]]:
+    """Select log-ins that are not over, of owners and accounts that are not disabled or revoked."""
     return (
         select(
-            Login.account_id, Login.user_id, Login.key_id, Login.scopes,
+            Login.id, Login.account_id, Login.user_id, Login.key_id, Login.scopes,
             User.scopes.label("user_scopes"), ApiKey.scopes.label("key_scopes"),
             func.extract("epoch", Login.expires_at - func.now()).label("left"),
         )
@@ -182,14 +199,14 @@ def _living(login_id: uuid.UUID) -> Select[*tuple[Any, ...]]:
         .outerjoin(User, User.id == Login.user_id)
         .outerjoin(ApiKey, ApiKey.id == Login.key_id)
         .where(
-            Login.id == login_id, Login.revoked_at.is_(None), Login.expires_at > func.now(),
+            Login.id.in_(login_ids), Login.revoked_at.is_(None), Login.expires_at > func.now(),
             Account.disabled_at.is_(None), User.disabled_at.is_(None), ApiKey.revoked_at.is_(None),
         )
     )  # fmt: skip
 
 
 def _locked(session: Session, login_id: uuid.UUID) -> Family | None:
-    row = session.execute(_living(login_id).with_for_update(of=Login)).first()
+    row = session.execute(_living([login_id]).with_for_update(of=Login)).first()
     if row is None:
         return None
     owner = Owner(row.account_id, row.user_id, row.key_id)

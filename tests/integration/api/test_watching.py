@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, text, update
 from api import live
 from api.live import Stream
 from api.news import Topic
+from shared.accounts import Identity
 from shared.db import transaction
 from shared.models import Job
 from shared.states import Stage, State
@@ -170,7 +171,8 @@ def test_a_thousand_watchers_cost_little_and_are_told_everything_in_order(
 
 def test_who_does_not_read_is_dropped() -> None:
     ours, theirs = socket.socketpair()
-    stream = Stream(Topic("task", uuid.uuid4()), uuid.uuid4(), ours)
+    who = Identity(uuid.uuid4(), "key", frozenset())
+    stream = Stream(Topic("task", uuid.uuid4()), who, ours)
     next(stream)
     stream.tick()
     theirs.setblocking(False)
