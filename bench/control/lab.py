@@ -15,7 +15,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from redis import Redis
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
@@ -124,14 +123,6 @@ class Lab:
         with self.session() as session:
             ids = [accounts.ensure_account(session, f"{prefix}-{at}") for at in range(number)]
             return [(each, accounts.create_key(session, each, "bench", accounts.SCOPES)[1]) for each in ids]
-
-    def forget(self) -> None:
-        """Begin anew: no account, no job, no message."""
-        with self.engine.begin() as connection:
-            connection.execute(text("TRUNCATE accounts, bare_rows CASCADE"))
-        self.start_redis()
-        with Redis.from_url(self.redis.url(0)) as client:
-            client.flushall()
 
     def start_redis(self) -> None:
         """Start Redis where it does not run."""
