@@ -11,7 +11,7 @@ from flask import Flask, g, request
 from api.openapi import document
 from api.requests import config
 from shared import accounts, logins, tokens
-from shared.db import glance, transaction
+from shared.db import glance
 from shared.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _recognise() -> None:
     elif (match := _TOKEN.fullmatch(header)) and (
         claims := tokens.read(match[1], config().signing_secrets())
     ):
-        with transaction() as session:
+        with glance() as session:
             g.identity = logins.identify(session, claims)
 
 
