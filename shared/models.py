@@ -249,6 +249,7 @@ class Job(Base):
             "account_id",
             postgresql_where=text("state = 'running' AND stage = 'assembling' AND leased_until IS NULL"),
         ),
+        Index("ix_jobs_due", "run_after", postgresql_where=text("state = 'queued'")),
         Index("ix_jobs_leased", "leased_until", postgresql_where=text("state IN ('running', 'canceling')")),
         Index(
             "ix_jobs_assembled",

@@ -24,6 +24,7 @@ class TaskName(StrEnum):
     DELIVER = "webhooks.deliver"
     SWEEP = "upkeep.sweep"
     TIDY = "upkeep.tidy"
+    MEASURE = "upkeep.measure"
 
 
 QUEUE_OF: dict[TaskName, QueueName] = {
@@ -35,6 +36,7 @@ QUEUE_OF: dict[TaskName, QueueName] = {
     TaskName.DELIVER: QueueName.CONTROL,
     TaskName.SWEEP: QueueName.CONTROL,
     TaskName.TIDY: QueueName.CONTROL,
+    TaskName.MEASURE: QueueName.CONTROL,
 }
 
 TASK_OF_KIND: dict[str, TaskName] = {"script": TaskName.SCRIPT, "video": TaskName.VIDEO}

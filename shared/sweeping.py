@@ -198,19 +198,17 @@ def expire_uploads(session: Session, *, keep: timedelta) -> list[uuid.UUID]:
 
 def count_unfinished(session: Session) -> dict[str, int]:
     """Count the unfinished jobs by state, from the partial indexes."""
-    rows = session.execute(
-        select(Job.state, func.count())
-        .where(Job.state.in_((State.QUEUED, State.RUNNING, State.CANCELING)))
-        .group_by(Job.state)
-    )
-    return {str(state): count for state, count in rows}
+    queued = select(func.count()).where(Job.state == State.QUEUED)
+    begun = select(Job.state, func.count()).where(Job.state.in_((State.RUNNING, State.CANCELING)))
+    counts = {str(state): count for state, count in session.execute(begun.group_by(Job.state))}
+    return {State.QUEUED.value: session.scalars(queued).one(), **counts}
 
 
 def longest_wait(session: Session) -> float:
     """Return for how many seconds the queued job that is due longest has been due; 0 where none waits."""
-    due = func.extract("epoch", func.now() - func.min(Job.run_after))
-    seconds = session.scalar(select(due).where(Job.state == State.QUEUED, Job.run_after <= func.now()))
-    return float(seconds or 0)
+    due = func.extract("epoch", func.now() - Job.run_after)
+    longest = select(due).where(Job.state == State.QUEUED).order_by(Job.run_after).limit(1)
+    return max(0.0, float(session.scalar(longest) or 0))
 
 
 def referenced(session: Session, keys: Sequence[str], columns: Sequence[object]) -> set[str]:

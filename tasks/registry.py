@@ -56,3 +56,9 @@ def sweep() -> None:
 def tidy() -> None:
     """Throw away what expired."""
     upkeep.tidy()
+
+
+@app.task(name=TaskName.MEASURE)
+def measure() -> None:
+    """Tell operators how much is unfinished."""
+    upkeep.measure()

@@ -62,6 +62,16 @@ def tidy() -> None:
     _remove_stale(config.work_dir, config.render_wall.total_seconds() * 2)
 
 
+def measure() -> None:
+    """Tell operators how much is unfinished. Counting takes as long as the queue is, so it is no part of a sweep."""
+    with transaction() as session:
+        counts = sweeping.count_unfinished(session)
+        longest = sweeping.longest_wait(session)
+    for state in UNFINISHED:
+        metrics.unfinished.labels(state=state.value).set(counts.get(state.value, 0))
+    metrics.waiting_seconds.set(longest)
+
+
 def _expire_uploads(config: Settings) -> None:
     """End the uploads that rested for too long. Where their bytes lie on the API's machine alone, it removes them itself."""
     with transaction() as session:
@@ -102,15 +112,10 @@ def _publish() -> None:
     with transaction() as session:
         again = sweeping.forget_published(session, forgotten=None if lost else config.republish)
         accounts = window.waiting_accounts(session)
-        counts = sweeping.count_unfinished(session)
-        longest = sweeping.longest_wait(session)
     if lost:
         log.warning("broker_lost_its_messages", extra={"forgotten": again})
         epoch.begin()
     published = sum(dispatch.publish(account_id) for account_id in accounts)
-    for state in UNFINISHED:
-        metrics.unfinished.labels(state=state.value).set(counts.get(state.value, 0))
-    metrics.waiting_seconds.set(longest)
     _count("forgotten", again)
     _count("published", published)
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 TIDY_SECONDS = 300.0
+MEASURE_SECONDS = 15.0  # as often as Prometheus asks by default
 # Rounds that nobody took must not pile up for ever. Beat writes this moment down by its clock and a worker reads it by its
 # own: a shorter time would keep a worker whose clock is an hour ahead from ever sweeping.
 EXPIRY_SECONDS = 7200.0
@@ -32,6 +33,11 @@ def schedule(config: Settings) -> dict[str, Any]:
         "tidy": {
             "task": TaskName.TIDY,
             "schedule": TIDY_SECONDS,
+            "options": {"queue": QueueName.CONTROL, "expires": EXPIRY_SECONDS},
+        },
+        "measure": {
+            "task": TaskName.MEASURE,
+            "schedule": MEASURE_SECONDS,
             "options": {"queue": QueueName.CONTROL, "expires": EXPIRY_SECONDS},
         },
     }
