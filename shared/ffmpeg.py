@@ -33,6 +33,7 @@ __all__ = ["Completed", "Limits", "Progress", "Stopped", "command", "ffmpeg_path
 
 log = logging.getLogger(__name__)
 
+FULL = ("No space left on device", "Disk quota exceeded")  # as the C library says it without a locale
 POLL = 0.1  # seconds between two looks at `stop` and at the clocks
 
 
@@ -171,11 +172,12 @@ def _end(process: subprocess.Popen[bytes]) -> tuple[float, int]:
 
 def _judge(process: subprocess.Popen[bytes], pipes: Pipes, completed: Completed, *, check: bool) -> None:
     """Raise what the exit code means, in words for a client."""
-    if completed.returncode == 0 or not check:
+    full = any(sign in completed.stderr for sign in FULL)
+    if not check or (completed.returncode == 0 and not full):
         _log(process, pipes, "process_ended", logging.DEBUG)
         return
     _log(process, pipes, "process_failed", logging.WARNING)
-    if "No space left on device" in completed.stderr:
+    if full:  # even at exit code 0: what it could not write it did not always take as its failure
         raise StorageFull("There is no room left for the work's files.")
     if completed.returncode == -signal.SIGXCPU:
         raise RenderTimeout("The work used more CPU time than it may.")

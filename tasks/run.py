@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
-import shutil
 import socket
-import tempfile
 import time
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared import dispatch, draining, jobs, metrics
@@ -24,9 +20,11 @@ from shared.settings import Settings, settings
 from shared.states import Stage, State
 from shared.storage import storage
 from tasks.pulse import Pulse
+from tasks.room import work_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from sqlalchemy.orm import Session
 
@@ -109,39 +107,21 @@ def run(
     with (
         dispatch.publishing(job.account_id),  # what was claimed has made room for the next
         bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id, kind=job.kind),
-        work_folder() as folder,
     ):
         log.info("job_claimed")
         began = time.monotonic()
-        outcome = _perform(Attempt(job, folder), perform)
+        outcome = _perform(job, perform)
         seconds = time.monotonic() - began
         metrics.attempts.labels(task=job.kind, outcome=outcome).inc()
         metrics.attempt_seconds.labels(task=job.kind).observe(seconds)
         log.info("attempt_ended", extra={"outcome": outcome, "seconds": round(seconds, 3)})
 
 
-@contextmanager
-def work_folder() -> Iterator[Path]:
-    """Give a folder for an attempt's own files, gone with the attempt."""
-    root = settings().work_dir
-    root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=root))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _perform(attempt: Attempt, perform: Callable[[Attempt], Done | None]) -> str:
+def _perform(job: Job, perform: Callable[[Attempt], Done | None]) -> str:
     """Perform and settle; return the name of the outcome."""
-    job = attempt.job
-    config = settings()
     try:
-        with Pulse(attempt.beat, every=config.heartbeat, lease=config.lease) as pulse:
-            attempt.pulse = pulse
-            done = perform(attempt)
-            attempt.check()
-            return "handed_over" if done is None else _succeed(job, done)
+        with work_folder() as folder:
+            return _attempt(Attempt(job, folder), perform)
     except Stopped:
         return _stopped(job)
     except Unavailable as error:
@@ -153,6 +133,16 @@ def _perform(attempt: Attempt, perform: Callable[[Attempt], Done | None]) -> str
     except Exception:
         log.exception("attempt_surprised")
         return _fail(job, JobFailed("Something went wrong that we did not foresee."))
+
+
+def _attempt(attempt: Attempt, perform: Callable[[Attempt], Done | None]) -> str:
+    """Perform with a heartbeat beside it, and end the job where that went well."""
+    config = settings()
+    with Pulse(attempt.beat, every=config.heartbeat, lease=config.lease) as pulse:
+        attempt.pulse = pulse
+        done = perform(attempt)
+        attempt.check()
+        return "handed_over" if done is None else _succeed(attempt.job, done)
 
 
 def patiently(settle: Callable[[Session], T]) -> T:

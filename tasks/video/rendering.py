@@ -17,7 +17,8 @@ from shared.logs import bind
 from shared.settings import settings
 from shared.storage import storage
 from tasks.pulse import Pulse
-from tasks.run import backoff, drained, patiently, work_folder
+from tasks.room import work_folder
+from tasks.run import backoff, drained, patiently
 from tasks.video import render
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from shared.settings import settings
 from shared.states import State
 from shared.storage import storage
 from tasks.pulse import Pulse
-from tasks.run import work_folder
+from tasks.room import work_folder
 from tasks.video import assemble, planning, tracks
 from tasks.video.versions import versions
 
@@ -45,14 +45,14 @@ def perform(job_id: str) -> None:
         return
     plan = planning.recall(job)
     config = settings()
-    with (
-        bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id),
-        work_folder() as work,
-        Pulse(lambda: _is_running(job), every=config.heartbeat, lease=config.lease) as pulse,
-    ):
+    with bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id):
         try:
-            if find(job.account_id, plan) is None:
-                make(job.account_id, plan, work, stop=pulse.unwanted)
+            with (
+                work_folder() as work,
+                Pulse(lambda: _is_running(job), every=config.heartbeat, lease=config.lease) as pulse,
+            ):
+                if find(job.account_id, plan) is None:
+                    make(job.account_id, plan, work, stop=pulse.unwanted)
         except (ServiceError, Stopped) as error:
             log.warning("mix_failed", extra={"reason": type(error).__name__})
 

@@ -89,8 +89,9 @@ def test_a_failure_is_told_without_what_the_program_said(tmp_path, caplog):
     assert "/secret/place.mp4" in caplog.records[-1].stderr
 
 
-def test_a_full_disk_can_be_tried_again(tmp_path):
-    code = "import sys; print('out: No space left on device', file=sys.stderr); sys.exit(1)"
+@pytest.mark.parametrize("ended", [0, 1])
+def test_a_full_disk_can_be_tried_again_whatever_the_exit_code(tmp_path, ended):
+    code = f"import sys; print('out: No space left on device', file=sys.stderr); sys.exit({ended})"
 
     with pytest.raises(StorageFull):
         run(python(code), cwd=tmp_path, limits=QUICK)
