@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 REDIRECTS = 3
+POST_SECONDS = 15.0  # from the first byte sent to the status, however lively the receiver is meanwhile
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
@@ -60,11 +61,48 @@ def _hidden(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
 
 
-class _Guarded(httpcore.SyncBackend):
-    """Connects to public addresses alone, unless the operator allows others."""
+class _Timed(httpcore.NetworkStream):
+    """A connection that ends with its wall: who sends a byte now and then is not waited for longer than the silent."""
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, deadline: float) -> None:
+        self._inner, self._deadline = inner, deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what there is."""
+        return self._inner.read(max_bytes, self._left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it."""
+        self._inner.write(buffer, self._left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        """Close it."""
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """Go on encrypted, until the same moment."""
+        left = self._left(timeout, httpcore.ConnectTimeout)
+        return _Timed(self._inner.start_tls(ssl_context, server_hostname, left), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what is known of the connection."""
+        return self._inner.get_extra_info(info)
+
+    def _left(self, timeout: float | None, late: type[httpcore.TimeoutException]) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise late
+        return left if timeout is None else min(timeout, left)
+
+
+class _Guarded(httpcore.SyncBackend):
+    """Connects to public addresses alone, unless the operator allows others, and until the deadline alone."""
+
+    def __init__(self, deadline: float, *, allow_private: bool) -> None:
         super().__init__()
+        self._deadline = deadline
         self._allow_private = allow_private
 
     def connect_tcp(
@@ -83,7 +121,8 @@ class _Guarded(httpcore.SyncBackend):
         addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
         if not self._allow_private and not all(map(is_public, addresses)):
             raise AssetUnreadable("An address of the script is not on the public internet.")
-        return super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+        connection = super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+        return _Timed(connection, self._deadline)
 
 
 def fetch(
@@ -98,7 +137,7 @@ def fetch(
     """Write what the URL answers to `target`, or raise AssetUnreadable (for good) or Unavailable (for now)."""
     deadline = time.monotonic() + bounds.wall
     context = ssl.create_default_context(cafile=ca_file)
-    backend = _Guarded(allow_private=allow_private)
+    backend = _Guarded(deadline, allow_private=allow_private)
     try:
         with httpcore.ConnectionPool(ssl_context=context, network_backend=backend) as pool:
             for _ in range(REDIRECTS + 1):
@@ -118,6 +157,7 @@ def post(
     *,
     allow_private: bool = False,
     ca_file: str | None = None,
+    wall: float = POST_SECONDS,
 ) -> int:
     """Send a body and return the status, whatever it is; a redirect is not followed. Raise what `fetch` raises."""
     parts = urlsplit(url)
@@ -127,7 +167,7 @@ def post(
     timeout = {"connect": 5.0, "read": 10.0, "write": 10.0, "pool": 5.0}
     pool = httpcore.ConnectionPool(
         ssl_context=ssl.create_default_context(cafile=ca_file),
-        network_backend=_Guarded(allow_private=allow_private),
+        network_backend=_Guarded(time.monotonic() + wall, allow_private=allow_private),
     )
     try:
         with (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import ssl
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import pytest
 import trustme
 
 from shared.errors import AssetUnreadable, Unavailable
-from shared.outside import Bounds, fetch, is_public
+from shared.outside import Bounds, fetch, is_public, post
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +38,25 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(int(rest))
         elif kind == "hang":
             self.server.released.wait(10)  # type: ignore[attr-defined]
+        elif kind == "dribble":
+            self._dribble()
         else:
             self.send_response(200)
             self.send_header("Content-Length", str(len(BODY)))
             self.end_headers()
             self.wfile.write(BODY)
+
+    do_POST = do_GET  # noqa: N815 (the name that the server looks for)
+
+    def _dribble(self) -> None:
+        """Begin a header that goes on for five seconds, never silent for long."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        with suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b"a")
+                self.wfile.flush()
+                if self.server.released.wait(0.05):  # type: ignore[attr-defined]
+                    return
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
@@ -105,6 +120,20 @@ def test_a_body_over_the_limit_is_refused(server: tuple[str, Path]) -> None:
 def test_a_server_that_says_nothing_is_not_waited_for(server: tuple[str, Path]) -> None:
     with pytest.raises(Unavailable), fetched(server, "/hang", read=0.1):
         pass
+
+
+def test_a_server_that_never_ends_its_headers_is_not_waited_for(server: tuple[str, Path]) -> None:
+    began = time.monotonic()
+    with pytest.raises(Unavailable), fetched(server, "/dribble", wall=0.3):
+        pass
+    assert time.monotonic() - began < 3
+
+
+def test_a_receiver_that_never_ends_its_headers_is_not_waited_for(server: tuple[str, Path]) -> None:
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        post(server[0] + "/dribble", b"{}", {}, allow_private=True, ca_file=str(server[1]), wall=0.3)
+    assert time.monotonic() - began < 3
 
 
 def test_a_private_address_is_not_connected_to(server: tuple[str, Path]) -> None:
