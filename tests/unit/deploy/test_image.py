@@ -83,7 +83,13 @@ def test_secrets_are_made_anew_and_fit_into_urls():
 
     values = dict(re.findall(r"^([A-Z_]+)=(.*)$", first, flags=re.MULTILINE))
     others = dict(re.findall(r"^([A-Z_]+)=(.*)$", second, flags=re.MULTILINE))
-    for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD", "PROMETHEUS_PASSWORD", "TOKEN_SECRETS"):
+    for name in (
+        "POSTGRES_PASSWORD",
+        "REDIS_PASSWORD",
+        "FLOWER_PASSWORD",
+        "PROMETHEUS_PASSWORD",
+        "TOKEN_SECRETS",
+    ):
         assert re.fullmatch(r"[0-9a-f]{48}", values[name])
         assert values[name] != others[name]
     assert re.fullmatch(r"'\$2b\$12\$[./A-Za-z0-9]{53}'", values["PROMETHEUS_PASSWORD_HASH"])
