@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, or_, select, text
+from sqlalchemy import Integer, and_, bindparam, func, or_, select, text
 
 from shared.models import Job
 from shared.states import State
@@ -12,6 +12,7 @@ from shared.states import State
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
 MINUTE = 60  # seconds
@@ -20,14 +21,12 @@ MOST_FINISHED = 20_000  # that are counted: more is as fast as fast can be
 
 def depth(session: Session, most: int, account_id: UUID | None = None) -> int:
     """Return how many jobs are unfinished, of one account or of all, and stop counting past `most`."""
-    published = and_(Job.state == State.QUEUED, Job.published_at.is_not(None))
-    parts = (
-        and_(Job.state == State.QUEUED, Job.published_at.is_(None)),
-        or_(Job.state.in_((State.RUNNING, State.CANCELING)), published),
-    )
-    found = [select(Job.id).where(part, *_of(account_id)).limit(most + 1).subquery() for part in parts]
-    first, second = (select(func.count()).select_from(part).scalar_subquery() for part in found)
-    return int(session.scalars(select(first + second)).one())
+    enough = {"enough": most + 1}
+    if account_id is None:
+        found = session.execute(_ALL, enough)
+    else:
+        found = session.execute(_OF_ACCOUNT, {**enough, "account": account_id})
+    return found.scalar_one()
 
 
 def finished(session: Session, account_id: UUID | None = None) -> int:
@@ -43,3 +42,19 @@ def finished(session: Session, account_id: UUID | None = None) -> int:
 
 def _of(account_id: UUID | None) -> tuple[Any, ...]:
     return () if account_id is None else (Job.account_id == account_id,)
+
+
+def _depth(*owner: Any) -> Select[int]:
+    published = and_(Job.state == State.QUEUED, Job.published_at.is_not(None))
+    parts = (
+        and_(Job.state == State.QUEUED, Job.published_at.is_(None)),
+        or_(Job.state.in_((State.RUNNING, State.CANCELING)), published),
+    )
+    enough = bindparam("enough", type_=Integer)
+    found = [select(Job.id).where(part, *owner).limit(enough).subquery() for part in parts]
+    first, second = (select(func.count()).select_from(part).scalar_subquery() for part in found)
+    return select(first + second)
+
+
+# Built once: each request that brings jobs asks this.
+_ALL, _OF_ACCOUNT = _depth(), _depth(Job.account_id == bindparam("account"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 
 from shared.dispatch import Level, Nudge
 from shared.models import Account
@@ -31,6 +31,7 @@ class Window:
     running: int
 
 
+_LOCK = select(Account.weight).where(Account.id == bindparam("account")).with_for_update(key_share=True)
 # The longest segments of a job go first, so that at its end no worker waits long for another.
 _ADMIT = text("""
 WITH busy AS (
@@ -98,9 +99,7 @@ _TASKS = {
 def admit(session: Session, account_id: uuid.UUID, window: Window) -> list[Nudge]:
     """Mark the account's next work as published, as far as its window allows, and return it to be sent."""
     # One at a time for each account: two that count at once would both find room.
-    weight = session.scalar(
-        select(Account.weight).where(Account.id == account_id).with_for_update(key_share=True)
-    )
+    weight = session.scalar(_LOCK, {"account": account_id})
     if weight is None:
         return []
     rows = session.execute(
