@@ -9,9 +9,10 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Interval, bindparam, case, delete, func, insert, literal, or_, select, update
 
 from shared import endings
 from shared.models import Artifact, Base, Job, JobAsset, Segment
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from shared.errors import ServiceError
 
@@ -31,6 +33,29 @@ HEAD_START = {"interactive": timedelta(hours=-1), "normal": timedelta(0), "bulk"
 RENDERING_FROM, ASSEMBLING_FROM = 0.1, 0.95
 _JOBS = Base.metadata.tables["jobs"]
 _INSERT = insert(_JOBS).values(turn=func.now() + bindparam("head_start"))
+# Built once, since each job is claimed. What comes back is read into the session, so nothing there need be guessed.
+_CLAIM = (
+    update(Job)
+    .where(
+        Job.id == bindparam("job"),
+        Job.state == State.QUEUED,
+        Job.published_at.is_not(None),
+        Job.run_after <= func.now(),
+        Job.attempt < Job.max_attempts,
+    )
+    .values(
+        state=State.RUNNING,
+        stage=bindparam("begun"),
+        progress=0,
+        attempt=Job.attempt + 1,
+        leased_until=func.now() + bindparam("lease", type_=Interval),
+        started_at=func.coalesce(Job.started_at, func.now()),
+        worker=bindparam("by"),
+        version=Job.version + 1,
+    )
+    .returning(Job)
+    .execution_options(synchronize_session=False, populate_existing=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,27 +140,7 @@ def claim(session: Session, job_id: uuid.UUID, stage: Stage, *, lease: timedelta
 
     One whose message counts as lost is not: another job may have its place within the account's limit. It is told of again.
     """
-    return session.scalar(
-        update(Job)
-        .where(
-            Job.id == job_id,
-            Job.state == State.QUEUED,
-            Job.published_at.is_not(None),
-            Job.run_after <= func.now(),
-            Job.attempt < Job.max_attempts,
-        )
-        .values(
-            state=State.RUNNING,
-            stage=stage,
-            progress=0,
-            attempt=Job.attempt + 1,
-            leased_until=func.now() + lease,
-            started_at=func.coalesce(Job.started_at, func.now()),
-            worker=worker,
-            version=Job.version + 1,
-        )
-        .returning(Job)
-    )
+    return session.scalar(_CLAIM, {"job": job_id, "begun": stage, "lease": lease, "by": worker})
 
 
 def claim_assembly(session: Session, job_id: uuid.UUID, *, lease: timedelta, worker: str) -> Job | None:
@@ -259,15 +264,27 @@ def fail(session: Session, job_id: uuid.UUID, attempt: int, error: ServiceError)
 
 
 def _finish(session: Session, job_id: uuid.UUID, attempt: int, state: State, **values: Any) -> bool:
+    given = {_given(name): value for name, value in values.items()}
+    ended = session.execute(_ends(state, tuple(values)), {"job": job_id, "held": attempt, **given}).all()
+    endings.note(session, ended, state)
+    return len(ended) == 1
+
+
+@lru_cache(maxsize=8)
+def _ends(state: State, names: tuple[str, ...]) -> ReturningUpdate[Any]:
+    """Return what ends one job and writes these columns. Built once for each way to end."""
+    given: dict[str, Any] = {name: bindparam(_given(name)) for name in names}
     return (
-        end(
-            session,
-            (Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING),
-            state,
-            **values,
-        )
-        == 1
+        update(Job)
+        .where(Job.id == bindparam("job"), Job.attempt == bindparam("held"), Job.state == State.RUNNING)
+        .values(state=state, **_ending(), **given)
+        .returning(*endings.ENDED)
+        .execution_options(synchronize_session=False)
     )
+
+
+def _given(column: str) -> str:
+    return f"new_{column}"  # a column's own name is taken by the UPDATE
 
 
 def end(session: Session, which: Sequence[ColumnElement[bool]], state: State, **values: Any) -> int:
