@@ -82,10 +82,9 @@ def engine() -> Engine:
     return connect(settings())
 
 
-@lru_cache(maxsize=2)
-def _factory(*, transactional: bool = True) -> sessionmaker[Session]:
-    way = engine() if transactional else engine().execution_options(isolation_level="AUTOCOMMIT")
-    return sessionmaker(way, expire_on_commit=False)
+@lru_cache(maxsize=1)
+def _factory() -> sessionmaker[Session]:
+    return sessionmaker(engine(), expire_on_commit=False)
 
 
 @contextmanager
@@ -102,10 +101,25 @@ def transaction() -> Iterator[Session]:
 def glance() -> Iterator[Session]:
     """Open a session without a transaction: for what asks one thing, and is spared the words before and after it."""
     try:
-        with _factory(transactional=False)() as session:
+        with _factory()() as session, _each_its_own(session):
             yield session
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise Unavailable("The database cannot be reached. Try again shortly.") from error
+
+
+@contextmanager
+def _each_its_own(session: Session) -> Iterator[None]:
+    """Have each statement be its own transaction.
+
+    The driver is told, not SQLAlchemy: by its isolation levels it would name one to the server, before and after.
+    """
+    connection: Any = session.connection().connection.driver_connection
+    connection.autocommit = True
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.autocommit = False
 
 
 @contextmanager
