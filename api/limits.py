@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 from flask_limiter import ApplicationLimit, Limiter
+from limits.strategies import STRATEGIES, FixedWindowRateLimiter
+from limits.util import WindowStats
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -23,10 +25,12 @@ from shared.errors import TooMany
 
 if TYPE_CHECKING:
     from flask_limiter import RequestLimit
+    from limits import RateLimitItem
 
     from shared.settings import Settings
 
 REDIS_SECONDS = 0.15  # to connect, and again to answer: together no more than a request can bear
+REMEMBERED = 10_000  # windows whose ends a process knows
 AT_ONCE = 400  # requests of one account in one process; long polls and uploads too, but no streams of events
 
 
@@ -47,7 +51,7 @@ def register(app: Flask, config: Settings) -> None:
             ApplicationLimit(config.address_rate_limit, key_function=_address, scope="address"),
         ],
         **_storage(config.redis_url),
-        strategy="fixed-window",
+        strategy=Told.NAME,
         key_prefix="scenemill",
         # What leads nowhere counts too: whoever tries paths out is slowed down as anyone else.
         request_identifier=lambda: request.endpoint or "nothing",
@@ -76,6 +80,45 @@ def _storage(url: str) -> dict[str, Any]:
         "use_replicas": False,  # they are behind: who counts there is let in too often
     }
     return {"storage_uri": group.limits_url(), "storage_options": {**waits, **opened, **asked}}
+
+
+class Told(FixedWindowRateLimiter):
+    """Fixed windows that tell how many are left without asking for it: counting a request has just said so.
+
+    When a window is over is asked for once: it begins with its first request, and its end never moves.
+    """
+
+    NAME = "scenemill-fixed-window"
+
+    def __init__(self, storage: Any) -> None:
+        super().__init__(storage)
+        self._ends: dict[str, float] = {}
+
+    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        """Count a request; False where it is one too many."""
+        key = item.key_for(*identifiers)
+        count = self.storage.incr(key, item.get_expiry(), amount=cost)
+        if count == cost:
+            self._remember(key, time.time() + item.get_expiry())
+        g.setdefault("counted", {})[key] = count
+        return count <= item.amount
+
+    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
+        """Return when the window is over, and how many requests were left in it when this one was counted."""
+        key = item.key_for(*identifiers)
+        if key not in g.get("counted", {}):
+            return super().get_window_stats(item, *identifiers)
+        if self._ends.get(key, 0.0) <= time.time():
+            self._remember(key, self.storage.get_expiry(key))
+        return WindowStats(self._ends[key], max(0, item.amount - g.counted[key]))
+
+    def _remember(self, key: str, end: float) -> None:
+        if len(self._ends) >= REMEMBERED:
+            self._ends.clear()
+        self._ends[key] = end
+
+
+STRATEGIES[Told.NAME] = Told
 
 
 class Gate:
