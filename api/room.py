@@ -52,9 +52,13 @@ class Depth:
     counted: int = 0
     until: float = 0.0
 
+    def is_far(self, more: int, most: int) -> bool:
+        """Tell whether `more` jobs leave it far from `most`, by a count that is not old."""
+        return time.monotonic() < self.until and 2 * (self.counted + more) <= most
+
     def excess(self, session: Session, more: int, most: int, account_id: UUID | None = None) -> int:
         """Count `more` jobs in, or return by how many there would be too many."""
-        if time.monotonic() >= self.until or 2 * (self.counted + more) > most:
+        if not self.is_far(more, most):
             self.counted = backlog.depth(session, most, account_id)
             self.until = time.monotonic() + COUNT_SECONDS
         over = self.counted + more - most
@@ -73,9 +77,12 @@ class Room:
 
     def admit(self, session: Session, account_id: UUID, more: int, limits: Settings) -> None:
         """Let `more` jobs of the account in, or raise AccountQueueFull or QueueFull."""
-        if over := self._of(account_id).excess(session, more, limits.max_queued_account, account_id):
+        most = limits.max_queued_account
+        # As long as all accounts together are far from what one may have, there is nothing to ask about one.
+        near = not self._all.is_far(more, most)
+        if near and (over := self._of(account_id).excess(session, more, most, account_id)):
             raise AccountQueueFull(
-                f"This account may have {limits.max_queued_account} unfinished jobs. Nothing of this request was taken.",
+                f"This account may have {most} unfinished jobs. Nothing of this request was taken.",
                 wait(over, backlog.finished(session, account_id)),
             )
         if over := self._all.excess(session, more, limits.max_queued):
