@@ -16,6 +16,7 @@ from shared.models import Delivery, DeliveryAttempt, DisabledAddress, WebhookSec
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Sequence
 
     from sqlalchemy.orm import Session
 
@@ -26,7 +27,7 @@ SCHEDULE = tuple(
 JITTER = 0.1
 GONE = 410
 OVERLAP = timedelta(hours=24)
-PER_ACCOUNT = 8  # of one bite, so that nobody's slow receiver keeps others waiting
+PER_ACCOUNT = 4  # that are taken at once, so that nobody's slow receiver keeps others waiting
 
 _DUE = text("""
 WITH RECURSIVE waiting AS (
@@ -42,7 +43,7 @@ SELECT due.id FROM waiting CROSS JOIN LATERAL (
     SELECT id FROM webhook_deliveries d
      WHERE d.account_id = waiting.account_id AND d.state = 'pending' AND d.run_after <= now()
      ORDER BY d.run_after LIMIT :share FOR UPDATE SKIP LOCKED
-) due LIMIT :bite
+) due WHERE waiting.account_id <> ALL(CAST(:busy AS uuid[])) LIMIT :bite
 """)
 
 
@@ -60,8 +61,8 @@ class Outcome:
         return self.status is not None and 200 <= self.status < 300
 
 
-def claim(session: Session, bite: int, *, lease: timedelta) -> list[Delivery]:
-    """Take deliveries that are due, a few of each account; for as long as the lease nobody else tries them.
+def claim(session: Session, bite: int, *, lease: timedelta, busy: Sequence[uuid.UUID] = ()) -> list[Delivery]:
+    """Take deliveries that are due, a few of each account but the busy; for as long as the lease nobody else tries them.
 
     What is due for an address that answered 410 ends here, untried.
     """
@@ -73,7 +74,7 @@ def claim(session: Session, bite: int, *, lease: timedelta) -> list[Delivery]:
         .where(Delivery.state == "pending", Delivery.run_after <= func.now(), gone)
         .values(state="failed", finished_at=func.now())
     )
-    ids = list(session.scalars(_DUE, {"share": PER_ACCOUNT, "bite": bite}))
+    ids = list(session.scalars(_DUE, {"share": PER_ACCOUNT, "bite": bite, "busy": list(busy)}))
     if not ids:
         return []
     return list(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,37 +19,54 @@ from shared.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
+    from uuid import UUID
 
     from shared.models import Delivery
 
 log = logging.getLogger(__name__)
 
-BITE = 64
-THREADS = 16
+THREADS = 32
 ROUND_SECONDS = 15.0  # after which a round takes no more, and its slot is free for others
+LOOK_SECONDS = 1.0  # between two looks at what is due, as long as receivers are waited for
 LEASE = timedelta(seconds=60)
 _LOCK = 7_310_519_042_018
 
 
 def deliver() -> None:
     """Send what is due, until nothing is or the round is over. One round runs at a time, whoever begins it."""
-    began = time.monotonic()
     with alone(_LOCK) as first:
-        while first and time.monotonic() - began < ROUND_SECONDS and _round():
-            continue
+        if first:
+            _round(time.monotonic() + ROUND_SECONDS)
 
 
-def _round() -> int:
+def _round(until: float) -> None:
+    """Keep the threads at work. No more is taken than begins at once, so that who is waited for holds up nobody else."""
+    under_way: dict[Future[None], UUID] = {}
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
+        while time.monotonic() < until:
+            due = _claim(THREADS - len(under_way), Counter(under_way.values()))
+            under_way |= {pool.submit(_send, delivery, keys): delivery.account_id for delivery, keys in due}
+            if not under_way:
+                return
+            ended, _ = wait(under_way, LOOK_SECONDS, FIRST_COMPLETED)
+            for each in ended:
+                del under_way[each]
+                each.result()
+
+
+def _claim(free: int, waited_for: Counter[UUID]) -> list[tuple[Delivery, list[str]]]:
+    """Take what is due, with the secrets that sign it; of an account that has its share at work already, nothing."""
+    if not free:
+        return []
+    busy = [account_id for account_id, number in waited_for.items() if number >= deliveries.PER_ACCOUNT]
     with transaction() as session:
-        due = deliveries.claim(session, BITE, lease=LEASE)
+        due = deliveries.claim(session, free, lease=LEASE, busy=busy)
         keys = {
             account_id: deliveries.signing_secrets(session, account_id)
             for account_id in {delivery.account_id for delivery in due}
         }
-    if due:
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
-            list(pool.map(lambda delivery: _send(delivery, keys[delivery.account_id]), due))
-    return len(due)
+    return [(delivery, keys[delivery.account_id]) for delivery in due]
 
 
 def _send(delivery: Delivery, keys: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -154,6 +155,30 @@ def test_one_round_runs_at_a_time(process: Settings, receiver: Receiver) -> None
 
     assert answered == [0]
     assert len(receiver.seen) == 2  # the first round went on with what had come meanwhile
+
+
+def test_slow_receivers_of_one_account_keep_no_other_account_waiting(
+    process: Settings, receiver: Receiver
+) -> None:
+    told = threading.Event()
+    slow = Receiver()
+    slow.meanwhile = lambda: told.wait(10)
+    with transaction() as session:
+        hog, other = factories.account(session), factories.account(session)
+        for _ in range(2 * deliveries.PER_ACCOUNT):
+            ended(session, hook(slow.url), hog)
+        for _ in range(2 * deliveries.PER_ACCOUNT + 1):
+            ended(session, hook(receiver.url), other)
+    receiver.meanwhile = lambda: told.set() if len(receiver.seen) == 2 * deliveries.PER_ACCOUNT else None
+    began = time.monotonic()
+
+    webhooks.deliver()
+
+    slow.server.shutdown()
+    slow.server.server_close()
+    assert told.is_set()
+    assert time.monotonic() - began < 8
+    assert len(slow.seen) == 2 * deliveries.PER_ACCOUNT
 
 
 def test_a_delivery_is_stamped_with_the_moment_that_postgres_gave_it_out(
