@@ -29,10 +29,13 @@ from shared.pipes import Pipes, Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["Completed", "Limits", "Progress", "Stopped", "command", "ffmpeg_path", "run"]
+__all__ = ["TAKEN", "Completed", "Limits", "Progress", "Stopped", "command", "ffmpeg_path", "run"]
 
 log = logging.getLogger(__name__)
 
+# Options of an output by which ffmpeg, from version 6 on, also tells each frame as its encoder gets it. An encoder looks
+# ahead by dozens of frames: for seconds, where the machine is slow, nothing is written, and much is done.
+TAKEN = {"stats_enc_pre:v": "pipe:1", "stats_enc_pre_fmt:v": "taken={n}"}
 FULL = ("No space left on device", "Disk quota exceeded")  # as the C library says it without a locale
 POLL = 0.1  # seconds between two looks at `stop` and at the clocks
 

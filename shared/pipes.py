@@ -27,10 +27,11 @@ DRAIN_ROUNDS = 64  # what is left in the pipes at the end: 64 x 64 KiB each
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far ffmpeg is: frames written and seconds of output."""
+    """How far ffmpeg is: frames written and seconds of output; where it was asked for, frames that an encoder has got."""
 
     frame: int
     seconds: float
+    taken: int = 0
 
 
 class Excerpt:
@@ -55,12 +56,13 @@ class Excerpt:
 
 
 class Reports:
-    """Reads the blocks of key=value lines that ffmpeg writes to `-progress`."""
+    """Reads the blocks of key=value lines that ffmpeg writes to `-progress`, and the lines `taken=frame` between them."""
 
     def __init__(self, tell: Callable[[Progress], None] | None) -> None:
         self._tell = tell
         self._rest = b""
         self._values: dict[bytes, bytes] = {}
+        self._taken = 0
         self._last: tuple[Progress, bytes] | None = None
 
     def add(self, data: bytes) -> bool:
@@ -72,14 +74,15 @@ class Reports:
             key, _, value = line.partition(b"=")
             if key == b"progress":
                 moved |= self._block()
+            elif key == b"taken":
+                self._taken = _whole(value) + 1  # they are counted from 0
             elif len(self._values) < 100:
                 self._values[key] = value.strip()
         return moved
 
     def _block(self) -> bool:
-        progress = Progress(
-            _whole(self._values.get(b"frame")), _whole(self._values.get(b"out_time_us")) / 1e6
-        )
+        frame, micros = _whole(self._values.get(b"frame")), _whole(self._values.get(b"out_time_us"))
+        progress = Progress(frame, micros / 1e6, self._taken)
         seen = (progress, self._values.get(b"total_size", b""))
         self._values = {}
         if seen == self._last:

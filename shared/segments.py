@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Float, cast, delete, func, insert, literal, select, update
+from sqlalchemy import Float, and_, case, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import load_only
 
@@ -106,8 +106,10 @@ def held(segment: Segment) -> tuple[ColumnElement[bool], ...]:
 
 def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: int) -> bool:
     """Extend the lease and write progress down; False when the work is to be dropped (lost, or the job has ended)."""
+    noted = func.greatest(Segment.frames_done, frames)  # below, in this same transaction
+    known = case((and_(*held(segment)), noted), else_=Segment.frames_done)
     done = (
-        select(func.sum(Segment.frames_done) / cast(func.sum(Segment.frames), Float))
+        select(func.sum(known) / cast(func.sum(Segment.frames), Float))
         .where(Segment.job_id == segment.job_id)
         .scalar_subquery()
     )
@@ -124,7 +126,7 @@ def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: i
     ours = session.scalar(
         update(Segment)
         .where(*held(segment), running)
-        .values(leased_until=func.now() + lease, frames_done=func.greatest(Segment.frames_done, frames))
+        .values(leased_until=func.now() + lease, frames_done=noted)
         .returning(Segment.id)
     )
     return ours is not None

@@ -50,8 +50,9 @@ class Pulse:
 
     def _run(self) -> None:
         with bind(**self._context):
-            good = time.monotonic()
-            while not self._over.wait(self._every):
+            good = began = time.monotonic()
+            # What a beat itself takes does not put the next one off.
+            while not self._over.wait(max(0.0, began + self._every - time.monotonic())):
                 began = time.monotonic()
                 try:
                     wanted = self._beat()

@@ -71,20 +71,28 @@ def render(  # noqa: PLR0913  (what a worker knows)
         still=still,
         transition=spec.get("transition"),
         over=_over(spec, size, place, locate),
-        encoding=encoding.options(size, spec["fps"], spec["quality"], encoder),
+        encoding={
+            **encoding.options(size, spec["fps"], spec["quality"], encoder),
+            **(process.TAKEN if ffmpeg is None else {}),  # one that is named may be too old for that
+        },
         upload=encoding.UPLOADS.get(encoder),
     )
     completed = process.run(
         process.command(*encoding.devices(encoder), *graph.arguments(plan, f"file:{target}"), ffmpeg=ffmpeg),
         cwd=work,
         limits=limits,
-        on_progress=None if on_progress is None else lambda progress: on_progress(progress.frame),
+        on_progress=None if on_progress is None else lambda progress: on_progress(done(progress)),
         stop=stop,
         stdin=frames.stream(made, size, 1 if still else spec["frames"]) if made else None,
         env={"FONTCONFIG_FILE": str(fonts.config())},
     )
     check(target, size, spec["fps"], spec["frames"])
     return _warnings(completed.stderr)
+
+
+def done(progress: process.Progress) -> int:
+    """Return how many frames' worth of work is done: to encode what was drawn is half of it, as far as anyone knows."""
+    return (max(progress.taken, progress.frame) + progress.frame) // 2
 
 
 def _layers(

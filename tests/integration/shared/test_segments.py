@@ -111,7 +111,6 @@ def test_a_heartbeat_raises_the_jobs_progress_by_frames(session: Session) -> Non
     first = claim(session, factories.segments_of(session, job)[0])
 
     segments.heartbeat(session, first, lease=LEASE, frames=30)
-    segments.heartbeat(session, first, lease=LEASE, frames=30)
 
     session.refresh(job)
     halfway = (jobs.RENDERING_FROM + jobs.ASSEMBLING_FROM) / 2
