@@ -34,8 +34,8 @@ ROOMS = ("api", "client", "shared", "tasks", "workers")
 
 NO_ATTEMPT_CHECK = {
     "shared/jobs.py": [
-        ("(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING),\n            state,",
-         "(Job.id == job_id, Job.state == State.RUNNING),\n            state,"),
+        ('Job.attempt == bindparam("held"), Job.state == State.RUNNING)\n        .values(state=state,',
+         'Job.attempt >= bindparam("held"), Job.state == State.RUNNING)\n        .values(state=state,'),
     ]
 }  # fmt: skip
 NO_LEASE = {
@@ -48,13 +48,13 @@ NO_LEASE = {
     ]
 }  # fmt: skip
 # Marked and sent inside the transaction that writes the job; the pause makes sure that the worker is the quicker one.
-_TAKEN = """    note(session, "jobs.submitted", str(ids[0]))
+_TAKEN = """    note(session, "jobs.submitted", str(job.id))
 """
 _SENT = """    import time
     from sqlalchemy import text
     from shared.window import _TASKS
-    session.execute(text("UPDATE jobs SET published_at = now() WHERE id = ANY(:ids)"), {"ids": ids})
-    dispatch.send(dispatch.Nudge(_TASKS[spec.kind], one, one, caller().account_id) for one, spec in zip(ids, specs))
+    session.execute(text("UPDATE jobs SET published_at = now() WHERE id = ANY(:ids)"), {"ids": [job.id]})
+    dispatch.send([dispatch.Nudge(_TASKS[spec.kind], job.id, job.id, caller().account_id)])
     time.sleep(0.5)
 """
 PUBLISH_BEFORE_COMMIT = {"api/accept.py": [(_TAKEN, _TAKEN + _SENT)]}
