@@ -80,7 +80,7 @@ class Intake:
     def _close(self, session: Session, asked: int) -> None:
         if self.wrong or not self.ids:
             every = self.wrong or [each for places in self.skipped.values() for each in places]
-            raise _refusal(tuple(every[:MAX_ERRORS]))
+            raise _refusal(tuple(every))
         if len(self.ids) < asked:
             session.execute(update(Batch).where(Batch.id == self.batch_id).values(total=len(self.ids)))
         accept.note(session, "jobs.submitted", str(self.batch_id))
@@ -117,5 +117,7 @@ class Intake:
 
 
 def _refusal(places: tuple[Place, ...]) -> Invalid:
+    if len(places) >= MAX_ERRORS:  # where so many are wrong, no more are looked for
+        return Invalid(f"{MAX_ERRORS} or more values are wrong. So many are listed.", places[:MAX_ERRORS])
     told = "One value is" if len(places) == 1 else f"{len(places)} values are"
     return Invalid(f"{told} wrong.", places)

@@ -190,6 +190,14 @@ def test_every_bad_job_is_named_wherever_it_stands(client: Client) -> None:
     assert client.get("/v1/tasks").json["data"] == []
 
 
+def test_where_too_much_is_wrong_it_says_that_not_all_is_listed(client: Client) -> None:
+    answer = client.post("/v1/batch", json={"jobs": [{"kind": "film"}] * 1200})
+
+    assert answer.status_code == 422
+    assert answer.json["detail"] == "1000 or more values are wrong. So many are listed."
+    assert len(answer.json["errors"]) == 1000
+
+
 def test_a_job_a_line(client: Client) -> None:
     lines = "\n".join(json.dumps({**HELLO, "custom_id": str(number)}) for number in range(3))
 
