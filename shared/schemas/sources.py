@@ -31,7 +31,7 @@ class Source(Words):
             return f"asset:{asset[1].lower()}"
         if text.lower().startswith("asset:"):
             raise ValidationError("Must be asset: and the asset's id.")
-        url = _split(text)
+        url = _split(text, "Must be asset:ID or an https URL.")
         if url.scheme != "https":
             raise ValidationError("Must be asset:ID or an https URL.")
         return text
@@ -53,7 +53,7 @@ class Address(Words):
     def check(self, value: Any) -> str:
         """Return the URL as it came."""
         text = super().check(value)
-        url = _split(text)
+        url = _split(text, "Must be an https URL.")
         if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname or "")):
             raise ValidationError("Must be an https URL.")
         return text
@@ -68,7 +68,7 @@ def asset_id(src: str) -> str | None:
     return src.removeprefix("asset:") if src.startswith("asset:") else None
 
 
-def _split(text: str) -> SplitResult:
+def _split(text: str, wanted: str) -> SplitResult:
     if not _URL.fullmatch(text):
         raise ValidationError("Is not a URL: it has characters that must be percent-encoded.")
     try:
@@ -77,7 +77,7 @@ def _split(text: str) -> SplitResult:
     except ValueError as error:
         raise ValidationError("Is not a URL.") from error
     if not url.hostname or not _HOST.fullmatch(url.netloc.rpartition("@")[2]) or port == 0:
-        raise ValidationError("Must be asset:ID or an https URL." if not url.netloc else "Is not a URL.")
+        raise ValidationError(wanted if not url.netloc else "Is not a URL.")
     if "@" in url.netloc:
         raise ValidationError("May not hold a user name or password.")
     return url

@@ -79,3 +79,9 @@ def test_a_webhook_is_https_or_loopback(url):
 def test_another_webhook_is_refused(url):
     with pytest.raises(ValidationError):
         Address().check(url)
+
+
+@pytest.mark.parametrize("url", ["https://", "/hook", "example.org"])
+def test_an_address_without_a_host_is_told_of_no_asset(url):
+    with pytest.raises(ValidationError, match=r"Must be an https URL\."):
+        Address().check(url)
