@@ -139,13 +139,15 @@ def of_lines(body: bytes, most: int) -> Rows:
 def of_table(body: bytes, most: int) -> Table:
     """Cut a CSV file whose first line names the columns, or raise BadRequest. It stops as `of_lines` does."""
     try:
-        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
-        columns = [name.strip() for name in next(lines, [])]
-        found = list(islice(filter(None, lines), most + 1))
+        text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadRequest(f"The table is not UTF-8: byte {error.start + 1} is wrong.") from error
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        columns = [name.strip() for name in next(lines, [])]
+        found = list(islice(filter(None, lines), most + 1))
     except csv.Error as error:
-        raise BadRequest(f"The table is not CSV: {error}.") from error
+        raise BadRequest(f"The table is not CSV, at line {lines.line_num}: {error}.") from error
     if not columns or not all(columns) or len(set(columns)) < len(columns):
         raise BadRequest("The table's first line must name each column, and each differently.")
     return Table(columns, found)

@@ -91,3 +91,8 @@ def test_a_table_names_its_cells_by_its_first_line():
 def test_what_is_no_table_is_refused(body):
     with pytest.raises(BadRequest):
         of_table(body, 10)
+
+
+def test_a_table_that_is_none_is_told_by_its_line():
+    with pytest.raises(BadRequest, match="at line 3: field larger"):
+        of_table(b"name\nTea\n" + b"x" * 140_000 + b"\n", 10)
