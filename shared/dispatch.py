@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+AT_ONCE_SECONDS = 0.02  # work that is over within them is over at once
 CONFIRM_SECONDS = 5  # for a broker that confirms what it took
 
 
@@ -123,17 +124,52 @@ def _publish_whatever_comes(account_id: uuid.UUID) -> None:
         log.exception("publisher_surprised")
 
 
+class Publishing:
+    """Publishes what a claimed piece of work has made room for, beside the work; and what its end has, after it.
+
+    Work that is over at once is published for once, at its end: to ask twice within a moment finds nothing more.
+    """
+
+    def __init__(self, account_id: uuid.UUID) -> None:
+        self._account_id = account_id
+        self._over = threading.Event()
+        self._due = True
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._run,), name="publish", daemon=True
+        )
+
+    def again(self) -> None:
+        """Publish at the end too: the work has made room once more."""
+        self._over.set()
+        self._thread.join()
+        self._due = True
+
+    def begin(self) -> None:
+        """Publish soon, unless it ends before."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Publish what is left to be published; return when nothing is."""
+        self._over.set()
+        self._thread.join()
+        if self._due:
+            _publish_whatever_comes(self._account_id)
+
+    def _run(self) -> None:
+        if not self._over.wait(AT_ONCE_SECONDS):
+            self._due = False
+            _publish_whatever_comes(self._account_id)
+
+
 @contextmanager
-def publishing(account_id: uuid.UUID) -> Iterator[None]:
+def publishing(account_id: uuid.UUID) -> Iterator[Publishing]:
     """Publish while the block is at work, which need not wait for it; when the block is left, it is done."""
-    thread = threading.Thread(
-        target=copy_context().run, args=(_publish_whatever_comes, account_id), name="publish", daemon=True
-    )
-    thread.start()
+    beside = Publishing(account_id)
+    beside.begin()
     try:
-        yield
+        yield beside
     finally:
-        thread.join()
+        beside.end()
 
 
 class Publisher:

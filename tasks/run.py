@@ -35,6 +35,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SETTLE_TRIES = 5
+# An account may have only so many jobs begun, and after these one is no longer.
+MADE_ROOM = (State.SUCCEEDED, State.FAILED, State.CANCELED, "handed_back")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,14 @@ def run(
         log.info("job_not_claimed", extra={"task_id": job_id})
         return
     with (
-        dispatch.publishing(job.account_id),  # what was claimed has made room for the next
+        dispatch.publishing(job.account_id) as publishing,  # what was claimed has made room for the next
         bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id, kind=job.kind),
     ):
         log.info("job_claimed")
         began = time.monotonic()
         outcome = _perform(job, perform)
+        if outcome in MADE_ROOM:
+            publishing.again()
         seconds = time.monotonic() - began
         metrics.attempts.labels(task=job.kind, outcome=outcome).inc()
         metrics.attempt_seconds.labels(task=job.kind).observe(seconds)
@@ -178,7 +182,6 @@ def _stopped(job: Job) -> str:
     if drained() and patiently(
         lambda session: jobs.put_back(session, job.id, job.attempt, delay=none, charge=False)
     ):
-        dispatch.publish(job.account_id)
         return "handed_back"
     return "lost"
 
@@ -200,7 +203,6 @@ def _fail(job: Job, error: ServiceError) -> str:
 def _settled(job: Job, state: State) -> str:
     metrics.jobs_settled.labels(kind=job.kind, outcome=state.value).inc()
     log.info("job_settled", extra={"state": state.value})
-    dispatch.publish(job.account_id)  # an account may have only so many jobs begun, and this one is over
     return state.value
 
 
