@@ -28,10 +28,11 @@ SELECT kind, count(*) FILTER (WHERE state = 'queued' AND published_at IS NULL) A
  GROUP BY kind
 """)
 _SEGMENTS = text("""
-SELECT count(*) FILTER (WHERE state = 'queued' AND published_at IS NULL) AS waiting,
-       count(*) FILTER (WHERE state = 'queued' AND published_at IS NOT NULL) AS published,
-       count(*) FILTER (WHERE state = 'running') AS running
-  FROM segments WHERE state = 'queued' OR state = 'running'
+SELECT count(*) FILTER (WHERE s.state = 'queued' AND s.published_at IS NULL) AS waiting,
+       count(*) FILTER (WHERE s.state = 'queued' AND s.published_at IS NOT NULL) AS published,
+       count(*) FILTER (WHERE s.state = 'running') AS running
+  FROM segments s JOIN jobs ON jobs.id = s.job_id
+ WHERE s.state = 'running' OR (s.state = 'queued' AND jobs.state IN ('queued', 'running'))
 """)
 
 

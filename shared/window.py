@@ -32,6 +32,7 @@ class Window:
 
 
 _LOCK = select(Account.weight).where(Account.id == bindparam("account")).with_for_update(key_share=True)
+# Segments of a job that has ended are nobody's work any more, and take no place in the window.
 # The longest segments of a job go first, so that at its end no worker waits long for another.
 _ADMIT = text("""
 WITH busy AS (
@@ -42,8 +43,9 @@ WITH busy AS (
      WHERE account_id = :account
        AND (state IN ('running', 'canceling') OR (state = 'queued' AND published_at IS NOT NULL))
 ), parts AS (
-    SELECT count(*) AS unclaimed FROM segments
-     WHERE account_id = :account AND state = 'queued' AND published_at IS NOT NULL
+    SELECT count(*) AS unclaimed FROM segments JOIN jobs ON jobs.id = segments.job_id
+     WHERE segments.account_id = :account AND segments.state = 'queued' AND segments.published_at IS NOT NULL
+       AND jobs.state = 'running'
 ), finishing AS (
     UPDATE jobs SET published_at = now()
      WHERE account_id = :account AND state = 'running' AND stage = 'assembling'

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from shared import dispatch, jobs, window
+from shared import dispatch, jobs, operating, window
 from shared.dispatch import Level
 from shared.models import Account, Job, Segment
 from shared.names import TaskName
@@ -86,6 +86,20 @@ def test_segments_of_a_begun_job_go_before_another_job_begins(session: Session) 
 
     assert first == [(TaskName.SEGMENT, part) for part in parts]
     assert then == [(TaskName.VIDEO, queued)]
+
+
+def test_the_segments_of_an_ended_job_take_no_place_in_the_window(session: Session) -> None:
+    account_id = factories.account(session)
+    ended = factories.rendering_job(session, ("a", "b", "c"), account_id)
+    assert len(admitted(session, account_id)) == 3
+    (following,) = submit(session, account_id, "normal")
+    assert admitted(session, account_id) == []
+    before = operating.queues(session)["segments"]
+
+    assert jobs.cancel(session, account_id, ended.id) == State.CANCELED
+
+    assert admitted(session, account_id) == [(TaskName.VIDEO, following)]
+    assert before["published"] - operating.queues(session)["segments"]["published"] == 3
 
 
 def test_a_job_s_longest_segments_go_first_so_that_its_end_keeps_all_workers_busy(session: Session) -> None:
