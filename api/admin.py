@@ -156,7 +156,7 @@ class QueuesSchema(Schema):
     segments = fields.Nested(DepthSchema)
     unfinished = fields.Integer(metadata={"description": "Jobs."})
     most = fields.Integer(metadata={"description": "Unfinished jobs above which new ones are refused."})
-    finished_last_minute = fields.Integer()
+    finished_last_minute = fields.Integer(metadata={"description": "Jobs, without the canceled ones."})
     window = fields.Nested(WindowSchema)
     quarantined = fields.List(fields.Nested(QuarantinedSchema))
 

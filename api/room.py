@@ -1,6 +1,6 @@
 """Whether there is room for more jobs: in the account's own queue, and in all queues together.
 
-A job is refused before it is accepted, never dropped after. When to come again follows from how fast jobs end.
+A job is refused before it is accepted, never dropped after. When to come again follows from how fast jobs are done.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Room:
 
 
 def wait(over: int, finished: int) -> int:
-    """Return in how many seconds there is room, when so many jobs ended within the last minute."""
+    """Return in how many seconds there is room, when so many jobs were done within the last minute."""
     if not finished:
         return IDLE_SECONDS
     return min(LATEST, max(SOONEST, math.ceil(over * backlog.MINUTE / finished)))

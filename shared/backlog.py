@@ -30,10 +30,11 @@ def depth(session: Session, most: int, account_id: UUID | None = None) -> int:
 
 
 def finished(session: Session, account_id: UUID | None = None) -> int:
-    """Return how many jobs ended within the last minute, of one account or of all."""
+    """Return how many jobs were done within the last minute, of one account or of all; canceled ones say nothing of it."""
+    done = Job.state.in_((State.SUCCEEDED, State.FAILED))
     recent = (
         select(Job.id)
-        .where(Job.finished_at > func.now() - text(f"interval '{MINUTE} seconds'"), *_of(account_id))
+        .where(Job.finished_at > func.now() - text(f"interval '{MINUTE} seconds'"), done, *_of(account_id))
         .limit(MOST_FINISHED)
         .subquery()
     )

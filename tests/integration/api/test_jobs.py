@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from api import accept
 from api.app import create_app
 from api.room import Room, wait
+from shared import backlog
 from shared.db import transaction
 from shared.models import AuditEvent, IdempotencyKey, Job, JobAsset
 from shared.states import State
@@ -285,6 +286,16 @@ def test_there_is_room_again_as_soon_as_a_job_has_ended(
     full.post(f"/v1/tasks/{task_id}/cancel")
 
     assert full.post("/v1/jobs", json=HELLO).status_code == 202
+
+
+def test_canceled_jobs_do_not_tell_how_fast_the_queue_drains(client: Client) -> None:
+    states = [State.SUCCEEDED, State.FAILED, *[State.CANCELED] * 5]
+    ids = [uuid.UUID(client.job()) for _ in states]
+
+    with transaction() as session:
+        for job_id, state in zip(ids, states, strict=True):
+            session.execute(update(Job).where(Job.id == job_id).values(state=state, finished_at=func.now()))
+        assert backlog.finished(session, client.account_id) == 2
 
 
 def test_a_dry_run_tells_what_would_come_and_takes_nothing(client: Client) -> None:
