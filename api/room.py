@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared import backlog
-from shared.errors import TooMany, Unavailable
+from shared.errors import TooLarge, TooMany, Unavailable
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -76,8 +76,13 @@ class Room:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def admit(self, session: Session, account_id: UUID, more: int, limits: Settings) -> None:
-        """Let `more` jobs of the account in, or raise AccountQueueFull or QueueFull."""
+        """Let `more` jobs of the account in, or raise AccountQueueFull or QueueFull; TooLarge where they never fit."""
         most = limits.max_queued_account
+        if more > max(1, min(most, limits.max_queued)):  # a limit of 0 closes the queue, to whatever comes
+            raise TooLarge(
+                f"These are {more} jobs, and {min(most, limits.max_queued)} may be unfinished at a time. "
+                "Nothing of this request was taken; send it in parts."
+            )
         # As long as all accounts together are far from what one may have, there is nothing to ask about one.
         near = not self._all.is_far(more, most)
         if near and (over := self._of(account_id).excess(session, more, most, account_id)):

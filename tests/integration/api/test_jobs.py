@@ -288,6 +288,21 @@ def test_there_is_room_again_as_soon_as_a_job_has_ended(
     assert full.post("/v1/jobs", json=HELLO).status_code == 202
 
 
+@pytest.mark.parametrize("limit", ["max_queued", "max_queued_account"])
+def test_a_batch_that_never_fits_is_too_large_whatever_is_queued(
+    config: Settings, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(accept, "_room", Room())
+    small = new_client(create_app(config.model_copy(update={limit: 2})))
+
+    answer = small.post("/v1/batch", json={"jobs": [HELLO] * 3})
+
+    assert (answer.status_code, answer.json["code"]) == (413, "too-large")
+    assert "2 may be unfinished" in answer.json["detail"]
+    assert "Retry-After" not in answer.headers
+    assert jobs_of(small) == []
+
+
 def test_canceled_jobs_do_not_tell_how_fast_the_queue_drains(client: Client) -> None:
     states = [State.SUCCEEDED, State.FAILED, *[State.CANCELED] * 5]
     ids = [uuid.UUID(client.job()) for _ in states]
@@ -350,7 +365,8 @@ def test_an_accounts_own_queue_has_a_limit_that_others_do_not_feel(
     hog.job()
 
     refused = hog.post("/v1/jobs", json=HELLO)
-    batch = other.post("/v1/batch", json={"jobs": [HELLO] * 3})
+    other.job()
+    batch = other.post("/v1/batch", json={"jobs": [HELLO] * 2})
 
     assert (refused.status_code, refused.json["code"]) == (429, "queue-full")
     assert refused.headers["Retry-After"] == "60"  # nothing has ended for a minute
