@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LIST = "jobs"
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 MAX_VALUES = 5_000_000  # of all jobs together
+_ANY_CELL = 2**31 - 1  # characters: as many as the parser of tables can be told
 _EXACT = 1024 * 1024  # a body up to here is parsed once more to tell where it goes wrong
 
 
@@ -142,6 +143,8 @@ def of_table(body: bytes, most: int) -> Table:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadRequest(f"The table is not UTF-8: byte {error.start + 1} is wrong.") from error
+    # A cell may be as long as the body, which has a limit of its own: what is too long for its field is its row's error.
+    csv.field_size_limit(_ANY_CELL)
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = [name.strip() for name in next(lines, [])]

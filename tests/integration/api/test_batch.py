@@ -254,6 +254,24 @@ def test_what_is_wrong_in_a_table_is_told_by_line_and_column(client: Client) -> 
     assert nowhere.json["errors"][0]["pointer"] == without.json["errors"][0]["pointer"] == "#/template_id"
 
 
+def test_a_cell_that_is_far_too_long_is_its_own_rows_error_alone(client: Client) -> None:
+    template = {
+        "fields": {"name": {"type": "string", "max_length": 5}},
+        "script": {"scenes": [{"narration": "{{name}}."}]},
+    }
+    client.ask("PUT", "/v1/templates/brief", json=template)
+
+    answer = client.post(
+        "/v1/batch?template_id=brief&on_invalid=skip",
+        data="name\n" + "x" * 200_000 + "\nTea\n",
+        content_type="text/csv",
+    )
+
+    assert (answer.status_code, answer.json["counts"]["queued"]) == (202, 1)
+    assert [one["index"] for one in answer.json["skipped"]] == [0]
+    assert answer.json["skipped"][0]["errors"][0]["pointer"] == "#/jobs/0/fields/name"
+
+
 @pytest.mark.parametrize(
     "query", ["?template_id=x", "?webhook=https://example.org/", "?on_invalid=skip", "?bogus=1"]
 )
