@@ -29,6 +29,15 @@ TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
+# Why nothing was answered, the most telling first. What the operating system or the TLS library said is the cause.
+_UNANSWERED: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((httpcore.TimeoutException,), "The address did not answer in time."),
+    ((ssl.SSLCertVerificationError,), "The address has a certificate that is not trusted."),
+    ((ssl.SSLError,), "No encrypted connection to the address could be agreed on."),
+    ((ConnectionRefusedError,), "The address refused the connection."),
+    ((httpcore.ConnectError,), "The address could not be reached."),
+    ((httpcore.ProtocolError,), "The address did not answer in HTTP."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +109,9 @@ class _Timed(httpcore.NetworkStream):
 class _Guarded(httpcore.SyncBackend):
     """Connects to public addresses alone, unless the operator allows others, and until the deadline alone."""
 
-    def __init__(self, deadline: float, *, allow_private: bool) -> None:
+    def __init__(self, what: str, deadline: float, *, allow_private: bool) -> None:
         super().__init__()
+        self._what = what  # it is called in an error
         self._deadline = deadline
         self._allow_private = allow_private
 
@@ -117,10 +127,10 @@ class _Guarded(httpcore.SyncBackend):
         try:
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise AssetUnreadable("An address of the script has a host that cannot be found.") from error
+            raise AssetUnreadable(f"{self._what} has a host that cannot be found.") from error
         addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
         if not self._allow_private and not all(map(is_public, addresses)):
-            raise AssetUnreadable("An address of the script is not on the public internet.")
+            raise AssetUnreadable(f"{self._what} is not on the public internet.")
         connection = super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
         return _Timed(connection, self._deadline)
 
@@ -137,7 +147,7 @@ def fetch(
     """Write what the URL answers to `target`, or raise AssetUnreadable (for good) or Unavailable (for now)."""
     deadline = time.monotonic() + bounds.wall
     context = ssl.create_default_context(cafile=ca_file)
-    backend = _Guarded(deadline, allow_private=allow_private)
+    backend = _Guarded("An address of the script", deadline, allow_private=allow_private)
     try:
         with httpcore.ConnectionPool(ssl_context=context, network_backend=backend) as pool:
             for _ in range(REDIRECTS + 1):
@@ -167,7 +177,7 @@ def post(
     timeout = {"connect": 5.0, "read": 10.0, "write": 10.0, "pool": 5.0}
     pool = httpcore.ConnectionPool(
         ssl_context=ssl.create_default_context(cafile=ca_file),
-        network_backend=_Guarded(time.monotonic() + wall, allow_private=allow_private),
+        network_backend=_Guarded("The address", time.monotonic() + wall, allow_private=allow_private),
     )
     try:
         with (
@@ -178,7 +188,16 @@ def post(
         ):
             return response.status  # the answer's body is nothing to us
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise Unavailable("The address did not answer in time.") from error
+        raise Unavailable(_unanswered(error)) from error
+
+
+def _unanswered(error: Exception) -> str:
+    """Say in words that stay the same why a receiver gave no answer, with nothing of what lies within."""
+    inner = error.__cause__ or error.__context__
+    for kinds, words in _UNANSWERED:
+        if isinstance(error, kinds) or isinstance(inner, kinds):
+            return words
+    return "The connection broke before an answer came."
 
 
 def check(url: str, *, allow_private: bool = False) -> None:

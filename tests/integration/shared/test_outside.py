@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import ssl
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from shared.errors import AssetUnreadable, Unavailable
+from shared.errors import AssetUnreadable, ServiceError, Unavailable
 from shared.outside import Bounds, fetch, is_public, post
 
 if TYPE_CHECKING:
@@ -134,6 +135,40 @@ def test_a_receiver_that_never_ends_its_headers_is_not_waited_for(server: tuple[
     with pytest.raises(Unavailable):
         post(server[0] + "/dribble", b"{}", {}, allow_private=True, ca_file=str(server[1]), wall=0.3)
     assert time.monotonic() - began < 3
+
+
+def test_why_a_receiver_gave_no_answer_is_told_apart(server: tuple[str, Path]) -> None:
+    def told(url: str, *, trusted: bool = True, wall: float = 5.0) -> str:
+        authority = str(server[1]) if trusted else None
+        with pytest.raises(ServiceError) as caught:
+            post(url, b"{}", {}, allow_private=True, ca_file=authority, wall=wall)
+        return caught.value.detail
+
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = f"https://127.0.0.1:{closed.getsockname()[1]}/"
+
+    assert told(server[0] + "/dribble", wall=0.3) == "The address did not answer in time."
+    assert told(nobody) == "The address refused the connection."
+    assert told(server[0], trusted=False) == "The address has a certificate that is not trusted."
+    assert told(f"https://{'a' * 64}.example/") == "The address has a host that cannot be found."
+
+
+def test_who_speaks_no_tls_or_no_http_is_told_so() -> None:
+    def answer(listening: socket.socket) -> None:
+        for _ in range(2):
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"SMTP is spoken here.\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, args=(listening,), daemon=True)
+        thread.start()
+        place = f"127.0.0.1:{listening.getsockname()[1]}/"
+        for scheme, words in (("https", "No encrypted connection"), ("http", "did not answer in HTTP")):
+            with pytest.raises(Unavailable, match=words):
+                post(f"{scheme}://{place}", b"{}", {}, allow_private=True)
+        thread.join(5)
 
 
 def test_a_private_address_is_not_connected_to(server: tuple[str, Path]) -> None:
