@@ -32,6 +32,7 @@ class SegmentState(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
+    DROPPED = "dropped"  # its job ended before it; a retry lays the segments anew
 
 
 UNFINISHED = (State.QUEUED, State.RUNNING, State.CANCELING)

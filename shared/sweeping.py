@@ -110,6 +110,25 @@ def reclaim_segments(
     return len(dead), failed
 
 
+def drop_segments(session: Session) -> int:
+    """Take what failed and canceled jobs left queued out of what waits; their scenes are shown as before."""
+    left = (
+        select(Segment.id)
+        .join(Job, Job.id == Segment.job_id)
+        .where(Segment.state == SegmentState.QUEUED, Job.state.in_((State.FAILED, State.CANCELED)))
+        .limit(BITE)
+        .with_for_update(of=Segment, skip_locked=True)
+    )
+    dropped = session.scalars(
+        update(Segment)
+        .where(Segment.id.in_(left))
+        .values(state=SegmentState.DROPPED)
+        .returning(Segment.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(dropped.all())
+
+
 def forget_published(session: Session, *, forgotten: timedelta | None) -> int:
     """Take back the mark of what was published so long ago that the message counts as lost; None: of everything."""
 

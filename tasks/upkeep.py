@@ -47,6 +47,8 @@ def tidy() -> None:
         gone, keys = sweeping.expired(session)
         sweeping.forget_keys(session, ttl=config.idempotency_ttl)
     with transaction() as session:
+        dropped = sweeping.drop_segments(session)
+    with transaction() as session:
         logins.purge(session)
         guesses.forget(session)
     with transaction() as session:
@@ -56,6 +58,7 @@ def tidy() -> None:
     for key in keys + evicted:
         storage().delete(key)
     _count("expired", gone)
+    _count("segments_dropped", dropped)
     _count("evicted", len(evicted))
     _expire_uploads(config)
     _count("orphan_files", _remove_orphans(storage(), time.time() - ORPHAN_AGE))

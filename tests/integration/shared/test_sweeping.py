@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, update
 
-from shared import deaths, idempotency, jobs, segments, sweeping
+from shared import deaths, idempotency, jobs, progress, segments, sweeping, window
 from shared.idempotency import Answer
 from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredSegment, StoredSpeech
 from shared.states import SegmentState, Stage, State
@@ -113,6 +113,23 @@ def test_the_segment_of_a_dead_worker_is_queued_again_or_ends_its_job(session: S
         assert number == 1
         assert job.state == state
     assert factories.segments_of(session, job)[0].state == SegmentState.QUEUED
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELED])
+def test_what_an_ended_job_left_queued_waits_no_more(session: Session, state: State) -> None:
+    job, running = factories.rendering_job(session, ("a", "b")), factories.rendering_job(session, ("c",))
+    shown = progress.scenes(session, [job.id])
+    session.execute(update(Job).where(Job.id == job.id).values(state=state))
+    assert job.account_id in window.waiting_accounts(session)
+
+    sweeping.drop_segments(session)
+
+    assert running.account_id in (waiting := window.waiting_accounts(session))
+    assert job.account_id not in waiting
+    assert progress.scenes(session, [job.id]) == shown
+    assert jobs.retry(session, job.account_id, job.id, attempts=1)
+    segments.lay(session, job, [segments.Planned("d", 30, ("one",), {})])
+    assert [one.state for one in factories.segments_of(session, job)] == [SegmentState.QUEUED]
 
 
 def test_who_waited_for_the_key_of_a_dead_worker_is_told_again(session: Session) -> None:
