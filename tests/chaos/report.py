@@ -24,7 +24,13 @@ SELECT lost.at AS lost_at, extract(epoch FROM again.at - :fault)::float AS secon
                    AND next.new = 'running' ORDER BY number LIMIT 1) again ON true
  WHERE lost.old = 'running' AND lost.new = 'queued' AND lost.at > :fault AND lost.at <= :next
 """
-_LOSING = ("F1 ", "F2 ")  # the faults that lose work at one known moment, with everything else up
+# What was lost since a fault and is not taken up again yet; what nobody wants any more never is.
+LEFT_LYING = """
+SELECT count(*) FROM chaos.moves lost JOIN jobs ON jobs.id = lost.job_id
+ WHERE lost.at > :fault AND lost.old = 'running' AND lost.new = 'queued' AND jobs.state IN ('queued', 'running')
+   AND NOT EXISTS (SELECT FROM chaos.moves next WHERE next.id = lost.id AND next.number > lost.number)
+"""
+LOSING = ("F1 ", "F2 ")  # the faults that lose work at one known moment, with everything else up
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def report(world: World, broken: Mapping[str, Sequence[str]]) -> Report:
     recoveries: list[float] = []
     ends = [hit.at for hit in world.hits[1:]] + [world.now()]
     for hit, end in zip(world.hits, ends, strict=True):
-        if hit.name.startswith(_LOSING):
+        if hit.name.startswith(LOSING):
             recoveries += [row.seconds for row in world.rows(_RECOVERY, fault=hit.at, next=end)]
     return Report(
         world.seed,

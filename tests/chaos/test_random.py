@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos import faults, invariants
-from tests.chaos.report import report
+from tests.chaos.report import LEFT_LYING, LOSING, report
 from tests.chaos.world import LEASE, SWEEP, World
 
 if TYPE_CHECKING:
@@ -47,5 +47,9 @@ def test_a_random_schedule_of_all_faults_breaks_nothing(
 
 
 def _strike(world: World, fault: Callable[[World], None]) -> None:
+    """Let a fault hit. Where it lost work, the next one waits until that is taken up: recovery is measured from one fault."""
     fault(world)
     world.wrapper.forget()
+    hit = world.hits[-1]
+    if hit.name.startswith(LOSING):
+        world.wait(lambda: not world.value(LEFT_LYING, fault=hit.at), "lost work to be taken up again", 60)
