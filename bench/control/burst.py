@@ -50,6 +50,7 @@ def measured(lab: Lab, *, quick: bool) -> dict[str, Any]:
         "posting": posted,
         "hog": hog,
         "each": each,
+        "others": len(owners) - 1,
     }
 
 
