@@ -250,6 +250,14 @@ class Job(Base):
             postgresql_where=text("state = 'running' AND stage = 'assembling' AND leased_until IS NULL"),
         ),
         Index("ix_jobs_due", "run_after", postgresql_where=text("state = 'queued'")),
+        Index(
+            "ix_jobs_unsuccessful",
+            "account_id",
+            "state",
+            text("created_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("state IN ('failed', 'canceled')"),
+        ),
         Index("ix_jobs_leased", "leased_until", postgresql_where=text("state IN ('running', 'canceling')")),
         Index(
             "ix_jobs_assembled",
