@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import api
 
 
+@pytest.mark.slow
 def test_importing_reads_no_environment_and_connects_to_nothing() -> None:
     names = [f"api.{module.name}" for module in pkgutil.iter_modules(api.__path__)]
     watch = (

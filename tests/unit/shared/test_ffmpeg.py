@@ -125,6 +125,7 @@ def test_the_environment_is_empty_but_for_what_is_given(tmp_path):
     assert completed.stdout == b"['FONTCONFIG_FILE']\n"
 
 
+@pytest.mark.slow
 def test_endless_complaints_are_drained_cost_no_memory_and_are_no_sign_of_life(tmp_path):
     before = psutil.Process().memory_info().rss
     code = "import os\nwhile True: os.write(2, b'complaint ' * 6553)"
@@ -272,6 +273,7 @@ def test_a_program_over_its_limits_fails(tmp_path, limits, code):
         run(python(code), cwd=tmp_path, limits=limits)
 
 
+@pytest.mark.slow
 def test_a_program_over_its_cpu_time_took_too_long(tmp_path):
     with pytest.raises(RenderTimeout):
         run(python("while True: 1"), cwd=tmp_path, limits=Limits(cpu=1, wall=20, nice=0))
