@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE_SECONDS = 0.02  # work that is over within them is over at once
 CONFIRM_SECONDS = 5  # for a broker that confirms what it took
+# How long work waits for what is published beside it. Past it the work goes on: nobody publishes the same twice.
+PUBLISHING_SECONDS = 30.0
 
 
 class Level(IntEnum):
@@ -141,7 +143,7 @@ class Publishing:
     def again(self) -> None:
         """Publish at the end too: the work has made room once more."""
         self._over.set()
-        self._thread.join()
+        self._thread.join(PUBLISHING_SECONDS)
         self._due = True
 
     def begin(self) -> None:
@@ -149,9 +151,9 @@ class Publishing:
         self._thread.start()
 
     def end(self) -> None:
-        """Publish what is left to be published; return when nothing is."""
+        """Publish what is left to be published; return when nothing is, or when it takes too long."""
         self._over.set()
-        self._thread.join()
+        self._thread.join(PUBLISHING_SECONDS)
         if self._due:
             _publish_whatever_comes(self._account_id)
 
