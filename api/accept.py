@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flask import g, request
 from sqlalchemy import insert
 
-from api import aside
+from api import aside, voicing
 from api.auth import caller
 from api.filling import filled
 from api.hooks import Hooks
@@ -29,6 +29,7 @@ from shared.schemas.job import dump_job
 from shared.schemas.loading import load, pointer
 from shared.schemas.script import ScriptSchema
 from shared.schemas.sources import asset_id
+from shared.schemas.speakers import speakers
 from shared.states import State
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from shared.idempotency import Answer
     from shared.models import Job
+    from shared.schemas.batch import Place
     from shared.schemas.job import JobSpec
 
 # What an asset is called, and what a `src` asks for.
@@ -84,7 +86,12 @@ def resolve(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -
     """Return the jobs with the scripts that they name, and their assets held; or raise Invalid for what is not there."""
     account_id = caller().account_id
     resolved = filled(session, account_id, _with_scripts(session, account_id, specs, places), places)
-    _hold_assets(session, account_id, resolved)
+    speakers = (each for spec in resolved for each in spec.speakers)
+    wrong = [*_hold_assets(session, account_id, resolved), *voicing.wrong(speakers, config())]
+    if wrong:
+        raise Invalid(
+            f"{_number(wrong)} something is named that does not exist or does not fit.", tuple(wrong)
+        )
     return resolved
 
 
@@ -160,8 +167,8 @@ def _keep_seconds() -> int | None:
     return int(keep.total_seconds()) if keep else None
 
 
-def _hold_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec]) -> None:
-    """Keep the assets that the jobs name where they are until the transaction's end, or raise Invalid."""
+def _hold_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec]) -> list[Place]:
+    """Keep the assets that the jobs name until the transaction's end, and return where one is named that is none."""
     named = [
         (where, uuid.UUID(name), kind)
         for spec in specs
@@ -170,12 +177,8 @@ def _hold_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpe
         if (name := asset_id(src))
     ]
     held = listing.hold_assets(session, account_id, {each for _, each, _ in named}) if named else {}
-    wrong = [(where, why) for where, each, kind in named if (why := _unfit(held.get(each), kind))]
-    if wrong:
-        raise Invalid(
-            f"{_number(wrong)} an asset is named that does not exist or does not fit.",
-            tuple(dict.fromkeys(wrong)),
-        )
+    wrong = ((where, why) for where, each, kind in named if (why := _unfit(held.get(each), kind)))
+    return list(dict.fromkeys(wrong))
 
 
 def _unfit(facts: Mapping[str, Any] | None, kind: str) -> str | None:
@@ -211,8 +214,13 @@ def _scripted(spec: JobSpec, place: str, found: dict[uuid.UUID, Any]) -> JobSpec
     at = pointer(place, "script_task_id")
     document = found[uuid.UUID(spec.script_task_id)]["script"]
     script = load(ScriptSchema(), document, at)
-    named = tuple((at, src) for _, src in sources(script, document))
-    return replace(spec, script=script, script_task_id=None, sources=named)
+    return replace(
+        spec,
+        script=script,
+        script_task_id=None,
+        sources=tuple((at, src) for _, src in sources(script, document)),
+        speakers=tuple(each._replace(where=at) for each in speakers(script, document)),
+    )
 
 
 def _is_script(job: Any) -> bool:

@@ -85,13 +85,15 @@ def _fill(
         one = fill(templates[asked], spec.fields)
     except ValidationError as error:
         raise invalid(error, place) from error
-    sources = tuple(
-        (pointer(place, "fields", field) if field else pointer(place, "template_id"), src)
-        for field, src in one.sources
-    )
     version = found[asked]
+
+    def at(field: str | None) -> str:
+        return pointer(place, "fields", field) if field else pointer(place, "template_id")
+
     return replace(
-        spec, script=one.script, sources=sources, template=(version.template_id, version.version),
+        spec, script=one.script, template=(version.template_id, version.version),
+        sources=tuple((at(field), src) for field, src in one.sources),
+        speakers=tuple(each._replace(where=at(field)) for field, each in one.speakers),
         template_id=None, template_version=None, fields={},
     )  # fmt: skip
 

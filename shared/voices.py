@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,19 @@ def catalogue(config: Settings) -> tuple[SpokenVoice, ...]:
     return (*found, *voices())
 
 
+def listed(config: Settings) -> dict[str, NamedVoice]:
+    """Return the voices that the settings name, by what a script names them: Piper's also where its files are not."""
+    return _listed(config.speech_voices if config.speech_endpoints() else "", config.piper_voices)
+
+
+@lru_cache(maxsize=8)
+def _listed(servers: str, piper: str) -> dict[str, NamedVoice]:
+    files = [Path(part.strip()) for part in piper.split(",") if part.strip()]
+    return {f"openai:{each.name}": each for each in named_voices(servers)} | {
+        f"piper:{each.stem}": NamedVoice(each.stem, _spoken_by(each)) for each in files
+    }
+
+
 def named_voices(text: str) -> tuple[NamedVoice, ...]:
     """Read "alloy, thorsten@de": a voice that speaks one language alone names it."""
     pairs = (part.strip().partition("@") for part in text.split(","))
@@ -118,6 +131,7 @@ def library() -> Path:
     return Path(espeakng_loader.get_library_path())
 
 
+@cache
 def voices() -> tuple[SpokenVoice, ...]:
     """Return every voice once, by name."""
     found = {claim.voice.name: claim.voice for claim in _claims()}
@@ -141,6 +155,7 @@ def find(name: str) -> SpokenVoice | None:
     return SpokenVoice(voice.name + ending, voice.language, voice.title, voice.file + ending)
 
 
+@lru_cache(maxsize=1024)
 def for_language(tag: str) -> SpokenVoice | None:
     """Return the voice that speaks a BCP 47 tag best, or None: `pt-BR`, then `pt`, and so on to its left."""
     parts = tag.lower().replace("_", "-").split("-")

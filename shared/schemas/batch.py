@@ -158,10 +158,15 @@ class Checker:
         merged = merge(self.defaults, document) if isinstance(document, dict) else document
         self._count(merged)
         spec: JobSpec = load(_job, merged, here)
-        usual = self.defaults.get("script")
-        written = "#/defaults" if usual and merged.get("script") is usual else here
+        shared = [self.defaults[name] for name in ("script", "brief") if name in self.defaults]
+        usual = any(merged.get(name) is each for name in ("script", "brief") for each in shared)
+        written = "#/defaults" if usual else here
         return replace(
-            spec, sources=tuple((written + where.removeprefix("#"), src) for where, src in spec.sources)
+            spec,
+            sources=tuple((written + where.removeprefix("#"), src) for where, src in spec.sources),
+            speakers=tuple(
+                each._replace(where=written + each.where.removeprefix("#")) for each in spec.speakers
+            ),
         )
 
     def _read(self, row: Any, here: str) -> Any:

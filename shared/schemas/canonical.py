@@ -61,9 +61,7 @@ def _sources(script: Script, document: Any, at: str) -> Iterator[tuple[str, str,
     for index, overlay in enumerate(script.overlays):
         if isinstance(overlay, ImageOverlay):
             yield pointer(at, "overlays", index, "src"), overlay.src, "image"
-    listed = document["scenes"] if document is not None else [{}] * len(script.scenes)
-    places = (index for index, scene in enumerate(listed) if scene.get("enabled", True))
-    for index, scene in zip(places, script.scenes, strict=True):
+    for index, _, scene in numbered(script, document):
         if scene.narration and scene.narration.src:
             yield pointer(at, "scenes", index, "narration", "src"), scene.narration.src, "sound"
         visual = scene.visual
@@ -72,6 +70,14 @@ def _sources(script: Script, document: Any, at: str) -> Iterator[tuple[str, str,
             if visual.src:
                 yield pointer(at, "scenes", index, *path, "src"), visual.src, visual.type
             visual, path = visual.fallback, (*path, "fallback")
+
+
+def numbered(script: Script, document: Any = None) -> Iterator[tuple[int, dict[str, Any], Scene]]:
+    """Give each scene with its number in `document`, where disabled ones are still counted, and what stands there."""
+    listed = document["scenes"] if document is not None else [{}] * len(script.scenes)
+    enabled = ((index, scene) for index, scene in enumerate(listed) if scene.get("enabled", True))
+    for (index, written), scene in zip(enabled, script.scenes, strict=True):
+        yield index, written, scene
 
 
 def _plain(value: Any) -> dict[str, Any]:

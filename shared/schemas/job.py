@@ -17,6 +17,7 @@ from shared.schemas.output import OutputSchema, dump_output
 from shared.schemas.placeholders import NAME
 from shared.schemas.script import ScriptSchema
 from shared.schemas.sources import Address
+from shared.schemas.speakers import Speaker, speakers
 from shared.schemas.template import ID, MAX_FIELDS
 from shared.script import Brief, Output, Script
 
@@ -42,7 +43,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What a client asks for. `sources` are the assets and URLs of its script, with their places in the request.
+    """What a client asks for. `sources` are the assets and URLs of its script, and `speakers` who speaks it, with their places.
 
     A filled template is `script`, and `template` names the one and its version that it was made by.
     """
@@ -63,6 +64,7 @@ class JobSpec:
     expires_in: int | None = None
     budget: float | None = None
     sources: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    speakers: tuple[Speaker, ...] = field(default=(), compare=False)
 
 
 class WebhookSchema(Strict):
@@ -128,6 +130,9 @@ class JobSchema(Strict):
             data.setdefault("output", Output())
         if "script" in data:
             data["sources"] = sources(data["script"], original["script"], "#/script")
+            data["speakers"] = speakers(data["script"], original["script"], "#/script")
+        elif "brief" in data and data["kind"] == "video":
+            data["speakers"] = (Speaker("#/brief/language", None, data["brief"].language),)
         return JobSpec(**data)
 
 

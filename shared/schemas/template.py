@@ -16,10 +16,12 @@ from shared.schemas.expanding import Expanded, Path, UnequalLists, expand, neste
 from shared.schemas.fields import Checked, Pattern, Words
 from shared.schemas.loading import Strict, invalid, pointer
 from shared.schemas.script import ScriptSchema
+from shared.schemas.speakers import speakers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from shared.schemas.speakers import Speaker
     from shared.script import Script
 
 ID = r"[a-zA-Z0-9_-]{1,64}"
@@ -40,10 +42,11 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a template and values make. `sources` are the files it names, with the field that named each, or None."""
+    """What a template and values make: with the files it names and who speaks it, each after the field that named it, or None."""
 
     script: Script
     sources: tuple[tuple[str | None, str], ...]
+    speakers: tuple[tuple[str | None, Speaker], ...]
 
 
 def fill(template: Template, given: Mapping[str, Any]) -> Filled:
@@ -59,8 +62,15 @@ def fill(template: Template, given: Mapping[str, Any]) -> Filled:
         script: Script = _SCRIPT.load(expanded.document)
     except ValidationError as error:
         raise ValidationError(_by_field(error, expanded)) from error
-    named = sources(script, expanded.document)
-    return Filled(script, tuple((_first(expanded.names(_path(where))), src) for where, src in named))
+
+    def field(where: str) -> str | None:
+        return next(iter(expanded.names(_path(where))), None)
+
+    return Filled(
+        script,
+        tuple((field(where), src) for where, src in sources(script, expanded.document)),
+        tuple((field(each.where), each) for each in speakers(script, expanded.document)),
+    )
 
 
 class Form(Checked):
@@ -178,7 +188,3 @@ def _path(where: str) -> Path:
     parts = where.removeprefix("#").split("/")[1:]
     plain = (part.replace("~1", "/").replace("~0", "~") for part in parts)
     return tuple(int(part) if part.isdecimal() else part for part in plain)
-
-
-def _first(names: list[str]) -> str | None:
-    return names[0] if names else None

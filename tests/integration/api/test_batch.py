@@ -62,8 +62,10 @@ def test_of_a_batch_with_bad_jobs_none_is_taken_and_all_bad_ones_are_named(clien
     assert client.get("/v1/tasks").json["data"] == []
 
 
-def test_missing_assets_are_named_by_their_job(client: Client) -> None:
-    missing = {"scenes": [{"duration": 1, "visual": {"type": "image", "src": f"asset:{uuid.uuid4()}"}}]}
+@pytest.mark.parametrize("type_", ["image", "video"])
+def test_missing_and_unfit_assets_are_named_by_their_job(client: Client, type_: str) -> None:
+    name = uuid.uuid4() if type_ == "image" else client.asset()  # which is an image
+    missing = {"scenes": [{"duration": 1, "visual": {"type": type_, "src": f"asset:{name}"}}]}
 
     own = client.post("/v1/batch", json={"jobs": [HELLO, {"kind": "video", "script": missing}]})
     shared = client.post(
@@ -72,6 +74,26 @@ def test_missing_assets_are_named_by_their_job(client: Client) -> None:
 
     assert [error["pointer"] for error in own.json["errors"]] == ["#/jobs/1/script/scenes/0/visual/src"]
     assert [error["pointer"] for error in shared.json["errors"]] == ["#/defaults/script/scenes/0/visual/src"]
+
+
+def test_who_cannot_speak_is_named_by_the_job_or_by_what_all_share(client: Client) -> None:
+    nobody = {"scenes": [{"narration": {"text": "Hello.", "voice": {"name": "nobody"}}}]}
+    brief = {"topic": "Honour", "language": "tlh"}
+
+    own = client.post(
+        "/v1/batch",
+        json={
+            "on_invalid": "skip",
+            "jobs": [HELLO, {"kind": "video", "script": nobody}, {"kind": "script", "brief": brief}],
+        },
+    )
+    shared = client.post("/v1/batch", json={"jobs": [{}, {}], "defaults": {"kind": "video", "brief": brief}})
+
+    assert [error["pointer"] for error in own.json["skipped"][0]["errors"]] == [
+        "#/jobs/1/script/scenes/0/narration/voice/name"
+    ]
+    assert own.json["counts"]["queued"] == 2
+    assert [error["pointer"] for error in shared.json["errors"]] == ["#/defaults/brief/language"]
 
 
 @pytest.mark.parametrize("given", [[], [HELLO] * 10_001, "no", None])

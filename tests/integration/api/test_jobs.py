@@ -169,6 +169,34 @@ def test_an_asset_of_another_kind_is_told_of_by_its_place(client: Client) -> Non
     ]
 
 
+def test_a_voice_that_nobody_has_is_told_of_beside_what_else_is_wrong(client: Client) -> None:
+    script = {
+        "defaults": {"voice": {"name": "nobody"}},
+        "music": {"src": f"asset:{client.asset()}"},
+        "scenes": [{"narration": "a"}, {"narration": {"text": "b", "voice": {"name": "en_us"}}}],
+    }
+
+    answer = client.post("/v1/jobs", json={"kind": "video", "script": script})
+
+    assert answer.status_code == 422
+    assert {each["pointer"]: each["detail"] for each in answer.json["errors"]} == {
+        "#/script/music/src": "Must be a sound, and the asset is an image.",
+        "#/script/defaults/voice/name": "There is no such voice. GET /v1/voices lists them.",
+        "#/script/scenes/1/narration/voice/name": "There is no such voice. Did you mean en-us?",
+    }
+    assert jobs_of(client) == []
+
+
+def test_a_written_script_that_nobody_can_speak_is_told_of_by_its_task(client: Client) -> None:
+    script = {"language": "tlh", "scenes": [{"narration": "nuqneH"}]}
+
+    answer = client.post(
+        "/v1/jobs", json={"kind": "video", "script_task_id": script_task(client, script=script)}
+    )
+
+    assert [each["pointer"] for each in answer.json["errors"]] == ["#/script_task_id"]
+
+
 def tone() -> bytes:
     """A tenth of a second of silence as WAV."""
     target = io.BytesIO()
@@ -338,6 +366,10 @@ def test_a_dry_run_tells_what_would_come_and_takes_nothing(client: Client) -> No
                 "script": {"music": {"src": "asset:5f0a7b3e-0000-4000-8000-000000000000"}, "scenes": [{}]},
             },
             "#/script/music/src",
+        ),
+        (
+            {"kind": "video", "script": {"language": "tlh", "scenes": [{"narration": "a"}]}},
+            "#/script/language",
         ),
     ],
 )

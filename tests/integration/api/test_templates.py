@@ -253,6 +253,21 @@ def test_a_batch_fills_a_template_a_row(client: Client) -> None:
     ]  # fmt: skip
 
 
+def test_a_voice_that_nobody_has_is_told_of_by_the_field_that_names_it(client: Client) -> None:
+    script = {"scenes": [{"narration": {"text": "{{name}}", "voice": {"name": "{{who}}"}}}]}
+    word = {"type": "string", "max_length": 40}
+    put(client, "said", {"script": script, "fields": {"name": word, "who": word}})
+    asked = {"kind": "video", "template_id": "said"}
+
+    taken, refused = (
+        client.post("/v1/jobs", json={**asked, "fields": {"name": "A", "who": who}})
+        for who in ("en-gb", "nobody")
+    )
+
+    assert taken.status_code == 202
+    assert [each["pointer"] for each in refused.json["errors"]] == ["#/fields/who"]
+
+
 def test_a_dry_run_fills_the_template_too(client: Client) -> None:
     put(client)
 
