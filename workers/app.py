@@ -1,42 +1,31 @@
-"""The worker's side of the Celery app: it knows the tasks, logs as JSON, forgets the parent's connections after a fork."""
+"""The worker's side of the Celery app: it knows the tasks, shares its memory, forgets the parent's connections after a fork."""
 
 from __future__ import annotations
 
+import gc
 import logging
-from typing import TYPE_CHECKING
 
 from billiard.exceptions import WorkerLostError
 from celery import signals
 
 import tasks.registry  # noqa: F401  (registers every task)
-from shared import db, deaths, draining, logs, orphans
-from shared.broker import app
+from shared import db, deaths, draining, orphans
 from shared.errors import Unavailable
 from shared.settings import settings
 from workers import metrics
-from workers.schedule import schedule
-
-if TYPE_CHECKING:
-    from celery import Celery
+from workers.beat import app
 
 __all__ = ["app"]
 
 log = logging.getLogger(__name__)
 
 
-@app.on_after_configure.connect
-def _plan_beat(sender: Celery, **_: object) -> None:
-    sender.conf.beat_schedule = schedule(settings())
-
-
-@signals.setup_logging.connect
-def _log_as_json(**_: object) -> None:
-    logs.configure(settings().log_level, "worker")
-
-
 @signals.worker_init.connect
 def _share_memory(**_: object) -> None:
     draining.share()
+    # A collector that looks at what was imported writes to it, and each pool process would have a copy of its own then.
+    gc.collect()
+    gc.freeze()
 
 
 @signals.worker_shutting_down.connect

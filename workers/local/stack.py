@@ -248,7 +248,7 @@ class Stack:
         return Service(
             name="beat",
             # Without a pid file: a stale one would keep it from starting, and our lock is enough.
-            argv=(*_celery("beat", quiet=True), "--schedule", schedule, "--pidfile="),
+            argv=(*_celery("beat", app="workers.beat", quiet=True), "--schedule", schedule, "--pidfile="),
             cwd=self.wish.folder,
             env=self._environment(),
             after=("migrations", "redis"),

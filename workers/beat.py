@@ -1,0 +1,27 @@
+"""Beat's side of the Celery app: when what is sent, and how it is logged. It imports no task, since it sends names alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from celery import signals
+
+from shared import logs
+from shared.broker import app
+from shared.settings import settings
+from workers.schedule import schedule
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+__all__ = ["app"]
+
+
+@app.on_after_configure.connect
+def _plan(sender: Celery, **_: object) -> None:
+    sender.conf.beat_schedule = schedule(settings())
+
+
+@signals.setup_logging.connect
+def _log_as_json(**_: object) -> None:
+    logs.configure(settings().log_level, "worker")
