@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 # clock and is judged by ours, which may be an hour ahead.
 ORPHAN_AGE = 3 * 3600.0
 ORPHAN_BITE = 1000
+DROP_BITES = 100  # a round: 50,000 segments, which takes seconds
 # Speech and sound that a job may still be about to use: longer than any job takes from its planning to its end.
 SPOKEN_IDLE = timedelta(hours=6)
 
@@ -46,8 +47,7 @@ def tidy() -> None:
     with transaction() as session:
         gone, keys = sweeping.expired(session)
         sweeping.forget_keys(session, ttl=config.idempotency_ttl)
-    with transaction() as session:
-        dropped = sweeping.drop_segments(session)
+    dropped = _drop_segments()
     with transaction() as session:
         logins.purge(session)
         guesses.forget(session)
@@ -63,6 +63,18 @@ def tidy() -> None:
     _expire_uploads(config)
     _count("orphan_files", _remove_orphans(storage(), time.time() - ORPHAN_AGE))
     _remove_stale(config.work_dir, config.render_wall.total_seconds() * 2)
+
+
+def _drop_segments() -> int:
+    """Take what ended jobs left queued out of what waits: canceled long videos leave thousands. No lock is held for long."""
+    dropped = 0
+    for _ in range(DROP_BITES):
+        with transaction() as session:
+            bite = sweeping.drop_segments(session)
+        dropped += bite
+        if bite < sweeping.BITE:
+            break
+    return dropped
 
 
 def measure() -> None:
@@ -89,7 +101,8 @@ def _reclaim() -> None:
     config = settings()
 
     def delay_of(attempt: int) -> timedelta:
-        return backoff(attempt, config)
+        """A first loss is its worker's, and is made good at once; what is lost again may be to blame for it."""
+        return backoff(attempt - 1, config) if attempt > 1 else timedelta(0)
 
     with transaction() as session:
         taken_back, spent = sweeping.reclaim_jobs(session, delay_of)
