@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from shared import alarms
 from shared.errors import Unavailable
 from shared.logs import bind, bound
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 class Pulse:
     """Calls `beat` once per `every` in a thread of its own, as long as the `with` lasts.
 
+    The thread begins with the first beat: work that is over before needs none.
+
     `beat` returns whether the work is still wanted. It is not when `beat` says so, or when no beat got through for as
     long as the lease lasts: by then somebody else may hold it.
     """
@@ -33,24 +36,28 @@ class Pulse:
         self._unwanted = threading.Event()
         self._context = bound()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+        self._began = 0.0
+        self._first: alarms.Alarm | None = None
 
     def unwanted(self) -> bool:
         """Tell whether the work is to be dropped. Cheap: it looks at a flag."""
         return self._unwanted.is_set()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._began = time.monotonic()
+        self._first = alarms.after(self._every, self._thread.start)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._thread.join(timeout=30)
+        if self._first is not None and not alarms.call_off(self._first):
+            self._thread.join(timeout=30)
 
     def _run(self) -> None:
         with bind(**self._context):
-            good = began = time.monotonic()
+            good = began = self._began
             # What a beat itself takes does not put the next one off.
             while not self._over.wait(max(0.0, began + self._every - time.monotonic())):
                 began = time.monotonic()

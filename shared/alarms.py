@@ -1,0 +1,100 @@
+"""What is to begin after a while, unless it is called off before: one sleeping thread a process, however many wait.
+
+Most of what is put off here is called off: a job that is over in ten milliseconds needs neither a heartbeat nor a
+publisher beside it, and to start a thread for each and to wait for its end costs more than the job itself.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, order=True)
+class Alarm:
+    """One call that is put off. `due` is a moment of `time.monotonic`."""
+
+    due: float
+    number: int
+    call: Callable[[], object] | None = field(compare=False)
+
+
+class Alarms:
+    """Calls what is due, in a thread of its own. A call is to be short: it holds up the others, and those who call off."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[Alarm] = []
+        self._numbers = itertools.count()
+        self._wakes = 0.0
+        self._thread: threading.Thread | None = None
+
+    def after(self, seconds: float, call: Callable[[], object]) -> Alarm:
+        """Have it called in so many seconds."""
+        with self._changed:
+            alarm = Alarm(time.monotonic() + seconds, next(self._numbers), call)
+            heapq.heappush(self._waiting, alarm)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+                self._thread.start()
+            elif alarm.due < self._wakes:
+                self._changed.notify()
+        return alarm
+
+    def call_off(self, alarm: Alarm) -> bool:
+        """Return True when it has not been called, and never will be; False when the call has been made."""
+        with self._changed:
+            pending, alarm.call = alarm.call is not None, None
+        return pending
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                while self._waiting and self._waiting[0].due <= now:
+                    self._ring(heapq.heappop(self._waiting))
+                self._wakes = self._waiting[0].due if self._waiting else float("inf")
+                self._changed.wait(max(0.0, self._wakes - now) if self._waiting else None)
+
+    @staticmethod
+    def _ring(alarm: Alarm) -> None:
+        call, alarm.call = alarm.call, None
+        if call is None:
+            return
+        try:
+            call()
+        except Exception:
+            log.exception("alarm_surprised")
+
+
+_alarms = Alarms()
+
+
+def _forget() -> None:
+    """Begin anew in a forked child: the parent's thread is not there, and its lock may be held for ever."""
+    global _alarms  # noqa: PLW0603 (one a process)
+    _alarms = Alarms()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def after(seconds: float, call: Callable[[], object]) -> Alarm:
+    """Have this process call it in so many seconds; it is to be short, such as the start of a thread."""
+    return _alarms.after(seconds, call)
+
+
+def call_off(alarm: Alarm) -> bool:
+    """Return True when it has not been called, and never will be; False when the call has been made."""
+    return _alarms.call_off(alarm)
