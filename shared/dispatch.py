@@ -7,26 +7,28 @@ import queue
 import threading
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 from sqlalchemy import update
 
+from shared import alarms
 from shared.broker import app, priority
 from shared.db import transaction
 from shared.errors import Unavailable
 from shared.models import Job, Segment
 from shared.names import TaskName
 from shared.settings import settings
+from shared.window import Window, admit, admit_unless_busy
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy.orm import Session
+
+    from shared.nudges import Nudge
 
 log = logging.getLogger(__name__)
 
@@ -36,33 +38,8 @@ CONFIRM_SECONDS = 5  # for a broker that confirms what it took
 PUBLISHING_SECONDS = 30.0
 
 
-class Level(IntEnum):
-    """How soon a message is taken: the lowest first. They are steps that Celery's Redis transport has."""
-
-    FIRST = 0
-    NORMAL = 3
-    LAST = 6
-
-
 # The job's first task has the job's own id; what follows it has one that begins with it.
 _SUFFIXES = {TaskName.ASSEMBLE: ".assemble", TaskName.MIX: ".mix"}
-
-
-@dataclass(frozen=True, slots=True)
-class Nudge:
-    """One message: a task's name and the id that it carries. The rest is for logs, for Flower and for its place."""
-
-    task: TaskName
-    id: uuid.UUID
-    job_id: uuid.UUID
-    account_id: uuid.UUID
-    request_id: str | None = None
-    level: Level = Level.NORMAL
-
-
-def of_mix(job: Job) -> Nudge:
-    """Return the nudge that has a planned job's sound mixed; it is taken first, since assembly waits for nothing."""
-    return Nudge(TaskName.MIX, job.id, job.id, job.account_id, job.request_id, Level.FIRST)
 
 
 def send(nudges: Iterable[Nudge]) -> list[Nudge]:
@@ -100,30 +77,37 @@ def unmark(session: Session, nudges: Sequence[Nudge]) -> None:
 
 def publish(account_id: uuid.UUID) -> int:
     """Publish what the account's window allows, and return how much. Failures are logged and left to the sweeper."""
-    from shared.window import Window, admit  # noqa: PLC0415 (it makes the nudges that are sent here)
-
-    config = settings()
-    window = Window(unclaimed=config.account_unclaimed, running=config.account_running)
     try:
         # Marked first, so that nobody else publishes the same, and no row is locked while the broker is asked.
         with transaction() as session:
-            admitted = admit(session, account_id, window)
-        taken = send(admitted) if admitted else []
-        if len(taken) < len(admitted):
-            with transaction() as session:
-                unmark(session, admitted[len(taken) :])
+            admitted = admit(session, account_id, Window.of(settings()))
+        return send_marked(admitted)
     except Unavailable:
         log.warning("publish_impossible", extra={"account_id": str(account_id)})
         return 0
+
+
+def send_marked(nudges: Sequence[Nudge]) -> int:
+    """Publish what is marked as published, and return how much was; of the rest the mark is taken away."""
+    taken = send(nudges) if nudges else []
+    if len(taken) < len(nudges):
+        with transaction() as session:
+            unmark(session, nudges[len(taken) :])
     return len(taken)
 
 
-def _publish_whatever_comes(account_id: uuid.UUID) -> None:
-    """Publish, and outlive any surprise: the sweeper publishes what is left."""
+@contextmanager
+def _outlived() -> Iterator[None]:
+    """Let no surprise through: the sweeper publishes what is left."""
     try:
-        publish(account_id)
+        yield
     except Exception:
         log.exception("publisher_surprised")
+
+
+def _publish_whatever_comes(account_id: uuid.UUID) -> None:
+    with _outlived():
+        publish(account_id)
 
 
 class Publishing:
@@ -134,32 +118,31 @@ class Publishing:
 
     def __init__(self, account_id: uuid.UUID) -> None:
         self._account_id = account_id
-        self._over = threading.Event()
-        self._due = True
+        self._due = False
+        self._marked: list[Nudge] | None = None
         self._thread = threading.Thread(
-            target=copy_context().run, args=(self._run,), name="publish", daemon=True
+            target=copy_context().run, args=(_publish_whatever_comes, account_id), name="publish", daemon=True
         )
+        self._soon = alarms.after(AT_ONCE_SECONDS, self._thread.start)
+
+    def mark(self, session: Session) -> None:
+        """Mark, in the transaction that ends the work, what that makes room for. It is sent when that is committed."""
+        self._marked = admit_unless_busy(session, self._account_id, Window.of(settings()))
 
     def again(self) -> None:
         """Publish at the end too: the work has made room once more."""
-        self._over.set()
-        self._thread.join(PUBLISHING_SECONDS)
         self._due = True
-
-    def begin(self) -> None:
-        """Publish soon, unless it ends before."""
-        self._thread.start()
 
     def end(self) -> None:
         """Publish what is left to be published; return when nothing is, or when it takes too long."""
-        self._over.set()
-        self._thread.join(PUBLISHING_SECONDS)
-        if self._due:
-            _publish_whatever_comes(self._account_id)
-
-    def _run(self) -> None:
-        if not self._over.wait(AT_ONCE_SECONDS):
-            self._due = False
+        if alarms.call_off(self._soon):
+            self._due = True
+        else:
+            self._thread.join(PUBLISHING_SECONDS)
+        if self._marked is not None:
+            with _outlived():
+                send_marked(self._marked)
+        elif self._due:
             _publish_whatever_comes(self._account_id)
 
 
@@ -167,7 +150,6 @@ class Publishing:
 def publishing(account_id: uuid.UUID) -> Iterator[Publishing]:
     """Publish while the block is at work, which need not wait for it; when the block is left, it is done."""
     beside = Publishing(account_id)
-    beside.begin()
     try:
         yield beside
     finally:

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select, text
 
-from shared.dispatch import Level, Nudge
 from shared.models import Account
 from shared.names import TaskName
+from shared.nudges import Level, Nudge
 
 if TYPE_CHECKING:
     import uuid
 
     from sqlalchemy.orm import Session
+
+    from shared.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,19 @@ class Window:
     unclaimed: int
     running: int
 
+    @classmethod
+    def of(cls, config: Settings) -> Window:
+        """Return the window that the settings give an account of weight 1."""
+        return cls(unclaimed=config.account_unclaimed, running=config.account_running)
+
 
 _LOCK = select(Account.weight).where(Account.id == bindparam("account")).with_for_update(key_share=True)
+_LOCK_IF_FREE = (
+    select(Account.weight)
+    .where(Account.id == bindparam("account"))
+    .with_for_update(key_share=True, skip_locked=True)
+)
+# A row that somebody else is about to change is left to the next time: this waits for no row, whatever it is part of.
 # Segments of a job that has ended are nobody's work any more, and take no place in the window.
 # The longest segments of a job go first, so that at its end no worker waits long for another.
 _ADMIT = text("""
@@ -46,17 +59,21 @@ WITH busy AS (
     SELECT count(*) AS unclaimed FROM segments JOIN jobs ON jobs.id = segments.job_id
      WHERE segments.account_id = :account AND segments.state = 'queued' AND segments.published_at IS NOT NULL
        AND jobs.state = 'running'
-), finishing AS (
-    UPDATE jobs SET published_at = now()
+), next_assemblies AS (
+    SELECT id FROM jobs
      WHERE account_id = :account AND state = 'running' AND stage = 'assembling'
        AND leased_until IS NULL AND published_at IS NULL
- RETURNING id, request_id
+       FOR UPDATE SKIP LOCKED
+), finishing AS (
+    UPDATE jobs SET published_at = now() FROM next_assemblies WHERE jobs.id = next_assemblies.id
+ RETURNING jobs.id, jobs.request_id
 ), next_segments AS (
     SELECT segments.id FROM segments JOIN jobs ON jobs.id = segments.job_id
      WHERE segments.account_id = :account AND segments.state = 'queued' AND segments.published_at IS NULL
        AND segments.run_after <= now() AND jobs.state = 'running'
      ORDER BY jobs.turn, jobs.id, segments.frames DESC, segments.index
      LIMIT (SELECT greatest(0, :unclaimed * :weight - busy.videos - parts.unclaimed) FROM busy, parts)
+       FOR UPDATE OF segments SKIP LOCKED
 ), told_segments AS (
     UPDATE segments SET published_at = now() FROM next_segments WHERE segments.id = next_segments.id
  RETURNING segments.id, segments.job_id
@@ -65,16 +82,21 @@ WITH busy AS (
            greatest(0, :unclaimed * :weight - scripts) AS scripts,
            greatest(0, :running * :weight - busy.running - videos - scripts) AS jobs
       FROM busy, parts
+), next_videos AS (
+    SELECT id, turn FROM jobs
+     WHERE account_id = :account AND state = 'queued' AND published_at IS NULL AND run_after <= now()
+       AND kind <> 'script' AND attempt < max_attempts
+     ORDER BY turn, id LIMIT (SELECT least(videos, jobs) FROM room)
+       FOR UPDATE SKIP LOCKED
+), next_scripts AS (
+    SELECT id, turn FROM jobs
+     WHERE account_id = :account AND state = 'queued' AND published_at IS NULL AND run_after <= now()
+       AND kind = 'script' AND attempt < max_attempts
+     ORDER BY turn, id LIMIT (SELECT least(scripts, jobs) FROM room)
+       FOR UPDATE SKIP LOCKED
 ), next_jobs AS (
-    (SELECT id FROM jobs
-      WHERE account_id = :account AND state = 'queued' AND published_at IS NULL AND run_after <= now()
-        AND kind <> 'script' AND attempt < max_attempts
-      ORDER BY turn, id LIMIT (SELECT least(videos, jobs) FROM room))
-    UNION ALL
-    (SELECT id FROM jobs
-      WHERE account_id = :account AND state = 'queued' AND published_at IS NULL AND run_after <= now()
-        AND kind = 'script' AND attempt < max_attempts
-      ORDER BY turn, id LIMIT (SELECT least(scripts, jobs) FROM room))
+    SELECT id FROM (SELECT * FROM next_videos UNION ALL SELECT * FROM next_scripts) AS either
+     ORDER BY turn, id LIMIT (SELECT jobs FROM room)
 ), told_jobs AS (
     UPDATE jobs SET published_at = now() FROM next_jobs WHERE jobs.id = next_jobs.id
  RETURNING jobs.id, jobs.kind, jobs.priority, jobs.request_id, jobs.turn
@@ -102,8 +124,16 @@ def admit(session: Session, account_id: uuid.UUID, window: Window) -> list[Nudge
     """Mark the account's next work as published, as far as its window allows, and return it to be sent."""
     # One at a time for each account: two that count at once would both find room.
     weight = session.scalar(_LOCK, {"account": account_id})
-    if weight is None:
-        return []
+    return [] if weight is None else _admit(session, account_id, weight, window)
+
+
+def admit_unless_busy(session: Session, account_id: uuid.UUID, window: Window) -> list[Nudge] | None:
+    """Do the same within a transaction that has locks of its own; None where somebody else is at it: nothing is waited for."""
+    weight = session.scalar(_LOCK_IF_FREE, {"account": account_id})
+    return None if weight is None else _admit(session, account_id, weight, window)
+
+
+def _admit(session: Session, account_id: uuid.UUID, weight: int, window: Window) -> list[Nudge]:
     rows = session.execute(
         _ADMIT,
         {

@@ -7,12 +7,13 @@ import random
 import socket
 import time
 import uuid
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared import dispatch, draining, jobs, metrics
-from shared.db import transaction
+from shared.db import glance, transaction
 from shared.errors import JobFailed, ServiceError, Unavailable
 from shared.ffmpeg import Stopped
 from shared.logs import bind
@@ -52,10 +53,18 @@ class Attempt:
     """One attempt at a job, as the code that performs it sees it."""
 
     job: Job
-    work: Path
+    stack: ExitStack = field(repr=False)
     stage: Stage | None = None
     progress: float = 0.0
     pulse: Pulse | None = field(default=None, repr=False)
+    _work: Path | None = field(default=None, repr=False)
+
+    @property
+    def work(self) -> Path:
+        """The folder of the attempt's own files, made when it is first asked for and gone with the attempt."""
+        if self._work is None:
+            self._work = self.stack.enter_context(work_folder())
+        return self._work
 
     def tell(self, stage: Stage, progress: float) -> None:
         """Note how far the work is; the next heartbeat writes it down."""
@@ -102,7 +111,7 @@ def run(
     claim: Callable[[Session, uuid.UUID, Settings], Job | None],
 ) -> None:
     """Claim the job, perform it, settle it. `perform` returns None when it has handed the job over itself."""
-    job = patiently(lambda session: claim(session, uuid.UUID(job_id), settings()))
+    job = patiently(lambda session: claim(session, uuid.UUID(job_id), settings()), through=glance)
     if job is None:
         log.info("job_not_claimed", extra={"task_id": job_id})
         return
@@ -112,7 +121,7 @@ def run(
     ):
         log.info("job_claimed")
         began = time.monotonic()
-        outcome = _perform(job, perform)
+        outcome = _perform(job, perform, publishing)
         if outcome in MADE_ROOM:
             publishing.again()
         seconds = time.monotonic() - began
@@ -121,11 +130,11 @@ def run(
         log.info("attempt_ended", extra={"outcome": outcome, "seconds": round(seconds, 3)})
 
 
-def _perform(job: Job, perform: Callable[[Attempt], Done | None]) -> str:
+def _perform(job: Job, perform: Callable[[Attempt], Done | None], publishing: dispatch.Publishing) -> str:
     """Perform and settle; return the name of the outcome."""
     try:
-        with work_folder() as folder:
-            return _attempt(Attempt(job, folder), perform)
+        with ExitStack() as stack:
+            return _attempt(Attempt(job, stack), perform, publishing)
     except Stopped:
         return _stopped(job)
     except Unavailable as error:
@@ -139,21 +148,25 @@ def _perform(job: Job, perform: Callable[[Attempt], Done | None]) -> str:
         return _fail(job, JobFailed("Something went wrong that we did not foresee."))
 
 
-def _attempt(attempt: Attempt, perform: Callable[[Attempt], Done | None]) -> str:
+def _attempt(
+    attempt: Attempt, perform: Callable[[Attempt], Done | None], publishing: dispatch.Publishing
+) -> str:
     """Perform with a heartbeat beside it, and end the job where that went well."""
     config = settings()
     with Pulse(attempt.beat, every=config.heartbeat, lease=config.lease) as pulse:
         attempt.pulse = pulse
         done = perform(attempt)
         attempt.check()
-        return "handed_over" if done is None else _succeed(attempt.job, done)
+        return "handed_over" if done is None else _succeed(attempt.job, done, publishing)
 
 
-def patiently(settle: Callable[[Session], T]) -> T:
+def patiently(
+    settle: Callable[[Session], T], through: Callable[[], AbstractContextManager[Session]] = transaction
+) -> T:
     """Run a settling transaction, and again while Postgres is away: each is conditional, so that twice does no harm."""
     for tries in range(SETTLE_TRIES):
         try:
-            with transaction() as session:
+            with through() as session:
                 return settle(session)
         except Unavailable:
             if tries == SETTLE_TRIES - 1:
@@ -162,8 +175,14 @@ def patiently(settle: Callable[[Session], T]) -> T:
     raise AssertionError
 
 
-def _succeed(job: Job, done: Done) -> str:
-    if patiently(lambda session: jobs.succeed(session, job, done.result, done.artifacts)):
+def _succeed(job: Job, done: Done, publishing: dispatch.Publishing) -> str:
+    def settle(session: Session) -> bool:
+        ended = jobs.succeed(session, job, done.result, done.artifacts)
+        if ended:
+            publishing.mark(session)
+        return ended
+
+    if patiently(settle):
         return _settled(job, State.SUCCEEDED)
     # No row may also mean that the first COMMIT went through and only its answer was lost.
     now = patiently(lambda session: jobs.find(session, job.account_id, job.id))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from shared import dispatch, jobs, segments, timeline
+from shared import dispatch, jobs, nudges, segments, timeline
 from shared.db import transaction
 from shared.ffmpeg import Stopped
 from shared.ledger import Spent
@@ -189,5 +189,5 @@ def _hand_over(job: Job, plan: Plan, wanted: tuple[Segment, ...]) -> None:
             raise Stopped
         complete = segments.lay(session, job, planned) and jobs.begin_assembly(session, job.id)
     if not complete:
-        dispatch.send([dispatch.of_mix(job)])
+        dispatch.send([nudges.of_mix(job)])
     dispatch.publish(job.account_id)

@@ -52,9 +52,10 @@ _TAKEN = """    note(session, "jobs.submitted", str(job.id))
 """
 _SENT = """    import time
     from sqlalchemy import text
+    from shared import nudges
     from shared.window import _TASKS
     session.execute(text("UPDATE jobs SET published_at = now() WHERE id = ANY(:ids)"), {"ids": [job.id]})
-    dispatch.send([dispatch.Nudge(_TASKS[spec.kind], job.id, job.id, caller().account_id)])
+    dispatch.send([nudges.Nudge(_TASKS[spec.kind], job.id, job.id, caller().account_id)])
     time.sleep(0.5)
 """
 PUBLISH_BEFORE_COMMIT = {"api/accept.py": [(_TAKEN, _TAKEN + _SENT)]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, select
 
-from shared import db
+from shared import db, window
 from shared.db import transaction
 from shared.models import Job
 from shared.settings import settings
 from shared.states import Stage, State
+from shared.window import Window
 from tasks import run
 from tasks.run import Done
 from tasks.video import assembly, planning, rendering
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.services
 
-FOR_A_JOB, FOR_A_SEGMENT, FOR_PLAN_AND_ASSEMBLY = 6, 9, 26
+FOR_A_SHORT_JOB, FOR_A_JOB, FOR_A_SEGMENT, FOR_PLAN_AND_ASSEMBLY = 4, 6, 9, 26
 
 
 @pytest.fixture
@@ -72,6 +74,40 @@ def test_a_job_that_does_nothing_takes_six_statements_from_its_claim_to_its_end(
 
     assert state_of(job.id) == State.SUCCEEDED
     assert len(asked) <= FOR_A_JOB, asked
+
+
+def test_a_job_s_end_lets_the_next_one_in_within_the_same_transaction(unhurried: Settings) -> None:
+    job = posted(kind="script")
+    with transaction() as session:
+        waits = factories.job(session, job.account_id, kind="script")
+
+    with counted() as asked:
+        run.run(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
+
+    with transaction() as session:
+        assert session.get_one(Job, waits.id).published_at == session.get_one(Job, job.id).finished_at
+    assert len(asked) == FOR_A_SHORT_JOB, asked
+
+
+def test_where_somebody_else_is_at_the_account_s_window_a_job_s_end_does_not_wait(
+    unhurried: Settings,
+) -> None:
+    job = posted(kind="script")
+    with transaction() as session:
+        waits = factories.job(session, job.account_id, kind="script")
+
+    with transaction() as session:
+        window.admit(session, job.account_id, Window(unclaimed=0, running=0))
+        published = threading.Thread(
+            target=run.run, args=(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
+        )
+        published.start()
+        while state_of(job.id) != State.SUCCEEDED:
+            assert published.is_alive()
+    published.join(30)
+
+    with transaction() as session:
+        assert session.get_one(Job, waits.id).published_at is not None
 
 
 def test_a_video_takes_few_statements_a_segment(unhurried: Settings) -> None:

@@ -10,9 +10,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from shared import dispatch, jobs, operating, window
-from shared.dispatch import Level
 from shared.models import Account, Job, Segment
 from shared.names import TaskName
+from shared.nudges import Level
 from shared.states import SegmentState, Stage, State
 from shared.window import Window
 from tests import factories
@@ -113,6 +113,22 @@ def test_a_job_s_longest_segments_go_first_so_that_its_end_keeps_all_workers_bus
     assert [one for _, one in order] == [parts[3].id, parts[1].id, parts[0].id]
 
 
+def test_a_lost_segment_goes_before_what_nobody_has_begun(session: Session) -> None:
+    first = factories.rendering_job(session, ("a", "b"))
+    other = factories.rendering_job(session, ("c", "d"), first.account_id)
+    lost = factories.segments_of(session, other)[1]
+    lost.attempt = 1
+    factories.job(session, first.account_id, state=State.RUNNING, attempt=1)
+    session.execute(update(Job).where(Job.id == other.id).values(turn=first.turn + timedelta(minutes=1)))
+
+    nudges = window.admit(session, first.account_id, Window(unclaimed=2, running=10))
+
+    assert [(nudge.id, nudge.level) for nudge in nudges] == [
+        (lost.id, Level.FIRST),
+        (factories.segments_of(session, first)[0].id, Level.NORMAL),
+    ]
+
+
 def test_a_rendered_job_is_assembled_whatever_the_window_holds(session: Session) -> None:
     account_id = factories.account(session)
     submit(session, account_id, *["normal"] * 5)
@@ -128,6 +144,16 @@ def test_an_account_begins_only_so_many_jobs(session: Session) -> None:
     for _ in range(2):
         factories.job(session, account_id, state=State.RUNNING, stage=Stage.RENDERING, attempt=1)
     submit(session, account_id, *["normal"] * 5)
+
+    assert len(admitted(session, account_id, Window(unclaimed=5, running=3))) == 1
+
+
+def test_jobs_of_both_kinds_count_together_against_what_an_account_may_begin(session: Session) -> None:
+    account_id = factories.account(session)
+    for _ in range(2):
+        factories.job(session, account_id, state=State.RUNNING, stage=Stage.RENDERING, attempt=1)
+    submit(session, account_id, *["normal"] * 5)
+    jobs.submit(session, account_id, [jobs.Submission("script", {})] * 5, max_attempts=3)
 
     assert len(admitted(session, account_id, Window(unclaimed=5, running=3))) == 1
 
@@ -195,7 +221,25 @@ def test_two_that_admit_at_once_do_not_exceed_the_window(database: Engine) -> No
             admitted(other, account_id)
         one.commit()
         other.rollback()
+        assert window.admit_unless_busy(other, account_id, WINDOW) == []
+        other.rollback()
         assert admitted(other, account_id) == []
+        other.rollback()
+        one.delete(one.get(Account, account_id))
+        one.commit()
+
+
+def test_a_row_that_is_about_to_change_is_not_waited_for(database: Engine) -> None:
+    with Session(database) as one, Session(database) as other:
+        account_id = factories.account(one)
+        held, free = submit(one, account_id, "interactive", "normal")
+        one.commit()
+        one.scalars(select(Job).where(Job.id == held).with_for_update()).one()
+        other.execute(select(func.set_config("lock_timeout", "200ms", True)))
+
+        assert admitted(other, account_id) == [(TaskName.VIDEO, free)]
+        assert window.admit_unless_busy(one, account_id, WINDOW) is None
+
         other.rollback()
         one.delete(one.get(Account, account_id))
         one.commit()
