@@ -1,0 +1,56 @@
+"""What gunicorn's master imports for its workers is there before gevent is: it must keep nothing that gevent replaces."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.services  # it imports in a process of its own, which takes a second
+
+PROGRAM = """
+import importlib, json, queue, select, socket, ssl, sys, threading, time
+from api import gunicorn
+
+replaced = {
+    id(getattr(module, name)): f"{module.__name__}.{name}"
+    for module, names in {
+        queue: ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"),
+        select: ("select", "poll"),
+        socket: ("socket", "create_connection", "getaddrinfo"),
+        ssl: ("SSLContext", "SSLSocket"),
+        threading: ("Lock", "RLock", "Event", "Condition", "Semaphore", "Thread", "local", "get_ident"),
+        time: ("sleep",),
+    }.items()
+    for name in names
+}
+before = set(sys.modules)
+for name in (*gunicorn._SHARED, *sys.argv[1:]):
+    importlib.import_module(name)
+kept = [
+    f"{name} keeps {replaced[id(value)]}"
+    for name in set(sys.modules) - before
+    for value in list(vars(sys.modules[name]).values())
+    if id(value) in replaced
+]
+ours = [name for name in set(sys.modules) - before if name.split(".")[0] in ("api", "shared")]
+print(json.dumps({"kept": kept, "ours": ours}))
+"""
+
+
+def imported(*more: str) -> dict[str, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *more], check=True, stdout=subprocess.PIPE, timeout=60
+    )
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+def test_nothing_that_gevent_replaces_is_kept_and_nothing_of_ours_outlives_a_hup():
+    assert imported() == {"kept": [], "ours": []}
+
+
+def test_a_library_that_keeps_its_sleep_would_be_found():
+    assert any(each.startswith("redis") and "sleep" in each for each in imported("redis")["kept"])
