@@ -12,7 +12,11 @@ def test_what_is_due_is_called_in_its_order() -> None:
     seen: list[str] = []
     done = threading.Event()
 
-    alarms.after(0.02, lambda: (seen.append("last"), done.set()))
+    def last() -> None:
+        seen.append("last")
+        done.set()
+
+    alarms.after(0.02, last)
     alarms.after(0.001, lambda: seen.append("first"))
 
     assert done.wait(5)
