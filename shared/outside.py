@@ -29,15 +29,25 @@ TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
+IPV4_TRANSLATED = ipaddress.ip_network("::ffff:0:0:0/96")
+# All that is handed out in IPv6. The standard library's registry knows some of what lies outside of it, not all.
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+# Public by their ranges, and answered inside all the same: clouds' own services, the IETF's protocols, documents.
+INNER = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24", "3fff::/20")))
 # Why nothing was answered, the most telling first. What the operating system or the TLS library said is the cause.
 _UNANSWERED: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    ((httpcore.TimeoutException,), "The address did not answer in time."),
-    ((ssl.SSLCertVerificationError,), "The address has a certificate that is not trusted."),
-    ((ssl.SSLError,), "No encrypted connection to the address could be agreed on."),
-    ((ConnectionRefusedError,), "The address refused the connection."),
-    ((httpcore.ConnectError,), "The address could not be reached."),
-    ((httpcore.ProtocolError,), "The address did not answer in HTTP."),
+    ((httpcore.TimeoutException,), "{} did not answer in time."),
+    ((ssl.SSLCertVerificationError,), "{} has a certificate that is not trusted."),
+    ((ssl.SSLError,), "No encrypted connection to {} could be agreed on."),
+    ((ConnectionRefusedError,), "{} refused the connection."),
+    ((httpcore.ConnectError,), "{} could not be reached."),
+    ((httpcore.ProtocolError,), "{} did not answer in HTTP."),
 )
+_BROKEN = "The connection to {} broke before all of an answer came."
+_CUT = (
+    "disconnected",
+    "closed connection",
+)  # by which httpcore tells a connection that ended from one that told nonsense
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +67,16 @@ def is_public(text: str) -> bool:
         hidden = _hidden(address)
         if hidden is not None:
             return is_public(str(hidden))
-        if address in LOCAL_NAT64:
+        if address in LOCAL_NAT64 or address not in GLOBAL_UNICAST:
             return False
+    if any(address in network for network in INNER):
+        return False
     return address.is_global and not address.is_multicast
 
 
 def _hidden(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     """Return the IPv4 address that traffic to this one ends at, if there is one."""
-    if address in NAT64 or address in IPV4_COMPATIBLE:
+    if any(address in network for network in (NAT64, IPV4_COMPATIBLE, IPV4_TRANSLATED)):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
@@ -156,7 +168,7 @@ def fetch(
                     return
                 url = onward
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise Unavailable("A file that the script names could not be fetched in time.") from error
+        raise Unavailable(_unanswered(error, "An address of the script")) from error
     raise AssetUnreadable("An address of the script redirects too often.")
 
 
@@ -188,16 +200,15 @@ def post(
         ):
             return response.status  # the answer's body is nothing to us
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise Unavailable(_unanswered(error)) from error
+        raise Unavailable(_unanswered(error, "The address")) from error
 
 
-def _unanswered(error: Exception) -> str:
-    """Say in words that stay the same why a receiver gave no answer, with nothing of what lies within."""
+def _unanswered(error: Exception, what: str) -> str:
+    """Say in words that stay the same why there was no answer, with nothing of what lies within."""
     inner = error.__cause__ or error.__context__
-    for kinds, words in _UNANSWERED:
-        if isinstance(error, kinds) or isinstance(inner, kinds):
-            return words
-    return "The connection broke before an answer came."
+    known = (words for kinds, words in _UNANSWERED if isinstance(error, kinds) or isinstance(inner, kinds))
+    found = _BROKEN if any(words in str(error) for words in _CUT) else next(known, _BROKEN)
+    return found.format(what if found.startswith("{") else what[0].lower() + what[1:])
 
 
 def check(url: str, *, allow_private: bool = False) -> None:

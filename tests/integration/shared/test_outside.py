@@ -41,6 +41,8 @@ class Handler(BaseHTTPRequestHandler):
             self.server.released.wait(10)  # type: ignore[attr-defined]
         elif kind == "dribble":
             self._dribble()
+        elif kind == "half":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
         else:
             self.send_response(200)
             self.send_header("Content-Length", str(len(BODY)))
@@ -171,6 +173,39 @@ def test_who_speaks_no_tls_or_no_http_is_told_so() -> None:
         thread.join(5)
 
 
+def test_a_connection_that_ends_too_early_is_told_from_one_that_tells_nonsense() -> None:
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(4096)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, args=(listening,), daemon=True)
+        thread.start()
+        with pytest.raises(Unavailable, match="The connection to the address broke"):
+            post(f"http://127.0.0.1:{listening.getsockname()[1]}/", b"{}", {}, allow_private=True)
+        thread.join(5)
+
+
+def test_why_a_file_could_not_be_fetched_is_told_apart(server: tuple[str, Path]) -> None:
+    def told(url: str, *, trusted: bool = True) -> str:
+        authority = str(server[1]) if trusted else None
+        with pytest.raises(ServiceError) as caught:
+            fetch(url, io.BytesIO(), Bounds(bytes=10, read=0.1), allow_private=True, ca_file=authority)
+        return caught.value.detail
+
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = f"https://127.0.0.1:{closed.getsockname()[1]}/"
+
+    assert told(nobody) == "An address of the script refused the connection."
+    assert told(server[0] + "/hang") == "An address of the script did not answer in time."
+    assert told(server[0], trusted=False) == "An address of the script has a certificate that is not trusted."
+    assert (
+        told(server[0] + "/half")
+        == "The connection to an address of the script broke before all of an answer came."
+    )
+
+
 def test_a_private_address_is_not_connected_to(server: tuple[str, Path]) -> None:
     with pytest.raises(AssetUnreadable, match="public"):
         fetch(server[0] + "/file", io.BytesIO(), Bounds(bytes=10), ca_file=str(server[1]))
@@ -185,6 +220,7 @@ def test_a_certificate_that_nobody_vouches_for_is_not_trusted(server: tuple[str,
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",  # noqa: S104
     "224.0.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:10.0.0.1", "::127.0.0.1",
     "64:ff9b::a00:1", "64:ff9b:1::1", "2002:a00:1::", "2001:0:4136:e378:8000:63bf:f5ff:fffe",
+    "fec0::1", "5f00::1", "3fff::1", "::ffff:0:a00:1", "::5efe:7f00:1", "192.0.0.192", "168.63.129.16",
 ])  # fmt: skip
 def test_private_addresses_are_known_in_every_disguise(address: str) -> None:
     assert not is_public(address)
