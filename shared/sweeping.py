@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 
 BITE = 500
+# Where a lost job stands: before an interactive one that has waited for less than an hour.
+AHEAD = 2 * jobs.HEAD_START["interactive"]
 
 
 def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tuple[list[uuid.UUID], list[Job]]:
@@ -54,7 +56,12 @@ def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tupl
             jobs.fail(session, job.id, job.attempt, _lost(job))
         else:
             jobs.put_back(session, job.id, job.attempt, delay=delay_of(job.attempt))
-    return [job.id for job in dead if job not in spent], spent
+    taken_back = [job.id for job in dead if job not in spent]
+    if taken_back:  # its turn had come once: nothing that nobody has begun goes before it
+        session.execute(
+            update(Job).where(Job.id.in_(taken_back)).values(turn=func.least(Job.turn, func.now() + AHEAD))
+        )
+    return taken_back, spent
 
 
 def _lost(job: Job) -> WorkerLost:

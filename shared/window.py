@@ -3,7 +3,8 @@
 Each account has at most a window of messages at the broker that nobody has claimed yet, for each queue; whoever claims one
 lets the next one in. So one account's ten thousand jobs stand in Redis as a handful, and another account's job waits for
 no more than what is running. Inside an account work goes by turn: interactive first, bulk last, and whatever waited an
-hour longer before what came an hour later, so that nothing waits for ever.
+hour longer before what came an hour later, so that nothing waits for ever. What a worker had begun and lost goes before
+what nobody has begun yet.
 """
 
 from __future__ import annotations
@@ -71,12 +72,12 @@ WITH busy AS (
     SELECT segments.id FROM segments JOIN jobs ON jobs.id = segments.job_id
      WHERE segments.account_id = :account AND segments.state = 'queued' AND segments.published_at IS NULL
        AND segments.run_after <= now() AND jobs.state = 'running'
-     ORDER BY jobs.turn, jobs.id, segments.frames DESC, segments.index
+     ORDER BY segments.attempt = 0, jobs.turn, jobs.id, segments.frames DESC, segments.index
      LIMIT (SELECT greatest(0, :unclaimed * :weight - busy.videos - parts.unclaimed) FROM busy, parts)
        FOR UPDATE OF segments SKIP LOCKED
 ), told_segments AS (
     UPDATE segments SET published_at = now() FROM next_segments WHERE segments.id = next_segments.id
- RETURNING segments.id, segments.job_id
+ RETURNING segments.id, segments.job_id, segments.attempt, segments.frames, segments.index
 ), room AS (
     SELECT greatest(0, :unclaimed * :weight - videos - unclaimed - (SELECT count(*) FROM next_segments)) AS videos,
            greatest(0, :unclaimed * :weight - scripts) AS scripts,
@@ -99,17 +100,19 @@ WITH busy AS (
      ORDER BY turn, id LIMIT (SELECT jobs FROM room)
 ), told_jobs AS (
     UPDATE jobs SET published_at = now() FROM next_jobs WHERE jobs.id = next_jobs.id
- RETURNING jobs.id, jobs.kind, jobs.priority, jobs.request_id, jobs.turn
+ RETURNING jobs.id, jobs.kind, jobs.priority, jobs.request_id, jobs.turn, jobs.attempt
 )
 SELECT 'assembly' AS what, finishing.id, finishing.id AS job_id, request_id, 'normal' AS priority, 0 AS running,
-       NULL::timestamptz AS turn, 0 AS frames, 0 AS index
+       true AS again, NULL::timestamptz AS turn, 0 AS frames, 0 AS index
   FROM finishing
 UNION ALL
-SELECT 'segment', told_segments.id, jobs.id, jobs.request_id, jobs.priority, 1, jobs.turn, segments.frames, segments.index
-  FROM told_segments JOIN segments ON segments.id = told_segments.id JOIN jobs ON jobs.id = told_segments.job_id
+SELECT 'segment', told_segments.id, jobs.id, jobs.request_id, jobs.priority, 1, told_segments.attempt > 0, jobs.turn,
+       told_segments.frames, told_segments.index
+  FROM told_segments JOIN jobs ON jobs.id = told_segments.job_id
 UNION ALL
-SELECT kind, told_jobs.id, told_jobs.id, request_id, priority, busy.running, turn, 0, 0 FROM told_jobs, busy
-ORDER BY turn NULLS FIRST, job_id, frames DESC, index
+SELECT kind, told_jobs.id, told_jobs.id, request_id, priority, busy.running, told_jobs.attempt > 0, turn, 0, 0
+  FROM told_jobs, busy
+ORDER BY again DESC, turn NULLS FIRST, job_id, frames DESC, index
 """)
 
 _TASKS = {
@@ -150,15 +153,15 @@ def _admit(session: Session, account_id: uuid.UUID, weight: int, window: Window)
             row.job_id,
             request_id=row.request_id,
             account_id=account_id,
-            level=_level(row.what, row.priority, row.running),
+            level=_level(row.priority, running=row.running, again=row.again),
         )
         for row in rows
     ]
 
 
-def _level(what: str, priority: str, running: int) -> Level:
-    """Return how soon a message is to be taken: first who has nothing running, and what is about to be finished."""
-    if what == "assembly" or priority == "interactive" or not running:
+def _level(priority: str, *, running: int, again: bool) -> Level:
+    """Return how soon a message is to be taken: first who has nothing running, and what was begun already."""
+    if again or priority == "interactive" or not running:
         return Level.FIRST
     return Level.LAST if priority == "bulk" else Level.NORMAL
 

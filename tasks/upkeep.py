@@ -101,7 +101,7 @@ def _reclaim() -> None:
     config = settings()
 
     def delay_of(attempt: int) -> timedelta:
-        """A first loss is its worker's, and is made good at once; what is lost again may be to blame for it."""
+        # A first loss is its worker's, and is made good at once; what is lost again may be to blame for it.
         return backoff(attempt - 1, config) if attempt > 1 else timedelta(0)
 
     with transaction() as session:

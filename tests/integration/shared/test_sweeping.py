@@ -11,7 +11,9 @@ from sqlalchemy import delete, func, update
 from shared import deaths, idempotency, jobs, progress, segments, sweeping, window
 from shared.idempotency import Answer
 from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredSegment, StoredSpeech
+from shared.nudges import Level
 from shared.states import SegmentState, Stage, State
+from shared.window import Window
 from tests import factories
 
 if TYPE_CHECKING:
@@ -42,6 +44,17 @@ def test_the_job_of_a_dead_worker_is_queued_again(session: Session) -> None:
     assert (taken_back, spent) == ([job.id], [])
     session.refresh(job)
     assert (job.state, job.attempt, job.published_at) == (State.QUEUED, 1, None)
+
+
+def test_a_lost_job_is_begun_again_before_any_other_begins(session: Session) -> None:
+    job = dead(session, priority="bulk")
+    other = jobs.Submission("video", {}, priority="interactive")
+    jobs.submit(session, job.account_id, [other], max_attempts=3)
+
+    sweeping.reclaim_jobs(session, no_delay)
+
+    (first,) = window.admit(session, job.account_id, Window(unclaimed=1, running=10))
+    assert (first.id, first.level) == (job.id, Level.FIRST)
 
 
 def test_a_job_that_kills_every_worker_fails_as_worker_lost(session: Session) -> None:
