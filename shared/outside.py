@@ -44,10 +44,8 @@ _UNANSWERED: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((httpcore.ProtocolError,), "{} did not answer in HTTP."),
 )
 _BROKEN = "The connection to {} broke before all of an answer came."
-_CUT = (
-    "disconnected",
-    "closed connection",
-)  # by which httpcore tells a connection that ended from one that told nonsense
+# By these words httpcore tells a connection that ended from one that told nonsense.
+_CUT = ("disconnected", "closed connection")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""Sends webhooks by the Standard Webhooks specification: many at a time, each bounded, none to where it may not go."""
+"""Sends webhooks by the Standard Webhooks specification: many at a time, each bounded, none to where it may not go.
+
+A round ends without waiting for whoever takes long: their threads write down how it went, whatever the process does
+meanwhile. Should it end first, what they sent is sent again after the lease, as with any crash.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +31,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 THREADS = 32
-ROUND_SECONDS = 15.0  # after which a round takes no more, and its slot is free for others
+ROUND_SECONDS = 15.0  # after which a round ends, and its slot is free for others
 LOOK_SECONDS = 1.0  # between two looks at what is due, as long as receivers are waited for
 LEASE = timedelta(seconds=60)
 _LOCK = 7_310_519_042_018
+_pool = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook")  # its threads start when they are needed
+_under_way: dict[Future[None], UUID] = {}  # in this process, by account
 
 
 def deliver() -> None:
@@ -42,17 +48,17 @@ def deliver() -> None:
 
 def _round(until: float) -> None:
     """Keep the threads at work. No more is taken than begins at once, so that who is waited for holds up nobody else."""
-    under_way: dict[Future[None], UUID] = {}
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
-        while time.monotonic() < until:
-            due = _claim(THREADS - len(under_way), Counter(under_way.values()))
-            under_way |= {pool.submit(_send, delivery, keys): delivery.account_id for delivery, keys in due}
-            if not under_way:
-                return
-            ended, _ = wait(under_way, LOOK_SECONDS, FIRST_COMPLETED)
-            for each in ended:
-                del under_way[each]
-                each.result()
+    while time.monotonic() < until:
+        due = _claim(THREADS - len(_under_way), Counter(_under_way.values()))
+        _under_way.update(
+            {_pool.submit(_send, delivery, keys): delivery.account_id for delivery, keys in due}
+        )
+        if not _under_way:
+            return
+        ended, _ = wait(_under_way, min(LOOK_SECONDS, max(0.0, until - time.monotonic())), FIRST_COMPLETED)
+        for each in ended:
+            del _under_way[each]
+            each.result()
 
 
 def _claim(free: int, waited_for: Counter[UUID]) -> list[tuple[Delivery, list[str]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from concurrent.futures import wait
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -179,6 +180,32 @@ def test_slow_receivers_of_one_account_keep_no_other_account_waiting(
     assert told.is_set()
     assert time.monotonic() - began < 8
     assert len(slow.seen) == 2 * deliveries.PER_ACCOUNT
+
+
+def test_a_round_ends_without_whoever_takes_long_and_the_next_one_goes_on_beside_them(
+    process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = threading.Event()
+    slow = Receiver()
+    slow.meanwhile = lambda: told.wait(10)
+    with transaction() as session:
+        waited_for = ended(session, hook(slow.url))
+    monkeypatch.setattr(webhooks, "ROUND_SECONDS", 0.2)
+
+    webhooks.deliver()
+    with transaction() as session:
+        other = ended(session, hook(receiver.url))
+    webhooks.deliver()
+    states = [delivery_of(job).state for job in (waited_for, other)]
+    told.set()
+    wait(list(webhooks._under_way), 10)  # noqa: SLF001 (nothing else knows when it is over)
+    webhooks.deliver()
+    slow.server.shutdown()
+    slow.server.server_close()
+
+    assert states == ["pending", "delivered"]
+    assert delivery_of(waited_for).state == "delivered"
+    assert not webhooks._under_way  # noqa: SLF001 (it does not grow with the rounds)
 
 
 def test_a_delivery_is_stamped_with_the_moment_that_postgres_gave_it_out(
