@@ -130,7 +130,7 @@ class Checker:
 
     defaults: dict[str, Any]
     strict: bool = False
-    _known: dict[int, Any] = field(default_factory=dict)
+    _known: dict[Any, Any] = field(default_factory=dict)
     _scenes: int = 0
     _stored: int = 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from marshmallow import Schema, ValidationError
 
@@ -14,7 +14,8 @@ from shared.schemas.loading import errors_left, exhausted, messages
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_shared: ContextVar[dict[int, Any] | None] = ContextVar("shared_objects", default=None)
+T = TypeVar("T")
+_shared: ContextVar[dict[Any, Any] | None] = ContextVar("shared_objects", default=None)
 
 
 class Items(Checked):
@@ -203,8 +204,19 @@ class SharedObject(Object):
         return known[id(value)]
 
 
+def once(value: Any, make: Callable[[], T]) -> T:
+    """Return what `make` makes of an object; of one that documents share it is made once."""
+    known = _shared.get()
+    if known is None or id(value) not in known:
+        return make()
+    here = id(value), "made"
+    if here not in known:
+        known[here] = make()
+    return cast("T", known[here])
+
+
 @contextmanager
-def sharing(known: dict[int, Any]) -> Iterator[None]:
+def sharing(known: dict[Any, Any]) -> Iterator[None]:
     """Check the objects with these ids once; None stands for what is not checked yet. The caller holds the objects."""
     token = _shared.set(known)
     try:

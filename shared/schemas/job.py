@@ -9,7 +9,7 @@ from marshmallow import ValidationError, post_load, validates_schema
 
 from shared.schemas.brief import BriefSchema, dump_brief
 from shared.schemas.canonical import dump, sources
-from shared.schemas.containers import Items, Object, Pairs, SharedObject
+from shared.schemas.containers import Items, Object, Pairs, SharedObject, once
 from shared.schemas.declared import Anything
 from shared.schemas.fields import Choice, Number, Pattern, Whole, Words
 from shared.schemas.loading import Strict
@@ -129,11 +129,15 @@ class JobSchema(Strict):
         if data["kind"] == "video":
             data.setdefault("output", Output())
         if "script" in data:
-            data["sources"] = sources(data["script"], original["script"], "#/script")
-            data["speakers"] = speakers(data["script"], original["script"], "#/script")
+            data["sources"], data["speakers"] = once(original["script"], lambda: _named(data, original))
         elif "brief" in data and data["kind"] == "video":
             data["speakers"] = (Speaker("#/brief/language", None, data["brief"].language),)
         return JobSpec(**data)
+
+
+def _named(data: dict[str, Any], original: Any) -> tuple[Any, Any]:
+    script, document = data["script"], original["script"]
+    return sources(script, document, "#/script"), speakers(script, document, "#/script")
 
 
 def dump_job(spec: JobSpec) -> dict[str, Any]:

@@ -23,23 +23,30 @@ class Speaker(NamedTuple):
 
 def speakers(script: Script, document: Any = None, at: str = "#") -> tuple[Speaker, ...]:
     """Return each speaker that the script needs, once for each place in `document`, the client's own script at `at`."""
-    return tuple(dict.fromkeys(_speakers(script, document, at)))
+    # Most scripts name no voice, and a batch has many scenes: those are looked at once.
+    named = {
+        said.voice.name
+        for scene in script.scenes
+        if (said := scene.narration) is not None and _is_spoken(said)
+    }
+    found = [Speaker(pointer(at, "language"), None, script.language)] if None in named else []
+    if named - {None}:
+        found += dict.fromkeys(_named(script, document, at))
+    return tuple(found)
 
 
-def _speakers(script: Script, document: Any, at: str) -> Iterator[Speaker]:
+def _named(script: Script, document: Any, at: str) -> Iterator[Speaker]:
+    usual = pointer(at, "defaults", "voice", "name")
     for index, scene, resolved in numbered(script, document):
         said = resolved.narration
-        if said is None or not _is_spoken(said):
+        if said is None or said.voice.name is None or not _is_spoken(said):
             continue
-        if said.voice.name is None:
-            yield Speaker(pointer(at, "language"), None, script.language)
-        else:
-            own = ("scenes", index, "narration") if _names_a_voice(scene) else ("defaults",)
-            yield Speaker(pointer(at, *own, "voice", "name"), said.voice.name, script.language)
+        own = pointer(at, "scenes", index, "narration", "voice", "name") if _names_a_voice(scene) else usual
+        yield Speaker(own, said.voice.name, script.language)
 
 
 def _is_spoken(said: Narration) -> bool:
-    return said.src is None and said.voice.name != "none" and bool(said.text.strip())
+    return said.src is None and said.voice.name != "none" and bool(said.text) and not said.text.isspace()
 
 
 def _names_a_voice(scene: dict[str, Any]) -> bool:
