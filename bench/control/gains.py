@@ -12,16 +12,15 @@ import sys
 import threading
 import time
 import uuid
-import wave
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import psutil
 
 from bench import load, measure
+from bench.control import growth
 from bench.control.lab import answers, until
 from bench.figures import middle, part
 from bench.render.contest import font
@@ -34,6 +33,8 @@ from workers.local.ports import LOOPBACK, free_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import psutil
 
 MODEL_SECONDS = 1.5  # a small script from a quick model; most take longer
 BRIEF = {"scenes": 2, "duration": 6}
@@ -66,7 +67,7 @@ class Side:
 def measured(folder: Path, *, quick: bool) -> dict[str, Any]:
     """Return the figures of this part."""
     folder.mkdir(parents=True, exist_ok=True)
-    upload = noise(folder / "upload.wav", UPLOAD_BYTES // (4 if quick else 1))
+    upload = growth.noise(folder / "upload.wav", UPLOAD_BYTES // (4 if quick else 1))
     found: dict[str, Any] = {"rounds": [], "upload": upload.stat().st_size, "model": MODEL_SECONDS}
     with ExitStack() as stack:
         model = stack.enter_context(LoopbackModel())
@@ -78,17 +79,15 @@ def measured(folder: Path, *, quick: bool) -> dict[str, Any]:
         for side in sides:
             _video(side, side.client(), f"warm {uuid.uuid4()}")
         time.sleep(2)
-        found["idle"] = {side.name: _held(side.pid) for side in sides}
+        found["idle"] = {side.name: growth.held(side.pid) for side in sides}
         for _ in range(1 if quick else 2):
             found["rounds"].append({side.name: _mixed(side, upload, 1 if quick else 2) for side in sides})
+        found["growth"] = growth.measured(
+            sides, lambda side, file: _upload(side, file, 1), folder, quick=quick
+        )
         found["again"] = {side.name: _again(side) for side in sides}
         found["at_once"] = {side.name: _at_once(side, STEPS[:6] if quick else STEPS) for side in sides}
     return found
-
-
-def _held(pid: int) -> int:
-    """Return what a side's processes hold while nothing is asked of them."""
-    return sum(measure.pss(process.pid) for process in measure.tree(psutil.Process(pid)))
 
 
 def _slowly(handler: Any, asked: Any) -> None:
@@ -255,15 +254,3 @@ def _at_once(side: Side, steps: tuple[int, ...]) -> dict[str, Any]:
 
 def _json(document: Callable[[str], dict[str, Any]]) -> bytes:
     return httpx.Request("POST", "http://bench", json=document(f"At once {uuid.uuid4()}")).content
-
-
-def noise(path: Path, size: int) -> Path:
-    """Write a sound file of about so many bytes."""
-    block = os.urandom(1 << 20)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(48_000)
-        for _ in range(max(1, size // len(block))):
-            file.writeframes(block)
-    return path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.control import chart
+from bench.control import chart, growth
+from bench.control.verdicts import MB
 from bench.figures import middle
 
 if TYPE_CHECKING:
@@ -72,8 +73,23 @@ def _fairness(found: dict[str, Any]) -> str:
     return chart.lines("A burst: jobs finished over time", series, "seconds from the first post")
 
 
+def _memory(found: dict[str, Any]) -> str:
+    rows: list[tuple[str, float, int]] = []
+    if _there(found, "gains"):
+        for row in found["gains"]["growth"]:
+            said = f"{growth.TOGETHER} of {row['bytes'] / MB:.0f} MB"
+            rows += [
+                (f"{said}, before", row["before"]["memory"]["all"] / MB, 2),
+                (f"{said}, now", row["now"]["memory"]["all"] / MB, 0),
+                (f"{said}, now: the gateway", row["now"]["memory"]["api"] / MB, 1),
+                ("", 0, 0),
+            ]
+    return chart.bars("Memory while files are uploaded at once", rows[:-1], "MB")
+
+
 PICTURES: dict[str, Callable[[dict[str, Any]], str]] = {
     "throughput": _throughput,
     "latency": _latency,
     "fairness": _fairness,
+    "memory": _memory,
 }

@@ -53,6 +53,8 @@ things are compared, they ran in turns, and the ratio is the median of the turns
 
 ## Over the way it is usually done first
 {gains}
+
+![Memory while files are uploaded](images/bench-control-memory.svg)
 """
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.control import sizes
-from bench.control.verdicts import MB, memory
+from bench.control import growth, sizes
+from bench.control.verdicts import MB, added, memory
 from bench.figures import middle
 
 if TYPE_CHECKING:
@@ -49,8 +49,14 @@ without HTTP in between.
 
 {table}
 
+Memory by the size of what is uploaded, {together} files at once and nothing else: the most that all processes of a side held, and
+what that is over what they held right before. What was done first holds what it is sent; the stack passes it on as it comes.
+
+{growth}
+
 What is not better: a small video takes longer until it is there, since it is written, spoken, cut, rendered, joined and checked
-by several processes, two of which render; and the stack is many processes, whose own memory a small load does not pay back."""
+by several processes, two of which render; and the stack is many processes, which hold {idle:.0f} MB before anything is asked
+of them, where the one of before holds {idle_before:.0f}. {crossing}"""
 TIMES = (
     ("post", "answer to a request for a video, s (p50)"),
     ("post_p95", "the same, p95"),
@@ -145,13 +151,16 @@ def _gains(part: dict[str, Any]) -> str:
     rows += [
         ["a video that was asked for before, s", f"{again['before']:.2f}", f"{again['now']:.2f}"],
         ["requests at once, all answered within 5 s", _most(once["before"]), _most(once["now"])],
-        ["memory of all processes, MB", *(f"{memory(part, side):.0f}" for side in ("before", "now"))],
         [
-            "what the load adds to it, MB",
+            "memory of all processes, the most, MB",
+            *(f"{memory(part, side):.0f}" for side in ("before", "now")),
+        ],
+        [
+            "what the load adds to what they hold when idle, MB",
             *(f"{memory(part, side, above=True):.0f}" for side in ("before", "now")),
         ],
         [
-            "memory of what answers requests, MB",
+            "memory of what answers requests, the most, MB",
             f"{memory(part, 'before'):.0f}",
             f"{memory(part, 'now', 'api'):.0f}",
         ],
@@ -162,7 +171,40 @@ def _gains(part: dict[str, Any]) -> str:
         upload=part["upload"] / MB,
         rows=database["rows"],
         table=table(["before", "now"], rows),
+        together=growth.TOGETHER,
+        growth=grown(part["growth"]),
+        idle=part["idle"]["now"] / MB,
+        idle_before=part["idle"]["before"] / MB,
+        crossing=crossing(part["growth"]),
     )
+
+
+def grown(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the table of memory by the size of what is uploaded."""
+    heads = ["before: all, MB", "added", "now: all, MB", "added", "now: what answers requests, MB"]
+    return table(
+        heads,
+        [
+            [
+                f"{growth.TOGETHER} of {row['bytes'] / MB:.0f} MB",
+                *(
+                    f"{figure / MB:.0f}"
+                    for side in ("before", "now")
+                    for figure in (row[side]["memory"]["all"], added(row, side))
+                ),
+                f"{row['now']['memory']['api'] / MB:.0f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def crossing(rows: Sequence[dict[str, Any]]) -> str:
+    """Say from which size on the whole stack holds less than what was done first."""
+    below = [row["bytes"] for row in rows if row["now"]["memory"]["all"] < row["before"]["memory"]["all"]]
+    if not below:
+        return "Of the sizes that were tried it holds more with each."
+    return f"From {growth.TOGETHER} uploads of {min(below) / MB:.0f} MB at once on it holds less."
 
 
 def _most(once: dict[str, Any]) -> str:

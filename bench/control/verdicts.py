@@ -100,6 +100,9 @@ def _gains(of: Callable[..., float | None]) -> list[Target]:
         Target("over before: memory that the load adds down", 30,
                of("gains", lambda part: 100 * (1 - memory(part, "now", above=True) / memory(part, "before", above=True))),
                "%", least=True),
+        Target("over before: memory that the largest uploads add down", 30,
+               of("gains", lambda part: 100 * (1 - added(part["growth"][-1], "now") / added(part["growth"][-1], "before"))),
+               "%", least=True),
         Target("over before: database work", 2, of("gains", lambda part: part["database"]["gain"]), least=True),
     ]  # fmt: skip
 
@@ -113,3 +116,8 @@ def memory(part: dict[str, Any], side: str, what: str = "all", *, above: bool = 
     """Return the most that a side's processes held under load, in MB; `above` what they held when idle."""
     most = middle([one[side]["memory"].get(what, 0) for one in part["rounds"]])
     return float(most - (part["idle"][side] if above else 0)) / MB
+
+
+def added(row: dict[str, Any], side: str) -> int:
+    """Return the bytes that uploads of one size added to what a side held right before them."""
+    return int(row[side]["memory"]["all"]) - int(row[side]["held"])

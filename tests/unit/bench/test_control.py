@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bench import figures, load
-from bench.control import burst, chaos, chart, jobs, probe, report
-from bench.control.verdicts import targets
+from bench.control import burst, chaos, chart, jobs, probe, report, sections
+from bench.control.verdicts import MB, targets
 
 HOG, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
 CHAOS = """
@@ -185,6 +185,23 @@ def test_a_page_says_what_was_met_what_was_missed_and_what_was_not_measured(tmp_
     assert "Not measured: TimeoutError: The burst" in page
     for name in ("throughput", "latency", "fairness"):
         ET.fromstring((tmp_path / "images" / f"bench-control-{name}.svg").read_text())  # noqa: S314 (our own)
+
+
+def uploads(size: int, before: int, now: int):
+    """Return the row of a size, in MB: what each side held at most. Before the uploads they held 60 and 500."""
+    return {
+        "bytes": size * MB,
+        "before": {"held": 60 * MB, "memory": {"all": before * MB}},
+        "now": {"held": 500 * MB, "memory": {"all": now * MB, "api": 170 * MB}},
+    }
+
+
+def test_the_page_says_from_which_size_of_upload_on_the_stack_holds_less():
+    rows = [uploads(16, 130, 540), uploads(256, 2260, 560)]
+
+    assert sections.grown(rows).splitlines()[-1] == "| 8 of 256 MB | 2260 | 2200 | 560 | 60 | 170 |"
+    assert sections.crossing(rows) == "From 8 uploads of 256 MB at once on it holds less."
+    assert sections.crossing(rows[:1]) == "Of the sizes that were tried it holds more with each."
 
 
 def test_every_target_of_a_run_without_figures_is_there_and_none_is_met():
