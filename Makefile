@@ -28,7 +28,7 @@ check: setup  ## Lint, types, and which room may import which
 	$(BIN)/lint-imports
 
 fast: setup  ## The tests that need no server
-	$(BIN)/pytest -n 2 --dist loadfile -m "not services and not e2e and not slow"
+	$(BIN)/pytest tests/unit -n 2 --dist loadfile -m "not services and not slow"
 
 test: check  ## What the CI runs: check, and every test with real servers
 	$(BIN)/pytest -n 2 --dist loadfile

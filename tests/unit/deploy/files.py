@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 EXAMPLE = ROOT / ".env.example"
 
 
+@cache
 def compose() -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
     return document
@@ -28,11 +30,13 @@ def environment(service: dict[str, Any]) -> dict[str, str | None]:
     return dict(service.get("environment", {}))
 
 
+@cache
 def rules() -> list[dict[str, Any]]:
     document = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
     return [rule for group in document["groups"] for rule in group["rules"]]
 
 
+@cache
 def dashboard() -> dict[str, Any]:
     document: dict[str, Any] = json.loads((ROOT / "deploy/grafana/scenemill.json").read_text())
     return document

@@ -71,6 +71,7 @@ def test_the_builder_is_sent_what_the_image_is_made_of_and_nothing_else():
     assert sent >= set(rooms)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="the image's Python, which has crypt, is older")
 def test_secrets_are_made_anew_and_fit_into_urls():
     script = str(ROOT / "deploy/make_env.py")

@@ -136,6 +136,7 @@ def test_endless_complaints_are_drained_cost_no_memory_and_are_no_sign_of_life(t
     assert psutil.Process().memory_info().rss - before < 32 << 20
 
 
+@pytest.mark.slow
 def test_a_gigabyte_of_complaints_does_not_block_a_program_that_ends(tmp_path):
     code = "import os\nfor _ in range(16384): os.write(2, b'complaints' * 6554)"
 
@@ -144,6 +145,7 @@ def test_a_gigabyte_of_complaints_does_not_block_a_program_that_ends(tmp_path):
     assert 0 < len(completed.stderr) <= 64 << 10
 
 
+@pytest.mark.slow
 def test_a_program_that_works_too_long_is_ended(tmp_path):
     argv = command("-re", "-f", "lavfi", "-i", "testsrc=s=64x36:r=25", "-f", "null", "-")
 
@@ -151,6 +153,7 @@ def test_a_program_that_works_too_long_is_ended(tmp_path):
         run(argv, cwd=tmp_path, limits=Limits(wall=0.7, stall=20))
 
 
+@pytest.mark.slow
 def test_a_stopped_ffmpeg_is_noticed_and_ended(tmp_path):
     pids: list[int] = []
 
@@ -248,6 +251,7 @@ def test_the_program_dies_with_a_worker_that_was_killed(tmp_path):
     assert gone(pid)
 
 
+@pytest.mark.slow
 def test_the_program_survives_the_end_of_other_threads(tmp_path):
     ended: list[int] = []
     thread = threading.Thread(

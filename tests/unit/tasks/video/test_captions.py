@@ -168,6 +168,7 @@ def test_a_clock_carries_over(seconds, shown):
     assert captions.clock(seconds, ",") == shown
 
 
+@pytest.mark.slow
 def test_captioning_costs_as_much_for_each_scene_of_five_hundred_as_of_fifty():
     text = (
         "The reef grows slowly, and the sea takes its time. It drifts for days looking for a place to stay."

@@ -218,6 +218,8 @@ def test_500_scenes_are_cut_in_a_moment():
         timeline = plan(script, narration, 30)
         found = cut(timeline, script, OUTPUT, SOURCES, cues, account="me", versions=VERSIONS)
         seconds.append(time.process_time() - started)
+        if seconds[-1] < 0.1:
+            break
 
     assert min(seconds) < 0.1
     assert len(found) == 999
