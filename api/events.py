@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flask import Response
 
 blueprint = Resource("events", "What changes, as it changes: Server-Sent Events.")
-FIRST = 200  # tasks that an account's watcher is told of at once
+FIRST = 200  # tasks that an account's watcher is told of at once; of the others by the first look
 ABOUT = "`status` and `progress` events, and a comment every 15 s."
 LAST_EVENT_ID = {
     "in": "header",
@@ -78,7 +78,8 @@ def watch_account() -> Response:
     owner, told = account_id(), live.last_event_id()
     since = float(told) if told and re.fullmatch(r"\d{1,11}\.\d{3}", told) else None
     with transaction() as session:
-        moment, rows = progress.moving(session, [owner], since=since, most=FIRST)
-        ids = list(dict.fromkeys(task_id for _, task_id, _ in rows))
-        first = list(news.tasks(session, ids[:FIRST], moment))
-    return live.respond(Topic("account", owner), first, told=None)
+        moment, rows = progress.moving(session, [owner])
+        ids = dict.fromkeys(row.id for row in rows if row.ended is None or since is None)
+        first = list(news.tasks(session, list(ids)[:FIRST], news.written(moment)))
+    past = news.past(owner, since) if since is not None else iter(())
+    return live.respond(Topic("account", owner), first, told=None, past=past)

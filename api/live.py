@@ -22,7 +22,7 @@ from api.watch import is_ending, watch
 from shared.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from uuid import UUID
 
     from api.news import Event, Topic
@@ -36,12 +36,18 @@ RETRY_MILLISECONDS = 2000  # after which a browser comes again
 BOX = 1000  # tasks that an account's watcher may be behind
 PER_ACCOUNT, IN_ALL = 1000, 3000  # watchers of one process
 BUFFER = 32 * 1024  # bytes of a connection that the kernel keeps for a reader
+_NOTHING: Iterator[Event] = iter(())
 _open: Counter[UUID] = Counter()
 _lock = threading.Lock()
 
 
-def respond(topic: Topic, first: Iterable[Event], *, told: str | None) -> Response:
-    """Answer with a stream that begins with these events, but for the one whose id the client was told before."""
+def respond(
+    topic: Topic, first: Iterable[Event], *, told: str | None, past: Iterator[Event] = _NOTHING
+) -> Response:
+    """Answer with a stream that begins with these events, but for the one whose id the client was told before.
+
+    What is `past` is told before them, and made only as fast as it is read.
+    """
     who = caller()
     owner = who.account_id
     with _lock:
@@ -50,7 +56,7 @@ def respond(topic: Topic, first: Iterable[Event], *, told: str | None) -> Respon
         if _open.total() >= IN_ALL:
             raise Unavailable("Too many streams of events are open here. Try again shortly.")
         _open[owner] += 1
-    stream = Stream(topic, who, _connection())
+    stream = Stream(topic, who, _connection(), past)
     stream.begin(first, told=told)
     response = Response(stream, mimetype=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
@@ -85,8 +91,15 @@ class Stream:
 
     documented: ClassVar[bool] = True
 
-    def __init__(self, topic: Topic, who: Identity, connection: socket.socket | None) -> None:
+    def __init__(
+        self,
+        topic: Topic,
+        who: Identity,
+        connection: socket.socket | None,
+        past: Iterator[Event] = _NOTHING,
+    ) -> None:
         self.topic = topic
+        self._past = past
         self.caller: Identity | None = who
         self._owner: UUID | None = who.account_id
         self._connection = connection
@@ -157,6 +170,8 @@ class Stream:
         if not self._greeted:
             self._greeted = True
             return b"retry: %d\n\n" % RETRY_MILLISECONDS
+        if (older := self._older()) is not None:
+            return self._frame(older)
         while True:
             with self._lock:
                 if self._box:
@@ -166,6 +181,18 @@ class Stream:
                 self._filled.clear()
             if not self._filled.wait(PING_SECONDS):
                 return b": nothing new\n\n"
+
+    def _older(self) -> Event | None:
+        """Return what comes next of the past, unless it is in the box as well; without Postgres the client comes again."""
+        try:
+            while not self._over and (event := next(self._past, None)) is not None:
+                with self._lock:
+                    if self._known.get(event.about) != event.version:
+                        _remember(self._known, event.about, event.version)
+                        return event
+        except Unavailable:
+            self._over = True
+        return None
 
     def _frame(self, event: Event) -> bytes:
         name = b"progress" if self._status.get(event.about) == event.status else b"status"

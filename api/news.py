@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from uuid import UUID
 
 from api import views
 from shared import progress
+from shared.db import transaction
 from shared.schemas.task import BatchStatusSchema, TaskSchema
 from shared.states import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
-    from uuid import UUID
 
     from sqlalchemy.orm import Session
 
+    from api.feeds import Feeds
     from shared.accounts import Identity
     from shared.models import Job
 
@@ -67,7 +69,7 @@ class Watcher(Protocol):
         """Be asked now and then whether all is well."""
 
 
-def bring(session: Session, watchers: Iterable[Watcher]) -> None:
+def bring(session: Session, watchers: Iterable[Watcher], feeds: Feeds) -> None:
     """Tell all watchers what they do not know yet."""
     by_kind: dict[str, dict[UUID, list[Watcher]]] = {"task": {}, "batch": {}, "account": {}}
     for watcher in watchers:
@@ -76,8 +78,7 @@ def bring(session: Session, watchers: Iterable[Watcher]) -> None:
         _bring_tasks(session, by_kind["task"])
     if by_kind["batch"]:
         _bring_batches(session, by_kind["batch"])
-    if by_kind["account"]:
-        _bring_accounts(session, by_kind["account"])
+    feeds.bring(session, by_kind["account"])
 
 
 def _bring_tasks(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
@@ -104,22 +105,29 @@ def _bring_batches(session: Session, watched: dict[UUID, list[Watcher]]) -> None
                 one.tell(event)
 
 
-def _bring_accounts(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
-    moment, rows = progress.moving(session, list(watched))
-    wanted: dict[UUID, list[Watcher]] = defaultdict(list)
-    for account_id, task_id, version in rows:
-        for one in watched[account_id]:
-            if not one.knows(task_id, version):
-                wanted[task_id].append(one)
-    for event in tasks(session, list(wanted), moment):
-        for one in wanted[event.about]:
-            one.tell(event)
-
-
 def tasks(session: Session, ids: Sequence[UUID], moment: str | None = None) -> Iterator[Event]:
     """Give the tasks as they are now. `moment` is the place in an account's stream; none: each task has its own."""
     for start in range(0, len(ids), DOCUMENTS):
         yield from of_jobs(session, progress.shown(session, ids[start : start + DOCUMENTS]), moment)
+
+
+def past(account_id: UUID, since: float) -> Iterator[Event]:
+    """Give what ended since a moment, the oldest first, a page at a time: between two of them nothing is held."""
+    after = (datetime.fromtimestamp(since - progress.LATE, UTC), UUID(int=0))
+    while True:
+        with transaction() as session:
+            rows = progress.ended(session, account_id, after, most=DOCUMENTS)
+            jobs = progress.shown(session, [job_id for _, job_id in rows])
+            events = list(of_jobs(session, jobs, written(rows[0][0].timestamp()) if rows else None))
+        yield from events
+        if len(rows) < DOCUMENTS:
+            return
+        after = rows[-1]
+
+
+def written(moment: float) -> str:
+    """Return a place in an account's stream as an event's id."""
+    return f"{moment:.3f}"
 
 
 def of_jobs(session: Session, jobs: Sequence[Job], moment: str | None = None) -> Iterator[Event]:
@@ -131,7 +139,7 @@ def of_jobs(session: Session, jobs: Sequence[Job], moment: str | None = None) ->
             version=job.version,
             status=job.state,
             id=moment or str(job.version),
-            data=_written(schema.dump(shown)),
+            data=_document(schema.dump(shown)),
             last=moment is None and job.state in FINISHED,
         )
 
@@ -139,10 +147,10 @@ def of_jobs(session: Session, jobs: Sequence[Job], moment: str | None = None) ->
 def batch(found: progress.BatchProgress) -> Event:
     """Return how far a batch is; its version is made of what is told."""
     shown = views.batch(found)
-    data = _written(BatchStatusSchema().dump(shown))
+    data = _document(BatchStatusSchema().dump(shown))
     version = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
     return Event(found.id, version, shown["status"], f"{version:x}", data, last=found.finished)
 
 
-def _written(document: Any) -> bytes:
+def _document(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from api import news
+from api.feeds import Feeds
 from shared import logins
 from shared.db import transaction
 from shared.errors import Unavailable
@@ -73,6 +74,7 @@ class Watch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watchers: set[Watcher] = set()
+        self._feeds = Feeds()
         self._looking = False
 
     def wait(self, task_id: UUID, version: int, seconds: float) -> None:
@@ -115,7 +117,7 @@ class Watch:
 
     def _bring(self, watchers: list[Watcher]) -> None:
         """Bring the news. Where none can be had, those who wait for one task will see for themselves; streams go on."""
-        if not _tried(lambda session: news.bring(session, watchers)):
+        if not _tried(lambda session: news.bring(session, watchers, self._feeds)):
             for watcher in watchers:
                 if not watcher.documented:
                     watcher.tell(None)

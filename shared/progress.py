@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+# An end is dated when its transaction begins, and seen when it commits: so many seconds later at most.
+LATE = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class SceneProgress:
@@ -53,33 +56,57 @@ def versions(session: Session, job_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, 
 
 
 def shown(session: Session, ids: Sequence[uuid.UUID]) -> list[Job]:
-    """Return jobs as they are shown, without those that are gone."""
-    return list(session.scalars(select(Job).where(Job.id.in_(ids)).options(*SHOWN)))
+    """Return jobs as they are shown, in this order, without those that are gone."""
+    found = {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(ids)).options(*SHOWN))}
+    return [found[each] for each in ids if each in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """A job at the workers, or one that ended a moment ago: then `ended` is when, in seconds."""
+
+    account_id: uuid.UUID
+    id: uuid.UUID
+    version: int
+    ended: float | None
 
 
 _MOVING = text("""
-SELECT account_id, id, version FROM jobs
+SELECT account_id, id, version, NULL AS ended FROM jobs
  WHERE account_id IN :ids
    AND (state IN ('running', 'canceling') OR (state = 'queued' AND published_at IS NOT NULL))
  UNION ALL
-(SELECT account_id, id, version FROM jobs
-  WHERE account_id IN :ids AND finished_at > greatest(
-        least(now(), to_timestamp(:since)) - interval '10 seconds', now() - interval '1 hour')
-  ORDER BY finished_at DESC LIMIT :most)
+(SELECT account_id, id, version, extract(epoch FROM finished_at) FROM jobs
+  WHERE account_id IN :ids AND finished_at > now() - make_interval(secs => :late)
+  ORDER BY finished_at LIMIT :most)
 """).bindparams(bindparam("ids", expanding=True))
 
 
 def moving(
-    session: Session, account_ids: Sequence[uuid.UUID], *, since: float | None = None, most: int = 5000
-) -> tuple[str, list[tuple[uuid.UUID, uuid.UUID, int]]]:
-    """Return this moment, and account, id and version of each job at the workers or ended a moment ago, or since another one.
-
-    What ended is looked for some seconds further back: an end is dated when its transaction begins, and seen when it commits.
-    """
+    session: Session, account_ids: Sequence[uuid.UUID], *, most: int = 50_000
+) -> tuple[float, list[Moving]]:
+    """Return this moment and each job at the workers or ended within the last `LATE` seconds; of those `most` at most."""
     now = session.scalars(select(func.extract("epoch", func.now()))).one()
-    given = {"ids": list(account_ids), "since": float(now) if since is None else since, "most": most}
-    rows = session.execute(_MOVING, given)
-    return f"{float(now):.3f}", [(row.account_id, row.id, row.version) for row in rows]
+    rows = session.execute(_MOVING, {"ids": list(account_ids), "late": LATE, "most": most})
+    found = [
+        Moving(row.account_id, row.id, row.version, None if row.ended is None else float(row.ended))
+        for row in rows
+    ]
+    return float(now), found
+
+
+_ENDED = text("""
+SELECT id, finished_at FROM jobs
+ WHERE account_id = :account_id AND finished_at > now() - interval '1 hour' AND (finished_at, id) > (:at, :id)
+ ORDER BY finished_at, id LIMIT :most
+""")
+Ended = tuple["datetime", "uuid.UUID"]
+
+
+def ended(session: Session, account_id: uuid.UUID, after: Ended, *, most: int) -> list[Ended]:
+    """Return what ended after another job did, the oldest first, as far back as an hour."""
+    given = {"account_id": account_id, "at": after[0], "id": after[1], "most": most}
+    return [(row.finished_at, row.id) for row in session.execute(_ENDED, given)]
 
 
 def scenes(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[SceneProgress]]:

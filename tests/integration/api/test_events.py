@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func
+from sqlalchemy import func, update
 
-from api import live, watch
+from api import feeds, live, news, watch
+from shared import progress
 from shared.db import transaction
 from shared.models import Job
 from shared.states import Stage, State
@@ -171,6 +173,63 @@ def test_what_ended_while_an_account_did_not_watch_is_told_afterwards(client: Cl
     stream.close()
 
     assert (again.data["task_id"], again.data["status"]) == (task_id, "succeeded")
+
+
+def end_all(ids: list[str], **columns: Any) -> None:
+    """Have tasks end in one transaction, so that all of them become known at the same moment."""
+    ended = {"state": State.CANCELED, "finished_at": func.now(), "version": Job.version + 1, **columns}
+    with transaction() as session:
+        session.execute(update(Job).where(Job.id.in_(map(uuid.UUID, ids))).values(ended))
+
+
+def test_however_many_end_at_one_moment_an_account_is_told_of_all(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "SHARE", 2)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
+    ids = [client.job() for _ in range(7)]
+    stream = events(client, "/v1/events")
+    threading.Timer(0.1, end_all, (ids,)).start()
+
+    ended = (one.data["task_id"] for one in stream if one.data["status"] == "canceled")
+    told = list(itertools.islice(ended, 7))
+    stream.close()
+
+    assert sorted(told) == sorted(ids)
+
+
+def test_however_many_ended_meanwhile_an_account_is_told_of_all_when_it_comes_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(news, "DOCUMENTS", 2)
+    monkeypatch.setattr("api.events.FIRST", 1)
+    monkeypatch.setattr(progress, "LATE", 0.0)
+    put(running := client.job(), state=State.RUNNING, stage=Stage.NARRATING)
+    last = next(stream := events(client, "/v1/events"))
+    stream.close()
+    ids = [client.job() for _ in range(5)]
+    for task_id in ids:
+        end_all([task_id])
+
+    told = [one.data["task_id"] for one in itertools.islice(events(client, "/v1/events", after=last.id), 6)]
+
+    assert told == [*ids, running]
+
+
+def test_who_breaks_off_before_all_is_told_is_told_the_rest(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "SHARE", 1)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(progress, "LATE", 20.0)
+    ids = [client.job() for _ in range(3)]
+    long_ago = func.now() - timedelta(seconds=15)
+    threading.Timer(0.1, end_all, (ids,), {"finished_at": long_ago}).start()
+    stream = events(client, "/v1/events")
+    first = next(one for one in stream if one.data["status"] == "canceled")
+    stream.close()
+
+    assert float(first.id) < datetime.now(UTC).timestamp() - 10  # from there on all of them are told again
 
 
 def test_who_watches_too_much_is_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
