@@ -50,9 +50,9 @@ def caught(world: World) -> psutil.Process:
 @contextlib.contextmanager
 def taken_back(world: World, name: str) -> Iterator[None]:
     """Do something that loses work in the block, and see that it was taken back: that it was claimed twice follows."""
-    before = world.value(TAKEN_BACK)
+    before, at = world.value(TAKEN_BACK), world.now()
     yield
-    world.hit(name, "work was taken back")
+    world.hit(name, "work was taken back", at)
     world.wait(lambda: world.value(TAKEN_BACK) > before, f"{name} to lose somebody's work", 30)
 
 
@@ -76,18 +76,19 @@ def _all_gone(gone: list[psutil.Process], seconds: float = 3) -> None:
 
 def worker_killed(world: World) -> None:
     """F1: the render worker and its pool die while they render; their ffmpegs go with them."""
+    ffmpeg = caught(world)
+    victims = [one for one in world.whole("renders@") if one != ffmpeg]
     with taken_back(world, "F1 worker killed"):
-        ffmpeg = caught(world)
-        _kill([one for one in world.whole("renders@") if one != ffmpeg])
+        _kill(victims)
         _all_gone([ffmpeg])
 
 
 def pool_child_killed(world: World) -> None:
     """F2: the process that waits for an ffmpeg dies, and the ffmpeg with it."""
+    ffmpeg = caught(world)
+    parent = ffmpeg.parent()
+    assert parent is not None
     with taken_back(world, "F2 pool child killed"):
-        ffmpeg = caught(world)
-        parent = ffmpeg.parent()
-        assert parent is not None
         parent.kill()
         _all_gone([ffmpeg])
 
@@ -337,9 +338,10 @@ def worker_told_to_end(world: World, times: int = 1) -> None:
     world.hit(f"F20 worker told to end {times} times", "it has ended")
 
 
+# These lose work at one known moment, with everything else up.
+LOSING = (worker_killed, pool_child_killed)
 RANDOM: tuple[Callable[[World], None], ...] = (
-    worker_killed,
-    pool_child_killed,
+    *LOSING,
     api_killed_before_publishing,
     api_killed_in_an_upload,
     api_killed_in_a_piece,

@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS chaos.moves (
     number bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), what text NOT NULL,
     id uuid, job_id uuid NOT NULL, account_id uuid NOT NULL, old text, new text, stage text,
     old_attempt bigint, attempt bigint, leased boolean, name text);
+CREATE INDEX IF NOT EXISTS moves_of ON chaos.moves (id, number);
 CREATE OR REPLACE FUNCTION chaos.note_job() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO chaos.moves (what, id, job_id, account_id, old, new, stage, old_attempt, attempt, leased)
     VALUES ('job', NEW.id, NEW.id, NEW.account_id, CASE WHEN TG_OP = 'UPDATE' THEN OLD.state END, NEW.state,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from tests.chaos.world import World
 
@@ -16,21 +17,23 @@ SELECT count(*) FILTER (WHERE old = 'queued' AND new = 'running') AS begun,
        count(*) FILTER (WHERE old = 'running' AND new = 'queued') AS lost
   FROM chaos.moves WHERE what IN ('job', 'segment')
 """
-# A worker's loss is known by the end of its lease: from the fault before it until the same is claimed again.
-_RECOVERY = """
-SELECT lost.at AS lost_at, extract(epoch FROM again.at - :fault)::float AS seconds
-  FROM chaos.moves lost
-  JOIN LATERAL (SELECT at FROM chaos.moves next WHERE next.id = lost.id AND next.number > lost.number
-                   AND next.new = 'running' ORDER BY number LIMIT 1) again ON true
- WHERE lost.old = 'running' AND lost.new = 'queued' AND lost.at > :fault AND lost.at <= :next
+# What was being worked on at a fault, what became of it, whether anybody wants it still, and after how many seconds it was
+# begun again where it was lost: from the fault itself, not from when the loss was known, to the claim of the same work.
+_HELD = """
+WITH held AS (
+    SELECT * FROM (SELECT DISTINCT ON (id) * FROM chaos.moves WHERE what IN ('job', 'segment') AND at <= :fault
+                    ORDER BY id, number DESC) AS last
+     WHERE new = 'running' AND leased IS NOT FALSE
+)
+SELECT settled.new AS became, jobs.state IN ('queued', 'running') AS wanted,
+       extract(epoch FROM again.at - :fault)::float AS seconds
+  FROM held JOIN jobs ON jobs.id = held.job_id
+  LEFT JOIN LATERAL (SELECT * FROM chaos.moves later WHERE later.id = held.id AND later.number > held.number
+                        AND (new <> 'running' OR leased IS FALSE) ORDER BY number LIMIT 1) settled ON true
+  LEFT JOIN LATERAL (SELECT * FROM chaos.moves later WHERE later.id = held.id AND later.number > settled.number
+                        AND settled.new = 'queued' AND new = 'running' ORDER BY number LIMIT 1) again ON true
 """
-# What was lost since a fault and is not taken up again yet; what nobody wants any more never is.
-LEFT_LYING = """
-SELECT count(*) FROM chaos.moves lost JOIN jobs ON jobs.id = lost.job_id
- WHERE lost.at > :fault AND lost.old = 'running' AND lost.new = 'queued' AND jobs.state IN ('queued', 'running')
-   AND NOT EXISTS (SELECT FROM chaos.moves next WHERE next.id = lost.id AND next.number > lost.number)
-"""
-LOSING = ("F1 ", "F2 ")  # the faults that lose work at one known moment, with everything else up
+MEASURED = ("F1 ", "F2 ")  # the names of `faults.LOSING`
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,24 @@ class Report:
         )
 
 
+def all_taken_up(world: World, fault: datetime) -> bool:
+    """Tell whether all that was worked on at a fault has gone on, been begun again, or is wanted no more."""
+    return all(
+        row.became not in (None, "queued") or row.seconds is not None or not row.wanted
+        for row in world.rows(_HELD, fault=fault)
+    )
+
+
 def report(world: World, broken: Mapping[str, Sequence[str]]) -> Report:
     begun, lost = world.rows(_ATTEMPTS)[0]
-    recoveries: list[float] = []
-    ends = [hit.at for hit in world.hits[1:]] + [world.now()]
-    for hit, end in zip(world.hits, ends, strict=True):
-        if hit.name.startswith(LOSING):
-            recoveries += [row.seconds for row in world.rows(_RECOVERY, fault=hit.at, next=end)]
+    losses = [hit.at for hit in world.hits if hit.name.startswith(MEASURED)]
+    held = [row.seconds for fault in losses for row in world.rows(_HELD, fault=fault)]
     return Report(
         world.seed,
         Counter(row[0] for row in world.rows("SELECT state FROM jobs")),
         begun,
         lost,
         Counter(hit.name for hit in world.hits),
-        recoveries,
+        [seconds for seconds in held if seconds is not None],
         broken,
     )

@@ -70,7 +70,7 @@ class Promises:
 
 @dataclass(frozen=True)
 class Hit:
-    """A fault that was seen to hit, and the moment from which recovery is counted."""
+    """A fault that was seen to hit, and the moment at which it did."""
 
     name: str
     at: datetime
@@ -163,7 +163,7 @@ class World:
         """Return those that make a segment's picture: a lease is held for each."""
         return [one for one in self.ffmpegs() if "rawvideo" in _cmdline(one)]
 
-    def wait(self, holds: Callable[[], T | None], what: str, seconds: float = 30) -> T:
+    def wait(self, holds: Callable[[], T | None], what: str, seconds: float = 30, pause: float = 0.03) -> T:
         """Return what `holds` gives as soon as it gives something; a server that is away is waited for."""
         deadline = time.monotonic() + seconds
         while True:
@@ -173,7 +173,7 @@ class World:
             assert time.monotonic() < deadline, (
                 f"waited {seconds:.0f} s in vain for {what} (seed {self.seed})"
             )
-            time.sleep(0.03)
+            time.sleep(pause)
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.log() if line.get("event") == event]
@@ -327,9 +327,9 @@ class World:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.resume()
 
-    def hit(self, name: str, evidence: str) -> None:
-        """Note that a fault did hit, at this moment."""
-        self.hits.append(Hit(name, self.wait(self.now, "Postgres", 60), evidence))
+    def hit(self, name: str, evidence: str, at: datetime | None = None) -> None:
+        """Note that a fault did hit, at this moment where no other is told."""
+        self.hits.append(Hit(name, at or self.wait(self.now, "Postgres", 60), evidence))
 
 
 def _cmdline(process: psutil.Process) -> list[str]:
