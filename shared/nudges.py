@@ -18,8 +18,9 @@ class Level(IntEnum):
     """How soon a message is taken: the lowest first. They are steps that Celery's Redis transport has."""
 
     FIRST = 0
-    NORMAL = 3
-    LAST = 6
+    SOON = 3
+    NORMAL = 6
+    LAST = 9
 
 
 @dataclass(frozen=True, slots=True)

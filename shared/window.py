@@ -2,9 +2,9 @@
 
 Each account has at most a window of messages at the broker that nobody has claimed yet, for each queue; whoever claims one
 lets the next one in. So one account's ten thousand jobs stand in Redis as a handful, and another account's job waits for
-no more than what is running. Inside an account work goes by turn: interactive first, bulk last, and whatever waited an
-hour longer before what came an hour later, so that nothing waits for ever. What a worker had begun and lost goes before
-what nobody has begun yet.
+no more than what is running: who has nothing running is taken first, in turns where there are several. Inside an account
+work goes by turn: interactive first, bulk last, and whatever waited an hour longer before what came an hour later, so that
+nothing waits for ever. What a worker had begun and lost goes before what nobody has begun yet.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import Integer, Uuid, bindparam, select, text
 
+from shared.jobs import HEAD_START
 from shared.models import Account
 from shared.names import TaskName
 from shared.nudges import Level, Nudge
+from shared.prepared import Prepared
 
 if TYPE_CHECKING:
     import uuid
+    from datetime import timedelta
 
     from sqlalchemy.orm import Session
 
@@ -39,16 +42,15 @@ class Window:
         return cls(unclaimed=config.account_unclaimed, running=config.account_running)
 
 
-_LOCK = select(Account.weight).where(Account.id == bindparam("account")).with_for_update(key_share=True)
-_LOCK_IF_FREE = (
-    select(Account.weight)
-    .where(Account.id == bindparam("account"))
-    .with_for_update(key_share=True, skip_locked=True)
-)
+_WEIGHT = select(Account.weight).where(Account.id == bindparam("account"))
+_LOCK = Prepared("lock_window", _WEIGHT.with_for_update(key_share=True))
+_LOCK_IF_FREE = Prepared("lock_free_window", _WEIGHT.with_for_update(key_share=True, skip_locked=True))
 # A row that somebody else is about to change is left to the next time: this waits for no row, whatever it is part of.
 # Segments of a job that has ended are nobody's work any more, and take no place in the window.
 # The longest segments of a job go first, so that at its end no worker waits long for another.
-_ADMIT = text("""
+# One of an account's places is for when nothing of it runs: what is published then is taken first. With all places full of
+# what was published before, others who have nothing running would keep it out.
+_ADMIT = Prepared("admit", text("""
 WITH busy AS (
     SELECT count(*) FILTER (WHERE state = 'queued' AND kind = 'script') AS scripts,
            count(*) FILTER (WHERE state = 'queued' AND kind <> 'script') AS videos,
@@ -78,11 +80,13 @@ WITH busy AS (
 ), told_segments AS (
     UPDATE segments SET published_at = now() FROM next_segments WHERE segments.id = next_segments.id
  RETURNING segments.id, segments.job_id, segments.attempt, segments.frames, segments.index
+), places AS (
+    SELECT CASE WHEN running > 0 THEN greatest(1, :unclaimed - 1) ELSE :unclaimed END * :weight AS each FROM busy
 ), room AS (
-    SELECT greatest(0, :unclaimed * :weight - videos - unclaimed - (SELECT count(*) FROM next_segments)) AS videos,
-           greatest(0, :unclaimed * :weight - scripts) AS scripts,
+    SELECT greatest(0, each - videos - unclaimed - (SELECT count(*) FROM next_segments)) AS videos,
+           greatest(0, each - scripts) AS scripts,
            greatest(0, :running * :weight - busy.running - videos - scripts) AS jobs
-      FROM busy, parts
+      FROM busy, parts, places
 ), next_videos AS (
     SELECT id, turn FROM jobs
      WHERE account_id = :account AND state = 'queued' AND published_at IS NULL AND run_after <= now()
@@ -96,21 +100,23 @@ WITH busy AS (
      ORDER BY turn, id LIMIT (SELECT least(scripts, jobs) FROM room)
        FOR UPDATE SKIP LOCKED
 ), next_jobs AS (
-    SELECT id FROM (SELECT * FROM next_videos UNION ALL SELECT * FROM next_scripts) AS either
+    SELECT id, row_number() OVER (ORDER BY turn, id) AS place
+      FROM (SELECT * FROM next_videos UNION ALL SELECT * FROM next_scripts) AS either
      ORDER BY turn, id LIMIT (SELECT jobs FROM room)
 ), told_jobs AS (
     UPDATE jobs SET published_at = now() FROM next_jobs WHERE jobs.id = next_jobs.id
- RETURNING jobs.id, jobs.kind, jobs.priority, jobs.request_id, jobs.turn, jobs.attempt
+ RETURNING jobs.id, jobs.kind, jobs.request_id, jobs.turn, jobs.attempt, next_jobs.place
 )
-SELECT 'assembly' AS what, finishing.id, finishing.id AS job_id, request_id, 'normal' AS priority, 0 AS running,
-       true AS again, NULL::timestamptz AS turn, 0 AS frames, 0 AS index
+SELECT 'assembly' AS what, finishing.id, finishing.id AS job_id, request_id, true AS again, true AS idle,
+       NULL::timestamptz AS turn, interval '0' AS waited, 0 AS frames, 0 AS index
   FROM finishing
 UNION ALL
-SELECT 'segment', told_segments.id, jobs.id, jobs.request_id, jobs.priority, 1, told_segments.attempt > 0, jobs.turn,
-       told_segments.frames, told_segments.index
+SELECT 'segment', told_segments.id, jobs.id, jobs.request_id, told_segments.attempt > 0, false, jobs.turn,
+       now() - jobs.turn, told_segments.frames, told_segments.index
   FROM told_segments JOIN jobs ON jobs.id = told_segments.job_id
 UNION ALL
-SELECT kind, told_jobs.id, told_jobs.id, request_id, priority, busy.running, told_jobs.attempt > 0, turn, 0, 0
+SELECT kind, told_jobs.id, told_jobs.id, request_id, told_jobs.attempt > 0, busy.running = 0 AND place <= :weight, turn,
+       now() - turn, 0, 0
   FROM told_jobs, busy
 ORDER BY again DESC, turn NULLS FIRST, job_id, frames DESC, index
 """)
@@ -126,19 +132,19 @@ _TASKS = {
 def admit(session: Session, account_id: uuid.UUID, window: Window) -> list[Nudge]:
     """Mark the account's next work as published, as far as its window allows, and return it to be sent."""
     # One at a time for each account: two that count at once would both find room.
-    weight = session.scalar(_LOCK, {"account": account_id})
+    weight = session.scalar(_LOCK.on(session), {"account": account_id})
     return [] if weight is None else _admit(session, account_id, weight, window)
 
 
 def admit_unless_busy(session: Session, account_id: uuid.UUID, window: Window) -> list[Nudge] | None:
     """Do the same within a transaction that has locks of its own; None where somebody else is at it: nothing is waited for."""
-    weight = session.scalar(_LOCK_IF_FREE, {"account": account_id})
+    weight = session.scalar(_LOCK_IF_FREE.on(session), {"account": account_id})
     return None if weight is None else _admit(session, account_id, weight, window)
 
 
 def _admit(session: Session, account_id: uuid.UUID, weight: int, window: Window) -> list[Nudge]:
     rows = session.execute(
-        _ADMIT,
+        _ADMIT.on(session),
         {
             "account": account_id,
             "weight": weight,
@@ -153,17 +159,21 @@ def _admit(session: Session, account_id: uuid.UUID, weight: int, window: Window)
             row.job_id,
             request_id=row.request_id,
             account_id=account_id,
-            level=_level(row.priority, running=row.running, again=row.again),
+            level=Level.FIRST if row.again or row.idle else level(row.waited),
         )
         for row in rows
     ]
 
 
-def _level(priority: str, *, running: int, again: bool) -> Level:
-    """Return how soon a message is to be taken: first who has nothing running, and what was begun already."""
-    if again or priority == "interactive" or not running:
-        return Level.FIRST
-    return Level.LAST if priority == "bulk" else Level.NORMAL
+def level(waited: timedelta) -> Level:
+    """Return how soon a message is taken whose job's turn came so long ago, or is still to come.
+
+    A new job's is moved by its priority. It rises while it waits: bulk counts as normal after an hour, and either as
+    interactive an hour after that, so that none waits for ever behind a stream of others, at the broker as little as here.
+    """
+    if waited >= -HEAD_START["interactive"]:
+        return Level.SOON
+    return Level.NORMAL if waited >= -HEAD_START["normal"] else Level.LAST
 
 
 _WAITING = text("""

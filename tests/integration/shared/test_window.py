@@ -44,8 +44,24 @@ def test_an_account_has_a_window_of_unclaimed_messages_and_the_rest_waits(sessio
     assert admitted(session, account_id) == [(TaskName.VIDEO, one) for one in ids[:3]]
     assert admitted(session, account_id) == []
 
-    session.execute(update(Job).where(Job.id == ids[0]).values(state=State.RUNNING, attempt=1))
+    session.execute(update(Job).where(Job.id.in_(ids[:2])).values(state=State.RUNNING, attempt=1))
     assert admitted(session, account_id) == [(TaskName.VIDEO, ids[3])]
+
+
+def test_a_place_is_kept_for_when_nothing_runs_and_what_takes_it_is_taken_first(session: Session) -> None:
+    account_id = factories.account(session)
+    made = datetime.now(UTC) - timedelta(minutes=1)
+    turns = [made + timedelta(seconds=at) for at in range(4)]
+    begun, _, _, following = (factories.job(session, account_id, turn=turn).id for turn in turns)
+    levels = [nudge.level for nudge in window.admit(session, account_id, WINDOW)]
+    session.execute(update(Job).where(Job.id == begun).values(state=State.RUNNING, attempt=1))
+    assert admitted(session, account_id) == []
+
+    session.execute(update(Job).where(Job.id == begun).values(state=State.SUCCEEDED))
+
+    (last,) = window.admit(session, account_id, WINDOW)
+    assert (last.id, last.level) == (following, Level.FIRST)
+    assert levels == [Level.FIRST, Level.NORMAL, Level.NORMAL]
 
 
 def test_one_account_s_hoard_takes_nothing_from_another_s_window(session: Session) -> None:
@@ -80,9 +96,9 @@ def test_segments_of_a_begun_job_go_before_another_job_begins(session: Session) 
     (queued,) = submit(session, job.account_id, "interactive")
     parts = [part.id for part in factories.segments_of(session, job)]
 
-    first = admitted(session, job.account_id, Window(unclaimed=2, running=10))
+    first = admitted(session, job.account_id)
     session.execute(update(Segment).where(Segment.id == parts[0]).values(state=SegmentState.RUNNING))
-    then = admitted(session, job.account_id, Window(unclaimed=2, running=10))
+    then = admitted(session, job.account_id)
 
     assert first == [(TaskName.SEGMENT, part) for part in parts]
     assert then == [(TaskName.VIDEO, queued)]
@@ -185,7 +201,29 @@ def test_who_has_nothing_running_is_taken_before_who_has(session: Session) -> No
 
     levels = {one: [nudge.level for nudge in window.admit(session, one, WINDOW)] for one in (idle, busy)}
 
-    assert levels == {idle: [Level.FIRST, Level.FIRST], busy: [Level.NORMAL, Level.LAST]}
+    assert levels == {idle: [Level.FIRST, Level.LAST], busy: [Level.NORMAL, Level.LAST]}
+
+
+@pytest.mark.parametrize(
+    ("priority", "hours", "level"),
+    [
+        ("interactive", 0, Level.SOON),
+        ("normal", 0.9, Level.NORMAL),
+        ("normal", 1, Level.SOON),
+        ("bulk", 0.9, Level.LAST),
+        ("bulk", 1, Level.NORMAL),
+        ("bulk", 2, Level.SOON),
+    ],
+)
+def test_at_the_broker_too_a_job_rises_while_it_waits(
+    session: Session, priority: str, hours: float, level: Level
+) -> None:
+    busy = factories.account(session)
+    factories.job(session, busy, state=State.RUNNING, attempt=1)
+    submit(session, busy, priority)
+    session.execute(update(Job).where(Job.account_id == busy).values(turn=Job.turn - timedelta(hours=hours)))
+
+    assert [nudge.level for nudge in window.admit(session, busy, WINDOW)] == [level]
 
 
 def test_what_the_broker_did_not_take_is_admitted_again(session: Session) -> None:
