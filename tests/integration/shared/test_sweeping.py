@@ -165,6 +165,7 @@ def test_a_message_that_counts_as_lost_and_comes_all_the_same_begins_nothing(ses
 
 
 def test_a_message_that_nobody_claimed_for_long_counts_as_lost(session: Session) -> None:
+    session.execute(delete(Job))  # what tests of other processes have left
     job = factories.job(session, published_at=datetime.now(UTC) - 2 * MINUTE)
     fresh = factories.job(session, published_at=datetime.now(UTC))
     claimed = factories.job(session, state=State.RUNNING, published_at=datetime.now(UTC) - 2 * MINUTE)
