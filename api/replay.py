@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flask import Response, jsonify, request
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 LONGEST = 255
+JSON = "application/json"
 
 
 class Replayed(Answer):
@@ -57,15 +59,17 @@ def once(
     mark = idempotency.fingerprint(request.method.encode(), request.path.encode(), asked)
     first = idempotency.recall(session, owner, given, mark, ttl=limits.idempotency_ttl)
     if first is not None:
-        return Replayed(first.status, first.body, first.headers)
+        return Replayed(first.status, first.body, first.headers, first.text)
     answer = work()
-    idempotency.remember(session, owner, given, mark, kept(answer) if kept else answer)
+    written = kept(answer) if kept else answer
+    text = jsonify(written.body).get_data(as_text=True)
+    idempotency.remember(session, owner, given, mark, replace(written, text=text))
     return answer
 
 
 def respond(answer: Answer) -> Response:
     """Return an answer as a response."""
-    response = jsonify(answer.body)
+    response = jsonify(answer.body) if answer.text is None else Response(answer.text, mimetype=JSON)
     response.status_code = answer.status
     response.headers.update(answer.headers)
     if isinstance(answer, Replayed):

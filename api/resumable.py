@@ -96,7 +96,8 @@ def create_upload(_: Any) -> Response:
     else:
         upload = pieces.finish(pieces.find(upload_id))
     _clear(int(time.monotonic() / CLEAR_SECONDS))
-    return _told(replay.respond(replace(answer, body=UploadSchema().dump(views.upload(upload)))), upload)
+    now = replace(answer, body=UploadSchema().dump(views.upload(upload)), text=None)
+    return _told(replay.respond(now), upload)
 
 
 @blueprint.head("/uploads/<uuid:upload_id>")

@@ -26,11 +26,12 @@ class UnderWay(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a POST was answered."""
+    """What a POST was answered. `text` is the body as it was written then."""
 
     status: int
     body: dict[str, Any]
     headers: dict[str, str] = field(default_factory=dict)
+    text: str | None = None
 
 
 def fingerprint(*parts: bytes) -> str:
@@ -63,7 +64,7 @@ def recall(session: Session, account_id: uuid.UUID, key: str, mark: str, *, ttl:
         return None
     if row.fingerprint != mark:
         raise IdempotencyKeyReused("This Idempotency-Key was used for a request with another body.")
-    return Answer(row.status, row.body, row.headers)
+    return Answer(row.status, row.body, row.headers, row.text)
 
 
 def remember(session: Session, account_id: uuid.UUID, key: str, mark: str, answer: Answer) -> None:
@@ -76,5 +77,6 @@ def remember(session: Session, account_id: uuid.UUID, key: str, mark: str, answe
             status=answer.status,
             headers=answer.headers,
             body=answer.body,
+            text=answer.text,
         )
     )

@@ -158,4 +158,5 @@ class IdempotencyKey(Base):
     status: Mapped[int]
     headers: Mapped[dict[str, Any]]
     body: Mapped[dict[str, Any]]
+    text: Mapped[str | None]  # the body as it was written: jsonb keeps no order of members
     created_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)

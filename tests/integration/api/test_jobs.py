@@ -213,11 +213,22 @@ def test_the_same_key_and_body_are_one_job(client: Client) -> None:
     again = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": '"one"'})
 
     assert again.status_code == 202
-    assert again.json == first.json
+    assert again.data == first.data
     assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.headers["Content-Type"] == first.headers["Content-Type"]
     assert again.headers["Location"] == first.headers["Location"]
     assert "Idempotent-Replayed" not in first.headers
     assert len(jobs_of(client)) == 1
+
+
+def test_what_a_former_version_was_asked_is_answered_again(client: Client) -> None:
+    first = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
+    with transaction() as session:
+        session.execute(update(IdempotencyKey).where(IdempotencyKey.key == "one").values(text=None))
+
+    again = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
+
+    assert again.json == first.json
 
 
 @pytest.mark.parametrize("key", ['"', '""', '"one', 'one"', '""one""', " ", "x" * 256, "a\tb"])
