@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Float, and_, case, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import load_only
+from sqlalchemy.orm import aliased, load_only
 
 from shared import jobs
 from shared.models import Job, Segment, StoredSegment
@@ -72,11 +72,22 @@ def _touch(session: Session, account_id: uuid.UUID, keys: Sequence[str]) -> dict
 
 
 def claim(session: Session, segment_id: uuid.UUID, *, lease: timedelta) -> Segment | None:
-    """Take a queued segment of a running job, or return None.
+    """Take a queued segment of a running job whose key nobody renders, or return None.
 
-    IntegrityError on flush means that another worker renders the same key at this moment.
+    IntegrityError means that another worker took the same key at the very same moment: the index decides, and what it
+    decides stands in Postgres' log as an error.
     """
     running = select(Job.id).where(Job.id == Segment.job_id, Job.state == State.RUNNING).exists()
+    other = aliased(Segment)
+    rendered = (
+        select(other.id)
+        .where(
+            other.account_id == Segment.account_id,
+            other.key == Segment.key,
+            other.state == SegmentState.RUNNING,
+        )
+        .exists()
+    )
     return session.scalar(
         update(Segment)
         .where(
@@ -84,6 +95,7 @@ def claim(session: Session, segment_id: uuid.UUID, *, lease: timedelta) -> Segme
             Segment.state == SegmentState.QUEUED,
             Segment.run_after <= func.now(),
             running,
+            ~rendered,
         )
         .values(
             state=SegmentState.RUNNING,

@@ -63,9 +63,19 @@ def test_two_workers_never_render_the_same_key_of_an_account(session: Session) -
     stranger = factories.rendering_job(session, ("a",))
     claim(session, factories.segments_of(session, one)[0])
 
-    with pytest.raises(IntegrityError), session.begin_nested():
-        segments.claim(session, factories.segments_of(session, other)[0].id, lease=LEASE)
+    assert segments.claim(session, factories.segments_of(session, other)[0].id, lease=LEASE) is None
     claim(session, factories.segments_of(session, stranger)[0])
+
+
+def test_of_two_workers_that_take_the_same_key_at_one_moment_the_index_lets_one_have_it(
+    session: Session,
+) -> None:
+    one = factories.rendering_job(session, ("a",))
+    other = factories.rendering_job(session, ("a",), one.account_id)
+    claim(session, factories.segments_of(session, one)[0])
+
+    with pytest.raises(IntegrityError), session.begin_nested():
+        session.execute(update(Segment).where(Segment.job_id == other.id).values(state=SegmentState.RUNNING))
 
 
 def test_a_job_that_waited_for_a_key_gets_it(session: Session) -> None:
