@@ -11,7 +11,7 @@ import pytest
 
 from tests.chaos import faults, invariants
 from tests.chaos.calm import calm
-from tests.chaos.report import all_taken_up, report
+from tests.chaos.report import all_taken_up, report, unexplained
 from tests.chaos.world import LEASE, SWEEP, World
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ def test_a_random_schedule_of_all_faults_breaks_nothing(
                 world.cancel(world.rng.choice(list(world.promised.accepted)))
         world.settle(180)
         broken = invariants.violations(world)
-        told = report(world, broken)
+        told, surprising = report(world, broken), unexplained(world)
     with capsys.disabled():
         print(f"\n{told}")  # noqa: T201 (these lines are what the run is for)
     assert not broken, told
+    assert not surprising, (surprising, told)
     assert told.waste <= 0.05, told
     assert told.recovery(0.99) <= LEASE + SWEEP + 2, told
 
