@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from workers.local import processes
+from workers.local.forks import started
 from workers.local.services import LIVED, Service, pause_before_restart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from workers.local.forks import Program
 
 PROBE_SECONDS = 0.1
 LONGEST_LINE = 65_536
@@ -23,7 +25,7 @@ class Child:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Program | None = None
         self.ready = False
         self.silent = False  # it closed its output
         self.deaths = 0
@@ -35,15 +37,8 @@ class Child:
 
     def start(self) -> None:
         """Start the program."""
-        service = self.service
-        self.process = processes.start(
-            service.argv,
-            env=service.env,
-            cwd=service.cwd,
-            output=subprocess.PIPE,
-            death_signal=service.death_signal,
-            owner=service.owner,
-        )
+        begin = self.service.begin or started
+        self.process = begin(self.service)
         self.silent = False
         self._started = time.monotonic()
         os.set_blocking(self.output, False)

@@ -36,13 +36,14 @@ def inherited(**more: str) -> dict[str, str]:
     return {**os.environ, **more}
 
 
-def start(
+def start(  # noqa: PLR0913 (what a program is started with)
     argv: Sequence[str],
     *,
     env: Mapping[str, str],
     cwd: Path,
     output: int | IO[bytes],
     errors: int | IO[bytes] = subprocess.STDOUT,
+    orders: int | IO[bytes] = subprocess.DEVNULL,
     death_signal: signal.Signals = signal.SIGKILL,
     owner: Owner = NOBODY_ELSE,
 ) -> subprocess.Popen[bytes]:
@@ -56,7 +57,7 @@ def start(
         [*leash, *limits, *argv],
         env=dict(env),
         cwd=cwd,
-        stdin=subprocess.DEVNULL,
+        stdin=orders,
         stdout=output,
         stderr=errors,
         start_new_session=True,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
 from workers.local.output import Log
 from workers.local.ports import is_free
-from workers.local.stack import Stack, Wish, decide, metrics_root
+from workers.local.programs import metrics_root
+from workers.local.stack import Stack, Wish, decide
 from workers.local.state import State
 from workers.local.supervisor import Supervisor
 
@@ -43,7 +45,8 @@ def run(wish: Wish, *, terminal: TextIO | None, on_ready: Callable[[dict[str, An
             supervisor = Supervisor(
                 stack.services(), log, on_change=lambda: state.record(supervisor.running())
             )
-            supervisor.run(lambda: _announce(stack, supervisor, state, on_ready))
+            with contextlib.closing(stack.forks):
+                supervisor.run(lambda: _announce(stack, supervisor, state, on_ready))
         finally:
             log.close()
             shutil.rmtree(metrics_root(wish.folder), ignore_errors=True)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from workers.local.forks import Program
+
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 5.0
 # Who lived this long was well: the next death counts as a first one again.
@@ -28,6 +30,7 @@ class Service:
     env: Mapping[str, str] = field(repr=False)
     after: tuple[str, ...] = ()
     ready: Callable[[], bool] | None = None
+    begin: Callable[[Service], Program] | None = None  # how it is started, where not by itself
     once: bool = False
     secretive: bool = False  # what it says is kept out of the log
     start_seconds: float = 120.0

@@ -1,0 +1,149 @@
+"""The fork server, and a supervisor that starts programs by it: real processes all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from workers.local.forks import Forks
+from workers.local.output import Log
+from workers.local.services import Service
+from workers.local.supervisor import StartFailed, Supervisor
+
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.skipif(not Forks.possible, reason="only Linux has what it takes"),
+]
+
+TELL = """
+import json, os, sys
+import shared_by_all
+print(json.dumps({
+    "argv": sys.argv[1:], "name": __name__, "environment": dict(os.environ), "folder": os.getcwd(),
+    "descriptors": sorted(map(int, os.listdir("/proc/self/fd")))[:-1], "leader": os.getsid(0) == os.getpid(),
+    "imported_by": shared_by_all.PID, "pid": os.getpid(), "title": open("/proc/self/comm").read().strip(),
+}), flush=True)
+"""
+LIVES = """
+import os, pathlib, sys, time
+with pathlib.Path(sys.argv[1]).open("a") as file:
+    file.write(f"{os.getpid()}:{os.getppid()}\\n")
+time.sleep(60)
+"""
+STAY = "import time; print('up', flush=True); time.sleep(60)"
+
+
+def runs(pid):
+    """Tell whether a process runs: one that has ended and waits for init to take notice does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Stage:
+    """A fork server that has imported a small module, and programs to fork from it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.forks = Forks()
+        self.log = Log(folder / "logs", None)
+        (folder / "shared_by_all.py").write_text("import os\nPID = os.getpid()\n")
+
+    def server(self):
+        return Service(
+            name="forkserver",
+            argv=(sys.executable, "-m", "workers.local.forkserver", "shared_by_all"),
+            cwd=self.folder,
+            env={"PATH": os.defpath, "PYTHONPATH": str(self.folder)},
+            begin=self.forks.begin,
+            ready=self.forks.ready,
+            stop_order=2,
+        )
+
+    def forked(self, name, code, *arguments, **facts):
+        (self.folder / f"{name}.py").write_text(code)
+        facts = {"after": ("forkserver",), "stop_order": 1, **facts}
+        argv = (sys.executable, "-m", name, *arguments)
+        env = {"ONLY": "this"}
+        return Service(name=name, argv=argv, cwd=self.folder, env=env, begin=self.forks.fork, **facts)
+
+    def events(self):
+        return [json.loads(line) for line in self.log.path.read_text().splitlines()]
+
+    def run(self, *services, on_ready=lambda _: False):
+        supervisor = Supervisor((self.server(), *services), self.log, on_change=lambda: None)
+        supervisor.run(lambda: on_ready(supervisor))
+
+
+@pytest.fixture
+def stage(tmp_path):
+    made = Stage(tmp_path)
+    yield made
+    made.forks.close()
+    made.log.close()
+
+
+def test_a_fork_is_what_python_would_have_started_but_for_what_is_imported_already(stage):
+    stage.run(stage.forked("tell", TELL, "--one", "two", once=True))
+
+    said = next(event for event in stage.events() if event["service"] == "tell" and "argv" in event)
+    assert said["argv"] == ["--one", "two"]
+    assert said["name"] == "__main__"
+    assert said["environment"] == {"ONLY": "this"}
+    assert said["folder"] == str(stage.folder)
+    assert said["descriptors"] == [0, 1, 2]
+    assert said["leader"]
+    assert said["title"] == "tell"
+    assert said["imported_by"] not in (said["pid"], os.getpid())
+
+
+def test_the_end_of_a_fork_is_known_by_its_code_and_its_last_words(stage):
+    with pytest.raises(StartFailed, match=r"ends ended with 3\.\nlast words"):
+        stage.run(stage.forked("ends", "import sys; print('last words'); sys.exit(3)", ready=lambda: False))
+
+
+@pytest.mark.parametrize("killed", ["stays", "forkserver"])
+def test_a_fork_that_dies_by_itself_or_with_its_server_is_forked_again(stage, killed):
+    lives = stage.folder / "lives"
+    pids = {}
+
+    def kill(supervisor):
+        pids.update({name: supervisor.pids(name)[0] for name in ("forkserver", "stays")})
+        os.kill(pids[killed], signal.SIGKILL)
+        return True
+
+    def twice():
+        """Stop the supervisor once the program has started for the second time."""
+        if len(lives.read_text().split()) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+    stays = stage.forked("stays", LIVES, str(lives), ready=lambda: lives.exists() and twice())
+    stage.run(stays, on_ready=kill)
+
+    died = {event["program"]: event["code"] for event in stage.events() if event["event"] == "program_died"}
+    assert died == dict.fromkeys({"stays", killed}, -signal.SIGKILL)
+    (first, _), (second, parent) = (line.split(":") for line in lives.read_text().split())
+    assert int(first) == pids["stays"]
+    assert (int(parent) == pids["forkserver"]) == (killed == "stays")
+    assert not any(map(runs, (int(first), int(second), int(parent))))
+
+
+def test_where_no_server_is_each_starts_by_itself(stage):
+    service = stage.forked("stays", STAY)
+    service = Service(**{**vars(service), "env": {"PYTHONPATH": str(stage.folder)}})
+
+    process = stage.forks.fork(service)
+
+    assert isinstance(process, subprocess.Popen)
+    assert process.stdout.readline() == b"up\n"
+    process.kill()
+    process.wait()
+    process.stdout.close()
