@@ -101,6 +101,8 @@ class Settings(BaseSettings):
     token_ttl: timedelta = timedelta(minutes=15)
     login_ttl: timedelta = timedelta(days=30)  # however often its tokens are renewed
     keep_artifacts: timedelta | None = None
+    # Who did what, and which webhooks were sent: kept for as long as somebody may ask.
+    keep_records: timedelta = timedelta(days=90)
     # What one account of weight 1 may have at the workers: unclaimed messages for each queue, and jobs begun.
     account_unclaimed: int = 4
     account_running: int = 32

@@ -1,4 +1,4 @@
-"""The rules of repair: what is taken back from dead workers, what is published again, what is thrown away.
+"""The rules of repair: what is taken back from dead workers, what is published again, what is evicted.
 
 Each takes a bounded bite, and any number of sweepers may run at once: rows that another one holds are skipped.
 """
@@ -13,8 +13,6 @@ from sqlalchemy import and_, delete, func, or_, select, update
 from shared import deaths, jobs, segments
 from shared.errors import WorkerLost
 from shared.models import (
-    Artifact,
-    IdempotencyKey,
     Job,
     Segment,
     StoredMix,
@@ -22,7 +20,7 @@ from shared.models import (
     StoredSpeech,
     Upload,
 )
-from shared.states import FINISHED, SegmentState, Stage, State
+from shared.states import SegmentState, Stage, State
 from shared.uploads import UploadState
 
 if TYPE_CHECKING:
@@ -158,21 +156,6 @@ def forget_published(session: Session, *, forgotten: timedelta | None) -> int:
     return len(jobs_again) + len(segments_again)
 
 
-def expired(session: Session) -> tuple[int, list[str]]:
-    """Delete the jobs whose time is over; return how many, and the storage keys of their artifacts."""
-    ids = list(
-        session.scalars(
-            select(Job.id)
-            .where(Job.expires_at < func.now(), Job.state.in_(FINISHED))
-            .limit(BITE)
-            .with_for_update(skip_locked=True)
-        )
-    )
-    keys = list(session.scalars(select(Artifact.storage_key).where(Artifact.job_id.in_(ids))))
-    session.execute(delete(Job).where(Job.id.in_(ids)))
-    return len(ids), keys
-
-
 def evict(
     session: Session,
     store: type[StoredSegment | StoredSpeech | StoredMix],
@@ -201,11 +184,6 @@ def evict(
             .returning(store.storage_key)
         )
     )
-
-
-def forget_keys(session: Session, *, ttl: timedelta) -> None:
-    """Forget the idempotency keys that are past their time."""
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < func.now() - ttl))
 
 
 def expire_uploads(session: Session, *, keep: timedelta) -> list[uuid.UUID]:

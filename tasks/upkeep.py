@@ -9,12 +9,13 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from shared import dispatch, epoch, guesses, logins, metrics, parts, segments, sweeping, window
+from shared import dispatch, epoch, guesses, metrics, parts, segments, sweeping, window
 from shared.db import transaction
 from shared.models import Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.settings import settings
 from shared.states import UNFINISHED
 from shared.storage import storage
+from tasks import retention
 from tasks.run import backoff
 
 if TYPE_CHECKING:
@@ -42,22 +43,19 @@ def sweep() -> None:
 
 
 def tidy() -> None:
-    """Do one round of throwing away: expired jobs, old keys, files that nobody names."""
+    """Do one round of throwing away: expired jobs, old records, files that nobody names."""
     config = settings()
-    with transaction() as session:
-        gone, keys = sweeping.expired(session)
-        sweeping.forget_keys(session, ttl=config.idempotency_ttl)
+    for repair, number in retention.purge(config).items():
+        _count(repair, number)
     dropped = _drop_segments()
     with transaction() as session:
-        logins.purge(session)
         guesses.forget(session)
     with transaction() as session:
         evicted = sweeping.evict(session, StoredSegment, most=config.segment_store)
         for store in (StoredSpeech, StoredMix):
             evicted += sweeping.evict(session, store, most=config.speech_store, idle=SPOKEN_IDLE)
-    for key in keys + evicted:
+    for key in evicted:
         storage().delete(key)
-    _count("expired", gone)
     _count("segments_dropped", dropped)
     _count("evicted", len(evicted))
     _expire_uploads(config)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, update
 
-from shared import deaths, idempotency, jobs, progress, segments, sweeping, window
-from shared.idempotency import Answer
-from shared.models import Artifact, IdempotencyKey, Job, Segment, StoredSegment, StoredSpeech
+from shared import deaths, jobs, progress, segments, sweeping, window
+from shared.models import Job, Segment, StoredSegment, StoredSpeech
 from shared.nudges import Level
 from shared.states import SegmentState, Stage, State
 from shared.window import Window
@@ -185,34 +184,6 @@ def test_a_message_that_nobody_claimed_for_long_counts_as_lost(session: Session)
     assert claimed.published_at is not None
     assert factories.segments_of(session, rendering)[0].published_at is None
     assert sweeping.forget_published(session, forgotten=None) == 1
-
-
-def test_expired_jobs_go_with_their_artifacts_and_unfinished_ones_stay(session: Session) -> None:
-    past = func.now() - MINUTE
-    old = factories.job(session, state=State.SUCCEEDED)
-    unfinished = factories.job(session, state=State.RUNNING)
-    session.execute(update(Job).where(Job.id.in_([old.id, unfinished.id])).values(expires_at=past))
-    session.add(
-        Artifact(
-            account_id=old.account_id, job_id=old.id, name="video.mp4", position=0, storage_key="a/v.mp4",
-            media_type="video/mp4", bytes=1, sha256="0" * 64,
-        )
-    )  # fmt: skip
-    session.flush()
-
-    assert sweeping.expired(session) == (1, ["a/v.mp4"])
-    assert session.get(Job, unfinished.id) is not None
-
-
-def test_old_idempotency_keys_are_forgotten(session: Session) -> None:
-    account_id = factories.account(session)
-    idempotency.remember(session, account_id, "k", "f" * 64, Answer(202, {}))
-    session.flush()
-
-    sweeping.forget_keys(session, ttl=MINUTE)
-    assert session.query(IdempotencyKey).filter_by(account_id=account_id).count() == 1
-    sweeping.forget_keys(session, ttl=-MINUTE)
-    assert session.query(IdempotencyKey).filter_by(account_id=account_id).count() == 0
 
 
 def test_a_file_that_a_row_names_counts_as_referenced(session: Session) -> None:
