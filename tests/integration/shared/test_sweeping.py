@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import delete, func, update
@@ -27,7 +27,7 @@ def no_delay(_: int) -> timedelta:
     return NONE
 
 
-def dead(session: Session, **columns: object) -> Job:
+def dead(session: Session, **columns: Any) -> Job:
     job = factories.job(session, state=State.RUNNING, attempt=1, **columns)
     session.execute(update(Job).where(Job.id == job.id).values(leased_until=func.now() - MINUTE))
     return job
