@@ -15,7 +15,7 @@ from workers.local.services import LIVED
 if TYPE_CHECKING:
     from tests.chaos.world import World
 
-PROGRAMS = ("bin/postgres", "redis-server", "gunicorn", "scripts@", "renders@", "control@")
+PROGRAMS = ("postgres", "redis", "api", "worker-scripts", "worker-renders", "worker-control")
 _LAST_SWEEP = re.compile(r"^scenemill_last_sweep_timestamp_seconds\S* (\S+)$", re.MULTILINE)
 
 

@@ -77,7 +77,7 @@ def _all_gone(gone: list[psutil.Process], seconds: float = 3) -> None:
 def worker_killed(world: World) -> None:
     """F1: the render worker and its pool die while they render; their ffmpegs go with them."""
     ffmpeg = caught(world)
-    victims = [one for one in world.whole("renders@") if one != ffmpeg]
+    victims = [one for one in world.whole("worker-renders") if one != ffmpeg]
     with taken_back(world, "F1 worker killed"):
         _kill(victims)
         _all_gone([ffmpeg])
@@ -95,11 +95,11 @@ def pool_child_killed(world: World) -> None:
 
 def api_killed_before_publishing(world: World) -> None:
     """F3: the API dies between its commit and the message: Redis stands still meanwhile, so that none can be sent."""
-    with world.stopped("redis-server"):
+    with world.stopped("redis"):
         tasks = [world.post(load.script(world.rng), hook=True) for _ in range(3)]
         with contextlib.suppress(AssertionError):
             world.wait(lambda: world.state(tasks[0]).published_at, "the publisher to begin", 2)
-        _kill(world.whole("gunicorn"))
+        _kill(world.whole("api"))
     world.hit("F3 API killed before publishing", f"{len(tasks)} committed jobs, no message")
 
 
@@ -157,7 +157,7 @@ def _sending(world: World, request: str, headers: dict[str, str], length: int, d
     with socket.create_connection((address.hostname, address.port)) as client:
         client.sendall(f"{request} HTTP/1.1\r\n{head}\r\n".encode() + data)
         yield
-        _kill(world.whole("gunicorn"))
+        _kill(world.whole("api"))
         client.settimeout(5)
         with contextlib.suppress(ConnectionError):
             assert client.recv(100) == b""
@@ -178,7 +178,7 @@ def redis_back_empty(world: World, seconds: float = 5) -> None:
     folder = world.stack.folder / "redis"
     hidden = folder.with_name("redis.conf.hidden")
     (folder / "redis.conf").rename(hidden)
-    before = world.service("redis-server")
+    before = world.service("redis")
     before.kill()
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -202,7 +202,7 @@ def _answers(world: World) -> Callable[[], bool]:
 
 def redis_stopped(world: World, seconds: float = 5) -> None:
     """F7: Redis keeps its connections and says nothing."""
-    with world.stopped("redis-server"):
+    with world.stopped("redis"):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             world.post(load.mixed(world.rng), hook=True)
@@ -219,7 +219,7 @@ def redis_half_open(world: World) -> None:
     port = urlsplit(world.stack.facts["broker_url"]).port
     assert port is not None
     url = world.stack.facts["broker_url"]
-    with Proxy(port) as proxy, world.stopped("renders@", "scripts@"):
+    with Proxy(port) as proxy, world.stopped("worker-renders", "worker-scripts"):
         through = url.replace(str(port), str(proxy.port))
         with world.worker("renders,scripts", SCENEMILL_BROKER_URL=through):
             world.end(world.post(load.script(world.rng)))  # it is there and works
@@ -233,7 +233,7 @@ def redis_half_open(world: World) -> None:
 
 def postgres_restarted(world: World) -> None:
     """F8: Postgres ends at once, as in a crash, and recovers."""
-    before = world.service("bin/postgres")
+    before = world.service("postgres")
     before.send_signal(signal.SIGQUIT)
     before.wait(10)
     world.wait(world.now, "Postgres", 40)
@@ -242,7 +242,7 @@ def postgres_restarted(world: World) -> None:
 
 def postgres_stopped(world: World, seconds: float = 4) -> None:
     """F8: Postgres stands still."""
-    with world.stopped("bin/postgres"):
+    with world.stopped("postgres"):
         time.sleep(seconds)  # the fault itself: nothing can be waited for
     world.hit("F8 Postgres stopped", f"for {seconds} s")
 
@@ -275,7 +275,7 @@ def commit_answers_lost(world: World) -> None:
         return lose
 
     url = world.stack.facts["database_url"]
-    with Proxy(port, rule) as proxy, world.stopped("renders@", "scripts@"):
+    with Proxy(port, rule) as proxy, world.stopped("worker-renders", "worker-scripts"):
         through = url.replace(f":{port}/", f":{proxy.port}/")
         with world.worker("renders,scripts", SCENEMILL_DATABASE_URL=through):
             tasks = [world.post(make(world.rng), hook=True) for make in (load.script, load.video)]
@@ -299,7 +299,7 @@ def worker_stopped_past_its_lease(world: World) -> None:
     """F13: a worker stands still until another has its work, and goes on then as if nothing had been."""
     before = world.value(TAKEN_BACK)
     at_work(world)
-    with world.stopped("renders@"):
+    with world.stopped("worker-renders"):
         world.wait(lambda: world.value(TAKEN_BACK) > before, "a lease to run out", 40)
     world.hit("F13 worker stopped past its lease", "its work was taken back")
 
@@ -317,17 +317,17 @@ def messages_doubled(world: World, task_id: str) -> None:
 
 def sweeper_killed(world: World) -> None:
     """F21: the worker that sweeps dies."""
-    before = world.service("control@").pid
-    _kill(world.whole("control@"))
-    world.wait(lambda: world.service("control@").pid != before, "another sweeper")
+    before = world.service("worker-control").pid
+    _kill(world.whole("worker-control"))
+    world.wait(lambda: world.service("worker-control").pid != before, "another sweeper")
     world.hit("F21 sweeper killed", f"it was {before}")
 
 
 def worker_told_to_end(world: World, times: int = 1) -> None:
     """F20: TERM; a second one; KILL. What it held goes on elsewhere."""
     at_work(world)
-    worker = world.service("renders@")
-    family = world.whole("renders@")
+    worker = world.service("worker-renders")
+    family = world.whole("worker-renders")
     for _ in range(min(times, 2)):
         _kill([worker], signal.SIGTERM)
         with contextlib.suppress(psutil.TimeoutExpired):

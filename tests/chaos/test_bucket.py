@@ -148,7 +148,7 @@ def test_another_machine_has_all_it_needs_from_the_bucket(world: World, s3: S3) 
     }
     before = dict(s3.failed)
 
-    with world.stopped("renders@"), world.worker("renders", **own):
+    with world.stopped("worker-renders"), world.worker("renders", **own):
         for kind in kinds:
             s3.fail(kind, lambda method, target: method == "GET" and "/segments/" in target)
         task_id = world.post(edited, hook=True)
@@ -186,7 +186,7 @@ def test_a_process_killed_while_it_sends_parts_leaves_nothing_for_good(world: Wo
     client = threading.Thread(target=upload)
     client.start()
     world.wait(lambda: s3.failed["hang"] > hung, "the second part")
-    for one in world.whole("gunicorn"):
+    for one in world.whole("api"):
         one.kill()
     client.join()
 
@@ -201,7 +201,7 @@ def test_a_worker_killed_between_its_file_and_its_row_leaves_no_file(world: Worl
         hung = s3.failed["hang"]
         task_id = world.post(load.video(world.rng), hook=True)
         world.wait(lambda: s3.failed["hang"] > hung, "a segment to be stored", 60)
-        for one in world.whole("renders@"):
+        for one in world.whole("worker-renders"):
             one.kill()
 
     assert world.end(task_id, 90) == "succeeded"

@@ -113,7 +113,7 @@ def test_many_posts_of_one_key_at_once_make_one_job_though_the_api_dies(world: W
 
     def post(number: int) -> str:
         if number == 3:
-            world.service("gunicorn").kill()
+            world.service("api").kill()
 
         def taken() -> str | None:
             answer = world.call("POST", "/v1/jobs", json=job, headers=token)
@@ -142,7 +142,7 @@ def test_a_cancel_at_each_stage_is_final_and_its_ffmpeg_goes(world: World, stage
     world.settle()
     with contextlib.ExitStack() as held:
         if stage == "queued":
-            held.enter_context(world.stopped("renders@"))
+            held.enter_context(world.stopped("worker-renders"))
         task_id = world.post(load.slow(world.rng), hook=True)
         world.until(task_id, 90, **STAGES[stage])
         if stage == "planned":
@@ -237,7 +237,7 @@ def test_a_worker_s_clock_is_not_believed(world: World, hours: int, open_folder:
     world.settle()
     sent = len(world.logged("webhook_sent"))
     with (
-        world.stopped("renders@", "scripts@", "control@"),
+        world.stopped("worker-renders", "worker-scripts", "worker-control"),
         world.worker("renders,scripts,control", **wrong_by(hours * 3600, open_folder)),
     ):
         tasks = world.flood(4)

@@ -87,7 +87,7 @@ def a_stale_attempt_commits(world: World) -> None:
 
 def a_worker_dies(world: World) -> None:
     faults.at_work(world)
-    for one in world.whole("renders@"):
+    for one in world.whole("worker-renders"):
         one.send_signal(signal.SIGKILL)
     world.hit("F1 worker killed", "it was at work")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.services, pytest.mark.timeout(240)]
 
 ALL = "renders,scripts,control"
-OURS = ("renders@", "scripts@", "control@")
+OURS = ("worker-renders", "worker-scripts", "worker-control")
 
 
 @pytest.fixture(scope="module")
