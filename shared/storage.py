@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BUCKET = "s3://"
 CHUNK = 64 * 1024
+FOLDER_TRIES = 3
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -160,6 +161,16 @@ class Folder(Storage):
 
     def _publish(self, part: Path, key: str) -> None:
         target = self.path(key)
+        for left in reversed(range(FOLDER_TRIES)):
+            try:
+                self._name(part, target)
+            except FileNotFoundError:  # the folder was empty until now, and has just been removed as such
+                if not left:
+                    raise
+            else:
+                return
+
+    def _name(self, part: Path, target: Path) -> None:
         with room():
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -191,8 +202,14 @@ class Folder(Storage):
         return {key for key in keys if self.path(key).is_file()}
 
     def delete(self, key: str) -> None:
-        """Unlink it."""
-        self.path(key).unlink(missing_ok=True)
+        """Unlink it, and the folders that it leaves empty: each job has some of its own."""
+        path = self.path(key)
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # one that is not empty ends it
+            for above in path.parents:
+                if above.parent == self.root:
+                    break
+                above.rmdir()
 
     def aged(self, before: float) -> Iterator[str]:
         """Walk the folder. What was left half done is among it: it has a name of no row."""

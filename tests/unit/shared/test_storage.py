@@ -78,6 +78,39 @@ def test_a_finished_file_is_moved_in_and_can_be_deleted_twice(storage: Storage, 
         storage.locate("x/y/z.mp4")
 
 
+def test_folders_that_held_only_what_is_deleted_go_with_it(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "storage")
+    keys = ("artifacts/job/1/video.mp4", "artifacts/job/1/poster.jpg", "artifacts/other/1/video.mp4")
+    for key in keys:
+        with folder.create(key) as file:
+            file.write(b"1")
+
+    folder.delete(keys[0])
+    assert folder.present(keys) == set(keys[1:])
+    folder.delete(keys[1])
+    folder.delete(keys[2])
+
+    assert [path.name for path in (tmp_path / "storage").rglob("*")] == ["incoming", "artifacts"]
+
+
+def test_a_file_finds_its_way_into_a_folder_that_is_removed_as_empty_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, link, removed = Folder(tmp_path / "storage"), os.link, []
+
+    def late(source: Path, target: Path) -> None:
+        if not removed:
+            target.parent.rmdir()
+            removed.append(target)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    with folder.create("artifacts/job/video.mp4") as file:
+        file.write(b"1")
+
+    assert removed == [folder.locate("artifacts/job/video.mp4")]
+
+
 def test_a_full_disk_is_an_error_that_is_retried(storage: Storage) -> None:
     with pytest.raises(StorageFull) as caught, storage.create("a"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
