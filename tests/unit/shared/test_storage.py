@@ -90,13 +90,14 @@ def test_folders_that_held_only_what_is_deleted_go_with_it(tmp_path: Path) -> No
     folder.delete(keys[1])
     folder.delete(keys[2])
 
-    assert [path.name for path in (tmp_path / "storage").rglob("*")] == ["incoming", "artifacts"]
+    assert {path.name for path in (tmp_path / "storage").rglob("*")} == {"incoming", "artifacts"}
 
 
 def test_a_file_finds_its_way_into_a_folder_that_is_removed_as_empty_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, link, removed = Folder(tmp_path / "storage"), os.link, []
+    folder, link = Folder(tmp_path / "storage"), os.link
+    removed: list[Path] = []
 
     def late(source: Path, target: Path) -> None:
         if not removed:
