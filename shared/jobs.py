@@ -12,18 +12,18 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Interval, bindparam, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Interval, bindparam, case, column, delete, func, insert, literal, or_, select, update
 
 from shared import endings
 from shared.models import Artifact, Base, Job, JobAsset, Segment
+from shared.prepared import Prepared
 from shared.states import FINISHED, UNFINISHED, SegmentState, Stage, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Executable
     from sqlalchemy.orm import Session
-    from sqlalchemy.sql.dml import ReturningUpdate
 
     from shared.errors import ServiceError
 
@@ -33,8 +33,8 @@ HEAD_START = {"interactive": timedelta(hours=-1), "normal": timedelta(0), "bulk"
 RENDERING_FROM, ASSEMBLING_FROM = 0.1, 0.95
 _JOBS = Base.metadata.tables["jobs"]
 _INSERT = insert(_JOBS).values(turn=func.now() + bindparam("head_start"))
-# Built once, since each job is claimed. What comes back is read into the session, so nothing there need be guessed.
-_CLAIM = (
+_CLAIM = Prepared(
+    "claim_job",
     update(Job)
     .where(
         Job.id == bindparam("job"),
@@ -53,8 +53,8 @@ _CLAIM = (
         worker=bindparam("by"),
         version=Job.version + 1,
     )
-    .returning(Job)
-    .execution_options(synchronize_session=False, populate_existing=True)
+    .returning(*_JOBS.columns),
+    returns=list(_JOBS.columns),
 )
 
 
@@ -140,7 +140,14 @@ def claim(session: Session, job_id: uuid.UUID, stage: Stage, *, lease: timedelta
 
     One whose message counts as lost is not: another job may have its place within the account's limit. It is told of again.
     """
-    return session.scalar(_CLAIM, {"job": job_id, "begun": stage, "lease": lease, "by": worker})
+    given = {"job": job_id, "begun": stage, "lease": lease, "by": worker}
+    claimed: Job | None = session.scalar(_claimed(_CLAIM.on(session)), given)
+    return claimed
+
+
+@lru_cache(maxsize=1)
+def _claimed(execution: Any) -> Executable:
+    return select(Job).from_statement(execution).execution_options(populate_existing=True)
 
 
 def claim_assembly(session: Session, job_id: uuid.UUID, *, lease: timedelta, worker: str) -> Job | None:
@@ -265,21 +272,23 @@ def fail(session: Session, job_id: uuid.UUID, attempt: int, error: ServiceError)
 
 def _finish(session: Session, job_id: uuid.UUID, attempt: int, state: State, **values: Any) -> bool:
     given = {_given(name): value for name, value in values.items()}
-    ended = session.execute(_ends(state, tuple(values)), {"job": job_id, "held": attempt, **given}).all()
+    ending = _ends(state, tuple(values)).on(session)
+    ended = session.execute(ending, {"job": job_id, "held": attempt, **given}).all()
     endings.note(session, ended, state)
     return len(ended) == 1
 
 
 @lru_cache(maxsize=8)
-def _ends(state: State, names: tuple[str, ...]) -> ReturningUpdate[Any]:
+def _ends(state: State, names: tuple[str, ...]) -> Prepared:
     """Return what ends one job and writes these columns. Built once for each way to end."""
     given: dict[str, Any] = {name: bindparam(_given(name)) for name in names}
-    return (
+    return Prepared(
+        f"end_job_{state}_{'_'.join(names)}",
         update(Job)
         .where(Job.id == bindparam("job"), Job.attempt == bindparam("held"), Job.state == State.RUNNING)
         .values(state=state, **_ending(), **given)
-        .returning(*endings.ENDED)
-        .execution_options(synchronize_session=False)
+        .returning(*endings.ENDED),
+        returns=[column(each.key, each.type) for each in endings.ENDED],
     )
 
 

@@ -50,7 +50,7 @@ _LOCK_IF_FREE = Prepared("lock_free_window", _WEIGHT.with_for_update(key_share=T
 # The longest segments of a job go first, so that at its end no worker waits long for another.
 # One of an account's places is for when nothing of it runs: what is published then is taken first. With all places full of
 # what was published before, others who have nothing running would keep it out.
-_ADMIT = Prepared("admit", text("""
+_ADMISSION = text("""
 WITH busy AS (
     SELECT count(*) FILTER (WHERE state = 'queued' AND kind = 'script') AS scripts,
            count(*) FILTER (WHERE state = 'queued' AND kind <> 'script') AS videos,
@@ -119,7 +119,13 @@ SELECT kind, told_jobs.id, told_jobs.id, request_id, told_jobs.attempt > 0, busy
        now() - turn, 0, 0
   FROM told_jobs, busy
 ORDER BY again DESC, turn NULLS FIRST, job_id, frames DESC, index
-""")
+""").bindparams(
+    bindparam("account", type_=Uuid),
+    bindparam("weight", type_=Integer),
+    bindparam("unclaimed", type_=Integer),
+    bindparam("running", type_=Integer),
+)
+_ADMIT = Prepared("admit", _ADMISSION)
 
 _TASKS = {
     "assembly": TaskName.ASSEMBLE,

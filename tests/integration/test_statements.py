@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, select
 
-from shared import db, window
+from shared import db, dispatch, window
 from shared.db import transaction
 from shared.models import Job
 from shared.settings import settings
@@ -34,7 +34,8 @@ FOR_A_SHORT_JOB, FOR_A_JOB, FOR_A_SEGMENT, FOR_PLAN_AND_ASSEMBLY = 4, 6, 9, 26
 
 @pytest.fixture
 def unhurried(process: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A process whose heart does not beat while it is counted: how often it does is a matter of time alone."""
+    """A process that does nothing beside the work while it is counted: how often it does is a matter of time alone."""
+    monkeypatch.setattr(dispatch, "AT_ONCE_SECONDS", 300)
     monkeypatch.setenv("SCENEMILL_LEASE", "600")
     monkeypatch.setenv("SCENEMILL_HEARTBEAT", "300")
     settings.cache_clear()
@@ -43,11 +44,15 @@ def unhurried(process: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @contextmanager
 def counted() -> Iterator[list[str]]:
-    """Give the list to which every statement of this process is added, whichever thread asks."""
+    """Give the list to which every statement of this process is added, whichever thread asks.
+
+    What is prepared is so once a connection, and not for a job.
+    """
     asked: list[str] = []
 
     def note(*call: Any) -> None:
-        asked.append(call[2])
+        if not call[2].startswith("PREPARE"):
+            asked.append(call[2])
 
     event.listen(db.engine(), "before_cursor_execute", note)
     try:
