@@ -45,7 +45,8 @@ class BatchQuery(Query):
     """What a body without a head cannot say."""
 
     template_id = fields.String(
-        validate=validate.Regexp(rf"^(?:{ID})$"), metadata={"description": "Which template a table fills."}
+        validate=validate.Regexp(rf"^(?:{ID})$", error="Must be a template's id."),
+        metadata={"description": "Which template a table fills."},
     )
     template_version = fields.Integer(validate=validate.Range(1, 2**31), strict=False)
     on_invalid = fields.String(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError, post_load
 
 from shared.errors import BadRequest, Invalid
-from shared.schemas.containers import Object, sharing
+from shared.schemas.containers import Items, Object, sharing
 from shared.schemas.fields import Checked, Choice
 from shared.schemas.job import KINDS, MADE_OF, TEMPLATED, JobSchema, JobSpec
 from shared.schemas.loading import Strict, load, parse, pointer
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 MAX_JOBS = 10_000
+FINISHED = "batch.finished"
 MAX_SCENES = 100_000  # that are checked in one request; a few seconds are all that it may take
 MAX_STORED = 500_000  # that are written down: those of a script that jobs share count for each of them
 _SUBJECTS = frozenset(name for names in MADE_OF.values() for name in names)
@@ -104,10 +105,11 @@ class BatchWebhookSchema(Strict):
     """Where to tell of a batch's end: `batch.finished` is posted there."""
 
     url = Address(required=True)
+    events = Items(Choice((FINISHED,)), least=1, most=1, default=(FINISHED,), about="There is one, so far.")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> BatchWebhook:
-        return BatchWebhook(**data)
+        return BatchWebhook(data["url"])
 
 
 class BatchSchema(Strict):

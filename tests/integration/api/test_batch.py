@@ -21,6 +21,8 @@ from tests.integration.api.conftest import HELLO
 from tests.integration.api.test_tasks import put
 
 if TYPE_CHECKING:
+    from werkzeug.test import TestResponse
+
     from tests.integration.api.conftest import Client
 
 pytestmark = pytest.mark.services
@@ -332,6 +334,15 @@ def test_a_batch_tells_its_webhook(client: Client) -> None:
     with transaction() as session:
         row = session.get_one(Batch, uuid.UUID(taken.json["batch_id"]))
     assert row.webhook == {"url": "https://1.1.1.1/hook"}
+
+
+def test_a_batchs_webhook_may_say_of_what_it_is_to_be_told(client: Client) -> None:
+    def hooked(*events: str) -> TestResponse:
+        hook = {"url": "https://1.1.1.1/hook", "events": list(events)}
+        return client.post("/v1/batch", json={"jobs": [HELLO], "webhook": hook})
+
+    assert hooked("batch.finished").status_code == 202
+    assert [error["pointer"] for error in hooked("task.failed").json["errors"]] == ["#/webhook/events/0"]
 
 
 def test_a_batch_of_another_account_is_not_found(client: Client, stranger: Client) -> None:
