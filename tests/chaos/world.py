@@ -142,15 +142,7 @@ class World:
 
     def service(self, name: str) -> psutil.Process:
         """Return a program of the stack, once it is there."""
-        return self.wait(lambda: self._running(name), f"a program {name}")
-
-    def _running(self, name: str) -> psutil.Process | None:
-        with contextlib.suppress(psutil.Error, OSError):
-            recorded = json.loads((self.stack.folder / "processes.json").read_text())
-            for row in recorded:
-                if row["name"] == name and psutil.Process(row["pid"]).status() != psutil.STATUS_ZOMBIE:
-                    return psutil.Process(row["pid"])
-        return None
+        return self.wait(lambda: self.stack.program(name), f"a program {name}")
 
     def whole(self, name: str) -> list[psutil.Process]:
         """Return a program and all that descends from it."""

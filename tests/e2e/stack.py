@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -150,6 +151,14 @@ class Stack:
             except psutil.Error:
                 continue  # it ended meanwhile
         return found
+
+    def program(self, name: str) -> psutil.Process | None:
+        """Return a program that runs by its name, as the stack itself records it."""
+        with contextlib.suppress(psutil.Error, OSError):
+            for row in json.loads((self.folder / "processes.json").read_text()):
+                if row["name"] == name and psutil.Process(row["pid"]).status() != psutil.STATUS_ZOMBIE:
+                    return psutil.Process(row["pid"])
+        return None
 
     def wait_for_process(self, name: str, seconds: float = 30) -> list[psutil.Process]:
         deadline = time.monotonic() + seconds

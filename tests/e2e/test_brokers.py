@@ -124,7 +124,8 @@ def test_messages_that_the_broker_has_lost_are_published_again_at_once(brokered:
     if brokered.lose is None:
         pytest.skip("a replica has what the master had, but for its last moments")
     stack = brokered.stack
-    (head,) = (one for one in stack.processes("renders@%h") if one.parent().pid == stack.process.pid)  # type: ignore[union-attr]
+    head = stack.program("worker-renders")
+    assert head is not None
     held = [head, *head.children(recursive=True)]
     for one in held:
         one.send_signal(signal.SIGSTOP)
