@@ -1,16 +1,25 @@
-"""Run migrations on an engine; two processes that start at once take turns."""
+"""Run migrations on an engine; two processes that start at once take turns.
+
+A database that a newer release has upgraded is left as it is: what a release adds to it does not get in the way of the
+one before, which may well be started again in the middle of an upgrade, or after one was taken back.
+"""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+log = logging.getLogger(__name__)
 
 _LOCK = 7_310_519_042_017  # any number that nobody else uses
 
@@ -22,5 +31,14 @@ def migrate(engine: Engine, direction: str = "upgrade", revision: str = "head") 
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL statement_timeout = '10min'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        found = MigrationContext.configure(connection).get_current_revision()
+        if direction == "upgrade" and revision == "head" and not _is_known(config, found):
+            log.warning("database_newer", extra={"revision": found})
+            return
         config.attributes["connection"] = connection
         getattr(command, direction)(config, revision)
+
+
+def _is_known(config: Config, revision: str | None) -> bool:
+    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+    return revision is None or revision in known

@@ -47,6 +47,19 @@ def test_they_go_up_down_and_up_again(empty: Engine) -> None:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
+def test_a_former_release_leaves_a_newer_ones_database_as_it_is(empty: Engine) -> None:
+    migrate(empty)
+    with empty.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    before = _tables(empty)
+
+    migrate(empty)
+
+    assert _tables(empty) == before
+    with empty.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+
+
 def test_whoever_wrote_the_first_tables_can_go_on_writing_them(empty: Engine) -> None:
     """Workers of the former release go on while an upgrade is under way: what they write must still be taken."""
     migrate(empty, revision="0001")
