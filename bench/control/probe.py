@@ -111,7 +111,8 @@ def scans() -> list[str]:
     asked: dict[str, Any] = {}
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        asked.setdefault(statement, parameters)
+        if not statement.startswith("PREPARE"):
+            asked.setdefault(statement, parameters)
 
     event.listen(db.engine(), "before_cursor_execute", note)
     for work, number in (("claim", 1), ("list", 5), ("sweep", 1)):
@@ -121,7 +122,8 @@ def scans() -> list[str]:
     with db.transaction() as session:
         tables = session.execute(text("SELECT relname, reltuples FROM pg_class WHERE relkind = 'r'"))
         rows = {row.relname: row.reltuples for row in tables}
-        connection = session.connection()
+        connection = session.connection()  # the one that they were prepared on: this process has one at a time
+        session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
         for statement, parameters in asked.items():
             answer = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
             for table in seq_scans(answer.scalar_one()[0]["Plan"]):
