@@ -80,7 +80,7 @@ def end_canceled(session: Session) -> int:
 
 def reclaim_segments(
     session: Session, delay_of: Callable[[int], timedelta], *, max_attempts: int
-) -> tuple[int, list[uuid.UUID]]:
+) -> tuple[int, list[Job]]:
     """Queue the segments of dead workers again; return how many, and the jobs that failed since one had no attempt left."""
     dead = list(
         session.scalars(
@@ -111,7 +111,7 @@ def reclaim_segments(
             continue
         spent = segment.charged >= max_attempts or job.deaths >= deaths.MOST
         if spent and jobs.fail(session, job.id, job.attempt, _lost(job)):
-            failed.append(job.id)
+            failed.append(job)
     return len(dead), failed
 
 

@@ -110,7 +110,7 @@ def _reclaim() -> None:
         fulfilled = segments.fulfil_stored(session, sweeping.BITE)
     with transaction() as session:
         canceled = sweeping.end_canceled(session)
-    for job in spent:
+    for job in (*spent, *failed):
         metrics.jobs_settled.labels(kind=job.kind, outcome="failed").inc()
         log.error("job_quarantined", extra={"task_id": str(job.id), "attempt": job.attempt})
     _count("jobs_reclaimed", len(taken_back))

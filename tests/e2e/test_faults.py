@@ -7,6 +7,7 @@ import itertools
 import os
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -100,7 +101,9 @@ def test_a_worker_that_is_told_to_end_hands_its_work_back_uncharged(faulty: Stac
     assert most.attempt > most.charged == 1
 
 
-def test_a_job_over_which_two_processes_died_is_given_up(faulty: Stack) -> None:
+def test_a_job_over_which_two_processes_died_is_given_up_until_an_operator_requeues_it(
+    faulty: Stack,
+) -> None:
     stack = faulty
     task = stack.post(slow_job())
     for _ in range(2):
@@ -116,6 +119,18 @@ def test_a_job_over_which_two_processes_died_is_given_up(faulty: Stack) -> None:
     assert ended["error"]["code"] == "worker-lost"
     (job,) = rows(stack, "SELECT deaths, attempt, max_attempts FROM jobs WHERE id = :id", id=task["task_id"])
     assert (job.deaths, job.attempt) == (2, 1)  # and there were attempts left
+    lost = {one["task_id"]: one for one in stack.http.get("/v1/admin/queues").json()["quarantined"]}
+    assert lost[task["task_id"]]["error"]["detail"] == "2 workers died over it."
+    log = Path(stack.facts["log"]).read_text().splitlines()
+    assert any("job_quarantined" in line and task["task_id"] in line for line in log)
+
+    answer = stack.http.post(f"/v1/admin/jobs/{task['task_id']}/requeue")
+
+    assert answer.status_code == 204
+    assert stack.end(task["task_id"], 120)["status"] == "succeeded"
+    assert_ended_once(stack, task["task_id"])
+    lost = stack.http.get("/v1/admin/queues").json()["quarantined"]
+    assert task["task_id"] not in {one["task_id"] for one in lost}
 
 
 def test_a_job_posted_while_redis_is_down_runs_when_it_is_back(faulty: Stack) -> None:
