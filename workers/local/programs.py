@@ -231,6 +231,8 @@ def _flower(stack: Stack) -> Service:
             f"--address={LOOPBACK}",
             f"--port={stack.flower_port}",
             "--logging=warning",
+            # 4 kB each. What beat sends fills the 100,000 that Flower keeps by itself, and 400 MB, within a day.
+            "--max-tasks=10000",
         ),
         cwd=stack.wish.folder,
         # In the environment, since everyone can read a command line.
