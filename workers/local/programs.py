@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 FLOWER_USER = "scenemill"
 QUEUES = ("scripts", "renders", "control")
 FORKSERVER = "forkserver"
-# What every worker needs, with what Celery would import only when it starts one.
+# What every worker needs, with what Celery would import only when it starts one, or a pool process of it.
 IMPORTED = (
-    "workers.app", "celery.bin.celery", "celery.concurrency.prefork", "celery.apps.beat", "kombu.transport.redis"
+    "workers.app", "workers.consumer",
+    "celery.bin.celery", "celery.apps.beat", "celery.apps.worker", "celery.loaders.app",
+    "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log", "celery.concurrency.prefork",
+    "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer", "celery.worker.strategy",
+    "billiard.popen_fork", "billiard.sharedctypes", "cffi.cparser", "kombu.transport.redis",
 )  # fmt: skip
 # What is read when a worker's modules are imported.
 ON_IMPORT = {
