@@ -130,7 +130,7 @@ class Stream:
         with self._lock:
             if event is None or (len(self._box) >= BOX and event.about not in self._box):
                 self._over = True
-            else:
+            elif not self._is_old(event):
                 _remember(self._known, event.about, event.version)
                 self._box[event.about] = event
                 self._box.move_to_end(event.about)
@@ -183,16 +183,21 @@ class Stream:
                 return b": nothing new\n\n"
 
     def _older(self) -> Event | None:
-        """Return what comes next of the past, unless it is in the box as well; without Postgres the client comes again."""
+        """Return what comes next of the past, unless the box has no less; without Postgres the client comes again."""
         try:
             while not self._over and (event := next(self._past, None)) is not None:
                 with self._lock:
-                    if self._known.get(event.about) != event.version:
+                    if not self._is_old(event):
+                        self._box.pop(event.about, None)  # the past was looked up later
                         _remember(self._known, event.about, event.version)
                         return event
         except Unavailable:
             self._over = True
         return None
+
+    def _is_old(self, event: Event) -> bool:
+        """Tell whether what is known is as new as this: the past and the news are looked up beside each other."""
+        return self.topic.kind != "batch" and self._known.get(event.about, 0) >= event.version
 
     def _frame(self, event: Event) -> bytes:
         name = b"progress" if self._status.get(event.about) == event.status else b"status"
