@@ -99,6 +99,7 @@ def post(delivery: Delivery, keys: Sequence[str]) -> Outcome:
     signatures = (Webhook(key).sign(name, claimed_at, delivery.body) for key in keys)
     headers = {
         "content-type": "application/json",
+        "user-agent": "scenemill",
         "webhook-id": name,
         "webhook-timestamp": str(int(claimed_at.timestamp())),
         "webhook-signature": " ".join(signatures),

@@ -114,6 +114,7 @@ def test_an_end_is_told_once_signed_and_whole(process: Settings, receiver: Recei
     assert told["type"] == "task.succeeded"
     assert told["data"]["task_id"] == str(job.id)
     assert told["data"]["metadata"] == {"a": "b"}
+    assert headers["user-agent"] == "scenemill"  # firewalls turn away who has no name
     assert delivery_of(job).state == "delivered"
     with pytest.raises(WebhookVerificationError):
         Webhook(secret).verify(body + b" ", headers)
