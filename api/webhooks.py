@@ -68,6 +68,11 @@ class DeliverySchema(Schema):
     created_at = Moment()
     finished_at = Moment(allow_none=True)
     next_attempt_at = Moment(allow_none=True)
+    disabled = fields.Boolean(
+        metadata={
+            "description": "The address has answered 410: nothing is sent there until something is resent to it."
+        }
+    )
     attempts = fields.List(fields.Nested(AttemptSchema))
     body = fields.String(metadata={"description": "What is sent, to the letter."})
     links = fields.Dict(keys=fields.String(), values=fields.String())
@@ -180,11 +185,14 @@ def _find(session: Session, delivery_id: UUID) -> dict[str, Any]:
 
 
 def _shown(session: Session, rows: list[Delivery]) -> list[dict[str, Any]]:
-    tries = listing.delivery_attempts(session, [row.id for row in rows]) if rows else {}
-    return [_delivery(row, tries.get(row.id, [])) for row in rows]
+    if not rows:
+        return []
+    tries = listing.delivery_attempts(session, [row.id for row in rows])
+    gone = listing.disabled_addresses(session, account_id(), [row.url for row in rows])
+    return [_delivery(row, tries.get(row.id, []), disabled=row.url in gone) for row in rows]
 
 
-def _delivery(row: Delivery, tries: list[DeliveryAttempt]) -> dict[str, Any]:
+def _delivery(row: Delivery, tries: list[DeliveryAttempt], *, disabled: bool) -> dict[str, Any]:
     here = f"/v1/webhook-deliveries/{row.id}"
     of_task = row.event.startswith("task.")
     return {
@@ -198,6 +206,7 @@ def _delivery(row: Delivery, tries: list[DeliveryAttempt]) -> dict[str, Any]:
         "created_at": row.created_at,
         "finished_at": row.finished_at,
         "next_attempt_at": row.run_after if row.state == "pending" else None,
+        "disabled": disabled,
         "attempts": tries,
         "body": row.body,
         "links": {"self": here, "resend": f"{here}/resend"},

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Select, and_, func, or_, select, tuple_
 from sqlalchemy.orm import defer
 
-from shared.models import ApiKey, Artifact, Asset, Delivery, DeliveryAttempt, Job, JobAsset
+from shared.models import ApiKey, Artifact, Asset, Delivery, DeliveryAttempt, DisabledAddress, Job, JobAsset
 from shared.states import UNFINISHED, State
 
 if TYPE_CHECKING:
@@ -147,6 +147,14 @@ def delivery_attempts(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.U
     for row in rows:
         found.setdefault(row.delivery_id, []).append(row)
     return found
+
+
+def disabled_addresses(session: Session, account_id: uuid.UUID, urls: Iterable[str]) -> set[str]:
+    """Return which of the addresses are sent nothing any more, since they answered that they are gone."""
+    query = select(DisabledAddress.url).where(
+        DisabledAddress.account_id == account_id, DisabledAddress.url.in_(set(urls))
+    )
+    return set(session.scalars(query))
 
 
 def _ordered(query: Query, table: type[Job | Asset | Delivery], limit: int, after: Cursor | None) -> Query:

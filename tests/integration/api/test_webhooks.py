@@ -83,6 +83,21 @@ def test_messages_can_be_looked_for_and_are_paged(client: Client) -> None:
     assert second["next_cursor"] is None
 
 
+def test_a_message_that_was_never_tried_tells_that_its_address_is_disabled(client: Client) -> None:
+    attempt(told(client), 410)
+    told(client)
+    with transaction() as session:
+        session.execute(
+            update(Delivery).where(Delivery.account_id == client.account_id).values(state="failed")
+        )
+
+    untried, gone = listed(client)
+    resent = client.post(gone["links"]["resend"]).json
+
+    assert (untried["attempts"], untried["disabled"], gone["disabled"]) == ([], True, True)
+    assert [one["disabled"] for one in (resent, *listed(client))] == [False] * 3
+
+
 def test_a_message_is_sent_again(client: Client) -> None:
     task_id = told(client)
     attempt(task_id, 410)
