@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from shared import cache
 from shared.settings import Settings
@@ -157,7 +159,7 @@ def test_a_slow_leader_keeps_its_lock(redis: Redis, key: str, monkeypatch: pytes
 
 
 def test_without_redis_every_answer_is_made(redis: Redis, key: str) -> None:
-    nobody = Redis(port=1, socket_connect_timeout=0.2)
+    nobody = Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
     make = Maker()
 
     answers = [cache.once(key, make, ttl=60, redis=nobody) for _ in range(2)]
