@@ -14,7 +14,7 @@ from api.openapi import Resource, empty, fails, headers
 from api.queries import AllTasksQuery, WaitQuery
 from api.requests import canonical, config
 from api.watch import watch
-from shared import jobs, listing
+from shared import cancellation, jobs, listing
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
 from shared.schemas.task import TaskPageSchema, TaskSchema
@@ -60,7 +60,7 @@ def cancel_task(task_id: UUID) -> dict[str, Any]:
     """Cancel an unfinished task."""
     with transaction() as session:
         find(session, task_id)
-        if jobs.cancel(session, account_id(), task_id) is None:
+        if cancellation.cancel(session, account_id(), task_id) is None:
             raise Conflict("The task has ended already.")
         accept.note(session, "jobs.canceled", str(task_id))
         return views.task(session, find(session, task_id))

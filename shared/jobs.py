@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Interval, bindparam, case, column, delete, func, insert, literal, or_, select, update
 
 from shared import endings
-from shared.models import Artifact, Base, Job, JobAsset, Segment
+from shared.models import Artifact, Base, Job, JobAsset
 from shared.prepared import Prepared
-from shared.states import FINISHED, UNFINISHED, SegmentState, Stage, State
+from shared.states import FINISHED, Stage, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,21 +150,6 @@ def _claimed(execution: Any) -> Executable:
     return select(Job).from_statement(execution).execution_options(populate_existing=True)
 
 
-def claim_assembly(session: Session, job_id: uuid.UUID, *, lease: timedelta, worker: str) -> Job | None:
-    """Take a rendered job to assemble it, under the attempt that planned it, or return None."""
-    return session.scalar(
-        update(Job)
-        .where(
-            Job.id == job_id,
-            Job.state == State.RUNNING,
-            Job.stage == Stage.ASSEMBLING,
-            Job.leased_until.is_(None),
-        )
-        .values(leased_until=func.now() + lease, worker=worker)
-        .returning(Job)
-    )
-
-
 def heartbeat(
     session: Session,
     job_id: uuid.UUID,
@@ -206,50 +191,6 @@ def hand_over(session: Session, job_id: uuid.UUID, attempt: int, plan: dict[str,
         .returning(Job.id)
     )
     return done is not None
-
-
-def begin_assembly(session: Session, job_id: uuid.UUID) -> bool:
-    """Move a job whose segments are all done on to assembly. The caller holds its row; True for the one who moved it."""
-    unfinished = (
-        select(Segment.id).where(Segment.job_id == job_id, Segment.state != SegmentState.DONE).exists()
-    )
-    moved = session.scalar(
-        update(Job)
-        .where(Job.id == job_id, Job.state == State.RUNNING, Job.stage == Stage.RENDERING, ~unfinished)
-        .values(
-            stage=Stage.ASSEMBLING,
-            leased_until=None,
-            published_at=None,
-            run_after=func.now(),
-            progress=func.greatest(Job.progress, ASSEMBLING_FROM),
-            version=Job.version + 1,
-        )
-        .returning(Job.id)
-    )
-    return moved is not None
-
-
-def note_assembly(session: Session, job: Job, key: str) -> None:
-    """Note the hash of all that decides the job's artifacts."""
-    session.execute(
-        update(Job)
-        .where(Job.id == job.id, Job.attempt == job.attempt, Job.state == State.RUNNING)
-        .values(assembly_key=key)
-    )
-
-
-def assembled(session: Session, account_id: uuid.UUID, key: str) -> list[Artifact]:
-    """Return the artifacts of the account's latest job that had the very same to assemble."""
-    latest = (
-        select(Job.id)
-        .where(Job.account_id == account_id, Job.assembly_key == key, Job.state == State.SUCCEEDED)
-        .order_by(Job.finished_at.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    return list(
-        session.scalars(select(Artifact).where(Artifact.job_id == latest).order_by(Artifact.position))
-    )
 
 
 def succeed(
@@ -339,57 +280,6 @@ def put_back(
         )
         .returning(Job.state)
     )
-
-
-def cancel(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> State | None:
-    """Ask for the end of an unfinished job; None when it has ended already. What nobody works on ends at once."""
-    job = session.scalar(
-        select(Job)
-        .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_(UNFINISHED))
-        .with_for_update()
-    )
-    if job is None:
-        return None
-    worked_on = job.leased_until is not None or _renders(session, job_id)
-    if worked_on:
-        session.execute(
-            update(Job).where(Job.id == job_id).values(state=State.CANCELING, version=Job.version + 1)
-        )
-        return State.CANCELING
-    end(session, (Job.id == job_id,), State.CANCELED)
-    return State.CANCELED
-
-
-def _renders(session: Session, job_id: uuid.UUID) -> bool:
-    running = select(Segment.id).where(Segment.job_id == job_id, Segment.state == SegmentState.RUNNING)
-    return session.scalar(running.limit(1)) is not None
-
-
-def release_canceled(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
-    """Give the lease of a job up that was asked to stop, and let it be over; False when it was not asked, or not ours."""
-    ours = session.scalar(
-        update(Job)
-        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.CANCELING)
-        .values(leased_until=None)
-        .returning(Job.id)
-    )
-    return ours is not None and end_canceled(session, job_id)
-
-
-def end_canceled(session: Session, job_id: uuid.UUID) -> bool:
-    """Let a job that was asked to stop be over, once nobody works on it any more."""
-    locked = session.scalar(
-        select(Job.id)
-        .where(
-            Job.id == job_id,
-            Job.state == State.CANCELING,
-            or_(Job.leased_until.is_(None), Job.leased_until < func.now()),
-        )
-        .with_for_update()
-    )
-    if locked is None or _renders(session, job_id):
-        return False
-    return end(session, (Job.id == job_id,), State.CANCELED) == 1
 
 
 def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempts: int) -> bool:

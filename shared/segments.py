@@ -14,7 +14,7 @@ from sqlalchemy import Float, and_, case, cast, delete, func, insert, literal, s
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased, load_only
 
-from shared import jobs
+from shared import assemblies, jobs
 from shared.models import Job, Segment, StoredSegment
 from shared.states import SegmentState, State
 
@@ -198,7 +198,7 @@ def finish(
                 index_elements=["account_id", "key"], set_={**stored, "used_at": func.now()}
             )
         )
-    return jobs.begin_assembly(session, segment.job_id)
+    return assemblies.begin(session, segment.job_id)
 
 
 def waiting_jobs(session: Session, account_id: uuid.UUID, key: str) -> list[uuid.UUID]:
@@ -223,7 +223,7 @@ def fulfil(session: Session, job_id: uuid.UUID, key: str) -> bool:
         .where(Segment.job_id == job_id, Segment.key == key, Segment.state == SegmentState.QUEUED)
         .values(state=SegmentState.DONE, cached=True, frames_done=Segment.frames)
     )
-    return jobs.begin_assembly(session, job_id)
+    return assemblies.begin(session, job_id)
 
 
 def fulfil_stored(session: Session, bite: int) -> int:

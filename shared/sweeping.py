@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, or_, select, update
 
-from shared import deaths, jobs, segments
+from shared import cancellation, deaths, jobs, segments
 from shared.errors import WorkerLost
 from shared.models import (
     Job,
@@ -75,7 +75,7 @@ def end_canceled(session: Session) -> int:
         .where(Job.state == State.CANCELING, or_(Job.leased_until.is_(None), Job.leased_until < func.now()))
         .limit(BITE)
     )
-    return sum(jobs.end_canceled(session, job_id) for job_id in waiting)
+    return sum(cancellation.end(session, job_id) for job_id in waiting)
 
 
 def reclaim_segments(

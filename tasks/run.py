@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared import dispatch, draining, jobs, metrics
+from shared import assemblies, cancellation, dispatch, draining, jobs, metrics
 from shared.db import glance, transaction
 from shared.errors import JobFailed, ServiceError, Unavailable
 from shared.ffmpeg import Stopped
@@ -102,7 +102,7 @@ def begin(stage: Stage) -> Callable[[Session, uuid.UUID, Settings], Job | None]:
 
 def assembly(session: Session, job_id: uuid.UUID, config: Settings) -> Job | None:
     """Claim a rendered job for its assembly."""
-    return jobs.claim_assembly(session, job_id, lease=config.lease, worker=socket.gethostname())
+    return assemblies.claim(session, job_id, lease=config.lease, worker=socket.gethostname())
 
 
 def run(
@@ -195,7 +195,7 @@ def _succeed(job: Job, done: Done, publishing: dispatch.Publishing) -> str:
 
 def _stopped(job: Job) -> str:
     """End it where a client asked for that, hand it back where the worker ends, else write nothing: it is another's."""
-    if patiently(lambda session: jobs.release_canceled(session, job.id, job.attempt)):
+    if patiently(lambda session: cancellation.release(session, job.id, job.attempt)):
         return _settled(job, State.CANCELED)
     none = timedelta(0)
     if drained() and patiently(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from shared import jobs, ledger
+from shared import assemblies, ledger
 from shared.db import transaction
 from shared.errors import AssetUnreadable, Unavailable
 from shared.ledger import Spent
@@ -46,8 +46,8 @@ def perform(attempt: Attempt) -> Done:
     attempt.tell(Stage.ASSEMBLING, BEGUN)
     key = _key(plan, rows)
     with transaction() as session:
-        jobs.note_assembly(session, job, key)
-        same = jobs.assembled(session, job.account_id, key)
+        assemblies.note(session, job, key)
+        same = assemblies.assembled(session, job.account_id, key)
     artifacts = _again(job, same) or _made(attempt, plan, rows)
     attempt.check()
     _charge(job, rows)

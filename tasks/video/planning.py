@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from shared import dispatch, jobs, nudges, segments, timeline
+from shared import assemblies, dispatch, jobs, nudges, segments, timeline
 from shared.db import transaction
 from shared.ffmpeg import Stopped
 from shared.ledger import Spent
@@ -187,7 +187,7 @@ def _hand_over(job: Job, plan: Plan, wanted: tuple[Segment, ...]) -> None:
     with transaction() as session:
         if not jobs.hand_over(session, job.id, job.attempt, plan.to_json()):
             raise Stopped
-        complete = segments.lay(session, job, planned) and jobs.begin_assembly(session, job.id)
+        complete = segments.lay(session, job, planned) and assemblies.begin(session, job.id)
     if not complete:
         dispatch.send([nudges.of_mix(job)])
     dispatch.publish(job.account_id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import IntegrityError
 
-from shared import dispatch, ffmpeg, jobs, metrics, segments
+from shared import cancellation, dispatch, ffmpeg, jobs, metrics, segments
 from shared.db import transaction
 from shared.errors import JobFailed, ServiceError, Unavailable, WorkerLost
 from shared.ffmpeg import Stopped
@@ -164,7 +164,7 @@ def _stopped(work: _Work) -> str:
 
     def settle(session: Session) -> bool:
         segments.drop(session, work.segment)
-        return jobs.end_canceled(session, work.job.id)
+        return cancellation.end(session, work.job.id)
 
     if patiently(settle):
         return "canceled"

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from shared import jobs
+from shared import cancellation, jobs
 from shared.errors import RenderFailed
 from shared.models import Account, Artifact, Job
 from shared.states import FINISHED, MOVES, Stage, State
@@ -126,7 +126,7 @@ def test_success_writes_the_artifacts_and_the_time_they_are_kept(session: Sessio
 def test_a_queued_job_is_canceled_at_once(session: Session) -> None:
     job = factories.job(session)
 
-    assert jobs.cancel(session, job.account_id, job.id) == State.CANCELED
+    assert cancellation.cancel(session, job.account_id, job.id) == State.CANCELED
     assert claim(session, job) is None
 
 
@@ -135,11 +135,11 @@ def test_a_canceling_job_never_succeeds(session: Session) -> None:
     claimed = claim(session, job)
     assert claimed is not None
 
-    assert jobs.cancel(session, job.account_id, job.id) == State.CANCELING
+    assert cancellation.cancel(session, job.account_id, job.id) == State.CANCELING
     assert jobs.heartbeat(session, job.id, 1, lease=LEASE) == State.CANCELING
     assert not jobs.succeed(session, claimed, {})
-    assert not jobs.end_canceled(session, job.id)  # its worker still holds it
-    assert jobs.release_canceled(session, job.id, 1)
+    assert not cancellation.end(session, job.id)  # its worker still holds it
+    assert cancellation.release(session, job.id, 1)
     assert state_of(session, job) == State.CANCELED
 
 
@@ -148,7 +148,7 @@ def test_another_account_can_neither_find_nor_cancel_nor_remove_nor_retry(sessio
     job = factories.job(session, state=State.FAILED)
 
     assert jobs.find(session, stranger, job.id) is None
-    assert jobs.cancel(session, stranger, job.id) is None
+    assert cancellation.cancel(session, stranger, job.id) is None
     assert jobs.remove(session, stranger, job.id) is None
     assert not jobs.retry(session, stranger, job.id, attempts=3)
 

@@ -24,7 +24,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from shared import jobs, segments, sweeping
+from shared import assemblies, cancellation, jobs, segments, sweeping
 from shared.errors import RenderFailed
 from shared.models import Artifact, Delivery, Job, Segment
 from shared.states import FINISHED, MOVES, SegmentState, State
@@ -72,7 +72,7 @@ class Life(RuleBasedStateMachine):
     def a_worker_claims(self) -> None:
         for claimed in (
             factories.claim(self.session, self.job.id, lease=LEASE),
-            jobs.claim_assembly(self.session, self.job.id, lease=LEASE, worker="w"),
+            assemblies.claim(self.session, self.job.id, lease=LEASE, worker="w"),
         ):
             if claimed is not None:
                 self.session.flush()
@@ -94,7 +94,7 @@ class Life(RuleBasedStateMachine):
         if jobs.hand_over(self.session, self.job.id, held.attempt, {}):
             planned = [segments.Planned(key, 30, ("scene-1",), {}) for key in keys]
             segments.lay(self.session, held, planned)
-            jobs.begin_assembly(self.session, self.job.id)
+            assemblies.begin(self.session, self.job.id)
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data(), outcome=st.sampled_from(["succeed", "fail", "again", "hand back", "stop"]))
@@ -114,7 +114,7 @@ class Life(RuleBasedStateMachine):
         elif outcome == "fail":
             jobs.fail(self.session, self.job.id, held.attempt, RenderFailed("No."))
         elif outcome == "stop":
-            jobs.release_canceled(self.session, self.job.id, held.attempt)
+            cancellation.release(self.session, self.job.id, held.attempt)
         else:
             charge = outcome == "again"
             jobs.put_back(self.session, self.job.id, held.attempt, delay=NONE, charge=charge)
@@ -146,7 +146,7 @@ class Life(RuleBasedStateMachine):
             segments.put_back(self.session, segment, delay=NONE, max_attempts=ATTEMPTS)
         elif outcome == "drop":
             segments.drop(self.session, segment)
-            jobs.end_canceled(self.session, self.job.id)
+            cancellation.end(self.session, self.job.id)
         elif outcome == "beat":
             segments.heartbeat(self.session, segment, lease=LEASE, frames=3)
         else:
@@ -159,7 +159,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def a_client_cancels(self) -> None:
         before = self.now().state
-        answer = jobs.cancel(self.session, self.job.account_id, self.job.id)
+        answer = cancellation.cancel(self.session, self.job.account_id, self.job.id)
         assert (answer is None) == (before in FINISHED)
         self.cancel_promised |= answer is not None
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from shared import jobs, segments
+from shared import cancellation, jobs, segments
 from shared.models import Job, Segment
 from shared.states import SegmentState, Stage, State
 from tests import factories
@@ -131,17 +131,17 @@ def test_the_work_is_unwanted_once_the_job_is_canceled(session: Session) -> None
     job = factories.rendering_job(session)
     segment = claim(session, factories.segments_of(session, job)[0])
 
-    assert jobs.cancel(session, job.account_id, job.id) == State.CANCELING
+    assert cancellation.cancel(session, job.account_id, job.id) == State.CANCELING
     assert not segments.heartbeat(session, segment, lease=LEASE, frames=1)
     assert segments.claim(session, segment.id, lease=LEASE) is None
     segments.drop(session, segment)
-    assert jobs.end_canceled(session, job.id)
+    assert cancellation.end(session, job.id)
 
 
 def test_a_rendering_job_that_nobody_renders_is_canceled_at_once(session: Session) -> None:
     job = factories.rendering_job(session)
 
-    assert jobs.cancel(session, job.account_id, job.id) == State.CANCELED
+    assert cancellation.cancel(session, job.account_id, job.id) == State.CANCELED
 
 
 def test_a_segment_without_attempts_left_says_so_and_frees_its_key(session: Session) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from shared import dispatch, jobs, operating, window
+from shared import cancellation, dispatch, jobs, operating, window
 from shared.models import Account, Job, Segment
 from shared.names import TaskName
 from shared.nudges import Level
@@ -112,7 +112,7 @@ def test_the_segments_of_an_ended_job_take_no_place_in_the_window(session: Sessi
     assert admitted(session, account_id) == []
     before = operating.queues(session)["segments"]
 
-    assert jobs.cancel(session, account_id, ended.id) == State.CANCELED
+    assert cancellation.cancel(session, account_id, ended.id) == State.CANCELED
 
     assert admitted(session, account_id) == [(TaskName.VIDEO, following)]
     assert before["published"] - operating.queues(session)["segments"]["published"] == 3

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from shared import deliveries, jobs
+from shared import cancellation, deliveries, jobs
 from shared.db import transaction
 from shared.errors import RenderFailed
 from shared.models import Batch, Delivery, Job
@@ -348,7 +348,7 @@ def test_a_batch_tells_of_its_end_when_its_last_job_ends(process: Settings, rece
         ended(session, {"kind": "video"}, account_id, batch_id=batch.id)
         canceled = factories.job(session, account_id, batch_id=batch.id)
         failing = factories.job(session, account_id, batch_id=batch.id)
-        jobs.cancel(session, account_id, canceled.id)
+        cancellation.cancel(session, account_id, canceled.id)
         factories.claim(session, failing.id, lease=LEASE)
         assert session.scalar(select(Batch.finished_at).where(Batch.id == batch.id)) is None
         jobs.fail(session, failing.id, 1, RenderFailed("No."))
