@@ -46,10 +46,7 @@ def test_it_is_prepared_once_a_connection(database: Engine, asked: list[str]) ->
             assert tuple(row) == (2 * number, "50%", number)
             session.commit()
 
-    assert [one.split("(")[0].split(" AS")[0] for one in asked] == [
-        "PREPARE one",
-        *["EXECUTE one"] * 3,
-    ]
+    assert [sum(one.startswith(what) for one in asked) for what in ("PREPARE one", "EXECUTE one")] == [1, 3]
 
 
 def test_another_connection_prepares_its_own_and_so_does_one_after_a_loss(
