@@ -216,6 +216,25 @@ def test_however_many_ended_meanwhile_an_account_is_told_of_all_when_it_comes_ag
     assert told == [*ids, running]
 
 
+def test_where_more_end_at_one_moment_than_are_looked_through_watchers_come_again_and_catch_up(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "MOST", 3)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
+    put(client.job(), state=State.RUNNING, stage=Stage.NARRATING)
+    ids = [client.job() for _ in range(4)]
+    stream = events(client, "/v1/events")
+    first = next(stream)
+    end_all(ids)
+
+    last = [first, *stream][-1]
+    monkeypatch.setattr(feeds, "MOST", 50)  # the moment is over
+    again = (one.data for one in events(client, "/v1/events", after=last.id))
+    told = [next(again)["task_id"] for _ in ids]
+
+    assert sorted(told) == sorted(ids)
+
+
 def test_who_breaks_off_before_all_is_told_is_told_the_rest(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
