@@ -63,17 +63,14 @@ class Posting:
 
 def replace(stack: Stack, queue: str) -> None:
     """Tell a worker to end, and return when another is there in its place."""
-    name = f"{queue}@%h"
-    assert stack.process is not None
-    (former,) = (
-        one for one in psutil.Process(stack.process.pid).children() if name in " ".join(one.cmdline())
-    )
+    former = stack.program(f"worker-{queue}")
+    assert former is not None
     family = [former, *former.children(recursive=True)]
     former.terminate()
     _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
     deadline = time.monotonic() + 30
-    while not any(one.ppid() == stack.process.pid for one in stack.processes(name)):
+    while stack.program(f"worker-{queue}") is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -127,8 +124,9 @@ def test_all_workers_are_told_to_end_at_once(faulty: Stack, how: str) -> None:
     slow = stack.post(slow_job())["task_id"]
     stack.wait_for_process("segment.mp4")
     tasks = [slow, *(stack.post(job())["task_id"] for _ in range(10))]
-    workers = [one for queue in WORKERS for one in stack.processes(f"{queue}@%h")]
-    heads = [one for one in workers if one.ppid() == stack.process.pid]  # type: ignore[union-attr]
+    heads = [head for queue in WORKERS if (head := stack.program(f"worker-{queue}"))]
+    assert len(heads) == len(WORKERS)
+    workers = [one for head in heads for one in (head, *head.children(recursive=True))]
 
     for one in heads:
         one.terminate()
