@@ -40,7 +40,7 @@ def doubled(name: str) -> Prepared:
 
 def test_it_is_prepared_once_a_connection(database: Engine, asked: list[str]) -> None:
     statement = doubled("one")
-    with Session(database) as session:
+    with database.connect() as connection, Session(connection) as session:
         for number in (1, 2, 3):
             row = session.execute(statement.on(session), {"number": number}).one()
             assert tuple(row) == (2 * number, "50%", number)
