@@ -48,6 +48,7 @@ def connect(config: Settings) -> Engine:
         pool_size=config.database_pool,
         max_overflow=0,
         pool_timeout=5,
+        pool_use_lifo=True,  # what was used last is prepared, and need not be asked whether it lives
         pool_recycle=1800,
         connect_args=arguments,
         hide_parameters=True,  # scripts and hashes are nobody's business in a log
