@@ -196,7 +196,9 @@ def test_a_round_ends_without_whoever_takes_long_and_the_next_one_goes_on_beside
     webhooks.deliver()
     with transaction() as session:
         other = ended(session, hook(receiver.url))
-    webhooks.deliver()
+    until = time.monotonic() + 8
+    while delivery_of(other).state == "pending" and time.monotonic() < until:  # a busy machine needs several
+        webhooks.deliver()
     states = [delivery_of(job).state for job in (waited_for, other)]
     told.set()
     wait(list(webhooks._under_way), 10)  # noqa: SLF001 (nothing else knows when it is over)
