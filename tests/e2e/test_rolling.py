@@ -67,8 +67,7 @@ def replace(stack: Stack, queue: str) -> None:
     assert former is not None
     family = [former, *former.children(recursive=True)]
     former.terminate()
-    # A pool process waits for half a minute until its last answer is read, and a parent that ends may not read it (billiard).
-    _, alive = psutil.wait_procs(family, timeout=60)
+    _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
     deadline = time.monotonic() + 30
     while stack.program(f"worker-{queue}") is None:
