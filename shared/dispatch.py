@@ -127,6 +127,7 @@ class Publishing:
 
     def mark(self, session: Session) -> None:
         """Mark, in the transaction that ends the work, what that makes room for. It is sent when that is committed."""
+        self._marked = None
         self._marked = admit_unless_busy(session, self._account_id, Window.of(settings()))
 
     def again(self) -> None:

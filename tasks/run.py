@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from shared import assemblies, cancellation, dispatch, draining, jobs, metrics
 from shared.db import glance, transaction
 from shared.errors import JobFailed, ServiceError, Unavailable
@@ -182,7 +184,12 @@ def _succeed(job: Job, done: Done, publishing: dispatch.Publishing) -> str:
             publishing.mark(session)
         return ended
 
-    if patiently(settle):
+    try:
+        ended = patiently(settle)
+    except SQLAlchemyError:  # that others cannot be let in must not cost this job its end
+        log.exception("admission_surprised")
+        ended = patiently(lambda session: jobs.succeed(session, job, done.result, done.artifacts))
+    if ended:
         return _settled(job, State.SUCCEEDED)
     # No row may also mean that the first COMMIT went through and only its answer was lost.
     now = patiently(lambda session: jobs.find(session, job.account_id, job.id))

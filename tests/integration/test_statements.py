@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 
 from shared import db, dispatch, window
 from shared.db import transaction
@@ -113,6 +113,27 @@ def test_where_somebody_else_is_at_the_account_s_window_a_job_s_end_does_not_wai
 
     with transaction() as session:
         assert session.get_one(Job, waits.id).published_at is not None
+
+
+def test_a_job_ends_also_where_the_next_one_cannot_be_let_in(unhurried: Settings) -> None:
+    job = posted(kind="script")
+    with transaction() as session:
+        waits = factories.job(session, job.account_id, kind="script")
+    refused = text(f"""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+        CREATE TRIGGER refused BEFORE UPDATE OF published_at ON jobs
+           FOR EACH ROW WHEN (NEW.id = '{waits.id}') EXECUTE FUNCTION refuse()
+    """)
+    with transaction() as session:
+        session.execute(refused)
+    try:
+        run.run(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
+    finally:
+        with transaction() as session:
+            session.execute(text("DROP TRIGGER refused ON jobs; DROP FUNCTION refuse()"))
+
+    assert state_of(job.id) == State.SUCCEEDED
+    assert state_of(waits.id) == State.QUEUED
 
 
 def test_a_video_takes_few_statements_a_segment(unhurried: Settings) -> None:
