@@ -24,6 +24,7 @@ from shared import dispatch, jobs, listing
 from shared.errors import Invalid
 from shared.metrics import jobs_accepted
 from shared.models import Base
+from shared.prepared import Prepared
 from shared.schemas.canonical import sources, wanted
 from shared.schemas.job import dump_job
 from shared.schemas.loading import load, pointer
@@ -47,7 +48,11 @@ KINDS = {"image": "an image", "video": "a video", "audio": "a sound", "sound": "
 
 _room = Room()
 _publisher = dispatch.Publisher()
-_NOTE = insert(Base.metadata.tables["audit_events"])
+_NOTE = Prepared(
+    "note_event",
+    insert(Base.metadata.tables["audit_events"]).inline(),
+    columns=["account_id", "action", "subject", "actor", "request_id"],
+)
 
 
 def take(session: Session, spec: JobSpec) -> Job:
@@ -122,7 +127,7 @@ def note(session: Session, action: str, subject: str) -> None:
     """Write down who did what."""
     who = caller()
     session.execute(
-        _NOTE,
+        _NOTE.on(session),
         {
             "account_id": who.account_id,
             "action": action,

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shared.models import Account, ApiKey
+from shared.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
 
 SCOPES = ("jobs:read", "jobs:write", "assets:read", "assets:write", "templates:write", "keys:write", "admin")
 PREFIX = "sm_live"
-# Columns and no row of the ORM, built once: every request asks this.
-_KEY = (
-    select(ApiKey.account_id, ApiKey.secret_hash, ApiKey.scopes)
+# Every request asks this.
+_OPENED = (ApiKey.account_id, ApiKey.secret_hash, ApiKey.scopes)
+_KEY = Prepared(
+    "recognise_key",
+    select(*_OPENED)
     .join(Account, Account.id == ApiKey.account_id)
-    .where(ApiKey.id == bindparam("key_id"), ApiKey.revoked_at.is_(None), Account.disabled_at.is_(None))
+    .where(ApiKey.id == bindparam("key_id"), ApiKey.revoked_at.is_(None), Account.disabled_at.is_(None)),
+    returns=[column(each.key, each.type) for each in _OPENED],
 )
 _NOBODY = hashlib.sha256(b"no key has this hash").hexdigest()
 
@@ -88,7 +92,7 @@ def identify(session: Session, key: str) -> Identity | None:
 
 def identify_parts(session: Session, key_id: str, secret: str) -> Identity | None:
     """Recognise a key by its id and secret, in the same time whether the id is known or not."""
-    row = session.execute(_KEY, {"key_id": key_id}).first()
+    row = session.execute(_KEY.on(session), {"key_id": key_id}).first()
     known = hmac.compare_digest(row.secret_hash if row else _NOBODY, _hash(secret))
     if row is None or not known:
         return None

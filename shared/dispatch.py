@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AT_ONCE_SECONDS = 0.02  # work that is over within them is over at once
+AT_ONCE_SECONDS = 0.05  # work that is over within them is over at once
 CONFIRM_SECONDS = 5  # for a broker that confirms what it took
 # How long work waits for what is published beside it. Past it the work goes on: nobody publishes the same twice.
 PUBLISHING_SECONDS = 30.0

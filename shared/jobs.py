@@ -32,7 +32,17 @@ HEAD_START = {"interactive": timedelta(hours=-1), "normal": timedelta(0), "bulk"
 # Where each stage begins on the bar: planning is quick, and the rest is weighed by frames.
 RENDERING_FROM, ASSEMBLING_FROM = 0.1, 0.95
 _JOBS = Base.metadata.tables["jobs"]
-_INSERT = insert(_JOBS).values(turn=func.now() + bindparam("head_start"))
+_INSERT = insert(_JOBS).values(turn=func.now() + bindparam("head_start", type_=Interval))
+_GIVEN = (
+    "id", "account_id", "batch_id", "kind", "spec", "metadata", "priority", "custom_id", "template_id",
+    "template_version", "expires_in", "max_attempts", "request_id",
+)  # fmt: skip
+_SUBMIT = Prepared(
+    "submit_job",
+    _INSERT.returning(_JOBS.c.created_at),
+    returns=[_JOBS.c.created_at],
+    columns=[*_GIVEN, "turn"],
+)
 _CLAIM = Prepared(
     "claim_job",
     update(Job)
@@ -99,7 +109,7 @@ def submit_one(
 ) -> Job:
     """Write one job down as queued, and return it as it was written, without asking for it again."""
     row = _row(account_id, one, max_attempts, request_id)
-    created_at = session.execute(_INSERT.returning(_JOBS.c.created_at), row).scalar_one()
+    created_at = session.execute(_SUBMIT.on(session), row).scalar_one()
     if one.asset_ids:
         uses = [
             {"account_id": account_id, "job_id": row["id"], "asset_id": each} for each in set(one.asset_ids)

@@ -26,17 +26,26 @@ _CASTING: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 class Prepared:
     """A statement and the name that Postgres knows it by, once a connection has used it.
 
-    `returns` are the columns that come back, in order; the statement itself need not name their types then.
+    `returns` are the columns that come back, in order; the statement itself need not name their types then. `columns` are
+    those that an INSERT is given.
     """
 
-    def __init__(self, name: str, statement: ClauseElement, returns: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        statement: ClauseElement,
+        *,
+        returns: Sequence[Any] = (),
+        columns: Sequence[str] | None = None,
+    ) -> None:
         self._name = name
         self._statement = statement
         self._returns = returns
+        self._columns = columns
 
     @cached_property
     def _compiled(self) -> SQLCompiler:
-        return cast("SQLCompiler", self._statement.compile(dialect=_CASTING))
+        return cast("SQLCompiler", self._statement.compile(dialect=_CASTING, column_keys=self._columns))
 
     @cached_property
     def _prepare(self) -> TextClause:
@@ -45,9 +54,12 @@ class Prepared:
 
     @cached_property
     def _execute(self) -> Executable:
+        fixed = {name: bind for name, bind in self._compiled.binds.items() if not bind.required}
         binds = [
-            bindparam(name, value, type_=self._compiled.binds[name].type)
-            for name, value in self._compiled.params.items()
+            bindparam(name, fixed[name].value, type_=fixed[name].type)
+            if name in fixed
+            else bindparam(name, type_=self._compiled.binds[name].type)
+            for name in self._compiled.params
         ]
         names = ", ".join(f":{bind.key}" for bind in binds)
         execute = text(f"EXECUTE {self._name}({names})").bindparams(*binds)
