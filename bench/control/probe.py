@@ -122,7 +122,8 @@ def scans() -> list[str]:
     with db.transaction() as session:
         tables = session.execute(text("SELECT relname, reltuples FROM pg_class WHERE relkind = 'r'"))
         rows = {row.relname: row.reltuples for row in tables}
-        connection = session.connection()  # the one that they were prepared on: this process has one at a time
+        # The one that they were prepared on: this process has one at a time.
+        connection = session.connection()
         session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
         for statement, parameters in asked.items():
             answer = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
