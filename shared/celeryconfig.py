@@ -28,7 +28,6 @@ def celery_settings(config: Settings) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_reject_on_worker_lost": False,
-        "worker_prefetch_multiplier": 1,
         "task_create_missing_queues": False,
         "task_default_queue": QueueName.CONTROL,
         "task_routes": {name: {"queue": QUEUE_OF[name]} for name in TaskName},
@@ -84,7 +83,10 @@ def _redis(url: str) -> dict[str, Any]:
         "broker_transport_options": transport,
         "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QueueName],
         "task_acks_late": False,
+        # A worker asks for as many messages as it has slots free, and Celery alone counts them. kombu's own count, which a
+        # multiplier would set, forgets no message whose acknowledgement failed: a few of those, and it asked for none again.
         "worker_disable_prefetch": True,
+        "worker_prefetch_multiplier": 0,
     }
 
 
@@ -107,4 +109,5 @@ def _rabbitmq(url: str) -> dict[str, Any]:
         ],
         "task_acks_late": True,
         "worker_disable_prefetch": False,
+        "worker_prefetch_multiplier": 1,
     }
