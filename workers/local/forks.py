@@ -97,6 +97,7 @@ class Forks:
         """Ask for nothing more."""
         if self._orders is not None:
             self._orders.close()
+            self._orders = None
 
     def ready(self) -> bool:
         """Tell whether it has imported everything. It says so once."""
@@ -120,6 +121,8 @@ class Forks:
             socket.send_fds(self._orders, [json.dumps(order).encode()], [writes, told])
             pid = int(self._orders.recv(64))
         except (OSError, ValueError):
+            # One that answers too late would answer the next order with this one's pid: it ends, and so does what it forked.
+            self.close()
             os.close(output)
             os.close(end)
             return started(service)

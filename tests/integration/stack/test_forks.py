@@ -147,3 +147,23 @@ def test_where_no_server_is_each_starts_by_itself(stage):
     process.kill()
     process.wait()
     process.stdout.close()
+
+
+def test_a_server_that_does_not_answer_in_time_ends_and_the_program_starts_by_itself(stage):
+    server = stage.forks.begin(stage.server())
+    while not stage.forks.ready():
+        assert server.poll() is None
+    os.kill(server.pid, signal.SIGSTOP)
+    stage.forks._orders.settimeout(0.2)  # noqa: SLF001 (it is ten seconds)
+    service = stage.forked("stays", STAY)
+    service = Service(**{**vars(service), "env": {"PYTHONPATH": str(stage.folder)}})
+
+    process = stage.forks.fork(service)
+    os.kill(server.pid, signal.SIGCONT)
+
+    assert isinstance(process, subprocess.Popen)
+    server.wait(10)  # it raises where the server goes on
+    for each in (process, server):
+        each.kill()
+        each.wait()
+        each.stdout.close()
