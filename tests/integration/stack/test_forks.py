@@ -155,7 +155,7 @@ def test_a_server_that_does_not_answer_in_time_ends_and_the_program_starts_by_it
         assert server.poll() is None
     os.kill(server.pid, signal.SIGSTOP)
     stage.forks._orders.settimeout(0.2)  # noqa: SLF001 (it is ten seconds)
-    service = stage.forked("stays", STAY)
+    service = stage.forked("stays", "import time; time.sleep(60)")
     service = Service(**{**vars(service), "env": {"PYTHONPATH": str(stage.folder)}})
 
     process = stage.forks.fork(service)
