@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -119,6 +118,7 @@ class Publishing:
     def __init__(self, account_id: uuid.UUID) -> None:
         self._account_id = account_id
         self._due = False
+        self._busy = False
         self._marked: list[Nudge] | None = None
         self._thread = threading.Thread(
             target=copy_context().run, args=(_publish_whatever_comes, account_id), name="publish", daemon=True
@@ -127,7 +127,7 @@ class Publishing:
 
     def mark(self, session: Session) -> None:
         """Mark, in the transaction that ends the work, what that makes room for. It is sent when that is committed."""
-        self._marked = None
+        self._marked, self._busy = None, True
         self._marked = admit_unless_busy(session, self._account_id, Window.of(settings()))
 
     def again(self) -> None:
@@ -135,7 +135,11 @@ class Publishing:
         self._due = True
 
     def end(self) -> None:
-        """Publish what is left to be published; return when nothing is, or when it takes too long."""
+        """Publish what is left to be published; return when nothing is, or when it takes too long.
+
+        Where others of the account were at it, it is looked at once more, and beside what this process does next: most
+        times they found all that there is, and a slot that waits for them stands still.
+        """
         if alarms.call_off(self._soon):
             self._due = True
         else:
@@ -143,6 +147,8 @@ class Publishing:
         if self._marked is not None:
             with _outlived():
                 send_marked(self._marked)
+        elif self._due and self._busy:
+            _beside.push(self._account_id)
         elif self._due:
             _publish_whatever_comes(self._account_id)
 
@@ -158,31 +164,50 @@ def publishing(account_id: uuid.UUID) -> Iterator[Publishing]:
 
 
 class Publisher:
-    """Publishes beside the requests, so that none of them waits for the broker.
+    """Publishes beside what its process does, so that none of it waits for the broker.
 
     It holds accounts, not messages: an account that is waiting to be looked at need not be added twice.
     """
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[uuid.UUID] = queue.SimpleQueue()
-        self._waiting: set[uuid.UUID] = set()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._waiting: dict[uuid.UUID, None] = {}  # in the order they came
+        self._at_work = False
         self._thread: threading.Thread | None = None
 
     def push(self, account_id: uuid.UUID) -> None:
         """Have the account looked at, and return at once. The thread starts with the first one, after any fork."""
-        with self._lock:
+        with self._changed:
+            self._waiting.setdefault(account_id)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
                 self._thread.start()
-            if account_id in self._waiting:
-                return
-            self._waiting.add(account_id)
-        self._queue.put(account_id)
+            self._changed.notify_all()
+
+    def flush(self, seconds: float) -> bool:
+        """Return when every account has been looked at: True. False when so many seconds were too few."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._at_work, seconds)
 
     def _run(self) -> None:
         while True:
-            account_id = self._queue.get()
-            with self._lock:
-                self._waiting.discard(account_id)
+            account_id = self._next()
             _publish_whatever_comes(account_id)
+
+    def _next(self) -> uuid.UUID:
+        with self._changed:
+            self._at_work = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._waiting)
+            account_id = next(iter(self._waiting))
+            del self._waiting[account_id]
+            self._at_work = True
+            return account_id
+
+
+_beside = Publisher()
+
+
+def flush(seconds: float) -> bool:
+    """Return when this process has published what its work has left to be published beside it; False when it takes longer."""
+    return _beside.flush(seconds)

@@ -10,7 +10,7 @@ from billiard.exceptions import WorkerLostError
 from celery import signals
 
 import tasks.registry  # noqa: F401  (registers every task)
-from shared import db, deaths, draining, orphans
+from shared import db, deaths, dispatch, draining, orphans
 from shared.errors import Unavailable
 from shared.settings import settings
 from workers import metrics
@@ -19,6 +19,8 @@ from workers.beat import app
 __all__ = ["app"]
 
 log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 2.0  # past them the sweeper publishes what a process that ends has not
 
 # A pool process that ends waits until its parent has seen the end of all its tasks, which a parent that ends may never do:
 # for half a minute by default, while whoever told it to end waits. No result is lost by it, since none is sent.
@@ -59,6 +61,11 @@ def _begin_a_process(**_: object) -> None:
 @signals.worker_ready.connect
 def _serve_metrics(**_: object) -> None:
     metrics.serve(settings().worker_metrics_port, settings().worker_metrics_host)
+
+
+@signals.worker_process_shutdown.connect
+def _publish_the_rest(**_: object) -> None:
+    dispatch.flush(FLUSH_SECONDS)
 
 
 @signals.worker_process_shutdown.connect

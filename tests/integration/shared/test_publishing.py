@@ -1,0 +1,108 @@
+"""What a job's end makes room for while others of its account are at it: nobody waits for them, and nothing is forgotten."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from redis import Redis
+from sqlalchemy import delete, func, select, update
+
+from shared import dispatch, jobs
+from shared.db import transaction
+from shared.models import Account, Job
+from shared.names import QueueName
+from shared.states import Stage
+from tests import factories
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shared.settings import Settings
+
+pytestmark = pytest.mark.services
+
+LEASE = timedelta(minutes=1)
+
+
+def waiting_at_the_broker(redis_url: str) -> int:
+    with Redis.from_url(redis_url) as client:
+        keys = list(client.scan_iter(f"scenemill:{QueueName.SCRIPTS}*", _type="LIST"))
+        return sum(client.llen(key) for key in keys)
+
+
+@pytest.fixture
+def account_id(process: Settings) -> Iterator[uuid.UUID]:
+    with Redis.from_url(process.broker_url) as redis:
+        redis.flushdb()
+    with transaction() as session:
+        made = factories.account(session)
+    yield made
+    with transaction() as session:
+        session.execute(delete(Account).where(Account.id == made))
+
+
+@pytest.fixture
+def running(account_id: uuid.UUID) -> Job:
+    """Give a job that runs, of an account that has another one waiting which nobody was told of."""
+    with transaction() as session:
+        wanted = [jobs.Submission("script", {})] * 2
+        first, _ = jobs.submit(session, account_id, wanted, max_attempts=3)
+        session.execute(update(Job).where(Job.id == first).values(published_at=func.now()))
+    with transaction() as session:
+        job = jobs.claim(session, first, Stage.WRITING, lease=LEASE, worker="w")
+        assert job is not None
+        return job
+
+
+def ended(job: Job) -> None:
+    """End the job as a worker does."""
+    with dispatch.publishing(job.account_id) as publishing:
+        with transaction() as session:
+            assert jobs.succeed(session, job, {})
+            publishing.mark(session)
+        publishing.again()
+
+
+def in_time(work: Callable[[], object], seconds: float = 2.0) -> bool:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
+
+
+def test_an_end_lets_the_next_one_in(running: Job, redis_url: str) -> None:
+    ended(running)
+
+    assert waiting_at_the_broker(redis_url) == 1
+
+
+def test_an_end_waits_for_nobody_who_lets_others_of_its_account_in_and_looks_again_after_them(
+    running: Job, redis_url: str
+) -> None:
+    with transaction() as session:
+        session.execute(select(Account.id).where(Account.id == running.account_id).with_for_update())
+
+        assert in_time(lambda: ended(running))
+        assert waiting_at_the_broker(redis_url) == 0
+        assert not dispatch.flush(0.2)
+
+    assert dispatch.flush(5)
+    assert waiting_at_the_broker(redis_url) == 1
+
+
+def test_accounts_are_looked_at_once_each_and_all_of_them_before_a_flush_is_over(
+    running: Job, redis_url: str
+) -> None:
+    publisher = dispatch.Publisher()
+    assert publisher.flush(0)
+
+    for _ in range(50):
+        publisher.push(running.account_id)
+        publisher.push(uuid.uuid4())
+
+    assert publisher.flush(5)
+    assert waiting_at_the_broker(redis_url) == 1
