@@ -109,7 +109,9 @@ def test_where_somebody_else_is_at_the_account_s_window_a_job_s_end_does_not_wai
         published.start()
         while state_of(job.id) != State.SUCCEEDED:
             assert published.is_alive()
-    published.join(30)
+        published.join(30)
+        assert not published.is_alive()
+    assert dispatch.flush(5)
 
     with transaction() as session:
         assert session.get_one(Job, waits.id).published_at is not None
@@ -128,6 +130,7 @@ def test_a_job_ends_also_where_the_next_one_cannot_be_let_in(unhurried: Settings
         session.execute(refused)
     try:
         run.run(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
+        assert dispatch.flush(5)
     finally:
         with transaction() as session:
             session.execute(text("DROP TRIGGER refused ON jobs; DROP FUNCTION refuse()"))
