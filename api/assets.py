@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from api import accept, files, replay, uploads, views
 from api.auth import account_id, requires
 from api.openapi import Resource, creates, empty, fails, file_response, headers, takes
-from api.queries import DownloadQuery, NoQuery, PageQuery
+from api.queries import DownloadQuery, PageQuery
 from shared import assets, listing
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
@@ -46,11 +46,10 @@ BODY = {
 @blueprint.post("/assets")
 @requires("assets:write")
 @creates
-@blueprint.arguments(NoQuery, location="query")
 @takes(BODY)
 @fails(400, 413, 415, 422)
 @blueprint.response(201, AssetSchema, headers=headers("Location", "Idempotent-Replayed"))
-def create_asset(_: Any) -> Response:
+def create_asset() -> Response:
     """Upload a file, as the raw body or as the part `file` of a form.
 
     What it is shows in its bytes alone: names and types that come with it are not believed.

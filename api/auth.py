@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar, cast
 
 from flask import Flask, g, request
 
+from api import queries
 from api.openapi import document
 from api.requests import config
 from shared import accounts, logins, tokens
@@ -92,14 +93,21 @@ def account_id() -> UUID:
 
 
 def requires(scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let only callers with this scope through, or all whom we know. It stands above all that reads the request."""
+    """Let only callers with this scope through, or all whom we know. It stands above all that reads the request.
+
+    A route that declares no parameters takes none: the same is so everywhere, and only who may ask is told.
+    """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        bare = not queries.reads_any(view)
+
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             scopes = caller().scopes
             if scope and scope not in scopes:
                 raise MissingScope(f"This key or token lacks the scope {scope}.", scope)
+            if bare:
+                queries.refuse_any()
             return view(*args, **kwargs)
 
         return document(guarded, scope=scope)

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 
 from api.auth import requires
 from api.openapi import Resource
-from api.queries import NoQuery, VoicesQuery
+from api.queries import VoicesQuery
 from shared.settings import settings
 from shared.themes import theme_names
 from shared.voices import catalogue
@@ -44,9 +44,8 @@ class VoicesSchema(Schema):
 
 @blueprint.get("/themes")
 @requires()
-@blueprint.arguments(NoQuery, location="query")
 @blueprint.response(200, ThemesSchema)
-def list_themes(_: Any) -> dict[str, Any]:
+def list_themes() -> dict[str, Any]:
     """List the themes."""
     return {"data": [{"name": name} for name in theme_names()]}
 

@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 from api import accept, aside, replay
 from api.auth import account_id, requires
 from api.openapi import Resource, empty, fails, headers
-from api.queries import NoQuery, TemplateQuery, TemplatesQuery, VersionsQuery
+from api.queries import TemplateQuery, TemplatesQuery, VersionsQuery
 from api.requests import json_body
 from shared.db import transaction
 from shared.errors import Invalid, NotFound
@@ -109,11 +109,10 @@ def list_versions(query: dict[str, Any], template_id: str) -> dict[str, Any]:
 
 @blueprint.put("/templates/<template_id>")
 @requires("templates:write")
-@blueprint.arguments(NoQuery, location="query")
 @blueprint.arguments(TemplateSchema)
 @blueprint.response(200, WholeTemplateSchema, description="It is so already.")
 @blueprint.response(201, WholeTemplateSchema, description="A new version.", headers=headers("Location"))
-def put_template(_: Any, __: Template, template_id: str) -> Response:
+def put_template(_: Template, template_id: str) -> Response:
     """Keep a template as its next version.
 
     It is tried with its examples, and with as little and as much as its fields may hold: whatever passes can be rendered.

@@ -12,9 +12,9 @@ from flask import request
 from marshmallow import ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api import bodies
+from api import bodies, queries
 from api.openapi import takes
-from shared.errors import BadRequest, ServiceError
+from shared.errors import BadRequest, Invalid, ServiceError
 from shared.schemas.loading import invalid, parse
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def body(schema: type[Schema]) -> Callable[..., Any]:
 
 def read(schema: type[Schema]) -> dict[str, Any]:
     """Return what the request's body gives, or raise Malformed."""
+    _refuse_query()
     if (
         request.mimetype not in (FORM, JSON)
         or request.headers.get("Content-Encoding", "identity") != "identity"
@@ -144,6 +145,14 @@ def scopes(asked: str | None, held: frozenset[str] | tuple[str, ...]) -> tuple[s
     if not wanted:
         raise WrongScope("No scope is named.")
     return tuple(sorted(wanted))
+
+
+def _refuse_query() -> None:
+    """Raise Malformed where anything stands in the address: it is logged on the way, and no place for a secret."""
+    try:
+        queries.refuse_any()
+    except Invalid as error:
+        raise Malformed("All that is asked belongs into the body.", error.args[1]) from error
 
 
 def _form(raw: bytes) -> dict[str, str]:

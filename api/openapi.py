@@ -270,6 +270,7 @@ def _without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
 
 def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
     found: list[int] = [
+        HTTPStatus.UNPROCESSABLE_ENTITY,  # no route takes a parameter that it does not know
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
         *doc_info.get("fails", ()),
@@ -282,8 +283,6 @@ def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
-    if doc.get("parameters") or "requestBody" in doc:
-        found.append(HTTPStatus.UNPROCESSABLE_ENTITY)
     if doc_info.get("creates"):
         found.append(HTTPStatus.CONFLICT)
     return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from shared.listing import Cursor, Wanted
 from shared.schemas.job import KINDS
+from shared.schemas.loading import load
 from shared.schemas.template import ID
 from shared.states import State
 
@@ -29,6 +31,17 @@ class Query(Schema):
 
 class NoQuery(Query):
     """Nothing: what is written there would be passed over, and may have been meant."""
+
+
+def refuse_any() -> None:
+    """Raise Invalid if the request has any parameter."""
+    load(NoQuery(), request.args.to_dict())
+
+
+def reads_any(view: Any) -> bool:
+    """Tell whether a view has declared parameters, and so refuses the others itself."""
+    declared = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
+    return any(each.get("in") == "query" for each in declared)
 
 
 class VoicesQuery(Query):

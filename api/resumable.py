@@ -20,7 +20,6 @@ from werkzeug.http import http_date
 from api import accept, aside, pieces, replay, tus, views
 from api.auth import account_id, requires
 from api.openapi import Resource, creates, fails, headers, reads, takes
-from api.queries import NoQuery
 from api.replay import Replayed
 from api.requests import config
 from shared import parts, uploads
@@ -75,13 +74,12 @@ def _check_version() -> None:
 @requires("assets:write")
 @reads(VERSION, LENGTH, DEFERRED, METADATA, CHECKSUM)
 @creates
-@blueprint.arguments(NoQuery, location="query")
 @takes(BODY)
 @fails(400, 412, 413, 415, 422, 460)
 @blueprint.response(
     201, UploadSchema, headers=headers("Location", "Upload-Offset", "Upload-Expires", "Idempotent-Replayed")
 )
-def create_upload(_: Any) -> Response:
+def create_upload() -> Response:
     """Begin an upload; its first bytes may come along.
 
     Its length is told by `Upload-Length`, or later where `Upload-Defer-Length` is 1. Then the pieces follow by PATCH.
@@ -103,7 +101,6 @@ def create_upload(_: Any) -> Response:
 @blueprint.head("/uploads/<uuid:upload_id>")
 @requires("assets:write")
 @reads(VERSION)
-@blueprint.arguments(NoQuery, location="query")
 @fails(404, 410, 412, 415)
 @blueprint.response(
     200,
@@ -116,7 +113,7 @@ def create_upload(_: Any) -> Response:
         "Location",
     ),
 )
-def get_upload(_: Any, upload_id: UUID) -> Response:
+def get_upload(upload_id: UUID) -> Response:
     """Tell how far an upload is, and which asset it has become.
 
     One that is whole and no asset yet, since the API died at that moment, becomes it now.
@@ -137,11 +134,10 @@ def get_upload(_: Any, upload_id: UUID) -> Response:
 @blueprint.patch("/uploads/<uuid:upload_id>")
 @requires("assets:write")
 @reads(VERSION, OFFSET, LENGTH, CHECKSUM)
-@blueprint.arguments(NoQuery, location="query")
 @takes({"required": True, **BODY})
 @fails(400, 404, 409, 410, 412, 413, 415, 422, 423, 460)
 @blueprint.response(204, headers=headers("Upload-Offset", "Upload-Expires", "Location"))
-def append_to_upload(_: Any, upload_id: UUID) -> Response:
+def append_to_upload(upload_id: UUID) -> Response:
     """Add a piece at an upload's end. The answer to the last one tells the asset's `Location`."""
     _check_type()
     offset = tus.number(request.headers, "Upload-Offset")
@@ -155,10 +151,9 @@ def append_to_upload(_: Any, upload_id: UUID) -> Response:
 @blueprint.delete("/uploads/<uuid:upload_id>")
 @requires("assets:write")
 @reads(VERSION)
-@blueprint.arguments(NoQuery, location="query")
 @fails(404, 410, 412)
 @blueprint.response(204)
-def delete_upload(_: Any, upload_id: UUID) -> Response:
+def delete_upload(upload_id: UUID) -> Response:
     """Terminate an upload: what came of it is thrown away. An asset that it has become stays."""
     pieces.find(upload_id)
     with transaction() as session:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,6 +55,31 @@ def test_an_error_is_a_problem_document(app: Flask, method: str, path: str, stat
         assert answer.headers["Allow"]
     if status == 401:
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def operations(app: Flask) -> list[tuple[str, str, dict[str, Any]]]:
+    document = app.test_client().get("/openapi.json").json
+    return [
+        (method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    ]
+
+
+def test_no_route_passes_over_a_parameter_that_it_does_not_know(app: Flask, client: Client) -> None:
+    for method, path, operation in operations(app):
+        place = re.sub(r"{\w+}", str(uuid.uuid4()), path)
+        headers = {"Tus-Resumable": "1.0.0"}
+
+        answer = client.ask(method, f"{place}?colour=red", headers=headers)
+
+        of_oauth = path.startswith("/v1/auth/")
+        assert answer.status_code == (400 if of_oauth else 422), (method, path, answer.text)
+        assert str(answer.status_code) in operation["responses"], (method, path)
+        if method != "HEAD":
+            problem = check(answer, answer.status_code)
+            assert [error["pointer"] for error in problem["errors"]] == ["#/colour"], (method, path)
 
 
 @pytest.mark.parametrize(
