@@ -33,9 +33,10 @@ alone; a sweep is the whole round of the sweeper.
 
 {scans}"""
 BURST = """{hog:,} posts of one account and {each} of each of {others} others, at the same time, in {posting:.1f} s.
-Answers: {answers}; the hog asked for more than an account may have waiting here. Lost: {lost}. Jobs sleep 20 ms on a worker
-of four slots: {steady:.0f} a second in calm, {drain:.0f} a second while the burst drained ({after:,} jobs were still to be done
-when the last one was posted). From its post to its end a job of the others took {others_p50:.1f} s (p50) and
+This was done {times}, with calm before and after each. Answers of all: {answers}; the hog asked for more than an
+account may have waiting here. Lost: {lost}. Jobs sleep 20 ms on a worker of four slots: {steady:.0f} a second in calm,
+{drain:.0f} a second while the burst drained ({after:,} jobs were still to be done when the last one was posted); this is the
+burst with the median ratio, of {ratios}. From its post to its end a job of the others took {others_p50:.1f} s (p50) and
 {others_p99:.1f} s (p99), one of the hog {hog_p50:.1f} s and {hog_p99:.1f} s."""
 CHAOS = """{minutes:g} minutes of the seeded random schedule (`make chaos` runs ten, seed {seed:.0f}): {jobs:.0f} jobs,
 {begun:.0f} attempts of which {lost:.0f} were lost, {faults:.0f} faults; {recoveries:.0f} times lost work was taken up again,
@@ -134,7 +135,9 @@ def _burst(part: dict[str, Any]) -> str:
         name: part[name] for name in ("hog", "each", "posting", "lost", "steady", "drain", "after", "others")
     }
     answers = ", ".join(f"{number:,} of {status}" for status, number in sorted(part["statuses"].items()))
-    return BURST.format(**told, **waits, answers=answers)
+    ratios = ", ".join(f"{ratio:.2f}" for ratio in sorted(part["ratios"]))
+    times = "once" if len(part["ratios"]) == 1 else f"{len(part['ratios'])} times"
+    return BURST.format(**told, **waits, answers=answers, ratios=ratios, times=times)
 
 
 def _chaos(part: dict[str, Any]) -> str:

@@ -115,6 +115,20 @@ def test_a_speed_leaves_beginning_and_end_out():
     assert jobs.slope([(0, 100), (5, 100), (6, 90), (7, 50), (8, 10), (30, 0)], 100) == pytest.approx(40)
 
 
+def test_the_typical_burst_has_the_median_ratio_to_the_calm_around_it_and_what_all_lost():
+    bursts = [
+        {"drain": 90, "lost": 0, "statuses": {"202": 5}, "after": 1},
+        {"drain": 110, "lost": 2, "statuses": {"202": 4, "429": 1}, "after": 2},
+        {"drain": 60, "lost": 0, "statuses": {"202": 5}, "after": 3},
+    ]
+
+    found = burst.typical(bursts, [80, 100, 140, 100])
+
+    assert found["ratios"] == [1.0, 110 / 120, 0.5]
+    assert (found["drain"], found["steady"], found["after"]) == (110, 120, 2)
+    assert (found["lost"], found["statuses"]) == (2, {"202": 14, "429": 1})
+
+
 def test_a_burst_is_summed_for_the_hog_and_for_the_others():
     rows = [
         SimpleNamespace(account_id=HOG, state="succeeded", created=0.0, ended=10.0 + at) for at in range(6)
