@@ -76,14 +76,17 @@ def admit(session: Session, more: int) -> None:
     _room.admit(session, caller().account_id, more, config())
 
 
-def write(session: Session, specs: Sequence[JobSpec], batch_id: uuid.UUID | None = None) -> list[uuid.UUID]:
-    """Write jobs down that were resolved and let in, and return their ids."""
+def write(
+    session: Session, specs: Sequence[JobSpec], batch_id: uuid.UUID, ids: Sequence[uuid.UUID]
+) -> list[uuid.UUID]:
+    """Write jobs of a batch down that were resolved and let in, under these ids, and return them."""
     return jobs.submit(
         session,
         caller().account_id,
         _submitted(specs, batch_id),
         max_attempts=config().max_attempts,
         request_id=request_id(),
+        ids=ids,
     )
 
 

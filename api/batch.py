@@ -79,7 +79,7 @@ def get_batch(batch_id: UUID) -> dict[str, Any]:
 @blueprint.arguments(TasksQuery, location="query")
 @blueprint.response(200, TaskPageSchema)
 def list_batch_tasks(query: dict[str, Any], batch_id: UUID) -> dict[str, Any]:
-    """List a batch's tasks, newest first."""
+    """List a batch's tasks, in the order in which they were submitted."""
     with transaction() as session:
         _find(session, batch_id)
     return tasks.page(**query, batch_id=batch_id)
@@ -88,7 +88,7 @@ def list_batch_tasks(query: dict[str, Any], batch_id: UUID) -> dict[str, Any]:
 @blueprint.get("/batch/<uuid:batch_id>/results")
 @requires("jobs:read")
 @fails(404)
-@streams(LINES, "A task a line, newest first.")
+@streams(LINES, "A task a line, in the order in which they were submitted.")
 def get_results(batch_id: UUID) -> Response:
     """Give every task of a batch as it is now, a line each."""
     with transaction() as session:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
@@ -17,6 +18,7 @@ from api import accept, aside
 from api.auth import caller
 from api.hooks import Hooks
 from api.requests import config
+from shared import batches
 from shared.errors import Invalid
 from shared.models import Batch
 from shared.schemas.batch import Checker, chunks, number, place
@@ -66,12 +68,14 @@ class Intake:
         webhook = {"url": self.spec.webhook.url} if self.spec.webhook else None
         session.add(Batch(id=self.batch_id, account_id=caller().account_id, total=len(rows), webhook=webhook))
         session.flush()
+        names = iter(batches.new_ids(len(rows)))
         for chunk in chunks(rows, CHUNK):
             good, wrong = aside.run(checker.check, chunk)
             self._note(wrong)
             good = self._settled(session, good)
             if good and (self.spec.skips or not self.wrong):
-                self.ids += accept.write(session, [spec for _, spec in good], self.batch_id)
+                ids = list(islice(names, len(good)))
+                self.ids += accept.write(session, [spec for _, spec in good], self.batch_id, ids)
                 self.kinds.update(spec.kind for _, spec in good)
             if len(self.wrong) >= MAX_ERRORS:
                 break

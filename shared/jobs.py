@@ -90,9 +90,12 @@ def submit(
     *,
     max_attempts: int,
     request_id: str | None = None,
+    ids: Sequence[uuid.UUID] | None = None,
 ) -> list[uuid.UUID]:
-    """Write jobs down as queued, in order, and return their ids. Nothing is published here."""
+    """Write jobs down as queued, in order, and return their ids: these, or random ones. Nothing is published here."""
     rows = [_row(account_id, one, max_attempts, request_id) for one in submissions]
+    if ids is not None:
+        rows = [{**row, "id": each} for row, each in zip(rows, ids, strict=True)]
     session.execute(_INSERT, rows)
     uses = [
         {"account_id": account_id, "job_id": row["id"], "asset_id": asset_id}

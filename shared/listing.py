@@ -1,7 +1,7 @@
 """Questions about jobs, batches and assets, for whoever shows them. Nothing is changed here, and no transaction is ended.
 
-Lists are newest first and go on from a cursor: a place in the order, not a number of rows, so that what is
-added or deleted meanwhile neither repeats nor hides a row.
+Lists are newest first, and a batch's jobs in the order in which they came. They go on from a cursor: a place in the
+order, not a number of rows, so that what is added or deleted meanwhile neither repeats nor hides a row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Select, and_, func, or_, select, tuple_
 from sqlalchemy.orm import defer
 
-from shared.models import ApiKey, Artifact, Asset, Delivery, DeliveryAttempt, DisabledAddress, Job, JobAsset
+from shared.models import (
+    ApiKey,
+    Artifact,
+    Asset,
+    Batch,
+    Delivery,
+    DeliveryAttempt,
+    DisabledAddress,
+    Job,
+    JobAsset,
+)
 from shared.states import UNFINISHED, State
 
 if TYPE_CHECKING:
@@ -78,7 +88,8 @@ def jobs(
     """
     size = func.coalesce(func.pg_column_size(Job.result), 0)
     query = select(Job.id, Job.created_at, size).where(Job.account_id == account_id, *_conditions(wanted))
-    rows = list(session.execute(_ordered(query, Job, limit, after)))
+    order = _as_they_came if wanted.batch_id else _ordered
+    rows = list(session.execute(order(query, Job, limit, after)))
     sums = itertools.accumulate(row[2] for row in rows)
     fitting = sum(1 for total in sums if total <= PAGE_BYTES) or 1
     taken = rows[: min(limit, fitting)]
@@ -164,6 +175,25 @@ def _ordered(query: Query, table: type[Job | Asset | Delivery], limit: int, afte
     return query.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
 
 
+def _as_they_came(
+    query: Query, table: type[Job | Asset | Delivery], limit: int, after: Cursor | None
+) -> Query:
+    """Ask for it in the other direction: for what one transaction wrote down, under ids that go up."""
+    if after is not None:
+        query = query.where(tuple_(table.created_at, table.id) > tuple_(after.created_at, after.id))
+    return query.order_by(table.created_at, table.id).limit(limit + 1)
+
+
+def _in_batch(batch_id: uuid.UUID) -> tuple[Any, Any]:
+    """Find a batch's jobs by their moment, which is the batch's own: they came in its transaction.
+
+    So they are a stretch of the index of all lists, and a page is read from where it begins. An equality would have the
+    index by batch taken, and the whole batch sorted for each page.
+    """
+    began = select(Batch.created_at).where(Batch.id == batch_id).scalar_subquery()
+    return Job.created_at == began, Job.batch_id.is_not_distinct_from(batch_id)
+
+
 def _conditions(wanted: Wanted) -> list[Any]:
     found: list[Any] = []
     if wanted.kinds:
@@ -171,7 +201,7 @@ def _conditions(wanted: Wanted) -> list[Any]:
     if wanted.states:
         found.append(Job.state.in_(wanted.states))
     if wanted.batch_id:
-        found.append(Job.batch_id == wanted.batch_id)
+        found.extend(_in_batch(wanted.batch_id))
     if wanted.created_after:
         found.append(Job.created_at > wanted.created_after)
     if wanted.created_before:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from api import batch as batch_views
+from api import intake
 from shared import jobs
 from shared.db import transaction
 from shared.errors import RenderFailed
@@ -319,6 +320,30 @@ def test_all_results_come_a_line_each(client: Client, monkeypatch: pytest.Monkey
     tasks = [json.loads(line) for line in answer.text.splitlines()]
     assert sorted(task["task_id"] for task in tasks) == sorted(batch["task_ids"])
     assert [task["task_id"] for task in tasks if task["status"] == "succeeded"] == [batch["task_ids"][2]]
+
+
+def test_a_batch_is_listed_in_the_order_in_which_it_was_submitted(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_views, "PAGE", 4)
+    monkeypatch.setattr(intake, "CHUNK", 3)
+    given = [{**HELLO, "custom_id": str(number)} for number in range(11)]
+    given[5] = {"kind": "film"}
+    batch = client.post("/v1/batch", json={"jobs": given, "on_invalid": "skip"}).json
+    client.post("/v1/batch", json={"jobs": [HELLO] * 3})
+    path = f"/v1/batch/{batch['batch_id']}"
+
+    results = [json.loads(line) for line in client.get(f"{path}/results").text.splitlines()]
+    pages = [client.get(f"{path}/tasks?limit=6").json]
+    pages.append(client.get(f"{path}/tasks?limit=6&cursor={pages[0]['next_cursor']}").json)
+    listed = client.get(f"/v1/tasks?batch_id={batch['batch_id']}&status=queued").json["data"]
+
+    expected = [str(number) for number in range(11) if number != 5]
+    assert batch["task_ids"] == [task["task_id"] for task in results]
+    assert [task["custom_id"] for task in results] == expected
+    assert [task["custom_id"] for page in pages for task in page["data"]] == expected
+    assert pages[1]["next_cursor"] is None
+    assert [task["custom_id"] for task in listed] == expected
 
 
 def test_a_batch_tells_its_webhook(client: Client) -> None:
