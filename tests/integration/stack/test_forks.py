@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 
-import psutil
 import pytest
 
+from tests.integration.stack import programs
+from tests.integration.stack.programs import STAY, runs
 from workers.local.forks import Forks
-from workers.local.output import Log
 from workers.local.services import Service
-from workers.local.supervisor import StartFailed, Supervisor
+from workers.local.supervisor import StartFailed
 
 pytestmark = [
     pytest.mark.services,
@@ -36,24 +35,14 @@ with pathlib.Path(sys.argv[1]).open("a") as file:
     file.write(f"{os.getpid()}:{os.getppid()}\\n")
 time.sleep(60)
 """
-STAY = "import time; print('up', flush=True); time.sleep(60)"
 
 
-def runs(pid):
-    """Tell whether a process runs: one that has ended and waits for init to take notice does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-class Stage:
+class Stage(programs.Stage):
     """A fork server that has imported a small module, and programs to fork from it."""
 
     def __init__(self, folder):
-        self.folder = folder
+        super().__init__(folder)
         self.forks = Forks()
-        self.log = Log(folder / "logs", None)
         (folder / "shared_by_all.py").write_text("import os\nPID = os.getpid()\n")
 
     def server(self):
@@ -74,24 +63,23 @@ class Stage:
         env = {"ONLY": "this"}
         return Service(name=name, argv=argv, cwd=self.folder, env=env, begin=self.forks.fork, **facts)
 
-    def events(self):
-        return [json.loads(line) for line in self.log.path.read_text().splitlines()]
+    def run(self, services, on_ready=lambda _: False):
+        return super().run((self.server(), *services), on_ready)
 
-    def run(self, *services, on_ready=lambda _: False):
-        supervisor = Supervisor((self.server(), *services), self.log, on_change=lambda: None)
-        supervisor.run(lambda: on_ready(supervisor))
+    def close(self):
+        self.forks.close()
+        super().close()
 
 
 @pytest.fixture
 def stage(tmp_path):
     made = Stage(tmp_path)
     yield made
-    made.forks.close()
-    made.log.close()
+    made.close()
 
 
 def test_a_fork_is_what_python_would_have_started_but_for_what_is_imported_already(stage):
-    stage.run(stage.forked("tell", TELL, "--one", "two", once=True))
+    stage.run([stage.forked("tell", TELL, "--one", "two", once=True)])
 
     said = next(event for event in stage.events() if event["service"] == "tell" and "argv" in event)
     assert said["argv"] == ["--one", "two"]
@@ -106,7 +94,7 @@ def test_a_fork_is_what_python_would_have_started_but_for_what_is_imported_alrea
 
 def test_the_end_of_a_fork_is_known_by_its_code_and_its_last_words(stage):
     with pytest.raises(StartFailed, match=r"ends ended with 3\.\nlast words"):
-        stage.run(stage.forked("ends", "import sys; print('last words'); sys.exit(3)", ready=lambda: False))
+        stage.run([stage.forked("ends", "import sys; print('last words'); sys.exit(3)", ready=lambda: False)])
 
 
 @pytest.mark.parametrize("killed", ["stays", "forkserver"])
@@ -126,7 +114,7 @@ def test_a_fork_that_dies_by_itself_or_with_its_server_is_forked_again(stage, ki
         return True
 
     stays = stage.forked("stays", LIVES, str(lives), ready=lambda: lives.exists() and twice())
-    stage.run(stays, on_ready=kill)
+    stage.run([stays], kill)
 
     died = {event["program"]: event["code"] for event in stage.events() if event["event"] == "program_died"}
     assert died == dict.fromkeys({"stays", killed}, -signal.SIGKILL)

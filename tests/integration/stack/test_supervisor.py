@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -12,30 +11,18 @@ import time
 import psutil
 import pytest
 
-from workers.local.output import Log
+from tests.integration.stack import programs
+from tests.integration.stack.programs import STAY, runs
 from workers.local.services import Service
-from workers.local.supervisor import StartFailed, Supervisor
+from workers.local.supervisor import StartFailed
 
 pytestmark = pytest.mark.services
 
-STAY = "import signal, sys, time; print('up', flush=True); time.sleep(60)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
 
-def runs(pid):
-    """Tell whether a process runs: one that has ended and waits for init to take notice does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-class Stage:
-    """Builds services, runs them, and tells what happened."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.log = Log(folder / "logs", None)
+class Stage(programs.Stage):
+    """Builds services of code that is given."""
 
     def service(self, name, code, **facts):
         argv = (sys.executable, "-I", "-S", "-c", code)
@@ -47,20 +34,12 @@ class Stage:
         code = f"import pathlib, time; pathlib.Path({str(path)!r}).touch(); time.sleep(60)"
         return code, path.exists
 
-    def events(self):
-        return [json.loads(line) for line in self.log.path.read_text().splitlines()]
-
-    def run(self, services, on_ready=lambda _: False):
-        supervisor = Supervisor(tuple(services), self.log, on_change=lambda: None)
-        supervisor.run(lambda: on_ready(supervisor))
-        return supervisor
-
 
 @pytest.fixture
 def stage(tmp_path):
     made = Stage(tmp_path)
     yield made
-    made.log.close()
+    made.close()
 
 
 def started_at(stage, name):
