@@ -234,14 +234,18 @@ def fulfil_stored(session: Session, bite: int) -> int:
     stored = select(StoredSegment.key).where(
         StoredSegment.account_id == Segment.account_id, StoredSegment.key == Segment.key
     )
-    waiting = session.execute(
+    found = session.execute(
         select(Segment.job_id, Segment.key)
         .where(Segment.state == SegmentState.QUEUED, Segment.published_at.is_not(None), stored.exists())
-        .distinct()
         .order_by(Segment.job_id)
         .limit(bite)
+        .with_for_update(of=Segment, skip_locked=True)
     ).all()
-    for job_id, key in waiting:
+    among = Job.id.in_({job_id for job_id, _ in found})
+    # Neither row is waited for, so that their order matters to nobody.
+    free = set(session.scalars(select(Job.id).where(among).with_for_update(skip_locked=True)))
+    waiting = {(job_id, key) for job_id, key in found if job_id in free}
+    for job_id, key in sorted(waiting):
         fulfil(session, job_id, key)
     return len(waiting)
 
@@ -278,9 +282,13 @@ def _leave(session: Session, segment: Segment, *, delay: timedelta, charge: bool
 
 
 def release_key(session: Session, account_id: uuid.UUID, key: str) -> None:
-    """Let those who waited for this key be published again, since nobody renders it any more."""
-    session.execute(
-        update(Segment)
+    """Let those who waited for this key be published again, since nobody renders it any more.
+
+    Whoever holds the row of one is about to claim it, and may be waiting for this transaction's end.
+    """
+    waiting = (
+        select(Segment.id)
         .where(Segment.account_id == account_id, Segment.key == key, Segment.state == SegmentState.QUEUED)
-        .values(published_at=None)
+        .with_for_update(skip_locked=True)
     )
+    session.execute(update(Segment).where(Segment.id.in_(waiting)).values(published_at=None))

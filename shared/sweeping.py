@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import InstrumentedAttribute, Session
 
 
@@ -74,7 +74,8 @@ def end_canceled(session: Session) -> int:
         select(Job.id)
         .where(Job.state == State.CANCELING, or_(Job.leased_until.is_(None), Job.leased_until < func.now()))
         .limit(BITE)
-    )
+        .with_for_update(skip_locked=True)
+    ).all()
     return sum(cancellation.end(session, job_id) for job_id in waiting)
 
 
@@ -88,12 +89,15 @@ def reclaim_segments(
             .where(Segment.state == SegmentState.RUNNING, Segment.leased_until < func.now())
             .order_by(Segment.job_id)
             .limit(BITE)
+            .with_for_update(skip_locked=True)
         )
     )
-    failed = []
+    taken_back, failed = 0, []
     for segment in dead:
-        # The job's row first, as everywhere; then the segment, if it is still what we saw.
-        job = session.scalar(select(Job).where(Job.id == segment.job_id).with_for_update())
+        # After the segment's row, and not before it as elsewhere: neither is waited for.
+        job = session.scalar(select(Job).where(Job.id == segment.job_id).with_for_update(skip_locked=True))
+        if job is None:
+            continue
         ours = session.scalar(
             update(Segment)
             .where(*segments.held(segment), Segment.leased_until < func.now())
@@ -105,14 +109,14 @@ def reclaim_segments(
             )
             .returning(Segment.id)
         )
-        if ours is not None:
-            segments.release_key(session, segment.account_id, segment.key)
-        if ours is None or job is None:
+        if ours is None:
             continue
+        taken_back += 1
+        segments.release_key(session, segment.account_id, segment.key)
         spent = segment.charged >= max_attempts or job.deaths >= deaths.MOST
         if spent and jobs.fail(session, job.id, job.attempt, _lost(job)):
             failed.append(job)
-    return len(dead), failed
+    return taken_back, failed
 
 
 def drop_segments(session: Session) -> int:
@@ -144,16 +148,15 @@ def forget_published(session: Session, *, forgotten: timedelta | None) -> int:
         Job.state == State.QUEUED,
         and_(Job.state == State.RUNNING, Job.stage == Stage.ASSEMBLING, Job.leased_until.is_(None)),
     )
-    jobs_again = session.scalars(
-        update(Job).where(unclaimed, aged(Job.published_at)).values(published_at=None).returning(Job.id)
-    ).all()
-    segments_again = session.scalars(
-        update(Segment)
-        .where(Segment.state == SegmentState.QUEUED, aged(Segment.published_at))
-        .values(published_at=None)
-        .returning(Segment.id)
-    ).all()
-    return len(jobs_again) + len(segments_again)
+    lost_jobs = select(Job.id).where(unclaimed, aged(Job.published_at))
+    lost_segments = select(Segment.id).where(Segment.state == SegmentState.QUEUED, aged(Segment.published_at))
+    return _unmark(session, Job, lost_jobs) + _unmark(session, Segment, lost_segments)
+
+
+def _unmark(session: Session, table: type[Job | Segment], lost: Select[uuid.UUID]) -> int:
+    """Take the mark from these rows, but not from one that somebody holds: whoever claims it has its message."""
+    free = table.id.in_(lost.with_for_update(skip_locked=True))
+    return len(session.scalars(update(table).where(free).values(published_at=None).returning(table.id)).all())
 
 
 def evict(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared import dispatch, epoch, guesses, metrics, parts, segments, sweeping, window
 from shared.db import transaction
+from shared.errors import Unavailable
 from shared.models import Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.settings import settings
 from shared.states import UNFINISHED
@@ -19,8 +20,10 @@ from tasks import retention
 from tasks.run import backoff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from shared.models import Job
     from shared.settings import Settings
     from shared.storage import Storage
 
@@ -36,10 +39,22 @@ SPOKEN_IDLE = timedelta(hours=6)
 
 
 def sweep() -> None:
-    """Do one round of all repairs that keep jobs moving. Rounds may overlap, on any number of workers."""
-    _reclaim()
-    _publish()
-    metrics.last_sweep.set_to_current_time()
+    """Do one round of all repairs that keep jobs moving. Rounds may overlap, on any number of workers.
+
+    One that somebody's lock holds up, such as a stopped worker's on a batch, keeps the others from nothing.
+    """
+    done = [_done(repair) for repair in _REPAIRS]
+    if all(done):
+        metrics.last_sweep.set_to_current_time()
+
+
+def _done(repair: Callable[[], None]) -> bool:
+    try:
+        repair()
+    except Unavailable:
+        log.warning("sweep_hindered", extra={"repair": repair.__name__.strip("_")}, exc_info=True)
+        return False
+    return True
 
 
 def tidy() -> None:
@@ -95,28 +110,43 @@ def _expire_uploads(config: Settings) -> None:
     _count("uploads_expired", len(over))
 
 
-def _reclaim() -> None:
-    config = settings()
+def _delay_of(attempt: int) -> timedelta:
+    # A first loss is its worker's, and is made good at once; what is lost again may be to blame for it.
+    return backoff(attempt - 1, settings()) if attempt > 1 else timedelta(0)
 
-    def delay_of(attempt: int) -> timedelta:
-        # A first loss is its worker's, and is made good at once; what is lost again may be to blame for it.
-        return backoff(attempt - 1, config) if attempt > 1 else timedelta(0)
 
+def _reclaim_jobs() -> None:
     with transaction() as session:
-        taken_back, spent = sweeping.reclaim_jobs(session, delay_of)
+        taken_back, spent = sweeping.reclaim_jobs(session, _delay_of)
+    _count("jobs_reclaimed", len(taken_back))
+    _quarantine(spent)
+
+
+def _reclaim_segments() -> None:
     with transaction() as session:
-        reclaimed, failed = sweeping.reclaim_segments(session, delay_of, max_attempts=config.max_attempts)
-    with transaction() as session:
-        fulfilled = segments.fulfil_stored(session, sweeping.BITE)
-    with transaction() as session:
-        canceled = sweeping.end_canceled(session)
-    for job in (*spent, *failed):
+        taken_back, failed = sweeping.reclaim_segments(
+            session, _delay_of, max_attempts=settings().max_attempts
+        )
+    _count("segments_reclaimed", taken_back)
+    _quarantine(failed)
+
+
+def _quarantine(lost: Sequence[Job]) -> None:
+    for job in lost:
         metrics.jobs_settled.labels(kind=job.kind, outcome="failed").inc()
         log.error("job_quarantined", extra={"task_id": str(job.id), "attempt": job.attempt})
-    _count("jobs_reclaimed", len(taken_back))
-    _count("segments_reclaimed", reclaimed)
+    _count("jobs_quarantined", len(lost))
+
+
+def _fulfil() -> None:
+    with transaction() as session:
+        fulfilled = segments.fulfil_stored(session, sweeping.BITE)
     _count("segments_fulfilled", fulfilled)
-    _count("jobs_quarantined", len(spent) + len(failed))
+
+
+def _cancel() -> None:
+    with transaction() as session:
+        canceled = sweeping.end_canceled(session)
     _count("jobs_canceled", canceled)
 
 
@@ -132,6 +162,9 @@ def _publish() -> None:
     published = sum(dispatch.publish(account_id) for account_id in accounts)
     _count("forgotten", again)
     _count("published", published)
+
+
+_REPAIRS = (_reclaim_jobs, _reclaim_segments, _fulfil, _cancel, _publish)
 
 
 def _count(repair: str, number: int) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
 
 from shared import segments, sweeping
 from shared.db import transaction
-from shared.models import Job, Segment
+from shared.models import Account, Batch, Job, Segment, StoredSegment
 from shared.states import SegmentState, State
 from tasks import upkeep
 from tests import factories
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from shared.settings import Settings
 
 pytestmark = pytest.mark.services
@@ -51,3 +56,60 @@ def test_what_its_worker_lost_is_told_of_in_the_same_round_and_later_when_lost_a
             told = select(table.state, table.published_at.is_not(None), due).where(table.id == lost)
             assert session.execute(told).one() == (State.QUEUED, published, published)
         session.execute(delete(Job).where(Job.id.in_((job.id, rendering.id))))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a lock that another holds be given up soon; asked for before `process`."""
+    monkeypatch.setenv("SCENEMILL_LOCK_TIMEOUT", "0.2")
+
+
+def to_be_repaired(session: Session, account_id: uuid.UUID) -> dict[str, uuid.UUID]:
+    """Make one of each kind that a sweep repairs: its job's or its segment's id."""
+    old = datetime.now(UTC) - timedelta(hours=1)
+    batch = Batch(id=uuid.uuid4(), account_id=account_id, total=1)
+    session.add(batch)
+    session.flush()
+    told = factories.job(session, account_id, published_at=old)
+    canceled = factories.job(session, account_id, batch_id=batch.id, state=State.CANCELING, attempt=1)
+    rendering = [factories.rendering_job(session, (uuid.uuid4().hex,), account_id) for _ in range(2)]
+    lost, stored = (factories.segments_of(session, each)[0] for each in rendering)
+    lost.state, lost.attempt, lost.charged, lost.leased_until = SegmentState.RUNNING, 1, 1, old
+    stored.published_at = old
+    session.add(StoredSegment(account_id=account_id, key=stored.key, storage_key="s", bytes=1, frames=30))
+    return {"told": told.id, "canceled": canceled.id, "lost": lost.id, "stored": stored.id}
+
+
+def unrepaired(made: dict[str, uuid.UUID]) -> set[str]:
+    """Return which of them are as they were."""
+    asked = {
+        "told": select(Job.published_at > func.now() - timedelta(minutes=1)),
+        "canceled": select(Job.state == State.CANCELED),
+        "lost": select(Segment.state == SegmentState.QUEUED),
+        "stored": select(Segment.state == SegmentState.DONE),
+    }
+    with transaction() as session:
+        return {name for name, one in made.items() if not session.scalar(asked[name].filter_by(id=one))}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("table", [Job, Segment, Batch], ids=["jobs", "segments", "batches"])
+def test_what_a_stopped_worker_holds_keeps_nothing_else_from_its_repair(
+    database: Engine, process: Settings, table: type[Job | Segment | Batch]
+) -> None:
+    del process  # it is the one that sweeps
+    with Session(database) as worker:
+        accounts = [factories.account(worker) for _ in range(2)]
+        _, free = (to_be_repaired(worker, each) for each in accounts)
+        worker.commit()
+        worker.execute(select(table.id).where(table.account_id == accounts[0]).with_for_update())
+
+        for _ in range(2):  # what one round has put back, the next one publishes at the latest
+            upkeep.sweep()
+
+        left = unrepaired(free)
+        worker.rollback()
+        worker.execute(delete(Account).where(Account.id.in_(accounts)))
+        worker.commit()
+    # An end that has to be counted in another's batch waits with it, in one transaction.
+    assert left <= ({"canceled"} if table is Batch else set())
