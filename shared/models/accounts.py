@@ -39,6 +39,10 @@ class ApiKey(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     revoked_at: Mapped[datetime | None]
 
+    __table_args__ = (
+        Index("ix_api_keys_revoked", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),
+    )
+
 
 class User(Base):
     """Who logs in with a password. Only its Argon2id hash is kept."""
@@ -75,6 +79,7 @@ class Login(Base):
         Index("ix_logins_user", "user_id", "address", postgresql_where=text("user_id IS NOT NULL")),
         Index("ix_logins_key", "key_id", postgresql_where=text("key_id IS NOT NULL")),
         Index("ix_logins_expires_at", "expires_at"),
+        Index("ix_logins_revoked", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),
     )
 
 

@@ -35,7 +35,7 @@ class Asset(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
-    storage_key: Mapped[str]
+    storage_key: Mapped[str] = mapped_column(index=True)
     sha256: Mapped[str] = mapped_column(String(64))
     bytes: Mapped[int]
     media_type: Mapped[str]

@@ -72,7 +72,7 @@ class StoredSegment(Base):
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    storage_key: Mapped[str]
+    storage_key: Mapped[str] = mapped_column(index=True)
     bytes: Mapped[int]
     frames: Mapped[int]
     warnings: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
@@ -89,7 +89,7 @@ class StoredSpeech(Base):
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    storage_key: Mapped[str]
+    storage_key: Mapped[str] = mapped_column(index=True)
     bytes: Mapped[int]
     facts: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
@@ -105,7 +105,7 @@ class StoredMix(Base):
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    storage_key: Mapped[str]
+    storage_key: Mapped[str] = mapped_column(index=True)
     bytes: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     used_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)

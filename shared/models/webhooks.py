@@ -22,6 +22,10 @@ class WebhookSecret(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     retires_at: Mapped[datetime | None]
 
+    __table_args__ = (
+        Index("ix_webhook_secrets_retiring", "retires_at", postgresql_where=text("retires_at IS NOT NULL")),
+    )
+
 
 class Delivery(Base):
     """A webhook to be sent: one id and one body, however often it is tried. `run_after` is also the lease of a try."""
@@ -76,4 +80,4 @@ class DisabledAddress(Base):
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
     url: Mapped[str] = mapped_column(primary_key=True)
-    at: Mapped[datetime] = mapped_column(server_default=NOW)
+    at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
