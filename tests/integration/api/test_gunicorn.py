@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 import wave
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -246,6 +246,32 @@ def test_who_sends_too_much_gets_to_read_why(served: Served) -> None:
         )
 
     assert (whole.status_code, chunks.status_code) == (413, 413)
+
+
+def test_who_sends_without_end_holds_nobody_up(served: Served) -> None:
+    host, _, port = served.url.removeprefix("http://").partition(":")
+    ended = threading.Event()
+
+    def send(connection: socket.socket) -> None:
+        with suppress(OSError):
+            while not ended.is_set():
+                connection.sendall(b" " * 1_000_000)
+
+    with served.client() as http, socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"POST /v1/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 404 ")
+        sender = threading.Thread(target=send, args=(connection,))
+        sender.start()
+        begun = time.monotonic()
+        answers = [http.get("/livez").status_code for _ in range(10)]
+        seconds = time.monotonic() - begun
+        ended.set()
+        sender.join()
+
+    assert answers == [200] * 10
+    assert (
+        seconds < 4
+    )  # the others are not even noticed; without turns all of them wait until the sender ends
 
 
 @pytest.mark.parametrize(

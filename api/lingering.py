@@ -1,0 +1,32 @@
+"""Reads what is left of a refused body for a while, so that its sender gets to read why, and lets others go on meanwhile.
+
+gunicorn reads it to its end, in a loop that never gives way where the sender is fast: one of them would stop the process.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import gevent
+from gunicorn.http.errors import ParseException
+
+if TYPE_CHECKING:
+    from typing import Any
+
+SECONDS = 5.0
+PIECE = 64 * 1024
+
+
+def finish(request: Any, seconds: float = SECONDS) -> None:
+    """Read gunicorn's request to its end, or have its connection closed when the time is over."""
+    until = time.monotonic() + seconds
+    with gevent.Timeout(seconds, exception=False):  # it fires only where somebody waits
+        while time.monotonic() < until:
+            try:
+                if not request.body.read(PIECE):
+                    return
+            except (OSError, ParseException):
+                break
+            gevent.sleep(0)
+    request.force_close()
