@@ -28,6 +28,7 @@ REFUSALS = {
     "too-long": "The medium is longer than we take.",
     "too-many-streams": "The file holds more streams than we take.",
     "codec": "The file is encoded in a way that we do not take.",
+    "names-others": "The file names other files. It must hold all that belongs to it.",
     "no-media": "The file holds no picture and no sound that we take.",
 }
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
     import av.container
     import av.stream
     import av.video.frame
@@ -38,6 +41,8 @@ SOUND_CODECS = frozenset((
     "aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "libopus", "vorbis", "libvorbis", "flac", "alac", "ac3",
     "eac3", "amrnb", "amrwb",
 ))  # fmt: skip
+# The boxes inside an MP4's `moov` that lead to where it says in which file its samples lie.
+TO_REFERENCES = (b"trak", b"mdia", b"minf", b"dinf", b"dref")
 DECODERS = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9", "libaom-av1": "av1"}
 
 
@@ -135,20 +140,50 @@ def _moving(path: Path, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_boxes(path: Path) -> None:
-    """Walk the outer boxes of an MP4: one that reaches past the end means that the file was cut off."""
+    """Walk the boxes of an MP4: one that reaches past the end was cut off, and one may name another file or host."""
     total = path.stat().st_size
-    place = 0
     with path.open("rb") as file:
-        for _ in range(100_000):
-            file.seek(place)
-            head = file.read(16)
-            if len(head) < 8:
-                return
-            size = int.from_bytes(head[:4], "big")
-            size = int.from_bytes(head[8:16], "big") if size == 1 else size or total - place
-            if size < 8 or place + size > total:
+        for kind, start, end in _boxes(file, 0, total):
+            if end > total:
                 raise Unreadable
-            place += size
+            if kind == b"moov" and _names_others(file, start, end):
+                raise Refused("names-others")
+
+
+def _names_others(file: BinaryIO, start: int, end: int, way: tuple[bytes, ...] = TO_REFERENCES) -> bool:
+    """Tell whether samples of a film are said to lie in other files. ffmpeg follows none, and it would be another film."""
+    return any(
+        kind == b"rmra"
+        or (_refers(file, inner + 8, stop) if way == (kind,) else _names_others(file, inner, stop, way[1:]))
+        for kind, inner, stop in _boxes(file, start, end)
+        if kind in (way[0], b"rmra") and stop <= end
+    )
+
+
+def _refers(file: BinaryIO, start: int, end: int) -> bool:
+    """Tell whether a list of references has one that is neither flagged as "this very file" nor empty."""
+    for _, inner, stop in _boxes(file, start, end):
+        file.seek(inner)
+        entry = file.read(max(0, min(stop, end, inner + 4096) - inner))
+        if len(entry) > 4 and not entry[3] & 1 and entry[4:].strip(b"\0"):
+            return True
+    return False
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Give each box's kind, and where its content begins and ends. One of an impossible size ends past the end."""
+    for _ in range(100_000):
+        file.seek(start)
+        head = file.read(16)
+        if start + 8 > end or len(head) < 8:
+            return
+        size, skip = int.from_bytes(head[:4], "big"), 8
+        if size == 1:
+            size, skip = int.from_bytes(head[8:16], "big"), 16
+        size = size or end - start
+        stop = start + size if size >= skip else end + 1
+        yield head[4:8], start + skip, stop
+        start = stop
 
 
 def _container_facts(container: av.container.InputContainer, request: dict[str, Any]) -> dict[str, Any]:

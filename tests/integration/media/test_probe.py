@@ -233,6 +233,57 @@ def test_what_only_names_another_file_is_refused_whatever_it_is_called(tmp_path,
         probe(path)
 
 
+def referring(film: bytes, entry: bytes) -> bytes:
+    """Return an MP4 whose first track says by this entry where its samples lie."""
+    at = film.index(b"dref") - 4
+    (size,) = struct.unpack(">I", film[at : at + 4])
+    longer = 16 + len(entry) - size
+    parts = bytearray(film[: at + 16] + entry + film[at + size :])
+    parts[at : at + 4] = struct.pack(">I", size + longer)
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"dinf"):
+        place = film.index(kind) - 4
+        parts[place : place + 4] = struct.pack(">I", struct.unpack(">I", film[place : place + 4])[0] + longer)
+    return bytes(parts)
+
+
+def entry(kind: bytes, flags: int, named: bytes) -> bytes:
+    return struct.pack(">I4sI", 12 + len(named), kind, flags) + named
+
+
+@pytest.mark.parametrize(
+    ("reference", "is_taken"),
+    [
+        pytest.param(entry(b"url ", 0, b"file:///etc/passwd\0"), False, id="file"),
+        pytest.param(entry(b"url ", 0, b"http://127.0.0.1/a.mp4\0"), False, id="host"),
+        pytest.param(entry(b"alis", 0, b"\0\0Macintosh HD"), False, id="alias"),
+        pytest.param(entry(b"url ", 1, b""), True, id="itself"),
+        pytest.param(entry(b"url ", 0, b"\0"), True, id="nothing"),
+        pytest.param(entry(b"alis", 1, b"\0\0Macintosh HD"), True, id="itself by an alias"),
+    ],
+)
+def test_a_film_whose_samples_are_said_to_lie_elsewhere_is_refused(make, tmp_path, reference, is_taken):
+    path = make("a.mov", *X264, picture=True)
+    path.write_bytes(referring(path.read_bytes(), reference))
+
+    if is_taken:
+        assert probe(path).kind == "video"
+    else:
+        with pytest.raises(UnsupportedMedia, match="names other files"):
+            probe(path)
+
+
+def test_a_reference_movie_is_refused(make):
+    path = make("a.mov", *X264, picture=True)
+    film = path.read_bytes()
+    other = struct.pack(">I4s", 16, b"rmra") + struct.pack(">I4s", 8, b"rmda")
+    at = film.index(b"moov")
+    (size,) = struct.unpack(">I", film[at - 4 : at])
+    path.write_bytes(film[: at - 4] + struct.pack(">I", size + 16) + b"moov" + other + film[at + 4 :])
+
+    with pytest.raises(UnsupportedMedia, match="names other files"):
+        probe(path)
+
+
 def test_a_hash_that_is_known_is_not_computed_again(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
 
