@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 blueprint = Resource("events", "What changes, as it changes: Server-Sent Events.")
 FIRST = 200  # tasks that an account's watcher is told of at once; of the others by the first look
 ABOUT = "`status` and `progress` events, and a comment every 15 s."
+OVER = "It has ended, and the event with this `Last-Event-ID` said so: there is nothing to come again for."
 LAST_EVENT_ID = {
     "in": "header",
     "name": "Last-Event-ID",
@@ -37,7 +38,7 @@ def resumes(view: Any) -> Any:
 @blueprint.get("/tasks/<uuid:task_id>/events")
 @requires("jobs:read")
 @fails(404)
-@streams(live.MEDIA_TYPE, f"The task each time it changes, until it has ended: {ABOUT}")
+@streams(live.MEDIA_TYPE, f"The task each time it changes, until it has ended: {ABOUT}", over=OVER)
 @resumes
 def watch_task(task_id: UUID) -> Response:
     """Watch a task until it has ended.
@@ -52,7 +53,7 @@ def watch_task(task_id: UUID) -> Response:
 @blueprint.get("/batch/<uuid:batch_id>/events")
 @requires("jobs:read")
 @fails(404)
-@streams(live.MEDIA_TYPE, f"The batch each time it changes, until it has finished: {ABOUT}")
+@streams(live.MEDIA_TYPE, f"The batch each time it changes, until it has finished: {ABOUT}", over=OVER)
 @resumes
 def watch_batch(batch_id: UUID) -> Response:
     """Watch a batch until it has finished.

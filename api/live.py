@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections import Counter, OrderedDict
+from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from flask import Response, request
@@ -46,8 +47,12 @@ def respond(
 ) -> Response:
     """Answer with a stream that begins with these events, but for the one whose id the client was told before.
 
-    What is `past` is told before them, and made only as fast as it is read.
+    What is `past` is told before them, and made only as fast as it is read. Who was told the last event of all is answered
+    204: an `EventSource` comes again after each end of a stream, and nothing else keeps it from doing so for ever.
     """
+    first = list(first)
+    if any(event.last and event.id == told for event in first):
+        return Response(status=HTTPStatus.NO_CONTENT)
     who = caller()
     owner = who.account_id
     with _lock:
@@ -118,7 +123,6 @@ class Stream:
                 self.tell(event)
                 continue
             self._known[event.about], self._status[event.about] = event.version, event.status
-            self._over = self._over or event.last
         watch.add(self)
 
     def knows(self, task_id: UUID, version: int) -> bool:

@@ -117,10 +117,12 @@ def file_response(view: Callable[P, R]) -> Callable[P, R]:
     return document(view, file=True)
 
 
-def streams(media_type: str, about: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Document that a route answers with a stream of this type."""
-    content = {media_type: {"schema": {"type": "string"}}}
-    return lambda view: document(view, stream={"description": about, "content": content})
+def streams(
+    media_type: str, about: str, *, over: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Document that a route answers with a stream of this type, and when with nothing since it is over."""
+    answers = {200: {"description": about, "content": {media_type: {"schema": {"type": "string"}}}}}
+    return lambda view: document(view, stream=answers | ({204: {"description": over}} if over else {}))
 
 
 def document(view: Callable[P, R], **facts: Any) -> Callable[P, R]:
@@ -264,7 +266,7 @@ def _without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
     if doc_info.get("file"):
         return {200: _file("The file.", "ETag"), 206: _file("A range of it.", "ETag", "Content-Range")}
     if "stream" in doc_info:
-        return {200: dict(doc_info["stream"])}
+        return {status: dict(answer) for status, answer in doc_info["stream"].items()}
     return {204: {"description": "Done."}} if doc_info.get("empty") else {}
 
 

@@ -107,7 +107,32 @@ def test_who_comes_again_is_told_what_they_missed_and_nothing_twice(client: Clie
 
     assert (first.data["status"], second.data["status"]) == ("queued", "running")
     assert [one.data["status"] for one in third] == ["canceled"]
-    assert list(events(client, path, after=third[0].id)) == []
+    assert client.get(path, headers={"Last-Event-ID": third[0].id}).status_code == 204
+
+
+@pytest.mark.parametrize("known", [None, "0", "999", "1.5", "no-id", "x" * 1000], ids=repr)
+def test_who_does_not_know_how_a_task_ended_is_told(client: Client, known: str | None) -> None:
+    task_id = client.job()
+    client.post(f"/v1/tasks/{task_id}/cancel")
+
+    (told,) = events(client, f"/v1/tasks/{task_id}/events", after=known)
+
+    assert (told.name, told.data["status"]) == ("status", "canceled")
+
+
+def test_who_knows_that_a_batch_is_finished_need_not_come_again_until_it_goes_on(client: Client) -> None:
+    batch = client.post("/v1/batch", json={"jobs": [HELLO]}).json
+    path = f"/v1/batch/{batch['batch_id']}/events"
+    end(batch["task_ids"][0], well=False)
+    (last,) = events(client, path)
+
+    over = client.get(path, headers={"Last-Event-ID": last.id})
+    client.post(f"/v1/batch/{batch['batch_id']}/retry")
+    again = next(stream := events(client, path, after=last.id))
+    stream.close()
+
+    assert (over.status_code, over.data) == (204, b"")
+    assert again.data["status"] == "running"
 
 
 def test_a_deleted_task_ends_its_stream(client: Client) -> None:
