@@ -7,6 +7,7 @@ import hashlib
 import io
 import signal
 import socket
+import struct
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import psutil
+import pytest
 from PIL import Image
 from redis.exceptions import RedisError
 
@@ -94,12 +96,19 @@ def pool_child_killed(world: World) -> None:
 
 
 def api_killed_before_publishing(world: World) -> None:
-    """F3: the API dies between its commit and the message: Redis stands still meanwhile, so that none can be sent."""
-    with world.stopped("redis"):
-        tasks = [world.post(load.script(world.rng), hook=True) for _ in range(3)]
-        with contextlib.suppress(AssertionError):
-            world.wait(lambda: world.state(tasks[0]).published_at, "the publisher to begin", 2)
-        _kill(world.whole("api"))
+    """F3: the API dies between its commit and the message. Redis takes no writes meanwhile, and drops what dead clients asked."""
+    with world.redis() as broker:
+        broker.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+        try:
+            tasks = [world.post(load.script(world.rng), hook=True) for _ in range(3)]
+            with contextlib.suppress(AssertionError):
+                world.wait(lambda: world.state(tasks[0]).published_at, "the publisher to begin", 2)
+            gone = world.whole("api")
+            _kill(gone)
+            _all_gone(gone, 10)
+            assert {world.state(one).state for one in tasks} == {"queued"}
+        finally:
+            broker.execute_command("CLIENT", "UNPAUSE")
     world.hit("F3 API killed before publishing", f"{len(tasks)} committed jobs, no message")
 
 
@@ -251,9 +260,12 @@ def postgres_restarted(world: World) -> None:
 
 def postgres_stopped(world: World, seconds: float = 4) -> None:
     """F8: Postgres stands still."""
-    with world.stopped("postgres"):
-        time.sleep(seconds)  # the fault itself: nothing can be waited for
-    world.hit("F8 Postgres stopped", f"for {seconds} s")
+    url = urlsplit(world.stack.facts["database_url"])
+    with world.stopped("postgres"), socket.create_connection((url.hostname, url.port), seconds) as client:
+        client.sendall(struct.pack("!ii", 8, 80877103))  # whether it speaks TLS, which it answers at once
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+    world.hit("F8 Postgres stopped", f"silent for {seconds} s")
 
 
 def backends_terminated(world: World) -> None:

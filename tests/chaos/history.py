@@ -17,16 +17,19 @@ CREATE SCHEMA IF NOT EXISTS chaos;
 CREATE TABLE IF NOT EXISTS chaos.moves (
     number bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), what text NOT NULL,
     id uuid, job_id uuid NOT NULL, account_id uuid NOT NULL, old text, new text, stage text,
-    old_attempt bigint, attempt bigint, leased boolean, name text);
+    old_attempt bigint, attempt bigint, leased boolean, lease interval, name text);
 CREATE INDEX IF NOT EXISTS moves_of ON chaos.moves (id, number);
 CREATE OR REPLACE FUNCTION chaos.note_job() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO chaos.moves (what, id, job_id, account_id, old, new, stage, old_attempt, attempt, leased)
+    INSERT INTO chaos.moves (what, id, job_id, account_id, old, new, stage, old_attempt, attempt, leased,
+                             lease)
     VALUES ('job', NEW.id, NEW.id, NEW.account_id, CASE WHEN TG_OP = 'UPDATE' THEN OLD.state END, NEW.state,
-            NEW.stage, CASE WHEN TG_OP = 'UPDATE' THEN OLD.attempt END, NEW.attempt, NEW.leased_until IS NOT NULL);
+            NEW.stage, CASE WHEN TG_OP = 'UPDATE' THEN OLD.attempt END, NEW.attempt, NEW.leased_until IS NOT NULL,
+            NEW.leased_until - clock_timestamp());
     RETURN NULL; END $$;
 CREATE OR REPLACE FUNCTION chaos.note_segment() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO chaos.moves (what, id, job_id, account_id, old, new, old_attempt, attempt)
-    VALUES ('segment', NEW.id, NEW.job_id, NEW.account_id, OLD.state, NEW.state, OLD.attempt, NEW.attempt);
+    INSERT INTO chaos.moves (what, id, job_id, account_id, old, new, old_attempt, attempt, lease)
+    VALUES ('segment', NEW.id, NEW.job_id, NEW.account_id, OLD.state, NEW.state, OLD.attempt, NEW.attempt,
+            NEW.leased_until - clock_timestamp());
     RETURN NULL; END $$;
 CREATE OR REPLACE FUNCTION chaos.note_artifact() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO chaos.moves (what, job_id, account_id, old, name)

@@ -19,7 +19,7 @@ import psutil
 
 from shared.states import FINISHED, MOVES, State
 from tests.chaos.files import make_old
-from tests.chaos.world import HEARTBEAT
+from tests.chaos.world import HEARTBEAT, LEASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -307,7 +307,10 @@ def _argv(process: psutil.Process) -> list[str]:
 
 
 def only_one_clock_counts(world: World) -> Iterator[str]:
-    """I17: every time in a job's row is Postgres's and in its order, whatever the workers' clocks say."""
+    """I17: every time in a job's row is Postgres's and in its order, whatever the workers' clocks say; so is each lease's end."""
+    longer = "SELECT id, lease FROM chaos.moves WHERE lease > make_interval(secs => :lease)"
+    for row in world.rows(longer, lease=LEASE):
+        yield f"{row.id} was leased for {row.lease}"
     now = world.now()
     for row in world.rows("SELECT id, created_at, started_at, finished_at FROM jobs"):
         times = [world.began, row.created_at, row.started_at, row.finished_at, now]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -88,12 +89,14 @@ def test_an_ffmpeg_that_leaves_a_child_on_its_pipe_is_done(world: World) -> None
 @pytest.mark.parametrize("folder", ["work", "storage"])
 def test_a_full_folder_is_waited_for(world: World, folder: str) -> None:
     world.settle()
+
+    def seen() -> int:
+        return sum("no room left" in line.get("reason", "") for line in world.log())
+
+    before = seen()
     with full(world.stack.folder / folder):
         tasks = [world.post(load.video(world.rng), hook=True) for _ in range(2)]
-        world.wait(
-            lambda: [line for line in world.log() if "no room left" in line.get("reason", "")],
-            "a full disk to be seen",
-        )
+        world.wait(lambda: seen() > before, "a full disk to be seen")
         world.hit(f"F9/F10 {folder} is full", "it was seen")
 
     assert world.ends(tasks) == ["succeeded"] * 2
@@ -203,14 +206,15 @@ def test_a_job_that_kills_every_worker_is_given_up(world: World) -> None:
 )
 def test_a_receiver_that_fails_holds_nobody_up_and_hears_of_all(world: World, behaviour: Any) -> None:
     world.settle()
+    heard = len(world.receiver.requests)
     world.receiver.then(*[behaviour] * 4)
     began = time.monotonic()
     tasks = [world.post(load.script(world.rng), hook=True) for _ in range(4)]
     faults.pool_child_killed(world)  # its recovery does not wait for the receiver
-    world.hit("F23 receiver fails", "it was asked")
 
     assert world.ends(tasks, 30) == ["succeeded"] * 4
-    world.wait(lambda: len(world.receiver.requests) >= 4, "the receiver to be asked", 30)
+    world.wait(lambda: len(world.receiver.requests) >= heard + 4, "the receiver to be asked", 30)
+    world.hit("F23 receiver fails", "it was asked four times, and failed each time")
     assert time.monotonic() - began < 60
 
 
@@ -240,9 +244,18 @@ def test_a_worker_s_clock_is_not_believed(world: World, hours: int, open_folder:
         world.stopped("worker-renders", "worker-scripts", "worker-control"),
         world.worker("renders,scripts,control", **wrong_by(hours * 3600, open_folder)),
     ):
-        tasks = world.flood(4)
-        world.hit(f"F16 clock {hours:+} h", "no other worker ran")
-        assert world.ends(tasks, 90) == ["succeeded"] * 4
+        tasks = [*world.flood(4), world.post(load.slow(world.rng))]
+        assert world.ends(tasks, 90) == ["succeeded"] * 5
+        told = [line for line in world.logged("job_settled") if line["task_id"] in tasks]
+        wrong = [
+            round((datetime.fromisoformat(line["time"]) - world.now()) / timedelta(hours=1)) for line in told
+        ]
+        world.hit(f"F16 clock {hours:+} h", f"the worker that ended them was wrong by {wrong} h")
+        assert wrong == [hours] * 5
+        # By its own clock no lease would have run, or each would have run out at once.
+        assert {world.state(task_id).attempt for task_id in tasks} == {1}
+        most = "SELECT max(attempt) FROM segments WHERE job_id = :id"
+        assert world.value(most, id=tasks[-1]) == 1
         world.wait(lambda: len(world.logged("webhook_sent")) >= sent + 4, "its webhooks", 30)
     for asked in world.receiver.requests[-4:]:
         assert abs(int(asked.headers["webhook-timestamp"]) - time.time()) < 60

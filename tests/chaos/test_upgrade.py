@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.chaos import load, past
+from tests.chaos import faults, load, past
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,17 @@ def did(world: World, since: int) -> int:
     return sum(line.get("event") in ("job_settled", "segment_rendered") for line in said(world)[since:])
 
 
+def settled_by_old(world: World, task_id: str) -> bool:
+    """Tell whether it was a worker beside the stack's own that ended a job."""
+    ends = [line for line in said(world) if line.get("event") == "job_settled"]
+    return task_id in {line["task_id"] for line in ends}
+
+
+def long_one(world: World) -> str:
+    """Post a job whose three segments take seconds each to render, and return its id."""
+    return world.post(load.video(world.rng, scenes=3, seconds=10, resolution="720p", fps=30), hook=True)
+
+
 def test_old_and_new_workers_do_the_work_of_one_queue(world: World, former: Mapping[str, str]) -> None:
     since = len(said(world))
     with world.worker(ALL, **former):
@@ -59,20 +70,25 @@ def test_old_workers_alone_do_what_the_new_api_accepts(world: World, former: Map
     world.hit("F24 old alone", f"{did(world, since)} ends")
 
 
-def test_new_workers_end_what_old_ones_began_and_the_other_way_round(
-    world: World, former: Mapping[str, str]
-) -> None:
+def test_new_workers_end_what_old_ones_began(world: World, former: Mapping[str, str]) -> None:
     world.settle()
     with world.worker(ALL, **former), world.stopped(*OURS):
-        begun = world.post(load.video(world.rng, scenes=3, seconds=6), hook=True)
+        begun = long_one(world)
         world.until(begun, 90, state="running", stage="rendering")
         # The old one is told to end, as in an upgrade, while it renders.
+    world.hit("F24 handed over to new ones", f"it was {world.state(begun).stage} when the old one had ended")
+
     assert world.end(begun, 120) == "succeeded"
-    since = len(said(world))
+    assert not settled_by_old(world, begun)
+
+
+def test_old_workers_end_what_new_ones_began(world: World, former: Mapping[str, str]) -> None:
+    world.settle()
     with world.worker(ALL, **former):
-        back = world.post(load.video(world.rng, scenes=3, seconds=6), hook=True)
-        world.until(back, 90, state="running", stage="rendering")
+        begun = long_one(world)
+        world.wait(world.renderers, "an ffmpeg of a new worker", 90)
+        faults.caught(world)  # the new worker that waits for it cannot end this segment
         with world.stopped(*OURS):
-            assert world.end(back, 120) == "succeeded"
-    world.hit("F24 handed over both ways", f"{did(world, since)} ends of the old one")
-    assert did(world, since) > 0
+            assert world.end(begun, 120) == "succeeded"
+        world.hit("F24 handed over to the old one", "a new one stood still over it")
+    assert settled_by_old(world, begun)

@@ -276,7 +276,7 @@ class World:
 
     @contextlib.contextmanager
     def worker(self, queues: str, **environment: str) -> Iterator[None]:
-        """Run one more worker for as long as the block lasts, with an environment that may be its own."""
+        """Run one more worker, which takes messages when the block begins, with an environment that may be its own."""
         facts, folder = self.stack.facts, self.stack.folder
         own = {
             **self.settings,
@@ -300,10 +300,18 @@ class World:
             )
         self._extra.append(process)
         try:
+            self.wait(lambda: process.poll() is not None or self._answers(name), f"the worker {name}", 90)
+            assert process.poll() is None, "the worker has ended"
             yield
         finally:
             processes.stop(process, signal.SIGTERM, grace=10)
             self._extra.remove(process)
+
+    def _answers(self, worker: str) -> bool:
+        """Tell whether a worker is there and listens."""
+        with Celery(set_as_current=False) as app:
+            app.conf.update(celery_settings(self.config()))
+            return bool(app.control.ping(destination=[worker], timeout=1))
 
     @contextlib.contextmanager
     def stopped(self, *names: str) -> Iterator[list[psutil.Process]]:

@@ -17,6 +17,8 @@ from sqlalchemy import create_engine, text
 from shared import sentinels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.e2e.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.services, pytest.mark.timeout(240)]
@@ -47,6 +49,25 @@ def assert_ended_once(stack: Stack, task_id: str) -> None:
     assert len(names) == len(set(names)) > 0
     files = list((stack.folder / "storage" / "artifacts").rglob(f"*{task_id}*/*/video.mp4"))
     assert len(files) == 1
+
+
+@contextlib.contextmanager
+def no_other_started(stack: Stack) -> Iterator[None]:
+    """Hold the supervisor still: else another program may be there before anybody has missed the one that ended."""
+    assert stack.process is not None
+    stack.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        stack.process.send_signal(signal.SIGCONT)
+
+
+def wait_for_the_end_of(process: psutil.Process) -> None:
+    deadline = time.monotonic() + 20
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.status() != psutil.STATUS_ZOMBIE:  # whoever would bury it is held still
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def test_a_job_survives_the_kill_of_its_render_worker(faulty: Stack) -> None:
@@ -161,9 +182,11 @@ def test_without_postgres_the_answer_is_503_and_says_when_to_come_back(faulty: S
     stack = faulty
     (postgres,) = stack.facts["pids"]["postgres"][:1]
     job = {"kind": "video", "script": {"scenes": [{"duration": 1}]}, "output": SMALL}
-    os.kill(postgres, signal.SIGQUIT)
+    with no_other_started(stack):
+        os.kill(postgres, signal.SIGQUIT)
+        wait_for_the_end_of(psutil.Process(postgres))
 
-    answer = stack.http.post("/v1/jobs", json=job)
+        answer = stack.http.post("/v1/jobs", json=job)
 
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
