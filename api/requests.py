@@ -10,7 +10,8 @@ import re
 import time
 import uuid
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import UnsupportedMediaType
@@ -21,8 +22,12 @@ from shared.errors import NotFound
 from shared.schemas.loading import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.settings import Settings
 
+P = ParamSpec("P")
+R = TypeVar("R")
 # Long enough for any id in use, short enough for a log line; nothing that a log or a header could trip over.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
@@ -66,6 +71,18 @@ def json_body() -> Any:
         g.body_size = len(body)
         g.json_body = aside.compute(len(body), parse, body)
     return g.json_body
+
+
+def without_body(view: Callable[P, R]) -> Callable[P, R]:
+    """Take no body for `{}`, of whatever type it is said to be: all that it could say has a default."""
+
+    @wraps(view)
+    def read(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not request.content_length and "Transfer-Encoding" not in request.headers:
+            g.json_body = {}
+        return view(*args, **kwargs)
+
+    return read
 
 
 def canonical(document: Any) -> bytes:

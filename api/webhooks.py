@@ -12,7 +12,7 @@ from api import accept, replay
 from api.auth import account_id, requires
 from api.openapi import Resource, creates, fails, headers
 from api.queries import Names, PageQuery
-from api.requests import canonical, json_body
+from api.requests import canonical, json_body, without_body
 from shared import deliveries, listing
 from shared.db import transaction
 from shared.errors import NotFound
@@ -155,7 +155,8 @@ def get_secret() -> dict[str, Any]:
 @blueprint.post("/webhook-secret")
 @requires("keys:write")
 @creates
-@blueprint.arguments(RotationSchema)
+@without_body
+@blueprint.arguments(RotationSchema, required=False)
 @blueprint.response(201, SecretSchema, headers=headers("Idempotent-Replayed"))
 def rotate_secret(wanted: dict[str, Any]) -> Response:
     """Make a new secret. The former one signs beside it until the overlap is over."""

@@ -136,6 +136,19 @@ def test_the_secret_is_rotated_with_an_overlap(client: Client) -> None:
     assert client.get("/v1/webhook-secret").json["secret"] == at_once.json["secret"]
 
 
+@pytest.mark.parametrize(
+    "said", [{}, {"json": {}}, {"data": b"", "content_type": "application/json"}], ids=["none", "{}", "empty"]
+)
+def test_a_rotation_needs_nothing_to_be_said(client: Client, said: dict[str, Any]) -> None:
+    client.get("/v1/webhook-secret")
+
+    rotated = client.post("/v1/webhook-secret", headers={"Idempotency-Key": "once"}, **said)
+    again = client.post("/v1/webhook-secret", headers={"Idempotency-Key": "once"})
+
+    assert (rotated.status_code, rotated.json["signing"]) == (201, 2)
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
+
+
 def test_a_secret_is_not_kept_with_an_answer(client: Client) -> None:
     key = {"Idempotency-Key": "rotate"}
     client.post("/v1/webhook-secret", json={}, headers=key)
