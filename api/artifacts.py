@@ -22,7 +22,7 @@ blueprint = Resource("artifacts", "The files that tasks made.")
 
 @blueprint.get("/tasks/<uuid:task_id>/artifacts/<path:name>")
 @requires("jobs:read")
-@fails(404, 416)
+@fails(404)
 @file_response
 @blueprint.arguments(DownloadQuery, location="query")
 def get_artifact(query: dict[str, Any], task_id: UUID, name: str) -> Response:

@@ -84,7 +84,7 @@ def get_asset(asset_id: UUID) -> dict[str, Any]:
 
 @blueprint.get("/assets/<uuid:asset_id>/content")
 @requires("assets:read")
-@fails(404, 416)
+@fails(404)
 @file_response
 @blueprint.arguments(DownloadQuery, location="query")
 def get_content(query: dict[str, Any], asset_id: UUID) -> Response:

@@ -19,7 +19,7 @@ from flask import (
 )
 from markupsafe import Markup, escape
 
-from api import reference
+from api import conditions, reference
 from shared.errors import NotFound
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -41,6 +41,7 @@ def document() -> Response:
     """Return the OpenAPI document."""
     response = jsonify(_document())
     response.add_etag()
+    conditions.heed(response.get_etag()[0] or "")
     response.headers["Cache-Control"] = "no-cache"
     response.make_conditional(request)
     return response
@@ -55,7 +56,7 @@ def pages() -> Response:
 @blueprint.get("/docs/docs.css")
 def style() -> Response:
     """Return what the pages look like."""
-    return send_file(STYLE, "text/css", max_age=3600)
+    return send_file(STYLE, "text/css", conditional=False, max_age=3600)
 
 
 @blueprint.get("/problems/<code>")

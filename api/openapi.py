@@ -39,7 +39,10 @@ _HEADERS = {
     "Location": ("Where the new thing is.", {"type": "string"}),
     "ETag": ("The answer's tag, for If-None-Match or If-Range.", {"type": "string"}),
     "Idempotent-Replayed": ("`true` where the answer is that of an earlier request.", {"type": "string"}),
-    "Content-Range": ("Which part of the file this is.", {"type": "string"}),
+    "Content-Range": ("Which part of the file this is, or how long it is.", {"type": "string"}),
+    "Accept-Ranges": ("`bytes`: a range of the file can be had.", {"type": "string"}),
+    "Content-Disposition": ("What the file is called, and whether to save it.", {"type": "string"}),
+    "WWW-Authenticate": ("How to say who you are, and what was wrong with it.", {"type": "string"}),
     "Tus-Resumable": ("The version of tus that is spoken here.", {"type": "string"}),
     "Upload-Offset": ("How many bytes of the upload are safely there.", {"type": "integer"}),
     "Upload-Length": ("How many bytes the upload will have.", {"type": "integer"}),
@@ -59,6 +62,15 @@ SCOPES = {
 }
 _EVERYWHERE = ("X-Request-ID", "X-Process-Time", "Server-Timing")
 _LIMITED = (*_EVERYWHERE, "RateLimit", "RateLimit-Policy")
+_OF_FILE = ("ETag", "Accept-Ranges", "Content-Disposition")
+_OF_STATUS: dict[int, tuple[str, ...]] = {
+    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
+    HTTPStatus.FORBIDDEN: ("WWW-Authenticate",),
+    HTTPStatus.CONFLICT: ("Retry-After",),
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ("Content-Range",),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
+}
 
 
 IDEMPOTENCY_KEY = {
@@ -264,7 +276,8 @@ def _flows() -> dict[str, Any]:
 
 def _without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
     if doc_info.get("file"):
-        return {200: _file("The file.", "ETag"), 206: _file("A range of it.", "ETag", "Content-Range")}
+        part = _file("A range of it.", *_OF_FILE, "Content-Range")
+        return {200: _file("The file.", *_OF_FILE), 206: part}
     if "stream" in doc_info:
         return {status: dict(answer) for status, answer in doc_info["stream"].items()}
     return {204: {"description": "Done."}} if doc_info.get("empty") else {}
@@ -287,6 +300,12 @@ def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
         ]
     if doc_info.get("creates"):
         found.append(HTTPStatus.CONFLICT)
+    if doc_info.get("file"):
+        found += [
+            HTTPStatus.NOT_MODIFIED,
+            HTTPStatus.PRECONDITION_FAILED,
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        ]
     return found
 
 
@@ -305,4 +324,5 @@ def _problem(status: int) -> dict[str, Any]:
     return {
         "description": WORDS.get(status) or HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "headers": headers(*_OF_STATUS.get(status, ())),
     }

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, jsonify, request
 
-from api import accept, files, views
+from api import accept, conditions, files, views
 from api.auth import account_id, requires
 from api.openapi import Resource, empty, fails, headers
 from api.queries import AllTasksQuery, WaitQuery
 from api.requests import canonical, config
 from api.watch import watch
-from shared import cancellation, jobs, listing
+from shared import cancellation, jobs, listing, retention
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
 from shared.schemas.task import TaskPageSchema, TaskSchema
@@ -41,7 +41,7 @@ def list_tasks(query: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/tasks/<uuid:task_id>")
 @requires("jobs:read")
-@fails(304, 404)
+@fails(304, 404, 412)
 @blueprint.arguments(WaitQuery, location="query")
 @blueprint.response(200, TaskSchema, headers=headers("ETag", "Retry-After"))
 def get_task(query: dict[str, Any], task_id: UUID) -> Response:
@@ -90,7 +90,7 @@ def delete_task(task_id: UUID) -> None:
     """Delete a finished task with its files."""
     with transaction() as session:
         find(session, task_id)
-        unneeded = jobs.remove(session, account_id(), task_id)
+        unneeded = retention.remove(session, account_id(), task_id)
         if unneeded is None:
             raise Conflict("The task is unfinished: cancel it first.")
         accept.note(session, "jobs.deleted", str(task_id))
@@ -137,8 +137,10 @@ def _is_new(shown: dict[str, Any]) -> bool:
 
 def _show(shown: dict[str, Any]) -> Response:
     document = TaskSchema().dump(shown)
+    tag = _tag(document)
+    conditions.heed(tag)
     response = jsonify(document)
-    response.set_etag(_tag(document))
+    response.set_etag(tag)
     response.headers["Cache-Control"] = "private, no-cache"
     if shown["status"] not in FINISHED:
         response.headers["Retry-After"] = str(views.RETRY_SECONDS)

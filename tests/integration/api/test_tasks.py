@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import delete, event, insert, update
+from werkzeug.http import http_date, parse_date
 
 from shared import listing
 from shared.db import engine, transaction
@@ -238,6 +239,16 @@ def test_a_finished_task_lists_its_files(client: Client, stored: Path) -> None:
         pytest.param({"Range": "bytes=2-4", "If-Range": f'"{"a" * 64}"'}, 206, b"234", id="same"),
         pytest.param({"Range": "bytes=2-4", "If-Range": '"other"'}, 200, b"0123456789", id="changed"),
         pytest.param({"If-None-Match": f'"{"a" * 64}"'}, 304, b"", id="known"),
+        pytest.param({"Range": "bytes=-11"}, 206, b"0123456789", id="more of the end than there is"),
+        pytest.param({"Range": f"bytes=-{'9' * 300}"}, 206, b"0123456789", id="far more of it"),
+        pytest.param({"Range": "bytes=-0"}, 416, None, id="nothing of the end"),
+        pytest.param({"Range": f"bytes={'9' * 300}-"}, 416, None, id="far beyond"),
+        pytest.param({"Range": f"bytes={'9' * 4500}-"}, 200, b"0123456789", id="no number"),
+        pytest.param({"Range": "bytes=2-4", "If-Range": f'W/"{"a" * 64}"'}, 200, b"0123456789", id="weak"),
+        pytest.param({"Range": "bytes=2-4", "If-None-Match": f'"{"a" * 64}"'}, 304, b"", id="known in part"),
+        pytest.param({"Range": "bytes=2-4", "If-None-Match": '"other"'}, 206, b"234", id="part of another"),
+        pytest.param({"Range": "bytes=2-4", "If-Match": f'"{"a" * 64}"'}, 206, b"234", id="part of the same"),
+        pytest.param({"If-Match": "*"}, 200, b"0123456789", id="any"),
     ],
 )
 def test_a_file_is_sent_whole_or_in_part(
@@ -261,6 +272,47 @@ def test_a_file_is_sent_whole_or_in_part(
     if status == 416:
         assert answer.headers["Content-Range"] == "bytes */10"
         assert answer.mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("sent", [{}, {"Range": "bytes=2-4"}], ids=["whole", "in part"])
+@pytest.mark.parametrize("tag", ['"other"', f'W/"{"a" * 64}"'], ids=["other", "weak"])
+def test_nothing_is_sent_of_a_file_that_is_not_the_wanted_one(
+    client: Client, stored: Path, sent: dict[str, str], tag: str
+) -> None:
+    task_id = client.job()
+    finish(client, task_id, stored)
+    path = f"/v1/tasks/{task_id}"
+
+    for each in (path, f"{path}/artifacts/video.mp4"):
+        answer = client.get(each, headers={**sent, "If-Match": tag})
+
+        assert (answer.status_code, answer.json["code"]) == (412, "precondition-failed")
+        assert answer.mimetype == "application/problem+json"
+    assert client.get(path, headers={"If-Match": "*"}).status_code == 200
+
+
+@pytest.mark.parametrize(("after", "status"), [(-1, 200), (0, 206), (1, 200)])
+def test_a_part_by_a_date_is_of_a_file_of_that_very_date(
+    client: Client, stored: Path, after: int, status: int
+) -> None:
+    task_id = client.job()
+    finish(client, task_id, stored)
+    path = f"/v1/tasks/{task_id}/artifacts/video.mp4"
+    dated = parse_date(client.get(path).headers["Last-Modified"])
+    assert dated is not None
+
+    sent = {"Range": "bytes=2-4", "If-Range": http_date(dated + timedelta(seconds=after))}
+
+    assert client.get(path, headers=sent).status_code == status
+
+
+def test_only_a_get_is_answered_with_a_part(client: Client, stored: Path) -> None:
+    task_id = client.job()
+    finish(client, task_id, stored)
+
+    answer = client.ask("HEAD", f"/v1/tasks/{task_id}/artifacts/video.mp4", headers={"Range": "bytes=2-4"})
+
+    assert (answer.status_code, answer.headers["Content-Length"]) == (200, "10")
 
 
 def test_a_file_is_offered_to_save_when_asked_for(client: Client, stored: Path) -> None:
