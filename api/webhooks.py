@@ -70,10 +70,10 @@ class DeliverySchema(Schema):
     next_attempt_at = Moment(allow_none=True)
     disabled = fields.Boolean(
         metadata={
-            "description": "The address has answered 410: nothing is sent there until something is resent to it."
+            "description": "The address answered 410: nothing is sent there for long, unless something is resent to it."
         }
     )
-    attempts = fields.List(fields.Nested(AttemptSchema))
+    attempts = fields.List(fields.Nested(AttemptSchema), metadata={"description": "The last 50 at most."})
     body = fields.String(metadata={"description": "What is sent, to the letter."})
     links = fields.Dict(keys=fields.String(), values=fields.String())
 
@@ -159,7 +159,7 @@ def get_secret() -> dict[str, Any]:
 @blueprint.arguments(RotationSchema, required=False)
 @blueprint.response(201, SecretSchema, headers=headers("Idempotent-Replayed"))
 def rotate_secret(wanted: dict[str, Any]) -> Response:
-    """Make a new secret. The former one signs beside it until the overlap is over."""
+    """Make a new secret. The former one signs beside it until the overlap is over, and up to five at a time do."""
     with transaction() as session:
         answer = replay.once(
             session, canonical(json_body()), lambda: _rotate(session, wanted), kept=_without_secret

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import exists, func, or_, select, text, update
+from sqlalchemy import delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from shared.models import Delivery, DeliveryAttempt, DisabledAddress, WebhookSecret
+from shared.errors import Conflict
+from shared.models import Account, Delivery, DeliveryAttempt, DisabledAddress, WebhookSecret
 
 if TYPE_CHECKING:
     import uuid
@@ -27,6 +28,8 @@ SCHEDULE = tuple(
 JITTER = 0.1
 GONE = 410
 OVERLAP = timedelta(hours=24)
+MOST_SECRETS = 5  # that sign beside the newest one
+MOST_TRIES = 50  # that are kept of a delivery: who resends it for ever is shown the last ones
 PER_ACCOUNT = 4  # that are taken at once, so that nobody's slow receiver keeps others waiting
 
 _DUE = text("""
@@ -89,6 +92,12 @@ def claim(session: Session, bite: int, *, lease: timedelta, busy: Sequence[uuid.
 
 def settle(session: Session, delivery: Delivery, outcome: Outcome) -> str:
     """Write a try down and return the delivery's state; an older try than the last one changes nothing more."""
+    session.execute(
+        delete(DeliveryAttempt).where(
+            DeliveryAttempt.delivery_id == delivery.id,
+            DeliveryAttempt.number <= delivery.attempt - MOST_TRIES,
+        )
+    )
     session.add(
         DeliveryAttempt(
             account_id=delivery.account_id,
@@ -168,12 +177,22 @@ def signing_secrets(session: Session, account_id: uuid.UUID) -> list[str]:
 
 
 def rotate(session: Session, account_id: uuid.UUID, *, overlap: timedelta = OVERLAP) -> str:
-    """Make a new secret and return it; the former ones sign beside it until the overlap is over."""
+    """Make a new secret and return it; the former one signs beside it until the overlap is over, older ones as long as theirs.
+
+    Raise Conflict where too many would: each is a signature on every message.
+    """
+    # One at a time: of two that rotate at once, the second retires what the first has made.
+    session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
     session.execute(
         update(WebhookSecret)
         .where(WebhookSecret.account_id == account_id, WebhookSecret.retires_at.is_(None))
         .values(retires_at=func.now() + overlap)
     )
+    former = select(func.count()).where(
+        WebhookSecret.account_id == account_id, WebhookSecret.retires_at > func.now()
+    )
+    if session.scalars(former).one() > MOST_SECRETS:
+        raise Conflict(f"{MOST_SECRETS} former secrets sign still. Let one retire, or ask for no overlap.")
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     session.add(WebhookSecret(account_id=account_id, secret=secret))
     session.flush()

@@ -276,6 +276,24 @@ def test_after_the_last_try_it_has_failed(process: Settings, receiver: Receiver)
     assert [one["status"] for one in tries] == [500] * 10
 
 
+def test_of_what_is_resent_for_ever_the_last_tries_are_kept(
+    process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "MOST_TRIES", 3)
+    with transaction() as session:
+        job = ended(session, hook(receiver.url))
+
+    for _ in range(5):
+        webhooks.deliver()
+        with transaction() as session:
+            assert deliveries.resend(session, job.account_id, delivery_of(job).id)
+
+    assert len(receiver.seen) == 5
+    with transaction() as session:
+        tries = deliveries.attempts(session, job.account_id, delivery_of(job).id)
+    assert [one["number"] for one in tries] == [3, 4, 5]
+
+
 def test_an_address_that_is_gone_gets_nothing_any_more_until_it_is_sent_again(
     process: Settings, receiver: Receiver
 ) -> None:
