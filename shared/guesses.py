@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import func, select, text, update
 
 from shared.errors import TooMany
 from shared.models import Guess
@@ -104,11 +104,6 @@ def touch(session: Session, buckets: Sequence[Bucket]) -> None:
     session.execute(
         update(Guess).where(Guess.subject == buckets[0].subject).values(forgotten_at=Guess.forgotten_at)
     )
-
-
-def forget(session: Session) -> None:
-    """Throw away what counts for nothing any more."""
-    session.execute(delete(Guess).where(Guess.forgotten_at < func.now()))
 
 
 def network(address: str) -> str:

@@ -12,12 +12,12 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Interval, bindparam, case, column, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Interval, bindparam, case, column, func, insert, literal, or_, select, update
 
 from shared import endings
 from shared.models import Artifact, Base, Job, JobAsset
 from shared.prepared import Prepared
-from shared.states import FINISHED, Stage, State
+from shared.states import Stage, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -324,17 +324,3 @@ def afresh(attempts: int) -> dict[str, Any]:
         "deaths": 0,
         "version": Job.version + 1,
     }
-
-
-def remove(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> list[str] | None:
-    """Delete a finished job and return the storage keys of its artifacts; None when it is missing or unfinished."""
-    locked = session.scalar(
-        select(Job.id)
-        .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_(FINISHED))
-        .with_for_update()
-    )
-    if locked is None:
-        return None
-    keys = list(session.scalars(select(Artifact.storage_key).where(Artifact.job_id == job_id)))
-    session.execute(delete(Job).where(Job.account_id == account_id, Job.id == job_id))
-    return keys

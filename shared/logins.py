@@ -10,11 +10,10 @@ import re
 import secrets
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import func, select, update
 
 from shared import accounts
 from shared.accounts import Identity, checksum
@@ -22,6 +21,7 @@ from shared.models import Account, ApiKey, Login, RefreshToken, User
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import timedelta
 
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 
 PREFIX = "sm_refresh"
 _SHAPE = re.compile(rf"{PREFIX}_[0-9a-f]{{64}}_[0-9a-f]{{8}}")
-BITE = 5000  # rows that one round of tidying removes
-KEPT = timedelta(
-    days=1
-)  # how long an ended log-in is remembered, so that a late thief is still told from noise
 
 
 class Renewal(StrEnum):
@@ -173,14 +169,6 @@ def ended(session: Session, callers: Collection[Identity]) -> set[Identity]:
 def is_token(text: str) -> bool:
     """Tell whether a text is shaped like a refresh token, checksum and all."""
     return bool(_SHAPE.fullmatch(text)) and checksum(text.rpartition("_")[0]) == text.rpartition("_")[2]
-
-
-def purge(session: Session) -> int:
-    """Delete log-ins that ended long enough ago, with their refresh tokens; return how many."""
-    over = or_(Login.expires_at < func.now() - KEPT, Login.revoked_at < func.now() - KEPT)
-    ids = session.scalars(select(Login.id).where(over).limit(BITE).with_for_update(skip_locked=True)).all()
-    session.execute(delete(Login).where(Login.id.in_(ids)))
-    return len(ids)
 
 
 def _held(row: Any) -> frozenset[str]:

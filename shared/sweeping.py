@@ -6,9 +6,10 @@ Each takes a bounded bite, and any number of sweepers may run at once: rows that
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, tuple_, update
 
 from shared import cancellation, deaths, jobs, segments
 from shared.errors import WorkerLost
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 
 BITE = 500
+Store = type[StoredSegment] | type[StoredSpeech] | type[StoredMix]
 # Where a lost job stands: before an interactive one that has waited for less than an hour.
 AHEAD = 2 * jobs.HEAD_START["interactive"]
 
@@ -159,38 +161,37 @@ def _unmark(session: Session, table: type[Job | Segment], lost: Select[uuid.UUID
     return len(session.scalars(update(table).where(free).values(published_at=None).returning(table.id)).all())
 
 
-def evict(
-    session: Session,
-    store: type[StoredSegment | StoredSpeech | StoredMix],
-    *,
-    most: int,
-    idle: timedelta = timedelta(0),
-) -> list[str]:
-    """Forget the least recently used of a store until it holds at most `most` bytes; return their storage keys.
+def evict(session: Session, store: Store, *, most: int, idle: timedelta = timedelta(0)) -> list[str]:
+    """Forget a bite of the least recently used of a store that holds more than `most` bytes; return their storage keys.
 
     What a running job is about to be assembled from is spared (should it go all the same, the job renders it again), and
     so is what was used less than `idle` ago.
     """
-    newer = func.sum(store.bytes).over(order_by=(store.used_at.desc(), store.key))
-    ranked = select(store.account_id, store.key, newer.label("newer")).subquery()
+    over = session.scalars(select(func.coalesce(func.sum(store.bytes), 0))).one() - most
+    if over <= 0:
+        return []
     in_use = (
         select(Segment.key)
         .join(Job, Job.id == Segment.job_id)
         .where(Segment.account_id == store.account_id, Segment.key == store.key, Job.state == State.RUNNING)
         .exists()
     )
-    return list(
-        session.scalars(
-            delete(store)
-            .where(store.account_id == ranked.c.account_id, store.key == ranked.c.key)
-            .where(ranked.c.newer > most, ~in_use, store.used_at < func.now() - idle)
-            .returning(store.storage_key)
-        )
-    )
+    oldest = session.execute(
+        select(store.account_id, store.key, store.storage_key, store.bytes)
+        .where(~in_use, store.used_at < func.now() - idle)
+        .order_by(store.used_at)
+        .limit(BITE)
+        .with_for_update(of=store, skip_locked=True)
+    ).all()
+    freed = accumulate((row.bytes for row in oldest), initial=0)
+    gone = [row for row, before in zip(oldest, freed, strict=False) if before < over]
+    ids = [(row.account_id, row.key) for row in gone]
+    session.execute(delete(store).where(tuple_(store.account_id, store.key).in_(ids)))
+    return [row.storage_key for row in gone]
 
 
-def expire_uploads(session: Session, *, keep: timedelta) -> list[uuid.UUID]:
-    """End the uploads that rested for too long and return them; forget those that have been over for `keep`."""
+def expire_uploads(session: Session) -> list[uuid.UUID]:
+    """End the uploads that rested for too long, and return them."""
     late = select(Upload.id).where(Upload.state == UploadState.OPEN, Upload.expires_at < func.now())
     over = session.scalars(
         update(Upload)
@@ -198,8 +199,6 @@ def expire_uploads(session: Session, *, keep: timedelta) -> list[uuid.UUID]:
         .values(state=UploadState.EXPIRED)
         .returning(Upload.id)
     ).all()
-    old = select(Upload.id).where(Upload.state != UploadState.OPEN, Upload.expires_at < func.now() - keep)
-    session.execute(delete(Upload).where(Upload.id.in_(old.limit(BITE).with_for_update(skip_locked=True))))
     return list(over)
 
 

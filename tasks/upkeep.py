@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from shared import dispatch, epoch, guesses, metrics, parts, segments, sweeping, window
+from shared import dispatch, epoch, metrics, parts, segments, sweeping, window
 from shared.db import transaction
 from shared.errors import Unavailable
 from shared.models import Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.models import Job
-    from shared.settings import Settings
     from shared.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -33,15 +32,12 @@ log = logging.getLogger(__name__)
 # clock and is judged by ours, which may be an hour ahead.
 ORPHAN_AGE = 3 * 3600.0
 ORPHAN_BITE = 1000
-DROP_BITES = 100  # a round: 50,000 segments, which takes seconds
-# Speech and sound that a job may still be about to use: longer than any job takes from its planning to its end.
-SPOKEN_IDLE = timedelta(hours=6)
 
 
 def sweep() -> None:
     """Do one round of all repairs that keep jobs moving. Rounds may overlap, on any number of workers.
 
-    One that somebody's lock holds up, such as a stopped worker's on a batch, keeps the others from nothing.
+    One that somebody's lock holds up, such as a stopped worker's on a batch, keeps no other from its work.
     """
     done = [_done(repair) for repair in _REPAIRS]
     if all(done):
@@ -62,32 +58,9 @@ def tidy() -> None:
     config = settings()
     for repair, number in retention.purge(config).items():
         _count(repair, number)
-    dropped = _drop_segments()
-    with transaction() as session:
-        guesses.forget(session)
-    with transaction() as session:
-        evicted = sweeping.evict(session, StoredSegment, most=config.segment_store)
-        for store in (StoredSpeech, StoredMix):
-            evicted += sweeping.evict(session, store, most=config.speech_store, idle=SPOKEN_IDLE)
-    for key in evicted:
-        storage().delete(key)
-    _count("segments_dropped", dropped)
-    _count("evicted", len(evicted))
-    _expire_uploads(config)
+    parts.clear(config)
     _count("orphan_files", _remove_orphans(storage(), time.time() - ORPHAN_AGE))
     _remove_stale(config.work_dir, config.render_wall.total_seconds() * 2)
-
-
-def _drop_segments() -> int:
-    """Take what ended jobs left queued out of what waits: canceled long videos leave thousands. No lock is held for long."""
-    dropped = 0
-    for _ in range(DROP_BITES):
-        with transaction() as session:
-            bite = sweeping.drop_segments(session)
-        dropped += bite
-        if bite < sweeping.BITE:
-            break
-    return dropped
 
 
 def measure() -> None:
@@ -98,16 +71,6 @@ def measure() -> None:
     for state in UNFINISHED:
         metrics.unfinished.labels(state=state.value).set(counts.get(state.value, 0))
     metrics.waiting_seconds.set(longest)
-
-
-def _expire_uploads(config: Settings) -> None:
-    """End the uploads that rested for too long. Where their bytes lie on the API's machine alone, it removes them itself."""
-    with transaction() as session:
-        over = sweeping.expire_uploads(session, keep=config.upload_expiry)
-    for upload_id in over:
-        parts.remove(config, upload_id)
-    parts.clear(config)
-    _count("uploads_expired", len(over))
 
 
 def _delay_of(attempt: int) -> timedelta:

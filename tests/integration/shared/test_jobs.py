@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from shared import cancellation, jobs
+from shared import cancellation, jobs, retention
 from shared.errors import RenderFailed
 from shared.models import Account, Artifact, Job
 from shared.states import FINISHED, MOVES, Stage, State
@@ -149,7 +149,7 @@ def test_another_account_can_neither_find_nor_cancel_nor_remove_nor_retry(sessio
 
     assert jobs.find(session, stranger, job.id) is None
     assert cancellation.cancel(session, stranger, job.id) is None
-    assert jobs.remove(session, stranger, job.id) is None
+    assert retention.remove(session, stranger, job.id) is None
     assert not jobs.retry(session, stranger, job.id, attempts=3)
 
 
@@ -176,12 +176,12 @@ def test_a_retry_gives_fresh_attempts_and_clears_the_error(session: Session) -> 
 
 def test_removing_gives_back_the_files_and_spares_unfinished_jobs(session: Session) -> None:
     job = factories.job(session)
-    assert jobs.remove(session, job.account_id, job.id) is None
+    assert retention.remove(session, job.account_id, job.id) is None
     claimed = claim(session, job)
     assert claimed is not None
     jobs.succeed(session, claimed, {}, [artifact()])
 
-    assert jobs.remove(session, job.account_id, job.id) == ["artifacts/video.mp4"]
+    assert retention.remove(session, job.account_id, job.id) == ["artifacts/video.mp4"]
     assert jobs.find(session, job.account_id, job.id) is None
 
 

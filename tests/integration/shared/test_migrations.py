@@ -77,6 +77,29 @@ def test_whoever_wrote_the_first_tables_can_go_on_writing_them(empty: Engine) ->
         assert new_rules <= rules, f"{table} refuses what it took"
 
 
+def test_batches_that_had_lost_their_last_job_are_gone(empty: Engine) -> None:
+    migrate(empty, revision="0007")
+    with empty.begin() as connection:
+        connection.execute(text("INSERT INTO accounts (id, name) VALUES (gen_random_uuid(), 'one')"))
+        connection.execute(
+            text(
+                "INSERT INTO batches (id, account_id, total, finished_at) SELECT gen_random_uuid(), id, total, at"
+                " FROM accounts, (VALUES (1, now()), (2, now()), (3, NULL)) AS given (total, at)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO jobs (id, account_id, batch_id, kind, max_attempts, spec, metadata)"
+                " SELECT gen_random_uuid(), account_id, id, 'video', 1, '{}', '{}' FROM batches WHERE total = 2"
+            )
+        )
+
+    migrate(empty)
+
+    with empty.connect() as connection:
+        assert set(connection.scalars(text("SELECT total FROM batches"))) == {2, 3}
+
+
 def _tables(engine: Engine) -> dict[str, tuple[dict[str, tuple[str, bool, str | None]], set[str]]]:
     """Return each table's columns (type, whether it may be null, default), and what it refuses by unique keys and checks."""
     found = inspect(engine)

@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 
-from shared import idempotency, retention
+from shared import accounts, deliveries, idempotency, logins, retention
 from shared.db import transaction
 from shared.idempotency import Answer
 from shared.models import (
     Account,
+    ApiKey,
     Artifact,
     Asset,
     AuditEvent,
     Batch,
     Delivery,
     DeliveryAttempt,
+    DisabledAddress,
     IdempotencyKey,
     Job,
+    Login,
+    RefreshToken,
+    WebhookSecret,
 )
+from shared.settings import settings
 from shared.states import State
 from shared.storage import storage
+from tasks import retention as rounds
 from tasks import upkeep
 from tests import factories
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
     from shared.settings import Settings
@@ -131,6 +140,127 @@ def test_audit_events_of_long_ago_are_forgotten(session: Session) -> None:
 
     assert retention.events(session, kept=YEAR) == 2
     assert list(session.scalars(select(AuditEvent.subject))) == ["0"]
+
+
+def rotated(session: Session, account_id: uuid.UUID, *overlaps: timedelta) -> None:
+    """Give the account a secret, and then another one for each overlap."""
+    deliveries.rotate(session, account_id)
+    for overlap in overlaps:
+        deliveries.rotate(session, account_id, overlap=overlap)
+
+
+def test_what_signed_webhooks_is_forgotten_once_its_overlap_is_over(session: Session) -> None:
+    session.execute(delete(WebhookSecret))
+    owner, other = factories.account(session), factories.account(session)
+    rotated(session, owner, -MINUTE, MINUTE, -MINUTE)
+    rotated(session, other)
+    signing = [deliveries.signing_secrets(session, each) for each in (owner, other)]
+
+    assert retention.secrets(session) == 2
+    assert [deliveries.signing_secrets(session, each) for each in (owner, other)] == signing
+    assert session.scalar(select(func.count()).select_from(WebhookSecret)) == 3
+
+
+def test_addresses_that_were_gone_long_ago_are_tried_again(session: Session) -> None:
+    session.execute(delete(DisabledAddress))
+    owner = factories.account(session)
+    for name, age in (("old", 2 * YEAR), ("new", MINUTE)):
+        session.add(DisabledAddress(account_id=owner, url=f"https://{name}.example/", at=func.now() - age))
+    session.flush()
+
+    assert retention.addresses(session, kept=YEAR) == 1
+    assert list(session.scalars(select(DisabledAddress.url))) == ["https://new.example/"]
+
+
+def log_in(session: Session, owner: uuid.UUID, key_id: str, *, renewed: int, ended: timedelta) -> Login:
+    """Give a log-in that ended so long ago, with so many tokens."""
+    family, _ = logins.begin(session, logins.Owner(owner, key_id=key_id), (), address="::1", ttl=YEAR)
+    for number in range(renewed - 1):
+        row = {"token_hash": uuid.uuid4().hex, "account_id": owner, "login_id": family.login_id}
+        session.add(RefreshToken(**row, used_at=func.now() - number * MINUTE))
+    login = session.get_one(Login, family.login_id)
+    login.revoked_at = func.now() - ended
+    session.flush()
+    return login
+
+
+def test_a_log_in_goes_after_its_tokens_and_a_key_after_its_log_ins(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "PIECES", 3)
+    owner = factories.account(session)
+    old, new = (accounts.create_key(session, owner, name, ())[0].id for name in ("old", "new"))
+    log_in(session, owner, old, renewed=5, ended=YEAR)
+    kept = log_in(session, owner, new, renewed=2, ended=MINUTE)
+    session.execute(update(ApiKey).where(ApiKey.id == old).values(revoked_at=func.now() - 2 * YEAR))
+
+    def round_() -> tuple[int, int, int]:
+        key = retention.api_keys(session, kept=YEAR)
+        return key, retention.logins(session), retention.tokens(session)
+
+    assert [round_() for _ in range(4)] == [(0, 0, 3), (0, 0, 2), (0, 1, 0), (1, 0, 0)]
+    assert list(session.scalars(select(Login.id).where(Login.account_id == owner))) == [kept.id]
+    assert set(session.scalars(select(ApiKey.id).where(ApiKey.account_id == owner))) == {new}
+
+
+def test_of_long_videos_few_go_at_once(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "PIECES", 5)
+    long = [factories.rendering_job(session, tuple("abc")) for _ in range(3)]
+    longer = factories.rendering_job(session, tuple("abcdefg"))
+    for each in (*long, longer):
+        each.state = State.CANCELED
+    session.flush()
+    expire(session, *long, longer)
+
+    taken = [retention.expired(session)[0] for _ in range(5)]
+
+    assert taken == [1, 1, 1, 1, 0]
+
+
+def test_of_two_who_delete_the_last_two_jobs_of_a_batch_one_deletes_the_batch(process: Settings) -> None:
+    with transaction() as session:
+        owner = factories.account(session)
+        both = batch(session, owner, finished=True)
+        jobs = [factories.job(session, owner, state=State.FAILED, batch_id=both.id) for _ in range(2)]
+    removed = threading.Event()
+
+    def remove() -> None:
+        with transaction() as session:
+            retention.remove(session, owner, jobs[1].id)
+        removed.set()
+
+    other = threading.Thread(target=remove)
+    with transaction() as session:
+        retention.remove(session, owner, jobs[0].id)
+        other.start()
+        assert not removed.wait(0.2)
+        assert there(session, both)
+    other.join()
+
+    with transaction() as session:
+        assert not there(session, both)
+        session.execute(delete(Account).where(Account.id == owner))
+
+
+def test_what_cannot_be_thrown_away_now_keeps_nothing_else_from_going(
+    process: Settings, database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCENEMILL_LOCK_TIMEOUT", "0.1")
+    settings.cache_clear()
+    with transaction() as session:
+        owner = factories.account(session)
+        session.add(AuditEvent(account_id=owner, at=func.now() - YEAR, action="jobs.submitted", subject=""))
+        rotated(session, owner, -MINUTE, -MINUTE)
+
+    with database.begin() as other:
+        other.execute(text("LOCK TABLE audit_events"))
+        hindered = rounds.purge(settings())
+    free = rounds.purge(settings())
+
+    assert (hindered["secrets_forgotten"], hindered["events_forgotten"]) == (2, 0)
+    assert (free["secrets_forgotten"], free["events_forgotten"]) == (0, 1)
+    with transaction() as session:
+        session.execute(delete(Account).where(Account.id == owner))
 
 
 def test_a_round_throws_all_away_that_is_past_its_time_and_no_file_that_a_row_names(

@@ -216,6 +216,6 @@ def test_the_least_recently_used_segments_are_evicted_but_none_that_a_job_needs(
     )
 
     assert sweeping.evict(session, StoredSegment, most=1000) == []
-    assert sorted(sweeping.evict(session, StoredSegment, most=19)) == ["s/old", "s/oldest"]
+    assert sorted(sweeping.evict(session, StoredSegment, most=20)) == ["s/old", "s/oldest"]
     session.execute(delete(StoredSpeech))
     assert sweeping.evict(session, StoredSpeech, most=0) == []
