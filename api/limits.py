@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from api.auth import identity
 from shared import sentinels
-from shared.errors import TooMany
+from shared.errors import TooManyAtOnce
 
 if TYPE_CHECKING:
     from flask_limiter import RequestLimit
@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 REDIS_SECONDS = 0.15  # to connect, and again to answer: together no more than a request can bear
 REMEMBERED = 10_000  # windows whose ends a process knows
 AT_ONCE = 400  # requests of one account in one process; long polls and uploads too, but no streams of events
-
-
-class TooManyAtOnce(TooMany):
-    """An account has too many requests under way at once."""
-
-    code, title = "too-many-at-once", "Too many requests at once"
 
 
 def register(app: Flask, config: Settings) -> None:
@@ -177,9 +171,9 @@ def _tell(response: Response, limits: list[RequestLimit]) -> Response:
         return response
     limit = next((each for each in limits if each.breached), _first(limits))
     with suppress(Exception):  # the counters are read again here, and Redis may have gone meanwhile
-        left, seconds = limit.remaining, max(1, math.ceil(limit.reset_at - time.time()))
         name = "burst" if _account() and _account() in limit.request_args else "address"
-        window = limit.limit.get_expiry()
+        left, window = limit.remaining, limit.limit.get_expiry()
+        seconds = min(window, max(1, math.ceil(limit.reset_at - time.time())))  # reset_at is rounded up
         response.headers["RateLimit-Policy"] = f'"{name}";q={limit.limit.amount};w={window}'
         response.headers["RateLimit"] = f'"{name}";r={max(0, left)};t={seconds}'
         if limit.breached:

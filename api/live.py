@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 from flask import Response, request
 
 from api.auth import caller
-from api.limits import TooManyAtOnce
 from api.watch import is_ending, watch
-from shared.errors import Unavailable
+from shared.errors import TooManyAtOnce, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,6 +12,7 @@ ServiceError
 ├── TooLarge             413  over a limit of size
 ├── Locked               423  another request has it
 ├── TooMany              429  over a limit of rate
+│   └── TooManyAtOnce         too-many-at-once: waiting alone does not help, something must end
 ├── JobFailed            a job cannot be done, with its stable code
 │   ├── AssetUnreadable       asset-unreadable
 │   ├── ScriptInvalid         llm-invalid-script
@@ -138,6 +139,12 @@ class TooMany(ServiceError):
     """Requests come too fast."""
 
     status, code, title = 429, "too-fast", "Too many requests"
+
+
+class TooManyAtOnce(TooMany):
+    """An account has too many of something under way at once: requests, streams of events, unfinished uploads."""
+
+    code, title = "too-many-at-once", "Too many at once"
 
 
 class JobFailed(ServiceError):

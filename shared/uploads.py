@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text, update
 
-from shared.errors import TooMany
+from shared.errors import TooManyAtOnce
 from shared.models import Upload
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def create(
     expiry: timedelta,
     most: int,
 ) -> Upload:
-    """Begin an upload, or raise TooMany where the account has `most` open ones."""
+    """Begin an upload, or raise TooManyAtOnce where the account has `most` open ones."""
     # Two that begin at once must not both be the last one that there is room for.
     lock = int.from_bytes(hashlib.sha256(f"uploads:{account_id}".encode()).digest()[:8], "big", signed=True)
     session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
@@ -49,7 +49,9 @@ def create(
         Upload.account_id == account_id, Upload.state == UploadState.OPEN, Upload.expires_at > func.now()
     )
     if (session.scalar(unfinished) or 0) >= most:
-        raise TooMany(f"This account may have {most} unfinished uploads. Finish or terminate some of them.")
+        raise TooManyAtOnce(
+            f"This account may have {most} unfinished uploads. Finish or terminate some of them."
+        )
     upload = Upload(
         id=uuid.uuid4(), account_id=account_id, length=length, meta=meta, expires_at=func.now() + expiry
     )

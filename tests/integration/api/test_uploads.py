@@ -414,7 +414,8 @@ def test_an_account_has_so_many_unfinished_uploads(config: Settings) -> None:
     refused = few.post("/v1/uploads", headers={**TUS, "Upload-Length": "5"})
     few.delete(first, headers=TUS)
 
-    assert (refused.status_code, "Retry-After" in refused.headers) == (429, True)
+    assert (refused.status_code, refused.json["code"]) == (429, "too-many-at-once")
+    assert "Retry-After" in refused.headers
     assert begin(few)
 
 
