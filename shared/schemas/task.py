@@ -55,6 +55,7 @@ class ResultSchema(Schema):
     model = fields.String(metadata={"description": "`outline` where no model was asked."})
     cached = fields.Boolean(metadata={"description": "Whether the script had been written before."})
     usage = fields.Nested(UsageSchema)
+    encoder = fields.String(metadata={"description": "What made the picture: `libx264`, or a machine's own."})
     warnings = fields.List(fields.String())
     credits = fields.List(fields.Nested(CreditSchema))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 from PIL import Image
 
 from shared import ffmpeg
@@ -63,6 +64,23 @@ def test_the_smallest_script_becomes_a_video(stack: Stack) -> None:
     assert {"video.mp4", "captions.srt", "captions.vtt", "poster.jpg"} <= set(names)
     assert "Hello, world." in download(stack, task, "captions.srt").decode()
     assert Image.open(io.BytesIO(download(stack, task, "poster.jpg"))).size == (640, 360)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"kind": "video", "script": HELLO, "output": SMALL},
+        {"kind": "video", "brief": {"source_text": "The sea is wide. It is blue."}, "output": SMALL},
+        {"kind": "script", "brief": {"topic": "Tides"}},
+    ],
+    ids=["video", "video of a brief", "script"],
+)
+def test_a_finished_task_is_as_the_document_says(stack: Stack, job: dict[str, Any]) -> None:
+    task = stack.run(job)
+    document = stack.http.get("/openapi.json").json()
+    schema = {"$ref": "#/components/schemas/Task", "components": document["components"]}
+
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(task)] == []
 
 
 def test_the_video_is_what_was_planned(stack: Stack, tmp_path: Path) -> None:
