@@ -70,6 +70,8 @@ def create_app(config: Settings | None = None) -> Flask:
         SCENEMILL=config,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider is Flask's default one
+    # Else "/v1//tasks" leads to an address of the scheme and host that a proxy, or anyone, has named here.
+    app.url_map.merge_slashes = False
     if config.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # Flask's own way to wrap it
             app.wsgi_app, x_for=config.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
@@ -79,6 +81,7 @@ def create_app(config: Settings | None = None) -> Flask:
     turns.register(app, config)
     auth.register(app)
     limits.register(app, config)
+    app.before_request(requests.refuse_nul)  # not before it is counted
     measures.register(app)
     resumable.register(app)
     app.extensions["openapi"] = _routes(app).spec

@@ -8,11 +8,11 @@ import math
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from flask import Flask, Response, current_app, redirect, request
 from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import RequestRedirect
 
 from api.requests import request_id
 from shared.errors import ServiceError
@@ -34,6 +34,7 @@ WORDS = {
     416: ("range-not-satisfiable", "Range not satisfiable", "The file has no such range."),
     429: ("too-fast", "Too many requests", "Requests come too fast. Retry-After says when to go on."),
 }
+_PATH = "/:@!$&'()*+,;=-._~"  # what may stand in a path as it is (RFC 3986, 3.3)
 _KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate", "Accept-Ranges")
 
 
@@ -46,7 +47,8 @@ def register(app: Flask) -> None:
 
 def answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """Return a problem document as the answer to this request."""
-    document = {**problem, "instance": request.path, "request_id": request_id()}
+    here = quote(request.path, safe=_PATH)  # a reference to a URI, and what was asked may be none
+    document = {**problem, "instance": here, "request_id": request_id()}
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
     response = Response(body, problem["status"], headers or {}, mimetype=MEDIA_TYPE)
     if problem["status"] not in set(HTTPStatus):  # tus has one of its own
@@ -86,8 +88,6 @@ def _reason(error: ServiceError) -> str:
 
 
 def _refused(error: HTTPException) -> BaseResponse:
-    if isinstance(error, RequestRedirect):
-        return error.get_response()
     if isinstance(error, NotFound) and (known := _under_v1()):
         return redirect(known, 308)
     given = error.get_response()
@@ -112,13 +112,13 @@ def _under_v1() -> str | None:
     if adapter is None or not _is_known(adapter, f"/v1{request.path}"):
         return None
     query = request.query_string.decode("latin-1")
-    return f"/v1{request.path}" + (f"?{query}" if query else "")
+    return f"/v1{quote(request.path, safe=_PATH)}" + (f"?{query}" if query else "")
 
 
 def _is_known(adapter: Any, path: str) -> bool:
     try:
         adapter.match(path, method=request.method)
-    except (MethodNotAllowed, RequestRedirect):
+    except MethodNotAllowed:
         return True
     except NotFound:
         return False

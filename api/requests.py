@@ -102,8 +102,12 @@ def _begin() -> None:
     request.environ["scenemill.context"] = g.context = {key: value for key, value in context.items() if value}
     g.bound = ExitStack()
     g.bound.enter_context(logs.bind(**g.context))
+
+
+def refuse_nul() -> None:
+    """Raise NotFound for a path with a NUL: there is nothing there, and nothing that Postgres could look for."""
     if "\0" in request.path:
-        raise NotFound("There is nothing at this path.")  # and nothing that Postgres could look for
+        raise NotFound("There is nothing at this path.")
 
 
 def _sign(response: Response) -> Response:

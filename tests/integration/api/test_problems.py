@@ -40,6 +40,7 @@ def check(answer: TestResponse, status: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
+        ("GET", "/v1/%C3%BC%20%7B", 404),
         ("GET", "/", 404), ("GET", "/v1", 404), ("GET", "/v1/nothing", 404), ("GET", "/v1/tasks/42", 404),
         ("POST", "/v2/jobs", 404), ("GET", "/%00", 404), ("PUT", "/v1/jobs", 405), ("DELETE", "/v1/tasks", 405),
         ("POST", "/livez", 405), ("GET", "/v1/tasks", 401), ("POST", "/v1/jobs", 401), ("GET", "/v1/themes", 401),
@@ -50,7 +51,7 @@ def test_an_error_is_a_problem_document(app: Flask, method: str, path: str, stat
 
     problem = check(answer, status)
 
-    assert problem["instance"] == path.replace("%00", "\0")
+    assert problem["instance"] == path
     if status == 405:
         assert answer.headers["Allow"]
     if status == 401:
@@ -97,7 +98,7 @@ def test_a_path_without_its_version_leads_to_the_one_with_it(app: Flask, path: s
         assert (answer.status_code, answer.headers["Location"]) == (308, target)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/v1/v1/jobs", "/tasks/42"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1/v1/jobs", "/tasks/42", "/v1//tasks", "//tasks"])
 def test_no_other_path_leads_anywhere(app: Flask, path: str) -> None:
     assert app.test_client().get(path).status_code == 404
 
