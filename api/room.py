@@ -12,6 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sqlalchemy import text
+
 from shared import backlog
 from shared.errors import TooLarge, TooMany, Unavailable
 
@@ -26,6 +28,7 @@ COUNT_SECONDS = 1.0
 ACCOUNTS = 1000  # that are remembered
 SOONEST, LATEST = 1, 600  # seconds to wait, whatever the rate says
 IDLE_SECONDS = 60  # where nothing has ended for a minute
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtext('room'), hashtext(:queue))")
 
 
 class QueueFull(Unavailable):
@@ -58,13 +61,20 @@ class Depth:
 
     def excess(self, session: Session, more: int, most: int, account_id: UUID | None = None) -> int:
         """Count `more` jobs in, or return by how many there would be too many."""
+        if time.monotonic() >= self.until:
+            self._count(session, most, account_id)
         if not self.is_far(more, most):
-            self.counted = backlog.depth(session, most, account_id)
-            self.until = time.monotonic() + COUNT_SECONDS
+            # One at a time until its commit: two that count at once would both find room.
+            session.execute(_ALONE, {"queue": str(account_id)})
+            self._count(session, most, account_id)
         over = self.counted + more - most
         if over <= 0:
             self.counted += more
         return max(0, over)
+
+    def _count(self, session: Session, most: int, account_id: UUID | None) -> None:
+        self.counted = backlog.depth(session, most, account_id)
+        self.until = time.monotonic() + COUNT_SECONDS
 
 
 @dataclass(slots=True)

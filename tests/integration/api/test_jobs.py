@@ -14,11 +14,13 @@ from sqlalchemy import func, select, update
 
 from api import accept
 from api.app import create_app
-from api.room import Room, wait
+from api.room import QueueFull, Room, wait
 from shared import backlog
 from shared.db import transaction
+from shared.errors import Unavailable
 from shared.models import AuditEvent, IdempotencyKey, Job, JobAsset
 from shared.states import State
+from tests import factories
 from tests.integration.api.conftest import HELLO, new_client
 
 if TYPE_CHECKING:
@@ -310,6 +312,21 @@ def test_a_full_queue_refuses_before_anything_is_taken(
     assert int(third.headers["Retry-After"]) >= 1
     assert third.json["type"].endswith("queue-full")
     assert len(jobs_of(full)) == 2
+
+
+def test_of_two_at_once_one_has_the_last_place(config: Settings, client: Client) -> None:
+    limits = config.model_copy(update={"max_queued": 1})
+    with transaction() as session:
+        session.execute(update(Job).values(state=State.CANCELED))
+    with transaction() as one:
+        Room().admit(one, client.account_id, 1, limits)
+        factories.job(one, client.account_id)
+        with pytest.raises(Unavailable, match="database"), transaction() as other:
+            other.execute(select(func.set_config("lock_timeout", "200ms", True)))
+            Room().admit(other, client.account_id, 1, limits)
+
+    with pytest.raises(QueueFull), transaction() as other:
+        Room().admit(other, client.account_id, 1, limits)
 
 
 def test_there_is_room_again_as_soon_as_a_job_has_ended(
