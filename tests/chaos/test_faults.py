@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import httpx
+
     from tests.chaos.world import World
 
 pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.services, pytest.mark.timeout(400)]
@@ -222,17 +224,39 @@ def test_a_hog_keeps_nobody_waiting(world: World) -> None:
     world.settle()
     hog, others = world.new_account("hog"), [world.new_account(f"small-{number}") for number in range(19)]
     jobs = [load.script(world.rng) for _ in range(400)]
-    answer = world.call("POST", "/v1/batch", key=hog, json={"jobs": jobs})
+    answer = world.batch(jobs, hog)
     assert answer.status_code == 202, answer.text
-    owned = "SELECT id FROM jobs WHERE batch_id = :id"
-    for row in world.rows(owned, id=answer.json()["batch_id"]):
-        world.promised.accepted[str(row.id)] = hog
     small = [world.post(load.script(world.rng), key=key) for key in others]
 
     assert world.ends(small, 120) == ["succeeded"] * 19
     left = world.value("SELECT count(*) FROM jobs WHERE state = 'queued' AND batch_id IS NOT NULL")
     world.hit("F18 a hog", f"{left} of its 400 jobs still waited")
     assert left > 100
+    world.settle(240)
+
+
+def test_a_full_queue_takes_nothing_that_is_over_its_cap_from_many_at_once(world: World) -> None:
+    world.settle()
+    cap = int(world.settings["SCENEMILL_MAX_QUEUED"])
+    keys = [world.new_account(f"eager-{number}") for number in range(8)]
+
+    def post(key: str) -> list[httpx.Response]:
+        drawn = [load.script(world.rng) for _ in range(7)]
+        return [world.batch(drawn, key) for _ in range(20)]
+
+    with world.stopped("worker-scripts"), ThreadPoolExecutor(len(keys)) as pool:
+        answers = [answer for each in pool.map(post, keys) for answer in each]
+        depth = world.value("SELECT count(*) FROM jobs WHERE state = 'queued'")
+    refused = [answer for answer in answers if answer.status_code == 503]
+    world.hit(
+        "F18 a full queue", f"{len(refused)} of {len(answers)} batches were refused, {depth} jobs waited"
+    )
+
+    assert len(refused) + sum(answer.status_code == 202 for answer in answers) == len(answers)
+    assert refused
+    assert {answer.json()["code"] for answer in refused} == {"queue-full"}
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+    assert cap - 7 < depth <= cap
     world.settle(240)
 
 

@@ -53,6 +53,7 @@ SETTINGS = {
     "SCENEMILL_DRAIN": "1",
     "SCENEMILL_ALLOW_PRIVATE_ADDRESSES": "true",
     "SCENEMILL_ACCOUNT_RUNNING": "6",
+    "SCENEMILL_MAX_QUEUED": "600",
 }
 HOOKED = ["task.succeeded", "task.failed", "task.canceled"]
 
@@ -200,6 +201,13 @@ class World:
             again = self.wait(taken, "the same answer").json()["task_id"]
             self.promised.twins.append((task_id, again))
         return task_id
+
+    def batch(self, jobs: Sequence[Mapping[str, Any]], key: str) -> httpx.Response:
+        """Post many at once, and note what was taken."""
+        answer = self.call("POST", "/v1/batch", key=key, json={"jobs": jobs})
+        if answer.status_code == 202:
+            self.promised.accepted |= dict.fromkeys(answer.json()["task_ids"], key)
+        return answer
 
     def flood(self, number: int, *, hook: bool = True) -> list[str]:
         return [self.post(load.mixed(self.rng), hook=hook) for _ in range(number)]
