@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from flask import request
@@ -85,6 +85,14 @@ class Time(fields.Field[datetime]):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+class TimeBefore(Time):
+    """A moment after which something is to be. What is shown with it is not after it, though it has parts of milliseconds."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
+        moment = super()._deserialize(value, *args, **kwargs)
+        return moment + (timedelta(microseconds=999) if moment.microsecond % 1000 == 0 else timedelta(0))
+
+
 class Names(fields.Field[tuple[str, ...]]):
     """One of these names, or several with commas."""
 
@@ -143,7 +151,7 @@ class TasksQuery(PageQuery):
 
     kind = Names(KINDS)
     status = Names(tuple(map(str, State)))
-    created_after = Time(metadata={"type": "string", "format": "date-time"})
+    created_after = TimeBefore(metadata={"type": "string", "format": "date-time"})
     created_before = Time(metadata={"type": "string", "format": "date-time"})
     q = fields.String(
         validate=(validate.Length(1, 200), validate.ContainsNoneOf("\0", error="May not hold a NUL.")),

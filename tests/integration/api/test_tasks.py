@@ -388,6 +388,20 @@ def test_a_list_is_filtered(client: Client, query: str, found: set[str]) -> None
     assert {names[task["task_id"]] for task in data} == found
 
 
+def test_what_was_created_at_a_moment_is_neither_after_nor_before_it(client: Client) -> None:
+    client.job()
+    time.sleep(0.002)
+    moment = client.get(f"/v1/tasks/{client.job()}").json["created_at"]
+    time.sleep(0.002)
+    client.job()
+
+    after = client.get("/v1/tasks", query_string={"created_after": moment}).json["data"]
+    before = client.get("/v1/tasks", query_string={"created_before": moment}).json["data"]
+
+    assert [task["created_at"] > moment for task in after] == [True]
+    assert [task["created_at"] < moment for task in before] == [True]
+
+
 def test_a_list_shows_only_ones_own(client: Client, stranger: Client) -> None:
     stranger.job()
     mine = client.job()
