@@ -98,7 +98,7 @@ class JobSchema(Strict):
     priority = Choice(PRIORITIES, default="normal")
     metadata = Pairs(Words(64, one_line=True), Words(512, least=0), most=16, about="Returned as given.")
     webhook = Object(WebhookSchema)
-    expires_in = Whole(60, _YEAR, about="Seconds that the artifacts are kept.")
+    expires_in = Whole(1, _YEAR, about="Seconds that the artifacts are kept.")
     budget = Number(0.000001, 1e12, about="What the job may cost at most, in the currency of the prices.")
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
