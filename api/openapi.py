@@ -106,6 +106,11 @@ def client_asks(view: Callable[P, R]) -> Callable[P, R]:
     return document(view, anonymous=True)
 
 
+def tells(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Document headers that all answers of a route have."""
+    return lambda view: document(view, also=names)
+
+
 def takes(body: dict[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Document a body that no schema reads."""
     return lambda view: document(view, body=body)
@@ -265,7 +270,8 @@ def _describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[s
         responses[int(status)] = _problem(status)
     for response in responses.values():
         if isinstance(response, dict):
-            response["headers"] = {**response.get("headers", {}), **headers(*_LIMITED)}
+            also = doc_info.get("also", ())
+            response["headers"] = {**response.get("headers", {}), **headers(*_LIMITED, *also)}
     return doc
 
 
@@ -287,6 +293,7 @@ def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
     found: list[int] = [
         HTTPStatus.UNPROCESSABLE_ENTITY,  # no route takes a parameter that it does not know
         HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.SERVICE_UNAVAILABLE,
         *doc_info.get("fails", ()),
     ]
@@ -295,6 +302,7 @@ def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
     if "requestBody" in doc:
         found += [
             HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_TIMEOUT,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]

@@ -19,7 +19,7 @@ from werkzeug.http import http_date
 
 from api import accept, aside, pieces, replay, tus, views
 from api.auth import account_id, requires
-from api.openapi import Resource, creates, fails, headers, reads, takes
+from api.openapi import Resource, creates, fails, headers, reads, takes, tells
 from api.replay import Replayed
 from api.requests import config
 from shared import parts, uploads
@@ -72,6 +72,7 @@ def _check_version() -> None:
 
 @blueprint.post("/uploads")
 @requires("assets:write")
+@tells("Tus-Resumable")
 @reads(VERSION, LENGTH, DEFERRED, METADATA, CHECKSUM)
 @creates
 @takes(BODY)
@@ -100,6 +101,7 @@ def create_upload() -> Response:
 
 @blueprint.head("/uploads/<uuid:upload_id>")
 @requires("assets:write")
+@tells("Tus-Resumable")
 @reads(VERSION)
 @fails(404, 410, 412, 415)
 @blueprint.response(
@@ -133,6 +135,7 @@ def get_upload(upload_id: UUID) -> Response:
 
 @blueprint.patch("/uploads/<uuid:upload_id>")
 @requires("assets:write")
+@tells("Tus-Resumable")
 @reads(VERSION, OFFSET, LENGTH, CHECKSUM)
 @takes({"required": True, **BODY})
 @fails(400, 404, 409, 410, 412, 413, 415, 422, 423, 460)
@@ -150,6 +153,7 @@ def append_to_upload(upload_id: UUID) -> Response:
 
 @blueprint.delete("/uploads/<uuid:upload_id>")
 @requires("assets:write")
+@tells("Tus-Resumable")
 @reads(VERSION)
 @fails(404, 410, 412)
 @blueprint.response(204)
