@@ -1,24 +1,19 @@
-"""The rules of repair: what is taken back from dead workers, what is published again, what is evicted.
+"""The rules of repair: what is taken back from dead workers, what is published again, what ends unasked for.
 
 Each takes a bounded bite, and any number of sweepers may run at once: rows that another one holds are skipped.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import and_, func, or_, select, update
 
 from shared import cancellation, deaths, jobs, segments
 from shared.errors import WorkerLost
 from shared.models import (
     Job,
     Segment,
-    StoredMix,
-    StoredSegment,
-    StoredSpeech,
     Upload,
 )
 from shared.states import SegmentState, Stage, State
@@ -27,14 +22,13 @@ from shared.uploads import UploadState
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import InstrumentedAttribute, Session
 
 
 BITE = 500
-Store = type[StoredSegment] | type[StoredSpeech] | type[StoredMix]
 # Where a lost job stands: before an interactive one that has waited for less than an hour.
 AHEAD = 2 * jobs.HEAD_START["interactive"]
 
@@ -159,35 +153,6 @@ def _unmark(session: Session, table: type[Job | Segment], lost: Select[uuid.UUID
     """Take the mark from these rows, but not from one that somebody holds: whoever claims it has its message."""
     free = table.id.in_(lost.with_for_update(skip_locked=True))
     return len(session.scalars(update(table).where(free).values(published_at=None).returning(table.id)).all())
-
-
-def evict(session: Session, store: Store, *, most: int, idle: timedelta = timedelta(0)) -> list[str]:
-    """Forget a bite of the least recently used of a store that holds more than `most` bytes; return their storage keys.
-
-    What a running job is about to be assembled from is spared (should it go all the same, the job renders it again), and
-    so is what was used less than `idle` ago.
-    """
-    over = session.scalars(select(func.coalesce(func.sum(store.bytes), 0))).one() - most
-    if over <= 0:
-        return []
-    in_use = (
-        select(Segment.key)
-        .join(Job, Job.id == Segment.job_id)
-        .where(Segment.account_id == store.account_id, Segment.key == store.key, Job.state == State.RUNNING)
-        .exists()
-    )
-    oldest = session.execute(
-        select(store.account_id, store.key, store.storage_key, store.bytes)
-        .where(~in_use, store.used_at < func.now() - idle)
-        .order_by(store.used_at)
-        .limit(BITE)
-        .with_for_update(of=store, skip_locked=True)
-    ).all()
-    freed = accumulate((row.bytes for row in oldest), initial=0)
-    gone = [row for row, before in zip(oldest, freed, strict=False) if before < over]
-    ids = [(row.account_id, row.key) for row in gone]
-    session.execute(delete(store).where(tuple_(store.account_id, store.key).in_(ids)))
-    return [row.storage_key for row in gone]
 
 
 def expire_uploads(session: Session) -> list[uuid.UUID]:

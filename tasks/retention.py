@@ -110,9 +110,9 @@ def _uploads(config: Settings) -> int:
     return len(over)
 
 
-def _evicted(store: sweeping.Store, *, most: int, idle: timedelta) -> int:
+def _evicted(store: retention.Store, *, most: int, idle: timedelta) -> int:
     with transaction() as session:
-        keys = sweeping.evict(session, store, most=most, idle=idle)
+        keys = retention.evict(session, store, most=most, idle=idle)
     _drop(keys)
     return len(keys)
 

@@ -28,6 +28,8 @@ from shared.models import (
     Job,
     Login,
     RefreshToken,
+    StoredSegment,
+    StoredSpeech,
     WebhookSecret,
 )
 from shared.settings import settings
@@ -140,6 +142,28 @@ def test_audit_events_of_long_ago_are_forgotten(session: Session) -> None:
 
     assert retention.events(session, kept=YEAR) == 2
     assert list(session.scalars(select(AuditEvent.subject))) == ["0"]
+
+
+def test_the_least_recently_used_segments_are_evicted_but_none_that_a_job_needs(session: Session) -> None:
+    account_id = factories.account(session)
+    for age, key in enumerate(("newest", "old", "needed", "oldest")):
+        session.add(
+            StoredSegment(
+                account_id=account_id, key=key, storage_key=f"s/{key}", bytes=10, frames=1,
+                used_at=func.now() - age * MINUTE,
+            )
+        )  # fmt: skip
+    session.flush()
+    session.execute(delete(StoredSegment).where(StoredSegment.account_id != account_id))
+    factories.rendering_job(session, ("needed",), account_id)
+    session.execute(
+        update(StoredSegment).where(StoredSegment.key == "needed").values(used_at=func.now() - 2 * MINUTE)
+    )
+
+    assert retention.evict(session, StoredSegment, most=1000) == []
+    assert sorted(retention.evict(session, StoredSegment, most=20)) == ["s/old", "s/oldest"]
+    session.execute(delete(StoredSpeech))
+    assert retention.evict(session, StoredSpeech, most=0) == []
 
 
 def rotated(session: Session, account_id: uuid.UUID, *overlaps: timedelta) -> None:

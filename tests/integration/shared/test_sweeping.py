@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, func, update
 
 from shared import deaths, jobs, progress, segments, sweeping, window
-from shared.models import Job, Segment, StoredSegment, StoredSpeech
+from shared.models import Job, Segment, StoredSegment
 from shared.nudges import Level
 from shared.states import SegmentState, Stage, State
 from shared.window import Window
@@ -195,27 +195,3 @@ def test_a_file_that_a_row_names_counts_as_referenced(session: Session) -> None:
 
     named = sweeping.referenced(session, ["s/a.mp4", "s/b.mp4"], [StoredSegment.storage_key])
     assert named == {"s/a.mp4"}
-
-
-def test_the_least_recently_used_segments_are_evicted_but_none_that_a_job_needs(session: Session) -> None:
-    account_id = factories.account(session)
-    for age, key in enumerate(("newest", "old", "needed", "oldest")):
-        session.add(
-            StoredSegment(
-                account_id=account_id, key=key, storage_key=f"s/{key}", bytes=10, frames=1,
-                used_at=datetime.now(UTC) - age * MINUTE,
-            )
-        )  # fmt: skip
-    session.flush()
-    session.execute(delete(StoredSegment).where(StoredSegment.account_id != account_id))
-    factories.rendering_job(session, ("needed",), account_id)
-    session.execute(
-        update(StoredSegment)
-        .where(StoredSegment.key == "needed")
-        .values(used_at=datetime.now(UTC) - 2 * MINUTE)
-    )
-
-    assert sweeping.evict(session, StoredSegment, most=1000) == []
-    assert sorted(sweeping.evict(session, StoredSegment, most=20)) == ["s/old", "s/oldest"]
-    session.execute(delete(StoredSpeech))
-    assert sweeping.evict(session, StoredSpeech, most=0) == []
