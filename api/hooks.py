@@ -59,7 +59,8 @@ class Hooks:
             looking.result(left)
         except Late:
             looking.cancel()
-            return "The host cannot be found in time."
+            known = self._allow_private or outside.may_be_public(urlsplit(url).hostname or "")
+            return None if known else "The host cannot be found in time."
         except AssetUnreadable as error:
             return error.detail
         return None

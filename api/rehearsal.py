@@ -77,6 +77,7 @@ def _answer() -> Response:
     document = json_body()
     try:
         spec = aside.compute(g.body_size, load, JobSchema(), document)
+        accept.check_hooks([spec], ["#"])
         with transaction() as session:
             (spec,) = accept.resolve(session, [spec], ["#"])
             lengths = _recordings(spec)

@@ -34,6 +34,10 @@ IPV4_TRANSLATED = ipaddress.ip_network("::ffff:0:0:0/96")
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 # Public by their ranges, and answered inside all the same: clouds' own services, the IETF's protocols, documents.
 INNER = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24", "3fff::/20")))
+# Names that the public DNS does not have, and networks of their own do (RFC 6761, 6762, 8375; ICANN keeps `internal` free).
+INNER_NAMES = {
+    "localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home", "home.arpa", "lan", "invalid", "onion",
+}  # fmt: skip
 # Why nothing was answered, the most telling first. What the operating system or the TLS library said is the cause.
 _UNANSWERED: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((httpcore.TimeoutException,), "{} did not answer in time."),
@@ -70,6 +74,16 @@ def is_public(text: str) -> bool:
     if any(address in network for network in INNER):
         return False
     return address.is_global and not address.is_multicast
+
+
+def may_be_public(host: str) -> bool:
+    """Tell by its name alone whether a host can be one of the public internet, where it cannot be asked for."""
+    labels = host.lower().rstrip(".").split(".")
+    return (
+        len(labels) > 1
+        and labels[-1][:1].isalpha()
+        and INNER_NAMES.isdisjoint((labels[-1], ".".join(labels[-2:])))
+    )
 
 
 def _hidden(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -210,11 +224,16 @@ def _unanswered(error: Exception, what: str) -> str:
 
 
 def check(url: str, *, allow_private: bool = False) -> None:
-    """Raise AssetUnreadable where a URL leads, by what its host resolves to now, to where we do not connect."""
+    """Raise AssetUnreadable where a URL leads, by what its host resolves to now, to where we do not connect.
+
+    A host that cannot be found now may be found when somebody connects, which looks at its addresses then.
+    """
     host = urlsplit(url).hostname or ""
     try:
         answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and (allow_private or may_be_public(host)):
+            return
         raise AssetUnreadable("The host cannot be found.") from error
     if not allow_private and not all(is_public(str(answer[4][0])) for answer in answers):
         raise AssetUnreadable("The address is not on the public internet.")

@@ -447,14 +447,34 @@ def test_when_to_come_again_follows_from_how_fast_jobs_end(over: int, finished: 
 
 @pytest.mark.parametrize(
     "url",
-    ["https://127.0.0.1/", "https://10.1.2.3/", "https://[::1]/", "http://127.0.0.1/", "https://localhost/"],
+    [
+        "https://127.0.0.1/",
+        "https://10.1.2.3/",
+        "https://[::1]/",
+        "https://169.254.169.254/latest",
+        "https://2130706433/",
+        "http://127.0.0.1/",
+        "https://localhost/",
+        "https://metadata.google.internal/",
+        "https://intranet/",
+    ],
 )
 def test_a_webhook_to_within_is_refused_at_once(client: Client, url: str) -> None:
-    answer = client.post("/v1/jobs", json={**HELLO, "webhook": {"url": url}})
+    job = {**HELLO, "webhook": {"url": url}}
+
+    answer = client.post("/v1/jobs", json=job)
+    tried = client.post("/v1/jobs?dry_run=true", json=job).json
 
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json["errors"]] == ["#/webhook/url"]
+    assert (tried["valid"], tried["errors"]) == (False, answer.json["errors"])
     assert jobs_of(client) == []
+
+
+def test_a_webhook_to_whom_nobody_knows_now_is_taken_and_looked_up_when_it_is_sent(client: Client) -> None:
+    job = {**HELLO, "webhook": {"url": "https://not-there-yet.example/hook"}}
+
+    assert client.post("/v1/jobs", json=job).status_code == 202
 
 
 def test_an_operator_may_allow_webhooks_to_within(config: Settings) -> None:
