@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from bench import machine
-from bench.control import accept, burst, chaos, database, gains, jobs, report, sizes
+from bench.control import accept, batches, burst, chaos, database, gains, jobs, report, sizes
 from bench.control.lab import Lab
 from bench.control.sections import SECTIONS
 from bench.control.verdicts import targets
@@ -87,6 +87,7 @@ def _of_lab(lab: Lab, wish: argparse.Namespace) -> dict[str, Callable[[], dict[s
         "accept": lambda: accept.measured(lab, quick=wish.quick),
         "jobs": lambda: jobs.measured(lab, quick=wish.quick) | {"scaled": jobs.scaled(lab, quick=wish.quick)},
         "burst": lambda: burst.measured(lab, quick=wish.quick),
+        "batches": lambda: batches.measured(lab, quick=wish.quick),
         "sizes": lambda: sizes.measured(lab, quick=wish.quick, large=large),
         "gains": lambda: (
             gains.measured(lab.folder / "gains", quick=wish.quick)

@@ -48,6 +48,9 @@ things are compared, they ran in turns, and the ratio is the median of the turns
 
 ![Jobs finished over time](images/bench-control-fairness.svg)
 
+## A batch
+{batches}
+
 ## Faults
 {chaos}
 

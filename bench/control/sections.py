@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.control import growth, sizes
+from bench.control import batches, growth, sizes
 from bench.control.verdicts import MB, added, memory
 from bench.figures import middle
 
@@ -38,6 +38,13 @@ account may have waiting here. Lost: {lost}. Jobs sleep 20 ms on a worker of fou
 {drain:.0f} a second while the burst drained ({after:,} jobs were still to be done when the last one was posted); this is the
 burst with the median ratio, of {ratios}. From its post to its end a job of the others took {others_p50:.1f} s (p50) and
 {others_p99:.1f} s (p99), one of the hog {hog_p50:.1f} s and {hog_p99:.1f} s."""
+BATCHES = """{number:,} jobs in one request, each with a script of two scenes, no two alike ({bytes:.1f} MB of JSON); the table
+fills a template of one scene. The least is a program that trusts its caller and holds everything in memory: it checks each job
+by the same schema, and writes the same rows by INSERTs of a thousand, in one transaction.
+
+{table}
+
+The gateway held {held:.0f} MB before and {added:.0f} MB more at most."""
 CHAOS = """{minutes:g} minutes of the seeded random schedule (`make chaos` runs ten, seed {seed:.0f}): {jobs:.0f} jobs,
 {begun:.0f} attempts of which {lost:.0f} were lost, {faults:.0f} faults; {recoveries:.0f} times lost work was taken up again,
 p50 {p50:.1f} s, p99 {p99:.1f} s. Violations of what always holds: {violations}."""
@@ -140,6 +147,22 @@ def _burst(part: dict[str, Any]) -> str:
     return BURST.format(**told, **waits, answers=answers, ratios=ratios, times=times)
 
 
+def _batches(part: dict[str, Any]) -> str:
+    forms = {
+        "bare": "the least",
+        **{form: f"`{form}`" for form in (batches.JSON, batches.LINES, batches.TABLE)},
+    }
+    rows = [[said, f"{middle([one[form] for one in part['rounds']]):.2f}"] for form, said in forms.items()]
+    most = max(part["rounds"], key=lambda one: one["most"] - one["held"])
+    return BATCHES.format(
+        number=part["number"],
+        bytes=part["bytes"][batches.JSON] / MB,
+        table=table(["seconds"], rows),
+        held=most["held"] / MB,
+        added=(most["most"] - most["held"]) / MB,
+    )
+
+
 def _chaos(part: dict[str, Any]) -> str:
     return CHAOS.format(**part)
 
@@ -220,6 +243,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "jobs": _jobs,
     "sizes": _sizes,
     "burst": _burst,
+    "batches": _batches,
     "chaos": _chaos,
     "gains": _gains,
 }

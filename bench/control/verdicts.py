@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.control import sizes
+from bench.control import batches, sizes
 from bench.control.chaos import BOUND
 from bench.figures import Target, middle
 
@@ -32,6 +32,7 @@ def targets(found: dict[str, Any]) -> list[Target]:
             "",
         ),
         *_burst(of),
+        *_batches(of),
         *_chaos(of),
         *_gains(of),
     ]
@@ -77,6 +78,15 @@ def _burst(of: Callable[..., float | None]) -> list[Target]:
         Target("burst: accepted jobs that were lost", 0, of("burst", lambda part: part["lost"]), ""),
         Target("burst: answers other than 202, 429, 503", 0, of("burst", strange), ""),
         Target("burst: drained, to steady speed", 0.9, of("burst", lambda part: part["drain"] / part["steady"]), least=True),
+    ]  # fmt: skip
+
+
+def _batches(of: Callable[..., float | None]) -> list[Target]:
+    return [
+        Target("batch: 10,000 jobs to checking them and bare INSERTs", 1.5,
+               of("batches", lambda part: middle([one[batches.JSON] / one["bare"] for one in part["rounds"]]))),
+        Target("batch: memory above what was held before", 80,
+               of("batches", lambda part: max(one["most"] - one["held"] for one in part["rounds"]) / MB), "MB"),
     ]  # fmt: skip
 
 

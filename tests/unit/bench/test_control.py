@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,8 +12,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bench import figures, load
-from bench.control import burst, chaos, chart, jobs, probe, report, sections
+from bench.control import batches, burst, chaos, chart, jobs, probe, report, sections
 from bench.control.verdicts import MB, targets
+from shared.schemas import rows
+from shared.schemas.job import JobSchema
+from shared.schemas.loading import load as load_schema
 
 HOG, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
 CHAOS = """
@@ -227,3 +231,26 @@ def test_every_target_of_a_run_without_figures_is_there_and_none_is_met():
 def test_lines_and_bars_are_pictures():
     ET.fromstring(chart.lines("A & B", [("one", [(0, 0), (1, 5)])], "seconds"))  # noqa: S314 (our own)
     ET.fromstring(chart.bars("A & B", [("one", 1.0, 0), ("", 0, 0), ("two", 3.0, 1)], "/s"))  # noqa: S314 (our own)
+
+
+def test_each_form_of_a_batch_has_all_its_jobs_and_each_is_right():
+    bodies = batches.bodies_of(3)
+
+    lines = [json.loads(line) for line in bodies[batches.LINES].splitlines()]
+    assert json.loads(bodies[batches.JSON]) == {"jobs": lines}
+    assert len({load_schema(JobSchema(), line).custom_id for line in lines}) == 3
+    assert len(rows.of_table(bodies[batches.TABLE], 3)) == 3
+
+
+def test_a_batch_is_told_beside_the_least_with_what_it_held():
+    forms = {batches.JSON: 3.0, batches.LINES: 2.5, batches.TABLE: 4.0}
+    rounds = [{"bare": 2.0, "held": 200 * MB, "most": most * MB, **forms} for most in (210, 230)]
+    part = {"number": 10, "bytes": {batches.JSON: 2 * MB}, "rounds": rounds}
+
+    page = sections.SECTIONS["batches"](part)
+    time, memory = [target for target in targets({"batches": part}) if target.what.startswith("batch:")]
+
+    assert "| the least | 2.00 |" in page
+    assert "held 200 MB before and 30 MB more at most" in page
+    assert (time.value, time.verdict) == (1.5, "met")
+    assert (memory.value, memory.verdict) == (30, "met")
