@@ -36,7 +36,7 @@ GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 INNER = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24", "3fff::/20")))
 # Names that the public DNS does not have, and networks of their own do (RFC 6761, 6762, 8375; ICANN keeps `internal` free).
 INNER_NAMES = {
-    "localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home", "home.arpa", "lan", "invalid", "onion",
+    "localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home", "home.arpa", "lan", "invalid",
 }  # fmt: skip
 # Why nothing was answered, the most telling first. What the operating system or the TLS library said is the cause.
 _UNANSWERED: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
