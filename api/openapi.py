@@ -283,7 +283,7 @@ def _flows() -> dict[str, Any]:
 def _without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
     if doc_info.get("file"):
         part = _file("A range of it.", *_OF_FILE, "Content-Range")
-        return {200: _file("The file.", *_OF_FILE), 206: part}
+        return {200: _file("The file.", *_OF_FILE), 206: part, 304: _unchanged(*_OF_FILE)}
     if "stream" in doc_info:
         return {status: dict(answer) for status, answer in doc_info["stream"].items()}
     return {204: {"description": "Done."}} if doc_info.get("empty") else {}
@@ -309,11 +309,7 @@ def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
     if doc_info.get("creates"):
         found.append(HTTPStatus.CONFLICT)
     if doc_info.get("file"):
-        found += [
-            HTTPStatus.NOT_MODIFIED,
-            HTTPStatus.PRECONDITION_FAILED,
-            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-        ]
+        found += [HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE]
     return found
 
 
@@ -326,9 +322,13 @@ def _file(about: str, *names: str) -> dict[str, Any]:
     }
 
 
+def _unchanged(*names: str) -> dict[str, Any]:
+    return {"description": "Unchanged: the client knows it already.", "headers": headers(*names)}
+
+
 def _problem(status: int) -> dict[str, Any]:
     if status == HTTPStatus.NOT_MODIFIED:
-        return {"description": "Unchanged: the client knows it already.", "headers": headers("ETag")}
+        return _unchanged("ETag", "Retry-After")
     return {
         "description": WORDS.get(status) or HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

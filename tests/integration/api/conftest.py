@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 from sqlalchemy import create_engine, make_url, text
+from werkzeug.exceptions import HTTPException
 
 from api.app import create_app
 from shared import accounts, db, storage
@@ -38,7 +41,9 @@ class Client:
 
     def ask(self, method: str, path: str, *, key: str | None = None, **options: Any) -> TestResponse:
         headers = {"Authorization": f"Bearer {key or self.key}", **options.pop("headers", {})}
-        return self.flask.open(path, method=method, headers=headers, buffered=True, **options)
+        answer = self.flask.open(path, method=method, headers=headers, buffered=True, **options)
+        check_documented(self.flask.application, answer)
+        return answer
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return self.ask("GET", path, **options)
@@ -62,6 +67,43 @@ class Client:
     def key_with(self, *scopes: str) -> str:
         with transaction() as session:
             return accounts.create_key(session, self.account_id, "test", scopes)[1]
+
+
+# What goes without saying.
+PLAIN = {
+    "content-type", "content-length", "cache-control", "x-content-type-options", "date", "last-modified",
+    "content-security-policy", "cross-origin-resource-policy", "tus-version",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=4)
+def responses(app: Flask) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what the OpenAPI document says of the answers, by method and path."""
+    paths: dict[str, Any] = app.extensions["openapi"].to_dict()["paths"]
+    return {
+        (method, path): operation["responses"]
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    }
+
+
+def check_documented(app: Flask, answer: TestResponse) -> None:
+    """Fail where a route answered with a status, or a header, that the OpenAPI document does not name."""
+    request = answer.request
+    try:
+        rule, _ = app.create_url_adapter(request).match(method=request.method, return_rule=True)
+    except HTTPException:
+        return
+    path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+    known = responses(app)
+    told = known.get((request.method.lower(), path)) or known.get(("get", path))
+    if told is None or request.method == "OPTIONS":
+        return
+    assert str(answer.status_code) in told, f"{request.method} {path} was answered {answer.status_code}"
+    named = {name.lower() for name in told[str(answer.status_code)].get("headers", {})}
+    beyond = {name.lower() for name, _ in answer.headers} - named - PLAIN
+    assert not beyond, f"{request.method} {path}, {answer.status_code}, has {beyond}"
 
 
 def picture(width: int = 64, height: int = 36, kind: str = "PNG") -> bytes:
