@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared.schemas.canonical import dump
-from tasks.video import captions, formats, joining, sidecars, sound, tongues, tracks
+from tasks.video import formats, joining, sidecars, sound, subtitles, tongues, tracks
 from tasks.video.tools import Tools, title_arguments
 
 if TYPE_CHECKING:
@@ -234,9 +234,9 @@ def _texts(plan: AssemblyPlan, folder: Path) -> list[Made]:
     wanted = plan.output.sidecars
     made: list[Made] = []
     if "srt" in wanted:
-        made.append(_write(folder / "captions.srt", captions.to_srt(plan.cues), "application/x-subrip"))
+        made.append(_write(folder / "captions.srt", subtitles.to_srt(plan.cues), "application/x-subrip"))
     if "vtt" in wanted:
-        made.append(_write(folder / "captions.vtt", captions.to_vtt(plan.cues), "text/vtt"))
+        made.append(_write(folder / "captions.vtt", subtitles.to_vtt(plan.cues), "text/vtt"))
     if "script" in wanted:
         text = json.dumps(dump(plan.script), ensure_ascii=False, indent=2)
         made.append(_write(folder / "script.json", text, "application/json"))

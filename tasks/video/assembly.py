@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from shared import assemblies, ledger
+from shared import assemblies, ledger, naming
 from shared.db import transaction
 from shared.errors import AssetUnreadable, Unavailable
 from shared.ledger import Spent
@@ -80,7 +80,7 @@ def _again(job: Job, same: Sequence[Artifact]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for artifact in same:
         row = {name: getattr(artifact, name) for name in ARTIFACT}
-        row["storage_key"] = _place(job, artifact.name)
+        row["storage_key"] = naming.artifact(job, artifact.name)
         try:
             storage().copy(artifact.storage_key, row["storage_key"])
         except AssetUnreadable:
@@ -163,7 +163,7 @@ def _store(job: Job, made: Sequence[Made]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     try:
         for position, each in enumerate(made):
-            key = _place(job, each.name)
+            key = naming.artifact(job, each.name)
             row: dict[str, Any] = {
                 "name": each.name,
                 "position": position,
@@ -191,10 +191,6 @@ def _drop(rows: Sequence[dict[str, Any]]) -> None:
     with suppress(Unavailable):
         for row in rows:
             storage().delete(row["storage_key"])
-
-
-def _place(job: Job, name: str) -> str:
-    return f"artifacts/{job.account_id}/{job.id}/{job.attempt}/{name}"
 
 
 def _sha256(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from shared.db import transaction
-from shared.errors import AssetUnreadable, UnsupportedMedia
+from shared.errors import AssetUnavailable, AssetUnreadable, UnsupportedMedia
 from shared.media import Media
 from shared.models import Asset
 from shared.schemas.canonical import sources
@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 def gather(job: Job, script: Script, *, stop: Callable[[], bool]) -> dict[str, Source]:
     """Return each `src` of the script that is to be had: the account's assets by one query, then what URLs answer.
 
-    What cannot be had for good is left out, so that a fallback may take its place; raise Unavailable for what may be
-    had later.
+    What cannot be had for good is left out, so that a fallback may take its place; raise AssetUnavailable for what may
+    be had later, as long as there is another attempt.
     """
     named = list(dict.fromkeys(src for _, src in sources(script)))
     ids = {uuid.UUID(src.removeprefix(ASSET)): src for src in named if src.startswith(ASSET)}
@@ -79,5 +79,10 @@ def _fetch(job: Job, url: str, stop: Callable[[], bool]) -> Source | None:
         kept = keeping.fetch(job, url, most=settings().max_asset, stop=stop)
     except (AssetUnreadable, UnsupportedMedia) as error:
         log.warning("url_not_had", extra={"reason": error.detail})
+        return None
+    except AssetUnavailable as error:
+        if job.attempt < job.max_attempts:
+            raise
+        log.warning("url_not_had_in_time", extra={"reason": error.detail})
         return None
     return Source(src=url, storage_key=kept.storage_key, media=kept.media)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from shared import ffmpeg
-from shared.errors import AssetUnreadable, RenderFailed, SpeechFailed, Unavailable
+from shared.errors import AssetUnreadable, RenderFailed, SpeechFailed, SpeechUnavailable, Unavailable
 from shared.media import HEAD_BYTES, sniff
 from shared.storage import storage
 from tasks.speech import joining, utterances
@@ -158,7 +158,10 @@ def _first(
             log.warning("speech_failed", extra={"engine": engine.name, "reason": error.detail})
             failures.append(error)
     later = [error for error in failures if isinstance(error, Unavailable)]
-    raise min(later, key=lambda error: error.retry_after or 0.0) if later else failures[0]
+    if not later:
+        raise failures[0]
+    soonest = min(later, key=lambda error: error.retry_after or 0.0)
+    raise SpeechUnavailable(*soonest.args) from soonest
 
 
 def _joined(speaker: Speaker, texts: Sequence[_Text]) -> dict[str, Narrated]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from shared import cache
-from shared.errors import AssetUnreadable, Unavailable, UnsupportedMedia
+from shared.errors import AssetUnavailable, AssetUnreadable, Unavailable, UnsupportedMedia
 from shared.settings import settings
 from tasks.pictures import keeping
 from tasks.pictures.drawing import remembered
@@ -75,7 +75,7 @@ class _Wish:
             if self.later is None:
                 raise AssetUnreadable(detail)
             wait = self.later.retry_after
-            raise Unavailable(detail) if wait is None else Unavailable(detail, wait)
+            raise AssetUnavailable(detail) if wait is None else AssetUnavailable(detail, wait)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
 
-from tasks.video.captions import clock
+from tasks.video.subtitles import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shared.script import Narration, Scene, Script, Transition, Voice
 from shared.timeline import plan
 from tasks.speech.words import Heard, align, split
-from tasks.video import captions
+from tasks.video import captions, subtitles
 
 BEAT = 0.35  # seconds a word
 
@@ -132,7 +132,7 @@ def test_any_text_makes_cues_that_fit_follow_each_other_and_lose_nothing(texts, 
 def test_subrip_numbers_its_cues_and_turns_no_text_into_markup():
     cues, _ = made("a <b>bold</b> {\\an8} --> b & c")
 
-    srt = captions.to_srt(cues)
+    srt = subtitles.to_srt(cues)
 
     assert re.fullmatch(r"1\n00:00:00,200 --> 00:00:0\d,\d{3}\n(.+\n)+\n", srt)
     assert not re.search(r"<\w|</|\{\\|\w -->", srt.split("\n", 2)[2])
@@ -150,22 +150,22 @@ def test_subrip_numbers_its_cues_and_turns_no_text_into_markup():
 def test_webvtt_escapes_what_it_would_read_as_markup():
     cues, _ = made("a <b> --> b & c")
 
-    vtt = captions.to_vtt(cues)
+    vtt = subtitles.to_vtt(cues)
 
     assert vtt.startswith("WEBVTT\n\n1\n00:00:00.200 --> ")
     assert vtt.endswith("\na &lt;b&gt; --&gt; b &amp; c\n\n")
 
 
 def test_no_captions_make_empty_files_of_their_kind():
-    assert captions.to_srt(()) == ""
-    assert captions.to_vtt(()) == "WEBVTT\n\n"
+    assert subtitles.to_srt(()) == ""
+    assert subtitles.to_vtt(()) == "WEBVTT\n\n"
 
 
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.0, "00:00:00,000"), (59.9996, "00:01:00,000"), (3725.25, "01:02:05,250")]
 )
 def test_a_clock_carries_over(seconds, shown):
-    assert captions.clock(seconds, ",") == shown
+    assert subtitles.clock(seconds, ",") == shown
 
 
 @pytest.mark.slow
