@@ -21,7 +21,7 @@ from shared.uploads import UploadState
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
     from sqlalchemy import ColumnElement, Select
@@ -180,11 +180,3 @@ def longest_wait(session: Session) -> float:
     due = func.extract("epoch", func.now() - Job.run_after)
     longest = select(due).where(Job.state == State.QUEUED).order_by(Job.run_after).limit(1)
     return max(0.0, float(session.scalar(longest) or 0))
-
-
-def referenced(session: Session, keys: Sequence[str], columns: Sequence[object]) -> set[str]:
-    """Return which of these storage keys some row still names."""
-    found: set[str] = set()
-    for column in columns:
-        found.update(session.scalars(select(column).where(column.in_(keys))))  # type: ignore[attr-defined, call-overload]
-    return found

@@ -73,7 +73,7 @@ def _in_turns(kinds: Mapping[str, Callable[[], int]], until: float) -> Counter[s
     total: Counter[str] = Counter()
     left = dict(kinds)
     while left:
-        taken = {name: _tried(name, bite) for name, bite in left.items()}
+        taken = {name: tried(name, bite) for name, bite in left.items()}
         total.update(taken)
         left = {name: kinds[name] for name, number in taken.items() if number}
         if time.monotonic() > until:
@@ -81,7 +81,8 @@ def _in_turns(kinds: Mapping[str, Callable[[], int]], until: float) -> Counter[s
     return total
 
 
-def _tried(name: str, bite: Callable[[], int]) -> int:
+def tried(name: str, bite: Callable[[], int]) -> int:
+    """Return how much went; nothing where a lock, a database or a storage that is away holds it up."""
     try:
         return bite()
     except (Unavailable, OSError):

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import time
 from datetime import timedelta
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from shared import dispatch, epoch, metrics, parts, segments, sweeping, window
+from shared import dispatch, epoch, metrics, segments, sweeping, window
 from shared.db import transaction
 from shared.errors import Unavailable
-from shared.models import Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.settings import settings
 from shared.states import UNFINISHED
-from shared.storage import storage
-from tasks import retention
+from tasks import leftovers, retention
 from tasks.run import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from shared.models import Job
-    from shared.storage import Storage
 
 log = logging.getLogger(__name__)
-
-# A file that no row names is left alone for this long: its row may be about to be written. It was dated by the storage's
-# clock and is judged by ours, which may be an hour ahead.
-ORPHAN_AGE = 3 * 3600.0
-ORPHAN_BITE = 1000
 
 
 def sweep() -> None:
@@ -56,11 +44,8 @@ def _done(repair: Callable[[], None]) -> bool:
 def tidy() -> None:
     """Do one round of throwing away: expired jobs, old records, files that nobody names."""
     config = settings()
-    for repair, number in retention.purge(config).items():
+    for repair, number in {**retention.purge(config), **leftovers.clear(config)}.items():
         _count(repair, number)
-    parts.clear(config)
-    _count("orphan_files", _remove_orphans(storage(), time.time() - ORPHAN_AGE))
-    _remove_stale(config.work_dir, config.render_wall.total_seconds() * 2)
 
 
 def measure() -> None:
@@ -134,27 +119,3 @@ def _count(repair: str, number: int) -> None:
     if number:
         metrics.swept.labels(repair=repair).inc(number)
         log.info("sweep_repaired", extra={"repair": repair, "number": number})
-
-
-def _remove_orphans(files: Storage, before: float) -> int:
-    """Remove files of storage that no row names, once they are old enough to be nobody's."""
-    stores = (Artifact, Asset, StoredSegment, StoredSpeech, StoredMix)
-    names = tuple(store.storage_key for store in stores)
-    removed = files.clear(before)
-    old = files.aged(before)
-    while keys := list(islice(old, ORPHAN_BITE)):
-        with transaction() as session:
-            named = sweeping.referenced(session, keys, names)
-        for key in set(keys) - named:
-            files.delete(key)
-            removed += 1
-    return removed
-
-
-def _remove_stale(work_dir: Path, age: float) -> None:
-    """Remove the folders of attempts whose worker died without cleaning up."""
-    if not work_dir.is_dir():
-        return
-    for folder in work_dir.iterdir():
-        if folder.name != parts.FOLDER and folder.stat().st_mtime < time.time() - age:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, func, update
 
 from shared import deaths, jobs, progress, segments, sweeping, window
-from shared.models import Job, Segment, StoredSegment
+from shared.models import Job, Segment
 from shared.nudges import Level
 from shared.states import SegmentState, Stage, State
 from shared.window import Window
@@ -127,6 +127,16 @@ def test_the_segment_of_a_dead_worker_is_queued_again_or_ends_its_job(session: S
     assert factories.segments_of(session, job)[0].state == SegmentState.QUEUED
 
 
+def test_the_segment_of_a_living_worker_is_left_to_it(session: Session) -> None:
+    job = factories.rendering_job(session, ("a",))
+    (segment,) = factories.segments_of(session, job)
+    assert segments.claim(session, segment.id, lease=LEASE) is not None
+
+    assert sweeping.reclaim_segments(session, no_delay, max_attempts=1) == (0, [])
+
+    assert factories.segments_of(session, job)[0].state == SegmentState.RUNNING
+
+
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELED])
 def test_what_an_ended_job_left_queued_waits_no_more(session: Session, state: State) -> None:
     job, running = factories.rendering_job(session, ("a", "b")), factories.rendering_job(session, ("c",))
@@ -184,14 +194,3 @@ def test_a_message_that_nobody_claimed_for_long_counts_as_lost(session: Session)
     assert claimed.published_at is not None
     assert factories.segments_of(session, rendering)[0].published_at is None
     assert sweeping.forget_published(session, forgotten=None) == 1
-
-
-def test_a_file_that_a_row_names_counts_as_referenced(session: Session) -> None:
-    job = factories.rendering_job(session, ("a",))
-    (segment,) = factories.segments_of(session, job)
-    claimed = segments.claim(session, segment.id, lease=LEASE)
-    assert claimed is not None
-    segments.finish(session, claimed, stored={"storage_key": "s/a.mp4", "bytes": 1})
-
-    named = sweeping.referenced(session, ["s/a.mp4", "s/b.mp4"], [StoredSegment.storage_key])
-    assert named == {"s/a.mp4"}

@@ -1,0 +1,137 @@
+"""Files that nobody names, among those that somebody does, in a real folder and on a real database."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import delete
+
+from shared import cache, naming
+from shared.db import alone, transaction
+from shared.models import Account, Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
+from shared.states import State
+from shared.storage import storage
+from tasks import leftovers
+from tests import factories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy.orm import Session
+
+    from shared.models import Job
+    from shared.settings import Settings
+
+pytestmark = pytest.mark.services
+
+ARTIFACT = {"name": "video.mp4", "position": 0, "media_type": "video/mp4", "bytes": 1, "sha256": "0" * 64}
+
+
+def write(session: Session, job: Job, keys: dict[str, str]) -> None:
+    """Have a row of each table name a file."""
+    mine = {"account_id": job.account_id, "bytes": 1}
+    stored = {**mine, "key": "k"}
+    session.add_all(
+        (
+            Artifact(account_id=job.account_id, job_id=job.id, storage_key=keys["artifacts"], **ARTIFACT),
+            Asset(
+                id=uuid.uuid4(), storage_key=keys["assets"], sha256="", media_type="", facts={}, **mine
+            ),
+            StoredSegment(storage_key=keys["segments"], frames=1, **stored),
+            StoredSpeech(storage_key=keys["speech"], facts={}, **stored),
+            StoredMix(storage_key=keys["mixes"], **stored),
+        )
+    )  # fmt: skip
+    session.flush()
+
+
+def keys_of(job: Job, name: str) -> dict[str, str]:
+    """Return what files of each table are called."""
+    folders = ("assets", "segments", "speech", "mixes")
+    return {
+        "artifacts": naming.artifact(job, name),
+        **{folder: f"{folder}/{job.account_id}/ab/{name}" for folder in folders},
+    }
+
+
+@pytest.mark.parametrize("strange", [False, True], ids=["as we name them", "otherwise"])
+def test_what_a_row_names_stays_whatever_it_is_called(session: Session, strange: bool) -> None:
+    job = factories.job(session, state=State.SUCCEEDED)
+    known, unknown = keys_of(job, "video.mp4"), keys_of(job, "other.mp4")
+    if strange:
+        known = {table: f"strange-{number}/{table}" for number, table in enumerate(known)}
+        known["artifacts"] = "artifacts/no-account/no-job/video.mp4"
+        unknown = {table: f"{key}-other" for table, key in known.items()}
+    write(session, job, known)
+
+    assert naming.named(session, [*known.values(), *unknown.values()]) == set(known.values())
+
+
+@pytest.fixture
+def files(process: Settings, tmp_path: Path) -> Iterator[dict[str, bool]]:
+    """Give files, and whether a row names each. All of them are old."""
+    cache.connection.cache_clear()
+    with transaction() as session:
+        job = factories.job(session, state=State.SUCCEEDED)
+        known, unknown = keys_of(job, "video.mp4"), keys_of(job, "other.mp4")
+        write(session, job, known)
+    given = {**dict.fromkeys(known.values(), True), **dict.fromkeys(unknown.values(), False)}
+    for key in given:
+        (tmp_path / "content").write_text(key)
+        storage().put(tmp_path / "content", key)
+        os.utime(storage().locate(key), (0, 0))
+    yield given
+    cache.connection().flushdb()
+    cache.connection().close()
+    cache.connection.cache_clear()
+    with transaction() as session:
+        session.execute(delete(Account).where(Account.id == job.account_id))
+
+
+def left(files: dict[str, bool]) -> set[bool]:
+    return {files[key] for key in storage().present(files)}
+
+
+def test_only_what_no_row_names_is_removed(files: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "ORPHAN_BITE", 3)
+
+    assert leftovers.orphans() == 5
+    assert left(files) == {True}
+
+
+def test_one_looks_through_the_files_at_a_time(files: dict[str, bool]) -> None:
+    with alone(leftovers._LOCK):  # noqa: SLF001 (what another worker holds that looks through them)
+        assert leftovers.orphans() == 0
+
+    assert left(files) == {True, False}
+    assert leftovers.orphans() == 5
+
+
+def test_where_it_takes_long_it_is_done_for_a_part_of_the_time(
+    files: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "BRIEF_SECONDS", 0)
+    monkeypatch.setattr(leftovers, "RESTS", 10_000)
+    assert leftovers.orphans() == 5
+    (orphan,) = [key for key, named in files.items() if not named and key.startswith("mixes/")]
+    with storage().create(orphan) as file:
+        file.write(b"again")
+    os.utime(storage().locate(orphan), (0, 0))
+
+    assert leftovers.orphans() == 0
+    cache.connection().flushdb()
+    assert leftovers.orphans() == 1
+
+
+def test_folders_of_attempts_that_died_are_removed_and_those_at_work_stay(process: Settings) -> None:
+    for name in ("dead", "working", "uploads"):
+        (process.work_dir / name / "within").mkdir(parents=True)
+    for name in ("dead", "uploads"):
+        os.utime(process.work_dir / name, (0, 0))
+
+    assert leftovers.clear(process)["work_folders"] == 1
+    assert {path.name for path in process.work_dir.iterdir()} == {"working", "uploads"}
