@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select, update
 
+from shared import cancellation
 from shared.db import transaction
 from shared.errors import QuotaExceeded, ScriptInvalid
 from shared.models import Account, Job, Usage
@@ -126,6 +128,27 @@ def test_an_account_without_money_left_is_stopped_too(model: LoopbackModel) -> N
     assert ended.error is not None
     assert ended.error["code"] == "quota-exceeded"
     assert model.requests == []
+
+
+def test_a_canceled_job_lets_go_of_a_model_that_says_nothing(
+    model: LoopbackModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCENEMILL_HEARTBEAT", "0.2")
+    settings.cache_clear()
+    model.always(llm.hangs(5))
+    job = posted()
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(run.run, str(job.id), script.perform, run.begin(script.Stage.WRITING))
+        deadline = time.monotonic() + 10
+        while not model.requests:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with transaction() as session:
+            assert cancellation.cancel(session, job.account_id, job.id) == State.CANCELING
+        working.result(2.2)  # a heartbeat and two seconds
+
+    assert after(job).state == State.CANCELED
 
 
 def test_what_a_failed_attempt_used_is_written_down(model: LoopbackModel) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from shared import cancellation, jobs, retention
+from shared import assemblies, cancellation, jobs, retention
 from shared.errors import RenderFailed
 from shared.models import Account, Artifact, Job
 from shared.states import FINISHED, MOVES, Stage, State
@@ -92,7 +92,7 @@ def test_progress_never_goes_down_and_the_version_rises_only_with_a_change(sessi
     assert (job.progress, job.stage, job.version) == (0.4, "narrating", 2)
 
 
-def test_a_stale_attempt_can_neither_succeed_nor_fail(session: Session) -> None:
+def test_a_stale_attempt_can_neither_end_nor_move_what_another_holds(session: Session) -> None:
     job = factories.job(session)
     stale = claim(session, job)
     assert stale is not None
@@ -102,8 +102,35 @@ def test_a_stale_attempt_can_neither_succeed_nor_fail(session: Session) -> None:
 
     assert not jobs.succeed(session, stale, {}, [artifact()])
     assert not jobs.fail(session, job.id, stale.attempt, RenderFailed("late"))
+    assert not jobs.hand_over(session, job.id, stale.attempt, {})
+    assert jobs.put_back(session, job.id, stale.attempt, delay=timedelta(0)) is None
+    assemblies.note(session, stale, "k" * 64)
+    held = select(Job.stage, Job.plan, Job.assembly_key, Job.leased_until.is_not(None))
+    assert session.execute(held.where(Job.id == job.id)).one() == (Stage.GATHERING, None, None, True)
     assert session.scalar(select(func.count()).where(Artifact.job_id == job.id)) == 0
     assert state_of(session, job) == State.RUNNING
+
+
+def test_a_stale_attempt_lets_go_of_no_canceled_job_that_another_holds(session: Session) -> None:
+    job = factories.job(session)
+    assert claim(session, job) is not None
+    jobs.put_back(session, job.id, 1, delay=timedelta(0))
+    assert claim(session, job) is not None
+    assert cancellation.cancel(session, job.account_id, job.id) == State.CANCELING
+
+    assert not cancellation.release(session, job.id, 1)
+
+    assert state_of(session, job) == State.CANCELING
+    assert cancellation.release(session, job.id, 2)
+
+
+def test_a_rendered_job_is_assembled_by_one(session: Session) -> None:
+    job = factories.job(session, state=State.RUNNING, stage=Stage.ASSEMBLING, attempt=1)
+
+    first, second = (assemblies.claim(session, job.id, lease=LEASE, worker="w") for _ in range(2))
+
+    assert first is not None
+    assert second is None
 
 
 def test_success_writes_the_artifacts_and_the_time_they_are_kept(session: Session) -> None:

@@ -6,16 +6,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
 
 from shared import cancellation, jobs, segments
-from shared.models import Job, Segment
+from shared.models import Account, Job, Segment
 from shared.states import SegmentState, Stage, State
 from tests import factories
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+    from sqlalchemy import Engine
 
 pytestmark = pytest.mark.services
 
@@ -41,6 +42,23 @@ def test_the_last_of_the_segments_hands_over_to_assembly(session: Session) -> No
     assert stage_of(session, job) == Stage.RENDERING
     assert segments.finish(session, second, stored={**STORED, "storage_key": "y"}) is True
     assert stage_of(session, job) == Stage.ASSEMBLING
+
+
+def test_of_two_that_finish_at_once_one_is_the_last(database: Engine) -> None:
+    with Session(database) as one, Session(database) as other:
+        job = factories.rendering_job(one, ("a", "b"))
+        first, second = (claim(one, each) for each in factories.segments_of(one, job))
+        one.commit()
+        assert segments.finish(one, first, stored=STORED) is False
+        other.execute(text("SET LOCAL lock_timeout = '200ms'"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            segments.finish(other, second, stored=STORED)
+        one.commit()
+        other.rollback()
+        assert segments.finish(other, second, stored=STORED) is True
+        other.rollback()
+        one.delete(one.get_one(Account, job.account_id))
+        one.commit()
 
 
 def test_a_stored_key_is_done_when_it_is_laid_again(session: Session) -> None:
