@@ -23,7 +23,9 @@ ServiceError
 │   ├── QuotaExceeded         quota-exceeded
 │   └── WorkerLost            worker-lost
 └── Unavailable          503  try again: retryable
+    ├── AssetUnavailable      asset-unreadable, where it may be had later
     ├── ModelUnavailable      llm-unavailable
+    ├── SpeechUnavailable     speech-failed, where another try may go well
     ├── RenderKilled          render-failed, where another try may go well
     ├── RenderStalled         render-timeout, the same
     └── StorageFull
@@ -212,10 +214,22 @@ class Unavailable(ServiceError):
         return float(self.args[1]) if len(self.args) > 1 else None
 
 
+class AssetUnavailable(Unavailable):
+    """An asset, or a file that a script names by its address, cannot be had, though another time it may be."""
+
+    status, code, title = AssetUnreadable.status, AssetUnreadable.code, AssetUnreadable.title
+
+
 class ModelUnavailable(Unavailable):
     """The LLM's endpoint cannot be reached or refuses for now."""
 
     code, title = "llm-unavailable", "Language model unavailable"
+
+
+class SpeechUnavailable(Unavailable):
+    """A text could not be spoken, though another time it may be."""
+
+    status, code, title = SpeechFailed.status, SpeechFailed.code, SpeechFailed.title
 
 
 class RenderKilled(Unavailable):
@@ -234,3 +248,17 @@ class StorageFull(Unavailable):
     """There is no room for what was to be written."""
 
     code, title = "storage-full", "Storage is full"
+
+
+# As what a job may fail: clients are promised that there are no others.
+JOB_CODES = frozenset(
+    {
+        "asset-unreadable", "llm-unavailable", "llm-invalid-script", "speech-failed", "render-failed", "render-timeout",
+        "worker-lost", "quota-exceeded",
+    }
+)  # fmt: skip
+
+
+def of_job(error: ServiceError) -> ServiceError:
+    """Return the error that a job ends with, where it ends because of this one."""
+    return error if error.code in JOB_CODES else JobFailed(error.detail)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Interval, bindparam, case, column, func, insert, literal, or_, select, update
 
 from shared import endings
+from shared.errors import of_job
 from shared.models import Artifact, Base, Job, JobAsset
 from shared.prepared import Prepared
 from shared.states import Stage, State
@@ -221,7 +222,7 @@ def succeed(
 
 def fail(session: Session, job_id: uuid.UUID, attempt: int, error: ServiceError) -> bool:
     """End the job with the reason that a client reads, if this attempt still holds it."""
-    return _finish(session, job_id, attempt, State.FAILED, error=error.problem())
+    return _finish(session, job_id, attempt, State.FAILED, error=of_job(error).problem())
 
 
 def _finish(session: Session, job_id: uuid.UUID, attempt: int, state: State, **values: Any) -> bool:

@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpcore
 
-from shared.errors import AssetUnreadable, Unavailable
+from shared.errors import AssetUnavailable, AssetUnreadable, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -180,7 +180,7 @@ def fetch(
                     return
                 url = onward
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise Unavailable(_unanswered(error, "An address of the script")) from error
+        raise AssetUnavailable(_unanswered(error, "An address of the script")) from error
     raise AssetUnreadable("An address of the script redirects too often.")
 
 
@@ -259,7 +259,7 @@ def _get(
             location = headers_in.get(b"location", b"")
             return urljoin(url, location.decode("latin-1"))
         if response.status in TRANSIENT:
-            raise Unavailable("A file that the script names cannot be had for now.")
+            raise AssetUnavailable("A file that the script names cannot be had for now.")
         if response.status != 200:
             raise AssetUnreadable(f"A file that the script names was answered with status {response.status}.")
         _copy(response.iter_stream(), target, bounds, deadline, stop)
@@ -279,5 +279,5 @@ def _copy(
         if size > bounds.bytes:
             raise AssetUnreadable("A file that the script names is larger than an asset may be.")
         if time.monotonic() > deadline or (stop is not None and stop()):
-            raise Unavailable("A file that the script names could not be fetched in time.")
+            raise AssetUnavailable("A file that the script names could not be fetched in time.")
         target.write(chunk)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shared import cache
-from shared.errors import AssetUnreadable, Unavailable, UnsupportedMedia
+from shared.errors import AssetUnavailable, AssetUnreadable, Unavailable, UnsupportedMedia
 from shared.ledger import Spent
 from shared.settings import settings
 from tasks.pictures import keeping
@@ -91,4 +91,4 @@ def remembered(
         answer = cache.once(question, make, ttl=ttl, fresh=again, stop=stop)
         if kept := keeping.again(job, uuid.UUID(answer.value["asset_id"])):
             return kept
-    raise Unavailable("A picture was deleted while it was wanted.")
+    raise AssetUnavailable("A picture was deleted while it was wanted.")

@@ -1,0 +1,57 @@
+"""What a script names by an address, where nobody answers there."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.errors import AssetUnavailable, AssetUnreadable
+from shared.script import Scene, Script, Visual
+from tasks.pictures.drawing import Drawing
+from tasks.pictures.search import Search
+from tasks.purse import Purse
+from tasks.video.gathering import gather
+from tasks.video.showing import Showing
+from tests.integration.pictures.conftest import GRADIENT, new_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shared.models import Job
+    from tasks.video.showing import Shown
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """Give the address of a port that refuses every connection."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"https://127.0.0.1:{bound.getsockname()[1]}/reef.png"
+
+
+def shown(job: Job, url: str, fallback: Visual | None) -> Shown:
+    scenes = (Scene("reef", visual=Visual("image", src=url, fallback=fallback)),)
+    found = gather(job, Script(scenes=scenes), stop=lambda: False)
+    search = Search(job.account_id, (640, 360), [], (), lambda: False, False)
+    return Showing(job, found, search, Drawing(job, Purse(job), [], lambda: False, False)).show(scenes)
+
+
+@pytest.mark.usefixtures("process")
+def test_as_long_as_there_is_another_attempt_it_is_waited_for(nobody: str) -> None:
+    with pytest.raises(AssetUnavailable):
+        shown(new_job(attempt=2, max_attempts=3), nobody, GRADIENT)
+
+
+@pytest.mark.usefixtures("process")
+def test_at_last_the_fallback_takes_its_place(nobody: str) -> None:
+    assert shown(new_job(attempt=3, max_attempts=3), nobody, GRADIENT).scenes[0].visual == GRADIENT
+
+
+@pytest.mark.usefixtures("process")
+def test_at_last_the_job_fails_with_the_scene_where_there_is_no_fallback(nobody: str) -> None:
+    with pytest.raises(AssetUnreadable, match="'reef'"):
+        shown(new_job(attempt=3, max_attempts=3), nobody, None)
