@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from redis import Redis
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
@@ -56,6 +57,28 @@ def test_what_its_worker_lost_is_told_of_in_the_same_round_and_later_when_lost_a
             told = select(table.state, table.published_at.is_not(None), due).where(table.id == lost)
             assert session.execute(told).one() == (State.QUEUED, published, published)
         session.execute(delete(Job).where(Job.id.in_((job.id, rendering.id))))
+
+
+def test_what_a_broker_held_that_lost_everything_is_published_in_the_next_round(process: Settings) -> None:
+    with transaction() as session:
+        job = factories.job(session)
+
+    upkeep.sweep()
+    with Redis.from_url(process.broker_url) as broker:
+        held = messages(broker)
+        broker.flushall()
+        upkeep.sweep()
+        again = messages(broker)
+
+    assert held.count(str(job.id)) == again.count(str(job.id)) > 0
+    with transaction() as session:
+        session.execute(delete(Job).where(Job.id == job.id))
+
+
+def messages(broker: Redis) -> str:
+    """Return all that waits in the broker's queues."""
+    queues = [key for key in broker.scan_iter("scenemill:*") if broker.type(key) == b"list"]
+    return "".join(str(message) for key in queues for message in broker.lrange(key, 0, -1))
 
 
 @pytest.fixture
