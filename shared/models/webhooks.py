@@ -51,6 +51,22 @@ class Delivery(Base):
             "ix_webhook_deliveries_due", "account_id", "run_after", postgresql_where=text("state = 'pending'")
         ),
         Index("ix_webhook_deliveries_ended", "finished_at", postgresql_where=text("state <> 'pending'")),
+        Index("ix_webhook_deliveries_subject", "account_id", "subject"),
+        Index(
+            "ix_webhook_deliveries_failed",
+            "account_id",
+            text("created_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("state = 'failed'"),
+        ),
+        Index(
+            "ix_webhook_deliveries_rare",
+            "account_id",
+            "event",
+            text("created_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("event <> 'task.succeeded'"),
+        ),
     )
 
 
