@@ -1,0 +1,85 @@
+"""How an attempt's success is written down, when the database's answer was lost or another has the job by then."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import delete, select
+
+from shared import jobs
+from shared.db import transaction
+from shared.models import Artifact, Job
+from shared.states import Stage, State
+from shared.storage import storage
+from tasks import run
+from tasks.run import Attempt, Done
+from tests import factories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from shared.settings import Settings
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def job(process: Settings) -> Iterator[Job]:
+    del process  # it is the one that works
+    with transaction() as session:
+        made = factories.job(session, published_at=datetime.now(UTC))
+    yield made
+    with transaction() as session:
+        session.execute(delete(Job).where(Job.id == made.id))
+
+
+def stored(attempt: Attempt, folder: Path) -> dict[str, Any]:
+    """Put a file where this attempt puts its artifacts, and return its row."""
+    key = f"artifacts/{attempt.job.id}/{attempt.job.attempt}/video.mp4"
+    file = folder / "video.mp4"
+    file.write_bytes(b"film")
+    storage().put(file, key)
+    return {
+        "name": "video.mp4", "position": 0, "storage_key": key, "media_type": "video/mp4", "bytes": 4,
+        "sha256": "0" * 64, "width": 2, "height": 2, "duration": 1.0,
+    }  # fmt: skip
+
+
+def test_an_end_whose_answer_was_lost_keeps_its_files(job: Job, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = []
+
+    def perform(attempt: Attempt) -> Done:
+        rows.append(stored(attempt, tmp_path))
+        with transaction() as session:  # as a COMMIT does whose answer does not come
+            assert jobs.succeed(session, attempt.job, {}, rows)
+        return Done({}, tuple(rows))
+
+    run.run(str(job.id), perform, run.begin(Stage.WRITING))
+
+    assert storage().locate(rows[0]["storage_key"]).read_bytes() == b"film"
+    with transaction() as session:
+        names = session.scalars(select(Artifact.name).where(Artifact.job_id == job.id)).all()
+        ended = session.get_one(Job, job.id)
+    assert names == ["video.mp4"]
+    assert (ended.state, ended.attempt) == (State.SUCCEEDED, 1)
+
+
+def test_an_end_that_comes_too_late_takes_its_files_away(job: Job, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = []
+
+    def perform(attempt: Attempt) -> Done:
+        rows.append(stored(attempt, tmp_path))
+        with transaction() as session:  # its lease has run out, and another has begun
+            jobs.put_back(session, job.id, attempt.job.attempt, delay=timedelta(0))
+            assert factories.claim(session, job.id) is not None
+        return Done({}, tuple(rows))
+
+    run.run(str(job.id), perform, run.begin(Stage.WRITING))
+
+    assert not (storage().root / rows[0]["storage_key"]).exists()
+    with transaction() as session:
+        held = session.get_one(Job, job.id)
+    assert (held.state, held.attempt) == (State.RUNNING, 2)
