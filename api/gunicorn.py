@@ -12,11 +12,13 @@ import os
 import resource
 from typing import TYPE_CHECKING, Any
 
+import gevent
 from gevent import events
 from gunicorn import glogging, util
 from prometheus_client import multiprocess, values
 
 from api import cooperative, lingering, unparsed
+from api.resting import rest
 from shared import logs
 from shared.settings import settings
 
@@ -28,7 +30,7 @@ workers = min(4, os.cpu_count() or 1)
 worker_connections = 4000  # most of them wait for events
 timeout = 60  # seconds without a sign of life from the worker's loop, not of a request
 graceful_timeout = 30  # an upload or a long poll that is under way may end
-keepalive = 5
+keepalive = 5  # for a head to arrive; who has been answered may rest for longer (`api.resting`)
 limit_request_line = 8190
 limit_request_fields = 100
 control_socket_disable = True  # one fixed path for all that run on a machine
@@ -104,11 +106,13 @@ def post_worker_init(worker: Any) -> None:
     from api import watch  # noqa: PLC0415 (a worker loads the application when gevent has patched it)
 
     watch.end_with(lambda: not worker.alive)
+    gevent.spawn(rest.end_with, worker)
 
 
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
-    """Leave nothing of a body that the application has not read to gunicorn, which would read all of it."""
+    """Leave nothing of a body that the application has not read to gunicorn, which would read all of it; then rest."""
     lingering.finish(req)
+    rest.until_more(req, resp)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)

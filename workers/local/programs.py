@@ -144,7 +144,7 @@ def _api(stack: Stack) -> Service:
         "--graceful-timeout",
         "8",
         "--keep-alive",
-        "2",  # a client that rests holds a Ctrl-C up for no longer
+        "2",  # a connection that rests holds a Ctrl-C up for no longer
         "--bind",
         bind,
         "api.wsgi:app",

@@ -16,7 +16,7 @@ import wave
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import httpx
 import psutil
@@ -414,14 +414,52 @@ def test_numbers_of_all_processes_are_summed(served: Served) -> None:
     assert 'route="/v1/jobs"' in text_
 
 
-def test_it_ends_in_peace(tmp_path: Path, config: Settings) -> None:
-    environment = {
+@pytest.fixture
+def environment(tmp_path: Path, config: Settings) -> dict[str, str]:
+    return {
         "PATH": os.defpath,
         "SCENEMILL_DATABASE_URL": config.database_url,
         "SCENEMILL_BROKER_URL": config.broker_url,
         "SCENEMILL_REDIS_URL": config.redis_url,
         "SCENEMILL_STORAGE_URL": str(tmp_path / "storage"),
     }
+
+
+def test_who_rests_keeps_a_connection_and_holds_no_end_up(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    ask = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    with (
+        running(tmp_path / "log", {**environment, "GUNICORN_CMD_ARGS": "--keep-alive 1"}) as (process, url),
+        socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=5) as client,
+        client.makefile("rb") as answers,
+    ):
+        answered = []
+        for pause in (0.0, 1.5):
+            time.sleep(pause)
+            client.sendall(ask)
+            answered.append(whole(answers))
+        client.sendall(ask + ask)  # the second is there before the first is answered
+        answered += [whole(answers), whole(answers)]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0  # far sooner than who rests would have to go
+
+    assert answered == [200] * 4
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def whole(answers: BinaryIO) -> int:
+    """Read one answer to its end, and return its status."""
+    status = int(answers.readline().split()[1])
+    length = 0
+    while (line := answers.readline().strip()) != b"":
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+    answers.read(length)
+    return status
+
+
+def test_it_ends_in_peace(tmp_path: Path, environment: dict[str, str]) -> None:
     with running(tmp_path / "log", environment) as (process, url):
         httpx.get(f"{url}/readyz")
         children = psutil.Process(process.pid).children(recursive=True)
