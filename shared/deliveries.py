@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 # Seconds until the next try, as the contract promises; after the last the delivery has failed.
@@ -30,6 +31,7 @@ GONE = 410
 OVERLAP = timedelta(hours=24)
 MOST_SECRETS = 5  # that sign beside the newest one
 MOST_TRIES = 50  # that are kept of a delivery: who resends it for ever is shown the last ones
+GIVEN_UP = 1000  # that end at once because their address is gone
 PER_ACCOUNT = 4  # that are taken at once, so that nobody's slow receiver keeps others waiting
 
 _DUE = text("""
@@ -67,23 +69,19 @@ class Outcome:
 def claim(session: Session, bite: int, *, lease: timedelta, busy: Sequence[uuid.UUID] = ()) -> list[Delivery]:
     """Take deliveries that are due, a few of each account but the busy; for as long as the lease nobody else tries them.
 
-    What is due for an address that answered 410 ends here, untried.
+    What is due for an address that answered 410 ends here, untried: a bite of it, and what is left with the next claim.
     """
     gone = exists().where(
         DisabledAddress.account_id == Delivery.account_id, DisabledAddress.url == Delivery.url
     )
-    session.execute(
-        update(Delivery)
-        .where(Delivery.state == "pending", Delivery.run_after <= func.now(), gone)
-        .values(state="failed", finished_at=func.now())
-    )
+    _give_up(session, Delivery.run_after <= func.now(), gone)
     ids = list(session.scalars(_DUE, {"share": PER_ACCOUNT, "bite": bite, "busy": list(busy)}))
     if not ids:
         return []
     return list(
         session.scalars(
             update(Delivery)
-            .where(Delivery.id.in_(ids))
+            .where(Delivery.id.in_(ids), ~gone)
             .values(run_after=func.now() + lease, attempt=Delivery.attempt + 1)
             .returning(Delivery)
         )
@@ -132,13 +130,17 @@ def _next(tries: int, outcome: Outcome) -> tuple[str, timedelta]:
 
 
 def disable(session: Session, account_id: uuid.UUID, url: str) -> None:
-    """Send nothing to an address any more that answered 410, and end what was waiting for it."""
+    """Send nothing to an address any more that answered 410, and end what was waiting for it; what is much, when it is due."""
     session.execute(upsert(DisabledAddress).values(account_id=account_id, url=url).on_conflict_do_nothing())
-    session.execute(
-        update(Delivery)
-        .where(Delivery.account_id == account_id, Delivery.url == url, Delivery.state == "pending")
-        .values(state="failed", finished_at=func.now())
-    )
+    _give_up(session, Delivery.account_id == account_id, Delivery.url == url)
+
+
+def _give_up(session: Session, *which: ColumnElement[bool]) -> None:
+    waiting = select(Delivery.id).where(Delivery.state == "pending", *which).limit(GIVEN_UP)
+    ids = session.scalars(waiting.with_for_update(of=Delivery, skip_locked=True)).all()
+    if ids:
+        ended = {"state": "failed", "finished_at": func.now()}
+        session.execute(update(Delivery).where(Delivery.id.in_(ids)).values(ended))
 
 
 def enable(session: Session, account_id: uuid.UUID, url: str) -> None:

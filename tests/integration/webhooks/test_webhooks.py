@@ -321,6 +321,23 @@ def test_an_address_that_is_gone_gets_nothing_any_more_until_it_is_sent_again(
     assert delivery_of(job).state == "delivered"
 
 
+def test_much_that_waits_for_an_address_that_is_gone_ends_untried_a_bite_at_a_time(
+    process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "GIVEN_UP", 2)
+    with transaction() as session:
+        owner = factories.account(session)
+        deliveries.disable(session, owner, receiver.url)
+        waiting = [ended(session, hook(receiver.url), owner) for _ in range(5)]
+
+    def failed() -> int:
+        webhooks.deliver()
+        return sum(delivery_of(each).state == "failed" for each in waiting)
+
+    assert [failed() for _ in range(4)] == [2, 4, 5, 5]
+    assert receiver.seen == []
+
+
 def test_a_rotated_secret_signs_beside_the_new_one_until_the_overlap_ends(
     process: Settings, receiver: Receiver
 ) -> None:
