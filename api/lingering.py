@@ -22,7 +22,9 @@ def finish(request: Any, seconds: float = SECONDS) -> None:
     """Read gunicorn's request to its end, or have its connection closed when the time is over."""
     until = time.monotonic() + seconds
     with gevent.Timeout(seconds, exception=False):  # it fires only where somebody waits
-        while time.monotonic() < until:
+        while (
+            time.monotonic() < until and not request.body.failed
+        ):  # where the next one begins nobody knows then
             try:
                 if not request.body.read(PIECE):
                     return
