@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 1  # how long a client does well to wait before it asks for an unfinished task again
 _RETRYABLE = (State.FAILED, State.CANCELED)
+_WORKED_ON = (State.RUNNING, State.CANCELING)
 
 
 def tasks(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
@@ -32,7 +33,7 @@ def tasks(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     return [
         _task(
             job,
-            [_scene(each) for each in scenes.get(job.id, ())]
+            [_scene(each, worked_on=job.state in _WORKED_ON) for each in scenes.get(job.id, ())]
             or [_waiting(name) for name in names.get(job.id, ())],
             files.get(job.id, ()),
         )
@@ -56,7 +57,7 @@ def _task(job: Job, scenes: list[dict[str, Any]], files: Sequence[Artifact]) -> 
         "task_id": job.id,
         "kind": job.kind,
         "status": job.state,
-        "stage": job.stage if job.state in (State.RUNNING, State.CANCELING) else None,
+        "stage": job.stage if job.state in _WORKED_ON else None,
         "progress": round(job.progress, 4),
         "attempt": job.attempt,
         "priority": job.priority,
@@ -98,8 +99,8 @@ def _waiting(name: str) -> dict[str, Any]:
     return {"id": name, "status": "waiting", "progress": 0.0, "cached": False}
 
 
-def _scene(scene: SceneProgress) -> dict[str, Any]:
-    begun = scene.running or scene.progress > 0
+def _scene(scene: SceneProgress, *, worked_on: bool) -> dict[str, Any]:
+    begun = worked_on and (scene.running or scene.progress > 0)
     return {
         "id": scene.id,
         "status": "done" if scene.done else "rendering" if begun else "waiting",

@@ -166,6 +166,21 @@ def test_a_scene_is_done_when_all_that_shows_it_is(client: Client) -> None:
     ]
 
 
+@pytest.mark.parametrize("state", [State.CANCELED, State.FAILED, State.QUEUED])
+def test_nothing_is_rendered_of_a_task_that_nobody_works_on(client: Client, state: State) -> None:
+    task_id = client.job()
+    lay(
+        client, task_id,
+        {"scene_ids": ["a"], "state": SegmentState.DONE},
+        {"scene_ids": ["b"], "state": SegmentState.DROPPED, "frames_done": 5},
+    )  # fmt: skip
+    put(task_id, state=state, attempt=1)
+
+    scenes = client.get(f"/v1/tasks/{task_id}").json["scenes"]
+
+    assert [(one["id"], one["status"]) for one in scenes] == [("a", "done"), ("b", "waiting")]
+
+
 def test_a_running_task_is_canceled_first_and_then_over(client: Client) -> None:
     task_id = client.job()
     put(
