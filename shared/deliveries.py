@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 # Seconds until the next try, as the contract promises; after the last the delivery has failed.
@@ -34,7 +33,8 @@ MOST_TRIES = 50  # that are kept of a delivery: who resends it for ever is shown
 GIVEN_UP = 1000  # that end at once because their address is gone
 PER_ACCOUNT = 4  # that are taken at once, so that nobody's slow receiver keeps others waiting
 
-_DUE = text("""
+# The accounts for which something is due, by a step through the index for each of them.
+_WAITING = """
 WITH RECURSIVE waiting AS (
     (SELECT account_id FROM webhook_deliveries WHERE state = 'pending' AND run_after <= now()
       ORDER BY account_id LIMIT 1)
@@ -44,12 +44,22 @@ WITH RECURSIVE waiting AS (
              ORDER BY d.account_id LIMIT 1)
       FROM waiting WHERE account_id IS NOT NULL
 )
+"""
+_DUE = text(f"""{_WAITING}
 SELECT due.id FROM waiting CROSS JOIN LATERAL (
     SELECT id FROM webhook_deliveries d
      WHERE d.account_id = waiting.account_id AND d.state = 'pending' AND d.run_after <= now()
      ORDER BY d.run_after LIMIT :share FOR UPDATE SKIP LOCKED
 ) due WHERE waiting.account_id <> ALL(CAST(:busy AS uuid[])) LIMIT :bite
-""")
+""")  # noqa: S608 (of what stands here)
+_GONE = text(f"""{_WAITING}
+SELECT due.id FROM waiting CROSS JOIN LATERAL (
+    SELECT d.id FROM webhook_deliveries d JOIN webhook_disabled_addresses gone USING (account_id, url)
+     WHERE d.account_id = waiting.account_id AND d.state = 'pending' AND d.run_after <= now()
+     LIMIT :bite FOR UPDATE OF d SKIP LOCKED
+) due
+ WHERE EXISTS (SELECT FROM webhook_disabled_addresses a WHERE a.account_id = waiting.account_id) LIMIT :bite
+""")  # noqa: S608 (of what stands here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +81,13 @@ def claim(session: Session, bite: int, *, lease: timedelta, busy: Sequence[uuid.
 
     What is due for an address that answered 410 ends here, untried: a bite of it, and what is left with the next claim.
     """
-    gone = exists().where(
-        DisabledAddress.account_id == Delivery.account_id, DisabledAddress.url == Delivery.url
-    )
-    _give_up(session, Delivery.run_after <= func.now(), gone)
+    _give_up(session, list(session.scalars(_GONE, {"bite": GIVEN_UP})))
     ids = list(session.scalars(_DUE, {"share": PER_ACCOUNT, "bite": bite, "busy": list(busy)}))
     if not ids:
         return []
+    gone = exists().where(
+        DisabledAddress.account_id == Delivery.account_id, DisabledAddress.url == Delivery.url
+    )
     return list(
         session.scalars(
             update(Delivery)
@@ -132,12 +142,16 @@ def _next(tries: int, outcome: Outcome) -> tuple[str, timedelta]:
 def disable(session: Session, account_id: uuid.UUID, url: str) -> None:
     """Send nothing to an address any more that answered 410, and end what was waiting for it; what is much, when it is due."""
     session.execute(upsert(DisabledAddress).values(account_id=account_id, url=url).on_conflict_do_nothing())
-    _give_up(session, Delivery.account_id == account_id, Delivery.url == url)
+    waiting = (
+        select(Delivery.id)
+        .where(Delivery.account_id == account_id, Delivery.url == url, Delivery.state == "pending")
+        .limit(GIVEN_UP)
+        .with_for_update(skip_locked=True)
+    )
+    _give_up(session, session.scalars(waiting).all())
 
 
-def _give_up(session: Session, *which: ColumnElement[bool]) -> None:
-    waiting = select(Delivery.id).where(Delivery.state == "pending", *which).limit(GIVEN_UP)
-    ids = session.scalars(waiting.with_for_update(of=Delivery, skip_locked=True)).all()
+def _give_up(session: Session, ids: Sequence[uuid.UUID]) -> None:
     if ids:
         ended = {"state": "failed", "finished_at": func.now()}
         session.execute(update(Delivery).where(Delivery.id.in_(ids)).values(ended))
