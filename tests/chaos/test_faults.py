@@ -148,11 +148,12 @@ def test_a_cancel_at_each_stage_is_final_and_its_ffmpeg_goes(world: World, stage
     with contextlib.ExitStack() as held:
         if stage == "queued":
             held.enter_context(world.stopped("worker-renders"))
+        if stage == "assembling":
+            held.callback(world.wrapper.always, None)
+            world.wrapper.always("drowsy")
         task_id = world.post(load.slow(world.rng), hook=True)
         world.until(task_id, 90, **STAGES[stage])
-        if stage == "planned":
-            world.wait(world.ffmpegs, "its ffmpeg")
-        running = world.ffmpegs()
+        running = [] if stage == "queued" else world.wait(world.ffmpegs, "its ffmpeg")
         began = time.monotonic()
 
         assert world.cancel(task_id) == 202

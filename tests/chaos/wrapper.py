@@ -35,6 +35,11 @@ noise) head -c 1000000000 /dev/zero >&2; exit 1 ;;
 stop) kill -STOP $$ ;;
 hold) sleep 1000 & ;;
 late) sleep 1 ;;
+drowsy)
+    case " $* " in
+    *" rawvideo "*) ;;
+    *) sleep 20 ;;
+    esac ;;
 poison) kill -KILL $PPID; kill -STOP $$ ;;
 esac
 exec REAL "$@"
