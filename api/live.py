@@ -51,7 +51,7 @@ def respond(
     """
     first = list(first)
     if any(event.last and event.id == told for event in first):
-        return Response(status=HTTPStatus.NO_CONTENT)
+        return nothing()
     who = caller()
     owner = who.account_id
     with _lock:
