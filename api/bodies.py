@@ -61,8 +61,13 @@ def _refuse(size: int, most: int) -> None:
 def _read(size: int) -> bytes:
     try:
         with gevent.Timeout(CHUNK_SECONDS if aside.cooperative() else None, RequestTimeout):
-            return request.stream.read(size)
+            chunk: bytes = request.stream.read(size)
     except HTTPException:
         raise
     except (OSError, ParseException) as error:
         raise BrokenOff("The body broke off, or its chunks are malformed.") from error
+    if aside.cooperative():
+        gevent.sleep(
+            0
+        )  # what a fast sender has sent is there already: nothing else gives way to other requests
+    return chunk

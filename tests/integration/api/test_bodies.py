@@ -1,0 +1,45 @@
+"""Bodies as a process reads them that serves its requests as greenlets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+READING = """
+from gevent import monkey
+monkey.patch_all()
+import io
+import gevent
+from flask import Flask
+from api import bodies
+
+SIZE = 20 * bodies.CHUNK
+turns = 0
+
+def other():
+    global turns
+    while True:
+        turns += 1
+        gevent.sleep(0)
+
+gevent.spawn(other)
+with Flask("reading").test_request_context(method="POST", input_stream=io.BytesIO(bytes(SIZE)), content_length=SIZE):
+    assert sum(map(len, bodies.chunks(SIZE))) == SIZE
+print(turns)
+"""
+
+
+def test_who_sends_fast_lets_others_have_their_turns() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", READING],
+        cwd=Path(__file__).parents[3],
+        env={},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 20  # one for each chunk, though none of them was waited for
