@@ -17,7 +17,7 @@ from shared.models import Account, Delivery, DeliveryAttempt, DisabledAddress, W
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -45,12 +45,16 @@ WITH RECURSIVE waiting AS (
       FROM waiting WHERE account_id IS NOT NULL
 )
 """
-_DUE = text(f"""{_WAITING}
-SELECT due.id FROM waiting CROSS JOIN LATERAL (
+# Who has nothing under way comes first, or a few accounts whose receivers are slow would take turns with each other alone.
+_DUE = text(f"""{_WAITING}, turns AS (
+    SELECT account_id FROM waiting WHERE account_id IS NOT NULL AND account_id <> ALL(CAST(:busy AS uuid[]))
+     ORDER BY account_id = ANY(CAST(:served AS uuid[])), random() LIMIT :bite
+)
+SELECT due.id FROM turns CROSS JOIN LATERAL (
     SELECT id FROM webhook_deliveries d
-     WHERE d.account_id = waiting.account_id AND d.state = 'pending' AND d.run_after <= now()
+     WHERE d.account_id = turns.account_id AND d.state = 'pending' AND d.run_after <= now()
      ORDER BY d.run_after LIMIT :share FOR UPDATE SKIP LOCKED
-) due WHERE waiting.account_id <> ALL(CAST(:busy AS uuid[])) LIMIT :bite
+) due LIMIT :bite
 """)  # noqa: S608 (of what stands here)
 _GONE = text(f"""{_WAITING}
 SELECT due.id FROM waiting CROSS JOIN LATERAL (
@@ -76,13 +80,19 @@ class Outcome:
         return self.status is not None and 200 <= self.status < 300
 
 
-def claim(session: Session, bite: int, *, lease: timedelta, busy: Sequence[uuid.UUID] = ()) -> list[Delivery]:
-    """Take deliveries that are due, a few of each account but the busy; for as long as the lease nobody else tries them.
+def claim(
+    session: Session, bite: int, *, lease: timedelta, under_way: Mapping[uuid.UUID, int] | None = None
+) -> list[Delivery]:
+    """Take deliveries that are due, a few of each account; for as long as the lease nobody else tries them.
 
+    Of an account that has its share under way already nothing is taken, and of one that has some, after the others.
     What is due for an address that answered 410 ends here, untried: a bite of it, and what is left with the next claim.
     """
     _give_up(session, list(session.scalars(_GONE, {"bite": GIVEN_UP})))
-    ids = list(session.scalars(_DUE, {"share": PER_ACCOUNT, "bite": bite, "busy": list(busy)}))
+    served = dict(under_way or {})
+    busy = [account_id for account_id, number in served.items() if number >= PER_ACCOUNT]
+    given = {"share": PER_ACCOUNT, "bite": bite, "busy": busy, "served": list(served)}
+    ids = list(session.scalars(_DUE, given))
     if not ids:
         return []
     gone = exists().where(

@@ -65,9 +65,8 @@ def _claim(free: int, waited_for: Counter[UUID]) -> list[tuple[Delivery, list[st
     """Take what is due, with the secrets that sign it; of an account that has its share at work already, nothing."""
     if not free:
         return []
-    busy = [account_id for account_id, number in waited_for.items() if number >= deliveries.PER_ACCOUNT]
     with transaction() as session:
-        due = deliveries.claim(session, free, lease=LEASE, busy=busy)
+        due = deliveries.claim(session, free, lease=LEASE, under_way=waited_for)
         keys = {
             account_id: deliveries.signing_secrets(session, account_id)
             for account_id in {delivery.account_id for delivery in due}

@@ -321,6 +321,21 @@ def test_an_address_that_is_gone_gets_nothing_any_more_until_it_is_sent_again(
     assert delivery_of(job).state == "delivered"
 
 
+def test_who_has_nothing_under_way_is_told_before_those_who_have(session: Session) -> None:
+    session.execute(update(Delivery).values(state="delivered"))
+    accounts = [factories.account(session) for _ in range(6)]
+    for account_id in accounts:
+        for _ in range(2):
+            ended(session, hook("https://example.com/"), account_id)
+
+    for quiet in accounts:
+        under_way = dict.fromkeys(set(accounts) - {quiet}, 1)
+        with session.begin_nested() as undone:
+            (told,) = deliveries.claim(session, 1, lease=LEASE, under_way=under_way)
+            assert told.account_id == quiet
+            undone.rollback()
+
+
 def test_much_that_waits_for_an_address_that_is_gone_ends_untried_a_bite_at_a_time(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
