@@ -12,12 +12,12 @@ import socket
 import threading
 import time
 from collections import Counter, OrderedDict
-from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from flask import Response, request
 
 from api.auth import caller
+from api.openapi import nothing
 from api.watch import is_ending, watch
 from shared.errors import TooManyAtOnce, Unavailable
 

@@ -122,11 +122,16 @@ def empty(view: Callable[P, None]) -> Callable[P, Response]:
     @wraps(view)
     def emptied(*args: P.args, **kwargs: P.kwargs) -> Response:
         view(*args, **kwargs)
-        response = Response(status=HTTPStatus.NO_CONTENT)
-        response.headers.pop("Content-Type", None)
-        return response
+        return nothing()
 
     return document(emptied, empty=True)
+
+
+def nothing() -> Response:
+    """Return an answer that says no more than its status: 204."""
+    response = Response(status=HTTPStatus.NO_CONTENT)
+    response.headers.pop("Content-Type", None)  # of nothing
+    return response
 
 
 def file_response(view: Callable[P, R]) -> Callable[P, R]:

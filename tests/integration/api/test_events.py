@@ -132,6 +132,7 @@ def test_who_knows_that_a_batch_is_finished_need_not_come_again_until_it_goes_on
     stream.close()
 
     assert (over.status_code, over.data) == (204, b"")
+    assert "Content-Type" not in over.headers
     assert again.data["status"] == "running"
 
 
