@@ -13,7 +13,7 @@ from api.openapi import document
 from api.requests import config
 from shared import accounts, logins, tokens
 from shared.db import glance
-from shared.errors import Forbidden, Unauthenticated
+from shared.errors import Forbidden, Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,15 +61,20 @@ def _recognise() -> None:
     g.identity = None
     if not request.endpoint or not request.path.startswith("/v1/"):
         return  # a probe must not hang on what it asks about
-    header = request.headers.get("Authorization", "")
+    try:
+        g.identity = _identified(request.headers.get("Authorization", ""))
+    except Unavailable as away:
+        g.away = away  # for whom it matters who is calling; the request is counted first, as any other
+
+
+def _identified(header: str) -> Identity | None:
     if match := _KEY.fullmatch(header):
         with glance() as session:
-            g.identity = accounts.identify(session, match[1])
-    elif (match := _TOKEN.fullmatch(header)) and (
-        claims := tokens.read(match[1], config().signing_secrets())
-    ):
+            return accounts.identify(session, match[1])
+    if (match := _TOKEN.fullmatch(header)) and (claims := tokens.read(match[1], config().signing_secrets())):
         with glance() as session:
-            g.identity = logins.identify(session, claims)
+            return logins.identify(session, claims)
+    return None
 
 
 def identity() -> Identity | None:
@@ -78,8 +83,10 @@ def identity() -> Identity | None:
 
 
 def caller() -> Identity:
-    """Return who is calling, or raise Unauthenticated."""
+    """Return who is calling, or raise Unauthenticated; or Unavailable where that cannot be told now."""
     known = identity()
+    if away := g.get("away"):
+        raise away
     if known is None and "Authorization" in request.headers:
         raise UnknownKey("The key or token is unknown, expired or revoked.")
     if known is None:

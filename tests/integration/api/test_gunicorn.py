@@ -188,6 +188,7 @@ def test_without_postgres_it_says_so_soon_and_goes_on_when_it_is_back(served: Se
 
         assert (away.status_code, away.headers["Content-Type"]) == (503, "application/problem+json")
         assert int(away.headers["Retry-After"]) >= 1
+        assert away.headers["RateLimit-Policy"].startswith('"address";')
         assert not {"psycopg2", "Traceback", "connection to server"} & set(away.text.split())
         assert seconds < 10
         assert (ready.status_code, alive.status_code) == (503, 200)
