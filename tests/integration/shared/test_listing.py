@@ -1,0 +1,60 @@
+"""How lists are read: from where a page begins, however much lies before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event, text
+
+from shared import batches, jobs, listing
+from shared.models import Batch
+from tests import factories
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy.orm import Session
+
+pytestmark = pytest.mark.services
+
+
+def batch(session: Session, account_id: uuid.UUID, number: int) -> tuple[uuid.UUID, list[uuid.UUID]]:
+    """Write a batch of so many jobs down, in two parts."""
+    ids = batches.new_ids(number + 1)
+    session.add(Batch(id=ids[0], account_id=account_id, total=number))
+    session.flush()
+    for part in (ids[1 : number // 2], ids[number // 2 :]):
+        wanted = [jobs.Submission("video", {}, batch_id=ids[0]) for _ in part]
+        jobs.submit(session, account_id, wanted, max_attempts=1, ids=part)
+    return ids[0], ids[1:]
+
+
+def plan_of(session: Session, statement: str, parameters: Any) -> str:
+    """Return how Postgres would read a large table."""
+    session.execute(text("SET LOCAL enable_seqscan = off"))
+    session.execute(text("SET LOCAL enable_bitmapscan = off"))
+    plan = session.connection().exec_driver_sql(f"EXPLAIN {statement}", parameters)
+    return "\n".join(row[0] for row in plan)
+
+
+def test_a_batch_is_read_in_its_order_page_by_page_without_sorting_it(session: Session) -> None:
+    owner = factories.account(session)
+    batch_id, ids = batch(session, owner, 60)
+    batch(session, owner, 60)
+    asked: list[tuple[str, Any]] = []
+    listened = session.connection()
+    event.listen(listened, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+
+    found, after, pages = [], None, 0
+    while pages == 0 or after is not None:
+        page, after = listing.jobs(session, owner, listing.Wanted(batch_id=batch_id), limit=25, after=after)
+        found += [job.id for job in page]
+        pages += 1
+
+    assert found == ids
+    assert pages == 3
+    plan = plan_of(session, *asked[2])
+    assert "Index Scan Backward using ix_jobs_newest" in plan
+    assert "(created_at = " in plan
+    assert "Sort" not in plan
