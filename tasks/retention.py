@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shared import parts, retention, sweeping
+from shared import metrics, parts, retention, sweeping
 from shared.db import transaction
 from shared.errors import Unavailable
 from shared.models import StoredMix, StoredSegment, StoredSpeech
@@ -87,6 +87,7 @@ def tried(name: str, bite: Callable[[], int]) -> int:
         return bite()
     except (Unavailable, OSError):
         log.warning("purge_hindered", extra={"repair": name}, exc_info=True)
+        metrics.swept.labels(repair="hindered").inc()
         return 0
 
 

@@ -346,6 +346,18 @@ def test_a_batch_is_listed_in_the_order_in_which_it_was_submitted(
     assert [task["custom_id"] for task in listed] == expected
 
 
+def test_a_finished_batch_goes_with_the_last_of_its_tasks(client: Client) -> None:
+    batch = client.post("/v1/batch", json={"jobs": [HELLO] * 2}).json
+    path = f"/v1/batch/{batch['batch_id']}"
+    client.post(f"{path}/cancel")
+
+    def delete(task_id: str) -> tuple[int, int]:
+        deleted = client.ask("DELETE", f"/v1/tasks/{task_id}")
+        return deleted.status_code, client.get(path).status_code
+
+    assert [delete(task_id) for task_id in batch["task_ids"]] == [(204, 200), (204, 404)]
+
+
 def test_a_batch_tells_its_webhook(client: Client) -> None:
     url = "https://192.0.2.1/hook"
     refused = client.post("/v1/batch", json={"jobs": [HELLO], "webhook": {"url": url}})

@@ -267,7 +267,7 @@ def test_of_two_who_delete_the_last_two_jobs_of_a_batch_one_deletes_the_batch(pr
 
 
 def test_what_cannot_be_thrown_away_now_keeps_nothing_else_from_going(
-    process: Settings, database: Engine, monkeypatch: pytest.MonkeyPatch
+    process: Settings, database: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("SCENEMILL_LOCK_TIMEOUT", "0.1")
     settings.cache_clear()
@@ -282,6 +282,7 @@ def test_what_cannot_be_thrown_away_now_keeps_nothing_else_from_going(
     free = rounds.purge(settings())
 
     assert (hindered["secrets_forgotten"], hindered["events_forgotten"]) == (2, 0)
+    assert "purge_hindered" in caplog.messages
     assert (free["secrets_forgotten"], free["events_forgotten"]) == (0, 1)
     with transaction() as session:
         session.execute(delete(Account).where(Account.id == owner))
