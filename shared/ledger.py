@@ -9,10 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 
 from shared.errors import QuotaExceeded
-from shared.models import Account, Artifact, Asset, StoredMix, StoredSegment, StoredSpeech, Usage
+from shared.models import Account, Artifact, Asset, Job, StoredMix, StoredSegment, StoredSpeech, Usage
 
 if TYPE_CHECKING:
     import uuid
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from shared.models import Base, Job
     from shared.settings import Settings
 
 
@@ -101,14 +100,19 @@ def month_cost(session: Session, account_id: uuid.UUID) -> float:
 
 def stored(session: Session, account_id: uuid.UUID) -> dict[str, int]:
     """Return the bytes that an account's files take, by what they are."""
-    kept: dict[str, tuple[type[Base], ...]] = {
-        "assets": (Asset,),
-        "artifacts": (Artifact,),
-        "cache": (StoredSegment, StoredSpeech, StoredMix),
-    }
+    cache = (StoredSegment, StoredSpeech, StoredMix)
     return {
-        name: sum(_bytes(session, account_id, table) for table in tables) for name, tables in kept.items()
+        "assets": _bytes(session, account_id, Asset),
+        "artifacts": _artifact_bytes(session, account_id),
+        "cache": sum(_bytes(session, account_id, table) for table in cache),
     }
+
+
+def _artifact_bytes(session: Session, account_id: uuid.UUID) -> int:
+    """Sum them up job by job: they have no index by account, and everybody's are most of all rows. Each has its own file."""
+    each = select(func.sum(Artifact.bytes).label("size")).where(Artifact.job_id == Job.id).lateral()
+    jobs = select(func.coalesce(func.sum(each.c.size), 0)).select_from(Job).join(each, true())
+    return int(session.scalar(jobs.where(Job.account_id == account_id)) or 0)
 
 
 def _bytes(session: Session, account_id: uuid.UUID, table: Any) -> int:

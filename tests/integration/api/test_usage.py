@@ -12,7 +12,9 @@ from api.app import create_app
 from shared import accounts, ledger, pace
 from shared.db import transaction
 from shared.ledger import Spent
-from shared.models import Job, Usage
+from shared.models import Artifact, Job, Usage
+from shared.states import State
+from tests import factories
 from tests.integration.api.conftest import HELLO, new_client, picture
 
 if TYPE_CHECKING:
@@ -77,6 +79,23 @@ def test_a_stored_file_counts_once(client: Client, stranger: Client) -> None:
     assert client.get("/v1/usage").json["storage"] == {
         "bytes": len(data), "assets": len(data), "artifacts": 0, "cache": 0,
     }  # fmt: skip
+
+
+def test_what_jobs_made_is_counted_for_whose_they_are(client: Client, stranger: Client) -> None:
+    sizes = ((client, (3, 4, 5)), (stranger, (60,)))
+    with transaction() as session:
+        for one, each in sizes:
+            job = factories.job(session, one.account_id, state=State.SUCCEEDED)
+            factories.job(session, one.account_id, state=State.SUCCEEDED)
+            for number, size in enumerate(each):
+                session.add(
+                    Artifact(
+                        account_id=one.account_id, job_id=job.id, name=str(number), position=number, bytes=size,
+                        storage_key=f"{job.id}/{number}", media_type="video/mp4", sha256="",
+                    )
+                )  # fmt: skip
+
+    assert [one.get("/v1/usage").json["storage"]["artifacts"] for one, _ in sizes] == [12, 60]
 
 
 def test_it_tells_what_is_left_of_the_budget(client: Client) -> None:
