@@ -137,16 +137,6 @@ def test_the_segment_of_a_living_worker_is_left_to_it(session: Session) -> None:
     assert factories.segments_of(session, job)[0].state == SegmentState.RUNNING
 
 
-def test_the_segment_of_a_living_worker_is_left_to_it(session: Session) -> None:
-    job = factories.rendering_job(session, ("a",))
-    (segment,) = factories.segments_of(session, job)
-    assert segments.claim(session, segment.id, lease=LEASE) is not None
-
-    assert sweeping.reclaim_segments(session, no_delay, max_attempts=1) == (0, [])
-
-    assert factories.segments_of(session, job)[0].state == SegmentState.RUNNING
-
-
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELED])
 def test_what_an_ended_job_left_queued_waits_no_more(session: Session, state: State) -> None:
     job, running = factories.rendering_job(session, ("a", "b")), factories.rendering_job(session, ("c",))
