@@ -8,7 +8,8 @@ from marshmallow import Schema, fields, validate
 
 from api import accept, keys, replay, views
 from api.auth import caller, requires
-from api.openapi import Resource, creates, empty, fails, headers
+from api.describing import headers
+from api.openapi import Resource, creates, empty, fails
 from api.queries import LIMIT, MOST, Query
 from api.requests import canonical, config, json_body
 from shared import accounts, backlog, operating

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from api import accept, files, replay, uploads, views
 from api.auth import account_id, requires
-from api.openapi import Resource, creates, empty, fails, file_response, headers, takes
+from api.describing import headers
+from api.openapi import Resource, creates, empty, fails, file_response, takes
 from api.queries import DownloadQuery, PageQuery
 from shared import assets, listing
 from shared.db import transaction

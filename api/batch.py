@@ -12,8 +12,9 @@ from flask import Response
 from api import accept, replay, tasks, views
 from api.auth import account_id, requires
 from api.batch_bodies import BODY, LINES, BatchQuery, read, receive
+from api.describing import headers
 from api.intake import Intake
-from api.openapi import Resource, creates, fails, headers, streams, takes
+from api.openapi import Resource, creates, fails, streams, takes
 from api.queries import TasksQuery
 from api.requests import config
 from shared import batches, listing, progress

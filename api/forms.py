@@ -9,7 +9,8 @@ from marshmallow import Schema, fields
 
 from api import accept, aside, replay
 from api.auth import account_id, requires
-from api.openapi import Resource, empty, fails, headers
+from api.describing import headers
+from api.openapi import Resource, empty, fails
 from api.queries import TemplateQuery, TemplatesQuery, VersionsQuery
 from api.requests import json_body
 from shared.db import transaction

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from api import accept, replay, views
 from api.auth import requires
-from api.openapi import Resource, creates, headers
+from api.describing import headers
+from api.openapi import Resource, creates
 from api.queries import JobQuery
 from api.rehearsal import RehearsalSchema, rehearsed
 from api.requests import canonical, json_body

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from api import accept, replay, views
 from api.auth import MissingScope, account_id, caller, requires
-from api.openapi import Resource, creates, empty, fails, headers
+from api.describing import headers
+from api.openapi import Resource, creates, empty, fails
 from api.requests import canonical, json_body
 from shared import accounts, listing
 from shared.db import transaction

@@ -13,7 +13,7 @@ from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
 from api import aside
-from api.problems import MEDIA_TYPE
+from api.describing import BASIC, HEADERS, OAUTH, SECURITY, describe, flows
 from api.requests import json_body
 from shared.schemas import openapi
 from shared.schemas.answers import ProblemSchema
@@ -27,63 +27,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-SECURITY, OAUTH, BASIC = "apiKey", "oauth2", "apiKeyAsClient"
 _MARKS = {"json": "#", "query": "#"}
-_HEADERS = {
-    "X-Request-ID": ("The request's id, as it was sent or as it was made.", {"type": "string"}),
-    "X-Process-Time": ("Seconds that the request took.", {"type": "string"}),
-    "Server-Timing": ("The same in milliseconds, for a browser.", {"type": "string"}),
-    "RateLimit": ("What is left of the rate limit: `r` requests, for `t` seconds.", {"type": "string"}),
-    "RateLimit-Policy": ("The rate limit: `q` requests in `w` seconds.", {"type": "string"}),
-    "Retry-After": ("Seconds to wait before asking again.", {"type": "integer"}),
-    "Location": ("Where the new thing is.", {"type": "string"}),
-    "ETag": ("The answer's tag, for If-None-Match or If-Range.", {"type": "string"}),
-    "Idempotent-Replayed": ("`true` where the answer is that of an earlier request.", {"type": "string"}),
-    "Content-Range": ("Which part of the file this is, or how long it is.", {"type": "string"}),
-    "Accept-Ranges": ("`bytes`: a range of the file can be had.", {"type": "string"}),
-    "Content-Disposition": ("What the file is called, and whether to save it.", {"type": "string"}),
-    "WWW-Authenticate": ("How to say who you are, and what was wrong with it.", {"type": "string"}),
-    "Tus-Resumable": ("The version of tus that is spoken here.", {"type": "string"}),
-    "Upload-Offset": ("How many bytes of the upload are safely there.", {"type": "integer"}),
-    "Upload-Length": ("How many bytes the upload will have.", {"type": "integer"}),
-    "Upload-Defer-Length": ("`1` as long as its length is not known.", {"type": "string"}),
-    "Upload-Metadata": ("What was told of the upload when it was made.", {"type": "string"}),
-    "Upload-Expires": ("When the upload expires, unless it goes on.", {"type": "string"}),
-}
-WORDS = {460: "Checksum Mismatch"}  # of tus alone
-SCOPES = {
-    "jobs:read": "See tasks, their files, and what was used.",
-    "jobs:write": "Submit, cancel, retry and delete jobs.",
-    "assets:read": "See assets.",
-    "assets:write": "Upload and delete assets.",
-    "templates:write": "Change templates.",
-    "keys:write": "Make and revoke API keys; see what signs webhooks.",
-    "admin": "See and change all accounts.",
-}
-_EVERYWHERE = ("X-Request-ID", "X-Process-Time", "Server-Timing")
-_LIMITED = (*_EVERYWHERE, "RateLimit", "RateLimit-Policy")
-_OF_FILE = ("ETag", "Accept-Ranges", "Content-Disposition")
-_OF_STATUS: dict[int, tuple[str, ...]] = {
-    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
-    HTTPStatus.FORBIDDEN: ("WWW-Authenticate",),
-    HTTPStatus.CONFLICT: ("Retry-After",),
-    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ("Content-Range",),
-    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
-    HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
-}
-
-
-IDEMPOTENCY_KEY = {
-    "in": "header",
-    "name": "Idempotency-Key",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The same key and body within a day are answered with the first answer, and nothing is done again.",
-}
-
-
-def headers(*names: str) -> dict[str, Any]:
-    """Return the description of an answer's headers."""
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def creates(view: Callable[P, R]) -> Callable[P, R]:
@@ -193,7 +137,7 @@ class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest 
 
     def __init__(self, name: str, description: str) -> None:
         super().__init__(name, __name__, url_prefix="/v1", description=description)
-        self._prepare_doc_cbks.append(_describe)
+        self._prepare_doc_cbks.append(describe)
 
     def get(self, rule: str, **options: Any) -> Decorator:
         """Route GET here."""
@@ -241,11 +185,11 @@ class Gateway(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no 
         self.spec.components.security_scheme(
             SECURITY, {"type": "http", "scheme": "bearer", "bearerFormat": "sm_live_<id>_<secret>_<checksum>"}
         )
-        self.spec.components.security_scheme(OAUTH, {"type": "oauth2", "flows": _flows()})
+        self.spec.components.security_scheme(OAUTH, {"type": "oauth2", "flows": flows()})
         self.spec.components.security_scheme(
             BASIC, {"type": "http", "scheme": "basic", "description": "An API key: its id, and the key."}
         )
-        for name, (about, schema) in _HEADERS.items():
+        for name, (about, schema) in HEADERS.items():
             self.spec.components.header(name, {"description": about, "schema": schema})
 
     def _register_pagination_header(self) -> None:
@@ -253,89 +197,3 @@ class Gateway(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no 
 
     def _register_error_handlers(self) -> None:
         """Leave all errors to `api.problems`."""
-
-
-def _describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add to a route what holds for all of them: its scope, its headers, its errors."""
-    if "scope" in doc_info:
-        scope = doc_info["scope"]
-        doc["security"] = [{SECURITY: []}, {OAUTH: [scope] if scope else []}]
-    if doc_info.get("anonymous"):
-        doc["security"] = [{}, {BASIC: []}]
-    if doc_info.get("scope"):
-        doc["x-scope"] = doc_info["scope"]
-    read = [*doc_info.get("reads", []), *([IDEMPOTENCY_KEY] if doc_info.get("creates") else [])]
-    if read:
-        doc["parameters"] = [*doc.get("parameters", []), *read]
-    if "body" in doc_info:
-        doc["requestBody"] = doc_info["body"]
-    responses: dict[Any, Any] = doc.setdefault("responses", {})
-    responses |= _without_schema(doc_info)
-    for status in _statuses(doc, doc_info):
-        responses[int(status)] = _problem(status)
-    for response in responses.values():
-        if isinstance(response, dict):
-            also = doc_info.get("also", ())
-            response["headers"] = {**response.get("headers", {}), **headers(*_LIMITED, *also)}
-    return doc
-
-
-def _flows() -> dict[str, Any]:
-    urls = {"tokenUrl": "/v1/auth/token", "refreshUrl": "/v1/auth/refresh", "scopes": SCOPES}
-    return {"password": urls, "clientCredentials": urls}
-
-
-def _without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
-    if doc_info.get("file"):
-        part = _file("A range of it.", *_OF_FILE, "Content-Range")
-        return {200: _file("The file.", *_OF_FILE), 206: part, 304: _unchanged(*_OF_FILE)}
-    if "stream" in doc_info:
-        return {status: dict(answer) for status, answer in doc_info["stream"].items()}
-    return {204: {"description": "Done."}} if doc_info.get("empty") else {}
-
-
-def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
-    found: list[int] = [
-        HTTPStatus.UNPROCESSABLE_ENTITY,  # no route takes a parameter that it does not know
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        *doc_info.get("fails", ()),
-    ]
-    if "scope" in doc_info:
-        found += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
-    if "requestBody" in doc:
-        found += [
-            HTTPStatus.BAD_REQUEST,
-            HTTPStatus.REQUEST_TIMEOUT,
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        ]
-    if doc_info.get("creates"):
-        found.append(HTTPStatus.CONFLICT)
-    if doc_info.get("file"):
-        found += [HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE]
-    return found
-
-
-def _file(about: str, *names: str) -> dict[str, Any]:
-    schema = {"type": "string", "contentMediaType": "application/octet-stream"}
-    return {
-        "description": about,
-        "content": {"application/octet-stream": {"schema": schema}},
-        "headers": headers(*names),
-    }
-
-
-def _unchanged(*names: str) -> dict[str, Any]:
-    return {"description": "Unchanged: the client knows it already.", "headers": headers(*names)}
-
-
-def _problem(status: int) -> dict[str, Any]:
-    if status == HTTPStatus.NOT_MODIFIED:
-        return _unchanged("ETag", "Retry-After")
-    return {
-        "description": WORDS.get(status) or HTTPStatus(status).phrase,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        "headers": headers(*_OF_STATUS.get(status, ())),
-    }

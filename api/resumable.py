@@ -19,7 +19,8 @@ from werkzeug.http import http_date
 
 from api import accept, aside, pieces, replay, tus, views
 from api.auth import account_id, requires
-from api.openapi import Resource, creates, fails, headers, reads, takes, tells
+from api.describing import headers
+from api.openapi import Resource, creates, fails, reads, takes, tells
 from api.replay import Replayed
 from api.requests import config
 from shared import parts, uploads

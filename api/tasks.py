@@ -10,7 +10,8 @@ from flask import Response, jsonify, request
 
 from api import accept, conditions, files, views
 from api.auth import account_id, requires
-from api.openapi import Resource, empty, fails, headers
+from api.describing import headers
+from api.openapi import Resource, empty, fails
 from api.queries import AllTasksQuery, WaitQuery
 from api.requests import canonical, config
 from api.watch import watch

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from api import accept, logins, replay
 from api.auth import caller, requires
-from api.openapi import Resource, creates, empty, fails, headers
+from api.describing import headers
+from api.openapi import Resource, creates, empty, fails
 from api.requests import canonical, config, json_body
 from shared import operating, passwords, users
 from shared.db import transaction

@@ -10,7 +10,8 @@ from marshmallow import Schema, fields, validate
 
 from api import accept, replay
 from api.auth import account_id, requires
-from api.openapi import Resource, creates, fails, headers
+from api.describing import headers
+from api.openapi import Resource, creates, fails
 from api.queries import Names, PageQuery
 from api.requests import canonical, json_body, without_body
 from shared import deliveries, listing
