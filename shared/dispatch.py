@@ -74,13 +74,17 @@ def unmark(session: Session, nudges: Sequence[Nudge]) -> None:
         session.execute(update(Segment).where(Segment.id.in_(segments)).values(published_at=None))
 
 
-def publish(account_id: uuid.UUID) -> int:
-    """Publish what the account's window allows, and return how much. Failures are logged and left to the sweeper."""
+def publish(account_id: uuid.UUID, *, waits: bool = True) -> int:
+    """Publish what the account's window allows, and return how much. Failures are logged and left to the sweeper.
+
+    Where somebody else is at the window it `waits` for them, or leaves the account to them.
+    """
+    look = admit if waits else admit_unless_busy
     try:
         # Marked first, so that nobody else publishes the same, and no row is locked while the broker is asked.
         with transaction() as session:
-            admitted = admit(session, account_id, Window.of(settings()))
-        return send_marked(admitted)
+            admitted = look(session, account_id, Window.of(settings()))
+        return send_marked(admitted or ())
     except Unavailable:
         log.warning("publish_impossible", extra={"account_id": str(account_id)})
         return 0
