@@ -49,7 +49,8 @@ _LOCK_IF_FREE = Prepared("lock_free_window", _WEIGHT.with_for_update(key_share=T
 # Segments of a job that has ended are nobody's work any more, and take no place in the window.
 # The longest segments of a job go first, so that at its end no worker waits long for another.
 # One of an account's places is for when nothing of it runs: what is published then is taken first. With all places full of
-# what was published before, others who have nothing running would keep it out.
+# what was published before, others who have nothing running would keep it out. So is its first segment while it renders none:
+# a video that has begun must not wait behind what another account has at the workers.
 _ADMISSION = text("""
 WITH busy AS (
     SELECT count(*) FILTER (WHERE state = 'queued' AND kind = 'script') AS scripts,
@@ -62,6 +63,8 @@ WITH busy AS (
     SELECT count(*) AS unclaimed FROM segments JOIN jobs ON jobs.id = segments.job_id
      WHERE segments.account_id = :account AND segments.state = 'queued' AND segments.published_at IS NOT NULL
        AND jobs.state = 'running'
+), rendering AS (
+    SELECT count(*) AS parts FROM segments WHERE account_id = :account AND state = 'running'
 ), next_assemblies AS (
     SELECT id FROM jobs
      WHERE account_id = :account AND state = 'running' AND stage = 'assembling'
@@ -111,9 +114,13 @@ SELECT 'assembly' AS what, finishing.id, finishing.id AS job_id, request_id, tru
        NULL::timestamptz AS turn, interval '0' AS waited, 0 AS frames, 0 AS index
   FROM finishing
 UNION ALL
-SELECT 'segment', told_segments.id, jobs.id, jobs.request_id, told_segments.attempt > 0, false, jobs.turn,
-       now() - jobs.turn, told_segments.frames, told_segments.index
-  FROM told_segments JOIN jobs ON jobs.id = told_segments.job_id
+SELECT 'segment', told_segments.id, jobs.id, jobs.request_id, told_segments.attempt > 0,
+       rendering.parts = 0
+       AND row_number() OVER (
+           ORDER BY told_segments.attempt = 0, jobs.turn, jobs.id, told_segments.frames DESC, told_segments.index
+       ) <= :weight,
+       jobs.turn, now() - jobs.turn, told_segments.frames, told_segments.index
+  FROM rendering, told_segments JOIN jobs ON jobs.id = told_segments.job_id
 UNION ALL
 SELECT kind, told_jobs.id, told_jobs.id, request_id, told_jobs.attempt > 0, busy.running = 0 AND place <= :weight, turn,
        now() - turn, 0, 0

@@ -129,6 +129,22 @@ def test_a_job_s_longest_segments_go_first_so_that_its_end_keeps_all_workers_bus
     assert [one for _, one in order] == [parts[3].id, parts[1].id, parts[0].id]
 
 
+def test_the_first_segment_of_who_renders_nothing_is_taken_first(session: Session) -> None:
+    job = factories.rendering_job(session, ("a", "b", "c"))
+    parts = [part.id for part in factories.segments_of(session, job)]
+    window_of_two = Window(unclaimed=2, running=10)
+
+    begun = window.admit(session, job.account_id, window_of_two)
+    session.execute(update(Segment).where(Segment.id == parts[0]).values(state=SegmentState.RUNNING))
+    while_it_renders = window.admit(session, job.account_id, window_of_two)
+
+    assert [(nudge.id, nudge.level) for nudge in begun] == [
+        (parts[0], Level.FIRST),
+        (parts[1], Level.NORMAL),
+    ]
+    assert [(nudge.id, nudge.level) for nudge in while_it_renders] == [(parts[2], Level.NORMAL)]
+
+
 def test_a_lost_segment_goes_before_what_nobody_has_begun(session: Session) -> None:
     first = factories.rendering_job(session, ("a", "b"))
     other = factories.rendering_job(session, ("c", "d"), first.account_id)
