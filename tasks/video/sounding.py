@@ -53,7 +53,9 @@ def perform(job_id: str) -> None:
             ):
                 if find(job.account_id, plan) is None:
                     make(job.account_id, plan, work, stop=pulse.unwanted)
-        except (ServiceError, Stopped) as error:
+        except Stopped:
+            log.info("mix_not_wanted")
+        except ServiceError as error:
             log.warning("mix_failed", extra={"reason": type(error).__name__})
 
 
