@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import contextmanager
 from contextvars import copy_context
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ AT_ONCE_SECONDS = 0.05  # work that is over within them is over at once
 CONFIRM_SECONDS = 5  # for a broker that confirms what it took
 # How long work waits for what is published beside it. Past it the work goes on: nobody publishes the same twice.
 PUBLISHING_SECONDS = 30.0
+# How long an account that somebody else is at is tried again, and after which pause; then it is left to the sweeper.
+BUSY_SECONDS, BUSY_PAUSE = 5.0, 0.02
 
 
 # The job's first task has the job's own id; what follows it has one that begins with it.
@@ -74,17 +77,17 @@ def unmark(session: Session, nudges: Sequence[Nudge]) -> None:
         session.execute(update(Segment).where(Segment.id.in_(segments)).values(published_at=None))
 
 
-def publish(account_id: uuid.UUID, *, waits: bool = True) -> int:
+def publish(account_id: uuid.UUID, *, waits: bool = True) -> int | None:
     """Publish what the account's window allows, and return how much. Failures are logged and left to the sweeper.
 
-    Where somebody else is at the window it `waits` for them, or leaves the account to them.
+    Where somebody else is at the window it `waits` for them, or leaves the account to them: None.
     """
     look = admit if waits else admit_unless_busy
     try:
         # Marked first, so that nobody else publishes the same, and no row is locked while the broker is asked.
         with transaction() as session:
             admitted = look(session, account_id, Window.of(settings()))
-        return send_marked(admitted or ())
+        return None if admitted is None else send_marked(admitted)
     except Unavailable:
         log.warning("publish_impossible", extra={"account_id": str(account_id)})
         return 0
@@ -170,19 +173,20 @@ def publishing(account_id: uuid.UUID) -> Iterator[Publishing]:
 class Publisher:
     """Publishes beside what its process does, so that none of it waits for the broker.
 
-    It holds accounts, not messages: an account that is waiting to be looked at need not be added twice.
+    It holds accounts, not messages: an account that is waiting to be looked at need not be added twice. One that somebody
+    else is at is looked at again after the others, so that none of them waits for it.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: dict[uuid.UUID, None] = {}  # in the order they came
+        self._waiting: dict[uuid.UUID, float] = {}  # until when they are tried, in the order they came
         self._at_work = False
         self._thread: threading.Thread | None = None
 
     def push(self, account_id: uuid.UUID) -> None:
         """Have the account looked at, and return at once. The thread starts with the first one, after any fork."""
         with self._changed:
-            self._waiting.setdefault(account_id)
+            self._waiting[account_id] = time.monotonic() + BUSY_SECONDS
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
                 self._thread.start()
@@ -195,18 +199,27 @@ class Publisher:
 
     def _run(self) -> None:
         while True:
-            account_id = self._next()
-            _publish_whatever_comes(account_id)
+            account_id, until = self._next()
+            busy = False
+            with _outlived():
+                busy = publish(account_id, waits=False) is None
+            if busy:
+                time.sleep(BUSY_PAUSE)
+            self._done(account_id, until if busy else None)
 
-    def _next(self) -> uuid.UUID:
+    def _next(self) -> tuple[uuid.UUID, float]:
         with self._changed:
-            self._at_work = False
-            self._changed.notify_all()
             self._changed.wait_for(lambda: self._waiting)
             account_id = next(iter(self._waiting))
-            del self._waiting[account_id]
             self._at_work = True
-            return account_id
+            return account_id, self._waiting.pop(account_id)
+
+    def _done(self, account_id: uuid.UUID, again_until: float | None) -> None:
+        with self._changed:
+            if again_until is not None and time.monotonic() < again_until:
+                self._waiting.setdefault(account_id, again_until)
+            self._at_work = False
+            self._changed.notify_all()
 
 
 _beside = Publisher()

@@ -108,7 +108,7 @@ def _publish() -> None:
         log.warning("broker_lost_its_messages", extra={"forgotten": again})
         epoch.begin()
     # An account that somebody else is at is looked at again in the next round: a stopped worker must not hold up the others.
-    published = sum(dispatch.publish(account_id, waits=False) for account_id in accounts)
+    published = sum(dispatch.publish(account_id, waits=False) or 0 for account_id in accounts)
     _count("forgotten", again)
     _count("published", published)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import uuid
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from tasks import upkeep
 from tests import factories
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Iterator
 
     from shared.settings import Settings
@@ -45,6 +46,15 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def account_id(_patient: None, process: Settings) -> Iterator[uuid.UUID]:
     with Redis.from_url(process.broker_url) as redis:
         redis.flushdb()
+    yield from an_account()
+
+
+@pytest.fixture
+def other_id(process: Settings) -> Iterator[uuid.UUID]:
+    yield from an_account()
+
+
+def an_account() -> Iterator[uuid.UUID]:
     with transaction() as session:
         made = factories.account(session)
     yield made
@@ -120,7 +130,26 @@ def test_accounts_are_looked_at_once_each_and_all_of_them_before_a_flush_is_over
 
     for _ in range(50):
         publisher.push(running.account_id)
-        publisher.push(uuid.uuid4())
 
     assert publisher.flush(20)
     assert waiting_at_the_broker(redis_url) == 1
+
+
+def test_no_account_waits_for_another_that_somebody_is_at(
+    running: Job, other_id: uuid.UUID, redis_url: str
+) -> None:
+    publisher = dispatch.Publisher()
+    with transaction() as session:
+        jobs.submit(session, other_id, [jobs.Submission("script", {})], max_attempts=3)
+    with transaction() as session:
+        session.execute(select(Account.id).where(Account.id == running.account_id).with_for_update())
+
+        publisher.push(running.account_id)
+        publisher.push(other_id)
+
+        deadline = time.monotonic() + 2
+        while waiting_at_the_broker(redis_url) == 0:
+            assert time.monotonic() < deadline
+
+    assert publisher.flush(20)
+    assert waiting_at_the_broker(redis_url) == 2
