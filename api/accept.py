@@ -20,7 +20,7 @@ from api.hooks import Hooks
 from api.replay import Replayed
 from api.requests import config, request_id
 from api.room import Room
-from shared import dispatch, jobs, listing
+from shared import dispatch, listing, submissions
 from shared.errors import Invalid
 from shared.metrics import jobs_accepted
 from shared.models import Base
@@ -60,7 +60,7 @@ def take(session: Session, spec: JobSpec) -> Job:
     admit(session, 1)
     (resolved,) = resolve(session, [spec], ["#"])
     (submission,) = _submitted([resolved], None)
-    job = jobs.submit_one(
+    job = submissions.submit_one(
         session,
         caller().account_id,
         submission,
@@ -80,7 +80,7 @@ def write(
     session: Session, specs: Sequence[JobSpec], batch_id: uuid.UUID, ids: Sequence[uuid.UUID]
 ) -> list[uuid.UUID]:
     """Write jobs of a batch down that were resolved and let in, under these ids, and return them."""
-    return jobs.submit(
+    return submissions.submit(
         session,
         caller().account_id,
         _submitted(specs, batch_id),
@@ -141,7 +141,7 @@ def note(session: Session, action: str, subject: str) -> None:
     )
 
 
-def _submitted(specs: Sequence[JobSpec], batch_id: uuid.UUID | None) -> list[jobs.Submission]:
+def _submitted(specs: Sequence[JobSpec], batch_id: uuid.UUID | None) -> list[submissions.Submission]:
     size = g.get("body_size", 0)
     return aside.compute(size, _submissions, specs, batch_id, _keep_seconds(), _asked_again())
 
@@ -153,9 +153,9 @@ def _asked_again() -> dict[str, Any]:
 
 def _submissions(
     specs: Sequence[JobSpec], batch_id: uuid.UUID | None, keep: int | None, asked: dict[str, Any]
-) -> list[jobs.Submission]:
+) -> list[submissions.Submission]:
     return [
-        jobs.Submission(
+        submissions.Submission(
             kind=spec.kind,
             spec={**dump_job(spec), **asked},
             priority=spec.priority,

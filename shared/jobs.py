@@ -6,9 +6,6 @@ Lock order, everywhere: the job's row first, then rows that belong to it.
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,34 +13,23 @@ from sqlalchemy import Interval, bindparam, case, column, func, insert, literal,
 
 from shared import endings
 from shared.errors import of_job
-from shared.models import Artifact, Base, Job, JobAsset
+from shared.models import Artifact, Base, Job
 from shared.prepared import Prepared
 from shared.states import Stage, State
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from sqlalchemy import ColumnElement, Executable
     from sqlalchemy.orm import Session
 
     from shared.errors import ServiceError
 
-# By how much a priority moves a job's turn: the distance is also the longest that one class waits for another.
-HEAD_START = {"interactive": timedelta(hours=-1), "normal": timedelta(0), "bulk": timedelta(hours=1)}
 # Where each stage begins on the bar: planning is quick, and the rest is weighed by frames.
 RENDERING_FROM, ASSEMBLING_FROM = 0.1, 0.95
 _JOBS = Base.metadata.tables["jobs"]
-_INSERT = insert(_JOBS).values(turn=func.now() + bindparam("head_start", type_=Interval))
-_GIVEN = (
-    "id", "account_id", "batch_id", "kind", "spec", "metadata", "priority", "custom_id", "template_id",
-    "template_version", "expires_in", "max_attempts", "request_id",
-)  # fmt: skip
-_SUBMIT = Prepared(
-    "submit_job",
-    _INSERT.returning(_JOBS.c.created_at),
-    returns=[_JOBS.c.created_at],
-    columns=[*_GIVEN, "turn"],
-)
 _CLAIM = Prepared(
     "claim_job",
     update(Job)
@@ -67,81 +53,6 @@ _CLAIM = Prepared(
     .returning(*_JOBS.columns),
     returns=list(_JOBS.columns),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A validated job that is to be written down."""
-
-    kind: str
-    spec: dict[str, Any]
-    priority: str = "normal"
-    custom_id: str | None = None
-    metadata: dict[str, str] | None = None
-    expires_in: int | None = None
-    batch_id: uuid.UUID | None = None
-    asset_ids: tuple[uuid.UUID, ...] = ()
-    template: tuple[str, int] | None = None
-
-
-def submit(
-    session: Session,
-    account_id: uuid.UUID,
-    submissions: Sequence[Submission],
-    *,
-    max_attempts: int,
-    request_id: str | None = None,
-    ids: Sequence[uuid.UUID] | None = None,
-) -> list[uuid.UUID]:
-    """Write jobs down as queued, in order, and return their ids: these, or random ones. Nothing is published here."""
-    rows = [_row(account_id, one, max_attempts, request_id) for one in submissions]
-    if ids is not None:
-        rows = [{**row, "id": each} for row, each in zip(rows, ids, strict=True)]
-    session.execute(_INSERT, rows)
-    uses = [
-        {"account_id": account_id, "job_id": row["id"], "asset_id": asset_id}
-        for row, one in zip(rows, submissions, strict=True)
-        for asset_id in set(one.asset_ids)
-    ]
-    if uses:
-        session.execute(insert(JobAsset), uses)
-    return [row["id"] for row in rows]
-
-
-def submit_one(
-    session: Session, account_id: uuid.UUID, one: Submission, *, max_attempts: int, request_id: str | None
-) -> Job:
-    """Write one job down as queued, and return it as it was written, without asking for it again."""
-    row = _row(account_id, one, max_attempts, request_id)
-    created_at = session.execute(_SUBMIT.on(session), row).scalar_one()
-    if one.asset_ids:
-        uses = [
-            {"account_id": account_id, "job_id": row["id"], "asset_id": each} for each in set(one.asset_ids)
-        ]
-        session.execute(insert(JobAsset), uses)
-    told = {name: value for name, value in row.items() if name not in ("metadata", "head_start")}
-    return Job(
-        **told, meta=row["metadata"], state=State.QUEUED, progress=0.0, attempt=0, created_at=created_at
-    )
-
-
-def _row(account_id: uuid.UUID, one: Submission, max_attempts: int, request_id: str | None) -> dict[str, Any]:
-    return {
-        "id": uuid.uuid4(),
-        "account_id": account_id,
-        "batch_id": one.batch_id,
-        "kind": one.kind,
-        "spec": one.spec,
-        "metadata": one.metadata or {},
-        "priority": one.priority,
-        "head_start": HEAD_START[one.priority],
-        "custom_id": one.custom_id,
-        "template_id": one.template[0] if one.template else None,
-        "template_version": one.template[1] if one.template else None,
-        "expires_in": one.expires_in,
-        "max_attempts": max_attempts,
-        "request_id": request_id,
-    }
 
 
 def find(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, func, or_, select, update
 
-from shared import cancellation, deaths, jobs, segments
+from shared import cancellation, deaths, jobs, segments, submissions
 from shared.errors import WorkerLost
 from shared.models import (
     Job,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BITE = 500
 # Where a lost job stands: before an interactive one that has waited for less than an hour.
-AHEAD = 2 * jobs.HEAD_START["interactive"]
+AHEAD = 2 * submissions.HEAD_START["interactive"]
 
 
 def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tuple[list[uuid.UUID], list[Job]]:

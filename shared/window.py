@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Integer, Uuid, bindparam, select, text
 
-from shared.jobs import HEAD_START
 from shared.models import Account
 from shared.names import TaskName
 from shared.nudges import Level, Nudge
 from shared.prepared import Prepared
+from shared.submissions import HEAD_START
 
 if TYPE_CHECKING:
     import uuid

@@ -15,7 +15,7 @@ from sqlalchemy import event, func, text, update
 
 from bench.control import floor
 from bench.control.lab import until
-from shared import db, dispatch, jobs
+from shared import db, dispatch, submissions
 from shared.models import Job
 from shared.states import Stage
 from tasks import run
@@ -73,9 +73,11 @@ def speed(ends: Sequence[float]) -> float:
 
 def submit(lab: Lab, account_id: UUID, number: int, milliseconds: int) -> list[UUID]:
     """Write jobs down as the gateway does. Each needs a spec that is a script job's."""
-    one = jobs.Submission(kind="script", spec={"kind": "script", "brief": {"topic": str(milliseconds)}})
+    one = submissions.Submission(
+        kind="script", spec={"kind": "script", "brief": {"topic": str(milliseconds)}}
+    )
     with lab.session() as session:
-        return jobs.submit(session, account_id, [one] * number, max_attempts=5)
+        return submissions.submit(session, account_id, [one] * number, max_attempts=5)
 
 
 def through(lab: Lab, number: int, milliseconds: int) -> list[float]:

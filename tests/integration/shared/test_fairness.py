@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import delete, select, update
 
-from shared import dispatch, jobs
+from shared import dispatch, jobs, submissions
 from shared.broker import app
 from shared.db import transaction
 from shared.models import Account, Job
@@ -44,9 +44,9 @@ class Workers:
         return self.accounts[-1]
 
     def post(self, account_id: uuid.UUID, number: int = 1, priority: str = "normal") -> list[uuid.UUID]:
-        wanted = [jobs.Submission("script", {}, priority=priority)] * number
+        wanted = [submissions.Submission("script", {}, priority=priority)] * number
         with transaction() as session:
-            ids = jobs.submit(session, account_id, wanted, max_attempts=3)
+            ids = submissions.submit(session, account_id, wanted, max_attempts=3)
         dispatch.publish(account_id)
         return ids
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, text
 
-from shared import batches, jobs, listing
+from shared import batches, listing, submissions
 from shared.models import Batch
 from tests import factories
 
@@ -25,8 +25,8 @@ def batch(session: Session, account_id: uuid.UUID, number: int) -> tuple[uuid.UU
     session.add(Batch(id=ids[0], account_id=account_id, total=number))
     session.flush()
     for part in (ids[1 : number // 2], ids[number // 2 :]):
-        wanted = [jobs.Submission("video", {}, batch_id=ids[0]) for _ in part]
-        jobs.submit(session, account_id, wanted, max_attempts=1, ids=part)
+        wanted = [submissions.Submission("video", {}, batch_id=ids[0]) for _ in part]
+        submissions.submit(session, account_id, wanted, max_attempts=1, ids=part)
     return ids[0], ids[1:]
 
 

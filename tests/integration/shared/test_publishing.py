@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import delete, func, select, update
 
-from shared import dispatch, jobs
+from shared import dispatch, jobs, submissions
 from shared.db import transaction
 from shared.models import Account, Job
 from shared.names import QueueName
@@ -66,8 +66,8 @@ def an_account() -> Iterator[uuid.UUID]:
 def running(account_id: uuid.UUID) -> Job:
     """Give a job that runs, of an account that has another one waiting which nobody was told of."""
     with transaction() as session:
-        wanted = [jobs.Submission("script", {})] * 2
-        first, _ = jobs.submit(session, account_id, wanted, max_attempts=3)
+        wanted = [submissions.Submission("script", {})] * 2
+        first, _ = submissions.submit(session, account_id, wanted, max_attempts=3)
         session.execute(update(Job).where(Job.id == first).values(published_at=func.now()))
     with transaction() as session:
         job = jobs.claim(session, first, Stage.WRITING, lease=LEASE, worker="w")
@@ -140,7 +140,7 @@ def test_no_account_waits_for_another_that_somebody_is_at(
 ) -> None:
     publisher = dispatch.Publisher()
     with transaction() as session:
-        jobs.submit(session, other_id, [jobs.Submission("script", {})], max_attempts=3)
+        submissions.submit(session, other_id, [submissions.Submission("script", {})], max_attempts=3)
     with transaction() as session:
         session.execute(select(Account.id).where(Account.id == running.account_id).with_for_update())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import delete, func, update
 
-from shared import deaths, jobs, progress, segments, sweeping, window
+from shared import deaths, jobs, progress, segments, submissions, sweeping, window
 from shared.models import Job, Segment
 from shared.nudges import Level
 from shared.states import SegmentState, Stage, State
@@ -47,8 +47,8 @@ def test_the_job_of_a_dead_worker_is_queued_again(session: Session) -> None:
 
 def test_a_lost_job_is_begun_again_before_any_other_begins(session: Session) -> None:
     job = dead(session, priority="bulk")
-    other = jobs.Submission("video", {}, priority="interactive")
-    jobs.submit(session, job.account_id, [other], max_attempts=3)
+    other = submissions.Submission("video", {}, priority="interactive")
+    submissions.submit(session, job.account_id, [other], max_attempts=3)
 
     sweeping.reclaim_jobs(session, no_delay)
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from shared import cancellation, dispatch, jobs, operating, window
+from shared import cancellation, dispatch, operating, submissions, window
 from shared.models import Account, Job, Segment
 from shared.names import TaskName
 from shared.nudges import Level
@@ -33,8 +33,8 @@ def admitted(session: Session, account_id: uuid.UUID, limits: Window = WINDOW) -
 
 
 def submit(session: Session, account_id: uuid.UUID, *priorities: str) -> list[uuid.UUID]:
-    wanted = [jobs.Submission("video", {}, priority=priority) for priority in priorities]
-    return jobs.submit(session, account_id, wanted, max_attempts=3)
+    wanted = [submissions.Submission("video", {}, priority=priority) for priority in priorities]
+    return submissions.submit(session, account_id, wanted, max_attempts=3)
 
 
 def test_an_account_has_a_window_of_unclaimed_messages_and_the_rest_waits(session: Session) -> None:
@@ -185,7 +185,7 @@ def test_jobs_of_both_kinds_count_together_against_what_an_account_may_begin(ses
     for _ in range(2):
         factories.job(session, account_id, state=State.RUNNING, stage=Stage.RENDERING, attempt=1)
     submit(session, account_id, *["normal"] * 5)
-    jobs.submit(session, account_id, [jobs.Submission("script", {})] * 5, max_attempts=3)
+    submissions.submit(session, account_id, [submissions.Submission("script", {})] * 5, max_attempts=3)
 
     assert len(admitted(session, account_id, Window(unclaimed=5, running=3))) == 1
 
@@ -193,7 +193,7 @@ def test_jobs_of_both_kinds_count_together_against_what_an_account_may_begin(ses
 def test_scripts_and_videos_have_windows_of_their_own(session: Session) -> None:
     account_id = factories.account(session)
     submit(session, account_id, *["normal"] * 5)
-    jobs.submit(session, account_id, [jobs.Submission("script", {})] * 5, max_attempts=3)
+    submissions.submit(session, account_id, [submissions.Submission("script", {})] * 5, max_attempts=3)
 
     names = [task for task, _ in admitted(session, account_id)]
 

@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import delete, func, select, update
 
-from shared import dispatch, jobs
+from shared import dispatch, submissions
 from shared.db import transaction
 from shared.models import Account, Job
 from shared.names import QueueName, TaskName
@@ -71,9 +71,9 @@ def until_succeeded(job_id: uuid.UUID) -> None:
 def test_the_last_task_of_a_process_lets_the_next_job_in_though_others_were_at_it(
     account_id: uuid.UUID,
 ) -> None:
-    wanted = [jobs.Submission("script", {"brief": {"topic": "0"}})] * 2
+    wanted = [submissions.Submission("script", {"brief": {"topic": "0"}})] * 2
     with transaction() as session:
-        first, second = jobs.submit(session, account_id, wanted, max_attempts=3)
+        first, second = submissions.submit(session, account_id, wanted, max_attempts=3)
         session.execute(update(Job).where(Job.id == first).values(published_at=func.now()))
 
     with transaction() as session:  # somebody else lets others of this account in
