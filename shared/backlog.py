@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Integer, and_, bindparam, func, or_, select, text
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 MINUTE = 60  # seconds
+SHORTEST = 1.0  # seconds: what a moment brought says little of the next one
 MOST_FINISHED = 20_000  # that are counted: more is as fast as fast can be
 
 
@@ -29,16 +30,30 @@ def depth(session: Session, most: int, account_id: UUID | None = None) -> int:
     return found.scalar_one()
 
 
+class Pace(NamedTuple):
+    """How many jobs were done within the last minute, and in how many seconds of it: fewer where work has just begun."""
+
+    done: int
+    seconds: float
+
+
 def finished(session: Session, account_id: UUID | None = None) -> int:
     """Return how many jobs were done within the last minute, of one account or of all; canceled ones say nothing of it."""
+    return pace(session, account_id).done
+
+
+def pace(session: Session, account_id: UUID | None = None) -> Pace:
+    """Return how fast jobs are done, of one account or of all: by those of the last minute, since the first began."""
     done = Job.state.in_((State.SUCCEEDED, State.FAILED))
+    began = func.coalesce(Job.started_at, Job.created_at)
     recent = (
-        select(Job.id)
+        select((func.now() - began).label("ago"))
         .where(Job.finished_at > func.now() - text(f"interval '{MINUTE} seconds'"), done, *_of(account_id))
         .limit(MOST_FINISHED)
         .subquery()
     )
-    return session.scalars(select(func.count()).select_from(recent)).one()
+    number, ago = session.execute(select(func.count(), func.max(recent.c.ago))).one()
+    return Pace(number, min(MINUTE, max(SHORTEST, ago.total_seconds())) if number else MINUTE)
 
 
 def _of(account_id: UUID | None) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ import io
 import threading
 import uuid
 import wave
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -367,6 +368,28 @@ def test_canceled_jobs_do_not_tell_how_fast_the_queue_drains(client: Client) -> 
         for job_id, state in zip(ids, states, strict=True):
             session.execute(update(Job).where(Job.id == job_id).values(state=state, finished_at=func.now()))
         assert backlog.finished(session, client.account_id) == 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"), [("max_queued_account", 429), ("max_queued", 503)], ids=["of-an-account", "of-all"]
+)
+@pytest.mark.parametrize(("began", "seconds"), [(9.0, "2"), (0.0, "1"), (300.0, "12")])
+def test_when_to_come_again_is_told_by_the_time_since_work_began(
+    config: Settings, monkeypatch: pytest.MonkeyPatch, limit: str, status: int, began: float, seconds: str
+) -> None:
+    monkeypatch.setattr(accept, "_room", Room())
+    full = new_client(create_app(config.model_copy(update={limit: 1})))
+    now = datetime.now(UTC)
+    with transaction() as session:
+        session.execute(update(Job).values(state=State.CANCELED))
+        for ago in (began, *[0.0] * 4):
+            started = {"started_at": now - timedelta(seconds=ago), "created_at": now - timedelta(hours=1)}
+            factories.job(session, full.account_id, state=State.SUCCEEDED, finished_at=now, **started)
+    full.job()
+
+    refused = full.post("/v1/jobs", json=HELLO)
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (status, seconds)
 
 
 def test_a_dry_run_tells_what_would_come_and_takes_nothing(client: Client) -> None:
