@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FEW = 8  # jobs are filled where they stand; it is a millisecond for each
 REMEMBERED = 256  # templates
+SOME = 10  # of what is wrong with a job, where much is wrong with others before it
 Asked = tuple[str, int | None]
 _read: dict[tuple[UUID, str, int, bool], Template] = {}
 
@@ -66,12 +67,11 @@ def _fill_all(
         try:
             made.append(_fill(spec, place, found, templates) if spec.template_id else spec)
         except Invalid as error:
-            wrong += error.args[1]
-            if len(wrong) >= MAX_ERRORS:
-                break
+            # Each bad job is named, at once: those that seem good are filled again without the others.
+            wrong += error.args[1] if len(wrong) < MAX_ERRORS else error.args[1][:SOME]
     if wrong:
         number = "One value is" if len(wrong) == 1 else f"{len(wrong)} values are"
-        raise Invalid(f"{number} wrong.", tuple(wrong[:MAX_ERRORS]))
+        raise Invalid(f"{number} wrong.", tuple(wrong))
     return made
 
 

@@ -37,6 +37,35 @@ FEW = 10  # of what is wrong with a job that is left out are told
 
 
 @dataclass(slots=True)
+class Wrongs:
+    """The places of what is wrong: the first MAX_ERRORS, and then one of each further job, so that each bad job is named."""
+
+    places: dict[Place, None] = field(
+        default_factory=dict
+    )  # what jobs share is found again with each few of them
+    _bad: set[int | None] = field(default_factory=set)
+
+    def add(self, found: Place, at: int | None) -> None:
+        """Take in what is wrong with a job, or with what all share."""
+        if len(self.places) < MAX_ERRORS or at not in self._bad:
+            self._bad.add(at)
+            self.places[found] = None
+
+    def refusal(self, *, whole: bool = True) -> Invalid:
+        """Return the error that tells all of it. It is not `whole` where some of a job was left out before."""
+        number = len(self.places)
+        told = "One value is" if number == 1 else f"{number} values are"
+        if number >= MAX_ERRORS or not whole:
+            told = f"{number} or more values are"
+        listed = (
+            f" Listed are the first {MAX_ERRORS}, and one of each further job."
+            if number >= MAX_ERRORS
+            else ""
+        )
+        return Invalid(f"{told} wrong.{listed}", tuple(self.places))
+
+
+@dataclass(slots=True)
 class Intake:
     """A batch that is being taken."""
 
@@ -45,7 +74,7 @@ class Intake:
     batch_id: uuid.UUID = field(default_factory=uuid.uuid4)
     ids: list[uuid.UUID] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
-    wrong: list[Place] = field(default_factory=list)
+    wrong: Wrongs = field(default_factory=Wrongs)
     skipped: dict[int, list[Place]] = field(default_factory=dict)
 
     @classmethod
@@ -57,10 +86,11 @@ class Intake:
             "#/webhook/url": spec.webhook and spec.webhook.url,
             "#/defaults/webhook/url": usual and usual["url"],
         }
-        wrong = tuple((at, why) for at, url in shared.items() if url and (why := hooks.wrong(url)))
-        if wrong:
-            raise _refusal(wrong)
-        return cls(spec, hooks)
+        intake = cls(spec, hooks)
+        intake._note([(at, why) for at, url in shared.items() if url and (why := hooks.wrong(url))])
+        if intake.wrong.places:
+            raise intake.wrong.refusal()
+        return intake
 
     def take(self, session: Session, rows: Sequence[Any], checker: Checker) -> None:
         """Write the batch and its jobs down, or raise Invalid with all that is wrong."""
@@ -73,21 +103,27 @@ class Intake:
             good, wrong = aside.run(checker.check, chunk)
             self._note(wrong)
             good = self._settled(session, good)
-            if good and (self.spec.skips or not self.wrong):
+            if good and (self.spec.skips or not self.wrong.places):
                 ids = list(islice(names, len(good)))
                 self.ids += accept.write(session, [spec for _, spec in good], self.batch_id, ids)
                 self.kinds.update(spec.kind for _, spec in good)
-            if len(self.wrong) >= MAX_ERRORS:
-                break
         self._close(session, len(rows))
 
     def _close(self, session: Session, asked: int) -> None:
-        if self.wrong or not self.ids:
-            every = self.wrong or [each for places in self.skipped.values() for each in places]
-            raise _refusal(tuple(every))
+        if self.wrong.places:
+            raise self.wrong.refusal()
+        if not self.ids:
+            raise self._none_good()
         if len(self.ids) < asked:
             session.execute(update(Batch).where(Batch.id == self.batch_id).values(total=len(self.ids)))
         accept.note(session, "jobs.submitted", str(self.batch_id))
+
+    def _none_good(self) -> Invalid:
+        every = Wrongs()
+        for at, places in sorted(self.skipped.items()):
+            for each in places:
+                every.add(each, at)
+        return every.refusal(whole=all(len(places) < FEW for places in self.skipped.values()))
 
     def _settled(self, session: Session, good: list[tuple[int, JobSpec]]) -> list[tuple[int, JobSpec]]:
         """Return the jobs with all that they name; note what is wrong with the others."""
@@ -112,16 +148,8 @@ class Intake:
         for where, why in wrong:
             at = number(where)
             if at is None or not self.spec.skips:
-                if (where, why) not in self.wrong[-MAX_ERRORS:] or at is not None:
-                    self.wrong.append((where, why))
+                self.wrong.add((where, why), at)
                 continue
             told = self.skipped.setdefault(at, [])
             if len(told) < FEW:
                 told.append((where, why))
-
-
-def _refusal(places: tuple[Place, ...]) -> Invalid:
-    if len(places) >= MAX_ERRORS:  # where so many are wrong, no more are looked for
-        return Invalid(f"{MAX_ERRORS} or more values are wrong. So many are listed.", places[:MAX_ERRORS])
-    told = "One value is" if len(places) == 1 else f"{len(places)} values are"
-    return Invalid(f"{told} wrong.", places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -215,12 +216,44 @@ def test_every_bad_job_is_named_wherever_it_stands(client: Client) -> None:
     assert client.get("/v1/tasks").json["data"] == []
 
 
-def test_where_too_much_is_wrong_it_says_that_not_all_is_listed(client: Client) -> None:
-    answer = client.post("/v1/batch", json={"jobs": [{"kind": "film"}] * 1200})
+def test_however_many_jobs_are_bad_each_is_named(client: Client) -> None:
+    unknown = {"kind": "video", "template_id": "none-such", "fields": {}}
+    jobs_ = [(HELLO, {"kind": "film"}, HELLO, unknown)[at % 4] for at in range(3000)]
+
+    answer = client.post("/v1/batch", json={"jobs": jobs_})
 
     assert answer.status_code == 422
-    assert answer.json["detail"] == "1000 or more values are wrong. So many are listed."
-    assert len(answer.json["errors"]) == 1000
+    named = {int(error["pointer"].split("/")[2]) for error in answer.json["errors"]}
+    assert named == set(range(1, 3000, 2))
+    assert len(answer.json["errors"]) == 1500
+    assert answer.json["detail"] == (
+        "1500 or more values are wrong. Listed are the first 1000, and one of each further job."
+    )
+    assert client.get("/v1/tasks").json["data"] == []
+
+
+@pytest.mark.parametrize(("on_invalid", "listed"), [("reject", 1000 + 9), ("skip", 12 * 10)])
+def test_past_a_thousand_wrong_values_one_of_each_further_job_is_listed(
+    client: Client, on_invalid: str, listed: int
+) -> None:
+    bad = {"kind": "video", "script": {"scenes": [{"bogus": 1}] * 400}}
+
+    answer = client.post("/v1/batch", json={"jobs": [bad] * 12, "on_invalid": on_invalid})
+
+    assert answer.status_code == 422
+    named = Counter(int(error["pointer"].split("/")[2]) for error in answer.json["errors"])
+    assert set(named) == set(range(12))
+    assert named.total() == listed
+    assert answer.json["detail"].startswith(f"{listed} or more values are wrong.")
+
+
+def test_many_wrong_fields_of_templates_hide_no_bad_job(client: Client) -> None:
+    bad = {"kind": "video", "template_id": "product-card", "fields": {f"f{n}": 1 for n in range(100)}}
+
+    answer = client.post("/v1/batch", json={"jobs": [bad] * 30})
+
+    named = {int(error["pointer"].split("/")[2]) for error in answer.json["errors"]}
+    assert named == set(range(30))
 
 
 def test_a_job_a_line(client: Client) -> None:
