@@ -7,32 +7,14 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import (
-    admin,
-    artifacts,
-    assets,
-    auth,
-    batch,
-    catalogue,
-    docs,
-    events,
-    forms,
-    health,
-    jobs,
-    keys,
-    limits,
-    measures,
-    problems,
-    requests,
-    resumable,
-    tokens,
-    turns,
-    usage,
-    users,
-    webhooks,
-)
-from api import tasks as task_views
+from api import auth, docs, health, problems
+from api.accounts import admin, keys, tokens, usage, users, webhooks
+from api.http import limits, measures, requests
+from api.library import assets, catalogue, forms, resumable
 from api.openapi import Gateway
+from api.progress import artifacts, events, turns
+from api.progress import tasks as task_views
+from api.submission import batch, jobs
 from shared.settings import Settings, settings
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar, cast
 
 from flask import Flask, g, request
 
-from api import queries
+from api.http import queries
+from api.http.requests import config
 from api.openapi import document
-from api.requests import config
-from shared import accounts, logins, tokens
+from shared import accounts
 from shared.db import glance
 from shared.errors import Forbidden, Unauthenticated, Unavailable
+from shared.security import logins, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,8 @@ from flask import (
 )
 from markupsafe import Markup, escape
 
-from api import conditions, reference
+from api import reference
+from api.http import conditions
 from shared.errors import NotFound
 
 TEMPLATES = Path(__file__).parent / "templates"

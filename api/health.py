@@ -11,10 +11,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import text
 
-from api import aside, measures, problems
-from api.requests import config
-from shared import sentinels
+from api import problems
+from api.http import aside, measures
+from api.http.requests import config
 from shared.db import transaction
+from shared.queueing import sentinels
 from shared.storage import Folder, storage
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from flask import Response, g
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
-from api import aside
-from api.describing import BASIC, HEADERS, OAUTH, SECURITY, describe, flows
-from api.requests import json_body
+from api.http import aside
+from api.http.describing import BASIC, HEADERS, OAUTH, SECURITY, describe, flows
+from api.http.requests import json_body
 from shared.schemas import openapi
 from shared.schemas.answers import ProblemSchema
 from shared.schemas.loading import invalid

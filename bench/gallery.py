@@ -18,8 +18,10 @@ import numpy as np  # noqa: E402  (the lines above make the rest importable)
 import reef_pictures  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
-from shared import ffmpeg, media, timeline  # noqa: E402
-from shared.script import (  # noqa: E402
+from shared import ffmpeg  # noqa: E402
+from shared.files import media  # noqa: E402
+from shared.scripts import timeline  # noqa: E402
+from shared.scripts.script import (  # noqa: E402
     Animation,
     Bar,
     CaptionPosition,

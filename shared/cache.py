@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from shared import sentinels
 from shared.ffmpeg import Stopped
+from shared.queueing import sentinels
 from shared.settings import settings
 
 if TYPE_CHECKING:

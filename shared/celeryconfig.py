@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from kombu import Exchange, Queue
 
-from shared import sentinels
 from shared.names import QUEUE_OF, QueueName, TaskName
+from shared.queueing import sentinels
 
 if TYPE_CHECKING:
     from shared.settings import Settings

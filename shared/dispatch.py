@@ -19,8 +19,8 @@ from shared.db import transaction
 from shared.errors import Unavailable
 from shared.models import Job, Segment
 from shared.names import TaskName
+from shared.queueing.window import Window, admit, admit_unless_busy
 from shared.settings import settings
-from shared.window import Window, admit, admit_unless_busy
 
 if TYPE_CHECKING:
     import uuid
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from shared.nudges import Nudge
+    from shared.queueing.nudges import Nudge
 
 log = logging.getLogger(__name__)
 

@@ -21,10 +21,10 @@ from typing import IO, TYPE_CHECKING
 
 import imageio_ffmpeg
 
-from shared import orphans
-from shared.confinement import Limits, confine
 from shared.errors import RenderFailed, RenderKilled, RenderStalled, RenderTimeout, StorageFull
-from shared.pipes import Pipes, Progress
+from shared.processes import orphans
+from shared.processes.confinement import Limits, confine
+from shared.processes.pipes import Pipes, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from shared import parts
 from shared.errors import AssetUnreadable, Conflict, StorageFull
+from shared.files import parts
 from shared.settings import settings
 
 if TYPE_CHECKING:
@@ -244,6 +244,6 @@ def storage() -> Storage:
     config = settings()
     if not config.storage_url.startswith(BUCKET):
         return Folder(Path(config.storage_url.removeprefix("file://")))
-    from shared.bucket import open_bucket  # noqa: PLC0415 (its client takes 25 MB that a folder does not need)
+    from shared.files.bucket import open_bucket  # noqa: PLC0415 (its client takes 25 MB that a folder does not need)
 
     return open_bucket(config)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from shared import cache, naming, parts
+from shared import cache
 from shared.db import alone, transaction
+from shared.files import naming, parts
 from shared.storage import storage
 from tasks.retention import tried
 

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared import ledger
 from shared.db import transaction
+from shared.reports import ledger
 from shared.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shared.ledger import Spent
     from shared.models import Job
+    from shared.reports.ledger import Spent
 
 
 @dataclass(slots=True)

@@ -13,9 +13,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shared import metrics, parts, retention, sweeping
+from shared import metrics
 from shared.db import transaction
 from shared.errors import Unavailable
+from shared.files import parts
+from shared.lifecycle import retention, sweeping
 from shared.models import StoredMix, StoredSegment, StoredSpeech
 from shared.storage import storage
 

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import assemblies, cancellation, dispatch, draining, jobs, metrics
+from shared import dispatch, metrics
 from shared.db import glance, transaction
 from shared.errors import JobFailed, ServiceError, Unavailable
 from shared.ffmpeg import Stopped
+from shared.lifecycle import assemblies, cancellation, jobs
 from shared.logs import bind
+from shared.queueing import draining
 from shared.settings import Settings, settings
 from shared.states import Stage, State
 from shared.storage import storage

@@ -6,9 +6,11 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared import dispatch, epoch, metrics, segments, sweeping, window
+from shared import dispatch, metrics
 from shared.db import transaction
 from shared.errors import Unavailable
+from shared.lifecycle import segments, sweeping
+from shared.queueing import epoch, window
 from shared.settings import settings
 from shared.states import UNFINISHED
 from tasks import leftovers, retention

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from standardwebhooks.webhooks import Webhook
 
-from shared import deliveries, metrics, outside
+from shared import metrics
 from shared.db import alone, transaction
-from shared.deliveries import Outcome
 from shared.errors import ServiceError
+from shared.lifecycle import deliveries
+from shared.lifecycle.deliveries import Outcome
+from shared.security import outside
 from shared.settings import settings
 
 if TYPE_CHECKING:

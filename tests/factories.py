@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, update
 
-from shared import accounts, jobs, segments
+from shared import accounts
+from shared.lifecycle import jobs, segments
 from shared.models import Job, Segment
 from shared.states import Stage, State
 

@@ -10,8 +10,11 @@ from billiard.exceptions import WorkerLostError
 from celery import signals
 
 import tasks.registry  # noqa: F401  (registers every task)
-from shared import db, deaths, dispatch, draining, orphans
+from shared import db, dispatch
 from shared.errors import Unavailable
+from shared.lifecycle import deaths
+from shared.processes import orphans
+from shared.queueing import draining
 from shared.settings import settings
 from workers import metrics
 from workers.beat import app

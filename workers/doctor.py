@@ -244,7 +244,7 @@ def _bucket() -> Iterable[Finding]:
         return
     if not config.storage_url.startswith(BUCKET):
         return
-    from shared.bucket import open_bucket  # noqa: PLC0415 (only a bucket needs its client)
+    from shared.files.bucket import open_bucket  # noqa: PLC0415 (only a bucket needs its client)
 
     where = f"{config.storage_url} {config.s3_endpoint}".strip()
     try:

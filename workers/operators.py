@@ -8,9 +8,10 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from shared import accounts, passwords, users
+from shared import accounts
 from shared.errors import Unavailable
 from shared.models import AuditEvent
+from shared.security import passwords, users
 
 if TYPE_CHECKING:
     import uuid

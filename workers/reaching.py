@@ -11,8 +11,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from shared import sentinels
 from shared.celeryconfig import is_amqp
+from shared.queueing import sentinels
 from workers.doctor import REDIS_FLOORS, Finding, judged
 
 SECONDS = 3

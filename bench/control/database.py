@@ -19,8 +19,10 @@ from sqlalchemy.orm import Session
 from bench.before.app import Videos
 from bench.control import sizes
 from bench.figures import middle
-from shared import db, jobs, listing
+from shared import db
+from shared.lifecycle import jobs
 from shared.models import Account, Job
+from shared.reports import listing
 from shared.settings import settings
 from shared.states import State
 

@@ -15,7 +15,8 @@ from sqlalchemy import event, func, text, update
 
 from bench.control import floor
 from bench.control.lab import until
-from shared import db, dispatch, submissions
+from shared import db, dispatch
+from shared.lifecycle import submissions
 from shared.models import Job
 from shared.states import Stage
 from tasks import run

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, func, select, text, update
 
-from shared import db, jobs, listing
-from shared.listing import Wanted
+from shared import db
+from shared.lifecycle import jobs
 from shared.models import Account, Job
+from shared.reports import listing
+from shared.reports.listing import Wanted
 from shared.states import Stage, State
 from tasks import upkeep
 

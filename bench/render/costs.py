@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from bench import measure
 from bench.render import reel
 from bench.stack import Stack
-from shared import timeline
 from shared.schemas.loading import load
 from shared.schemas.output import OutputSchema
 from shared.schemas.script import ScriptSchema
+from shared.scripts import timeline
 from tasks.video import captions, segments
 from tasks.video.versions import versions
 

@@ -11,7 +11,7 @@ from shared.schemas.containers import Items
 from shared.schemas.fields import Number, Whole, Words
 from shared.schemas.loading import Strict
 from shared.schemas.script import Language
-from shared.script import Brief
+from shared.scripts.script import Brief
 
 MAX_SOURCE = 200_000
 MAX_SCENES = 100

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.schemas import placeholders
 from shared.schemas.loading import pointer
-from shared.script import ImageOverlay, Narration, Scene, Script, Text, Transition, Visual
+from shared.scripts.script import ImageOverlay, Narration, Scene, Script, Text, Transition, Visual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from shared.schemas.script import ScriptSchema
 from shared.schemas.sources import Address
 from shared.schemas.speakers import Speaker, speakers
 from shared.schemas.template import ID, MAX_FIELDS
-from shared.script import Brief, Output, Script
+from shared.scripts.script import Brief, Output, Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

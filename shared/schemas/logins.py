@@ -7,11 +7,11 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
 from shared.accounts import SCOPES
-from shared.passwords import LEAST, MOST
 from shared.schemas.containers import Items
 from shared.schemas.fields import Choice, Flag, Pattern, Words
 from shared.schemas.loading import Strict
 from shared.schemas.outgoing import Moment
+from shared.security.passwords import LEAST, MOST
 
 # The name that a password goes with. ASCII, so that no two look the same.
 USERNAME = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}"

@@ -9,7 +9,7 @@ from marshmallow import post_load
 from shared.schemas.containers import Items
 from shared.schemas.fields import Choice
 from shared.schemas.loading import Strict
-from shared.script import Output
+from shared.scripts.script import Output
 
 ASPECTS = ("16:9", "9:16", "1:1", "4:5", "4:3", "21:9")
 RESOLUTIONS = ("360p", "480p", "720p", "1080p", "1440p", "2160p")

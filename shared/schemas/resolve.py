@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from shared.script import Captions, Narration, Scene, Script, Transition, Visual, Voice
+from shared.scripts.script import Captions, Narration, Scene, Script, Transition, Visual, Voice
 
 PADS = {"pad_before": 0.2, "pad_after": 0.4, "silent_duration": 4.0}
 TRANSITION_SECONDS = 0.5

@@ -13,7 +13,7 @@ from shared.schemas.loading import Strict
 from shared.schemas.resolve import resolve
 from shared.schemas.sources import Source
 from shared.schemas.visuals import FIT, MOTION, Visual
-from shared.script import (
+from shared.scripts.script import (
     Animation,
     CaptionPosition,
     Captions,

@@ -10,7 +10,7 @@ from shared.schemas.loading import pointer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shared.script import Narration, Script
+    from shared.scripts.script import Narration, Script
 
 
 class Speaker(NamedTuple):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from shared.schemas.speakers import Speaker
-    from shared.script import Script
+    from shared.scripts.script import Script
 
 ID = r"[a-zA-Z0-9_-]{1,64}"
 MAX_FIELDS = 100

@@ -10,7 +10,7 @@ from shared.schemas.containers import Items, Object, Variant
 from shared.schemas.fields import Choice, Number, Pattern, Words
 from shared.schemas.loading import Strict
 from shared.schemas.sources import Source
-from shared.script import Bar, Fit, Motion, StockKind, WhenShort
+from shared.scripts.script import Bar, Fit, Motion, StockKind, WhenShort
 
 FIT = get_args(Fit)
 MOTION = get_args(Motion)

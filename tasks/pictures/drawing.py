@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import cache
 from shared.errors import AssetUnavailable, AssetUnreadable, Unavailable, UnsupportedMedia
-from shared.ledger import Spent
+from shared.reports.ledger import Spent
 from shared.settings import settings
 from tasks.pictures import keeping
 from tasks.pictures.generated import ImagesServer

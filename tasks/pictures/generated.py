@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import UnsupportedMedia
-from shared.media import HEAD_BYTES, sniff
+from shared.files.media import HEAD_BYTES, sniff
 from tasks.providers import Address, Answer, Garbled, Provider, Refused, Request
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from typing import IO, TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from shared import assets, outside
 from shared.db import transaction
-from shared.media import Media, probe
+from shared.files import assets
+from shared.files.media import Media, probe
 from shared.models import Asset, JobAsset
+from shared.security import outside
 from shared.settings import settings
 from shared.storage import storage
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Sequence
 
-    from shared.script import StockKind
+    from shared.scripts.script import StockKind
     from tasks.pictures.stock import Library
 
 KIND_OF: dict[StockKind, Kind] = {"photo": "photos", "clip": "clips"}

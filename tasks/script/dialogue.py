@@ -18,7 +18,7 @@ from tasks.script.replies import Reply, TooLong, said
 if TYPE_CHECKING:
     from marshmallow import Schema
 
-    from shared.script import Brief
+    from shared.scripts.script import Brief
 
 REPAIRS = 2
 _DIGESTS = 3  # times that a text is digested before it is cut off

@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared import pace
 from shared.errors import Invalid
 from shared.schemas import placeholders
 from shared.schemas.canonical import dump, sources, texts
 from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
+from shared.scripts import pace
 from tasks.script import look
 from tasks.script.colors import gradients
 
 if TYPE_CHECKING:
-    from shared.script import Brief, Script
+    from shared.scripts.script import Brief, Script
 
 TOLERANCE = 0.15  # how far the length may be from the one that was asked for
 _FOUND = ("stock", "generated")  # visuals that someone has to find or make

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from shared import cache, ledger
+from shared import cache
 from shared.db import transaction
-from shared.ledger import Spent
+from shared.reports import ledger
+from shared.reports.ledger import Spent
 from shared.schemas.brief import BriefSchema, dump_brief
 from shared.schemas.canonical import dump
 from shared.schemas.loading import load

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from shared import pace
+from shared.scripts import pace
 from tasks.script import terms
 from tasks.script.colors import gradients
 from tasks.script.highlights import Highlight, highlights, largest
@@ -17,7 +17,7 @@ from tasks.script.highlights import Highlight, highlights, largest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shared.script import Brief
+    from shared.scripts.script import Brief
     from tasks.script.terms import Weights
 
 CROSSFADE = 0.5

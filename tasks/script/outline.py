@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from shared import pace
 from shared.schemas import placeholders
 from shared.schemas.canonical import texts
+from shared.scripts import pace
 from tasks.script import look, terms
 from tasks.script.look import Shot
 from tasks.script.sentences import Article, Sentence, article, split
@@ -18,7 +18,7 @@ from tasks.script.sentences import Article, Sentence, article, split
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.script import Brief
+    from shared.scripts.script import Brief
 
 SCENE = 9.0  # seconds: long enough for a thought, short enough for one picture
 USUAL = 75.0  # seconds of a video for which no length was asked

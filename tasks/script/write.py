@@ -18,7 +18,7 @@ from tasks.script.replies import Busy, TooLong
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.script import Brief
+    from shared.scripts.script import Brief
     from tasks.script.endpoint import Endpoint
     from tasks.script.replies import Reply
 

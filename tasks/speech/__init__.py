@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.script import Voice
-from shared.voices import SpokenVoice, voices
+from shared.scripts.script import Voice
+from shared.scripts.voices import SpokenVoice, voices
 from tasks.speech.espeak import narrate
 from tasks.speech.speech import RATE, Engine, Line, Speech, Word
 

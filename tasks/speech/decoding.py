@@ -11,7 +11,7 @@ import numpy as np
 
 from shared import ffmpeg
 from shared.errors import RenderFailed, RenderTimeout, UnsupportedMedia
-from shared.media import HEAD_BYTES, sniff
+from shared.files.media import HEAD_BYTES, sniff
 from tasks.speech.espeak_child import faded, trim
 from tasks.speech.speech import RATE
 

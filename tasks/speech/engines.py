@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from shared.errors import SpeechFailed
+from shared.scripts.voices import named_voices, piper_voices
 from shared.settings import settings
-from shared.voices import named_voices, piper_voices
 from tasks.speech.espeak import Espeak
 from tasks.speech.piper import Piper
 from tasks.speech.server import SpeechServer
@@ -15,7 +15,7 @@ from tasks.speech.server import SpeechServer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.script import Voice
+    from shared.scripts.script import Voice
     from tasks.speech.speech import Engine
 
 

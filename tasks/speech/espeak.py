@@ -14,8 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import ffmpeg, voices
+from shared import ffmpeg
 from shared.errors import RenderFailed, RenderTimeout, SpeechFailed
+from shared.scripts import voices
 from tasks.speech.reading import read
 from tasks.speech.speech import RATE, Heard, Line, Said, Sentence, Speech
 from tasks.speech.utterances import Utterance, cut
@@ -24,7 +25,7 @@ from tasks.speech.words import align
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.script import Voice
+    from shared.scripts.script import Voice
 
 NAME = "espeak-ng"
 # Goes up when the same text is made another sound of, so that nothing older is taken for it.

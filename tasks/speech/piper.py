@@ -20,8 +20,8 @@ from tasks.speech.timing import by_proportion
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.script import Voice
-    from shared.voices import NamedVoice
+    from shared.scripts.script import Voice
+    from shared.scripts.voices import NamedVoice
 
 PREFIX = "piper:"
 REVISION = 1

@@ -20,9 +20,9 @@ from tasks.speech.timing import Transcribed, by_proportion, by_transcript
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.script import Voice
+    from shared.scripts.script import Voice
+    from shared.scripts.voices import NamedVoice
     from shared.settings import LanguageModel
-    from shared.voices import NamedVoice
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from shared.script import Voice
+from shared.scripts.script import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

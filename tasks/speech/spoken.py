@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from shared import cache, pace
+from shared import cache
 from shared.db import transaction
-from shared.ledger import Spent
 from shared.models import StoredSpeech
+from shared.reports.ledger import Spent
+from shared.scripts import pace
 from shared.settings import settings
 from shared.storage import storage
 from tasks.speech.speech import Heard, Said, Sentence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from shared.script import Voice
+    from shared.scripts.script import Voice
     from tasks.purse import Purse
     from tasks.speech.speech import Engine
 

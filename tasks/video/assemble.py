@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.ffmpeg import Progress
-    from shared.media import Media
-    from shared.script import Output, Script
-    from shared.timeline import Timeline
+    from shared.files.media import Media
+    from shared.scripts.script import Output, Script
+    from shared.scripts.timeline import Timeline
     from tasks.video.captions import Cue
 
 SOUND_PART = 0.6  # of the whole of assembly

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from shared import assemblies, ledger, naming
 from shared.db import transaction
 from shared.errors import AssetUnreadable, Unavailable
-from shared.ledger import Spent
+from shared.files import naming
+from shared.lifecycle import assemblies
 from shared.models import Segment, StoredSegment
+from shared.reports import ledger
+from shared.reports.ledger import Spent
 from shared.schemas.canonical import dump
 from shared.schemas.output import dump_output
+from shared.scripts.timeline import unseen
 from shared.settings import settings
 from shared.states import Stage
 from shared.storage import storage
-from shared.timeline import unseen
 from tasks.run import Done
 from tasks.video import assemble, planning, sounding
 

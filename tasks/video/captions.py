@@ -10,15 +10,15 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shared.timeline import reading
+from shared.scripts.timeline import reading
 from tasks.speech.words import align
 from tasks.video import breaking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.script import Scene, Script
-    from shared.timeline import Slot, Timeline
+    from shared.scripts.script import Scene, Script
+    from shared.scripts.timeline import Slot, Timeline
     from tasks.speech.speech import Word
 
 LINES = 2

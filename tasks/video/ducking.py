@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shared.timeline import Timeline
+    from shared.scripts.timeline import Timeline
     from tasks.video.captions import Cue
 
 DEPTH = -12.0  # dB

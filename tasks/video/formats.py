@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.ffmpeg import Progress
-    from shared.script import Output
+    from shared.scripts.script import Output
     from tasks.video.tools import Tools
 
 AAC = "mp4a.40.2"

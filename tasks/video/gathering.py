@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from shared.db import transaction
 from shared.errors import AssetUnavailable, AssetUnreadable, UnsupportedMedia
-from shared.media import Media
+from shared.files.media import Media
 from shared.models import Asset
 from shared.schemas.canonical import sources
 from shared.settings import settings
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shared.models import Job
-    from shared.script import Output, Script
+    from shared.scripts.script import Output, Script
     from tasks.purse import Purse
 
 log = logging.getLogger(__name__)

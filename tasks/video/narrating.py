@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import ffmpeg
 from shared.errors import AssetUnreadable, RenderFailed, SpeechFailed, SpeechUnavailable, Unavailable
-from shared.media import HEAD_BYTES, sniff
+from shared.files.media import HEAD_BYTES, sniff
 from shared.storage import storage
 from tasks.speech import joining, utterances
 from tasks.speech.engines import able, engines
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from shared.script import Scene, Script, Voice
+    from shared.scripts.script import Scene, Script, Voice
     from tasks.speech.joining import Part
     from tasks.speech.speech import Engine
     from tasks.speech.utterances import Utterance

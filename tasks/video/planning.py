@@ -6,15 +6,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from shared import assemblies, dispatch, jobs, nudges, segments, timeline
+from shared import dispatch
 from shared.db import transaction
 from shared.ffmpeg import Stopped
-from shared.ledger import Spent
-from shared.media import Media
+from shared.files.media import Media
+from shared.lifecycle import assemblies, jobs, segments
+from shared.queueing import nudges
+from shared.reports.ledger import Spent
 from shared.schemas.canonical import dump
 from shared.schemas.loading import load
 from shared.schemas.output import OutputSchema
 from shared.schemas.script import ScriptSchema
+from shared.scripts import timeline
 from shared.settings import settings
 from shared.states import Stage
 from shared.storage import storage
@@ -34,8 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.models import Job
-    from shared.script import Output, Script
-    from shared.timeline import Timeline
+    from shared.scripts.script import Output, Script
+    from shared.scripts.timeline import Timeline
     from tasks.run import Attempt, Done
     from tasks.script.job import Script as Written
     from tasks.video.captions import Cue

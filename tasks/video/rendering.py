@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import IntegrityError
 
-from shared import cancellation, dispatch, ffmpeg, jobs, metrics, segments
+from shared import dispatch, ffmpeg, metrics
 from shared.db import transaction
 from shared.errors import JobFailed, ServiceError, Unavailable, WorkerLost
 from shared.ffmpeg import Stopped
+from shared.lifecycle import cancellation, jobs, segments
 from shared.logs import bind
 from shared.settings import settings
 from shared.storage import storage

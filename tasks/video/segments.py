@@ -17,9 +17,9 @@ from tasks.video.picture import encoding, theme, visuals, wording
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from shared.media import Media
-    from shared.script import Output, Scene, Script
-    from shared.timeline import Slot, Timeline
+    from shared.files.media import Media
+    from shared.scripts.script import Output, Scene, Script
+    from shared.scripts.timeline import Slot, Timeline
     from tasks.video.captions import Cue
 
 PIECE_SECONDS = (

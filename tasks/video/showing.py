@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from shared.models import Job
-    from shared.script import Scene, Visual
+    from shared.scripts.script import Scene, Visual
     from tasks.pictures.drawing import Drawing
     from tasks.pictures.keeping import Kept
     from tasks.pictures.search import Search

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from shared.timeline import Timeline
+    from shared.scripts.timeline import Timeline
     from tasks.video.tools import Tools
 
 TILES = 100

@@ -15,7 +15,7 @@ import numpy as np
 
 from shared import ffmpeg
 from shared.errors import AssetUnreadable, RenderFailed
-from shared.media import HEAD_BYTES, sniff
+from shared.files.media import HEAD_BYTES, sniff
 from tasks.video import limiting
 from tasks.video.mixing import BLOCK, mix
 from tasks.video.tools import Tools, title_arguments

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from shared.media import Media
-    from shared.script import Music, Script, Visual
-    from shared.timeline import Slot, Timeline
+    from shared.files.media import Media
+    from shared.scripts.script import Music, Script, Visual
+    from shared.scripts.timeline import Slot, Timeline
     from tasks.video.captions import Cue
 
 RATE = 48_000

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.orm import Session
 
-from shared import jobs
+from shared.lifecycle import jobs
 from shared.models import Job
 from tests import factories
 from tests.chaos import faults, invariants, load
@@ -33,13 +33,13 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("api", "client", "shared", "tasks", "workers")
 
 NO_ATTEMPT_CHECK = {
-    "shared/jobs.py": [
+    "shared/lifecycle/jobs.py": [
         ('Job.attempt == bindparam("held"), Job.state == State.RUNNING)\n        .values(state=state,',
          'Job.attempt >= bindparam("held"), Job.state == State.RUNNING)\n        .values(state=state,'),
     ]
 }  # fmt: skip
 NO_LEASE = {
-    "shared/sweeping.py": [
+    "shared/lifecycle/sweeping.py": [
         (".where(Job.state == State.RUNNING, Job.leased_until < func.now())",
          ".where(Job.state == State.RUNNING, Job.leased_until < func.now() - text(\"interval '1 day'\"))"),
         (".where(Segment.state == SegmentState.RUNNING, Segment.leased_until < func.now())",
@@ -52,14 +52,14 @@ _TAKEN = """    note(session, "jobs.submitted", str(job.id))
 """
 _SENT = """    import time
     from sqlalchemy import text
-    from shared import nudges
-    from shared.window import _TASKS
+    from shared.queueing import nudges
+    from shared.queueing.window import _TASKS
     session.execute(text("UPDATE jobs SET published_at = now() WHERE id = ANY(:ids)"), {"ids": [job.id]})
     dispatch.send([nudges.Nudge(_TASKS[spec.kind], job.id, job.id, caller().account_id)])
     time.sleep(0.5)
 """
-PUBLISH_BEFORE_COMMIT = {"api/accept.py": [(_TAKEN, _TAKEN + _SENT)]}
-NO_LIMIT = {"shared/window.py": [(":running * :weight", "(:running + 1000) * :weight")]}
+PUBLISH_BEFORE_COMMIT = {"api/submission/accept.py": [(_TAKEN, _TAKEN + _SENT)]}
+NO_LIMIT = {"shared/queueing/window.py": [(":running * :weight", "(:running + 1000) * :weight")]}
 
 
 def a_stale_attempt_commits(world: World) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from shared import media
+from shared.files import media
 
 if TYPE_CHECKING:
     from tests.e2e.stack import Stack

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
-from shared import sentinels
+from shared.queueing import sentinels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

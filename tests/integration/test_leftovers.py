@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete
 
-from shared import cache, naming
+from shared import cache
 from shared.db import alone, transaction
+from shared.files import naming
 from shared.models import Account, Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.states import State
 from shared.storage import storage

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import delete, select
 
-from shared import jobs
 from shared.db import transaction
+from shared.lifecycle import jobs
 from shared.models import Artifact, Job
 from shared.states import Stage, State
 from shared.storage import storage

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, select, text
 
-from shared import db, dispatch, window
+from shared import db, dispatch
 from shared.db import transaction
 from shared.models import Job
+from shared.queueing import window
+from shared.queueing.window import Window
 from shared.settings import settings
 from shared.states import Stage, State
-from shared.window import Window
 from tasks import run
 from tasks.run import Done
 from tasks.video import assembly, planning, rendering

@@ -11,8 +11,8 @@ from redis import Redis
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from shared import segments, sweeping
 from shared.db import transaction
+from shared.lifecycle import segments, sweeping
 from shared.models import Account, Batch, Job, Segment, StoredSegment
 from shared.states import SegmentState, State
 from tasks import upkeep

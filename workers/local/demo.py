@@ -17,8 +17,8 @@ from client.api import Scenemill
 from client.display import facts
 from client.errors import ScenemillError
 from client.jobs import read_job, render
-from shared import media
 from shared.ffmpeg import ffmpeg_path
+from shared.files import media
 from workers.local import processes
 from workers.local.state import AlreadyRunning, State
 

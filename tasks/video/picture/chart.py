@@ -14,7 +14,7 @@ from tasks.video.picture.layout import Face, fit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from shared.script import Bar, Visual
+    from shared.scripts.script import Bar, Visual
     from tasks.video.picture.text import Canvas
 
 GROW_SECONDS = 0.9  # that one bar takes

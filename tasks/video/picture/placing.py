@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.script import Text
+from shared.scripts.script import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.script import ImageOverlay, Scene, Script
+    from shared.scripts.script import ImageOverlay, Scene, Script
 
 Timed = tuple[Text, int, int]  # with its first frame, and the one after its last
 CENTRED = ("title", "subtitle", "quote")

@@ -9,7 +9,7 @@ from tasks.video.picture import chart
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.script import Visual
+    from shared.scripts.script import Visual
     from tasks.video.segments import Source
 
 

@@ -9,16 +9,16 @@ from bisect import bisect_left, bisect_right
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
-from shared.script import Text
-from shared.timeline import exact
+from shared.scripts.script import Text
+from shared.scripts.timeline import exact
 from tasks.video.picture import placing
 from tasks.video.picture.text import IN_SECONDS, OUT_SECONDS, TYPED_AT_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.script import ImageOverlay, Scene, Script
-    from shared.timeline import Slot, Timeline
+    from shared.scripts.script import ImageOverlay, Scene, Script
+    from shared.scripts.timeline import Slot, Timeline
     from tasks.video.captions import Cue
     from tasks.video.segments import Source, Span
 

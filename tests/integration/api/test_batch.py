@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from api import batch as batch_views
-from api import intake
-from shared import jobs
+from api.submission import batch as batch_views
+from api.submission import intake
 from shared.db import transaction
 from shared.errors import RenderFailed
+from shared.lifecycle import jobs
 from shared.models import Batch, Job
 from shared.states import State
 from tests import factories

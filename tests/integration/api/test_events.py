@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, update
 
-from api import feeds, live, news, watch
-from shared import progress
+from api.progress import feeds, live, news, watch
 from shared.db import transaction
 from shared.models import Job
+from shared.reports import progress
 from shared.states import Stage, State
 from tests.integration.api.conftest import HELLO
 from tests.integration.api.test_batch import end
@@ -228,7 +228,7 @@ def test_however_many_ended_meanwhile_an_account_is_told_of_all_when_it_comes_ag
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(news, "DOCUMENTS", 2)
-    monkeypatch.setattr("api.events.FIRST", 1)
+    monkeypatch.setattr("api.progress.events.FIRST", 1)
     monkeypatch.setattr(progress, "LATE", 0.0)
     put(running := client.job(), state=State.RUNNING, stage=Stage.NARRATING)
     last = next(stream := events(client, "/v1/events"))

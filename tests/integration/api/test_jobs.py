@@ -13,13 +13,13 @@ import pytest
 from redis import Redis
 from sqlalchemy import func, select, update
 
-from api import accept
 from api.app import create_app
-from api.room import QueueFull, Room, wait
-from shared import backlog
+from api.submission import accept
+from api.submission.room import QueueFull, Room, wait
 from shared.db import transaction
 from shared.errors import Unavailable
 from shared.models import AuditEvent, IdempotencyKey, Job, JobAsset
+from shared.reports import backlog
 from shared.states import State
 from tests import factories
 from tests.integration.api.conftest import HELLO, new_client

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import Redis
 
-from api import limits
 from api.app import create_app
+from api.http import limits
 from tests.integration.api.conftest import new_client
 from workers.local.ports import free_port
 

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import text
 
 from api.app import create_app
-from shared import parts
 from shared.db import transaction
+from shared.files import parts
 from shared.settings import settings
 from tasks import upkeep
 from tests.integration.api.conftest import Client, forget, new_client, picture

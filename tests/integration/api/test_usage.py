@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.app import create_app
-from shared import accounts, ledger, pace
+from shared import accounts
 from shared.db import transaction
-from shared.ledger import Spent
 from shared.models import Artifact, Job, Usage
+from shared.reports import ledger
+from shared.reports.ledger import Spent
+from shared.scripts import pace
 from shared.states import State
 from tests import factories
 from tests.integration.api.conftest import HELLO, new_client, picture

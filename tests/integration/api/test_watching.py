@@ -17,9 +17,9 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text, update
 
-from api import live
-from api.live import Stream
-from api.news import Topic
+from api.progress import live
+from api.progress.live import Stream
+from api.progress.news import Topic
 from shared.accounts import Identity
 from shared.db import transaction
 from shared.models import Job

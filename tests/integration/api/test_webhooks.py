@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select, update
 
-from shared import deliveries
 from shared.db import transaction
-from shared.deliveries import Outcome
+from shared.lifecycle import deliveries
+from shared.lifecycle.deliveries import Outcome
 from shared.models import Delivery, DisabledAddress
 from tests.integration.api.conftest import HELLO
 from tests.integration.api.test_batch import end

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from shared.errors import AssetUnreadable, UnsupportedMedia
-from shared.media import probe
+from shared.files.media import probe
 
 pytestmark = pytest.mark.services
 

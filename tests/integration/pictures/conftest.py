@@ -11,7 +11,7 @@ import trustme
 
 from shared import cache
 from shared.db import transaction
-from shared.script import Scene, StockKind, Visual
+from shared.scripts.script import Scene, StockKind, Visual
 from shared.settings import LanguageModel, settings
 from tasks.pictures.drawing import Drawing
 from tasks.pictures.generated import ImagesServer

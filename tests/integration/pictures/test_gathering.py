@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.errors import AssetUnavailable, AssetUnreadable
-from shared.script import Scene, Script, Visual
+from shared.scripts.script import Scene, Script, Visual
 from tasks.pictures.drawing import Drawing
 from tasks.pictures.search import Search
 from tasks.purse import Purse

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select, update
 
-from shared import cancellation
 from shared.db import transaction
 from shared.errors import QuotaExceeded, ScriptInvalid
+from shared.lifecycle import cancellation
 from shared.models import Account, Job, Usage
 from shared.settings import settings
 from shared.states import State

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared import pace
+from shared.scripts import pace
 from tasks.speech.espeak import narrate
 from tasks.speech.speech import Line
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared import pace
 from shared.errors import ModelRefused, ModelUnavailable, ScriptInvalid
 from shared.ffmpeg import Stopped
 from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
-from shared.script import Brief
+from shared.scripts import pace
+from shared.scripts.script import Brief
 from tasks.script.breaker import FAILURES
 from tasks.script.endpoint import JSON, STRICT, TEXT, Endpoint, Model
 from tasks.script.write import TRIES, write

@@ -11,9 +11,10 @@ import pytest
 from redis import Redis
 from sqlalchemy import delete, select, update
 
-from shared import dispatch, jobs, submissions
+from shared import dispatch
 from shared.broker import app
 from shared.db import transaction
+from shared.lifecycle import jobs, submissions
 from shared.models import Account, Job
 from shared.names import QueueName
 from shared.states import UNFINISHED, Stage

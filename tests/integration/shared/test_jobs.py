@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from shared import assemblies, cancellation, jobs, retention
 from shared.errors import RenderFailed
+from shared.lifecycle import assemblies, cancellation, jobs, retention
 from shared.models import Account, Artifact, Job
 from shared.states import FINISHED, MOVES, Stage, State
 from tests import factories

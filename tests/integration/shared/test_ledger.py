@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
-from shared import ledger
 from shared.errors import QuotaExceeded
-from shared.ledger import Spent
 from shared.models import Account, Usage
+from shared.reports import ledger
+from shared.reports.ledger import Spent
 from shared.settings import Settings
 from tests import factories
 

@@ -24,8 +24,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from shared import assemblies, cancellation, jobs, segments, sweeping
 from shared.errors import RenderFailed
+from shared.lifecycle import assemblies, cancellation, jobs, segments, sweeping
 from shared.models import Artifact, Delivery, Job, Segment
 from shared.states import FINISHED, MOVES, SegmentState, State
 from tests import factories

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, text
 
-from shared import batches, listing, submissions
+from shared.lifecycle import batches, submissions
 from shared.models import Batch
+from shared.reports import listing
 from tests import factories
 
 if TYPE_CHECKING:

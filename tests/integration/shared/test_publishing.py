@@ -11,8 +11,9 @@ import pytest
 from redis import Redis
 from sqlalchemy import delete, func, select, update
 
-from shared import dispatch, jobs, submissions
+from shared import dispatch
 from shared.db import transaction
+from shared.lifecycle import jobs, submissions
 from shared.models import Account, Job
 from shared.names import QueueName
 from shared.states import Stage

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, select, text, update
 
-from shared import accounts, deliveries, idempotency, logins, retention
+from shared import accounts, idempotency
 from shared.db import transaction
 from shared.idempotency import Answer
+from shared.lifecycle import deliveries, retention
 from shared.models import (
     Account,
     ApiKey,
@@ -32,6 +33,7 @@ from shared.models import (
     StoredSpeech,
     WebhookSecret,
 )
+from shared.security import logins
 from shared.settings import settings
 from shared.states import State
 from shared.storage import storage

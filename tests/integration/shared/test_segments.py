@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from shared import cancellation, jobs, segments
+from shared.lifecycle import cancellation, jobs, segments
 from shared.models import Account, Job, Segment
 from shared.states import SegmentState, Stage, State
 from tests import factories

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import delete, func, update
 
-from shared import deaths, jobs, progress, segments, submissions, sweeping, window
+from shared.lifecycle import deaths, jobs, segments, submissions, sweeping
 from shared.models import Job, Segment
-from shared.nudges import Level
+from shared.queueing import window
+from shared.queueing.nudges import Level
+from shared.queueing.window import Window
+from shared.reports import progress
 from shared.states import SegmentState, Stage, State
-from shared.window import Window
 from tests import factories
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, update
 
-from shared import sweeping
+from shared.lifecycle import sweeping
 from shared.models import Job
 from shared.states import State
 from tests import factories

@@ -9,12 +9,15 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from shared import cancellation, dispatch, operating, submissions, window
+from shared import dispatch
+from shared.lifecycle import cancellation, submissions
 from shared.models import Account, Job, Segment
 from shared.names import TaskName
-from shared.nudges import Level
+from shared.queueing import window
+from shared.queueing.nudges import Level
+from shared.queueing.window import Window
+from shared.reports import operating
 from shared.states import SegmentState, Stage, State
-from shared.window import Window
 from tests import factories
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from PIL import Image
 from shared import ffmpeg
 from shared.errors import RenderFailed
 from shared.ffmpeg import Stopped
-from shared.script import Music, Output, Scene, Script, Transition
-from shared.timeline import plan
+from shared.scripts.script import Music, Output, Scene, Script, Transition
+from shared.scripts.timeline import plan
 from tasks.video.assemble import AssemblyPlan, assemble, mix
 from tasks.video.captions import Cue, CueWord
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from shared import ffmpeg
-from shared.media import probe
-from shared.script import Captions, Music, Narration, Output, Scene, Script, Transition, Visual
-from shared.timeline import plan
+from shared.files.media import probe
+from shared.scripts.script import Captions, Music, Narration, Output, Scene, Script, Transition, Visual
+from shared.scripts.timeline import plan
 from tasks import speech
 from tasks.speech import Line
 from tasks.video import captions, render, segments

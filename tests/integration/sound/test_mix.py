@@ -14,9 +14,9 @@ import pytest
 
 from shared.errors import AssetUnreadable
 from shared.ffmpeg import Stopped
-from shared.media import probe
-from shared.script import Music, Narration, Output, Scene, Script, Transition, Visual
-from shared.timeline import plan
+from shared.files.media import probe
+from shared.scripts.script import Music, Narration, Output, Scene, Script, Transition, Visual
+from shared.scripts.timeline import plan
 from tasks import speech
 from tasks.speech import Line
 from tasks.video import captions

@@ -13,7 +13,7 @@ import pytest
 
 from shared.errors import SpeechFailed
 from shared.ffmpeg import Stopped
-from shared.script import Voice
+from shared.scripts.script import Voice
 from tasks import speech
 from tasks.speech import Line
 

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, update
 
-from shared import cache, ledger
+from shared import cache
 from shared.db import transaction
 from shared.errors import QuotaExceeded, SpeechFailed, Unavailable
-from shared.ledger import Spent
 from shared.models import Account, StoredSpeech
-from shared.script import Narration, Scene, Script, Voice
+from shared.reports import ledger
+from shared.reports.ledger import Spent
+from shared.scripts.script import Narration, Scene, Script, Voice
+from shared.scripts.voices import named_voices
 from shared.settings import LanguageModel, settings
 from shared.storage import storage
-from shared.voices import named_voices
 from tasks import speech
 from tasks.providers import Address, Provider
 from tasks.purse import Purse

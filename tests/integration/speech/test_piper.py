@@ -10,8 +10,8 @@ import pytest
 
 from shared.errors import SpeechFailed
 from shared.ffmpeg import Stopped
-from shared.script import Voice
-from shared.voices import catalogue, piper_voices
+from shared.scripts.script import Voice
+from shared.scripts.voices import catalogue, piper_voices
 from tasks.speech.piper import Piper
 from tasks.speech.speech import RATE, Sentence
 

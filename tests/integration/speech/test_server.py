@@ -11,9 +11,9 @@ import pytest
 
 from shared.errors import SpeechFailed, Unavailable
 from shared.ffmpeg import Stopped
-from shared.script import Voice
+from shared.scripts.script import Voice
+from shared.scripts.voices import named_voices
 from shared.settings import LanguageModel
-from shared.voices import named_voices
 from tasks.providers import TRIES, Address, Provider
 from tasks.script.breaker import FAILURES
 from tasks.speech.server import SpeechServer

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from shared import passwords
 from shared.accounts import SCOPES
 from shared.models import AuditEvent, User
+from shared.security import passwords
 from shared.settings import settings
 from workers import commands
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from shared import media, timeline
 from shared.ffmpeg import Limits, command, run
-from shared.script import Output, Scene, Script
+from shared.files import media
+from shared.scripts import timeline
+from shared.scripts.script import Output, Scene, Script
 from tasks.video import render, segments
 from tasks.video.picture import encoding
 from tasks.video.versions import versions

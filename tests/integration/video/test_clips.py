@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.script import Output, Visual
+from shared.scripts.script import Output, Visual
 from tests.integration.video.films import SMALL, make, number, read, show
 
 pytestmark = pytest.mark.services

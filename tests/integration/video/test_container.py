@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from shared.errors import RenderFailed
-from shared.script import Scene, Script
+from shared.scripts.script import Scene, Script
 from tasks.video import render
 from tasks.video.picture import container
 from tests.integration.video.films import make, render_script

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import Unavailable
-from shared.script import Scene, Script
+from shared.scripts.script import Scene, Script
 from tasks.video.picture import encoding, hardware
 from tests.integration.video.films import render_script
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shared.ffmpeg import command, run
-from shared.script import Output, Scene, Script, Text, Transition, Visual
+from shared.scripts.script import Output, Scene, Script, Text, Transition, Visual
 from tests.integration.video.films import SMALL, number, read, render_script
 
 pytestmark = pytest.mark.services

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from shared.errors import AssetUnreadable
 from shared.ffmpeg import Stopped
-from shared.script import Output, Visual
+from shared.scripts.script import Output, Visual
 from tests.integration.video.films import show
 
 pytestmark = pytest.mark.services

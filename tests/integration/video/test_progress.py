@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from shared import ffmpeg
-from shared.script import Output, Visual
+from shared.scripts.script import Output, Visual
 from tests.integration.video.films import show
 
 pytestmark = pytest.mark.services

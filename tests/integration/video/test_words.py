@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.script import Captions, ImageOverlay, Output, Scene, Script, Text, Transition, Visual
+from shared.scripts.script import Captions, ImageOverlay, Output, Scene, Script, Text, Transition, Visual
 from tasks.video.captions import Cue, CueWord
 from tests.integration.video.films import render_script, show
 

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import func, select, text, update
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from shared import cancellation, deliveries, jobs
 from shared.db import transaction
 from shared.errors import RenderFailed
+from shared.lifecycle import cancellation, deliveries, jobs
 from shared.models import Batch, Delivery, Job
 from shared.states import State
 from tasks import webhooks

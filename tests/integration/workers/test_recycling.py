@@ -14,11 +14,12 @@ import pytest
 from redis import Redis
 from sqlalchemy import delete, func, select, update
 
-from shared import dispatch, submissions
+from shared import dispatch
 from shared.db import transaction
+from shared.lifecycle import submissions
 from shared.models import Account, Job
 from shared.names import QueueName, TaskName
-from shared.nudges import Nudge
+from shared.queueing.nudges import Nudge
 from shared.states import State
 from tests import factories
 from workers.local import processes

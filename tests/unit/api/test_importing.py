@@ -14,7 +14,7 @@ import api
 
 @pytest.mark.slow
 def test_importing_reads_no_environment_and_connects_to_nothing() -> None:
-    names = [f"api.{module.name}" for module in pkgutil.iter_modules(api.__path__)]
+    names = [module.name for module in pkgutil.walk_packages(api.__path__, "api.")]
     watch = (
         "import sys, socket, threading\n"
         "def watch(event, args):\n"

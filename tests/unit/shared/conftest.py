@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.bucket import Bucket, open_bucket
+from shared.files.bucket import Bucket, open_bucket
 from shared.settings import Settings
 from tests.loopback.s3 import S3
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared import parts
 from shared.errors import AssetUnreadable, Conflict, StorageFull
+from shared.files import parts
 from shared.storage import Folder, Storage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shared.bucket import Bucket
+    from shared.files.bucket import Bucket
     from tests.loopback.s3 import S3
 
 

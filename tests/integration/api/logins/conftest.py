@@ -10,10 +10,10 @@ from pydantic import SecretStr
 from sqlalchemy import select, text
 
 from api.app import create_app
-from shared import passwords, users
 from shared.accounts import SCOPES
 from shared.db import transaction
 from shared.models import AuditEvent
+from shared.security import passwords, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,10 @@ from pydantic import SecretStr
 from sqlalchemy import event, select, text
 
 from api.app import create_app
-from shared import db, guesses
+from shared import db
 from shared.db import transaction
 from shared.models import User
+from shared.security import guesses
 from workers.local.ports import free_port
 
 if TYPE_CHECKING:

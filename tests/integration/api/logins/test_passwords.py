@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text, update
 
-from shared import passwords, users
 from shared.db import transaction
 from shared.models import User
+from shared.security import passwords, users
 
 if TYPE_CHECKING:
     from tests.integration.api.conftest import Client

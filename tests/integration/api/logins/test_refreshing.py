@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, text, update
 
-from shared import guesses, tokens
 from shared.db import transaction
 from shared.models import Login, RefreshToken, User
+from shared.security import guesses, tokens
 from tasks import upkeep
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api import watch
+from api.progress import watch
 from tests.integration.api.logins.conftest import log_in
 
 if TYPE_CHECKING:

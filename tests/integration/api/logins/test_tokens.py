@@ -11,10 +11,11 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from api.app import create_app
-from shared import accounts, tokens
+from shared import accounts
 from shared.accounts import SCOPES
 from shared.db import transaction
 from shared.models import AuditEvent
+from shared.security import tokens
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -9,7 +9,7 @@ import pytest
 from shared.errors import Invalid
 from shared.schemas.job import EVENTS, JobSchema, JobSpec, Webhook, dump_job
 from shared.schemas.loading import load, parse
-from shared.script import Brief, Output
+from shared.scripts.script import Brief, Output
 
 SCRIPT = {"scenes": [{"narration": "Hello."}]}
 ASSET = "asset:6f1c0a52-9d0e-4b1e-8a52-1f0c2d3e4f50"

@@ -10,7 +10,17 @@ from shared.errors import Invalid
 from shared.schemas.canonical import dump
 from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
-from shared.script import Captions, ImageOverlay, Music, Narration, Script, Text, Transition, Visual, Voice
+from shared.scripts.script import (
+    Captions,
+    ImageOverlay,
+    Music,
+    Narration,
+    Script,
+    Text,
+    Transition,
+    Visual,
+    Voice,
+)
 
 ASSET = "asset:6f1c0a52-9d0e-4b1e-8a52-1f0c2d3e4f50"
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared import pace
 from shared.schemas.job import JobSchema
 from shared.schemas.loading import load
 from shared.schemas.script import ScriptSchema
-from shared.script import Brief
+from shared.scripts import pace
+from shared.scripts.script import Brief
 from tasks.script.colors import gradients, luminance
 from tasks.script.outline import outline
 from tasks.script.terms import leans, phrases, weigh

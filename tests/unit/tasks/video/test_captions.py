@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.script import Narration, Scene, Script, Transition, Voice
-from shared.timeline import plan
+from shared.scripts.script import Narration, Scene, Script, Transition, Voice
+from shared.scripts.timeline import plan
 from tasks.speech.words import Heard, align, split
 from tasks.video import captions, subtitles
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import pytest
 
-from shared.media import Media
-from shared.script import Captions, ImageOverlay, Output, Scene, Script, Text, Transition, Visual
-from shared.timeline import plan
+from shared.files.media import Media
+from shared.scripts.script import Captions, ImageOverlay, Output, Scene, Script, Text, Transition, Visual
+from shared.scripts.timeline import plan
 from tasks.video.captions import Cue, CueWord
 from tasks.video.segments import Source, cut, spans
 

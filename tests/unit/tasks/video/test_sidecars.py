@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from shared.script import Scene, Script, Transition
-from shared.timeline import plan
+from shared.scripts.script import Scene, Script, Transition
+from shared.scripts.timeline import plan
 from tasks.video.sidecars import plan_storyboard, poster_frame, storyboard_vtt
 
 

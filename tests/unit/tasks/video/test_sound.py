@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.media import Media
-from shared.script import Music, Narration, Scene, Script, Transition, Visual
-from shared.timeline import plan
+from shared.files.media import Media
+from shared.scripts.script import Music, Narration, Scene, Script, Transition, Visual
+from shared.scripts.timeline import plan
 from tasks.video import ducking, limiting, mixing, tracks
 from tasks.video.captions import Cue, CueWord
 from tasks.video.tracks import RATE, Track

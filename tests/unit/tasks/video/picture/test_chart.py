@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from shared.script import Bar, Visual
+from shared.scripts.script import Bar, Visual
 from tasks.video.picture import chart, visuals
 from tasks.video.picture.text import Canvas
 from tasks.video.picture.theme import load

@@ -4,8 +4,8 @@ from itertools import combinations
 
 import pytest
 
-from shared import timeline
-from shared.script import Captions, Narration, Scene, Script, Text
+from shared.scripts import timeline
+from shared.scripts.script import Captions, Narration, Scene, Script, Text
 from tasks.video.picture import chart, placing, wording
 from tasks.video.picture.boxes import room
 from tasks.video.picture.text import Canvas

@@ -1,0 +1,1 @@
+"""Who is calling, what they may and have used, and what operators do."""

@@ -1,0 +1,302 @@
+"""What operators see and do. These routes alone cross accounts, by the scope `admin`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import Schema, fields, validate
+
+from api.accounts import keys
+from api.auth import caller, requires
+from api.http import replay
+from api.http.describing import headers
+from api.http.queries import LIMIT, MOST, Query
+from api.http.requests import canonical, config, json_body
+from api.openapi import Resource, creates, empty, fails
+from api.progress import views
+from api.submission import accept
+from shared import accounts
+from shared.db import transaction
+from shared.errors import Conflict, NotFound
+from shared.idempotency import Answer
+from shared.names import QUEUE_OF, TASK_OF_KIND, QueueName
+from shared.reports import backlog, operating
+from shared.schemas.answers import NewApiKeySchema, ProblemSchema
+from shared.schemas.fields import Flag, Number, Whole, Words
+from shared.schemas.keys import ApiKeyRequestSchema
+from shared.schemas.loading import Strict
+from shared.schemas.outgoing import Moment, Shown
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+    from sqlalchemy.orm import Session
+
+    from shared.models import Account
+
+blueprint = Resource("admin", "All accounts, for whoever runs this.")
+QUARANTINED = 100  # that are shown
+_WEIGHT = "How many others the account counts for when work is handed out."
+_ACTOR = "A key's id, or `user:` and a user's; null: somebody who only claimed to be one."
+_BUDGET = "What a calendar month may cost; null: no limit."
+
+
+class AccountsQuery(Query):
+    """A page of accounts, in the order of their names."""
+
+    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
+    cursor = fields.String(
+        load_default="", validate=validate.ContainsNoneOf("\0", error="May not hold a NUL.")
+    )
+
+
+class AuditQuery(Query):
+    """A page of what was done, and of what."""
+
+    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
+    cursor = fields.Integer(load_default=None, validate=validate.Range(1, 2**62), strict=False)
+    account_id = fields.UUID(load_default=None)
+    action = fields.String(load_default=None, validate=validate.Regexp(r"^[a-z_.]{1,64}$"))
+
+
+class AccountSchema(Schema):
+    """An account."""
+
+    account_id = fields.UUID(attribute="id")
+    name = fields.String()
+    weight = fields.Integer(metadata={"description": _WEIGHT})
+    budget = fields.Float(allow_none=True, metadata={"description": _BUDGET})
+    created_at = Moment()
+    disabled_at = Moment(allow_none=True)
+
+
+class AccountPageSchema(Schema):
+    """A page of accounts."""
+
+    data = fields.List(fields.Nested(AccountSchema))
+    next_cursor = fields.String(allow_none=True)
+
+
+class ShareSchema(Strict):
+    """What an account gets."""
+
+    weight = Whole(1, 1000, about=_WEIGHT)
+    budget = Number(0, 1e12, nullable=True, about=_BUDGET)
+
+
+class AccountChangeSchema(ShareSchema):
+    """What is to be set of an account."""
+
+    disabled = Flag(
+        about="While it is, no key and no user of it gets in; its log-ins end. What it was promised is done."
+    )
+
+
+class NewAccountSchema(ShareSchema):
+    """An account that is to be made."""
+
+    name = Words(100, one_line=True, required=True)
+
+
+class AuditEventSchema(Schema):
+    """Who did what, when."""
+
+    id = fields.Integer()
+    at = Moment()
+    account_id = fields.UUID()
+    action = fields.String()
+    subject = fields.String()
+    actor = fields.String(
+        allow_none=True,
+        metadata={"description": _ACTOR},
+    )
+    request_id = fields.String(allow_none=True)
+
+
+class AuditPageSchema(Schema):
+    """A page of what was done, newest first."""
+
+    data = fields.List(fields.Nested(AuditEventSchema))
+    next_cursor = fields.Integer(allow_none=True)
+
+
+class DepthSchema(Schema):
+    """How much of something is unfinished."""
+
+    waiting = fields.Integer(metadata={"description": "In Postgres, until its account's window has room."})
+    published = fields.Integer(metadata={"description": "Told to the broker, and claimed by nobody."})
+    running = fields.Integer()
+
+
+class QueueSchema(DepthSchema):
+    """A queue of jobs."""
+
+    queue = fields.String(metadata={"enum": [QueueName.SCRIPTS, QueueName.RENDERS]})
+    oldest_wait = fields.Float(metadata={"description": "Seconds that the one due longest has been due."})
+
+
+class WindowSchema(Schema):
+    """What an account of weight 1 may have at the workers."""
+
+    unclaimed = fields.Integer()
+    running = fields.Integer()
+
+
+class QuarantinedSchema(Schema):
+    """A job that was given up since every attempt lost its worker."""
+
+    task_id = fields.UUID(attribute="id")
+    account_id = fields.UUID()
+    kind = fields.String()
+    attempt = fields.Integer()
+    finished_at = Moment()
+    error = Shown(ProblemSchema)
+
+
+class QueuesSchema(Schema):
+    """How much there is to do, and how fast it goes."""
+
+    queues = fields.List(fields.Nested(QueueSchema))
+    segments = fields.Nested(DepthSchema)
+    unfinished = fields.Integer(metadata={"description": "Jobs."})
+    most = fields.Integer(metadata={"description": "Unfinished jobs above which new ones are refused."})
+    finished_last_minute = fields.Integer(metadata={"description": "Jobs, without the canceled ones."})
+    window = fields.Nested(WindowSchema)
+    quarantined = fields.List(fields.Nested(QuarantinedSchema))
+
+
+@blueprint.get("/admin/accounts")
+@requires("admin")
+@blueprint.arguments(AccountsQuery, location="query")
+@blueprint.response(200, AccountPageSchema)
+def list_accounts(query: dict[str, Any]) -> dict[str, Any]:
+    """List all accounts by name."""
+    with transaction() as session:
+        found = operating.accounts(session, limit=query["limit"] + 1, after=query["cursor"])
+    page = found[: query["limit"]]
+    return {"data": page, "next_cursor": page[-1].name if len(found) > len(page) else None}
+
+
+@blueprint.post("/admin/accounts")
+@requires("admin")
+@creates
+@blueprint.arguments(NewAccountSchema)
+@blueprint.response(201, AccountSchema, headers=headers("Idempotent-Replayed"))
+def create_account(wanted: dict[str, Any]) -> Response:
+    """Make an account. Its first key is made with `POST /v1/admin/accounts/{account_id}/keys`."""
+    with transaction() as session:
+        answer = replay.once(session, canonical(json_body()), lambda: _create(session, wanted))
+    return replay.respond(answer)
+
+
+@blueprint.put("/admin/accounts/<uuid:account_id>")
+@requires("admin")
+@fails(404, 409)
+@blueprint.arguments(AccountChangeSchema)
+@blueprint.response(200, AccountSchema)
+def change_account(wanted: dict[str, Any], account_id: UUID) -> Account:
+    """Set an account's weight or budget, disable or enable it; what is not named stays as it is."""
+    if wanted.get("disabled") and account_id == caller().account_id:
+        raise Conflict("This is the account of your own key. Another operator can disable it.")
+    with transaction() as session:
+        row = operating.change_account(session, account_id, wanted)
+        if row is None:
+            raise NotFound("There is no such account.")
+        accept.note(session, "accounts.changed", str(account_id))
+        return row
+
+
+@blueprint.post("/admin/accounts/<uuid:account_id>/keys")
+@requires("admin")
+@creates
+@fails(404)
+@blueprint.arguments(ApiKeyRequestSchema)
+@blueprint.response(201, NewApiKeySchema, headers=headers("Idempotent-Replayed"))
+def create_account_key(wanted: dict[str, Any], account_id: UUID) -> Response:
+    """Make a key to any account. Its secret is shown this once."""
+    with transaction() as session:
+        answer = replay.once(
+            session,
+            canonical(json_body()),
+            lambda: _make_key(session, account_id, wanted),
+            kept=keys.without_secret,
+        )
+    return replay.respond(answer)
+
+
+@blueprint.get("/admin/audit-events")
+@requires("admin")
+@blueprint.arguments(AuditQuery, location="query")
+@blueprint.response(200, AuditPageSchema)
+def list_audit_events(query: dict[str, Any]) -> dict[str, Any]:
+    """List who did what, newest first, in all accounts."""
+    with transaction() as session:
+        found = operating.audit_events(
+            session,
+            limit=query["limit"] + 1,
+            before=query["cursor"],
+            account_id=query["account_id"],
+            action=query["action"],
+        )
+    page = found[: query["limit"]]
+    return {"data": page, "next_cursor": page[-1].id if len(found) > len(page) else None}
+
+
+@blueprint.get("/admin/queues")
+@requires("admin")
+@blueprint.response(200, QueuesSchema)
+def show_queues() -> dict[str, Any]:
+    """Show how much waits and runs in each queue, how fast jobs end, and which ones were given up."""
+    limits = config()
+    with transaction() as session:
+        depths = operating.queues(session)
+        lost = operating.quarantined(session, limit=QUARANTINED)
+        ended = backlog.finished(session)
+    queues = [_queue(kind, depths["kinds"].get(kind, {})) for kind in TASK_OF_KIND]
+    return {
+        "queues": queues,
+        "segments": depths["segments"],
+        "unfinished": sum(one["waiting"] + one["published"] + one["running"] for one in queues),
+        "most": limits.max_queued,
+        "finished_last_minute": ended,
+        "window": {"unclaimed": limits.account_unclaimed, "running": limits.account_running},
+        "quarantined": lost,
+    }
+
+
+@blueprint.post("/admin/jobs/<uuid:task_id>/requeue")
+@requires("admin")
+@fails(404)
+@empty
+def requeue_job(task_id: UUID) -> None:
+    """Run a job again that was given up since every attempt lost its worker."""
+    with transaction() as session:
+        owner = operating.requeue(session, task_id, attempts=config().max_attempts)
+        if owner is None:
+            raise NotFound("There is no such job in quarantine.")
+        accept.note(session, "jobs.requeued", str(task_id))
+    accept.nudge(owner)
+
+
+def _create(session: Session, wanted: dict[str, Any]) -> Answer:
+    values: dict[str, Any] = {name: wanted[name] for name in ("weight", "budget") if name in wanted}
+    row = operating.create_account(session, wanted["name"], values)
+    if row is None:
+        raise Conflict("There is an account of this name.")
+    accept.note(session, "accounts.created", str(row.id))
+    return Answer(201, AccountSchema().dump(row))
+
+
+def _make_key(session: Session, account_id: UUID, wanted: dict[str, Any]) -> Answer:
+    if operating.change_account(session, account_id, {}) is None:
+        raise NotFound("There is no such account.")
+    row, key = accounts.create_key(session, account_id, wanted["name"], wanted["scopes"])
+    session.refresh(row)
+    accept.note(session, "keys.created", row.id)
+    return Answer(201, NewApiKeySchema().dump({**views.api_key(row), "key": key}))
+
+
+def _queue(kind: str, depth: dict[str, Any]) -> dict[str, Any]:
+    counts = {name: depth.get(name, 0) for name in ("waiting", "published", "running")}
+    return {"queue": QUEUE_OF[TASK_OF_KIND[kind]], "oldest_wait": float(depth.get("oldest") or 0), **counts}

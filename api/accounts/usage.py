@@ -1,0 +1,118 @@
+"""What the account has used, what of that it paid for, what it stores, and what it may."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import Schema, fields
+
+from api.auth import account_id, requires
+from api.http.queries import UsageQuery
+from api.http.requests import config
+from api.openapi import Resource
+from shared.db import transaction
+from shared.reports import ledger
+from shared.reports.ledger import Spent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+blueprint = Resource("usage", "What was used, and what may be.")
+_AMOUNT = {"description": "Of it; a number of tokens, spoken characters, images or seconds."}
+
+
+class SpentSchema(Schema):
+    """So much of one thing."""
+
+    amount = fields.Float(metadata=_AMOUNT)
+    cost = fields.Float(metadata={"description": "By the prices of that moment."})
+
+
+class MonthSchema(Schema):
+    """A calendar month, in UTC."""
+
+    month = fields.String(metadata={"description": "Such as 2026-01."})
+    cost = fields.Float()
+    used = fields.Dict(
+        keys=fields.String(metadata={"enum": [str(kind) for kind in Spent]}),
+        values=fields.Nested(SpentSchema),
+    )
+
+
+class StoredSchema(Schema):
+    """Bytes in the storage."""
+
+    bytes = fields.Integer(metadata={"description": "All of it."})
+    assets = fields.Integer()
+    artifacts = fields.Integer()
+    cache = fields.Integer(metadata={"description": "What was rendered and spoken; it makes room by itself."})
+
+
+class QuotasSchema(Schema):
+    """What the account may."""
+
+    budget = fields.Float(allow_none=True, metadata={"description": "Of a month; null: nothing limits it."})
+    budget_left = fields.Float(allow_none=True)
+    asset_bytes = fields.Integer(metadata={"description": "Of one asset."})
+    unfinished_uploads = fields.Integer(metadata={"description": "In pieces, at once."})
+    body_bytes = fields.Integer(metadata={"description": "Of one request."})
+    batch_jobs = fields.Integer(metadata={"description": "In one batch."})
+    running_jobs = fields.Integer(metadata={"description": "That are begun at once; others wait."})
+
+
+class UsageReportSchema(Schema):
+    """What was used by month, newest first, and what may be."""
+
+    months = fields.List(fields.Nested(MonthSchema))
+    storage = fields.Nested(StoredSchema)
+    quotas = fields.Nested(QuotasSchema)
+
+
+@blueprint.get("/usage")
+@requires("jobs:read")
+@blueprint.arguments(UsageQuery, location="query")
+@blueprint.response(200, UsageReportSchema)
+def get_usage(query: dict[str, Any]) -> dict[str, Any]:
+    """Show what the account has used and stores, and what it may."""
+    with transaction() as session:
+        now = datetime.now(UTC)
+        rows = ledger.months(session, account_id(), since=_months_before(now, query["months"] - 1))
+        stored = ledger.stored(session, account_id())
+        budget = ledger.budget(session, account_id())
+    months = by_month(rows, now)
+    return {
+        "months": months,
+        "storage": {"bytes": sum(stored.values()), **stored},
+        "quotas": _quotas(budget, months[0]["cost"]),
+    }
+
+
+def by_month(rows: Sequence[tuple[datetime, str, float, float]], now: datetime) -> list[dict[str, Any]]:
+    """Return months with what was used in each, newest first; the present one is always there."""
+    found: dict[str, dict[str, Any]] = {f"{now:%Y-%m}": {}}
+    for month, kind, amount, cost in rows:
+        found.setdefault(f"{month:%Y-%m}", {})[kind] = {"amount": amount, "cost": cost}
+    return [
+        {"month": month, "cost": sum(each["cost"] for each in used.values()), "used": used}
+        for month, used in sorted(found.items(), reverse=True)
+    ]
+
+
+def _quotas(budget: float | None, spent: float) -> dict[str, Any]:
+    limits = config()
+    return {
+        "budget": budget,
+        "budget_left": None if budget is None else max(0.0, budget - spent),
+        "asset_bytes": limits.max_asset,
+        "unfinished_uploads": limits.max_uploads,
+        "body_bytes": limits.max_body,
+        "batch_jobs": limits.max_batch,
+        "running_jobs": limits.account_running,
+    }
+
+
+def _months_before(now: datetime, months: int) -> datetime:
+    """Return the first moment of the month that lies so many before this one."""
+    year, month = divmod(now.year * 12 + now.month - 1 - months, 12)
+    return datetime(year, month + 1, 1, tzinfo=UTC)

@@ -1,0 +1,162 @@
+"""Users of all accounts, for whoever runs this: made, changed, removed. Here a one-time password is shown, once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from api.accounts import logins
+from api.auth import caller, requires
+from api.http import replay
+from api.http.describing import headers
+from api.http.requests import canonical, config, json_body
+from api.openapi import Resource, creates, empty, fails
+from api.submission import accept
+from shared.db import transaction
+from shared.errors import Conflict, NotFound
+from shared.idempotency import Answer
+from shared.reports import operating
+from shared.schemas.logins import (
+    NewPasswordUserSchema,
+    NewUserSchema,
+    UserChangeSchema,
+    UserSchema,
+    UsersSchema,
+)
+from shared.security import passwords, users
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+    from sqlalchemy.orm import Session
+
+    from shared.models import User
+
+blueprint = Resource("users", "Who logs in with a password, for whoever runs this.")
+
+
+@blueprint.get("/admin/accounts/<uuid:account_id>/users")
+@requires("admin")
+@fails(404)
+@blueprint.response(200, UsersSchema)
+def list_users(account_id: UUID) -> dict[str, Any]:
+    """List an account's users by name."""
+    with transaction() as session:
+        if not operating.exists(session, account_id):
+            raise NotFound("There is no such account.")
+        return {"data": users.listed(session, account_id)}
+
+
+@blueprint.post("/admin/accounts/<uuid:account_id>/users")
+@requires("admin")
+@creates
+@fails(404)
+@blueprint.arguments(NewUserSchema)
+@blueprint.response(201, NewPasswordUserSchema, headers=headers("Idempotent-Replayed"))
+def create_user(wanted: dict[str, Any], account_id: UUID) -> Response:
+    """Make a user of an account. Without a password it gets a one-time password, shown this once."""
+    password = wanted.get("password")
+    shown = None if password else passwords.one_time()
+    kept = logins.hashed(password or shown or "")
+    with transaction() as session:
+        answer = replay.once(
+            session,
+            _asked(),
+            lambda: _create(session, account_id, wanted, kept, shown),
+            kept=_without_password,
+        )
+    return replay.respond(answer)
+
+
+@blueprint.put("/admin/users/<uuid:user_id>")
+@requires("admin")
+@fails(404, 409)
+@blueprint.arguments(UserChangeSchema)
+@blueprint.response(200, UserSchema)
+def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
+    """Set a user's scopes or password, or disable or enable it; what is not named stays as it is."""
+    kept = logins.hashed(wanted["password"]) if "password" in wanted else None
+    if wanted.get("disabled"):
+        _spare_oneself(user_id)
+    with transaction() as session:
+        user = _locked(session, user_id)
+        if kept:
+            users.set_password(session, user, kept, one_time=False)
+        users.change(session, user, wanted)
+        accept.note(session, "users.changed", f"user:{user_id}")
+        return user
+
+
+@blueprint.post("/admin/users/<uuid:user_id>/one-time-password")
+@requires("admin")
+@fails(404)
+@blueprint.response(200, NewPasswordUserSchema)
+def reset_password(user_id: UUID) -> dict[str, Any]:
+    """Make a one-time password, shown this once, in place of the user's. It is good for a week, to set another."""
+    shown = passwords.one_time()
+    kept = logins.hashed(shown)
+    with transaction() as session:
+        user = _locked(session, user_id)
+        users.set_password(session, user, kept, one_time=True)
+        accept.note(session, "users.password_reset", f"user:{user_id}")
+        session.flush()
+        return {**UserSchema().dump(user), "id": user.id, "password": shown}
+
+
+@blueprint.delete("/admin/users/<uuid:user_id>")
+@requires("admin")
+@fails(404, 409)
+@empty
+def delete_user(user_id: UUID) -> None:
+    """Delete a user with all log-ins. Keys that it made are the account's, and stay."""
+    _spare_oneself(user_id)
+    with transaction() as session:
+        if users.remove(session, user_id) is None:
+            raise NotFound("There is no such user.")
+        accept.note(session, "users.deleted", f"user:{user_id}")
+
+
+def _create(
+    session: Session, account_id: UUID, wanted: dict[str, Any], kept: str, shown: str | None
+) -> Answer:
+    if not operating.exists(session, account_id):
+        raise NotFound("There is no such account.")
+    name = wanted["username"].lower()
+    user = users.create(session, account_id, name, kept, wanted["scopes"], one_time=shown is not None)
+    if user is None:
+        raise Conflict("There is a user of this name.")
+    accept.note(session, "users.created", f"user:{user.id}")
+    return Answer(201, {**UserSchema().dump(user), "password": shown})
+
+
+def _locked(session: Session, user_id: UUID) -> User:
+    user = users.locked(session, user_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def _asked() -> bytes:
+    """Return what is asked for, to compare it with what was asked before: of the password only what cannot be tried out.
+
+    A plain hash of all would be kept for a day, and be quicker to guess at than Argon2id.
+    """
+    asked = dict(json_body())
+    if isinstance(password := asked.get("password"), str):
+        keyed = "".join(config().signing_secrets()[:1]).encode() or config().database_url.encode()
+        asked["password"] = hmac.new(
+            keyed, password.encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hexdigest()
+    return canonical(asked)
+
+
+def _without_password(answer: Answer) -> Answer:
+    return replace(answer, body={**answer.body, "password": None})
+
+
+def _spare_oneself(user_id: UUID) -> None:
+    if caller().actor == f"user:{user_id}":
+        raise Conflict("Nobody shuts themselves out. Another operator can.")

@@ -1,0 +1,217 @@
+"""Webhooks as their receiver's owner sees them: what was sent and when, once more, and by which secret it is signed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import Schema, fields, validate
+
+from api.auth import account_id, requires
+from api.http import replay
+from api.http.describing import headers
+from api.http.queries import Names, PageQuery
+from api.http.requests import canonical, json_body, without_body
+from api.openapi import Resource, creates, fails
+from api.submission import accept
+from shared.db import transaction
+from shared.errors import NotFound
+from shared.idempotency import Answer
+from shared.lifecycle import deliveries
+from shared.reports import listing
+from shared.schemas.fields import Whole
+from shared.schemas.job import EVENTS
+from shared.schemas.loading import Strict
+from shared.schemas.outgoing import Moment
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+    from sqlalchemy.orm import Session
+
+    from shared.models import Delivery, DeliveryAttempt
+
+blueprint = Resource("webhooks", "What was told to webhooks, and how it is signed.")
+STATES = ("pending", "delivered", "failed")
+LONGEST_OVERLAP = 7 * 24 * 3600
+
+
+class DeliveriesQuery(PageQuery):
+    """A page of deliveries, and which ones."""
+
+    status = Names(STATES)
+    event = fields.String(validate=validate.OneOf((*EVENTS, "batch.finished")))
+    task_id = fields.UUID()
+    batch_id = fields.UUID(metadata={"description": "Of the batch's own end, not of its tasks'."})
+
+
+class AttemptSchema(Schema):
+    """One try."""
+
+    at = Moment()
+    status = fields.Integer(
+        allow_none=True, metadata={"description": "How it was answered; null: not at all."}
+    )
+    error = fields.String(allow_none=True, metadata={"description": "Why it was not."})
+    seconds = fields.Float()
+
+
+class DeliverySchema(Schema):
+    """A message to a webhook; `webhook_id` is the same however often it is sent."""
+
+    delivery_id = fields.UUID()
+    webhook_id = fields.String()
+    url = fields.String()
+    event = fields.String(metadata={"enum": [*EVENTS, "batch.finished"]})
+    task_id = fields.String(allow_none=True)
+    batch_id = fields.String(allow_none=True, metadata={"description": "Where a batch's end is told."})
+    status = fields.String(metadata={"enum": list(STATES)})
+    created_at = Moment()
+    finished_at = Moment(allow_none=True)
+    next_attempt_at = Moment(allow_none=True)
+    disabled = fields.Boolean(
+        metadata={
+            "description": "The address answered 410: nothing is sent there for long, unless something is resent to it."
+        }
+    )
+    attempts = fields.List(fields.Nested(AttemptSchema), metadata={"description": "The last 50 at most."})
+    body = fields.String(metadata={"description": "What is sent, to the letter."})
+    links = fields.Dict(keys=fields.String(), values=fields.String())
+
+
+class DeliveryPageSchema(Schema):
+    """A page of deliveries, newest first."""
+
+    data = fields.List(fields.Nested(DeliverySchema))
+    next_cursor = fields.String(allow_none=True)
+
+
+class SecretSchema(Schema):
+    """What signs the account's webhooks."""
+
+    secret = fields.String(allow_none=True, metadata={"description": "Null in a replayed answer."})
+    signing = fields.Integer(metadata={"description": "How many sign now: former ones do until they retire."})
+
+
+class RotationSchema(Strict):
+    """How a new secret takes over."""
+
+    overlap = Whole(0, LONGEST_OVERLAP, default=24 * 3600, about="Seconds that the former one signs on.")
+
+
+@blueprint.get("/webhook-deliveries")
+@requires("jobs:read")
+@blueprint.arguments(DeliveriesQuery, location="query")
+@blueprint.response(200, DeliveryPageSchema)
+def list_deliveries(query: dict[str, Any]) -> dict[str, Any]:
+    """List what was told to webhooks, newest first, each with its tries."""
+    subject = query.get("task_id") or query.get("batch_id")
+    with transaction() as session:
+        found, following = listing.deliveries(
+            session,
+            account_id(),
+            limit=query["limit"],
+            after=query.get("cursor"),
+            states=query.get("status", ()),
+            event=query.get("event"),
+            subject=str(subject) if subject else None,
+        )
+        return {"data": _shown(session, found), "next_cursor": following and str(following)}
+
+
+@blueprint.get("/webhook-deliveries/<uuid:delivery_id>")
+@requires("jobs:read")
+@fails(404)
+@blueprint.response(200, DeliverySchema)
+def get_delivery(delivery_id: UUID) -> dict[str, Any]:
+    """Show one message with its tries."""
+    with transaction() as session:
+        return _find(session, delivery_id)
+
+
+@blueprint.post("/webhook-deliveries/<uuid:delivery_id>/resend")
+@requires("jobs:write")
+@fails(404)
+@blueprint.response(202, DeliverySchema)
+def resend_delivery(delivery_id: UUID) -> dict[str, Any]:
+    """Send a message again, under its own id. An address that was given up because it answered 410 is tried again."""
+    with transaction() as session:
+        if not deliveries.resend(session, account_id(), delivery_id):
+            raise NotFound("There is no such delivery.")
+        accept.note(session, "webhooks.resent", str(delivery_id))
+        session.expire_all()
+        return _find(session, delivery_id)
+
+
+@blueprint.get("/webhook-secret")
+@requires("keys:write")
+@blueprint.response(200, SecretSchema)
+def get_secret() -> dict[str, Any]:
+    """Show the secret that signs."""
+    with transaction() as session:
+        found = deliveries.signing_secrets(session, account_id())
+    return {"secret": found[0], "signing": len(found)}
+
+
+@blueprint.post("/webhook-secret")
+@requires("keys:write")
+@creates
+@without_body
+@blueprint.arguments(RotationSchema, required=False)
+@blueprint.response(201, SecretSchema, headers=headers("Idempotent-Replayed"))
+def rotate_secret(wanted: dict[str, Any]) -> Response:
+    """Make a new secret. The former one signs beside it until the overlap is over, and up to five at a time do."""
+    with transaction() as session:
+        answer = replay.once(
+            session, canonical(json_body()), lambda: _rotate(session, wanted), kept=_without_secret
+        )
+    return replay.respond(answer)
+
+
+def _rotate(session: Session, wanted: dict[str, Any]) -> Answer:
+    secret = deliveries.rotate(session, account_id(), overlap=timedelta(seconds=wanted["overlap"]))
+    accept.note(session, "webhooks.secret_rotated", "")
+    signing = len(deliveries.signing_secrets(session, account_id()))
+    return Answer(201, SecretSchema().dump({"secret": secret, "signing": signing}))
+
+
+def _without_secret(answer: Answer) -> Answer:
+    return replace(answer, body={**answer.body, "secret": None})
+
+
+def _find(session: Session, delivery_id: UUID) -> dict[str, Any]:
+    row = listing.delivery(session, account_id(), delivery_id)
+    if row is None:
+        raise NotFound("There is no such delivery.")
+    return _shown(session, [row])[0]
+
+
+def _shown(session: Session, rows: list[Delivery]) -> list[dict[str, Any]]:
+    if not rows:
+        return []
+    tries = listing.delivery_attempts(session, [row.id for row in rows])
+    gone = listing.disabled_addresses(session, account_id(), [row.url for row in rows])
+    return [_delivery(row, tries.get(row.id, []), disabled=row.url in gone) for row in rows]
+
+
+def _delivery(row: Delivery, tries: list[DeliveryAttempt], *, disabled: bool) -> dict[str, Any]:
+    here = f"/v1/webhook-deliveries/{row.id}"
+    of_task = row.event.startswith("task.")
+    return {
+        "delivery_id": row.id,
+        "webhook_id": f"msg_{row.id.hex}",
+        "url": row.url,
+        "event": row.event,
+        "task_id": row.subject if of_task else None,
+        "batch_id": None if of_task else row.subject,
+        "status": row.state,
+        "created_at": row.created_at,
+        "finished_at": row.finished_at,
+        "next_attempt_at": row.run_after if row.state == "pending" else None,
+        "disabled": disabled,
+        "attempts": tries,
+        "body": row.body,
+        "links": {"self": here, "resend": f"{here}/resend"},
+    }

@@ -1,0 +1,1 @@
+"""What every request and answer has, whatever it is about."""

@@ -1,0 +1,73 @@
+"""Reads request bodies: in pieces, never past a limit, and never waiting for ever for the next one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import gevent
+from flask import request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import HTTPException, RequestTimeout
+
+from api.http import aside
+from shared.errors import BadRequest, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNK = 256 * 1024
+CHUNK_SECONDS = 30.0  # for one chunk: slower than 9 kB/s is not slow, but somebody who holds a place
+WHOLE_SECONDS = 60.0  # for a body that is read at once
+
+
+class BrokenOff(BadRequest):
+    """The connection ended before the body did, or the body is malformed from here on."""
+
+
+def chunks(most: int, size: int = CHUNK) -> Iterator[bytes]:
+    """Give the body as it comes; or raise TooLarge: by its stated length before anything is read, else when it is passed.
+
+    Where it breaks off, all that came is given before BrokenOff is raised.
+    """
+    _refuse(request.content_length or 0, most)
+    # One more than we take: werkzeug cuts a body of unknown length off at the limit, and it must not look whole then.
+    request.max_content_length = most + 1
+    total = 0
+    while chunk := _read(size):
+        total += len(chunk)
+        _refuse(total, most)
+        yield chunk
+    if total < (request.content_length or 0):
+        raise BrokenOff("The body broke off.")
+
+
+def whole(most: int) -> bytes:
+    """Return all of the body."""
+    until = time.monotonic() + WHOLE_SECONDS
+    body = bytearray()
+    for chunk in chunks(most):
+        body += chunk
+        if time.monotonic() > until:
+            raise RequestTimeout
+    return bytes(body)
+
+
+def _refuse(size: int, most: int) -> None:
+    if size > most:
+        raise TooLarge(f"A body may have {most} bytes here.")
+
+
+def _read(size: int) -> bytes:
+    try:
+        with gevent.Timeout(CHUNK_SECONDS if aside.cooperative() else None, RequestTimeout):
+            chunk: bytes = request.stream.read(size)
+    except HTTPException:
+        raise
+    except (OSError, ParseException) as error:
+        raise BrokenOff("The body broke off, or its chunks are malformed.") from error
+    if aside.cooperative():
+        gevent.sleep(
+            0
+        )  # what a fast sender has sent is there already: nothing else gives way to other requests
+    return chunk

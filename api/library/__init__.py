@@ -1,0 +1,1 @@
+"""What scripts are made of: assets, templates, themes and voices."""

@@ -1,0 +1,1 @@
+"""How jobs are taken, alone and by the batch."""

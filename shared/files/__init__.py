@@ -1,0 +1,1 @@
+"""What files hold and where their bytes are."""

@@ -1,0 +1,1 @@
+"""What becomes of a job: the rules of its life and of what belongs to it."""

@@ -1,0 +1,76 @@
+"""The last part of a video's life: all its segments are done, and one worker joins them. Rules as in `shared.lifecycle.jobs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+
+from shared.lifecycle import jobs
+from shared.models import Artifact, Job, Segment
+from shared.states import SegmentState, Stage, State
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import timedelta
+
+    from sqlalchemy.orm import Session
+
+
+def claim(session: Session, job_id: uuid.UUID, *, lease: timedelta, worker: str) -> Job | None:
+    """Take a rendered job to assemble it, under the attempt that planned it, or return None."""
+    return session.scalar(
+        update(Job)
+        .where(
+            Job.id == job_id,
+            Job.state == State.RUNNING,
+            Job.stage == Stage.ASSEMBLING,
+            Job.leased_until.is_(None),
+        )
+        .values(leased_until=func.now() + lease, worker=worker)
+        .returning(Job)
+    )
+
+
+def begin(session: Session, job_id: uuid.UUID) -> bool:
+    """Move a job whose segments are all done on to assembly. The caller holds its row; True for the one who moved it."""
+    unfinished = (
+        select(Segment.id).where(Segment.job_id == job_id, Segment.state != SegmentState.DONE).exists()
+    )
+    moved = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.state == State.RUNNING, Job.stage == Stage.RENDERING, ~unfinished)
+        .values(
+            stage=Stage.ASSEMBLING,
+            leased_until=None,
+            published_at=None,
+            run_after=func.now(),
+            progress=func.greatest(Job.progress, jobs.ASSEMBLING_FROM),
+            version=Job.version + 1,
+        )
+        .returning(Job.id)
+    )
+    return moved is not None
+
+
+def note(session: Session, job: Job, key: str) -> None:
+    """Note the hash of all that decides the job's artifacts."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job.id, Job.attempt == job.attempt, Job.state == State.RUNNING)
+        .values(assembly_key=key)
+    )
+
+
+def assembled(session: Session, account_id: uuid.UUID, key: str) -> list[Artifact]:
+    """Return the artifacts of the account's latest job that had the very same to assemble."""
+    latest = (
+        select(Job.id)
+        .where(Job.account_id == account_id, Job.assembly_key == key, Job.state == State.SUCCEEDED)
+        .order_by(Job.finished_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return list(
+        session.scalars(select(Artifact).where(Artifact.job_id == latest).order_by(Artifact.position))
+    )

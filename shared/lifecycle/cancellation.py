@@ -1,0 +1,70 @@
+"""How a job ends that a client has canceled: at once where nobody works on it, else when its workers have let go.
+
+Rules as in `shared.lifecycle.jobs`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, or_, select, update
+
+from shared.lifecycle import jobs
+from shared.models import Job, Segment
+from shared.states import UNFINISHED, SegmentState, State
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy.orm import Session
+
+
+def cancel(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> State | None:
+    """Ask for the end of an unfinished job; None when it has ended already. What nobody works on ends at once."""
+    job = session.scalar(
+        select(Job)
+        .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_(UNFINISHED))
+        .with_for_update()
+    )
+    if job is None:
+        return None
+    worked_on = job.leased_until is not None or _renders(session, job_id)
+    if worked_on:
+        session.execute(
+            update(Job).where(Job.id == job_id).values(state=State.CANCELING, version=Job.version + 1)
+        )
+        return State.CANCELING
+    jobs.end(session, (Job.id == job_id,), State.CANCELED)
+    return State.CANCELED
+
+
+def _renders(session: Session, job_id: uuid.UUID) -> bool:
+    running = select(Segment.id).where(Segment.job_id == job_id, Segment.state == SegmentState.RUNNING)
+    return session.scalar(running.limit(1)) is not None
+
+
+def release(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
+    """Give the lease of a job up that was asked to stop, and let it be over; False when it was not asked, or not ours."""
+    ours = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.CANCELING)
+        .values(leased_until=None)
+        .returning(Job.id)
+    )
+    return ours is not None and end(session, job_id)
+
+
+def end(session: Session, job_id: uuid.UUID) -> bool:
+    """Let a job that was asked to stop be over, once nobody works on it any more."""
+    locked = session.scalar(
+        select(Job.id)
+        .where(
+            Job.id == job_id,
+            Job.state == State.CANCELING,
+            or_(Job.leased_until.is_(None), Job.leased_until < func.now()),
+        )
+        .with_for_update()
+    )
+    if locked is None or _renders(session, job_id):
+        return False
+    return jobs.end(session, (Job.id == job_id,), State.CANCELED) == 1

@@ -1,0 +1,238 @@
+"""The rules of a job's life: each change of state is one conditional UPDATE, and no row back means that someone was first.
+
+Functions take a session and never commit. Every time is Postgres's `now()`, never this machine's clock.
+Lock order, everywhere: the job's row first, then rows that belong to it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Interval, bindparam, case, column, func, insert, literal, or_, select, update
+
+from shared.errors import of_job
+from shared.lifecycle import endings
+from shared.models import Artifact, Base, Job
+from shared.prepared import Prepared
+from shared.states import Stage, State
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from sqlalchemy import ColumnElement, Executable
+    from sqlalchemy.orm import Session
+
+    from shared.errors import ServiceError
+
+# Where each stage begins on the bar: planning is quick, and the rest is weighed by frames.
+RENDERING_FROM, ASSEMBLING_FROM = 0.1, 0.95
+_JOBS = Base.metadata.tables["jobs"]
+_CLAIM = Prepared(
+    "claim_job",
+    update(Job)
+    .where(
+        Job.id == bindparam("job"),
+        Job.state == State.QUEUED,
+        Job.published_at.is_not(None),
+        Job.run_after <= func.now(),
+        Job.attempt < Job.max_attempts,
+    )
+    .values(
+        state=State.RUNNING,
+        stage=bindparam("begun"),
+        progress=0,
+        attempt=Job.attempt + 1,
+        leased_until=func.now() + bindparam("lease", type_=Interval),
+        started_at=func.coalesce(Job.started_at, func.now()),
+        worker=bindparam("by"),
+        version=Job.version + 1,
+    )
+    .returning(*_JOBS.columns),
+    returns=list(_JOBS.columns),
+)
+
+
+def find(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | None:
+    """Return the account's job, or None."""
+    return session.scalar(select(Job).where(Job.account_id == account_id, Job.id == job_id))
+
+
+def claim(session: Session, job_id: uuid.UUID, stage: Stage, *, lease: timedelta, worker: str) -> Job | None:
+    """Take a queued job for this worker and begin its next attempt, or return None when it is not to be had.
+
+    One whose message counts as lost is not: another job may have its place within the account's limit. It is told of again.
+    """
+    given = {"job": job_id, "begun": stage, "lease": lease, "by": worker}
+    claimed: Job | None = session.scalar(_claimed(_CLAIM.on(session)), given)
+    return claimed
+
+
+@lru_cache(maxsize=1)
+def _claimed(execution: Any) -> Executable:
+    return select(Job).from_statement(execution).execution_options(populate_existing=True)
+
+
+def heartbeat(
+    session: Session,
+    job_id: uuid.UUID,
+    attempt: int,
+    *,
+    lease: timedelta,
+    stage: Stage | None = None,
+    progress: float = 0,
+) -> State | None:
+    """Extend the lease, write progress down, and bring back the state; None when this attempt holds nothing any more."""
+    changed = or_(Job.stage.is_distinct_from(stage or Job.stage), Job.progress < progress)
+    return session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state.in_((State.RUNNING, State.CANCELING)))
+        .where(Job.leased_until.is_not(None))
+        .values(
+            leased_until=func.now() + lease,
+            stage=stage or Job.stage,
+            progress=func.greatest(Job.progress, progress),
+            version=Job.version + case((changed, 1), else_=0),
+        )
+        .returning(Job.state)
+    )
+
+
+def hand_over(session: Session, job_id: uuid.UUID, attempt: int, plan: dict[str, Any]) -> bool:
+    """Give the lease up for the segments' own ones: from here on the job is moved by whoever finishes a segment."""
+    done = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
+        .values(
+            stage=Stage.RENDERING,
+            plan=plan,
+            leased_until=None,
+            worker=None,
+            progress=func.greatest(Job.progress, RENDERING_FROM),
+            version=Job.version + 1,
+        )
+        .returning(Job.id)
+    )
+    return done is not None
+
+
+def succeed(
+    session: Session, job: Job, result: dict[str, Any], artifacts: Sequence[dict[str, Any]] = ()
+) -> bool:
+    """Publish the job's end and its artifacts, if this attempt still holds it."""
+    if not _finish(session, job.id, job.attempt, State.SUCCEEDED, result=result, progress=1.0):
+        return False
+    if artifacts:
+        owned = [{"account_id": job.account_id, "job_id": job.id, **artifact} for artifact in artifacts]
+        # Of a file without a size in pixels too, so that one statement writes them all.
+        session.execute(insert(Artifact), owned, execution_options={"render_nulls": True})
+    return True
+
+
+def fail(session: Session, job_id: uuid.UUID, attempt: int, error: ServiceError) -> bool:
+    """End the job with the reason that a client reads, if this attempt still holds it."""
+    return _finish(session, job_id, attempt, State.FAILED, error=of_job(error).problem())
+
+
+def _finish(session: Session, job_id: uuid.UUID, attempt: int, state: State, **values: Any) -> bool:
+    given = {_given(name): value for name, value in values.items()}
+    ending = _ends(state, tuple(values)).on(session)
+    ended = session.execute(ending, {"job": job_id, "held": attempt, **given}).all()
+    endings.note(session, ended, state)
+    return len(ended) == 1
+
+
+@lru_cache(maxsize=8)
+def _ends(state: State, names: tuple[str, ...]) -> Prepared:
+    """Return what ends one job and writes these columns. Built once for each way to end."""
+    given: dict[str, Any] = {name: bindparam(_given(name)) for name in names}
+    return Prepared(
+        f"end_job_{state}_{'_'.join(names)}",
+        update(Job)
+        .where(Job.id == bindparam("job"), Job.attempt == bindparam("held"), Job.state == State.RUNNING)
+        .values(state=state, **_ending(), **given)
+        .returning(*endings.ENDED),
+        returns=[column(each.key, each.type) for each in endings.ENDED],
+    )
+
+
+def _given(column: str) -> str:
+    return f"new_{column}"  # a column's own name is taken by the UPDATE
+
+
+def end(session: Session, which: Sequence[ColumnElement[bool]], state: State, **values: Any) -> int:
+    """End the jobs that are so, with all that follows from it, and return how many they were."""
+    ended = session.execute(
+        update(Job).where(*which).values(state=state, **_ending(), **values).returning(*endings.ENDED)
+    ).all()
+    endings.note(session, ended, state)
+    return len(ended)
+
+
+def _ending() -> dict[str, Any]:
+    kept = func.make_interval(0, 0, 0, 0, 0, 0, Job.expires_in)
+    return {
+        "finished_at": func.now(),
+        "expires_at": func.now() + kept,  # NULL where nothing limits it
+        "leased_until": None,
+        "worker": None,
+        "version": Job.version + 1,
+    }
+
+
+def put_back(
+    session: Session, job_id: uuid.UUID, attempt: int, *, delay: timedelta, charge: bool = True
+) -> State | None:
+    """Queue the job again after `delay`, or say None when it is not ours or has no attempt left.
+
+    Not charged means that the attempt does not count: the fencing token never goes back, so the limit goes up.
+    """
+    return session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
+        .where(or_(Job.attempt < Job.max_attempts, literal(not charge)))
+        .values(
+            state=State.QUEUED,
+            stage=None,
+            run_after=func.now() + delay,
+            leased_until=None,
+            published_at=None,
+            worker=None,
+            max_attempts=Job.max_attempts + (0 if charge else 1),
+            version=Job.version + 1,
+        )
+        .returning(Job.state)
+    )
+
+
+def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempts: int) -> bool:
+    """Queue a failed or canceled job again, with fresh attempts; stored segments and speech are used again."""
+    ended = session.scalar(
+        select(Job)
+        .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_((State.FAILED, State.CANCELED)))
+        .with_for_update()
+    )
+    if ended is None:
+        return False
+    endings.reopen(session, ended.batch_id, State(ended.state))
+    session.execute(update(Job).where(Job.id == job_id).values(afresh(attempts)))
+    return True
+
+
+def afresh(attempts: int) -> dict[str, Any]:
+    """Return what queues an ended job again."""
+    return {
+        "state": State.QUEUED,
+        "stage": None,
+        "progress": 0,
+        "error": None,
+        "finished_at": None,
+        "expires_at": None,
+        "run_after": func.now(),
+        "published_at": None,
+        "max_attempts": Job.attempt + attempts,
+        "deaths": 0,
+        "version": Job.version + 1,
+    }

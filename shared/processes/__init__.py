@@ -1,0 +1,1 @@
+"""What child processes may use, what they say, and what they leave behind."""

@@ -1,0 +1,1 @@
+"""How work reaches workers: who goes next, what a message says, and what is done when the broker forgets."""

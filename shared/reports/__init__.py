@@ -1,0 +1,1 @@
+"""What is asked about jobs, batches and accounts, by clients and by operators."""

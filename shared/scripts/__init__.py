@@ -1,0 +1,1 @@
+"""The script as values: its times, its pace, its voices."""

@@ -1,0 +1,67 @@
+"""Passwords and the throttles' names: what is decided without a server."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from argon2 import extract_parameters
+from marshmallow import ValidationError
+
+from shared.schemas.logins import NewPassword
+from shared.security import guesses, passwords
+
+
+def test_a_password_is_hashed_by_argon2id_with_a_salt_of_its_own():
+    one, other = passwords.hashed("correct horse"), passwords.hashed("correct horse")
+
+    assert one.startswith("$argon2id$v=19$m=19456,t=3,p=1$")
+    assert one != other
+    assert passwords.verify(one, "correct horse")
+    assert not passwords.verify(one, "correct horsE")
+
+
+def test_nobody_has_a_password_and_takes_as_long():
+    assert extract_parameters(passwords.NOBODY) == extract_parameters(passwords.hashed("x"))
+    assert not passwords.verify(None, "")
+    assert not passwords.verify("no hash at all", "x")
+
+
+def test_one_time_passwords_can_be_typed_and_set():
+    made = {passwords.one_time() for _ in range(50)}
+
+    assert len(made) == 50
+    assert all(re.fullmatch(r"([a-z2-9]{5}-){3}[a-z2-9]{5}", each) for each in made)
+    assert all(NewPassword().check(each) for each in made)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "short", "a" * 40, "ab" * 20, "x" * 300, "with\0nul in it", "two\nlines here"]
+)
+def test_what_is_no_password_is_refused(text):
+    with pytest.raises(ValidationError):
+        NewPassword().check(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param("192.0.2.1", "192.0.2.2", False, id="two of IPv4"),
+        pytest.param("192.0.2.1", "::ffff:192.0.2.1", True, id="one of IPv4, mapped"),
+        pytest.param("2001:db8::1", "2001:db8::ffff", True, id="one network of IPv6"),
+        pytest.param("2001:db8::1", "2001:db8:0:1::1", False, id="two networks"),
+        pytest.param("fe80::1%eth0", "fe80::2%eth1", True, id="with a zone"),
+        pytest.param("unknown", "unknown", True, id="no address"),
+    ],
+)
+def test_an_address_stands_for_who_has_it(one, other, same):
+    assert (guesses.source(one).subject == guesses.source(other).subject) is same
+
+
+def test_buckets_of_one_thing_are_no_buckets_of_another():
+    buckets = [
+        guesses.pair("a", "b"), guesses.pair("ab", ""), guesses.name("a"), guesses.source("a"), guesses.issued("a"),
+    ]  # fmt: skip
+
+    assert len({each.subject for each in buckets}) == len(buckets)
+    assert all(re.fullmatch("[0-9a-f]{64}", each.subject) for each in buckets)
