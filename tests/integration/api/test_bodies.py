@@ -12,7 +12,7 @@ monkey.patch_all()
 import io
 import gevent
 from flask import Flask
-from api import bodies
+from api.http import bodies
 
 SIZE = 20 * bodies.CHUNK
 turns = 0
