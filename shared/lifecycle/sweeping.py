@@ -151,8 +151,11 @@ def forget_published(session: Session, *, forgotten: timedelta | None) -> int:
 
 def _unmark(session: Session, table: type[Job | Segment], lost: Select[uuid.UUID]) -> int:
     """Take the mark from these rows, but not from one that somebody holds: whoever claims it has its message."""
-    free = table.id.in_(lost.with_for_update(skip_locked=True))
-    return len(session.scalars(update(table).where(free).values(published_at=None).returning(table.id)).all())
+    # Two statements: joined into one, so many may be lost that Postgres reads the whole table to find them again.
+    free = session.scalars(lost.with_for_update(skip_locked=True)).all()
+    if free:
+        session.execute(update(table).where(table.id.in_(free)).values(published_at=None))
+    return len(free)
 
 
 def expire_uploads(session: Session) -> list[uuid.UUID]:
