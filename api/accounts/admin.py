@@ -252,7 +252,7 @@ def show_queues() -> dict[str, Any]:
     with transaction() as session:
         depths = operating.queues(session)
         lost = operating.quarantined(session, limit=QUARANTINED)
-        ended = backlog.finished(session)
+        ended = backlog.pace(session).done
     queues = [_queue(kind, depths["kinds"].get(kind, {})) for kind in TASK_OF_KIND]
     return {
         "queues": queues,

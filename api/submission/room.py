@@ -98,12 +98,12 @@ class Room:
         if near and (over := self._of(account_id).excess(session, more, most, account_id)):
             raise AccountQueueFull(
                 f"This account may have {most} unfinished jobs. Nothing of this request was taken.",
-                wait(over, *backlog.pace(session, account_id)),
+                wait(over, backlog.pace(session, account_id)),
             )
         if over := self._all.excess(session, more, limits.max_queued):
             raise QueueFull(
                 "As many jobs are waiting as we take. Nothing of this request was taken; try again later.",
-                wait(over, *backlog.pace(session)),
+                wait(over, backlog.pace(session)),
             )
 
     def _of(self, account_id: UUID) -> Depth:
@@ -115,8 +115,8 @@ class Room:
             return depth
 
 
-def wait(over: int, finished: int, seconds: float = backlog.MINUTE) -> int:
-    """Return in how many seconds there is room, when so many jobs were done within so many seconds."""
-    if not finished:
+def wait(over: int, pace: backlog.Pace) -> int:
+    """Return in how many seconds there is room for so many jobs, when they are done at this pace."""
+    if not pace.done:
         return IDLE_SECONDS
-    return min(LATEST, max(SOONEST, math.ceil(over * seconds / finished)))
+    return min(LATEST, max(SOONEST, math.ceil(over * pace.seconds / pace.done)))

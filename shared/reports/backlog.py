@@ -37,13 +37,11 @@ class Pace(NamedTuple):
     seconds: float
 
 
-def finished(session: Session, account_id: UUID | None = None) -> int:
-    """Return how many jobs were done within the last minute, of one account or of all; canceled ones say nothing of it."""
-    return pace(session, account_id).done
-
-
 def pace(session: Session, account_id: UUID | None = None) -> Pace:
-    """Return how fast jobs are done, of one account or of all: by those of the last minute, since the first began."""
+    """Return how fast jobs are done, of one account or of all: by those of the last minute, since the first began.
+
+    Canceled ones say nothing of it.
+    """
     done = Job.state.in_((State.SUCCEEDED, State.FAILED))
     began = func.coalesce(Job.started_at, Job.created_at)
     recent = (

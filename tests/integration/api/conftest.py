@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, select, text
 from werkzeug.exceptions import HTTPException
 
 from api.app import create_app
 from shared import accounts, db, storage
 from shared.db import transaction
 from shared.migrations.run import migrate
+from shared.models import Job
 from shared.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -179,3 +180,8 @@ def stranger(app: Flask) -> Client:
 def stored(config: Settings) -> Path:
     """Give the folder of stored files."""
     return storage.storage().root
+
+
+def jobs_of(client: Client) -> list[Job]:
+    with transaction() as session:
+        return list(session.scalars(select(Job).where(Job.account_id == client.account_id)))
