@@ -1,0 +1,153 @@
+"""Whether there is room for more jobs: what is refused, and when it may come again."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, select, update
+
+from api.app import create_app
+from api.submission import accept
+from api.submission.room import QueueFull, Room, wait
+from shared.db import transaction
+from shared.errors import Unavailable
+from shared.models import Job
+from shared.reports import backlog
+from shared.states import State
+from tests import factories
+from tests.integration.api.conftest import HELLO, jobs_of, new_client
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+    from tests.integration.api.conftest import Client
+
+pytestmark = pytest.mark.services
+
+
+def test_a_full_queue_refuses_before_anything_is_taken(
+    config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction() as session:
+        session.execute(update(Job).values(state=State.CANCELED))
+    monkeypatch.setattr(accept, "_room", Room())
+    full = new_client(create_app(config.model_copy(update={"max_queued": 2})))
+    full.job()
+
+    batch = full.post("/v1/batch", json={"jobs": [HELLO, HELLO]})
+    second = full.post("/v1/jobs", json=HELLO)
+    third = full.post("/v1/jobs", json=HELLO)
+
+    assert (batch.status_code, second.status_code, third.status_code) == (503, 202, 503)
+    assert int(third.headers["Retry-After"]) >= 1
+    assert third.json["type"].endswith("queue-full")
+    assert len(jobs_of(full)) == 2
+
+
+def test_of_two_at_once_one_has_the_last_place(config: Settings, client: Client) -> None:
+    limits = config.model_copy(update={"max_queued": 1})
+    with transaction() as session:
+        session.execute(update(Job).values(state=State.CANCELED))
+    with transaction() as one:
+        Room().admit(one, client.account_id, 1, limits)
+        factories.job(one, client.account_id)
+        with pytest.raises(Unavailable, match="database"), transaction() as other:
+            other.execute(select(func.set_config("lock_timeout", "200ms", True)))
+            Room().admit(other, client.account_id, 1, limits)
+
+    with pytest.raises(QueueFull), transaction() as other:
+        Room().admit(other, client.account_id, 1, limits)
+
+
+def test_there_is_room_again_as_soon_as_a_job_has_ended(
+    config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction() as session:
+        session.execute(update(Job).values(state=State.CANCELED))
+    monkeypatch.setattr(accept, "_room", Room())
+    full = new_client(create_app(config.model_copy(update={"max_queued": 1})))
+    task_id = full.job()
+    assert full.post("/v1/jobs", json=HELLO).status_code == 503
+
+    full.post(f"/v1/tasks/{task_id}/cancel")
+
+    assert full.post("/v1/jobs", json=HELLO).status_code == 202
+
+
+@pytest.mark.parametrize("limit", ["max_queued", "max_queued_account"])
+def test_a_batch_that_never_fits_is_too_large_whatever_is_queued(
+    config: Settings, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(accept, "_room", Room())
+    small = new_client(create_app(config.model_copy(update={limit: 2})))
+
+    answer = small.post("/v1/batch", json={"jobs": [HELLO] * 3})
+
+    assert (answer.status_code, answer.json["code"]) == (413, "too-large")
+    assert "2 may be unfinished" in answer.json["detail"]
+    assert "Retry-After" not in answer.headers
+    assert jobs_of(small) == []
+
+
+def test_canceled_jobs_do_not_tell_how_fast_the_queue_drains(client: Client) -> None:
+    states = [State.SUCCEEDED, State.FAILED, *[State.CANCELED] * 5]
+    ids = [uuid.UUID(client.job()) for _ in states]
+
+    with transaction() as session:
+        for job_id, state in zip(ids, states, strict=True):
+            session.execute(update(Job).where(Job.id == job_id).values(state=state, finished_at=func.now()))
+        assert backlog.pace(session, client.account_id).done == 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"), [("max_queued_account", 429), ("max_queued", 503)], ids=["of-an-account", "of-all"]
+)
+@pytest.mark.parametrize(("began", "seconds"), [(9.0, "2"), (0.0, "1"), (300.0, "12")])
+def test_when_to_come_again_is_told_by_the_time_since_work_began(
+    config: Settings, monkeypatch: pytest.MonkeyPatch, limit: str, status: int, began: float, seconds: str
+) -> None:
+    monkeypatch.setattr(accept, "_room", Room())
+    full = new_client(create_app(config.model_copy(update={limit: 1})))
+    now = datetime.now(UTC)
+    with transaction() as session:
+        session.execute(update(Job).values(state=State.CANCELED))
+        for ago in (began, *[0.0] * 4):
+            started = {"started_at": now - timedelta(seconds=ago), "created_at": now - timedelta(hours=1)}
+            factories.job(session, full.account_id, state=State.SUCCEEDED, finished_at=now, **started)
+    full.job()
+
+    refused = full.post("/v1/jobs", json=HELLO)
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (status, seconds)
+
+
+def test_an_accounts_own_queue_has_a_limit_that_others_do_not_feel(
+    config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accept, "_room", Room())
+    app = create_app(config.model_copy(update={"max_queued_account": 2}))
+    hog, other = new_client(app), new_client(app)
+    first = hog.job()
+    hog.job()
+
+    refused = hog.post("/v1/jobs", json=HELLO)
+    other.job()
+    batch = other.post("/v1/batch", json={"jobs": [HELLO] * 2})
+
+    assert (refused.status_code, refused.json["code"]) == (429, "queue-full")
+    assert refused.headers["Retry-After"] == "60"  # nothing has ended for a minute
+    assert batch.status_code == 429
+    assert other.post("/v1/jobs", json=HELLO).status_code == 202
+    hog.post(f"/v1/tasks/{first}/cancel")
+    assert hog.post("/v1/jobs", json=HELLO).status_code == 202
+    again = hog.post("/v1/jobs", json=HELLO)
+    assert (again.status_code, again.headers["Retry-After"]) == (429, "60")
+
+
+@pytest.mark.parametrize(
+    ("over", "finished", "seconds"), [(1, 0, 60), (1, 600, 1), (50, 10, 300), (10_000, 60, 600), (1, 60, 1)]
+)
+def test_when_to_come_again_follows_from_how_fast_jobs_end(over: int, finished: int, seconds: int) -> None:
+    assert wait(over, backlog.Pace(finished, 60)) == seconds
