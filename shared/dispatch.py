@@ -125,7 +125,7 @@ class Publishing:
     def __init__(self, account_id: uuid.UUID) -> None:
         self._account_id = account_id
         self._due = False
-        self._busy = False
+        self._tried = False
         self._marked: list[Nudge] | None = None
         self._thread = threading.Thread(
             target=copy_context().run, args=(_publish_whatever_comes, account_id), name="publish", daemon=True
@@ -134,7 +134,7 @@ class Publishing:
 
     def mark(self, session: Session) -> None:
         """Mark, in the transaction that ends the work, what that makes room for. It is sent when that is committed."""
-        self._marked, self._busy = None, True
+        self._marked, self._tried = None, True
         self._marked = admit_unless_busy(session, self._account_id, Window.of(settings()))
 
     def again(self) -> None:
@@ -154,7 +154,7 @@ class Publishing:
         if self._marked is not None:
             with _outlived():
                 send_marked(self._marked)
-        elif self._due and self._busy:
+        elif self._due and self._tried:
             _beside.push(self._account_id)
         elif self._due:
             _publish_whatever_comes(self._account_id)
