@@ -67,7 +67,6 @@ def _read(size: int) -> bytes:
     except (OSError, ParseException) as error:
         raise BrokenOff("The body broke off, or its chunks are malformed.") from error
     if aside.cooperative():
-        gevent.sleep(
-            0
-        )  # what a fast sender has sent is there already: nothing else gives way to other requests
+        # What a fast sender has sent is there already: nothing else gives way to other requests.
+        gevent.sleep(0)
     return chunk

@@ -22,9 +22,8 @@ def finish(request: Any, seconds: float = SECONDS) -> None:
     """Read gunicorn's request to its end, or have its connection closed when the time is over."""
     until = time.monotonic() + seconds
     with gevent.Timeout(seconds, exception=False):  # it fires only where somebody waits
-        while (
-            time.monotonic() < until and not request.body.failed
-        ):  # where the next one begins nobody knows then
+        # Where its body has failed, nobody knows where the next request begins.
+        while time.monotonic() < until and not request.body.failed:
             try:
                 if not request.body.read(PIECE):
                     return

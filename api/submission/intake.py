@@ -41,9 +41,8 @@ FEW = 10  # of what is wrong with a job that is left out are told
 class Wrongs:
     """The places of what is wrong: the first MAX_ERRORS, and then one of each further job, so that each bad job is named."""
 
-    places: dict[Place, None] = field(
-        default_factory=dict
-    )  # what jobs share is found again with each few of them
+    # Each once: what jobs share is found again with each few of them.
+    places: dict[Place, None] = field(default_factory=dict)
     _bad: set[int | None] = field(default_factory=set)
 
     def add(self, found: Place, at: int | None) -> None:
