@@ -34,6 +34,7 @@ ROUNDS = 4  # of gain and limiter, until the limited sound is as loud as it shou
 SILENCE = -69.0  # LUFS: the meter shows -70 for what it hears nothing in
 MOST = 45.0  # dB: what would need more is noise
 CEILING = 10 ** (-2.0 / 20)  # of the true peak; coding lifts it, and -1 dBTP is promised
+SLOWEST = 2**-20  # of its speed: a frame that lasts for hours
 SHORTEST = 2 * RATE  # samples that the meter needs; what is shorter is measured over and over
 REPORT = "loudness.txt"  # in the work folder, where ffmpeg runs
 METER = f"ebur128=metadata=1,ametadata=mode=print:key=lavfi.r128.I:file={REPORT}"
@@ -108,7 +109,7 @@ def _decode(take: Take, target: Path, tools: Tools) -> None:
             "-ss", f"{take.start:.6f}", "-i", f"file:{take.path.resolve()}",
             "-map", "0:a:0", "-vn", "-sn", "-dn",
             # A sound that begins later than its picture is filled up, so that the two stay together.
-            "-af", ",".join(["aresample=async=1:first_pts=0", *_tempo(take.tempo), CHANNELS]),
+            "-af", ",".join(["aresample=async=1:first_pts=0", *tempo_filters(take.tempo), CHANNELS]),
             "-ar", str(RATE), "-t", f"{take.seconds:.6f}",
             "-c:a", "pcm_s16le", "-bitexact", "-f", "wav", f"file:{target}",
             limits=DECODING,
@@ -117,9 +118,10 @@ def _decode(take: Take, target: Path, tools: Tools) -> None:
         raise AssetUnreadable("A sound of the script cannot be read.") from error
 
 
-def _tempo(tempo: float) -> list[str]:
+def tempo_filters(tempo: float) -> list[str]:
     """Return filters that change the speed and keep the pitch; one of them halves it at most."""
     steps = []
+    tempo = max(tempo, SLOWEST)
     while tempo < 0.5:
         steps.append("atempo=0.5")
         tempo /= 0.5

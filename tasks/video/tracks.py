@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 RATE = 48_000
 SEAM = 0.02  # seconds: no sound of a clip begins or ends harder than this
 REPEAT_SEAM = 0.005  # and none is repeated harder than this
+SHORTEST_ROUND = 0.1  # seconds: music of a few samples would be read a million times a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _music(
     length = total(timeline)
     facts = media.get(music.src)
     lasting = facts.duration if facts is not None else None
-    period = max(1, round(lasting * RATE)) if lasting and lasting * RATE < length else None
+    period = round(max(lasting, SHORTEST_ROUND) * RATE) if lasting and lasting * RATE < length else None
     return Track(
         path,
         0,

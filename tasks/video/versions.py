@@ -10,7 +10,7 @@ from pathlib import Path
 from shared import ffmpeg as process
 from tasks.video.picture import fonts
 
-RENDERER = "3"  # raise it whenever the same spec gives other pixels
+RENDERER = "4"  # raise it whenever the same spec gives other pixels
 
 
 @cache

@@ -50,6 +50,8 @@ def _index(path: Path) -> tuple[bytes, int]:
         while head := file.read(8):
             size, kind = struct.unpack(">I4s", head)
             size = struct.unpack(">Q", file.read(8))[0] - 16 if size == 1 else size - 8
+            if size < 0:  # also a box that is said to reach to the end of the file: we write none
+                raise ValueError("A box is shorter than its own head.")
             start = file.tell()
             if kind == b"moov":
                 if size > MOST_BYTES:

@@ -11,10 +11,12 @@ from tasks.video import breaking
 from tasks.video.picture import fonts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-SHRINK = 0.94  # a step; it ends where the text fits, however small that is
+SHRINK = 0.94  # a step
+SMALLEST = 1.0  # pixels of an em; without a floor, a box that has no height would be tried for ever
 CRAMPED = 0.6  # below this part of the wished size a word may be broken
+ROUNDING = 1 + 1e-9
 SLACK = 1.02  # libass's hinting may draw a little wider than was measured
 # Japanese and Chinese line breaking: what no line begins with, and what none ends with.
 NO_START = frozenset(
@@ -58,26 +60,42 @@ class Block:
 
 
 def fit(text: str, face: Face, em: float, box: tuple[float, float], leading: float) -> Block:
-    """Return the text in lines inside the box's width and height, at `em` pixels or the most that fit."""
-    wide, high = box
-    size = em
+    """Return the text in lines inside the box's width and height, at `em` pixels or the most that fit.
+
+    Where not even the smallest size fits, as in a box without a height, the block at that size is returned.
+    """
     paragraphs = [_words(part, face.language) for part in _clean(text).split("\n")]
-    while True:
-        room = wide / size / SLACK
-        lines = [
-            line for words in paragraphs for line in _wrap(words, face, room, cramped=size < CRAMPED * em)
-        ]
-        widest = max(face.width(line) for line in lines)
-        height = (len(lines) - 1) * leading * size + size * max(1.0, leading)
-        if widest <= room and height <= high:
-            return Block(tuple(lines), size, widest * size * SLACK, height)
+    for size in _sizes(em):
+        block = _set(paragraphs, face, size, box[0], leading, cramped=size < CRAMPED * em)
+        if block.width <= box[0] * ROUNDING and block.height <= box[1]:
+            break
+    return block
+
+
+def _sizes(em: float) -> Iterator[float]:
+    """Yield `em` and ever smaller sizes down to the smallest."""
+    size = em
+    while size > SMALLEST:
+        yield size
         size *= SHRINK
+    yield SMALLEST
+
+
+def _set(
+    paragraphs: Sequence[list[str]], face: Face, size: float, wide: float, leading: float, *, cramped: bool
+) -> Block:
+    """Return the paragraphs in lines of at most that width where their words allow it."""
+    room = wide / size / SLACK
+    lines = [line for words in paragraphs for line in _wrap(words, face, room, cramped=cramped)]
+    widest = max(face.width(line) for line in lines)
+    height = (len(lines) - 1) * leading * size + size * max(1.0, leading)
+    return Block(tuple(lines), size, widest * size * SLACK, height)
 
 
 def fit_lines(lines: Sequence[str], face: Face, em: float, wide: float, leading: float) -> Block:
     """Return given lines at `em` pixels, or the most that the width allows."""
     widest = max(face.width(line) for line in lines) * SLACK
-    size = min(em, wide / widest) if widest else em
+    size = max(SMALLEST, min(em, wide / widest) if widest else em)
     height = (len(lines) - 1) * leading * size + size * max(1.0, leading)
     return Block(tuple(lines), size, widest * size, height)
 

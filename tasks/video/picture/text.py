@@ -71,7 +71,8 @@ def _text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas, lay
     others = style.get("others", 0)
     face = Face(style["font"], style["weight"], canvas.language, style.get("spacing", 0.0), others)
     box = room(item, canvas)
-    padding = style["padding"] * style["size"] * canvas.short
+    # Half of a low box is left to the text: a padding as high as the box would leave it none.
+    padding = min(style["padding"] * style["size"] * canvas.short, (box.bottom - box.top) / (4 * FLAT))
     leading = style.get("leading", 1.16)
     block = fit(
         words, face, style["size"] * canvas.short,

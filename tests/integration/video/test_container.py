@@ -44,3 +44,12 @@ def test_a_segment_that_is_not_as_planned_is_not_taken(tmp_path, size, fps, fram
 
     with pytest.raises(RenderFailed):
         render.check(path, size, fps, frames)
+
+
+@pytest.mark.parametrize("size", [b"\0\0\0\0", b"\0\0\0\7", b"\0\0\0\1"])
+def test_a_box_that_is_shorter_than_its_head_ends_the_reading(tmp_path, size):
+    path = tmp_path / "x.mp4"
+    path.write_bytes(size + b"free" + bytes(64))
+
+    with pytest.raises(ValueError, match="shorter than its own head"):
+        container.read(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from shared.files.media import Media
 from shared.scripts.script import Music, Narration, Scene, Script, Transition, Visual
 from shared.scripts.timeline import plan
-from tasks.video import ducking, limiting, mixing, tracks
+from tasks.video import ducking, limiting, mixing, sound, tracks
 from tasks.video.captions import Cue, CueWord
 from tasks.video.tracks import RATE, Track
 
@@ -39,10 +40,10 @@ def whole(*laid: Track, seconds: float) -> np.ndarray:
     return np.concatenate(list(mixing.mix(laid, round(seconds * RATE))))
 
 
-def lay(script: Script, narration: dict | None = None, cues=()):
+def lay(script: Script, narration: dict | None = None, cues=(), song: Media = SONG):
     timeline = plan(script, narration or {}, 30)
     speech = {key: Path(f"{key}.wav") for key in narration or {}}
-    sources, media = {"clip": Path("clip"), "song": Path("song")}, {"clip": CLIP, "song": SONG}
+    sources, media = {"clip": Path("clip"), "song": Path("song")}, {"clip": CLIP, "song": song}
     return tracks.lay(script, timeline, cues, speech, sources, media), timeline
 
 
@@ -117,6 +118,19 @@ def test_music_lasts_as_long_as_the_video_and_begins_again_where_it_is_short():
     assert (track.start, track.length) == (0, tracks.total(timeline))
     assert track.period == 3 * RATE
     assert track.fade_out == 2 * RATE
+
+
+def test_music_of_one_sample_is_not_read_again_for_every_sample():
+    song = replace(SONG, duration=1 / RATE)
+
+    (track,), _ = lay(Script(scenes=(Scene("a", duration=10),), music=Music("song")), song=song)
+
+    assert track.period == RATE // 10
+
+
+@pytest.mark.parametrize("tempo", [0.0, -1.0, 1e-300, 1e-9, 0.3])
+def test_the_filters_that_slow_a_sound_are_few_at_any_tempo(tempo):
+    assert len(sound.tempo_filters(tempo)) <= 21
 
 
 def test_gaps_shorter_than_the_merge_stay_ducked():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.video.picture.layout import Face, clusters, fit, fit_lines
+from tasks.video.picture.layout import SMALLEST, Block, Face, clusters, fit, fit_lines
 
 FACE = Face("Inter", 700, "en")
 BOX = (800.0, 300.0)
@@ -54,6 +54,42 @@ def test_no_text_of_any_characters_escapes_its_box(text):
 
     assert block.width <= 300.0 + 1e-6
     assert block.height <= 120.0 + 1e-6
+
+
+class CountedFace(Face):
+    """A face that counts how often a width is asked for: the one thing that fitting spends time on."""
+
+    asked = 0
+
+    def width(self, text: str) -> float:
+        CountedFace.asked += 1
+        return super().width(text)
+
+
+def _fit_counted(text: str, em: float, box: tuple[float, float]) -> Block:
+    CountedFace.asked = 0
+    return fit(text, CountedFace("Inter", 700, "en"), em, box, LEADING)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.text(max_size=40),
+    st.floats(-10, 400) | st.sampled_from([0.0, float("nan"), 1e-300]),
+    st.tuples(*[st.floats(-50, 400) | st.sampled_from([0.0, 1e-300, float("nan"), float("inf")])] * 2),
+)
+def test_fitting_ends_whatever_the_box_and_the_size(text, em, box):
+    block = _fit_counted(text, em, box)
+
+    sizes = 100  # 400 pixels shrink to one in 97 steps
+    assert CountedFace.asked <= sizes * 4 * (len(text) + 1)
+    assert block.em >= SMALLEST
+    fits = block.width <= box[0] + 1e-6 and block.height <= box[1] + 1e-6
+    assert fits or block.em == SMALLEST
+
+
+@pytest.mark.parametrize("wide", [-100.0, 0.0])
+def test_given_lines_keep_a_size_where_there_is_no_width(wide):
+    assert fit_lines(("a line",), FACE, 60, wide, LEADING).em == SMALLEST
 
 
 def test_lines_break_where_a_reader_of_the_script_expects_it():

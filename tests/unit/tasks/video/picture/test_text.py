@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from shared.themes import theme_names
+from tasks.video.picture.boxes import room
 from tasks.video.picture.text import Canvas, events, moments
 from tasks.video.picture.theme import load
 
@@ -90,3 +92,28 @@ def test_a_later_text_lies_above_an_earlier_one():
     first = max(one.layer for one in found if "reef" in one.text)
     second = min(one.layer for one in found if "SECOND" in one.text)
     assert second > first
+
+
+def _font_sizes(found):
+    return [float(size) for event in found for size in re.findall(r"\\fs([0-9.]+)", event.text)]
+
+
+@pytest.mark.parametrize("theme", theme_names())
+@pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920), (640, 360)])
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param({"role": "quote", "place": "apart", "band": "upper"}, id="quote beside a subtitle"),
+        pytest.param({"role": "subtitle", "place": "apart", "band": "upper"}, id="subtitle beside a quote"),
+        pytest.param({"role": "label", "part": [19, 20]}, id="the last of twenty labels"),
+        pytest.param({"role": "title", "part": [0, 20], "band": "upper"}, id="the first of twenty titles"),
+    ],
+)
+def test_a_text_keeps_a_size_in_the_lowest_box(theme, size, place):
+    canvas = Canvas(*size, 30, 90, "en")
+    placed = item(text="What a reef is, in the words of those who live there", **place)
+
+    found = events([placed], load(theme)["text"], canvas)
+
+    box = room(placed, canvas)
+    assert min(_font_sizes(found)) > 0.05 * (box.bottom - box.top)
