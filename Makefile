@@ -51,8 +51,8 @@ bucket: setup  ## The whole stack with its files in S3, in place of a folder
 	$(BIN)/pytest -m "chaos or not chaos" tests/chaos/test_bucket.py
 
 # Newer than what it is made from: nothing to do. Touched but unchanged: the sums say so.
-.venv/.stamp: requirements.lock pyproject.toml
-	@sums=$$(cat requirements.lock pyproject.toml | cksum); \
+.venv/.stamp: requirements.lock pyproject.toml client/pyproject.toml
+	@sums=$$(cat requirements.lock pyproject.toml client/pyproject.toml | cksum); \
 	if [ -f $@ ] && [ "$$(cat $@)" = "$$sums" ] && $(BIN)/python -c ''; then touch $@; exit 0; fi; \
 	set -e; \
 	for name in $(PYTHON) python3.11 python3.12 python3.13 python3 python3.14 python; do \
@@ -68,7 +68,7 @@ bucket: setup  ## The whole stack with its files in S3, in place of a folder
 	echo "Installing into .venv with $$($$python --version). The first time takes a minute or two."; \
 	$(BIN)/python -c '' 2>/dev/null || $$python -m venv --clear .venv; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --editable .; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation --editable ./client --editable .; \
 	echo "$$sums" > $@
 
 bench: bench-render bench-control  ## Run every bench

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from client.errors import ScenemillError
+from scenemill.errors import ScenemillError
 
 FOLDER = Path(".scenemill")
 API_PORT, FLOWER_PORT = 8000, 5555

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.chaos, pytest.mark.e2e, pytest.mark.services, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("api", "client", "shared", "tasks", "workers")
+ROOMS = ("api", "shared", "tasks", "workers")
 
 NO_ATTEMPT_CHECK = {
     "shared/lifecycle/jobs.py": [

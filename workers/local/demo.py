@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from client.api import Scenemill
-from client.display import facts
-from client.errors import ScenemillError
-from client.jobs import read_job, render
+from scenemill.api import Scenemill
+from scenemill.cli.display import facts
+from scenemill.cli.jobs import read_job, render
+from scenemill.errors import ScenemillError
 from shared.ffmpeg import ffmpeg_path
 from shared.files import media
 from workers.local import processes
@@ -119,7 +119,7 @@ def _stack(folder: Path, console: Console) -> Iterator[dict[str, Any]]:
     log = folder / "up.log"
     with log.open("wb") as errors:
         process = processes.start(
-            [sys.executable, "-m", "client", "up", "--port", "0", "--json", "--data", str(folder)],
+            [sys.executable, "-m", "scenemill", "up", "--port", "0", "--json", "--data", str(folder)],
             env=processes.inherited(),
             cwd=folder,
             output=subprocess.PIPE,

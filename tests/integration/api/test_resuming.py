@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from client import ApiError, Asset, Scenemill, Unreachable
+from scenemill import ApiError, Asset, Scenemill, Unreachable
 from tests.integration.api.conftest import new_client, picture
 from tests.integration.api.test_gunicorn import running
 from tests.integration.api.wire import Wire
@@ -242,7 +242,7 @@ def test_another_run_goes_on_where_the_first_one_ended(gateways: Gateways, wire:
             pytest.MonkeyPatch.context() as patch,
             pytest.raises(Unreachable),
         ):
-            patch.setattr("client.resuming.PATIENCE", 0.0)
+            patch.setattr("scenemill.resuming.PATIENCE", 0.0)
             api.upload(large)
         cutting.join()
     (part,) = gateways.parts()

@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from client import Scenemill
+from scenemill import Scenemill
 from workers.local.state import MARK
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
@@ -30,7 +30,7 @@ class Up:
 
     def __init__(self, data, *options, python=sys.executable, **popen):
         self.data = data
-        argv = [python, "-m", "client", "up", "--port", "0", "--json", "--data", str(data), *options]
+        argv = [python, "-m", "scenemill", "up", "--port", "0", "--json", "--data", str(data), *options]
         self.errors = (data.parent / f"{data.name}.err").open("w+")
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=self.errors, text=True, **popen)
 
@@ -156,7 +156,7 @@ def test_a_second_one_on_the_same_folder_says_that_it_runs_already(first, data):
 
 
 def test_the_demo_renders_its_example_on_the_stack_that_runs(first, data):
-    argv = [sys.executable, "-m", "client", "demo", "--data", str(data)]
+    argv = [sys.executable, "-m", "scenemill", "demo", "--data", str(data)]
 
     shown = subprocess.run(argv, capture_output=True, text=True, timeout=150, check=False)
     again = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from client import ApiError, Artifact, IntegrityError, Scenemill, Unreachable
+from scenemill import ApiError, Artifact, IntegrityError, Scenemill, Unreachable
 
 TASK = {"task_id": "t1", "kind": "video", "status": "queued", "stage": None, "progress": 0.0, "scenes": []}
 

@@ -9,9 +9,9 @@ import urllib.parse
 
 import pytest
 
-from client import ApiError, Scenemill, TokenAuth, by_key
-from client.auth import Tokens
-from client.saved import Saved
+from scenemill import ApiError, Scenemill, TokenAuth, by_key
+from scenemill.auth import Tokens
+from scenemill.cli.saved import Saved
 
 TASK = {"task_id": "t1", "kind": "video", "status": "queued", "stage": None, "progress": 0.0, "scenes": []}
 OVER = {"error": "invalid_grant", "title": "Not accepted", "detail": "Log in again."}

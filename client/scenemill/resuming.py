@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from client import retries
-from client.errors import ApiError, IntegrityError, Unreachable, refusal
+from scenemill import retries
+from scenemill.errors import ApiError, IntegrityError, Unreachable, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,9 +1,9 @@
 """The Python client of Scenemill and its command. It knows the HTTP API and nothing of the server."""
 
-from client.api import Scenemill
-from client.auth import TokenAuth, by_key, by_password
-from client.errors import ApiError, IntegrityError, ScenemillError, Unreachable
-from client.values import Artifact, Asset, Scene, Task
+from scenemill.api import Scenemill
+from scenemill.auth import TokenAuth, by_key, by_password
+from scenemill.errors import ApiError, IntegrityError, ScenemillError, Unreachable
+from scenemill.values import Artifact, Asset, Scene, Task
 
 __all__ = [
     "ApiError",

@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from client.api import Scenemill
-from client.auth import TokenAuth, by_password, log_in, log_out
-from client.display import describe, facts
-from client.errors import ApiError, ScenemillError
-from client.jobs import follow, read_job, render
-from client.saved import Saved
+from scenemill.api import Scenemill
+from scenemill.auth import TokenAuth, by_password, log_in, log_out
+from scenemill.cli.display import describe, facts
+from scenemill.cli.jobs import follow, read_job, render
+from scenemill.cli.saved import Saved
+from scenemill.errors import ApiError, ScenemillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from client.auth import Tokens
+from scenemill.auth import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

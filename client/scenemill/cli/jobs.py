@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from client import media
-from client.display import Follower
-from client.errors import IntegrityError, JobFailed, ScenemillError
+from scenemill.cli import media
+from scenemill.cli.display import Follower
+from scenemill.errors import IntegrityError, JobFailed, ScenemillError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from client.api import Scenemill
-    from client.values import Task
+    from scenemill.api import Scenemill
+    from scenemill.values import Task
 
 
 # What makes a document a job, and no script.

@@ -16,7 +16,7 @@ from rich.progress import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from client.values import Task
+    from scenemill.values import Task
 
 STEP = 0.1  # how far a job must get before a plain line says so again
 

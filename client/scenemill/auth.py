@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
-from client.errors import ApiError, Unreachable, refusal
+from scenemill.errors import ApiError, Unreachable, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -1,0 +1,1 @@
+"""The `scenemill` command: what a terminal shows of the client."""
