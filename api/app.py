@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import auth, docs, health, problems
-from api.accounts import admin, keys, tokens, usage, users, webhooks
-from api.http import limits, measures, requests
-from api.library import assets, catalogue, forms, resumable
+from api import auth, health, problems
+from api.accounts import admin, api_keys, token_routes, usage, users, webhooks
+from api.assets import routes as asset_routes
+from api.assets import tus_routes
+from api.batches import routes as batch_routes
+from api.http import rate_limits, request_context, request_metrics
+from api.jobs import routes as job_routes
+from api.library import catalog, templates
 from api.openapi import Gateway
-from api.progress import artifacts, events, turns
-from api.progress import tasks as task_views
-from api.submission import batch, jobs
+from api.reference import pages
+from api.tasks import artifact_routes, event_routes, sse_admission
+from api.tasks import routes as task_routes
 from shared.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -22,18 +26,18 @@ if TYPE_CHECKING:
 
 VERSION = "0.1.0"
 BLUEPRINTS = (
-    jobs.blueprint,
-    task_views.blueprint,
-    artifacts.blueprint,
-    batch.blueprint,
-    events.blueprint,
-    assets.blueprint,
-    resumable.blueprint,
-    tokens.blueprint,
-    keys.blueprint,
+    job_routes.blueprint,
+    task_routes.blueprint,
+    artifact_routes.blueprint,
+    batch_routes.blueprint,
+    event_routes.blueprint,
+    asset_routes.blueprint,
+    tus_routes.blueprint,
+    token_routes.blueprint,
+    api_keys.blueprint,
     webhooks.blueprint,
-    catalogue.blueprint,
-    forms.blueprint,
+    catalog.blueprint,
+    templates.blueprint,
     usage.blueprint,
     admin.blueprint,
     users.blueprint,
@@ -43,7 +47,7 @@ BLUEPRINTS = (
 def create_app(config: Settings | None = None) -> Flask:
     """Return the gateway as a WSGI application."""
     config = config or settings()
-    app = Flask("scenemill", static_folder=None, template_folder=str(docs.TEMPLATES))
+    app = Flask("scenemill", static_folder=None, template_folder=str(pages.TEMPLATES))
     app.config.update(
         MAX_CONTENT_LENGTH=config.max_body,
         MAX_FORM_MEMORY_SIZE=64 * 1024,
@@ -59,13 +63,13 @@ def create_app(config: Settings | None = None) -> Flask:
             app.wsgi_app, x_for=config.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
         )
     problems.register(app)
-    requests.register(app)
-    turns.register(app, config)
+    request_context.register(app)
+    sse_admission.register(app, config)
     auth.register(app)
-    limits.register(app, config)
-    app.before_request(requests.refuse_nul)  # not before it is counted
-    measures.register(app)
-    resumable.register(app)
+    rate_limits.register(app, config)
+    app.before_request(request_context.refuse_nul)  # not before it is counted
+    request_metrics.register(app)
+    tus_routes.register(app)
     app.extensions["openapi"] = _routes(app).spec
     return app
 
@@ -75,5 +79,5 @@ def _routes(app: Flask) -> Api:
     for blueprint in BLUEPRINTS:
         gateway.register_blueprint(blueprint)
     app.register_blueprint(health.blueprint)
-    app.register_blueprint(docs.blueprint)
+    app.register_blueprint(pages.blueprint)
     return gateway

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar, cast
 
 from flask import Flask, g, request
 
-from api.http import queries
-from api.http.requests import config
+from api.accounts import access_tokens, logins
+from api.http import query_params
+from api.http.request_context import config
 from api.openapi import document
 from shared import accounts
 from shared.db import glance
 from shared.errors import Forbidden, Unauthenticated, Unavailable
-from shared.security import logins, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,9 @@ def _identified(header: str) -> Identity | None:
     if match := _KEY.fullmatch(header):
         with glance() as session:
             return accounts.identify(session, match[1])
-    if (match := _TOKEN.fullmatch(header)) and (claims := tokens.read(match[1], config().signing_secrets())):
+    if (match := _TOKEN.fullmatch(header)) and (
+        claims := access_tokens.read(match[1], config().signing_secrets())
+    ):
         with glance() as session:
             return logins.identify(session, claims)
     return None
@@ -107,7 +109,7 @@ def requires(scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P,
     """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
-        bare = not queries.reads_any(view)
+        bare = not query_params.reads_any(view)
 
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -115,7 +117,7 @@ def requires(scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P,
             if scope and scope not in scopes:
                 raise MissingScope(f"This key or token lacks the scope {scope}.", scope)
             if bare:
-                queries.refuse_any()
+                query_params.refuse_any()
             return view(*args, **kwargs)
 
         return document(guarded, scope=scope)

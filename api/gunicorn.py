@@ -17,8 +17,8 @@ from gevent import events
 from gunicorn import glogging, util
 from prometheus_client import multiprocess, values
 
-from api.http import cooperative, lingering, unparsed
-from api.http.resting import rest
+from api.server import gevent_psycopg2, lingering, malformed_requests
+from api.server.keepalive import rest
 from shared import logs
 from shared.settings import settings
 
@@ -30,7 +30,7 @@ workers = min(4, os.cpu_count() or 1)
 worker_connections = 4000  # most of them wait for events
 timeout = 60  # seconds without a sign of life from the worker's loop, not of a request
 graceful_timeout = 30  # an upload or a long poll that is under way may end
-keepalive = 5  # for a head to arrive; who has been answered may rest for longer (`api.http.resting`)
+keepalive = 5  # for a head to arrive; who has been answered may rest for longer (`api.server.keepalive`)
 limit_request_line = 8190
 limit_request_fields = 100
 control_socket_disable = True  # one fixed path for all that run on a machine
@@ -93,8 +93,8 @@ def on_starting(server: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
 def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
     """Prepare a worker before gevent patches it."""
     events.subscribers.append(_leave_processes_alone)
-    cooperative.install()
-    util.write_error = unparsed.write_error
+    gevent_psycopg2.install()
+    util.write_error = malformed_requests.write_error
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or soft < hard:
         most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
@@ -103,9 +103,9 @@ def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's sig
 
 def post_worker_init(worker: Any) -> None:
     """End streams and long polls when the worker is told to end: nobody would wait for them to end by themselves."""
-    from api.progress import watch  # noqa: PLC0415 (a worker loads the application when gevent has patched it)
+    from api.tasks import change_poller  # noqa: PLC0415 (a worker loads the application when gevent has patched it)
 
-    watch.end_with(lambda: not worker.alive)
+    change_poller.end_with(lambda: not worker.alive)
     gevent.spawn(rest.end_with, worker)
 
 

@@ -12,11 +12,13 @@ from redis.retry import Retry
 from sqlalchemy import text
 
 from api import problems
-from api.http import aside, measures
-from api.http.requests import config
+from api.http import request_metrics
+from api.http.request_context import config
+from api.server import offload
+from shared import redis_sentinel
 from shared.db import transaction
-from shared.queueing import sentinels
-from shared.storage import Folder, storage
+from shared.storage.factory import storage
+from shared.storage.folder import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +48,7 @@ def ready() -> Response:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Tell what was counted, in Prometheus' format."""
-    return measures.exposition(current_app)
+    return request_metrics.exposition(current_app)
 
 
 def _states(checks: dict[str, Callable[[], object]]) -> dict[str, dict[str, Any]]:
@@ -79,7 +81,7 @@ def _postgres() -> None:
 
 def _redis(url: str) -> Callable[[], object]:
     def ping() -> None:
-        with sentinels.connect(
+        with redis_sentinel.connect(
             url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
         ) as client:
             client.ping()
@@ -90,6 +92,6 @@ def _redis(url: str) -> Callable[[], object]:
 def _storage() -> None:
     files = storage()
     if isinstance(files, Folder):
-        aside.run(files.check)
+        offload.run(files.check)
     else:
         files.check()  # it waits for the network, and others go on

@@ -12,12 +12,12 @@ from flask import Response, g
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
-from api.http import aside
-from api.http.describing import BASIC, HEADERS, OAUTH, SECURITY, describe, flows
-from api.http.requests import json_body
-from shared.schemas import openapi
-from shared.schemas.answers import ProblemSchema
-from shared.schemas.loading import invalid
+from api.http.request_context import json_body
+from api.http.response_docs import BASIC, HEADERS, OAUTH, SECURITY, describe, flows
+from api.schemas import openapi_fields
+from api.schemas.responses import ProblemSchema
+from api.server import offload
+from shared.script.schema.loading import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +116,7 @@ class StrictParser(FlaskParser):
     def _process_location_data(self, location_data: Any, schema: Schema, *args: Any, **kwargs: Any) -> Any:
         """Load by the schema, without holding other requests up."""
         size = g.get("body_size", 0)
-        return aside.compute(size, super()._process_location_data, location_data, schema, *args, **kwargs)
+        return offload.compute(size, super()._process_location_data, location_data, schema, *args, **kwargs)
 
     def handle_error(
         self,
@@ -181,7 +181,7 @@ class Gateway(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no 
     def init_app(self, app: Flask, *, spec_kwargs: Mapping[str, Any] | None = None) -> None:
         """Begin the document."""
         super().init_app(app, spec_kwargs=spec_kwargs)
-        openapi.register(self.ma_plugin.converter)
+        openapi_fields.register(self.ma_plugin.converter)
         self.spec.components.security_scheme(
             SECURITY, {"type": "http", "scheme": "bearer", "bearerFormat": "sm_live_<id>_<secret>_<checksum>"}
         )

@@ -14,7 +14,7 @@ from flask import Flask, Response, current_app, redirect, request
 from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from api.http.requests import request_id
+from api.http.request_context import request_id
 from shared.errors import ServiceError
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ import numpy as np  # noqa: E402  (the lines above make the rest importable)
 import reef_pictures  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
-from shared import ffmpeg  # noqa: E402
-from shared.files import media  # noqa: E402
-from shared.scripts import timeline  # noqa: E402
-from shared.scripts.script import (  # noqa: E402
+from shared.media import probing  # noqa: E402
+from shared.processes import ffmpeg  # noqa: E402
+from shared.script import timeline  # noqa: E402
+from shared.script.values import (  # noqa: E402
     Animation,
     Bar,
     CaptionPosition,
@@ -38,10 +38,11 @@ from shared.scripts.script import (  # noqa: E402
     Visual,
 )  # fmt: skip
 from shared.themes import theme_names  # noqa: E402
-from tasks.video import render, segments  # noqa: E402
-from tasks.video.captions import Cue, CueWord  # noqa: E402
-from tasks.video.picture import fonts  # noqa: E402
-from tasks.video.versions import versions  # noqa: E402
+from tasks.video.captions.cues import Cue, CueWord  # noqa: E402
+from tasks.video.picture import segment_rendering  # noqa: E402
+from tasks.video.picture.text import fonts  # noqa: E402
+from tasks.video.plan import segments  # noqa: E402
+from tasks.video.plan.cache_keys import versions  # noqa: E402
 
 TILE = (448, 252)
 GAP, LABEL = 10, 26
@@ -83,7 +84,7 @@ class Studio:
     ) -> Image.Image:
         """Return one frame of a segment of the script, at a part of its length."""
         sources = {
-            src: segments.Source(src, str(path), media.probe(path)) for src, path in self.files.items()
+            src: segments.Source(src, str(path), probing.probe(path)) for src, path in self.files.items()
         }
         plan = timeline.plan(script, {}, output.fps)
         found = segments.cut(plan, script, output, sources, cues, account="gallery", versions=versions())[
@@ -92,7 +93,7 @@ class Studio:
         self.made += 1
         work = self.folder / str(self.made)
         work.mkdir()
-        render.render(found.spec, work / "segment.mp4", work=work, locate=Path)
+        segment_rendering.render(found.spec, work / "segment.mp4", work=work, locate=Path)
         number = min(int(part * found.frames), found.frames - 1)
         argv = ffmpeg.command(
             "-i", "file:segment.mp4", "-vf", f"select=eq(n\\,{number}),scale=in_range=tv:out_range=pc",

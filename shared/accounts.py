@@ -20,7 +20,7 @@ from sqlalchemy import bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shared.models import Account, ApiKey
-from shared.prepared import Prepared
+from shared.prepared_statements import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from shared.celeryconfig import celery_settings, precedence
+from shared.celery_config import celery_settings, precedence
 from shared.settings import settings
 
 app = Celery("scenemill", set_as_current=False)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from shared.broker import app
 from shared.names import TaskName
 from shared.states import Stage
-from tasks import run, upkeep, webhooks
-from tasks.script import job as script
-from tasks.video import assembly, planning, rendering, sounding
+from tasks import run
+from tasks.script import write_task as script
+from tasks.upkeep import sweep as upkeep
+from tasks.upkeep import webhook_delivery
+from tasks.video import assembly_task, mix_task, plan_task, segment_task
 
 
 @app.task(name=TaskName.SCRIPT)
@@ -19,31 +21,31 @@ def write_script(job_id: str) -> None:
 @app.task(name=TaskName.VIDEO)
 def plan_video(job_id: str) -> None:
     """Plan a video and hand it over to its segments."""
-    run.run(job_id, planning.perform, run.begin(Stage.GATHERING))
+    run.run(job_id, plan_task.perform, run.begin(Stage.GATHERING))
 
 
 @app.task(name=TaskName.SEGMENT)
 def render_segment(segment_id: str) -> None:
     """Render one segment."""
-    rendering.perform(segment_id)
+    segment_task.perform(segment_id)
 
 
 @app.task(name=TaskName.MIX)
 def mix_sound(job_id: str) -> None:
     """Mix a video's sound while its segments are rendered."""
-    sounding.perform(job_id)
+    mix_task.perform(job_id)
 
 
 @app.task(name=TaskName.ASSEMBLE)
 def assemble_video(job_id: str) -> None:
     """Join what was rendered into the finished video."""
-    run.run(job_id, assembly.perform, run.assembly)
+    run.run(job_id, assembly_task.perform, run.assembly)
 
 
 @app.task(name=TaskName.DELIVER)
 def deliver_webhooks() -> None:
     """Send the webhooks that are due."""
-    webhooks.deliver()
+    webhook_delivery.deliver()
 
 
 @app.task(name=TaskName.SWEEP)

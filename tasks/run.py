@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import dispatch, metrics
+from shared import metrics
 from shared.db import glance, transaction
+from shared.dispatch import publishing as dispatch
 from shared.errors import JobFailed, ServiceError, Unavailable
-from shared.ffmpeg import Stopped
-from shared.lifecycle import assemblies, cancellation, jobs
+from shared.lifecycle import cancellation, jobs
 from shared.logs import bind
-from shared.queueing import draining
+from shared.processes.ffmpeg import Stopped
 from shared.settings import Settings, settings
 from shared.states import Stage, State
-from shared.storage import storage
-from tasks.pulse import Pulse
-from tasks.room import work_folder
+from shared.storage.factory import storage
+from tasks import draining
+from tasks.heartbeat import Pulse
+from tasks.lifecycle import assembly as assemblies
+from tasks.workdir import work_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

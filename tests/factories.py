@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, update
 
 from shared import accounts
-from shared.lifecycle import jobs, segments
+from shared.lifecycle import jobs
 from shared.models import Job, Segment
 from shared.states import Stage, State
+from tasks.lifecycle import segments
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

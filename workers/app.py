@@ -10,12 +10,13 @@ from billiard.exceptions import WorkerLostError
 from celery import signals
 
 import tasks.registry  # noqa: F401  (registers every task)
-from shared import db, dispatch
+from shared import db
+from shared.dispatch import publishing
 from shared.errors import Unavailable
-from shared.lifecycle import deaths
 from shared.processes import orphans
-from shared.queueing import draining
 from shared.settings import settings
+from tasks import draining
+from tasks.lifecycle import worker_crashes
 from workers import metrics
 from workers.beat import app
 
@@ -50,7 +51,7 @@ def _note_a_death(task_id: str, exception: BaseException, **_: object) -> None:
         return
     try:
         with db.transaction() as session:
-            deaths.note(session, task_id)
+            worker_crashes.note(session, task_id)
     except Unavailable:  # then its lease runs out
         log.warning("death_not_noted", extra={"message_id": task_id})
 
@@ -68,7 +69,7 @@ def _serve_metrics(**_: object) -> None:
 
 @signals.worker_process_shutdown.connect
 def _publish_the_rest(**_: object) -> None:
-    dispatch.flush(FLUSH_SECONDS)
+    publishing.flush(FLUSH_SECONDS)
 
 
 @signals.worker_process_shutdown.connect

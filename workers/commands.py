@@ -138,9 +138,9 @@ def operator(username: str, account: str, folder: Path) -> None:
     from pydantic import ValidationError  # noqa: PLC0415 (the client's commands must not wait for these imports)
 
     from shared.errors import ServiceError  # noqa: PLC0415
-    from shared.schemas.logins import USERNAME  # noqa: PLC0415
+    from shared.security.users import USERNAME  # noqa: PLC0415
     from shared.settings import settings  # noqa: PLC0415
-    from workers import operators  # noqa: PLC0415
+    from workers import first_operator  # noqa: PLC0415
     from workers.local.state import State  # noqa: PLC0415
 
     if not re.fullmatch(USERNAME, username):
@@ -152,7 +152,7 @@ def operator(username: str, account: str, folder: Path) -> None:
     if not url:
         raise click.UsageError(f"Nothing runs on {folder}, and no settings name another installation.")
     try:
-        click.echo(operators.let_in(url, username, account))
+        click.echo(first_operator.let_in(url, username, account))
     except ServiceError as error:
         raise StackFailed(error.detail) from error
 
@@ -168,7 +168,7 @@ def operator(username: str, account: str, folder: Path) -> None:
 def doctor(folder: Path, ffmpeg: str | None, broker: str | None, redis: str | None, *, as_json: bool) -> None:
     """Say what is found on this machine, which version, and what is below its floor."""
     from workers.doctor import examine  # noqa: PLC0415 (the client's commands must not wait for this import)
-    from workers.reaching import reached  # noqa: PLC0415
+    from workers.server_checks import reached  # noqa: PLC0415
 
     findings = examine(folder.resolve(), ffmpeg=ffmpeg)
     findings += [reached(name, url) for name, url in (("broker", broker), ("Redis by URL", redis)) if url]

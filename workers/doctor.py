@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from shared.errors import ServiceError
-from shared.ffmpeg import ffmpeg_path
+from shared.processes.ffmpeg import ffmpeg_path
 from shared.settings import Settings
-from shared.storage import BUCKET
+from shared.storage.factory import BUCKET
 from workers.local import postgres, redis
 from workers.local.ports import is_free
 from workers.local.stack import API_PORT, FLOWER_PORT
@@ -244,7 +244,7 @@ def _bucket() -> Iterable[Finding]:
         return
     if not config.storage_url.startswith(BUCKET):
         return
-    from shared.files.bucket import open_bucket  # noqa: PLC0415 (only a bucket needs its client)
+    from shared.storage.s3 import open_bucket  # noqa: PLC0415 (only a bucket needs its client)
 
     where = f"{config.storage_url} {config.s3_endpoint}".strip()
     try:

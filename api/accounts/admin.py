@@ -6,26 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, fields, validate
 
-from api.accounts import keys
+from api.accounts import api_keys, operator_queries
 from api.auth import caller, requires
-from api.http import replay
-from api.http.describing import headers
-from api.http.queries import LIMIT, MOST, Query
-from api.http.requests import canonical, config, json_body
+from api.http import idempotency
+from api.http.query_params import LIMIT, MOST, Query
+from api.http.request_context import canonical, config, json_body
+from api.http.response_docs import headers
+from api.http.stored_answers import Answer
+from api.jobs import acceptance, queue_depth
 from api.openapi import Resource, creates, empty, fails
-from api.progress import views
-from api.submission import accept
+from api.schemas.api_keys import ApiKeyRequestSchema
+from api.schemas.outgoing import Moment, Shown
+from api.schemas.responses import NewApiKeySchema, ProblemSchema
+from api.tasks import views
 from shared import accounts
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
-from shared.idempotency import Answer
 from shared.names import QUEUE_OF, TASK_OF_KIND, QueueName
-from shared.reports import backlog, operating
-from shared.schemas.answers import NewApiKeySchema, ProblemSchema
-from shared.schemas.fields import Flag, Number, Whole, Words
-from shared.schemas.keys import ApiKeyRequestSchema
-from shared.schemas.loading import Strict
-from shared.schemas.outgoing import Moment, Shown
+from shared.script.schema.fields import Flag, Number, Whole, Words
+from shared.script.schema.loading import Strict
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -173,7 +172,7 @@ class QueuesSchema(Schema):
 def list_accounts(query: dict[str, Any]) -> dict[str, Any]:
     """List all accounts by name."""
     with transaction() as session:
-        found = operating.accounts(session, limit=query["limit"] + 1, after=query["cursor"])
+        found = operator_queries.accounts(session, limit=query["limit"] + 1, after=query["cursor"])
     page = found[: query["limit"]]
     return {"data": page, "next_cursor": page[-1].name if len(found) > len(page) else None}
 
@@ -186,8 +185,8 @@ def list_accounts(query: dict[str, Any]) -> dict[str, Any]:
 def create_account(wanted: dict[str, Any]) -> Response:
     """Make an account. Its first key is made with `POST /v1/admin/accounts/{account_id}/keys`."""
     with transaction() as session:
-        answer = replay.once(session, canonical(json_body()), lambda: _create(session, wanted))
-    return replay.respond(answer)
+        answer = idempotency.once(session, canonical(json_body()), lambda: _create(session, wanted))
+    return idempotency.respond(answer)
 
 
 @blueprint.put("/admin/accounts/<uuid:account_id>")
@@ -200,10 +199,10 @@ def change_account(wanted: dict[str, Any], account_id: UUID) -> Account:
     if wanted.get("disabled") and account_id == caller().account_id:
         raise Conflict("This is the account of your own key. Another operator can disable it.")
     with transaction() as session:
-        row = operating.change_account(session, account_id, wanted)
+        row = operator_queries.change_account(session, account_id, wanted)
         if row is None:
             raise NotFound("There is no such account.")
-        accept.note(session, "accounts.changed", str(account_id))
+        acceptance.note(session, "accounts.changed", str(account_id))
         return row
 
 
@@ -216,13 +215,13 @@ def change_account(wanted: dict[str, Any], account_id: UUID) -> Account:
 def create_account_key(wanted: dict[str, Any], account_id: UUID) -> Response:
     """Make a key to any account. Its secret is shown this once."""
     with transaction() as session:
-        answer = replay.once(
+        answer = idempotency.once(
             session,
             canonical(json_body()),
             lambda: _make_key(session, account_id, wanted),
-            kept=keys.without_secret,
+            kept=api_keys.without_secret,
         )
-    return replay.respond(answer)
+    return idempotency.respond(answer)
 
 
 @blueprint.get("/admin/audit-events")
@@ -232,7 +231,7 @@ def create_account_key(wanted: dict[str, Any], account_id: UUID) -> Response:
 def list_audit_events(query: dict[str, Any]) -> dict[str, Any]:
     """List who did what, newest first, in all accounts."""
     with transaction() as session:
-        found = operating.audit_events(
+        found = operator_queries.audit_events(
             session,
             limit=query["limit"] + 1,
             before=query["cursor"],
@@ -250,9 +249,9 @@ def show_queues() -> dict[str, Any]:
     """Show how much waits and runs in each queue, how fast jobs end, and which ones were given up."""
     limits = config()
     with transaction() as session:
-        depths = operating.queues(session)
-        lost = operating.quarantined(session, limit=QUARANTINED)
-        ended = backlog.pace(session).done
+        depths = operator_queries.queues(session)
+        lost = operator_queries.quarantined(session, limit=QUARANTINED)
+        ended = queue_depth.pace(session).done
     queues = [_queue(kind, depths["kinds"].get(kind, {})) for kind in TASK_OF_KIND]
     return {
         "queues": queues,
@@ -272,28 +271,28 @@ def show_queues() -> dict[str, Any]:
 def requeue_job(task_id: UUID) -> None:
     """Run a job again that was given up since every attempt lost its worker."""
     with transaction() as session:
-        owner = operating.requeue(session, task_id, attempts=config().max_attempts)
+        owner = operator_queries.requeue(session, task_id, attempts=config().max_attempts)
         if owner is None:
             raise NotFound("There is no such job in quarantine.")
-        accept.note(session, "jobs.requeued", str(task_id))
-    accept.nudge(owner)
+        acceptance.note(session, "jobs.requeued", str(task_id))
+    acceptance.nudge(owner)
 
 
 def _create(session: Session, wanted: dict[str, Any]) -> Answer:
     values: dict[str, Any] = {name: wanted[name] for name in ("weight", "budget") if name in wanted}
-    row = operating.create_account(session, wanted["name"], values)
+    row = operator_queries.create_account(session, wanted["name"], values)
     if row is None:
         raise Conflict("There is an account of this name.")
-    accept.note(session, "accounts.created", str(row.id))
+    acceptance.note(session, "accounts.created", str(row.id))
     return Answer(201, AccountSchema().dump(row))
 
 
 def _make_key(session: Session, account_id: UUID, wanted: dict[str, Any]) -> Answer:
-    if operating.change_account(session, account_id, {}) is None:
+    if operator_queries.change_account(session, account_id, {}) is None:
         raise NotFound("There is no such account.")
     row, key = accounts.create_key(session, account_id, wanted["name"], wanted["scopes"])
     session.refresh(row)
-    accept.note(session, "keys.created", row.id)
+    acceptance.note(session, "keys.created", row.id)
     return Answer(201, NewApiKeySchema().dump({**views.api_key(row), "key": key}))
 
 

@@ -1,274 +1,220 @@
-"""Log-ins: a password, a key or a refresh token is changed for tokens. Nobody is told which part of a guess was wrong.
+"""Log-ins: what tokens live by. A refresh token is used once; a second use ends its whole family. Functions never commit.
 
-Passwords are hashed outside of any transaction, beside the other requests, a few at a time. What is counted against
-guessing is committed before.
+Whatever touches a family locks its log-in first: of two who bring the same token, one is the second.
 """
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import re
-import threading
+import secrets
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
-from flask import request
+from sqlalchemy import func, select, update
 
-from api.accounts import audit, oauth
-from api.http import aside
-from api.http.requests import config
 from shared import accounts
-from shared.db import transaction
-from shared.errors import ServiceError, TooMany, Unavailable
-from shared.metrics import logins as counted
-from shared.schemas.logins import NewPassword
-from shared.security import guesses, logins, passwords, tokens, users
-from shared.security.logins import Owner, Renewal
+from shared.accounts import Identity, checksum
+from shared.models import Account, ApiKey, Login, RefreshToken, User
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Collection, Sequence
+    from datetime import timedelta
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
-    from shared.security.guesses import Bucket
-    from shared.security.logins import Family
-    from shared.security.users import Candidate
+    from api.accounts.access_tokens import Claims
 
-P = ParamSpec("P")
-R = TypeVar("R")
-log = logging.getLogger(__name__)
-
-AT_ONCE = 4  # hashes in one process: each takes 19 MiB and a core
-PATIENCE = 5.0  # seconds that a log-in waits for its turn
-_hashing = threading.BoundedSemaphore(AT_ONCE)
-_KEY_ID, _SECRET = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{48}")
-_KEY = re.compile(rf"{accounts.PREFIX}_([0-9a-f]{{12}})_([0-9a-f]{{48}})_[0-9a-f]{{8}}")
-_NOBODY = uuid.UUID(int=0)
-_WRONG = "The name or the password is wrong, or not good any more."
+PREFIX = "sm_refresh"
+_SHAPE = re.compile(rf"{PREFIX}_[0-9a-f]{{64}}_[0-9a-f]{{8}}")
 
 
-class NoTokens(ServiceError):
-    """Nothing is set up here that could sign tokens. API keys open the API."""
+class Renewal(StrEnum):
+    """How a try to use a refresh token went."""
 
-    status, code, title = 501, "no-tokens", "Tokens are not set up"
+    DONE = "done"
+    UNKNOWN = "unknown"  # no token of ours, or its log-in is over
+    REUSED = "reused"
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """A log-in that is being tried with a password, and where it was counted."""
+class Owner:
+    """Who logged in: a user, or a key's holder."""
 
-    buckets: tuple[Bucket, ...]
-    candidate: Candidate | None
-    password: str
-    scope: str | None
+    account_id: uuid.UUID
+    user_id: uuid.UUID | None = None
+    key_id: str | None = None
 
-
-def by_password(given: dict[str, Any]) -> dict[str, Any]:
-    """Log a user in, and set another password where one is given; or raise what is wrong."""
-    _secret()
-    if given.get("username") is None or given.get("password") is None:
-        raise oauth.Malformed("username and password are needed.")
-    new = given.get("new_password")
-    _check_new(new, given["password"])
-    attempt = _admit(given["username"].lower(), given["password"], given.get("scope"))
-    kept = attempt.candidate.password_hash if attempt.candidate else None
-    good = _hashed(passwords.verify, kept, attempt.password)
-    wanted = hashed(new) if good and new is not None else None
-    with transaction() as session:
-        outcome = _enter(session, attempt, wanted) if good else oauth.WrongGrant(_WRONG)
-        if not isinstance(outcome, oauth.WrongGrant):
-            guesses.give_back(session, attempt.buckets)
-        elif attempt.candidate:
-            who = f"user:{attempt.candidate.user_id}"
-            audit.record(session, attempt.candidate.account_id, "logins.refused", who, None)
-        else:  # there is nowhere to write it down, and a commit without a write would be quicker
-            guesses.touch(session, attempt.buckets)
-    return _answer("password", outcome)
+    @property
+    def actor(self) -> str:
+        """Return the owner's name in the audit and in a token's `sub`."""
+        return actor(self.user_id, self.key_id)
 
 
-def by_key(given: dict[str, Any]) -> dict[str, Any]:
-    """Log the holder of an API key in, or raise what is wrong."""
-    _secret()
-    key_id, secret = oauth.client(given)
-    # Its secret has 192 random bits and cannot be guessed: whoever tries is slowed, and the key is not closed by it.
-    buckets = (guesses.source(_address()),)
-    with transaction() as session:
-        guesses.take(session, buckets)
-    outcome: tuple[Family, str] | ServiceError
-    with transaction() as session:
-        identity = _identified(session, key_id, secret)
-        if identity is None:
-            outcome = oauth.WrongClient("The key is unknown or revoked.")
-            _record_wrong_key(session, key_id)
-        else:
-            guesses.give_back(session, buckets)
-            owner = Owner(identity.account_id, key_id=identity.actor)
-            outcome = _begin(session, owner, given.get("scope"), tuple(identity.scopes))
-    return _answer("client_credentials", outcome)
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A log-in that lives, with all that a new token of it needs."""
+
+    login_id: uuid.UUID
+    owner: Owner
+    scopes: tuple[str, ...]
+    seconds_left: float
 
 
-def by_refresh(given: dict[str, Any]) -> dict[str, Any]:
-    """Change a refresh token for new tokens. One that was used before ends its log-in."""
-    _secret()
-    if given.get("refresh_token") is None:
-        raise oauth.Malformed("refresh_token is needed.")
-    with transaction() as session:
-        how, family, refresh = logins.renew(session, given["refresh_token"])
-        if family and how is Renewal.REUSED:
-            audit.record(
-                session, family.owner.account_id, "logins.reused", str(family.login_id), family.owner.actor
-            )
-        scopes = oauth.scopes(given.get("scope"), family.scopes) if family and refresh else ()
-    if family and refresh:
-        return _answer("refresh_token", (family, refresh), scopes)
-    if how is Renewal.REUSED:
-        log.warning("refresh_token_reused", extra={"login_id": str(family.login_id) if family else None})
-    raise _refused(
-        "refresh_token", oauth.WrongGrant("The refresh token is unknown, used or over. Log in again."), how
+def actor(user_id: uuid.UUID | None, key_id: str | None) -> str:
+    """Return how a user or a key is written down: a key as its id."""
+    return f"user:{user_id}" if user_id else str(key_id)
+
+
+def begin(
+    session: Session, owner: Owner, scopes: Sequence[str], *, address: str, ttl: timedelta
+) -> tuple[Family, str]:
+    """Write a log-in down and return it with its first refresh token."""
+    row = Login(
+        id=uuid.uuid4(),
+        account_id=owner.account_id,
+        user_id=owner.user_id,
+        key_id=owner.key_id,
+        scopes=list(scopes),
+        address=address,
+        expires_at=func.now() + ttl,
+    )
+    session.add(row)
+    session.flush()
+    return Family(row.id, owner, tuple(scopes), ttl.total_seconds()), _next(session, owner.account_id, row.id)
+
+
+def is_known(session: Session, user_id: uuid.UUID, address: str) -> bool:
+    """Tell whether the user has logged in from this address, not long ago."""
+    found = select(Login.id).where(Login.user_id == user_id, Login.address == address).limit(1)
+    return session.scalar(found) is not None
+
+
+def renew(session: Session, token: str) -> tuple[Renewal, Family | None, str | None]:
+    """Change a refresh token for the next one. One that was used before ends its family."""
+    login_id = _family_of(session, token)
+    if login_id is None or (family := _locked(session, login_id)) is None:
+        return Renewal.UNKNOWN, None, None
+    fresh = session.scalar(
+        update(RefreshToken)
+        .where(RefreshToken.token_hash == _hash(token), RefreshToken.used_at.is_(None))
+        .values(used_at=func.now())
+        .returning(RefreshToken.login_id)
+    )
+    if fresh is None:
+        end(session, login_id)
+        return Renewal.REUSED, family, None
+    return Renewal.DONE, family, _next(session, family.owner.account_id, login_id)
+
+
+def find(session: Session, token: str) -> Family | None:
+    """Return the living family of a refresh token, used or not, locked; or None."""
+    login_id = _family_of(session, token)
+    return _locked(session, login_id) if login_id else None
+
+
+def find_by_id(session: Session, login_id: uuid.UUID) -> Family | None:
+    """Return a living family, locked; or None."""
+    return _locked(session, login_id)
+
+
+def end(session: Session, login_id: uuid.UUID) -> bool:
+    """Let no token of the family open anything any more."""
+    done = session.scalar(
+        update(Login)
+        .where(Login.id == login_id, Login.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(Login.id)
+    )
+    return done is not None
+
+
+def end_all(session: Session, account_id: uuid.UUID) -> None:
+    """End all log-ins of an account."""
+    session.execute(
+        update(Login)
+        .where(Login.account_id == account_id, Login.revoked_at.is_(None))
+        .values(revoked_at=func.now())
     )
 
 
-def revoke(token: str) -> None:
-    """End the log-in that a token is of. What is no token of ours is gone already."""
-    if token.startswith(f"{accounts.PREFIX}_"):
-        raise oauth.NoSuchToken("An API key is revoked by DELETE /v1/api-keys/{id}.")
-    claims = tokens.read(token, config().signing_secrets())
-    with transaction() as session:
-        family = logins.find_by_id(session, claims.login_id) if claims else logins.find(session, token)
-        if family and logins.end(session, family.login_id):
-            audit.record(
-                session, family.owner.account_id, "logins.revoked", str(family.login_id), family.owner.actor
-            )
-
-
-def _admit(username: str, password: str, scope: str | None) -> Attempt:
-    """Count the attempt, or raise TooManyGuesses. Who was here before is not closed out by others' guessing."""
-    address = _address()
-    with transaction() as session:
-        candidate = users.candidate(session, username)
-        buckets = [guesses.source(address), guesses.pair(username, address)]
-        if not logins.is_known(
-            session, candidate.user_id if candidate else _NOBODY, guesses.network(address)
-        ):
-            buckets.append(guesses.name(username))
-        try:
-            guesses.take(session, buckets)
-        except TooMany:
-            counted.labels(grant="password", outcome="throttled").inc()
-            raise
-    return Attempt(tuple(buckets), candidate, password, scope)
-
-
-def _check_new(new: str | None, password: str) -> None:
-    """Raise Malformed for a password that cannot be set."""
-    if new is None:
-        return
-    problem = NewPassword().problem_with(new) or ("Must be another one." if new == password else None)
-    if problem:
-        raise oauth.Malformed("The new password cannot be set.", (("#/new_password", problem),))
-
-
-def _enter(session: Session, attempt: Attempt, wanted: str | None) -> tuple[Family, str] | ServiceError:
-    """Begin the log-in of whom the password was right for, unless something changed or is missing."""
-    user = users.locked(session, attempt.candidate.user_id) if attempt.candidate else None
-    if (
-        user is None
-        or attempt.candidate is None
-        or user.password_hash != attempt.candidate.password_hash  # another log-in has set another meanwhile
-        or not users.may_log_in(session, user)
-    ):
-        return oauth.WrongGrant(_WRONG)
-    if user.one_time_until is not None and wanted is None:
-        return oauth.PasswordChangeNeeded("This password is good for setting another: send new_password too.")
-    owner = Owner(user.account_id, user_id=user.id)
-    if wanted is not None:
-        users.set_password(session, user, wanted, one_time=False)
-        audit.record(session, user.account_id, "users.password_set", owner.actor, owner.actor)
-    return _begin(session, owner, attempt.scope, tuple(user.scopes))
-
-
-def _begin(
-    session: Session, owner: Owner, scope: str | None, held: tuple[str, ...]
-) -> tuple[Family, str] | ServiceError:
-    try:
-        scopes = oauth.scopes(scope, held)
-        guesses.take(
-            session, [guesses.issued(owner.actor)], "Too many log-ins. Renew the tokens of one instead."
-        )
-    except ServiceError as error:
-        return error
-    begun = logins.begin(session, owner, scopes, address=guesses.network(_address()), ttl=config().login_ttl)
-    audit.record(session, owner.account_id, "logins.begun", str(begun[0].login_id), owner.actor)
-    return begun
-
-
-def _identified(session: Session, key_id: str, secret: str) -> accounts.Identity | None:
-    """Recognise a key by its id and its secret, which may be the whole key."""
-    if whole := _KEY.fullmatch(secret):
-        found = accounts.identify(session, secret)
-        return found if whole[1] == key_id else None
-    if not _KEY_ID.fullmatch(key_id) or not _SECRET.fullmatch(secret):
+def identify(session: Session, claims: Claims) -> Identity | None:
+    """Return who brings an access token, by one look at its log-in, or None where that is over."""
+    row = session.execute(_living([claims.login_id])).first()
+    if row is None:
         return None
-    return accounts.identify_parts(session, key_id, secret)
+    owner = Owner(row.account_id, row.user_id, row.key_id)
+    if owner.actor != claims.subject:
+        return None
+    # What was taken from the user or the key since is taken from the token too.
+    scopes = claims.scopes & _held(row)
+    return Identity(owner.account_id, owner.actor, scopes, login_id=claims.login_id)
 
 
-def _record_wrong_key(session: Session, key_id: str) -> None:
-    owner = accounts.owner_of(session, key_id) if _KEY_ID.fullmatch(key_id) else None
-    if owner:
-        audit.record(session, owner, "logins.refused", key_id, None)
+def ended(session: Session, callers: Collection[Identity]) -> set[Identity]:
+    """Return which of these would not get in any more, or not with all their scopes."""
+    login_ids = [one.login_id for one in callers if one.login_id]
+    alive: dict[uuid.UUID | str, frozenset[str]] = accounts.living(
+        session, [one.actor for one in callers if not one.login_id]
+    )
+    if login_ids:
+        alive |= {row.id: _held(row) for row in session.execute(_living(login_ids))}
+    held = {one: alive.get(one.login_id or one.actor) for one in callers}
+    return {one for one, scopes in held.items() if scopes is None or not one.scopes <= scopes}
 
 
-def _answer(
-    grant: str, outcome: tuple[Family, str] | ServiceError, scopes: tuple[str, ...] | None = None
-) -> dict[str, Any]:
-    """Return what a client gets for what has come of its request, or raise it."""
-    if isinstance(outcome, ServiceError):
-        raise _refused(grant, outcome)
-    family, refresh = outcome
-    scopes = family.scopes if scopes is None else scopes
-    seconds = int(min(config().token_ttl.total_seconds(), family.seconds_left))
-    access = tokens.issue(family.owner.actor, family.login_id, scopes, secret=_secret(), seconds=seconds)
-    counted.labels(grant=grant, outcome="granted").inc()
-    return {
-        "access_token": access,
-        "token_type": "Bearer",
-        "expires_in": seconds,
-        "refresh_token": refresh,
-        "refresh_expires_in": int(family.seconds_left),
-        "scope": " ".join(scopes),
-    }
+def is_token(text: str) -> bool:
+    """Tell whether a text is shaped like a refresh token, checksum and all."""
+    return bool(_SHAPE.fullmatch(text)) and checksum(text.rpartition("_")[0]) == text.rpartition("_")[2]
 
 
-def _refused(grant: str, error: ServiceError, how: Renewal | None = None) -> ServiceError:
-    outcome = "reused" if how is Renewal.REUSED else "throttled" if isinstance(error, TooMany) else "refused"
-    counted.labels(grant=grant, outcome=outcome).inc()
-    log.info("login_refused", extra={"grant": grant, "code": error.code, "remote": _address()})
-    return error
+def _held(row: Any) -> frozenset[str]:
+    return frozenset(row.user_scopes if row.user_id else row.key_scopes)
 
 
-def hashed(password: str) -> str:
-    """Return what is kept of a password that is to be set."""
-    return _hashed(passwords.hashed, password)
+def _living(login_ids: Sequence[uuid.UUID]) -> Select[*tuple[Any, ...]]:
+    """Select log-ins that are not over, of owners and accounts that are not disabled or revoked."""
+    return (
+        select(
+            Login.id, Login.account_id, Login.user_id, Login.key_id, Login.scopes,
+            User.scopes.label("user_scopes"), ApiKey.scopes.label("key_scopes"),
+            func.extract("epoch", Login.expires_at - func.now()).label("left"),
+        )
+        .join(Account, Account.id == Login.account_id)
+        .outerjoin(User, User.id == Login.user_id)
+        .outerjoin(ApiKey, ApiKey.id == Login.key_id)
+        .where(
+            Login.id.in_(login_ids), Login.revoked_at.is_(None), Login.expires_at > func.now(),
+            Account.disabled_at.is_(None), User.disabled_at.is_(None), ApiKey.revoked_at.is_(None),
+        )
+    )  # fmt: skip
 
 
-def _hashed(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Hash beside the other requests, or raise Unavailable where too many wait for that already."""
-    if not _hashing.acquire(timeout=PATIENCE):
-        raise Unavailable("Too many log-ins are under way. Try again shortly.", 2)
-    try:
-        return aside.run(function, *args, **kwargs)
-    finally:
-        _hashing.release()
+def _locked(session: Session, login_id: uuid.UUID) -> Family | None:
+    row = session.execute(_living([login_id]).with_for_update(of=Login)).first()
+    if row is None:
+        return None
+    owner = Owner(row.account_id, row.user_id, row.key_id)
+    return Family(login_id, owner, tuple(row.scopes), float(row.left))
 
 
-def _secret() -> str:
-    """Return what signs tokens, or raise NoTokens."""
-    found = config().signing_secrets()
-    if not found:
-        raise NoTokens("Tokens are not set up here. Use an API key.")
-    return found[0]
+def _family_of(session: Session, token: str) -> uuid.UUID | None:
+    if not is_token(token):
+        return None
+    return session.scalar(select(RefreshToken.login_id).where(RefreshToken.token_hash == _hash(token)))
 
 
-def _address() -> str:
-    return request.remote_addr or "unknown"
+def _next(session: Session, account_id: uuid.UUID, login_id: uuid.UUID) -> str:
+    body = f"{PREFIX}_{secrets.token_hex(32)}"
+    token = f"{body}_{checksum(body)}"
+    session.add(RefreshToken(token_hash=_hash(token), account_id=account_id, login_id=login_id))
+    session.flush()
+    return token
+
+
+def _hash(token: str) -> str:
+    # 256 random bits: there is nothing to guess, and looking the hash up tells nothing of how near a guess came.
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -12,10 +12,10 @@ from flask import request
 from marshmallow import ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.http import bodies, queries
+from api.http import bodies, query_params
 from api.openapi import takes
 from shared.errors import BadRequest, Invalid, ServiceError
-from shared.schemas.loading import invalid, parse
+from shared.script.schema.loading import invalid, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ def scopes(asked: str | None, held: frozenset[str] | tuple[str, ...]) -> tuple[s
 def _refuse_query() -> None:
     """Raise Malformed where anything stands in the address: it is logged on the way, and no place for a secret."""
     try:
-        queries.refuse_any()
+        query_params.refuse_any()
     except Invalid as error:
         raise Malformed("All that is asked belongs into the body.", error.args[1]) from error
 

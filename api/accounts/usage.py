@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import Schema, fields
 
 from api.auth import account_id, requires
-from api.http.queries import UsageQuery
-from api.http.requests import config
+from api.http.query_params import UsageQuery
+from api.http.request_context import config
 from api.openapi import Resource
+from shared import usage
 from shared.db import transaction
-from shared.reports import ledger
-from shared.reports.ledger import Spent
+from shared.usage import Spent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +77,9 @@ def get_usage(query: dict[str, Any]) -> dict[str, Any]:
     """Show what the account has used and stores, and what it may."""
     with transaction() as session:
         now = datetime.now(UTC)
-        rows = ledger.months(session, account_id(), since=_months_before(now, query["months"] - 1))
-        stored = ledger.stored(session, account_id())
-        budget = ledger.budget(session, account_id())
+        rows = usage.months(session, account_id(), since=_months_before(now, query["months"] - 1))
+        stored = usage.stored(session, account_id())
+        budget = usage.budget(session, account_id())
     months = by_month(rows, now)
     return {
         "months": months,

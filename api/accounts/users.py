@@ -7,24 +7,23 @@ import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from api.accounts import logins
+from api.accounts import operator_queries, token_grants
 from api.auth import caller, requires
-from api.http import replay
-from api.http.describing import headers
-from api.http.requests import canonical, config, json_body
+from api.http import idempotency
+from api.http.request_context import canonical, config, json_body
+from api.http.response_docs import headers
+from api.http.stored_answers import Answer
+from api.jobs import acceptance
 from api.openapi import Resource, creates, empty, fails
-from api.submission import accept
-from shared.db import transaction
-from shared.errors import Conflict, NotFound
-from shared.idempotency import Answer
-from shared.reports import operating
-from shared.schemas.logins import (
+from api.schemas.logins import (
     NewPasswordUserSchema,
     NewUserSchema,
     UserChangeSchema,
     UserSchema,
     UsersSchema,
 )
+from shared.db import transaction
+from shared.errors import Conflict, NotFound
 from shared.security import passwords, users
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ blueprint = Resource("users", "Who logs in with a password, for whoever runs thi
 def list_users(account_id: UUID) -> dict[str, Any]:
     """List an account's users by name."""
     with transaction() as session:
-        if not operating.exists(session, account_id):
+        if not operator_queries.exists(session, account_id):
             raise NotFound("There is no such account.")
         return {"data": users.listed(session, account_id)}
 
@@ -60,15 +59,15 @@ def create_user(wanted: dict[str, Any], account_id: UUID) -> Response:
     """Make a user of an account. Without a password it gets a one-time password, shown this once."""
     password = wanted.get("password")
     shown = None if password else passwords.one_time()
-    kept = logins.hashed(password or shown or "")
+    kept = token_grants.hashed(password or shown or "")
     with transaction() as session:
-        answer = replay.once(
+        answer = idempotency.once(
             session,
             _asked(),
             lambda: _create(session, account_id, wanted, kept, shown),
             kept=_without_password,
         )
-    return replay.respond(answer)
+    return idempotency.respond(answer)
 
 
 @blueprint.put("/admin/users/<uuid:user_id>")
@@ -78,7 +77,7 @@ def create_user(wanted: dict[str, Any], account_id: UUID) -> Response:
 @blueprint.response(200, UserSchema)
 def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
     """Set a user's scopes or password, or disable or enable it; what is not named stays as it is."""
-    kept = logins.hashed(wanted["password"]) if "password" in wanted else None
+    kept = token_grants.hashed(wanted["password"]) if "password" in wanted else None
     if wanted.get("disabled"):
         _spare_oneself(user_id)
     with transaction() as session:
@@ -86,7 +85,7 @@ def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
         if kept:
             users.set_password(session, user, kept, one_time=False)
         users.change(session, user, wanted)
-        accept.note(session, "users.changed", f"user:{user_id}")
+        acceptance.note(session, "users.changed", f"user:{user_id}")
         return user
 
 
@@ -97,11 +96,11 @@ def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
 def reset_password(user_id: UUID) -> dict[str, Any]:
     """Make a one-time password, shown this once, in place of the user's. It is good for a week, to set another."""
     shown = passwords.one_time()
-    kept = logins.hashed(shown)
+    kept = token_grants.hashed(shown)
     with transaction() as session:
         user = _locked(session, user_id)
         users.set_password(session, user, kept, one_time=True)
-        accept.note(session, "users.password_reset", f"user:{user_id}")
+        acceptance.note(session, "users.password_reset", f"user:{user_id}")
         session.flush()
         return {**UserSchema().dump(user), "id": user.id, "password": shown}
 
@@ -116,19 +115,19 @@ def delete_user(user_id: UUID) -> None:
     with transaction() as session:
         if users.remove(session, user_id) is None:
             raise NotFound("There is no such user.")
-        accept.note(session, "users.deleted", f"user:{user_id}")
+        acceptance.note(session, "users.deleted", f"user:{user_id}")
 
 
 def _create(
     session: Session, account_id: UUID, wanted: dict[str, Any], kept: str, shown: str | None
 ) -> Answer:
-    if not operating.exists(session, account_id):
+    if not operator_queries.exists(session, account_id):
         raise NotFound("There is no such account.")
     name = wanted["username"].lower()
     user = users.create(session, account_id, name, kept, wanted["scopes"], one_time=shown is not None)
     if user is None:
         raise Conflict("There is a user of this name.")
-    accept.note(session, "users.created", f"user:{user.id}")
+    acceptance.note(session, "users.created", f"user:{user.id}")
     return Answer(201, {**UserSchema().dump(user), "password": shown})
 
 

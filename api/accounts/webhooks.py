@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import Schema, fields, validate
 
 from api.auth import account_id, requires
-from api.http import replay
-from api.http.describing import headers
-from api.http.queries import Names, PageQuery
-from api.http.requests import canonical, json_body, without_body
+from api.http import idempotency
+from api.http.query_params import Names, PageQuery
+from api.http.request_context import canonical, json_body, without_body
+from api.http.response_docs import headers
+from api.http.stored_answers import Answer
+from api.jobs import acceptance
 from api.openapi import Resource, creates, fails
-from api.submission import accept
+from api.schemas.job import EVENTS
+from api.schemas.outgoing import Moment
 from shared.db import transaction
 from shared.errors import NotFound
-from shared.idempotency import Answer
-from shared.lifecycle import deliveries
-from shared.reports import listing
-from shared.schemas.fields import Whole
-from shared.schemas.job import EVENTS
-from shared.schemas.loading import Strict
-from shared.schemas.outgoing import Moment
+from shared.lifecycle import deliveries, listing
+from shared.script.schema.fields import Whole
+from shared.script.schema.loading import Strict
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -140,7 +139,7 @@ def resend_delivery(delivery_id: UUID) -> dict[str, Any]:
     with transaction() as session:
         if not deliveries.resend(session, account_id(), delivery_id):
             raise NotFound("There is no such delivery.")
-        accept.note(session, "webhooks.resent", str(delivery_id))
+        acceptance.note(session, "webhooks.resent", str(delivery_id))
         session.expire_all()
         return _find(session, delivery_id)
 
@@ -164,15 +163,15 @@ def get_secret() -> dict[str, Any]:
 def rotate_secret(wanted: dict[str, Any]) -> Response:
     """Make a new secret. The former one signs beside it until the overlap is over, and up to five at a time do."""
     with transaction() as session:
-        answer = replay.once(
+        answer = idempotency.once(
             session, canonical(json_body()), lambda: _rotate(session, wanted), kept=_without_secret
         )
-    return replay.respond(answer)
+    return idempotency.respond(answer)
 
 
 def _rotate(session: Session, wanted: dict[str, Any]) -> Answer:
     secret = deliveries.rotate(session, account_id(), overlap=timedelta(seconds=wanted["overlap"]))
-    accept.note(session, "webhooks.secret_rotated", "")
+    acceptance.note(session, "webhooks.secret_rotated", "")
     signing = len(deliveries.signing_secrets(session, account_id()))
     return Answer(201, SecretSchema().dump({"secret": secret, "signing": signing}))
 

@@ -10,7 +10,7 @@ from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, RequestTimeout
 
-from api.http import aside
+from api.server import offload
 from shared.errors import BadRequest, TooLarge
 
 if TYPE_CHECKING:
@@ -60,13 +60,13 @@ def _refuse(size: int, most: int) -> None:
 
 def _read(size: int) -> bytes:
     try:
-        with gevent.Timeout(CHUNK_SECONDS if aside.cooperative() else None, RequestTimeout):
+        with gevent.Timeout(CHUNK_SECONDS if offload.cooperative() else None, RequestTimeout):
             chunk: bytes = request.stream.read(size)
     except HTTPException:
         raise
     except (OSError, ParseException) as error:
         raise BrokenOff("The body broke off, or its chunks are malformed.") from error
-    if aside.cooperative():
+    if offload.cooperative():
         # What a fast sender has sent is there already: nothing else gives way to other requests.
         gevent.sleep(0)
     return chunk

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from psycopg2.extras import Json, execute_values
 
+from api.schemas.job import JobSchema, dump_job
 from bench import measure
 from bench.control.accept import BODY
 from bench.control.growth import held
-from shared.schemas.job import JobSchema, dump_job
-from shared.schemas.loading import load
+from shared.script.schema.loading import load
 
 if TYPE_CHECKING:
     import psycopg2.extensions

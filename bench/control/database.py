@@ -20,9 +20,8 @@ from bench.before.app import Videos
 from bench.control import sizes
 from bench.figures import middle
 from shared import db
-from shared.lifecycle import jobs
+from shared.lifecycle import jobs, listing
 from shared.models import Account, Job
-from shared.reports import listing
 from shared.settings import settings
 from shared.states import State
 

@@ -16,7 +16,7 @@ from flask import Flask, jsonify, request
 from kombu import Exchange, Queue
 from sqlalchemy import Engine, create_engine, text
 
-from shared.celeryconfig import celery_settings
+from shared.celery_config import celery_settings
 from shared.settings import settings
 from workers import metrics
 

@@ -25,7 +25,7 @@ from bench.control.lab import answers, until
 from bench.figures import middle, part
 from bench.render.contest import font
 from bench.stack import Stack
-from shared.ffmpeg import ffmpeg_path
+from shared.processes.ffmpeg import ffmpeg_path
 from tests.loopback.llm import LoopbackModel, writes_a_script
 from workers.local import processes
 from workers.local.ports import LOOPBACK, free_port

@@ -15,7 +15,8 @@ from sqlalchemy import event, func, text, update
 
 from bench.control import floor
 from bench.control.lab import until
-from shared import db, dispatch
+from shared import db
+from shared.dispatch import publishing
 from shared.lifecycle import submissions
 from shared.models import Job
 from shared.states import Stage
@@ -87,7 +88,7 @@ def through(lab: Lab, number: int, milliseconds: int) -> list[float]:
     for owner in owners:
         submit(lab, owner, number // ACCOUNTS, milliseconds)
     for owner in owners:
-        dispatch.publish(owner)
+        publishing.publish(owner)
     return ended(lab, owners, number // ACCOUNTS * ACCOUNTS)
 
 

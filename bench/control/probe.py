@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event, func, select, text, update
 
 from shared import db
-from shared.lifecycle import jobs
+from shared.lifecycle import jobs, listing
+from shared.lifecycle.listing import Wanted
 from shared.models import Account, Job
-from shared.reports import listing
-from shared.reports.listing import Wanted
 from shared.states import Stage, State
-from tasks import upkeep
+from tasks.upkeep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,7 +104,7 @@ def _list(owner: UUID, wanted: Wanted, after: listing.Cursor | None) -> None:
 
 
 def _sweeps(number: int) -> Iterator[Callable[[], None]]:
-    return (upkeep.sweep for _ in range(number))
+    return (sweep.sweep for _ in range(number))
 
 
 def scans() -> list[str]:

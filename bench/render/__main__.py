@@ -17,7 +17,7 @@ from bench import measure
 from bench.render import costs, peers, plan, report
 from bench.render.contest import Contest, font
 from bench.stack import Stack
-from shared.ffmpeg import ffmpeg_path
+from shared.processes.ffmpeg import ffmpeg_path
 
 IDLE_SECONDS = 5
 

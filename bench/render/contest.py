@@ -112,7 +112,7 @@ def _is(pid: int) -> Any:
 
 def font(folder: Path) -> Path:
     """Return a plain name for the font of the titles: brackets in a path would be syntax in a filter graph."""
-    from tasks.video.picture import fonts  # noqa: PLC0415  (only for the place of a file)
+    from tasks.video.picture.text import fonts  # noqa: PLC0415  (only for the place of a file)
 
     target = folder / "Inter.ttf"
     if not target.exists():

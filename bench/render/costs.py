@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from bench import measure
 from bench.render import reel
 from bench.stack import Stack
-from shared.schemas.loading import load
-from shared.schemas.output import OutputSchema
-from shared.schemas.script import ScriptSchema
-from shared.scripts import timeline
-from tasks.video import captions, segments
-from tasks.video.versions import versions
+from shared.script import timeline
+from shared.script.schema.loading import load
+from shared.script.schema.output import OutputSchema
+from shared.script.schema.script import ScriptSchema
+from tasks.video.captions import cues as captions
+from tasks.video.plan import segments
+from tasks.video.plan.cache_keys import versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

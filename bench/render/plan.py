@@ -10,9 +10,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from bench.render import reel
-from shared.schemas.loading import load
-from shared.schemas.script import ScriptSchema
-from shared.scripts import timeline
+from shared.script import timeline
+from shared.script.schema.loading import load
+from shared.script.schema.script import ScriptSchema
 from tasks import speech
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Interval, bindparam, case, column, func, insert, literal, or_, select, update
 
 from shared.errors import of_job
-from shared.lifecycle import endings
+from shared.lifecycle import completion
 from shared.models import Artifact, Base, Job
-from shared.prepared import Prepared
+from shared.prepared_statements import Prepared
 from shared.states import Stage, State
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _finish(session: Session, job_id: uuid.UUID, attempt: int, state: State, **v
     given = {_given(name): value for name, value in values.items()}
     ending = _ends(state, tuple(values)).on(session)
     ended = session.execute(ending, {"job": job_id, "held": attempt, **given}).all()
-    endings.note(session, ended, state)
+    completion.note(session, ended, state)
     return len(ended) == 1
 
 
@@ -153,8 +153,8 @@ def _ends(state: State, names: tuple[str, ...]) -> Prepared:
         update(Job)
         .where(Job.id == bindparam("job"), Job.attempt == bindparam("held"), Job.state == State.RUNNING)
         .values(state=state, **_ending(), **given)
-        .returning(*endings.ENDED),
-        returns=[column(each.key, each.type) for each in endings.ENDED],
+        .returning(*completion.ENDED),
+        returns=[column(each.key, each.type) for each in completion.ENDED],
     )
 
 
@@ -165,9 +165,9 @@ def _given(column: str) -> str:
 def end(session: Session, which: Sequence[ColumnElement[bool]], state: State, **values: Any) -> int:
     """End the jobs that are so, with all that follows from it, and return how many they were."""
     ended = session.execute(
-        update(Job).where(*which).values(state=state, **_ending(), **values).returning(*endings.ENDED)
+        update(Job).where(*which).values(state=state, **_ending(), **values).returning(*completion.ENDED)
     ).all()
-    endings.note(session, ended, state)
+    completion.note(session, ended, state)
     return len(ended)
 
 
@@ -216,7 +216,7 @@ def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempt
     )
     if ended is None:
         return False
-    endings.reopen(session, ended.batch_id, State(ended.state))
+    completion.reopen(session, ended.batch_id, State(ended.state))
     session.execute(update(Job).where(Job.id == job_id).values(afresh(attempts)))
     return True
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, literal_column, or_, select, text, tuple_
 
-from shared.files.uploads import UploadState
+from shared.lifecycle.uploads import UploadState
 from shared.models import (
     ApiKey,
     Artifact,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Interval, bindparam, func, insert
 
 from shared.models import Base, Job, JobAsset
-from shared.prepared import Prepared
+from shared.prepared_statements import Prepared
 from shared.states import State
 
 if TYPE_CHECKING:

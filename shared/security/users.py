@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+# ASCII alone, so that no two names look the same.
+USERNAME = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}"
 ONE_TIME = timedelta(days=7)  # how long a one-time password waits for its only use
 
 

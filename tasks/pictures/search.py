@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_args
 
-from shared import cache
 from shared.errors import Unavailable
 from shared.settings import settings
 from tasks.pictures.stock import Candidate, Kind, Need, Pexels, Pixabay, ranked
-from tasks.providers import Address, Provider, Refused
+from tasks.providers import response_cache
+from tasks.providers.http_client import Address, Provider, Refused
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Sequence
 
-    from shared.scripts.script import StockKind
+    from shared.script.values import StockKind
     from tasks.pictures.stock import Library
 
 KIND_OF: dict[StockKind, Kind] = {"photo": "photos", "clip": "clips"}
@@ -99,7 +99,7 @@ class Search:
 
     def _ask(self, stock: Stock, need: Need) -> list[Candidate]:
         asked = [stock.library.name, stock.provider.address.base_url, need.kind, need.query, *self.size]
-        question = cache.question("stock", self.account_id, asked)
+        question = response_cache.question("stock", self.account_id, asked)
         request = stock.library.request(need)
 
         def make() -> list[dict[str, Any]]:
@@ -108,7 +108,7 @@ class Search:
 
         ttl = settings().cache_ttl.total_seconds()
         try:
-            answer = cache.once(question, make, ttl=ttl, fresh=self.fresh, stop=self.stop)
+            answer = response_cache.once(question, make, ttl=ttl, fresh=self.fresh, stop=self.stop)
         except Refused as error:
             log.warning("stock_refused", extra={"provider": stock.library.name, "status": error.status})
             self.refused.append(stock.library.name)

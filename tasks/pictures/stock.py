@@ -6,12 +6,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from tasks.providers import Garbled, Request
+from tasks.providers.http_client import Garbled, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tasks.providers import Answer
+    from tasks.providers.http_client import Answer
 
 Kind = Literal["photos", "clips"]
 Shape = Literal["landscape", "portrait", "square"]

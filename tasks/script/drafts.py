@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import Invalid
-from shared.schemas import placeholders
-from shared.schemas.canonical import dump, sources, texts
-from shared.schemas.loading import load
-from shared.schemas.script import ScriptSchema
-from shared.scripts import pace
-from tasks.script import look
+from shared.script import speaking_rate
+from shared.script.schema import placeholders
+from shared.script.schema.canonical import dump, sources, texts
+from shared.script.schema.loading import load
+from shared.script.schema.script import ScriptSchema
+from tasks.script import outline_visuals
 from tasks.script.colors import gradients
 
 if TYPE_CHECKING:
-    from shared.scripts.script import Brief, Script
+    from shared.script.values import Brief, Script
 
 TOLERANCE = 0.15  # how far the length may be from the one that was asked for
 _FOUND = ("stock", "generated")  # visuals that someone has to find or make
@@ -60,7 +60,7 @@ def _composed(answer: dict[str, Any], brief: Brief, *, pictures: bool) -> dict[s
     """Put the answer's words into our form: the brief's language and theme, its voice, backgrounds, transitions."""
     defaults = {"transition": {"type": "crossfade", "duration": 0.5}, **answer.get("defaults", {})}
     defaults.pop("voice", None)
-    theme = look.theme(brief, str(answer.get("title", "")))
+    theme = outline_visuals.theme(brief, str(answer.get("title", "")))
     colors = gradients(len(answer["scenes"]), theme)
     scenes = [_scene(scene, colors[at], pictures=pictures) for at, scene in enumerate(answer["scenes"])]
     ours = {"theme": theme, "captions": {"style": "words"}}
@@ -94,7 +94,7 @@ def _wishes(script: Script, brief: Brief) -> tuple[Places, float]:
     missing = [word for word in brief.keywords if word.casefold() not in told]
     if missing:
         wishes.append(("#/scenes", f"Does not say: {', '.join(missing)}."))
-    seconds = pace.length(narrations)
+    seconds = speaking_rate.length(narrations)
     far = abs(seconds / brief.duration - 1) if brief.duration else 0.0
     if brief.duration and far > TOLERANCE:
         change = "longer" if seconds < brief.duration else "shorter"

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from math import log1p
 from typing import TYPE_CHECKING, Literal
 
-from tasks.script import terms
+from tasks.script import term_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.script.terms import Weights
+    from tasks.script.term_weights import Weights
 
 MAX_WORDS, MAX_LENGTH = 9, 54  # of a few words; more is read more slowly than it is said
 MAX_BELOW = 70
@@ -86,7 +86,7 @@ def largest(sentence: str, weights: Weights, shown: set[str], least: float = TWI
     """Return the one word that weighs most, and no less than `least`, where nothing else can stand alone."""
     words = [
         word
-        for word in terms.words(sentence)
+        for word in term_weights.words(sentence)
         if len(word) <= MAX_LABEL
         and weights.terms.get(word.lower(), 0.0) >= least
         and word.casefold() not in shown
@@ -104,9 +104,11 @@ def _found(sentence: str, weights: Weights) -> Iterator[Highlight]:
     """Give what could stand on the picture, best first."""
     for match in _QUOTED.finditer(sentence):
         yield Highlight("quote", _COMMA.sub("", match[0]), match.start())
-    phrases = [each for each in terms.phrases(sentence) if 3 <= len(each) <= MAX_LABEL]
-    numbers = sorted((each for each in phrases if terms.is_number(each)), key=str.isdigit)  # years come last
-    names = [each for each in phrases if not terms.is_number(each)]
+    phrases = [each for each in term_weights.phrases(sentence) if 3 <= len(each) <= MAX_LABEL]
+    numbers = sorted(
+        (each for each in phrases if term_weights.is_number(each)), key=str.isdigit
+    )  # years come last
+    names = [each for each in phrases if not term_weights.is_number(each)]
     for number in numbers:
         yield _number(sentence, number)
     long_names = [name for name in names if " " in name]
@@ -126,7 +128,7 @@ def _number(sentence: str, number: str) -> Highlight:
 
 
 def _is_telling(words: str) -> bool:
-    return len(words) <= MAX_BELOW and bool(terms.words(words))
+    return len(words) <= MAX_BELOW and bool(term_weights.words(words))
 
 
 def _first(text: str) -> str:
@@ -169,7 +171,7 @@ def _trimmed(words: str) -> str:
 
 def _carries(word: str) -> bool:
     small = word.casefold()
-    return small not in _EMPTY_END and (len(small) < terms.LEAST or terms.carries(small))
+    return small not in _EMPTY_END and (len(small) < term_weights.LEAST or term_weights.carries(small))
 
 
 def _stands_alone(words: str, sentence: str) -> bool:
@@ -178,4 +180,8 @@ def _stands_alone(words: str, sentence: str) -> bool:
     if _WIDE.search(words):
         return _WIDE_LEAST <= len(words) <= _WIDE_MOST
     number = len(words.split())
-    return 2 <= number <= MAX_WORDS and len(words) <= MAX_LENGTH and len(terms.words(words)) >= LEAST_TERMS
+    return (
+        2 <= number <= MAX_WORDS
+        and len(words) <= MAX_LENGTH
+        and len(term_weights.words(words)) >= LEAST_TERMS
+    )

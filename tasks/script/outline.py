@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from shared.schemas import placeholders
-from shared.schemas.canonical import texts
-from shared.scripts import pace
-from tasks.script import look, terms
-from tasks.script.look import Shot
+from shared.script import speaking_rate
+from shared.script.schema import placeholders
+from shared.script.schema.canonical import texts
+from tasks.script import outline_visuals, term_weights
+from tasks.script.outline_visuals import Shot
 from tasks.script.sentences import Article, Sentence, article, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.scripts.script import Brief
+    from shared.script.values import Brief
 
 SCENE = 9.0  # seconds: long enough for a thought, short enough for one picture
 USUAL = 75.0  # seconds of a video for which no length was asked
@@ -45,13 +45,13 @@ def outline(brief: Brief) -> Outline:
     """Make a script of the brief's source text, or of its topic alone."""
     text = article(brief.source_text) if brief.source_text else Article("", ())
     title = _title(brief, text)
-    weights = terms.weigh(each.text for each in text.sentences)
+    weights = term_weights.weigh(each.text for each in text.sentences)
     closes = brief.scenes is None and (brief.duration or USUAL) >= LEAST_CLOSED
     shots = _told(brief, text, weights, closes=closes) if text.sentences else _cards(brief, title)
     headings = list(dict.fromkeys(each.heading for each in text.sentences if each.opens))
-    document = look.dress(title, shots, brief, weights, headings)
+    document = outline_visuals.dress(title, shots, brief, weights, headings)
     if closes and text.sentences and title and len(shots) > 1:
-        document = look.closed(document)
+        document = outline_visuals.closed(document)
     variables = placeholders.literals(texts(document))
     return Outline(
         {**document, "variables": variables} if variables else document, tuple(_warnings(brief, document))
@@ -74,23 +74,23 @@ def _title(brief: Brief, text: Article) -> str:
     return whole.rstrip(",;:") + "\u2026"
 
 
-def _told(brief: Brief, text: Article, weights: terms.Weights, *, closes: bool) -> list[Shot]:
+def _told(brief: Brief, text: Article, weights: term_weights.Weights, *, closes: bool) -> list[Shot]:
     """Choose from each part of the text, so that its end is told as well as its beginning."""
     unique: dict[str, Sentence] = {}
     for each in text.sentences:
         unique.setdefault(each.text, each)
     sentences = list(unique.values())
-    everything = sum(pace.seconds(each.text) for each in sentences) + pace.PAUSE
+    everything = sum(speaking_rate.seconds(each.text) for each in sentences) + speaking_rate.PAUSE
     budget = brief.duration or (brief.scenes * SCENE if brief.scenes else min(everything, USUAL))
     number = min(brief.scenes or max(1, round(budget / SCENE)), len(sentences))
     if brief.duration:
-        budget -= look.OPENING + (look.CLOSING if closes else 0.0)
+        budget -= outline_visuals.OPENING + (outline_visuals.CLOSING if closes else 0.0)
     charts = {text.sentences[at].text: chart for at, chart in text.charts}
     shots, opened, left = list[Shot](), set[str](), 0.0
     for part in _parts(sentences, number):
-        share = budget / number - pace.PAUSE + left
+        share = budget / number - speaking_rate.PAUSE + left
         chosen = _chosen(part, share, brief, weights)
-        left = share - sum(pace.seconds(each.text) for each in chosen)
+        left = share - sum(speaking_rate.seconds(each.text) for each in chosen)
         shot = _shot(chosen, brief.language, opened, large=len(shots) % 2 == 1)
         chart = next((charts[each.text] for each in part if each.text in charts), None) if shots else None
         shots.append(replace(shot, chart=chart))
@@ -110,7 +110,7 @@ def _parts(sentences: Sequence[Sentence], number: int) -> list[Sequence[Sentence
     """Cut the text into parts that take about as long to say, where a heading stands or a paragraph begins nearby."""
     marks = [0.0]
     for each in sentences:
-        marks.append(marks[-1] + pace.seconds(each.text))
+        marks.append(marks[-1] + speaking_rate.seconds(each.text))
     share = marks[-1] / number
     cuts = [0]
     for part in range(1, number):
@@ -123,16 +123,18 @@ def _distance(seconds: float, begins: Sentence, share: float) -> float:
     return abs(seconds) + share * (0.0 if begins.opens else 0.25 if begins.first else 0.5)
 
 
-def _chosen(part: Sequence[Sentence], share: float, brief: Brief, weights: terms.Weights) -> list[Sentence]:
+def _chosen(
+    part: Sequence[Sentence], share: float, brief: Brief, weights: term_weights.Weights
+) -> list[Sentence]:
     """Take the weightiest sentences that fit, and at least one; hand them back in the order of the text.
 
     One that leans on the sentence before it is taken only after that one, or as the weightiest.
     """
     ranked = sorted(range(len(part)), key=lambda at: -_score(part[at], brief, weights))
-    taken, spent = {ranked[0]}, pace.seconds(part[ranked[0]].text)
+    taken, spent = {ranked[0]}, speaking_rate.seconds(part[ranked[0]].text)
     for at in (*ranked, *ranked):  # twice, as what comes second may be what another leans on
-        seconds = pace.seconds(part[at].text)
-        stands = not (terms.leans(part[at].text) or _asks(part[at].text)) or at - 1 in taken
+        seconds = speaking_rate.seconds(part[at].text)
+        stands = not (term_weights.leans(part[at].text) or _asks(part[at].text)) or at - 1 in taken
         if at not in taken and stands and spent + seconds <= share:
             taken.add(at)
             spent += seconds
@@ -143,13 +145,13 @@ def _asks(text: str) -> bool:
     return text.rstrip("\"'\u201d\u00bb").endswith(("?", "\uff1f", "\u061f"))
 
 
-def _score(sentence: Sentence, brief: Brief, weights: terms.Weights) -> float:
+def _score(sentence: Sentence, brief: Brief, weights: term_weights.Weights) -> float:
     """Weigh a sentence by its terms; more where it opens a paragraph or names a keyword, less where it leans on another."""
     text = sentence.text.casefold()
     score = weights.of(sentence.text)
     score *= 1.25 if sentence.first else 1.0
     score *= MUST if any(word.casefold() in text for word in brief.keywords) else 1.0
-    score *= 0.6 if terms.leans(text) else 1.0
+    score *= 0.6 if term_weights.leans(text) else 1.0
     return score * (0.8 if _asks(text) else 1.0)
 
 
@@ -164,7 +166,7 @@ def _cards(brief: Brief, title: str) -> list[Shot]:
     shots = [_card(line, brief.language) for line in spoken]
     shots += [_card(word, brief.language, shows=word) for word in map(_capital, brief.keywords)]
     shown = {word.casefold() for word in brief.keywords}
-    words = [word for word in terms.words(topic) if word.casefold() not in shown]
+    words = [word for word in term_weights.words(topic) if word.casefold() not in shown]
     missing = max((brief.scenes or CARDS) - len(shots), 0)
     silent = [*map(_capital, words[: missing - 1]), title] if missing and title else []
     shots += [Shot("", card=word, seconds=SILENT_CARD) for word in silent]
@@ -208,5 +210,5 @@ def _warnings(brief: Brief, document: dict[str, Any]) -> list[str]:
 
 def _seconds(scene: dict[str, Any]) -> float:
     said: str = scene.get("narration", "")
-    shown = max(pace.length([said]) if said else 0.0, float(scene.get("duration", 0.0)))
+    shown = max(speaking_rate.length([said]) if said else 0.0, float(scene.get("duration", 0.0)))
     return shown + float(scene.get("pad_before", LEAD)) - LEAD

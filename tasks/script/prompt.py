@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.scripts.script import Brief
+    from shared.script.values import Brief
 
 # Narrators say some 150 words a minute, in characters of Latin script as `pace` counts them.
 WORDS_A_SECOND = 2.5

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.scripts.script import Voice
-from shared.scripts.voices import SpokenVoice, voices
+from shared.script.values import Voice
+from shared.script.voices import SpokenVoice, voices
+from tasks.speech.engine import RATE, Engine, Line, Speech, Word
 from tasks.speech.espeak import narrate
-from tasks.speech.speech import RATE, Engine, Line, Speech, Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shared import ffmpeg
 from shared.errors import RenderFailed, RenderTimeout, UnsupportedMedia
-from shared.files.media import HEAD_BYTES, sniff
+from shared.media.probing import HEAD_BYTES, sniff
+from shared.processes import ffmpeg
+from tasks.speech.engine import RATE
 from tasks.speech.espeak_child import faded, trim
-from tasks.speech.speech import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,17 +6,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from shared.errors import SpeechFailed
-from shared.scripts.voices import named_voices, piper_voices
+from shared.script.voices import named_voices, piper_voices
 from shared.settings import settings
 from tasks.speech.espeak import Espeak
 from tasks.speech.piper import Piper
-from tasks.speech.server import SpeechServer
+from tasks.speech.speech_server import SpeechServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.scripts.script import Voice
-    from tasks.speech.speech import Engine
+    from shared.script.values import Voice
+    from tasks.speech.engine import Engine
 
 
 @lru_cache(maxsize=1)

@@ -14,18 +14,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import ffmpeg
 from shared.errors import RenderFailed, RenderTimeout, SpeechFailed
-from shared.scripts import voices
-from tasks.speech.reading import read
-from tasks.speech.speech import RATE, Heard, Line, Said, Sentence, Speech
+from shared.processes import ffmpeg
+from shared.script import voices
+from tasks.speech.engine import RATE, Heard, Line, Said, Sentence, Speech
+from tasks.speech.text_normalization import read
 from tasks.speech.utterances import Utterance, cut
-from tasks.speech.words import align
+from tasks.speech.word_alignment import align
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.scripts.script import Voice
+    from shared.script.values import Voice
 
 NAME = "espeak-ng"
 # Goes up when the same text is made another sound of, so that nothing older is taken for it.

@@ -6,8 +6,8 @@ import wave
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.speech.speech import RATE, Heard, Word
-from tasks.speech.words import align
+from tasks.speech.engine import RATE, Heard, Word
+from tasks.speech.word_alignment import align
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

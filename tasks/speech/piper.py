@@ -11,17 +11,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared import ffmpeg
 from shared.errors import RenderFailed, RenderTimeout, SpeechFailed
+from shared.processes import ffmpeg
 from tasks.speech.decoding import NoSpeech, decode
-from tasks.speech.speech import RATE, Said, Sentence
-from tasks.speech.timing import by_proportion
+from tasks.speech.engine import RATE, Said, Sentence
+from tasks.speech.word_timing import by_proportion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.scripts.script import Voice
-    from shared.scripts.voices import NamedVoice
+    from shared.script.values import Voice
+    from shared.script.voices import NamedVoice
 
 PREFIX = "piper:"
 REVISION = 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from api.submission.room import COUNT_SECONDS
+from api.jobs.admission import COUNT_SECONDS
 from tests.chaos import faults, load
 from tests.chaos.clock import wrong_by
 from tests.chaos.full import full

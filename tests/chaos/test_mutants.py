@@ -39,7 +39,7 @@ NO_ATTEMPT_CHECK = {
     ]
 }  # fmt: skip
 NO_LEASE = {
-    "shared/lifecycle/sweeping.py": [
+    "tasks/lifecycle/recovery.py": [
         (".where(Job.state == State.RUNNING, Job.leased_until < func.now())",
          ".where(Job.state == State.RUNNING, Job.leased_until < func.now() - text(\"interval '1 day'\"))"),
         (".where(Segment.state == SegmentState.RUNNING, Segment.leased_until < func.now())",
@@ -52,14 +52,14 @@ _TAKEN = """    note(session, "jobs.submitted", str(job.id))
 """
 _SENT = """    import time
     from sqlalchemy import text
-    from shared.queueing import nudges
-    from shared.queueing.window import _TASKS
+    from shared.dispatch import nudges
+    from shared.dispatch.fairness import _TASKS
     session.execute(text("UPDATE jobs SET published_at = now() WHERE id = ANY(:ids)"), {"ids": [job.id]})
     dispatch.send([nudges.Nudge(_TASKS[spec.kind], job.id, job.id, caller().account_id)])
     time.sleep(0.5)
 """
-PUBLISH_BEFORE_COMMIT = {"api/submission/accept.py": [(_TAKEN, _TAKEN + _SENT)]}
-NO_LIMIT = {"shared/queueing/window.py": [(":running * :weight", "(:running + 1000) * :weight")]}
+PUBLISH_BEFORE_COMMIT = {"api/jobs/acceptance.py": [(_TAKEN, _TAKEN + _SENT)]}
+NO_LIMIT = {"shared/dispatch/fairness.py": [(":running * :weight", "(:running + 1000) * :weight")]}
 
 
 def a_stale_attempt_commits(world: World) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from shared import accounts
-from shared.celeryconfig import celery_settings
+from shared.celery_config import celery_settings
 from shared.settings import Settings
 from tests.chaos import history, load
 from tests.chaos.files import Disk, Objects

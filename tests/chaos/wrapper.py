@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import ffmpeg
+from shared.processes import ffmpeg
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from shared.files import media
+from shared.media import probing
 
 if TYPE_CHECKING:
     from tests.e2e.stack import Stack
@@ -56,7 +56,7 @@ def test_the_guide_to_the_api_works_as_written(stack: Stack, tmp_path: Path) -> 
     said = shell(stack, tmp_path, commands("docs/api.md", "# Using the API", "## Health"))
 
     assert json.loads((tmp_path / "task.json").read_text())["status"] == "succeeded"
-    assert media.probe(tmp_path / "video.mp4").height == 480
+    assert probing.probe(tmp_path / "video.mp4").height == 480
     assert "Hello, world." in (tmp_path / "captions.srt").read_text()
     assert json.loads((tmp_path / "batch.json").read_text())["counts"]["queued"] == 2
     assert "HTTP/1.1 202" in said

@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image
 
-from shared import ffmpeg
+from shared.processes import ffmpeg
 
 if TYPE_CHECKING:
     from tests.e2e.stack import Stack

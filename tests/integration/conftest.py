@@ -11,7 +11,7 @@ from shared import db
 from shared.db import connect
 from shared.migrations.run import migrate
 from shared.settings import Settings, settings
-from shared.storage import storage
+from shared.storage.factory import storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

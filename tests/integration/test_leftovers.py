@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete
 
-from shared import cache
 from shared.db import alone, transaction
-from shared.files import naming
 from shared.models import Account, Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.states import State
-from shared.storage import storage
-from tasks import leftovers
+from shared.storage.factory import storage
+from tasks import stored_names
+from tasks.providers import response_cache
+from tasks.upkeep import orphan_files
 from tests import factories
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def keys_of(job: Job, name: str) -> dict[str, str]:
     """Return what files of each table are called."""
     folders = ("assets", "segments", "speech", "mixes")
     return {
-        "artifacts": naming.artifact(job, name),
+        "artifacts": stored_names.artifact(job, name),
         **{folder: f"{folder}/{job.account_id}/ab/{name}" for folder in folders},
     }
 
@@ -69,13 +69,13 @@ def test_what_a_row_names_stays_whatever_it_is_called(session: Session, strange:
         unknown = {table: f"{key}-other" for table, key in known.items()}
     write(session, job, known)
 
-    assert naming.named(session, [*known.values(), *unknown.values()]) == set(known.values())
+    assert stored_names.named(session, [*known.values(), *unknown.values()]) == set(known.values())
 
 
 @pytest.fixture
 def files(process: Settings, tmp_path: Path) -> Iterator[dict[str, bool]]:
     """Give files, and whether a row names each. All of them are old."""
-    cache.connection.cache_clear()
+    response_cache.connection.cache_clear()
     with transaction() as session:
         job = factories.job(session, state=State.SUCCEEDED)
         known, unknown = keys_of(job, "video.mp4"), keys_of(job, "other.mp4")
@@ -86,9 +86,9 @@ def files(process: Settings, tmp_path: Path) -> Iterator[dict[str, bool]]:
         storage().put(tmp_path / "content", key)
         os.utime(storage().locate(key), (0, 0))
     yield given
-    cache.connection().flushdb()
-    cache.connection().close()
-    cache.connection.cache_clear()
+    response_cache.connection().flushdb()
+    response_cache.connection().close()
+    response_cache.connection.cache_clear()
     with transaction() as session:
         session.execute(delete(Account).where(Account.id == job.account_id))
 
@@ -98,34 +98,34 @@ def left(files: dict[str, bool]) -> set[bool]:
 
 
 def test_only_what_no_row_names_is_removed(files: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "ORPHAN_BITE", 3)
+    monkeypatch.setattr(orphan_files, "ORPHAN_BITE", 3)
 
-    assert leftovers.orphans() == 5
+    assert orphan_files.orphans() == 5
     assert left(files) == {True}
 
 
 def test_one_looks_through_the_files_at_a_time(files: dict[str, bool]) -> None:
-    with alone(leftovers._LOCK):  # noqa: SLF001 (what another worker holds that looks through them)
-        assert leftovers.orphans() == 0
+    with alone(orphan_files._LOCK):  # noqa: SLF001 (what another worker holds that looks through them)
+        assert orphan_files.orphans() == 0
 
     assert left(files) == {True, False}
-    assert leftovers.orphans() == 5
+    assert orphan_files.orphans() == 5
 
 
 def test_where_it_takes_long_it_is_done_for_a_part_of_the_time(
     files: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leftovers, "BRIEF_SECONDS", 0)
-    monkeypatch.setattr(leftovers, "RESTS", 10_000)
-    assert leftovers.orphans() == 5
+    monkeypatch.setattr(orphan_files, "BRIEF_SECONDS", 0)
+    monkeypatch.setattr(orphan_files, "RESTS", 10_000)
+    assert orphan_files.orphans() == 5
     (orphan,) = [key for key, named in files.items() if not named and key.startswith("mixes/")]
     with storage().create(orphan) as file:
         file.write(b"again")
     os.utime(storage().locate(orphan), (0, 0))
 
-    assert leftovers.orphans() == 0
-    cache.connection().flushdb()
-    assert leftovers.orphans() == 1
+    assert orphan_files.orphans() == 0
+    response_cache.connection().flushdb()
+    assert orphan_files.orphans() == 1
 
 
 def test_folders_of_attempts_that_died_are_removed_and_those_at_work_stay(process: Settings) -> None:
@@ -134,5 +134,5 @@ def test_folders_of_attempts_that_died_are_removed_and_those_at_work_stay(proces
     for name in ("dead", "uploads"):
         os.utime(process.work_dir / name, (0, 0))
 
-    assert leftovers.clear(process)["work_folders"] == 1
+    assert orphan_files.clear(process)["work_folders"] == 1
     assert {path.name for path in process.work_dir.iterdir()} == {"working", "uploads"}

@@ -12,7 +12,7 @@ from shared.db import transaction
 from shared.lifecycle import jobs
 from shared.models import Artifact, Job
 from shared.states import Stage, State
-from shared.storage import storage
+from shared.storage.factory import storage
 from tasks import run
 from tasks.run import Attempt, Done
 from tests import factories

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, select, text
 
-from shared import db, dispatch
+from shared import db
 from shared.db import transaction
+from shared.dispatch import fairness, publishing
+from shared.dispatch.fairness import Window
 from shared.models import Job
-from shared.queueing import window
-from shared.queueing.window import Window
 from shared.settings import settings
 from shared.states import Stage, State
 from tasks import run
 from tasks.run import Done
-from tasks.video import assembly, planning, rendering
+from tasks.video import assembly_task, plan_task, segment_task
 from tests import factories
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ FOR_A_SHORT_JOB, FOR_A_JOB, FOR_A_SEGMENT, FOR_PLAN_AND_ASSEMBLY = 4, 6, 9, 26
 @pytest.fixture
 def unhurried(process: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A process that does nothing beside the work while it is counted: how often it does is a matter of time alone."""
-    monkeypatch.setattr(dispatch, "AT_ONCE_SECONDS", 300)
+    monkeypatch.setattr(publishing, "AT_ONCE_SECONDS", 300)
     monkeypatch.setenv("SCENEMILL_LEASE", "600")
     monkeypatch.setenv("SCENEMILL_HEARTBEAT", "300")
     settings.cache_clear()
@@ -103,7 +103,7 @@ def test_where_somebody_else_is_at_the_account_s_window_a_job_s_end_does_not_wai
         waits = factories.job(session, job.account_id, kind="script")
 
     with transaction() as session:
-        window.admit(session, job.account_id, Window(unclaimed=0, running=0))
+        fairness.admit(session, job.account_id, Window(unclaimed=0, running=0))
         published = threading.Thread(
             target=run.run, args=(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
         )
@@ -111,7 +111,7 @@ def test_where_somebody_else_is_at_the_account_s_window_a_job_s_end_does_not_wai
         published.join(30)
         assert not published.is_alive()
         assert state_of(job.id) == State.SUCCEEDED
-    assert dispatch.flush(5)
+    assert publishing.flush(5)
 
     with transaction() as session:
         assert session.get_one(Job, waits.id).published_at is not None
@@ -130,7 +130,7 @@ def test_a_job_ends_also_where_the_next_one_cannot_be_let_in(unhurried: Settings
         session.execute(refused)
     try:
         run.run(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
-        assert dispatch.flush(5)
+        assert publishing.flush(5)
     finally:
         with transaction() as session:
             session.execute(text("DROP TRIGGER refused ON jobs; DROP FUNCTION refuse()"))
@@ -145,12 +145,12 @@ def test_a_video_takes_few_statements_a_segment(unhurried: Settings) -> None:
     job = posted(spec={"kind": "video", "script": {"scenes": scenes}, "output": output})
 
     with counted() as asked:
-        run.run(str(job.id), planning.perform, run.begin(Stage.GATHERING))
+        run.run(str(job.id), plan_task.perform, run.begin(Stage.GATHERING))
         with transaction() as session:
             segments = factories.segments_of(session, job)  # one of those that are counted
         for segment in segments:
-            rendering.perform(str(segment.id))
-        run.run(str(job.id), assembly.perform, run.assembly)
+            segment_task.perform(str(segment.id))
+        run.run(str(job.id), assembly_task.perform, run.assembly)
 
     assert state_of(job.id) == State.SUCCEEDED
     assert len(asked) <= FOR_A_SEGMENT * len(segments) + FOR_PLAN_AND_ASSEMBLY, asked

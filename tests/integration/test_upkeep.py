@@ -12,10 +12,10 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.db import transaction
-from shared.lifecycle import segments, sweeping
 from shared.models import Account, Batch, Job, Segment, StoredSegment
 from shared.states import SegmentState, State
-from tasks import upkeep
+from tasks.lifecycle import recovery, segments
+from tasks.upkeep import sweep
 from tests import factories
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ pytestmark = pytest.mark.services
 
 def test_one_round_takes_all_that_a_long_canceled_video_left_queued(process: Settings) -> None:
     with transaction() as session:
-        job = factories.rendering_job(session, tuple(map(str, range(sweeping.BITE * 2 + 1))))
+        job = factories.rendering_job(session, tuple(map(str, range(recovery.BITE * 2 + 1))))
         session.execute(update(Job).where(Job.id == job.id).values(state=State.CANCELED))
 
-    upkeep.tidy()
+    sweep.tidy()
 
     with transaction() as session:
         assert {each.state for each in factories.segments_of(session, job)} == {SegmentState.DROPPED}
@@ -49,7 +49,7 @@ def test_what_its_worker_lost_is_told_of_in_the_same_round_and_later_when_lost_a
         session.flush()
         assert segments.claim(session, part.id, lease=-process.lease) is not None
 
-    upkeep.sweep()
+    sweep.sweep()
 
     with transaction() as session:
         for table, lost in ((Job, job.id), (Segment, part.id)):
@@ -63,11 +63,11 @@ def test_what_a_broker_held_that_lost_everything_is_published_in_the_next_round(
     with transaction() as session:
         job = factories.job(session)
 
-    upkeep.sweep()
+    sweep.sweep()
     with Redis.from_url(process.broker_url) as broker:
         held = messages(broker)
         broker.flushall()
-        upkeep.sweep()
+        sweep.sweep()
         again = messages(broker)
 
     assert held.count(str(job.id)) == again.count(str(job.id)) > 0
@@ -128,7 +128,7 @@ def test_what_a_stopped_worker_holds_keeps_nothing_else_from_its_repair(
         worker.execute(select(table.id).where(table.account_id == accounts[0]).with_for_update())
 
         for _ in range(2):  # what one round has put back, the next one publishes at the latest
-            upkeep.sweep()
+            sweep.sweep()
 
         left = unrepaired(free)
         worker.rollback()

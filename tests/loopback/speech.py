@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shared.ffmpeg import ffmpeg_path
+from shared.processes.ffmpeg import ffmpeg_path
 from tests.loopback.server import Loopback
 
 if TYPE_CHECKING:

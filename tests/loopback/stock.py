@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from shared.ffmpeg import ffmpeg_path
+from shared.processes.ffmpeg import ffmpeg_path
 from tests.loopback.server import Loopback
 
 if TYPE_CHECKING:

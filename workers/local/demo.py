@@ -17,8 +17,8 @@ from scenemill.api import Scenemill
 from scenemill.cli.display import facts
 from scenemill.cli.jobs import read_job, render
 from scenemill.errors import ScenemillError
-from shared.ffmpeg import ffmpeg_path
-from shared.files import media
+from shared.media import probing
+from shared.processes.ffmpeg import ffmpeg_path
 from workers.local import processes
 from workers.local.state import AlreadyRunning, State
 
@@ -70,7 +70,7 @@ def run(folder: Path, console: Console) -> None:
 
 def measured(video: Path) -> list[str]:
     """Return what probing and listening say about a video."""
-    found = media.probe(video)
+    found = probing.probe(video)
     listen = ("-vn", "-af", "ebur128=framelog=quiet", "-f", "null", "-")
     argv = [ffmpeg_path(), "-nostdin", "-hide_banner", "-i", str(video), *listen]
     heard = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from workers.local import postgres as pg
 from workers.local import redis as rd
-from workers.local.forks import Forks
+from workers.local.fork_client import Forks
 from workers.local.ports import LOOPBACK, is_open
 from workers.local.processes import inherited
 from workers.local.services import Service
@@ -169,7 +169,7 @@ def _forkserver(stack: Stack) -> Service:
     """Start what the workers and beat are forked from: they share its memory, and start at once."""
     return Service(
         name=FORKSERVER,
-        argv=(sys.executable, "-m", "workers.local.forkserver", *IMPORTED),
+        argv=(sys.executable, "-m", "workers.local.fork_server", *IMPORTED),
         cwd=stack.wish.folder,
         # Whether to count in files is decided on import too; where, by each that counts.
         env=_environment(stack, PROMETHEUS_MULTIPROC_DIR=_metrics_folder(stack, FORKSERVER), **ON_IMPORT),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from workers.local.forks import Program
+    from workers.local.fork_client import Program
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 5.0

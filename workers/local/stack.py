@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workers.local import postgres as pg
 from workers.local import programs
 from workers.local import redis as rd
-from workers.local.forks import Forks
+from workers.local.fork_client import Forks
 from workers.local.ports import LOOPBACK, free_port
 from workers.local.programs import FLOWER_USER, QUEUES
 

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from workers.local import processes
-from workers.local.child import Child
+from workers.local.program_process import Child
 from workers.local.services import Service, startable, stop_ranks
 
 if TYPE_CHECKING:

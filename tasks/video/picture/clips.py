@@ -13,7 +13,7 @@ from tasks.video.picture import motion
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.scripts.script import Motion
+    from shared.script.values import Motion
 
 DEMUXERS = {
     "video/mp4": "mov", "video/quicktime": "mov", "video/webm": "matroska", "video/x-matroska": "matroska",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tasks.video.picture import images, paint, stills, theme
+from tasks.video.picture import backgrounds, images, stills, theme
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ def made(
 ) -> Made:
     """Return the layer that a spec's visual describes; `path` is its image."""
     if path is None:
-        return Made(planes=paint.paint(visual, size))
+        return Made(planes=backgrounds.paint(visual, size))
     kind = visual.get("motion", "none")
     wanted = tuple(round(side * stills.FINER[1]) for side in size)
     ground = theme.rgb(visual["ground"])

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from shared import ffmpeg
 from shared.errors import AssetUnreadable
+from shared.processes import ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from shared.scripts.script import Motion
+    from shared.script.values import Motion
 
 ZOOM = 1.1
 PAN = 0.1  # the least way of a pan, in parts of the frame

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tasks.video.picture import images, motion
 
 if TYPE_CHECKING:
-    from shared.scripts.script import Motion
+    from shared.script.values import Motion
 
 Plane = NDArray[Any]  # 8 bits
 

@@ -15,11 +15,12 @@ from sqlalchemy import create_engine, make_url, select, text
 from werkzeug.exceptions import HTTPException
 
 from api.app import create_app
-from shared import accounts, db, storage
+from shared import accounts, db
 from shared.db import transaction
 from shared.migrations.run import migrate
 from shared.models import Job
 from shared.settings import Settings, settings
+from shared.storage import base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +137,7 @@ def api_database(postgres_url: str) -> str:
 def forget() -> None:
     if db.engine.cache_info().currsize:
         db.engine().dispose()
-    for cached in (settings, db.engine, db._factory, storage.storage):  # noqa: SLF001 (a process has one of each)
+    for cached in (settings, db.engine, db._factory, base.storage):  # noqa: SLF001 (a process has one of each)
         cached.cache_clear()
 
 
@@ -179,7 +180,7 @@ def stranger(app: Flask) -> Client:
 @pytest.fixture
 def stored(config: Settings) -> Path:
     """Give the folder of stored files."""
-    return storage.storage().root
+    return base.storage().root
 
 
 def jobs_of(client: Client) -> list[Job]:

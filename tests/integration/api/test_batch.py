@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from api.submission import batch as batch_views
-from api.submission import intake
+from api.batches import batch_import
+from api.batches import routes as batch_views
 from shared.db import transaction
 from shared.errors import RenderFailed
 from shared.lifecycle import jobs
@@ -273,7 +273,7 @@ def test_a_batch_is_listed_in_the_order_in_which_it_was_submitted(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_views, "PAGE", 4)
-    monkeypatch.setattr(intake, "CHUNK", 3)
+    monkeypatch.setattr(batch_import, "CHUNK", 3)
     given = [{**HELLO, "custom_id": str(number)} for number in range(11)]
     given[5] = {"kind": "film"}
     batch = client.post("/v1/batch", json={"jobs": given, "on_invalid": "skip"}).json

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, update
 
-from api.progress import feeds, live, news, watch
+from api.tasks import account_feed, change_poller, progress_queries, sse_stream, task_changes
 from shared.db import transaction
 from shared.models import Job
-from shared.reports import progress
 from shared.states import Stage, State
 from tests.integration.api.conftest import HELLO
 from tests.integration.api.test_batch import end
@@ -79,13 +78,13 @@ def test_what_happens_between_the_first_answer_and_the_stream_is_told(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task_id = client.job()
-    add = watch.watch.add
+    add = change_poller.watch.add
 
     def late(watcher: Any) -> None:
         put(task_id, state=State.RUNNING, stage=Stage.NARRATING)
         add(watcher)
 
-    monkeypatch.setattr(watch.watch, "add", late)
+    monkeypatch.setattr(change_poller.watch, "add", late)
     stream = events(client, f"/v1/tasks/{task_id}/events")
 
     assert [next(stream).data["status"] for _ in range(2)] == ["queued", "running"]
@@ -211,8 +210,8 @@ def end_all(ids: list[str], **columns: Any) -> None:
 def test_however_many_end_at_one_moment_an_account_is_told_of_all(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "SHARE", 2)
-    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(account_feed, "SHARE", 2)
+    monkeypatch.setattr(change_poller, "POLL_SECONDS", 0.02)
     ids = [client.job() for _ in range(7)]
     stream = events(client, "/v1/events")
     threading.Timer(0.1, end_all, (ids,)).start()
@@ -227,9 +226,9 @@ def test_however_many_end_at_one_moment_an_account_is_told_of_all(
 def test_however_many_ended_meanwhile_an_account_is_told_of_all_when_it_comes_again(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(news, "DOCUMENTS", 2)
-    monkeypatch.setattr("api.progress.events.FIRST", 1)
-    monkeypatch.setattr(progress, "LATE", 0.0)
+    monkeypatch.setattr(task_changes, "DOCUMENTS", 2)
+    monkeypatch.setattr("api.tasks.event_routes.FIRST", 1)
+    monkeypatch.setattr(progress_queries, "LATE", 0.0)
     put(running := client.job(), state=State.RUNNING, stage=Stage.NARRATING)
     last = next(stream := events(client, "/v1/events"))
     stream.close()
@@ -245,8 +244,8 @@ def test_however_many_ended_meanwhile_an_account_is_told_of_all_when_it_comes_ag
 def test_where_more_end_at_one_moment_than_are_looked_through_watchers_come_again_and_catch_up(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "MOST", 3)
-    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(account_feed, "MOST", 3)
+    monkeypatch.setattr(change_poller, "POLL_SECONDS", 0.02)
     put(client.job(), state=State.RUNNING, stage=Stage.NARRATING)
     ids = [client.job() for _ in range(4)]
     stream = events(client, "/v1/events")
@@ -254,7 +253,7 @@ def test_where_more_end_at_one_moment_than_are_looked_through_watchers_come_agai
     end_all(ids)
 
     last = [first, *stream][-1]
-    monkeypatch.setattr(feeds, "MOST", 50)  # the moment is over
+    monkeypatch.setattr(account_feed, "MOST", 50)  # the moment is over
     again = (one.data for one in events(client, "/v1/events", after=last.id))
     told = [next(again)["task_id"] for _ in ids]
 
@@ -264,9 +263,9 @@ def test_where_more_end_at_one_moment_than_are_looked_through_watchers_come_agai
 def test_who_breaks_off_before_all_is_told_is_told_the_rest(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "SHARE", 1)
-    monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(progress, "LATE", 20.0)
+    monkeypatch.setattr(account_feed, "SHARE", 1)
+    monkeypatch.setattr(change_poller, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(progress_queries, "LATE", 20.0)
     ids = [client.job() for _ in range(3)]
     long_ago = func.now() - timedelta(seconds=15)
     threading.Timer(0.1, end_all, (ids,), {"finished_at": long_ago}).start()
@@ -278,7 +277,7 @@ def test_who_breaks_off_before_all_is_told_is_told_the_rest(
 
 
 def test_who_watches_too_much_is_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "PER_ACCOUNT", 1)
+    monkeypatch.setattr(sse_stream, "PER_ACCOUNT", 1)
     path = f"/v1/tasks/{client.job()}/events"
     next(stream := events(client, path))
 
@@ -288,11 +287,11 @@ def test_who_watches_too_much_is_told_so(client: Client, monkeypatch: pytest.Mon
     stream.close()
 
     assert (refused.status_code, refused.json["code"]) == (429, "too-many-at-once")
-    assert not live._open  # noqa: SLF001 (nothing is counted twice, or for ever)
+    assert not sse_stream._open  # noqa: SLF001 (nothing is counted twice, or for ever)
 
 
 def test_nothing_new_is_said_now_and_then(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(sse_stream, "PING_SECONDS", 0.1)
     headers = {"Authorization": f"Bearer {client.key}"}
     answer = client.flask.get(f"/v1/tasks/{client.job()}/events", headers=headers, buffered=False)
     frames = iter(answer.response)
@@ -302,7 +301,7 @@ def test_nothing_new_is_said_now_and_then(client: Client, monkeypatch: pytest.Mo
 
 
 def test_a_watcher_that_is_far_behind_is_dropped(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "BOX", 2)
+    monkeypatch.setattr(sse_stream, "BOX", 2)
     ids = [client.job() for _ in range(5)]
     stream = events(client, "/v1/events")
     for task_id in ids:

@@ -13,8 +13,8 @@ from sqlalchemy import delete, event, insert, update
 from werkzeug.http import http_date, parse_date
 
 from shared.db import engine, transaction
+from shared.lifecycle import listing
 from shared.models import Artifact, Job, Segment
-from shared.reports import listing
 from shared.states import SegmentState, Stage, State
 from tests.integration.api.conftest import HELLO
 

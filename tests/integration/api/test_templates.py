@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select
 
+from api.library.built_in import built_in
 from shared.db import transaction
 from shared.models import Job, JobAsset
-from shared.templates import built_in
 
 if TYPE_CHECKING:
     from flask import Flask

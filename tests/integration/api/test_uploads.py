@@ -17,9 +17,9 @@ from sqlalchemy import text
 
 from api.app import create_app
 from shared.db import transaction
-from shared.files import parts
 from shared.settings import settings
-from tasks import upkeep
+from shared.storage import unfinished_uploads
+from tasks.upkeep import sweep
 from tests.integration.api.conftest import Client, forget, new_client, picture
 from tests.loopback.s3 import S3
 
@@ -55,7 +55,7 @@ def head(client: Client, path: str) -> TestResponse:
 
 
 def part(config: Settings, path: str) -> Path:
-    return parts.path(config, uuid.UUID(path.rpartition("/")[2]))
+    return unfinished_uploads.path(config, uuid.UUID(path.rpartition("/")[2]))
 
 
 def checksum(data: bytes, algorithm: str = "sha1") -> str:
@@ -320,7 +320,7 @@ def test_an_upload_whose_bytes_are_lost_is_gone(client: Client, config: Settings
 
 def test_only_one_writes_at_a_time(client: Client, config: Settings) -> None:
     path = begin(client)
-    with parts.hold(config, uuid.UUID(path[-36:])):
+    with unfinished_uploads.hold(config, uuid.UUID(path[-36:])):
         answer = patch(client, path, FILE, 0)
         seen = head(client, path)
 
@@ -491,14 +491,14 @@ def test_tidying_takes_what_expired_and_nothing_that_goes_on(client: Client, con
         patch(client, path, FILE[:HALF], 0)
     day_old = time.time() - 0.9 * config.upload_expiry.total_seconds()
     os.utime(part(config, resting), (day_old, day_old))
-    nobodys = parts.path(config, uuid.uuid4())
+    nobodys = unfinished_uploads.path(config, uuid.uuid4())
     nobodys.write_bytes(b"of nobody")
     os.utime(nobodys, (day_old - 86_400, day_old - 86_400))
     client.delete(ended, headers=TUS)
     expire(over)
     expire(ended, "2 days")
 
-    upkeep.tidy()
+    sweep.tidy()
 
     assert not part(config, over).exists()
     assert not nobodys.exists()

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.app import create_app
-from shared import accounts
+from shared import accounts, usage
 from shared.db import transaction
 from shared.models import Artifact, Job, Usage
-from shared.reports import ledger
-from shared.reports.ledger import Spent
-from shared.scripts import pace
+from shared.script import speaking_rate
 from shared.states import State
+from shared.usage import Spent
 from tests import factories
 from tests.integration.api.conftest import HELLO, new_client, picture
 
@@ -130,9 +129,9 @@ def test_a_job_s_budget_holds_its_ledger(client: Client, config: Settings) -> No
     with transaction() as session:
         job = session.get_one(Job, uuid.UUID(task_id))
         priced = config.model_copy(update={"price_images": 0.4})
-        ledger.afford(session, job, Spent.IMAGES, 1, priced)
-        with pytest.raises(ledger.QuotaExceeded, match="job's budget"):
-            ledger.afford(session, job, Spent.IMAGES, 2, priced)
+        usage.afford(session, job, Spent.IMAGES, 1, priced)
+        with pytest.raises(usage.QuotaExceeded, match="job's budget"):
+            usage.afford(session, job, Spent.IMAGES, 2, priced)
 
     for wrong in (0, -1, "1", None):
         answer = client.post("/v1/jobs", json={**HELLO, "budget": wrong})
@@ -157,7 +156,7 @@ def test_a_dry_run_tells_the_cost_and_that_a_budget_would_break(config: Settings
     unserved = free.post("/v1/jobs?dry_run=true", json=job).json["estimate"]
 
     assert (estimate["speech_characters"], estimate["images"]) == (200, 2)
-    heard = 2 * pace.seconds("x" * 100)
+    heard = 2 * speaking_rate.seconds("x" * 100)
     assert estimate["cost"] == pytest.approx(2.0 + heard + 4.0 + estimate["render_seconds"], abs=1e-5)
     assert unserved["cost"] == pytest.approx(4.0 + unserved["render_seconds"])
     assert (tight["valid"], ["budget" in each for each in tight["warnings"]]) == (True, [True])

@@ -17,9 +17,9 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text, update
 
-from api.progress import live
-from api.progress.live import Stream
-from api.progress.news import Topic
+from api.tasks import sse_stream
+from api.tasks.sse_stream import Stream
+from api.tasks.task_changes import Topic
 from shared.accounts import Identity
 from shared.db import transaction
 from shared.models import Job
@@ -179,7 +179,7 @@ def test_who_does_not_read_is_dropped() -> None:
     with pytest.raises(BlockingIOError):
         theirs.recv(1)  # it is not dropped at once
 
-    stream._sending_since -= live.STUCK_SECONDS + 1  # type: ignore[operator]  # noqa: SLF001 (so long ago)
+    stream._sending_since -= sse_stream.STUCK_SECONDS + 1  # type: ignore[operator]  # noqa: SLF001 (so long ago)
     stream.tick()
 
     assert theirs.recv(1) == b""

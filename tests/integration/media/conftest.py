@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared import ffmpeg
+from shared.processes import ffmpeg
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc=s=320x240:r=25:d=1")
 SOUND = ("-f", "lavfi", "-i", "sine=d=1")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from shared.errors import AssetUnreadable, UnsupportedMedia
-from shared.files.media import probe
+from shared.media.probing import probe
 
 pytestmark = pytest.mark.services
 

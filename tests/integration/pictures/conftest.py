@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from shared import cache
 from shared.db import transaction
-from shared.scripts.script import Scene, StockKind, Visual
+from shared.script.values import Scene, StockKind, Visual
 from shared.settings import LanguageModel, settings
-from tasks.pictures.drawing import Drawing
-from tasks.pictures.generated import ImagesServer
+from tasks.cost_tracker import Purse
+from tasks.pictures.generation import Drawing
+from tasks.pictures.images_server import ImagesServer
 from tasks.pictures.search import Search, Stock, stock_kinds
 from tasks.pictures.stock import Pexels, Pixabay
-from tasks.providers import Address, Provider
-from tasks.purse import Purse
-from tasks.video.showing import Showing, Shown
+from tasks.providers import response_cache
+from tasks.providers.http_client import Address, Provider
+from tasks.video.plan.visuals import Showing, Shown
 from tests import factories
 from tests.loopback.images import LoopbackImages
 from tests.loopback.stock import LoopbackFiles, LoopbackStock
@@ -50,11 +50,11 @@ def files(
     authority.cert_pem.write_to_path(pem)
     monkeypatch.setenv("SCENEMILL_CA_FILE", str(pem))
     settings.cache_clear()
-    cache.connection.cache_clear()
+    response_cache.connection.cache_clear()
     with LoopbackFiles(context) as server:
         yield server
-    cache.connection().close()
-    cache.connection.cache_clear()
+    response_cache.connection().close()
+    response_cache.connection.cache_clear()
 
 
 @pytest.fixture

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.errors import AssetUnavailable, AssetUnreadable
-from shared.scripts.script import Scene, Script, Visual
-from tasks.pictures.drawing import Drawing
+from shared.script.values import Scene, Script, Visual
+from tasks.cost_tracker import Purse
+from tasks.pictures.generation import Drawing
 from tasks.pictures.search import Search
-from tasks.purse import Purse
-from tasks.video.gathering import gather
-from tasks.video.showing import Showing
+from tasks.video.plan.sources import gather
+from tasks.video.plan.visuals import Showing
 from tests.integration.pictures.conftest import GRADIENT, new_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shared.models import Job
-    from tasks.video.showing import Shown
+    from tasks.video.plan.visuals import Shown
 
 pytestmark = pytest.mark.services
 

@@ -12,7 +12,7 @@ from shared.db import transaction
 from shared.errors import AssetUnreadable, QuotaExceeded, Unavailable
 from shared.models import Usage
 from shared.settings import settings
-from tasks.providers import TRIES
+from tasks.providers.http_client import TRIES
 from tests.integration.pictures.conftest import (
     GRADIENT,
     Director,

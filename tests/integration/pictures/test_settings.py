@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.settings import settings
-from tasks.pictures.drawing import painters
+from tasks.pictures.generation import painters
 from tasks.pictures.search import stock_kinds, stocks
 from tasks.run import Attempt
-from tasks.script import job as script
+from tasks.script import write_task as script
 from tasks.speech.engines import engines
 from tests.integration.pictures.conftest import Director, drawn, looking_for, new_job
 from tests.loopback.llm import LoopbackModel

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from shared.db import transaction
 from shared.errors import AssetUnreadable, Unavailable
 from shared.models import Asset, JobAsset
-from shared.storage import storage
-from tasks.providers import TRIES
+from shared.storage.factory import storage
+from tasks.providers.http_client import TRIES
 from tests.integration.pictures.conftest import GRADIENT, Director, looking_for, new_job, pexels
 from tests.loopback import llm
 

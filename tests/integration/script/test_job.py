@@ -19,7 +19,7 @@ from shared.settings import settings
 from shared.states import State
 from tasks import run
 from tasks.run import Attempt
-from tasks.script import job as script
+from tasks.script import write_task as script
 from tests import factories
 from tests.loopback import llm
 from tests.loopback.llm import LoopbackModel

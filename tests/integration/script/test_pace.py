@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.scripts import pace
+from shared.script import speaking_rate
+from tasks.speech.engine import Line
 from tasks.speech.espeak import narrate
-from tasks.speech.speech import Line
 
 pytestmark = pytest.mark.services
 
@@ -28,5 +28,5 @@ def test_a_text_takes_about_as_long_as_was_thought(tmp_path):
     spoken = narrate(lines)
 
     found = {line.language: speech.samples / speech.rate for line, speech in zip(lines, spoken, strict=True)}
-    ratios = {language: pace.seconds(text) / found[language] for language, text in TEXTS.items()}
+    ratios = {language: speaking_rate.seconds(text) / found[language] for language, text in TEXTS.items()}
     assert all(0.83 < ratio < 1.2 for ratio in ratios.values()), ratios

@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.errors import ModelRefused, ModelUnavailable, ScriptInvalid
-from shared.ffmpeg import Stopped
-from shared.schemas.loading import load
-from shared.schemas.script import ScriptSchema
-from shared.scripts import pace
-from shared.scripts.script import Brief
-from tasks.script.breaker import FAILURES
-from tasks.script.endpoint import JSON, STRICT, TEXT, Endpoint, Model
-from tasks.script.write import TRIES, write
+from shared.processes.ffmpeg import Stopped
+from shared.script import speaking_rate
+from shared.script.schema.loading import load
+from shared.script.schema.script import ScriptSchema
+from shared.script.values import Brief
+from tasks.providers.circuit_breaker import FAILURES
+from tasks.script.model import JSON, STRICT, TEXT, Endpoint, Model
+from tasks.script.writing import TRIES, write
 from tests.loopback import llm
 from tests.loopback.llm import LoopbackModel
 
@@ -445,7 +445,7 @@ def test_a_script_of_the_wrong_length_is_adjusted_once(server, endpoint):
 
     assert len(server.requests) == 2
     assert "longer" in server.requests[1].last
-    seconds = pace.length([scene.narration.text for scene in loaded(written).scenes])
+    seconds = speaking_rate.length([scene.narration.text for scene in loaded(written).scenes])
     assert 34 <= seconds <= 46
     assert written.warnings == ()
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.orm import Session
 
-from shared import accounts, idempotency
+from api.http import stored_answers
+from api.http.stored_answers import Answer
+from shared import accounts
 from shared.errors import Conflict, IdempotencyKeyReused
-from shared.idempotency import Answer
 from tests import factories
 
 if TYPE_CHECKING:
@@ -63,35 +64,35 @@ def test_an_account_is_made_once(session: Session) -> None:
 
 def test_the_same_key_and_request_get_the_first_answer(session: Session) -> None:
     account_id = factories.account(session)
-    mark = idempotency.fingerprint(b"POST", b"{}")
-    assert idempotency.recall(session, account_id, "k", mark, ttl=DAY) is None
+    mark = stored_answers.fingerprint(b"POST", b"{}")
+    assert stored_answers.recall(session, account_id, "k", mark, ttl=DAY) is None
 
-    idempotency.remember(session, account_id, "k", mark, Answer(202, {"task_id": "1"}, {"Location": "/x"}))
+    stored_answers.remember(session, account_id, "k", mark, Answer(202, {"task_id": "1"}, {"Location": "/x"}))
 
-    again = idempotency.recall(session, account_id, "k", mark, ttl=DAY)
+    again = stored_answers.recall(session, account_id, "k", mark, ttl=DAY)
     assert again == Answer(202, {"task_id": "1"}, {"Location": "/x"})
-    assert idempotency.recall(session, factories.account(session), "k", mark, ttl=DAY) is None
+    assert stored_answers.recall(session, factories.account(session), "k", mark, ttl=DAY) is None
     with pytest.raises(IdempotencyKeyReused):
-        idempotency.recall(session, account_id, "k", idempotency.fingerprint(b"POST", b"[]"), ttl=DAY)
+        stored_answers.recall(session, account_id, "k", stored_answers.fingerprint(b"POST", b"[]"), ttl=DAY)
 
 
 def test_a_key_past_its_time_is_free_again(session: Session) -> None:
     account_id = factories.account(session)
-    idempotency.remember(session, account_id, "k", "f" * 64, Answer(202, {}))
+    stored_answers.remember(session, account_id, "k", "f" * 64, Answer(202, {}))
     session.flush()
 
-    assert idempotency.recall(session, account_id, "k", "e" * 64, ttl=-DAY) is None
+    assert stored_answers.recall(session, account_id, "k", "e" * 64, ttl=-DAY) is None
 
 
 def test_a_key_whose_first_request_is_under_way_is_a_conflict(database: Engine) -> None:
     with Session(database) as one, Session(database) as other:
         account_id = factories.account(one)
         one.commit()
-        assert idempotency.recall(one, account_id, "k", "f" * 64, ttl=DAY) is None
+        assert stored_answers.recall(one, account_id, "k", "f" * 64, ttl=DAY) is None
 
         with pytest.raises(Conflict):
-            idempotency.recall(other, account_id, "k", "f" * 64, ttl=DAY)
+            stored_answers.recall(other, account_id, "k", "f" * 64, ttl=DAY)
 
 
 def test_parts_of_a_fingerprint_do_not_run_together() -> None:
-    assert idempotency.fingerprint(b"ab", b"c") != idempotency.fingerprint(b"a", b"bc")
+    assert stored_answers.fingerprint(b"ab", b"c") != stored_answers.fingerprint(b"a", b"bc")

@@ -11,9 +11,9 @@ import pytest
 from redis import Redis
 from sqlalchemy import delete, select, update
 
-from shared import dispatch
 from shared.broker import app
 from shared.db import transaction
+from shared.dispatch import publishing
 from shared.lifecycle import jobs, submissions
 from shared.models import Account, Job
 from shared.names import QueueName
@@ -48,7 +48,7 @@ class Workers:
         wanted = [submissions.Submission("script", {}, priority=priority)] * number
         with transaction() as session:
             ids = submissions.submit(session, account_id, wanted, max_attempts=3)
-        dispatch.publish(account_id)
+        publishing.publish(account_id)
         return ids
 
     def unfinished(self, account_id: uuid.UUID) -> int:
@@ -74,12 +74,12 @@ class Workers:
         assert job is not None
         self.begun.append(job)
         self._running.append(job)
-        dispatch.publish(job.account_id)
+        publishing.publish(job.account_id)
 
     def _end(self, job: Job) -> None:
         with transaction() as session:
             assert jobs.succeed(session, job, {})
-        dispatch.publish(job.account_id)
+        publishing.publish(job.account_id)
 
     def shares(self) -> Counter[uuid.UUID]:
         return Counter(job.account_id for job in self.begun)

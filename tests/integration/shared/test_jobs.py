@@ -10,9 +10,10 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.errors import RenderFailed
-from shared.lifecycle import assemblies, cancellation, jobs, retention
+from shared.lifecycle import cancellation, jobs, retention
 from shared.models import Account, Artifact, Job
 from shared.states import FINISHED, MOVES, Stage, State
+from tasks.lifecycle import assembly
 from tests import factories
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def test_a_stale_attempt_can_neither_end_nor_move_what_another_holds(session: Se
     assert not jobs.fail(session, job.id, stale.attempt, RenderFailed("late"))
     assert not jobs.hand_over(session, job.id, stale.attempt, {})
     assert jobs.put_back(session, job.id, stale.attempt, delay=timedelta(0)) is None
-    assemblies.note(session, stale, "k" * 64)
+    assembly.note(session, stale, "k" * 64)
     held = select(Job.stage, Job.plan, Job.assembly_key, Job.leased_until.is_not(None))
     assert session.execute(held.where(Job.id == job.id)).one() == (Stage.GATHERING, None, None, True)
     assert session.scalar(select(func.count()).where(Artifact.job_id == job.id)) == 0
@@ -127,7 +128,7 @@ def test_a_stale_attempt_lets_go_of_no_canceled_job_that_another_holds(session: 
 def test_a_rendered_job_is_assembled_by_one(session: Session) -> None:
     job = factories.job(session, state=State.RUNNING, stage=Stage.ASSEMBLING, attempt=1)
 
-    first, second = (assemblies.claim(session, job.id, lease=LEASE, worker="w") for _ in range(2))
+    first, second = (assembly.claim(session, job.id, lease=LEASE, worker="w") for _ in range(2))
 
     assert first is not None
     assert second is None

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
+from shared import usage
 from shared.errors import QuotaExceeded
 from shared.models import Account, Usage
-from shared.reports import ledger
-from shared.reports.ledger import Spent
 from shared.settings import Settings
+from shared.usage import Spent
 from tests import factories
 
 if TYPE_CHECKING:
@@ -29,40 +29,40 @@ CONFIG = Settings(
 def test_what_attempts_used_is_summed_by_month_and_kind(session: Session) -> None:
     job = factories.job(session, attempt=1)
     for amount in (500, 1500):
-        ledger.charge(session, job, Spent.TOKENS, amount, CONFIG)
-    ledger.charge(session, job, Spent.IMAGES, 1, CONFIG)
-    ledger.charge(session, job, Spent.CHARACTERS, 0, CONFIG)
+        usage.charge(session, job, Spent.TOKENS, amount, CONFIG)
+    usage.charge(session, job, Spent.IMAGES, 1, CONFIG)
+    usage.charge(session, job, Spent.CHARACTERS, 0, CONFIG)
     session.flush()
 
-    rows = ledger.months(session, job.account_id)
+    rows = usage.months(session, job.account_id)
 
     assert [(kind, amount, cost) for _, kind, amount, cost in rows] == [
         ("images", 1.0, 0.5),
         ("tokens", 2000.0, 4.0),
     ]
     assert rows[0][0].day == 1
-    assert ledger.job_cost(session, job.id) == 4.5
+    assert usage.job_cost(session, job.id) == 4.5
 
 
 def test_a_job_s_budget_stops_before_what_would_break_it(session: Session) -> None:
     job = factories.job(session, spec={"kind": "video", "budget": 3.0})
-    ledger.charge(session, job, Spent.TOKENS, 1000, CONFIG)
+    usage.charge(session, job, Spent.TOKENS, 1000, CONFIG)
     session.flush()
 
-    ledger.afford(session, job, Spent.TOKENS, 500, CONFIG)
+    usage.afford(session, job, Spent.TOKENS, 500, CONFIG)
     with pytest.raises(QuotaExceeded, match="job's budget"):
-        ledger.afford(session, job, Spent.TOKENS, 501, CONFIG)
+        usage.afford(session, job, Spent.TOKENS, 501, CONFIG)
 
 
 def test_an_account_s_budget_counts_this_month_alone(session: Session) -> None:
     job = factories.job(session)
     session.execute(update(Account).where(Account.id == job.account_id).values(budget=1.0))
-    ledger.charge(session, job, Spent.IMAGES, 2, CONFIG)
+    usage.charge(session, job, Spent.IMAGES, 2, CONFIG)
     session.flush()
     with pytest.raises(QuotaExceeded, match="this month"):
-        ledger.afford(session, job, Spent.IMAGES, 1, CONFIG)
+        usage.afford(session, job, Spent.IMAGES, 1, CONFIG)
 
     session.execute(update(Usage).values(at=datetime.now(UTC) - timedelta(days=32)))
 
-    ledger.afford(session, job, Spent.IMAGES, 2, CONFIG)
-    assert ledger.month_cost(session, job.account_id) == 0
+    usage.afford(session, job, Spent.IMAGES, 2, CONFIG)
+    assert usage.month_cost(session, job.account_id) == 0

@@ -25,9 +25,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from shared.errors import RenderFailed
-from shared.lifecycle import assemblies, cancellation, jobs, segments, sweeping
+from shared.lifecycle import cancellation, jobs
 from shared.models import Artifact, Delivery, Job, Segment
 from shared.states import FINISHED, MOVES, SegmentState, State
+from tasks.lifecycle import assembly, recovery, segments
 from tests import factories
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Life(RuleBasedStateMachine):
     def a_worker_claims(self) -> None:
         for claimed in (
             factories.claim(self.session, self.job.id, lease=LEASE),
-            assemblies.claim(self.session, self.job.id, lease=LEASE, worker="w"),
+            assembly.claim(self.session, self.job.id, lease=LEASE, worker="w"),
         ):
             if claimed is not None:
                 self.session.flush()
@@ -94,7 +95,7 @@ class Life(RuleBasedStateMachine):
         if jobs.hand_over(self.session, self.job.id, held.attempt, {}):
             planned = [segments.Planned(key, 30, ("scene-1",), {}) for key in keys]
             segments.lay(self.session, held, planned)
-            assemblies.begin(self.session, self.job.id)
+            assembly.begin(self.session, self.job.id)
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data(), outcome=st.sampled_from(["succeed", "fail", "again", "hand back", "stop"]))
@@ -183,9 +184,9 @@ class Life(RuleBasedStateMachine):
             .where(Segment.job_id == self.job.id, Segment.state == SegmentState.RUNNING)
             .values(leased_until=late)
         )
-        sweeping.reclaim_jobs(self.session, lambda _: NONE)
-        sweeping.reclaim_segments(self.session, lambda _: NONE, max_attempts=ATTEMPTS)
-        sweeping.end_canceled(self.session)
+        recovery.reclaim_jobs(self.session, lambda _: NONE)
+        recovery.reclaim_segments(self.session, lambda _: NONE, max_attempts=ATTEMPTS)
+        recovery.end_canceled(self.session)
 
     @rule()
     def another_worker_takes_over(self) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, text
 
-from shared.lifecycle import batches, submissions
+from api.batches import batch_actions
+from shared.lifecycle import listing, submissions
 from shared.models import Batch
-from shared.reports import listing
 from tests import factories
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.services
 
 def batch(session: Session, account_id: uuid.UUID, number: int) -> tuple[uuid.UUID, list[uuid.UUID]]:
     """Write a batch of so many jobs down, in two parts."""
-    ids = batches.new_ids(number + 1)
+    ids = batch_actions.new_ids(number + 1)
     session.add(Batch(id=ids[0], account_id=account_id, total=number))
     session.flush()
     for part in (ids[1 : number // 2], ids[number // 2 :]):

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from shared.errors import AssetUnreadable, ServiceError, Unavailable
-from shared.security.outside import Bounds, fetch, is_public, post
+from shared.security.ssrf_guard import Bounds, fetch, is_public, post
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from sqlalchemy import Integer, Interval, bindparam, column, event, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from shared.prepared import Prepared
+from shared.prepared_statements import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

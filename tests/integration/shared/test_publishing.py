@@ -11,13 +11,13 @@ import pytest
 from redis import Redis
 from sqlalchemy import delete, func, select, update
 
-from shared import dispatch
 from shared.db import transaction
+from shared.dispatch import publishing as dispatch
 from shared.lifecycle import jobs, submissions
 from shared.models import Account, Job
 from shared.names import QueueName
 from shared.states import Stage, State
-from tasks import upkeep
+from tasks.upkeep import sweep
 from tests import factories
 
 if TYPE_CHECKING:
@@ -123,10 +123,10 @@ def test_the_sweeper_leaves_an_account_to_whoever_is_at_it(running: Job) -> None
     with transaction() as session:
         session.execute(select(Account.id).where(Account.id == running.account_id).with_for_update())
 
-        assert in_time(upkeep.sweep)
+        assert in_time(sweep.sweep)
         assert told(running.account_id) == 0
 
-    upkeep.sweep()
+    sweep.sweep()
     assert told(running.account_id) == 1
 
 

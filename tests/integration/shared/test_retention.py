@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, select, text, update
 
-from shared import accounts, idempotency
+from api.accounts import logins
+from api.http import stored_answers
+from api.http.stored_answers import Answer
+from shared import accounts
 from shared.db import transaction
-from shared.idempotency import Answer
 from shared.lifecycle import deliveries, retention
 from shared.models import (
     Account,
@@ -33,12 +35,11 @@ from shared.models import (
     StoredSpeech,
     WebhookSecret,
 )
-from shared.security import logins
 from shared.settings import settings
 from shared.states import State
-from shared.storage import storage
-from tasks import retention as rounds
-from tasks import upkeep
+from shared.storage.factory import storage
+from tasks.upkeep import retention as rounds
+from tasks.upkeep import sweep
 from tests import factories
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def test_a_finished_batch_goes_with_the_last_of_its_jobs(session: Session) -> No
 
 def test_old_idempotency_keys_are_forgotten(session: Session) -> None:
     session.execute(delete(IdempotencyKey))
-    idempotency.remember(session, factories.account(session), "k", "f" * 64, Answer(202, {}))
+    stored_answers.remember(session, factories.account(session), "k", "f" * 64, Answer(202, {}))
     session.flush()
 
     assert [retention.keys(session, kept=kept) for kept in (MINUTE, -MINUTE, -MINUTE)] == [0, 1, 0]
@@ -314,7 +315,7 @@ def test_a_round_throws_all_away_that_is_past_its_time_and_no_file_that_a_row_na
             )
         )  # fmt: skip
 
-    upkeep.tidy()
+    sweep.tidy()
 
     with transaction() as session:
         assert list(session.scalars(select(Job.id).where(Job.account_id == owner))) == [kept.id]

@@ -10,9 +10,10 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from shared.lifecycle import cancellation, jobs, segments
+from shared.lifecycle import cancellation, jobs
 from shared.models import Account, Job, Segment
 from shared.states import SegmentState, Stage, State
+from tasks.lifecycle import segments
 from tests import factories
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import delete, func, update
 
-from shared.lifecycle import deaths, jobs, segments, submissions, sweeping
+from api.tasks import progress_queries
+from shared.dispatch import fairness
+from shared.dispatch.fairness import Window
+from shared.dispatch.messages import Level
+from shared.lifecycle import jobs, submissions
 from shared.models import Job, Segment
-from shared.queueing import window
-from shared.queueing.nudges import Level
-from shared.queueing.window import Window
-from shared.reports import progress
 from shared.states import SegmentState, Stage, State
+from tasks.lifecycle import recovery, segments, worker_crashes
 from tests import factories
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def test_the_job_of_a_dead_worker_is_queued_again(session: Session) -> None:
     alive = factories.job(session, state=State.RUNNING, attempt=1)
     session.execute(update(Job).where(Job.id == alive.id).values(leased_until=func.now() + MINUTE))
 
-    taken_back, spent = sweeping.reclaim_jobs(session, no_delay)
+    taken_back, spent = recovery.reclaim_jobs(session, no_delay)
 
     assert (taken_back, spent) == ([job.id], [])
     session.refresh(job)
@@ -52,16 +53,16 @@ def test_a_lost_job_is_begun_again_before_any_other_begins(session: Session) -> 
     other = submissions.Submission("video", {}, priority="interactive")
     submissions.submit(session, job.account_id, [other], max_attempts=3)
 
-    sweeping.reclaim_jobs(session, no_delay)
+    recovery.reclaim_jobs(session, no_delay)
 
-    (first,) = window.admit(session, job.account_id, Window(unclaimed=1, running=10))
+    (first,) = fairness.admit(session, job.account_id, Window(unclaimed=1, running=10))
     assert (first.id, first.level) == (job.id, Level.FIRST)
 
 
 def test_a_job_that_kills_every_worker_fails_as_worker_lost(session: Session) -> None:
     job = dead(session, max_attempts=1)
 
-    _, spent = sweeping.reclaim_jobs(session, no_delay)
+    _, spent = recovery.reclaim_jobs(session, no_delay)
 
     session.refresh(job)
     assert spent == [job]
@@ -74,8 +75,8 @@ def test_what_killed_its_worker_twice_is_given_up_with_attempts_left(session: Se
     job = factories.job(session, max_attempts=5)
     for state in (State.QUEUED, State.FAILED):
         assert factories.claim(session, job.id) is not None
-        assert deaths.note(session, str(job.id))
-        sweeping.reclaim_jobs(session, no_delay)
+        assert worker_crashes.note(session, str(job.id))
+        recovery.reclaim_jobs(session, no_delay)
         session.refresh(job)
         assert job.state == state
 
@@ -90,8 +91,8 @@ def test_a_segment_s_death_counts_against_its_job(session: Session) -> None:
     job = factories.rendering_job(session, ("a", "b"))
     for segment in factories.segments_of(session, job):
         segments.claim(session, segment.id, lease=LEASE)
-        assert deaths.note(session, str(segment.id))
-        sweeping.reclaim_segments(session, no_delay, max_attempts=5)
+        assert worker_crashes.note(session, str(segment.id))
+        recovery.reclaim_segments(session, no_delay, max_attempts=5)
         session.refresh(job)
 
     assert job.state == State.FAILED
@@ -101,14 +102,14 @@ def test_a_segment_s_death_counts_against_its_job(session: Session) -> None:
 def test_a_death_over_what_nobody_held_counts_for_nothing(session: Session, message: str) -> None:
     job = factories.job(session)
 
-    assert not deaths.note(session, message.format(job.id))
+    assert not worker_crashes.note(session, message.format(job.id))
 
 
 def test_a_canceling_job_whose_worker_died_is_canceled(session: Session) -> None:
     job = dead(session)
     session.execute(update(Job).where(Job.id == job.id).values(state=State.CANCELING))
 
-    assert sweeping.end_canceled(session) == 1
+    assert recovery.end_canceled(session) == 1
     session.refresh(job)
     assert job.state == State.CANCELED
 
@@ -122,7 +123,7 @@ def test_the_segment_of_a_dead_worker_is_queued_again_or_ends_its_job(session: S
         session.execute(
             update(Segment).where(Segment.id == segment.id).values(leased_until=func.now() - MINUTE)
         )
-        number, _ = sweeping.reclaim_segments(session, no_delay, max_attempts=attempts)
+        number, _ = recovery.reclaim_segments(session, no_delay, max_attempts=attempts)
         session.refresh(job)
         assert number == 1
         assert job.state == state
@@ -134,7 +135,7 @@ def test_the_segment_of_a_living_worker_is_left_to_it(session: Session) -> None:
     (segment,) = factories.segments_of(session, job)
     assert segments.claim(session, segment.id, lease=LEASE) is not None
 
-    assert sweeping.reclaim_segments(session, no_delay, max_attempts=1) == (0, [])
+    assert recovery.reclaim_segments(session, no_delay, max_attempts=1) == (0, [])
 
     assert factories.segments_of(session, job)[0].state == SegmentState.RUNNING
 
@@ -142,15 +143,15 @@ def test_the_segment_of_a_living_worker_is_left_to_it(session: Session) -> None:
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELED])
 def test_what_an_ended_job_left_queued_waits_no_more(session: Session, state: State) -> None:
     job, running = factories.rendering_job(session, ("a", "b")), factories.rendering_job(session, ("c",))
-    shown = progress.scenes(session, [job.id])
+    shown = progress_queries.scenes(session, [job.id])
     session.execute(update(Job).where(Job.id == job.id).values(state=state))
-    assert job.account_id in window.waiting_accounts(session)
+    assert job.account_id in fairness.waiting_accounts(session)
 
-    sweeping.drop_segments(session)
+    recovery.drop_segments(session)
 
-    assert running.account_id in (waiting := window.waiting_accounts(session))
+    assert running.account_id in (waiting := fairness.waiting_accounts(session))
     assert job.account_id not in waiting
-    assert progress.scenes(session, [job.id]) == shown
+    assert progress_queries.scenes(session, [job.id]) == shown
     assert jobs.retry(session, job.account_id, job.id, attempts=1)
     segments.lay(session, job, [segments.Planned("d", 30, ("one",), {})])
     assert [one.state for one in factories.segments_of(session, job)] == [SegmentState.QUEUED]
@@ -162,14 +163,14 @@ def test_who_waited_for_the_key_of_a_dead_worker_is_told_again(session: Session)
     session.execute(update(Segment).values(published_at=func.now()))
     segments.claim(session, factories.segments_of(session, job)[0].id, lease=-MINUTE)
 
-    sweeping.reclaim_segments(session, no_delay, max_attempts=1)  # the job itself fails of it
+    recovery.reclaim_segments(session, no_delay, max_attempts=1)  # the job itself fails of it
 
     assert factories.segments_of(session, waiting)[0].published_at is None
 
 
 def test_a_message_that_counts_as_lost_and_comes_all_the_same_begins_nothing(session: Session) -> None:
     job = factories.job(session, published_at=datetime.now(UTC) - 2 * MINUTE)
-    sweeping.forget_published(session, forgotten=MINUTE)
+    recovery.forget_published(session, forgotten=MINUTE)
 
     assert jobs.claim(session, job.id, Stage.GATHERING, lease=LEASE, worker="w") is None
     assert factories.claim(session, job.id) is not None
@@ -187,7 +188,7 @@ def test_a_message_that_nobody_claimed_for_long_counts_as_lost(session: Session)
         .values(published_at=datetime.now(UTC) - 2 * MINUTE)
     )
 
-    assert sweeping.forget_published(session, forgotten=MINUTE) == 2
+    assert recovery.forget_published(session, forgotten=MINUTE) == 2
 
     for row in (job, fresh, claimed):
         session.refresh(row)
@@ -195,4 +196,4 @@ def test_a_message_that_nobody_claimed_for_long_counts_as_lost(session: Session)
     assert fresh.published_at is not None
     assert claimed.published_at is not None
     assert factories.segments_of(session, rendering)[0].published_at is None
-    assert sweeping.forget_published(session, forgotten=None) == 1
+    assert recovery.forget_published(session, forgotten=None) == 1

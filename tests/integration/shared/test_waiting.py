@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, update
 
-from shared.lifecycle import sweeping
 from shared.models import Job
 from shared.states import State
+from tasks.lifecycle import recovery
 from tests import factories
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def test_the_job_that_is_due_longest_decides_how_long_jobs_wait(session: Session
     due(session, timedelta(seconds=40))
     due(session, timedelta(seconds=90))
 
-    assert sweeping.longest_wait(session) == pytest.approx(90, abs=1)
+    assert recovery.longest_wait(session) == pytest.approx(90, abs=1)
 
 
 def test_what_runs_or_is_to_run_later_does_not_wait(session: Session) -> None:
     due(session, timedelta(hours=1), state=State.RUNNING, attempt=1)
     due(session, timedelta(hours=-1))
 
-    assert sweeping.longest_wait(session) == 0
+    assert recovery.longest_wait(session) == 0

@@ -9,14 +9,13 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from shared import dispatch
+from api.accounts import operator_queries
+from shared.dispatch import fairness, publishing
+from shared.dispatch.fairness import Window
+from shared.dispatch.messages import Level
 from shared.lifecycle import cancellation, submissions
 from shared.models import Account, Job, Segment
 from shared.names import TaskName
-from shared.queueing import window
-from shared.queueing.nudges import Level
-from shared.queueing.window import Window
-from shared.reports import operating
 from shared.states import SegmentState, Stage, State
 from tests import factories
 
@@ -32,7 +31,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def admitted(session: Session, account_id: uuid.UUID, limits: Window = WINDOW) -> list[tuple[str, uuid.UUID]]:
-    return [(nudge.task, nudge.id) for nudge in window.admit(session, account_id, limits)]
+    return [(nudge.task, nudge.id) for nudge in fairness.admit(session, account_id, limits)]
 
 
 def submit(session: Session, account_id: uuid.UUID, *priorities: str) -> list[uuid.UUID]:
@@ -56,13 +55,13 @@ def test_a_place_is_kept_for_when_nothing_runs_and_what_takes_it_is_taken_first(
     made = datetime.now(UTC) - timedelta(minutes=1)
     turns = [made + timedelta(seconds=at) for at in range(4)]
     begun, _, _, following = (factories.job(session, account_id, turn=turn).id for turn in turns)
-    levels = [nudge.level for nudge in window.admit(session, account_id, WINDOW)]
+    levels = [nudge.level for nudge in fairness.admit(session, account_id, WINDOW)]
     session.execute(update(Job).where(Job.id == begun).values(state=State.RUNNING, attempt=1))
     assert admitted(session, account_id) == []
 
     session.execute(update(Job).where(Job.id == begun).values(state=State.SUCCEEDED))
 
-    (last,) = window.admit(session, account_id, WINDOW)
+    (last,) = fairness.admit(session, account_id, WINDOW)
     assert (last.id, last.level) == (following, Level.FIRST)
     assert levels == [Level.FIRST, Level.NORMAL, Level.NORMAL]
 
@@ -113,12 +112,12 @@ def test_the_segments_of_an_ended_job_take_no_place_in_the_window(session: Sessi
     assert len(admitted(session, account_id)) == 3
     (following,) = submit(session, account_id, "normal")
     assert admitted(session, account_id) == []
-    before = operating.queues(session)["segments"]
+    before = operator_queries.queues(session)["segments"]
 
     assert cancellation.cancel(session, account_id, ended.id) == State.CANCELED
 
     assert admitted(session, account_id) == [(TaskName.VIDEO, following)]
-    assert before["published"] - operating.queues(session)["segments"]["published"] == 3
+    assert before["published"] - operator_queries.queues(session)["segments"]["published"] == 3
 
 
 def test_a_job_s_longest_segments_go_first_so_that_its_end_keeps_all_workers_busy(session: Session) -> None:
@@ -137,9 +136,9 @@ def test_the_first_segment_of_who_renders_nothing_is_taken_first(session: Sessio
     parts = [part.id for part in factories.segments_of(session, job)]
     window_of_two = Window(unclaimed=2, running=10)
 
-    begun = window.admit(session, job.account_id, window_of_two)
+    begun = fairness.admit(session, job.account_id, window_of_two)
     session.execute(update(Segment).where(Segment.id == parts[0]).values(state=SegmentState.RUNNING))
-    while_it_renders = window.admit(session, job.account_id, window_of_two)
+    while_it_renders = fairness.admit(session, job.account_id, window_of_two)
 
     assert [(nudge.id, nudge.level) for nudge in begun] == [
         (parts[0], Level.FIRST),
@@ -156,7 +155,7 @@ def test_a_lost_segment_goes_before_what_nobody_has_begun(session: Session) -> N
     factories.job(session, first.account_id, state=State.RUNNING, attempt=1)
     session.execute(update(Job).where(Job.id == other.id).values(turn=first.turn + timedelta(minutes=1)))
 
-    nudges = window.admit(session, first.account_id, Window(unclaimed=2, running=10))
+    nudges = fairness.admit(session, first.account_id, Window(unclaimed=2, running=10))
 
     assert [(nudge.id, nudge.level) for nudge in nudges] == [
         (lost.id, Level.FIRST),
@@ -218,7 +217,7 @@ def test_who_has_nothing_running_is_taken_before_who_has(session: Session) -> No
     for account_id in (idle, busy):
         submit(session, account_id, "normal", "bulk")
 
-    levels = {one: [nudge.level for nudge in window.admit(session, one, WINDOW)] for one in (idle, busy)}
+    levels = {one: [nudge.level for nudge in fairness.admit(session, one, WINDOW)] for one in (idle, busy)}
 
     assert levels == {idle: [Level.FIRST, Level.LAST], busy: [Level.NORMAL, Level.LAST]}
 
@@ -242,17 +241,17 @@ def test_at_the_broker_too_a_job_rises_while_it_waits(
     submit(session, busy, priority)
     session.execute(update(Job).where(Job.account_id == busy).values(turn=Job.turn - timedelta(hours=hours)))
 
-    assert [nudge.level for nudge in window.admit(session, busy, WINDOW)] == [level]
+    assert [nudge.level for nudge in fairness.admit(session, busy, WINDOW)] == [level]
 
 
 def test_what_the_broker_did_not_take_is_admitted_again(session: Session) -> None:
     job = factories.rendering_job(session, ("a",))
     submit(session, job.account_id, "normal")
-    nudges = window.admit(session, job.account_id, WINDOW)
+    nudges = fairness.admit(session, job.account_id, WINDOW)
 
-    dispatch.unmark(session, nudges)
+    publishing.unmark(session, nudges)
 
-    assert window.admit(session, job.account_id, WINDOW) == nudges
+    assert fairness.admit(session, job.account_id, WINDOW) == nudges
 
 
 def test_accounts_with_work_that_nobody_was_told_of_are_found(session: Session) -> None:
@@ -264,7 +263,7 @@ def test_accounts_with_work_that_nobody_was_told_of_are_found(session: Session) 
     factories.job(session, state=State.SUCCEEDED)
 
     mine = {with_job, with_segment, finishing, told}
-    assert mine & set(window.waiting_accounts(session)) == {with_job, with_segment, finishing}
+    assert mine & set(fairness.waiting_accounts(session)) == {with_job, with_segment, finishing}
 
 
 def test_two_that_admit_at_once_do_not_exceed_the_window(database: Engine) -> None:
@@ -278,7 +277,7 @@ def test_two_that_admit_at_once_do_not_exceed_the_window(database: Engine) -> No
             admitted(other, account_id)
         one.commit()
         other.rollback()
-        assert window.admit_unless_busy(other, account_id, WINDOW) == []
+        assert fairness.admit_unless_busy(other, account_id, WINDOW) == []
         other.rollback()
         assert admitted(other, account_id) == []
         other.rollback()
@@ -295,7 +294,7 @@ def test_a_row_that_is_about_to_change_is_not_waited_for(database: Engine) -> No
         other.execute(select(func.set_config("lock_timeout", "200ms", True)))
 
         assert admitted(other, account_id) == [(TaskName.VIDEO, free)]
-        assert window.admit_unless_busy(one, account_id, WINDOW) is None
+        assert fairness.admit_unless_busy(one, account_id, WINDOW) is None
 
         other.rollback()
         one.delete(one.get(Account, account_id))

@@ -8,7 +8,7 @@ import wave
 import numpy as np
 import pytest
 
-from shared import ffmpeg
+from shared.processes import ffmpeg
 
 
 @pytest.fixture

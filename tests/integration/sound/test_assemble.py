@@ -10,13 +10,13 @@ import av
 import pytest
 from PIL import Image
 
-from shared import ffmpeg
 from shared.errors import RenderFailed
-from shared.ffmpeg import Stopped
-from shared.scripts.script import Music, Output, Scene, Script, Transition
-from shared.scripts.timeline import plan
-from tasks.video.assemble import AssemblyPlan, assemble, mix
-from tasks.video.captions import Cue, CueWord
+from shared.processes import ffmpeg
+from shared.processes.ffmpeg import Stopped
+from shared.script.timeline import plan
+from shared.script.values import Music, Output, Scene, Script, Transition
+from tasks.video.captions.cues import Cue, CueWord
+from tasks.video.output.artifacts import AssemblyPlan, assemble, mix
 
 pytestmark = pytest.mark.services
 

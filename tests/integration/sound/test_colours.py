@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from shared import ffmpeg
-from tasks.video import joining, sidecars
-from tasks.video.tools import Tools
+from shared.processes import ffmpeg
+from tasks.video.output import joining, sidecars
+from tasks.video.output.tools import Tools
 
 if TYPE_CHECKING:
     from pathlib import Path

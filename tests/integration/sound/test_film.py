@@ -8,15 +8,26 @@ import av
 import numpy as np
 import pytest
 
-from shared import ffmpeg
-from shared.files.media import probe
-from shared.scripts.script import Captions, Music, Narration, Output, Scene, Script, Transition, Visual
-from shared.scripts.timeline import plan
+from shared.media.probing import probe
+from shared.processes import ffmpeg
+from shared.script.timeline import plan
+from shared.script.values import (
+    Captions,
+    Music,
+    Narration,
+    Output,
+    Scene,
+    Script,
+    Transition,
+    Visual,
+)
 from tasks import speech
 from tasks.speech import Line
-from tasks.video import captions, render, segments
-from tasks.video.assemble import AssemblyPlan, assemble
-from tasks.video.versions import versions
+from tasks.video.captions import cues as captions
+from tasks.video.output.artifacts import AssemblyPlan, assemble
+from tasks.video.picture import segment_rendering
+from tasks.video.plan import segments
+from tasks.video.plan.cache_keys import versions
 
 pytestmark = pytest.mark.services
 
@@ -54,7 +65,7 @@ def film(tmp_path, make):
         work = tmp_path / f"work{segment.index}"
         work.mkdir()
         parts.append(tmp_path / f"{segment.index}.mp4")
-        render.render(segment.spec, parts[-1], work=work, locate=tmp_path.joinpath)
+        segment_rendering.render(segment.spec, parts[-1], work=work, locate=tmp_path.joinpath)
     paths = {key: one.path for key, one in said.items()}
     return AssemblyPlan(script, OUTPUT, timeline, parts, cues, paths, files, media)
 

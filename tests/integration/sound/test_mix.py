@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 
 from shared.errors import AssetUnreadable
-from shared.ffmpeg import Stopped
-from shared.files.media import probe
-from shared.scripts.script import Music, Narration, Output, Scene, Script, Transition, Visual
-from shared.scripts.timeline import plan
+from shared.media.probing import probe
+from shared.processes.ffmpeg import Stopped
+from shared.script.timeline import plan
+from shared.script.values import Music, Narration, Output, Scene, Script, Transition, Visual
 from tasks import speech
 from tasks.speech import Line
-from tasks.video import captions
-from tasks.video.assemble import AssemblyPlan, mix
-from tasks.video.mixing import read
-from tasks.video.sound import decode
-from tasks.video.tools import Tools
-from tasks.video.tracks import Take, Track
+from tasks.video.captions import cues
+from tasks.video.output.artifacts import AssemblyPlan, mix
+from tasks.video.output.tools import Tools
+from tasks.video.sound.mixing import read
+from tasks.video.sound.soundtrack import decode
+from tasks.video.sound.tracks import Take, Track
 
 pytestmark = pytest.mark.services
 
@@ -53,7 +53,7 @@ def laid(scenes, folder, *, files=None, music=None, fps=30, output=None):
         output=output or Output(fps=fps, quality="draft"),
         timeline=timeline,
         segments=(),
-        cues=captions.cues(timeline, script, {key: one.words for key, one in spoken.items()}),
+        cues=cues.cues(timeline, script, {key: one.words for key, one in spoken.items()}),
         speech={key: one.path for key, one in spoken.items()},
         sources=files or {},
         media={key: probe(path) for key, path in (files or {}).items()},

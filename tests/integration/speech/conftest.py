@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared import cache
 from shared.db import transaction
-from tasks.purse import Purse
-from tasks.speech.spoken import Speaker
+from tasks.cost_tracker import Purse
+from tasks.providers import response_cache
+from tasks.speech.speech_cache import Speaker
 from tests import factories
 from tests.loopback.speech import LoopbackSpeech
 
@@ -30,10 +30,10 @@ def server() -> Iterator[LoopbackSpeech]:
 @pytest.fixture
 def job(process: Settings) -> Iterator[Job]:
     """Give a job of an account that no other test has."""
-    cache.connection.cache_clear()
+    response_cache.connection.cache_clear()
     yield new_job()
-    cache.connection().close()
-    cache.connection.cache_clear()
+    response_cache.connection().close()
+    response_cache.connection.cache_clear()
 
 
 def new_job(**columns: object) -> Job:

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from shared.errors import SpeechFailed
-from shared.ffmpeg import Stopped
-from shared.scripts.script import Voice
+from shared.processes.ffmpeg import Stopped
+from shared.script.values import Voice
 from tasks import speech
 from tasks.speech import Line
 

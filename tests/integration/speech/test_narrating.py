@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, update
 
-from shared import cache
+from shared import usage
 from shared.db import transaction
 from shared.errors import QuotaExceeded, SpeechFailed, Unavailable
 from shared.models import Account, StoredSpeech
-from shared.reports import ledger
-from shared.reports.ledger import Spent
-from shared.scripts.script import Narration, Scene, Script, Voice
-from shared.scripts.voices import named_voices
+from shared.script.values import Narration, Scene, Script, Voice
+from shared.script.voices import named_voices
 from shared.settings import LanguageModel, settings
-from shared.storage import storage
+from shared.storage.factory import storage
+from shared.usage import Spent
 from tasks import speech
-from tasks.providers import Address, Provider
-from tasks.purse import Purse
+from tasks.cost_tracker import Purse
+from tasks.providers import response_cache
+from tasks.providers.http_client import Address, Provider
 from tasks.speech import Line
 from tasks.speech.espeak import Espeak
-from tasks.speech.server import SpeechServer
-from tasks.speech.spoken import Speaker
-from tasks.video.narrating import narrate
+from tasks.speech.speech_cache import Speaker
+from tasks.speech.speech_server import SpeechServer
+from tasks.video.plan.narration import narrate
 from tests.integration.speech.conftest import new_job
 from tests.loopback import llm
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shared.models import Job
-    from tasks.speech.speech import Said, Sentence
+    from tasks.speech.engine import Said, Sentence
     from tests.loopback.speech import LoopbackSpeech
 
 pytestmark = pytest.mark.services
@@ -76,7 +76,7 @@ def by_server(server: LoopbackSpeech, transcriber: str = "") -> SpeechServer:
 
 def spent(job: Job, kind: Spent = Spent.CHARACTERS) -> float:
     with transaction() as session:
-        return ledger.job_amount(session, job.id, kind)
+        return usage.job_amount(session, job.id, kind)
 
 
 def test_joined_sentences_are_what_the_engine_says_in_one_go(speaker, tmp_path):
@@ -256,7 +256,7 @@ def test_a_job_that_wants_no_cache_is_spoken_to_afresh(speaker, server):
 def test_without_redis_each_is_still_stored(speaker, server, monkeypatch):
     monkeypatch.setenv("SCENEMILL_REDIS_URL", "redis://127.0.0.1:1/0")
     settings.cache_clear()
-    cache.connection.cache_clear()
+    response_cache.connection.cache_clear()
     engine = by_server(server)
 
     for _ in range(2):

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from shared.errors import SpeechFailed
-from shared.ffmpeg import Stopped
-from shared.scripts.script import Voice
-from shared.scripts.voices import catalogue, piper_voices
+from shared.processes.ffmpeg import Stopped
+from shared.script.values import Voice
+from shared.script.voices import catalogue, piper_voices
+from tasks.speech.engine import RATE, Sentence
 from tasks.speech.piper import Piper
-from tasks.speech.speech import RATE, Sentence
 
 pytestmark = pytest.mark.services
 

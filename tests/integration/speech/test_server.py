@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from shared.errors import SpeechFailed, Unavailable
-from shared.ffmpeg import Stopped
-from shared.scripts.script import Voice
-from shared.scripts.voices import named_voices
+from shared.processes.ffmpeg import Stopped
+from shared.script.values import Voice
+from shared.script.voices import named_voices
 from shared.settings import LanguageModel
-from tasks.providers import TRIES, Address, Provider
-from tasks.script.breaker import FAILURES
-from tasks.speech.server import SpeechServer
-from tasks.speech.speech import RATE, Sentence
+from tasks.providers.circuit_breaker import FAILURES
+from tasks.providers.http_client import TRIES, Address, Provider
+from tasks.speech.engine import RATE, Sentence
+from tasks.speech.speech_server import SpeechServer
 from tests.loopback import llm
 from tests.loopback.server import says
 from tests.loopback.speech import LoopbackSpeech, bursts

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.stack import programs
 from tests.integration.stack.programs import STAY, runs
-from workers.local.forks import Forks
+from workers.local.fork_client import Forks
 from workers.local.services import Service
 from workers.local.supervisor import StartFailed
 
@@ -48,7 +48,7 @@ class Stage(programs.Stage):
     def server(self):
         return Service(
             name="forkserver",
-            argv=(sys.executable, "-m", "workers.local.forkserver", "shared_by_all"),
+            argv=(sys.executable, "-m", "workers.local.fork_server", "shared_by_all"),
             cwd=self.folder,
             env={"PATH": os.defpath, "PYTHONPATH": str(self.folder)},
             begin=self.forks.begin,

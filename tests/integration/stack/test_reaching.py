@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workers.local.ports import free_port
-from workers.reaching import reached
+from workers.server_checks import reached
 
 pytestmark = pytest.mark.services
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.ffmpeg import command, run
+from shared.processes.ffmpeg import command, run
 from tests.integration.video.films import HEIGHT, WIDTH, numbered
 
 if TYPE_CHECKING:

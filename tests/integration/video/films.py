@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from shared.ffmpeg import Limits, command, run
-from shared.files import media
-from shared.scripts import timeline
-from shared.scripts.script import Output, Scene, Script
-from tasks.video import render, segments
-from tasks.video.picture import encoding
-from tasks.video.versions import versions
+from shared.media import probing
+from shared.processes.ffmpeg import Limits, command, run
+from shared.script import timeline
+from shared.script.values import Output, Scene, Script
+from tasks.video.picture import encoding, segment_rendering
+from tasks.video.plan import segments
+from tasks.video.plan.cache_keys import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
-    from tasks.video.captions import Cue
+    from tasks.video.captions.cues import Cue
 
 SMALL = Output(resolution="360p", fps=25)
 
@@ -68,7 +68,9 @@ def render_script(
     **options: Any,
 ) -> Video:
     """Render every segment of a script whose `src`s are the given files."""
-    sources = {src: segments.Source(src, str(path), media.probe(path)) for src, path in (files or {}).items()}
+    sources = {
+        src: segments.Source(src, str(path), probing.probe(path)) for src, path in (files or {}).items()
+    }
     plan = timeline.plan(script, narration or {}, output.fps)
     found = segments.cut(
         plan, script, output, sources, cues, account="me", versions=versions(), encoder=encoder
@@ -80,7 +82,7 @@ def render_script(
         target = folder / f"{segment.index:03d}.mp4"
         if before:
             before(work)
-        warnings += render.render(segment.spec, target, work=work, locate=Path, **options)
+        warnings += segment_rendering.render(segment.spec, target, work=work, locate=Path, **options)
         shutil.rmtree(work)
         made.append(target)
     return Video(plan, found, made, warnings)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.scripts.script import Output, Visual
+from shared.script.values import Output, Visual
 from tests.integration.video.films import SMALL, make, number, read, show
 
 pytestmark = pytest.mark.services
@@ -41,7 +41,7 @@ def test_speed_drops_and_repeats_frames_evenly(tmp_path, counting, speed, wanted
 def test_a_short_clip_loops_at_its_last_frame(tmp_path, counting, memory, monkeypatch):
     if not memory:
         monkeypatch.setattr("tasks.video.picture.clips.LOOPED_IN_MEMORY", 0)
-    monkeypatch.setattr("tasks.video.segments.PIECE_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.video.plan.segments.PIECE_SECONDS", 0.5)
 
     video = show(tmp_path, Visual("video", src="upper", start=7.6), counting, duration=1.4)
 
@@ -49,7 +49,7 @@ def test_a_short_clip_loops_at_its_last_frame(tmp_path, counting, memory, monkey
 
 
 def test_a_short_clip_can_freeze(tmp_path, counting, monkeypatch):
-    monkeypatch.setattr("tasks.video.segments.PIECE_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.video.plan.segments.PIECE_SECONDS", 0.5)
 
     video = show(
         tmp_path, Visual("video", src="upper", start=7.6, when_short="freeze"), counting, duration=1.4
@@ -59,7 +59,7 @@ def test_a_short_clip_can_freeze(tmp_path, counting, monkeypatch):
 
 
 def test_a_short_clip_can_be_slowed_over_its_whole_scene(tmp_path, counting, monkeypatch):
-    monkeypatch.setattr("tasks.video.segments.PIECE_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.video.plan.segments.PIECE_SECONDS", 0.5)
 
     found = numbers(
         show(tmp_path, Visual("video", src="upper", start=7.6, when_short="slow"), counting, duration=1.6)
@@ -73,7 +73,7 @@ def test_pieces_of_another_rate_join_as_if_they_were_one(tmp_path, counting, mon
     clip = Visual("video", src="upper", start=1.0, speed=0.83)
     output = Output(resolution="360p", fps=24)
     whole = numbers(show(tmp_path / "whole", clip, counting, duration=3.0, output=output))
-    monkeypatch.setattr("tasks.video.segments.PIECE_SECONDS", 0.3)
+    monkeypatch.setattr("tasks.video.plan.segments.PIECE_SECONDS", 0.3)
 
     pieces = numbers(show(tmp_path / "pieces", clip, counting, duration=3.0, output=output))
 

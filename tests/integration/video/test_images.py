@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from shared.errors import AssetUnreadable
-from shared.ffmpeg import Stopped
-from shared.scripts.script import Output, Visual
+from shared.processes.ffmpeg import Stopped
+from shared.script.values import Output, Visual
 from tests.integration.video.films import show
 
 pytestmark = pytest.mark.services

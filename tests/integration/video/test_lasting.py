@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.ffmpeg import command, run
-from tasks.video import graph
-from tasks.video.picture import ass, fonts
+from shared.processes.ffmpeg import command, run
+from tasks.video.picture import filter_graph
+from tasks.video.picture.text import ass, fonts
 from tests.integration.video.films import read
 
 pytestmark = pytest.mark.services
@@ -25,9 +25,11 @@ LOSSLESS = {"c:v": "libx264", "qp": 0, "preset": "ultrafast", "pix_fmt": "yuv420
 def drawn(folder, name, words):
     noise = np.random.default_rng(1).integers(16, 236, SIZE[0] * SIZE[1], np.uint8)
     chroma = np.random.default_rng(2).integers(16, 240, SIZE[0] * SIZE[1] // 2, np.uint8)
-    plan = graph.Graph(SIZE, FPS, FRAMES, [graph.Layer(made=0, words=[words])], still=True, encoding=LOSSLESS)
+    plan = filter_graph.Graph(
+        SIZE, FPS, FRAMES, [filter_graph.Layer(made=0, words=[words])], still=True, encoding=LOSSLESS
+    )
     run(
-        command(*graph.arguments(plan, f"file:{folder / name}")),
+        command(*filter_graph.arguments(plan, f"file:{folder / name}")),
         cwd=folder,
         stdin=iter([noise.tobytes(), chroma.tobytes()]),
         env={"FONTCONFIG_FILE": str(fonts.config())},
@@ -39,7 +41,9 @@ def test_what_is_drawn_once_looks_as_if_it_was_drawn_on_every_frame(tmp_path):
     (tmp_path / "words.ass").write_text(ass.document(EVENTS, SIZE, FPS))
 
     luma, colors = drawn(tmp_path, "each.mp4", "words.ass")
-    once_luma, once_colors = drawn(tmp_path, "once.mp4", graph.Lasting("words.ass", ((5, 28), (28, 50))))
+    once_luma, once_colors = drawn(
+        tmp_path, "once.mp4", filter_graph.Lasting("words.ass", ((5, 28), (28, 50)))
+    )
 
     assert len(once_luma) == len(luma) == FRAMES
     for frame, (wanted, made) in enumerate(zip(luma, once_luma, strict=True)):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared import ffmpeg
-from shared.scripts.script import Output, Visual
+from shared.processes import ffmpeg
+from shared.script.values import Output, Visual
 from tests.integration.video.films import show
 
 pytestmark = pytest.mark.services

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.scripts.script import Captions, ImageOverlay, Output, Scene, Script, Text, Transition, Visual
-from tasks.video.captions import Cue, CueWord
+from shared.script.values import (
+    Captions,
+    ImageOverlay,
+    Output,
+    Scene,
+    Script,
+    Text,
+    Transition,
+    Visual,
+)
+from tasks.video.captions.cues import Cue, CueWord
 from tests.integration.video.films import render_script, show
 
 pytestmark = pytest.mark.services

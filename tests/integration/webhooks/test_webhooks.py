@@ -19,7 +19,7 @@ from shared.errors import RenderFailed
 from shared.lifecycle import cancellation, deliveries, jobs
 from shared.models import Batch, Delivery, Job
 from shared.states import State
-from tasks import webhooks
+from tasks.upkeep import webhook_delivery
 from tests import factories
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def test_an_end_is_told_once_signed_and_whole(process: Settings, receiver: Recei
     with transaction() as session:
         job = ended(session, hook(receiver.url), meta={"a": "b"})
 
-    webhooks.deliver()
-    webhooks.deliver()
+    webhook_delivery.deliver()
+    webhook_delivery.deliver()
 
     (request,) = receiver.seen
     headers, body = request
@@ -134,7 +134,7 @@ def test_no_transaction_is_open_while_a_receiver_takes_its_time(
     with transaction() as session:
         ended(session, hook(receiver.url))
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
 
     assert open_ == [0]
 
@@ -146,14 +146,14 @@ def test_one_round_runs_at_a_time(process: Settings, receiver: Receiver) -> None
         receiver.meanwhile = lambda: None
         with transaction() as session:
             ended(session, hook(receiver.url))
-        webhooks.deliver()  # on another connection, as another worker does
+        webhook_delivery.deliver()  # on another connection, as another worker does
         answered.append(len(receiver.seen))
 
     receiver.meanwhile = begin_another
     with transaction() as session:
         ended(session, hook(receiver.url))
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
 
     assert answered == [0]
     assert len(receiver.seen) == 2  # the first round went on with what had come meanwhile
@@ -174,7 +174,7 @@ def test_slow_receivers_of_one_account_keep_no_other_account_waiting(
     receiver.meanwhile = lambda: told.set() if len(receiver.seen) == 2 * deliveries.PER_ACCOUNT else None
     began = time.monotonic()
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
 
     slow.server.shutdown()
     slow.server.server_close()
@@ -191,33 +191,35 @@ def test_a_round_ends_without_whoever_takes_long_and_the_next_one_goes_on_beside
     slow.meanwhile = lambda: told.wait(10)
     with transaction() as session:
         waited_for = ended(session, hook(slow.url))
-    monkeypatch.setattr(webhooks, "ROUND_SECONDS", 0.2)
+    monkeypatch.setattr(webhook_delivery, "ROUND_SECONDS", 0.2)
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
     with transaction() as session:
         other = ended(session, hook(receiver.url))
     until = time.monotonic() + 8
     while delivery_of(other).state == "pending" and time.monotonic() < until:  # a busy machine needs several
-        webhooks.deliver()
+        webhook_delivery.deliver()
     states = [delivery_of(job).state for job in (waited_for, other)]
     told.set()
-    wait(list(webhooks._under_way), 10)  # noqa: SLF001 (nothing else knows when it is over)
-    webhooks.deliver()
+    wait(list(webhook_delivery._under_way), 10)  # noqa: SLF001 (nothing else knows when it is over)
+    webhook_delivery.deliver()
     slow.server.shutdown()
     slow.server.server_close()
 
     assert states == ["pending", "delivered"]
     assert delivery_of(waited_for).state == "delivered"
-    assert not webhooks._under_way  # noqa: SLF001 (it does not grow with the rounds)
+    assert not webhook_delivery._under_way  # noqa: SLF001 (it does not grow with the rounds)
 
 
 def test_a_delivery_is_stamped_with_the_moment_that_postgres_gave_it_out(
     process: Settings, receiver: Receiver
 ) -> None:
     at = datetime(2001, 2, 3, tzinfo=UTC)
-    one = Delivery(id=factories.uuid.uuid4(), url=receiver.url, body="{}", run_after=at + webhooks.LEASE)
+    one = Delivery(
+        id=factories.uuid.uuid4(), url=receiver.url, body="{}", run_after=at + webhook_delivery.LEASE
+    )
 
-    assert webhooks.post(one, [WEBHOOK_SECRET]).good
+    assert webhook_delivery.post(one, [WEBHOOK_SECRET]).good
 
     ((headers, _),) = receiver.seen
     assert headers["webhook-timestamp"] == str(int(at.timestamp()))
@@ -231,7 +233,7 @@ def test_only_events_that_were_asked_for_are_told(process: Settings, receiver: R
         factories.claim(session, failing.id, lease=LEASE)
         jobs.fail(session, failing.id, 1, RenderFailed("No picture."))
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
 
     (told,) = [json.loads(body) for _, body in receiver.seen]
     assert told["data"]["task_id"] == str(failing.id)
@@ -246,12 +248,12 @@ def test_anything_but_2xx_is_tried_again_under_the_same_id(
     with transaction() as session:
         job = ended(session, hook(receiver.url))
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
     waiting = delivery_of(job)
-    webhooks.deliver()
+    webhook_delivery.deliver()
     assert len(receiver.seen) == 1  # it is not due yet
     now_due(job)
-    webhooks.deliver()
+    webhook_delivery.deliver()
 
     first, second = receiver.seen
     assert (waiting.state, waiting.attempt) == ("pending", 1)
@@ -267,7 +269,7 @@ def test_after_the_last_try_it_has_failed(process: Settings, receiver: Receiver)
 
     for _ in range(12):
         now_due(job)
-        webhooks.deliver()
+        webhook_delivery.deliver()
 
     assert len(receiver.seen) == 10  # at once, and nine times after
     assert delivery_of(job).state == "failed"
@@ -284,7 +286,7 @@ def test_of_what_is_resent_for_ever_the_last_tries_are_kept(
         job = ended(session, hook(receiver.url))
 
     for _ in range(5):
-        webhooks.deliver()
+        webhook_delivery.deliver()
         with transaction() as session:
             assert deliveries.resend(session, job.account_id, delivery_of(job).id)
 
@@ -305,19 +307,19 @@ def test_an_address_that_is_gone_gets_nothing_any_more_until_it_is_sent_again(
             update(Delivery).where(Delivery.subject == str(other.id)).values(run_after=func.now() + LEASE)
         )
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
     assert [delivery_of(one).state for one in (job, other)] == ["failed", "failed"]
 
     with transaction() as session:
         later = ended(session, hook(receiver.url), job.account_id)
-    webhooks.deliver()
+    webhook_delivery.deliver()
     assert delivery_of(later).state == "failed"
     assert len(receiver.seen) == 1
 
     with transaction() as session:
         assert not deliveries.resend(session, factories.account(session), delivery_of(job).id)
         assert deliveries.resend(session, job.account_id, delivery_of(job).id)
-    webhooks.deliver()
+    webhook_delivery.deliver()
     assert delivery_of(job).state == "delivered"
 
 
@@ -346,7 +348,7 @@ def test_much_that_waits_for_an_address_that_is_gone_ends_untried_a_bite_at_a_ti
         waiting = [ended(session, hook(receiver.url), owner) for _ in range(5)]
 
     def failed() -> int:
-        webhooks.deliver()
+        webhook_delivery.deliver()
         return sum(delivery_of(each).state == "failed" for each in waiting)
 
     assert [failed() for _ in range(4)] == [2, 4, 5, 5]
@@ -363,7 +365,7 @@ def test_a_rotated_secret_signs_beside_the_new_one_until_the_overlap_ends(
         new = deliveries.rotate(session, account_id)
         ended(session, hook(receiver.url), account_id)
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
 
     headers, body = receiver.seen[0]
     for secret in (old, new):
@@ -379,11 +381,11 @@ def test_a_private_address_is_refused_at_the_connection(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = process.model_copy(update={"allow_private_addresses": False})
-    monkeypatch.setattr(webhooks, "settings", lambda: closed)
+    monkeypatch.setattr(webhook_delivery, "settings", lambda: closed)
     with transaction() as session:
         job = ended(session, hook(receiver.url.replace("http://127.0.0.1", "https://127.0.0.1")))
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
 
     assert receiver.seen == []
     assert delivery_of(job).state == "pending"
@@ -405,7 +407,7 @@ def test_a_batch_tells_of_its_end_when_its_last_job_ends(process: Settings, rece
         assert session.scalar(select(Batch.finished_at).where(Batch.id == batch.id)) is None
         jobs.fail(session, failing.id, 1, RenderFailed("No."))
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
     with transaction() as session:
         jobs.retry(session, account_id, failing.id, attempts=1)
         again = session.scalars(select(Batch).where(Batch.id == batch.id)).one()
@@ -421,6 +423,6 @@ def test_a_stale_attempt_s_end_tells_nothing(process: Settings, receiver: Receiv
         job = factories.job(session, spec=hook(receiver.url), state=State.RUNNING, attempt=2)
         assert not jobs.fail(session, job.id, 1, RenderFailed("late"))
 
-    webhooks.deliver()
+    webhook_delivery.deliver()
 
     assert receiver.seen == []

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from shared.celeryconfig import celery_settings
+from shared.celery_config import celery_settings
 from shared.settings import settings
 
 SOCKET_SECONDS, STOPPED_SECONDS = 0.3, 0.6

@@ -11,7 +11,7 @@ from billiard.exceptions import WorkerLostError
 from celery import Celery
 from kombu.asynchronous import Hub, set_event_loop
 
-from shared.celeryconfig import celery_settings
+from shared.celery_config import celery_settings
 from shared.settings import Settings
 from workers.pool import TaskPool
 

@@ -11,12 +11,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from api.batches import row_parsing as rows
+from api.schemas.job import JobSchema
 from bench import figures, load
 from bench.control import batches, burst, chaos, chart, jobs, probe, report, sections
 from bench.control.verdicts import MB, targets
-from shared.schemas import rows
-from shared.schemas.job import JobSchema
-from shared.schemas.loading import load as load_schema
+from shared.script.schema.loading import load as load_schema
 
 HOG, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
 CHAOS = """

@@ -5,8 +5,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bench.render import chart, costs, reel, report
-from shared.schemas.loading import load
-from shared.schemas.script import ScriptSchema
+from shared.script.schema.loading import load
+from shared.script.schema.script import ScriptSchema
 
 ASSET = "asset:00000000-0000-0000-0000-000000000000"
 

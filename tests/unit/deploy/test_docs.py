@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from api.schemas.job import JobSchema
 from shared.errors import JobFailed, ModelUnavailable, ServiceError
-from shared.schemas import output, script, visuals
-from shared.schemas.job import JobSchema
-from shared.schemas.loading import load
-from shared.schemas.output import OutputSchema
-from shared.schemas.script import ScriptSchema
+from shared.script.schema import output, script, visuals
+from shared.script.schema.loading import load
+from shared.script.schema.output import OutputSchema
+from shared.script.schema.script import ScriptSchema
 from shared.settings import Settings
 from shared.states import MOVES, State
 from tests.unit.deploy.files import ROOT

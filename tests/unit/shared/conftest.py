@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.files.bucket import Bucket, open_bucket
 from shared.settings import Settings
+from shared.storage.s3 import Bucket, open_bucket
 from tests.loopback.s3 import S3
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, text, update
 
+from api.accounts import access_tokens, login_throttle
 from shared.db import transaction
 from shared.models import Login, RefreshToken, User
-from shared.security import guesses, tokens
-from tasks import upkeep
+from tasks.upkeep import sweep
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -154,17 +154,17 @@ def test_a_token_that_outlived_its_log_in_opens_nothing(client: Client, name: st
 def test_what_is_over_is_thrown_away(client: Client, name: str) -> None:
     kept, gone = log_in(client, name).json, log_in(client, name).json
     with transaction() as session:
-        claims = tokens.read(gone["access_token"], [SECRET])
+        claims = access_tokens.read(gone["access_token"], [SECRET])
         assert claims
         session.execute(
             update(Login)
             .where(Login.id == claims.login_id)
             .values(revoked_at=text("now() - interval '2 days'"))
         )
-        guesses.take(session, [guesses.pair("old", "192.0.2.1")])
+        login_throttle.take(session, [login_throttle.pair("old", "192.0.2.1")])
         session.execute(text("UPDATE guesses SET forgotten_at = now() - interval '1 second'"))
 
-    upkeep.tidy()
+    sweep.tidy()
 
     with transaction() as session:
         left = session.scalars(

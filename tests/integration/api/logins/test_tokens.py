@@ -10,12 +10,12 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from api.accounts import access_tokens
 from api.app import create_app
 from shared import accounts
 from shared.accounts import SCOPES
 from shared.db import transaction
 from shared.models import AuditEvent
-from shared.security import tokens
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -163,15 +163,17 @@ def test_what_belongs_to_another_account_is_not_there(client: Client, stranger: 
 
 def test_forged_tokens_open_nothing(client: Client, name: str) -> None:
     good = log_in(client, name).json["access_token"]
-    claims = tokens.read(good, [SECRET])
+    claims = access_tokens.read(good, [SECRET])
     assert claims
     forged = [
-        tokens.issue(claims.subject, claims.login_id, list(SCOPES), secret="x" * 32, seconds=900),
-        tokens.issue(
+        access_tokens.issue(claims.subject, claims.login_id, list(SCOPES), secret="x" * 32, seconds=900),
+        access_tokens.issue(
             claims.subject, claims.login_id, list(SCOPES), secret=SECRET, seconds=900, now=1_000_000_000
         ),
-        tokens.issue(f"user:{uuid.uuid4()}", claims.login_id, ["jobs:read"], secret=SECRET, seconds=900),
-        tokens.issue(claims.subject, uuid.uuid4(), ["jobs:read"], secret=SECRET, seconds=900),
+        access_tokens.issue(
+            f"user:{uuid.uuid4()}", claims.login_id, ["jobs:read"], secret=SECRET, seconds=900
+        ),
+        access_tokens.issue(claims.subject, uuid.uuid4(), ["jobs:read"], secret=SECRET, seconds=900),
         good[:-2],
         good + "\u00b2",
         "a.b.c",
@@ -180,7 +182,7 @@ def test_forged_tokens_open_nothing(client: Client, name: str) -> None:
 
     assert {opens(client, token) for token in forged} == {401}
     # A scope that somebody wrote into a token of ours opens nothing that its owner may not.
-    wide = tokens.issue(claims.subject, claims.login_id, ["admin"], secret=SECRET, seconds=900)
+    wide = access_tokens.issue(claims.subject, claims.login_id, ["admin"], secret=SECRET, seconds=900)
     assert opens(client, wide, "/v1/admin/accounts") == 403
 
 

@@ -8,8 +8,9 @@ import pytest
 from argon2 import extract_parameters
 from marshmallow import ValidationError
 
-from shared.schemas.logins import NewPassword
-from shared.security import guesses, passwords
+from api.accounts import login_throttle
+from api.schemas.logins import NewPassword
+from shared.security import passwords
 
 
 def test_a_password_is_hashed_by_argon2id_with_a_salt_of_its_own():
@@ -55,13 +56,17 @@ def test_what_is_no_password_is_refused(text):
     ],
 )
 def test_an_address_stands_for_who_has_it(one, other, same):
-    assert (guesses.source(one).subject == guesses.source(other).subject) is same
+    assert (login_throttle.source(one).subject == login_throttle.source(other).subject) is same
 
 
 def test_buckets_of_one_thing_are_no_buckets_of_another():
     buckets = [
-        guesses.pair("a", "b"), guesses.pair("ab", ""), guesses.name("a"), guesses.source("a"), guesses.issued("a"),
-    ]  # fmt: skip
+        login_throttle.pair("a", "b"),
+        login_throttle.pair("ab", ""),
+        login_throttle.name("a"),
+        login_throttle.source("a"),
+        login_throttle.issued("a"),
+    ]
 
     assert len({each.subject for each in buckets}) == len(buckets)
     assert all(re.fullmatch("[0-9a-f]{64}", each.subject) for each in buckets)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.pictures.stock import Candidate, Need, Pexels, Pixabay, ranked
-from tasks.providers import Answer, Garbled
+from tasks.providers.http_client import Answer, Garbled
 
 PHOTO = {
     "id": 7, "width": 4000, "height": 2000, "url": "https://www.pexels.com/photo/7/", "photographer": "Ada",

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.schemas.job import JobSchema
-from shared.schemas.loading import load
-from shared.schemas.script import ScriptSchema
-from shared.scripts import pace
-from shared.scripts.script import Brief
+from api.schemas.job import JobSchema
+from shared.script import speaking_rate
+from shared.script.schema.loading import load
+from shared.script.schema.script import ScriptSchema
+from shared.script.values import Brief
 from tasks.script.colors import gradients, luminance
 from tasks.script.outline import outline
-from tasks.script.terms import leans, phrases, weigh
+from tasks.script.term_weights import leans, phrases, weigh
 
 ROOT = Path(__file__).parents[4]
 ARTICLE = """# The Coral Reefs of the World
@@ -57,7 +57,9 @@ def shown(brief: Brief) -> list[tuple[str, str]]:
 
 def seconds(brief: Brief) -> float:
     made = scenes(brief)
-    spoken = sum(scene.pad_before - 0.2 for scene in made if scene.narration) + pace.length(told(brief))
+    spoken = sum(scene.pad_before - 0.2 for scene in made if scene.narration) + speaking_rate.length(
+        told(brief)
+    )
     return spoken + sum(scene.duration for scene in made if not scene.narration)
 
 
@@ -97,7 +99,7 @@ def test_what_stands_on_the_picture_is_the_text_s_own_and_new_each_time():
 def test_words_are_shown_about_when_they_are_said_and_one_after_the_other():
     for scene in scenes(Brief(source_text=ARTICLE)):
         large = [text for text in scene.text if text.role in ("title", "quote", "lower_third")]
-        spoken = pace.seconds(scene.narration.text) if scene.narration else 0.0
+        spoken = speaking_rate.seconds(scene.narration.text) if scene.narration else 0.0
 
         assert all(text.start <= spoken for text in large)
         assert all(one.end == other.start for one, other in itertools.pairwise(large))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.scripts.script import Output
+from shared.script.values import Output
 from tasks.video.picture.encoding import level, options
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from shared.themes import theme_names
-from tasks.video.picture import fonts
-from tasks.video.picture.boxes import TALL, WIDE
+from tasks.video.picture.text import fonts
+from tasks.video.picture.text.boxes import TALL, WIDE
 from tasks.video.picture.theme import LEAST_CONTRAST, contrast, load
 
 ROLES = ("title", "subtitle", "lower_third", "quote", "label")

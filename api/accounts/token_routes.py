@@ -1,0 +1,62 @@
+"""Tokens: given for a password, a key or a refresh token, and taken back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import jsonify
+
+from api.accounts import oauth, token_grants
+from api.openapi import Resource, client_asks, fails
+from api.schemas.logins import (
+    RefreshRequestSchema,
+    RevocationSchema,
+    TokenRequestSchema,
+    TokensSchema,
+)
+
+if TYPE_CHECKING:
+    from flask import Response
+
+blueprint = Resource(
+    "auth", "Tokens, by a password or a key. They open what a key opens, for a quarter of an hour."
+)
+_GRANTS = {
+    "password": token_grants.by_password,
+    "client_credentials": token_grants.by_key,
+    "refresh_token": token_grants.by_refresh,
+}
+
+
+@blueprint.post("/auth/token")
+@client_asks
+@oauth.body(TokenRequestSchema)
+@fails(401, 501)
+@blueprint.response(200, TokensSchema)
+def create_tokens() -> dict[str, Any]:
+    """Log in: change a user's password, or an API key, for an access token and a refresh token."""
+    given = oauth.read(TokenRequestSchema)
+    grant = _GRANTS.get(given["grant_type"])
+    if grant is None:
+        raise oauth.UnknownGrant(f"grant_type is one of {', '.join(_GRANTS)}.")
+    return grant(given)
+
+
+@blueprint.post("/auth/refresh")
+@client_asks
+@oauth.body(RefreshRequestSchema)
+@fails(501)
+@blueprint.response(200, TokensSchema)
+def refresh_tokens() -> dict[str, Any]:
+    """Change a refresh token for new tokens. It is used up; used again, it ends the whole log-in."""
+    return token_grants.by_refresh(oauth.read(RefreshRequestSchema))
+
+
+@blueprint.post("/auth/revoke")
+@client_asks
+@oauth.body(RevocationSchema)
+@blueprint.response(200)
+def revoke_token() -> Response:
+    """End a log-in by any of its tokens: at once, none of them opens anything. An unknown token is no error."""
+    token_grants.revoke(oauth.read(RevocationSchema)["token"])
+    return jsonify({})

@@ -1,0 +1,133 @@
+"""The files that clients give us, to be named in scripts."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import TYPE_CHECKING, Any
+
+from api.assets import receiving
+from api.auth import account_id, requires
+from api.http import file_responses, idempotency
+from api.http.query_params import DownloadQuery, PageQuery
+from api.http.response_docs import headers
+from api.http.stored_answers import Answer
+from api.jobs import acceptance
+from api.openapi import Resource, creates, empty, fails, file_response, takes
+from api.schemas.responses import AssetPageSchema, AssetSchema
+from api.tasks import views
+from shared.db import transaction
+from shared.errors import Conflict, NotFound
+from shared.lifecycle import assets, listing
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+    from sqlalchemy.orm import Session
+
+    from api.assets.receiving import Received
+    from shared.models import Asset
+
+blueprint = Resource("assets", "Pictures, clips and sounds to make videos of.")
+
+BODY = {
+    "required": True,
+    "content": {
+        "application/octet-stream": {
+            "schema": {"type": "string", "contentMediaType": "application/octet-stream"}
+        },
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
+            }
+        },
+    },
+}
+
+
+@blueprint.post("/assets")
+@requires("assets:write")
+@creates
+@takes(BODY)
+@fails(400, 413, 415, 422)
+@blueprint.response(201, AssetSchema, headers=headers("Location", "Idempotent-Replayed"))
+def create_asset() -> Response:
+    """Upload a file, as the raw body or as the part `file` of a form.
+
+    What it is shows in its bytes alone: names and types that come with it are not believed.
+    """
+    key = assets.new_key(account_id())
+    with receiving.received(key) as file, transaction() as session:
+        answer = idempotency.once(session, file.media.sha256.encode(), lambda: _keep(session, file))
+    return idempotency.respond(answer)
+
+
+@blueprint.get("/assets")
+@requires("assets:read")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, AssetPageSchema)
+def list_assets(query: dict[str, Any]) -> dict[str, Any]:
+    """List assets, newest first."""
+    with transaction() as session:
+        found, following = listing.assets(
+            session, account_id(), limit=query["limit"], after=query.get("cursor")
+        )
+    return {"data": [views.asset(each) for each in found], "next_cursor": following and str(following)}
+
+
+@blueprint.get("/assets/<uuid:asset_id>")
+@requires("assets:read")
+@fails(404)
+@blueprint.response(200, AssetSchema)
+def get_asset(asset_id: UUID) -> dict[str, Any]:
+    """Show what is known of an asset."""
+    return views.asset(_find(asset_id))
+
+
+@blueprint.get("/assets/<uuid:asset_id>/content")
+@requires("assets:read")
+@fails(404)
+@file_response
+@blueprint.arguments(DownloadQuery, location="query")
+def get_content(query: dict[str, Any], asset_id: UUID) -> Response:
+    """Download an asset, or a range of it."""
+    found = _find(asset_id)
+    name = f"{asset_id}{mimetypes.guess_extension(found.media_type) or ''}"
+    return file_responses.send(
+        found.storage_key,
+        media_type=found.media_type,
+        sha256=found.sha256,
+        name=name,
+        download=query["download"],
+    )
+
+
+@blueprint.delete("/assets/<uuid:asset_id>")
+@requires("assets:write")
+@fails(404, 409)
+@empty
+def delete_asset(asset_id: UUID) -> None:
+    """Delete an asset that no unfinished task uses."""
+    _find(asset_id)
+    with transaction() as session:
+        unneeded = assets.remove(session, account_id(), asset_id)
+        if unneeded is None:
+            raise Conflict("An unfinished task uses this asset.")
+        acceptance.note(session, "assets.deleted", str(asset_id))
+    for key in unneeded:
+        file_responses.drop(key)
+
+
+def _find(asset_id: UUID) -> Asset:
+    with transaction() as session:
+        found = listing.asset(session, account_id(), asset_id)
+    if found is None:
+        raise NotFound("There is no such asset.")
+    return found
+
+
+def _keep(session: Session, file: Received) -> Answer:
+    asset = receiving.keep(session, file)
+    return Answer(201, AssetSchema().dump(views.asset(asset)), {"Location": f"/v1/assets/{asset.id}"})

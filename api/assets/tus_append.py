@@ -1,0 +1,239 @@
+"""Takes a piece of an upload in constant memory, and makes an asset of the upload when it is whole.
+
+What came counts when it is on the disk: a connection that breaks, or an API that is killed, loses at most what came since
+it was written down last. Bytes that did not count are cut off again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from werkzeug.exceptions import RequestTimeout
+
+from api.assets import receiving as arriving
+from api.assets import tus_headers
+from api.assets.receiving import Received
+from api.auth import account_id
+from api.http import bodies, file_responses
+from api.http.request_context import config
+from api.server import offload
+from shared.db import transaction
+from shared.errors import AssetUnreadable, Conflict, Gone, Locked, NotFound, UnsupportedMedia
+from shared.lifecycle import assets, uploads
+from shared.lifecycle.uploads import UploadState
+from shared.media import probing
+from shared.storage import unfinished_uploads
+from shared.storage.factory import storage
+from shared.storage.folder import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
+    from uuid import UUID
+
+    from shared.models import Upload
+    from shared.storage.unfinished_uploads import Part
+
+PIECE = 64 * 1024  # bytes that are read at once: a connection that stands still loses no more
+COUNT_BYTES = 16 * 1024 * 1024  # after which what came is written down
+COUNT_SECONDS = 2.0  # or after which
+ENDED = {
+    UploadState.TERMINATED: "This upload was terminated.",
+    UploadState.EXPIRED: "This upload has expired. Begin a new one.",
+    UploadState.REFUSED: "This upload was refused: its bytes are none of the media that we take.",
+}
+
+
+def find(upload_id: UUID) -> Upload:
+    """Return the caller's upload, open or finished; or raise NotFound or Gone."""
+    with transaction() as session:
+        upload = uploads.find(session, account_id(), upload_id)
+    if upload is None:
+        raise NotFound("There is no such upload.")
+    if upload.state in ENDED:
+        offload.run(unfinished_uploads.remove, config(), upload_id)
+        raise Gone(ENDED[UploadState(upload.state)])
+    if upload.asset_id is None and not unfinished_uploads.has(config(), upload_id, upload.received):
+        raise Gone("The bytes of this upload are no longer there. Begin a new one.")
+    return upload
+
+
+def append(upload_id: UUID, offset: int, length: int | None, checksum: tus_headers.Checksum | None) -> Upload:
+    """Add the request's body to the upload at this place, which must be its end, and return what it is then."""
+    if find(upload_id).asset_id is not None:
+        return _again(upload_id, offset)
+    with unfinished_uploads.hold(config(), upload_id) as part:
+        upload = find(upload_id)  # as it is now that nobody else can change it
+        if upload.asset_id is None:
+            _continues(upload, offset, length)
+            offload.run(part.cut, upload.received)
+            _Arrival(upload, part, checksum).take()
+            _finish_whole(upload, part)
+            return upload
+    return _again(upload_id, offset)
+
+
+def finish(upload: Upload) -> Upload:
+    """Make an asset of an upload that is whole, unless it is one, or another request is doing it; or raise why not."""
+    if upload.asset_id is not None or upload.received != upload.length:
+        return upload
+    try:
+        with unfinished_uploads.hold(config(), upload.id) as part:
+            upload = find(upload.id)
+            if upload.asset_id is None:
+                _finish_whole(upload, part)
+    except Locked:
+        pass
+    return upload
+
+
+def end(upload_id: UUID, state: UploadState) -> None:
+    """End an upload that is open, and throw its bytes away."""
+    with transaction() as session:
+        uploads.end(session, upload_id, state)
+    offload.run(unfinished_uploads.remove, config(), upload_id)
+
+
+def _again(upload_id: UUID, offset: int) -> Upload:
+    """Answer for a finished upload: nothing can be added to it, and nothing at its end is nothing."""
+    upload = find(upload_id)
+    _continues(upload, offset, None)
+    for _ in bodies.chunks(0):
+        pass
+    return upload
+
+
+def _continues(upload: Upload, offset: int, length: int | None) -> None:
+    """Raise Conflict unless the piece begins at the upload's end; take its length from one that tells it."""
+    if offset != upload.received:
+        raise Conflict(f"The upload has {upload.received} bytes. Go on from there.")
+    if length is None:
+        return
+    if upload.length not in (None, length) or length < upload.received:
+        raise Conflict("The length of this upload is another one.")
+    upload.length = length
+
+
+class _Arrival:
+    """A piece that is being received. `upload` tells how far the whole is, as it is written down."""
+
+    def __init__(self, upload: Upload, part: Part, checksum: tus_headers.Checksum | None) -> None:
+        self._upload = upload
+        self._part = part
+        self._checksum = checksum
+        self._digest = checksum.begin() if checksum else None
+        self._at = upload.received
+        self._counted_at = time.monotonic()
+
+    def take(self) -> None:
+        """Write the body down, all of it or as much as came; or raise why not."""
+        with _whole_or_not(self._part, self._upload):
+            try:
+                for chunk in bodies.chunks(self._most(), PIECE):
+                    self._write(chunk)
+            except (bodies.BrokenOff, RequestTimeout):
+                if self._checksum is None:
+                    self._count()
+                raise
+            if self._digest and self._checksum and self._digest.digest() != self._checksum.digest:
+                raise tus_headers.ChecksumMismatch("The checksum is another one. What came was thrown away.")
+            self._count()
+
+    def _most(self) -> int:
+        whole = config().max_asset if self._upload.length is None else self._upload.length
+        return whole - self._at
+
+    def _write(self, chunk: bytes) -> None:
+        self._part.write(chunk, self._at)
+        before, self._at = self._at, self._at + len(chunk)
+        if before < probing.HEAD_BYTES <= self._at:
+            with _refusing(self._upload):
+                probing.sniff(self._part.head(probing.HEAD_BYTES))
+        if self._digest:
+            self._digest.update(chunk)  # and nothing counts before all of it came
+        elif (
+            self._at - self._upload.received >= COUNT_BYTES
+            or time.monotonic() > self._counted_at + COUNT_SECONDS
+        ):
+            self._count()
+
+    def _count(self) -> None:
+        """Write down how much is on the disk, once it is."""
+        offload.run(self._part.sync)
+        _advance(self._upload, self._at)
+        self._counted_at = time.monotonic()
+
+
+@contextmanager
+def _whole_or_not(part: Part, upload: Upload) -> Iterator[None]:
+    """Cut off again what does not count when something goes wrong: a full disk has more use for the room."""
+    try:
+        yield
+    except BaseException:
+        offload.run(part.cut, upload.received)
+        raise
+
+
+@contextmanager
+def _refusing(upload: Upload) -> Iterator[None]:
+    """End the upload when its bytes are nothing that we take."""
+    try:
+        yield
+    except (UnsupportedMedia, AssetUnreadable):
+        end(upload.id, UploadState.REFUSED)
+        raise
+
+
+def _advance(upload: Upload, received: int) -> None:
+    with transaction() as session:
+        expires_at = uploads.advance(
+            session, upload, received, length=upload.length, expiry=config().upload_expiry
+        )
+    if expires_at is None:
+        raise Gone("This upload was ended meanwhile.")
+    upload.received, upload.expires_at = received, expires_at
+
+
+def _finish_whole(upload: Upload, part: Part) -> None:
+    if upload.received != upload.length:
+        return
+    with _refusing(upload):
+        probing.sniff(part.head(probing.HEAD_BYTES))
+        facts = arriving.probed(part.path, offload.run(_hash, part.path))
+    file = Received(assets.new_key(upload.account_id), facts, _name(upload))
+    try:
+        _link(part.path, file.key)
+        with transaction() as session:
+            asset = arriving.keep(session, file)
+            if not uploads.finish(session, upload.id, asset.id):
+                file.kept = False
+                raise Gone("This upload was ended meanwhile.")
+    finally:
+        if not file.kept:
+            file_responses.drop(file.key)
+    upload.asset_id = asset.id
+    offload.run(part.path.unlink, missing_ok=True)
+
+
+def _link(part: Path, key: str) -> None:
+    """Store the file under the key; it stays where it is too, until that is known to have gone well."""
+    place = storage()
+    if isinstance(place, Folder):
+        offload.run(place.link, part, key)
+    else:
+        place.link(part, key)  # it waits for the network, and others go on
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _name(upload: Upload) -> str | None:
+    told: dict[str, Any] = tus_headers.metadata(upload.meta)
+    name = told.get("filename") or told.get("name") or b""
+    return arriving.clean(name.decode("utf-8", "replace"))

@@ -1,0 +1,258 @@
+"""`/v1/uploads`: files in pieces by tus 1.0.0 (https://tus.io), which go on after whatever broke them off.
+
+A finished upload is an asset, and says where: in `Location` of the answer to its last piece, and of every one after it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.http import http_date
+
+from api.assets import tus_append, tus_headers
+from api.auth import account_id, requires
+from api.http import idempotency
+from api.http.idempotency import Replayed
+from api.http.request_context import config
+from api.http.response_docs import headers
+from api.http.stored_answers import Answer
+from api.jobs import acceptance
+from api.openapi import Resource, creates, fails, reads, takes, tells
+from api.schemas.responses import UploadSchema
+from api.server import offload
+from api.tasks import views
+from shared.db import transaction
+from shared.errors import BadRequest
+from shared.lifecycle import uploads
+from shared.lifecycle.uploads import UploadState
+from shared.storage import unfinished_uploads
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from shared.models import Upload
+
+blueprint = Resource("uploads", "Large files in pieces, by tus 1.0.0: what broke off goes on.")
+CLEAR_SECONDS = 600
+BODY = {
+    "content": {
+        tus_headers.CONTENT_TYPE: {"schema": {"type": "string", "contentMediaType": tus_headers.CONTENT_TYPE}}
+    }
+}
+
+
+def _header(name: str, about: str, *, needed: bool = False, kind: str = "string") -> dict[str, Any]:
+    schema = {"type": kind}
+    return {"in": "header", "name": name, "required": needed, "schema": schema, "description": about}
+
+
+VERSION = _header("Tus-Resumable", f"`{tus_headers.VERSION}`.", needed=True)
+OFFSET = _header("Upload-Offset", "Where the piece begins: the upload's end.", needed=True, kind="integer")
+CHECKSUM = _header(
+    "Upload-Checksum",
+    f"The body's hash: one of {', '.join(tus_headers.ALGORITHMS)}, a space, and the value in Base64.",
+)
+LENGTH = _header("Upload-Length", "How many bytes it will have.", kind="integer")
+DEFERRED = _header("Upload-Defer-Length", "`1`: its length will be told later.")
+METADATA = _header(
+    "Upload-Metadata", "Pairs with commas: a key, a space, a value in Base64. `filename` is shown."
+)
+
+
+def register(app: Flask) -> None:
+    """Let the application's answers on these paths speak tus, and its requests come under another method."""
+    app.wsgi_app = tus_headers.Overriding(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way to wrap it
+    app.after_request(_speak)
+    for rule in ("/v1/uploads", "/v1/uploads/<uuid:upload_id>"):
+        app.add_url_rule(rule, "uploads_options", _options, methods=["OPTIONS"])
+
+
+@blueprint.before_request  # type: ignore[untyped-decorator]  # flask-smorest has no types
+def _check_version() -> None:
+    tus_headers.check_version(request.headers)
+
+
+@blueprint.post("/uploads")
+@requires("assets:write")
+@tells("Tus-Resumable")
+@reads(VERSION, LENGTH, DEFERRED, METADATA, CHECKSUM)
+@creates
+@takes(BODY)
+@fails(400, 412, 413, 415, 422, 460)
+@blueprint.response(
+    201, UploadSchema, headers=headers("Location", "Upload-Offset", "Upload-Expires", "Idempotent-Replayed")
+)
+def create_upload() -> Response:
+    """Begin an upload; its first bytes may come along.
+
+    Its length is told by `Upload-Length`, or later where `Upload-Defer-Length` is 1. Then the pieces follow by PATCH.
+    """
+    asked = tus_headers.creation(request.headers, config().max_asset)
+    with_body = _has_body() or asked.length == 0
+    with transaction() as session:
+        answer = idempotency.once(session, _mark(asked), lambda: _begin(session, asked))
+    upload_id = UUID(answer.body["upload_id"])
+    if with_body and not isinstance(answer, Replayed):
+        upload = _first_piece(upload_id, asked.checksum)
+    else:
+        upload = tus_append.finish(tus_append.find(upload_id))
+    _clear(int(time.monotonic() / CLEAR_SECONDS))
+    now = replace(answer, body=UploadSchema().dump(views.upload(upload)), text=None)
+    return _told(idempotency.respond(now), upload)
+
+
+@blueprint.head("/uploads/<uuid:upload_id>")
+@requires("assets:write")
+@tells("Tus-Resumable")
+@reads(VERSION)
+@fails(404, 410, 412, 415)
+@blueprint.response(
+    200,
+    headers=headers(
+        "Upload-Offset",
+        "Upload-Length",
+        "Upload-Defer-Length",
+        "Upload-Metadata",
+        "Upload-Expires",
+        "Location",
+    ),
+)
+def get_upload(upload_id: UUID) -> Response:
+    """Tell how far an upload is, and which asset it has become.
+
+    One that is whole and no asset yet, since the API died at that moment, becomes it now.
+    """
+    upload = tus_append.finish(tus_append.find(upload_id))
+    response = _bare(Response(), upload)
+    if upload.length is None:
+        response.headers["Upload-Defer-Length"] = "1"
+    else:
+        response.headers["Upload-Length"] = str(upload.length)
+    if upload.meta:
+        response.headers["Upload-Metadata"] = upload.meta
+    if upload.received == upload.length and upload.asset_id is None:
+        response.headers["Retry-After"] = "1"  # another request is making an asset of it
+    return response
+
+
+@blueprint.patch("/uploads/<uuid:upload_id>")
+@requires("assets:write")
+@tells("Tus-Resumable")
+@reads(VERSION, OFFSET, LENGTH, CHECKSUM)
+@takes({"required": True, **BODY})
+@fails(400, 404, 409, 410, 412, 413, 415, 422, 423, 460)
+@blueprint.response(204, headers=headers("Upload-Offset", "Upload-Expires", "Location"))
+def append_to_upload(upload_id: UUID) -> Response:
+    """Add a piece at an upload's end. The answer to the last one tells the asset's `Location`."""
+    _check_type()
+    offset = tus_headers.number(request.headers, "Upload-Offset")
+    if offset is None:
+        raise BadRequest("Upload-Offset is needed.")
+    length = tus_headers.fitting(tus_headers.number(request.headers, "Upload-Length"), config().max_asset)
+    checksum = tus_headers.checksum(request.headers.get("Upload-Checksum"))
+    return _bare(
+        Response(status=HTTPStatus.NO_CONTENT), tus_append.append(upload_id, offset, length, checksum)
+    )
+
+
+@blueprint.delete("/uploads/<uuid:upload_id>")
+@requires("assets:write")
+@tells("Tus-Resumable")
+@reads(VERSION)
+@fails(404, 410, 412)
+@blueprint.response(204)
+def delete_upload(upload_id: UUID) -> Response:
+    """Terminate an upload: what came of it is thrown away. An asset that it has become stays."""
+    tus_append.find(upload_id)
+    with transaction() as session:
+        uploads.terminate(session, upload_id)
+        acceptance.note(session, "uploads.terminated", str(upload_id))
+    offload.run(unfinished_uploads.remove, config(), upload_id)
+    return _typeless(Response(status=HTTPStatus.NO_CONTENT))
+
+
+def _mark(asked: tus_headers.Creation) -> bytes:
+    """Return what two requests for the same upload share; the bytes that come along are not read to tell them apart."""
+    return json.dumps([asked.length, asked.meta, request.content_length or 0]).encode()
+
+
+def _begin(session: Session, asked: tus_headers.Creation) -> Answer:
+    limits = config()
+    upload = uploads.create(
+        session,
+        account_id(),
+        length=asked.length,
+        meta=asked.meta,
+        expiry=limits.upload_expiry,
+        most=limits.max_uploads,
+    )
+    acceptance.note(session, "uploads.created", str(upload.id))
+    return Answer(201, {"upload_id": str(upload.id)}, {"Location": f"/v1/uploads/{upload.id}"})
+
+
+@lru_cache(maxsize=1)
+def _clear(_: int) -> None:
+    """Remove what belongs to no upload any more, once in each such time: no worker may see the folder."""
+    offload.run(unfinished_uploads.clear, config())
+
+
+def _first_piece(upload_id: UUID, checksum: tus_headers.Checksum | None) -> Upload:
+    try:
+        return tus_append.append(upload_id, 0, None, checksum)
+    except BaseException:
+        if idempotency.key() is None:  # nobody could find it again
+            tus_append.end(upload_id, UploadState.TERMINATED)
+        raise
+
+
+def _has_body() -> bool:
+    if not request.content_length and "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
+        return False
+    _check_type()
+    return True
+
+
+def _check_type() -> None:
+    if request.mimetype != tus_headers.CONTENT_TYPE:
+        raise UnsupportedMediaType(f"A piece needs Content-Type: {tus_headers.CONTENT_TYPE}.")
+
+
+def _bare(response: Response, upload: Upload) -> Response:
+    if upload.asset_id:
+        response.headers["Location"] = f"/v1/assets/{upload.asset_id}"
+    return _told(_typeless(response), upload)
+
+
+def _typeless(response: Response) -> Response:
+    response.headers.pop("Content-Type", None)
+    return response
+
+
+def _told(response: Response, upload: Upload) -> Response:
+    response.headers["Upload-Offset"] = str(upload.received)
+    if not upload.asset_id:
+        response.headers["Upload-Expires"] = http_date(upload.expires_at)
+    return response
+
+
+def _options(**_: Any) -> Response:
+    response = Response(status=HTTPStatus.NO_CONTENT)
+    response.headers["Tus-Version"] = tus_headers.VERSION
+    response.headers["Tus-Max-Size"] = str(config().max_asset)
+    response.headers["Tus-Extension"] = ",".join(tus_headers.EXTENSIONS)
+    response.headers["Tus-Checksum-Algorithm"] = ",".join(tus_headers.ALGORITHMS)
+    return _typeless(response)
+
+
+def _speak(response: Response) -> Response:
+    if tus_headers.PATHS.fullmatch(request.path):
+        response.headers["Tus-Resumable"] = tus_headers.VERSION
+    return response

@@ -1,0 +1,143 @@
+"""The three forms of a batch: JSON, a job a line, and a table with a template. All of them become rows."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import g, request
+from marshmallow import ValidationError, fields, validate
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api.auth import account_id
+from api.batches import row_parsing as rows
+from api.http import bodies
+from api.http.query_params import Query
+from api.http.request_context import config
+from api.jobs.template_expansion import template_of
+from api.schemas.batch import BatchSchema, BatchSpec, BatchWebhook
+from api.schemas.template import ID
+from api.schemas.template_fields import typed
+from api.server import offload
+from shared.db import transaction
+from shared.errors import Invalid
+from shared.script.schema.loading import load
+from shared.script.schema.sources import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from api.schemas.template import Template
+
+JSON, LINES, TABLE = "application/json", "application/x-ndjson", "text/csv"
+OF_ROW = "custom_id"  # a column that a template need not declare
+BODY = {
+    "required": True,
+    "content": {
+        JSON: {"schema": BatchSchema},
+        LINES: {"schema": {"type": "string", "description": "A job a line, each a JSON object."}},
+        TABLE: {"schema": {"type": "string", "description": "A template's fields, a column each; UTF-8."}},
+    },
+}
+
+
+class BatchQuery(Query):
+    """What a body without a head cannot say."""
+
+    template_id = fields.String(
+        validate=validate.Regexp(rf"^(?:{ID})$", error="Must be a template's id."),
+        metadata={"description": "Which template a table fills."},
+    )
+    template_version = fields.Integer(validate=validate.Range(1, 2**31), strict=False)
+    on_invalid = fields.String(
+        validate=validate.OneOf(("reject", "skip")), metadata={"description": "Of lines and tables."}
+    )
+    webhook = fields.String(
+        metadata={"description": "Where to tell of the batch's end; of lines and tables."}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A batch as it came. `mark` is what tells it from another."""
+
+    spec: BatchSpec
+    rows: Sequence[Any]
+    strict: bool
+    mark: bytes
+
+
+def receive(query: dict[str, Any]) -> bytes:
+    """Return the request's body, or raise what can be said without looking into it."""
+    form = request.mimetype
+    if form not in (JSON, LINES, TABLE) or request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType(f"The body must be {JSON}, {LINES} or {TABLE}.")
+    _refuse_strange(form, query)
+    body = bodies.whole(config().max_batch_body)
+    g.body_size = len(body)
+    return body
+
+
+def read(query: dict[str, Any], body: bytes) -> Posted:
+    """Return the request's batch, or raise what is wrong with it as a whole."""
+    form = request.mimetype
+    mark = hashlib.sha256(b"\n".join((form.encode(), request.query_string, body))).digest()
+    most = config().max_batch
+    if form == JSON:
+        found = offload.compute(len(body), rows.of_json, body, most)
+        return _bounded(Posted(load(BatchSchema(), found.head), found.jobs, found.strict, mark))
+    spec = _spec(query)
+    if form == LINES:
+        lines = offload.compute(len(body), rows.of_lines, body, most).jobs
+        return _bounded(Posted(spec, lines, strict=False, mark=mark))
+    table = offload.compute(len(body), rows.of_table, body, most)
+    asked = query["template_id"], query.get("template_version")
+    with transaction() as session:
+        template = template_of(session, account_id(), *asked)
+    return _bounded(Posted(spec, Filled(table, template, asked), strict=False, mark=mark))
+
+
+class Filled(rows.Table):
+    """The jobs that a table's lines make of a template."""
+
+    def __init__(self, table: rows.Table, template: Template, asked: tuple[str, int | None]) -> None:
+        super().__init__(table.columns, table.lines)
+        self._template, self._asked = template, asked
+
+    def _named(self, cells: list[str]) -> Any:
+        row = super()._named(cells)
+        if isinstance(row, rows.Malformed):
+            return row
+        name, version = self._asked
+        job = {"kind": "video", "template_id": name, **({"template_version": version} if version else {})}
+        if OF_ROW not in self._template.fields and (own := row.pop(OF_ROW, "")):
+            job[OF_ROW] = own
+        return {**job, "fields": typed(self._template.fields, row)}
+
+
+def _refuse_strange(form: str, query: dict[str, Any]) -> None:
+    strange = query.keys() - ({"template_id", "template_version"} if form == TABLE else set())
+    strange -= {"on_invalid", "webhook"} if form != JSON else set()
+    wrong = [(f"#/{name}", f"Is not for {form}.") for name in sorted(strange)]
+    if form == TABLE and "template_id" not in query:
+        wrong.append(("#/template_id", "Missing."))
+    if wrong:
+        raise Invalid("The query is wrong.", tuple(wrong))
+
+
+def _spec(query: dict[str, Any]) -> BatchSpec:
+    url = query.get("webhook")
+    if url is not None:
+        try:
+            Address().check(url)
+        except ValidationError as error:
+            raise Invalid("One value is wrong.", (("#/webhook", error.messages[0]),)) from error
+    return BatchSpec({}, query.get("on_invalid", "reject"), BatchWebhook(url) if url else None)
+
+
+def _bounded(posted: Posted) -> Posted:
+    most = config().max_batch
+    if not 1 <= len(posted.rows) <= most:
+        raise Invalid("One value is wrong.", (("#/jobs", f"Must have 1 to {most} items."),))
+    return posted

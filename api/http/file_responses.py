@@ -1,0 +1,84 @@
+"""Sends stored files: whole or a range of them, in constant memory, and as nothing that a browser would run."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from flask import Response, request, send_file
+from werkzeug.http import dump_options_header
+
+from api.http import conditional_requests
+from api.server import offload
+from shared.errors import NotFound, Unavailable
+from shared.storage.factory import storage
+from shared.storage.folder import Folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shared.storage.base import Storage
+
+log = logging.getLogger(__name__)
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
+}
+
+
+def send(key: str, *, media_type: str, sha256: str, name: str, download: bool) -> Response:
+    """Answer with a stored file."""
+    files = storage()
+    if isinstance(files, Folder):
+        response = _of_disk(files.path(key), media_type, sha256, name, download=download)
+    else:
+        response = _from_afar(files, key, media_type, sha256)
+        shown = dump_options_header("attachment" if download else "inline", {"filename": name})
+        response.headers["Content-Disposition"] = shown
+    response.headers.update(_HEADERS)
+    response.headers["Accept-Ranges"] = "bytes"
+    return response
+
+
+def _of_disk(path: Path, media_type: str, sha256: str, name: str, *, download: bool) -> Response:
+    """Let the server send it without reading it."""
+    if not path.is_file():
+        raise NotFound("The file is no longer there.")
+    facts = path.stat()
+    conditional_requests.heed_range(sha256, facts.st_size, datetime.fromtimestamp(int(facts.st_mtime), UTC))
+    return send_file(
+        path, media_type, as_attachment=download, download_name=name, conditional=True, etag=sha256
+    )
+
+
+def _from_afar(files: Storage, key: str, media_type: str, sha256: str) -> Response:
+    """Stream it through us, and of a range no more than that."""
+    size = files.size(key)
+    if size is None:
+        raise NotFound("The file is no longer there.")
+    conditional_requests.heed_range(sha256, size, None)
+    response = Response(mimetype=media_type, direct_passthrough=True)
+    response.content_length = size
+    response.set_etag(sha256)
+    response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    if response.status_code in (200, 206):
+        part = response.content_range
+        start, stop = (part.start, part.stop) if part else (0, size)
+        response.response = files.read(key, start or 0, size if stop is None else stop)
+    return response
+
+
+def drop(key: str) -> None:
+    """Delete a stored file that no row names any more; one that cannot be reached now is found to be nobody's later."""
+    files = storage()
+    try:
+        if isinstance(files, Folder):
+            offload.run(files.delete, key)
+        else:
+            files.delete(key)  # it waits for the network, and others go on
+    except Unavailable as error:
+        log.warning("file_not_deleted", extra={"reason": error.detail})

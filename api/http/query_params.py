@@ -1,0 +1,195 @@
+"""What may stand in a query string. There all values are text, so that these schemas convert where the others refuse."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from flask import request
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+
+from api.schemas.job import KINDS
+from api.schemas.template import ID
+from shared.lifecycle.listing import Cursor, Wanted
+from shared.script.schema.loading import load
+from shared.states import State
+
+T = TypeVar("T")
+LIMIT, MOST = 50, 200
+
+
+class Query(Schema):
+    """The base: an unknown parameter is an error, as a misspelt filter would otherwise show everything."""
+
+    error_messages = {"unknown": "Unknown parameter."}  # noqa: RUF012 (marshmallow declares it so)
+
+    class Meta(Schema.Meta):
+        """Refuse what is not declared."""
+
+        unknown = RAISE
+
+
+class NoQuery(Query):
+    """Nothing: what is written there would be passed over, and may have been meant."""
+
+
+def refuse_any() -> None:
+    """Raise Invalid if the request has any parameter."""
+    load(NoQuery(), request.args.to_dict())
+
+
+def reads_any(view: Any) -> bool:
+    """Tell whether a view has declared parameters, and so refuses the others itself."""
+    declared = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
+    return any(each.get("in") == "query" for each in declared)
+
+
+class VoicesQuery(Query):
+    """Which voices."""
+
+    language = fields.String(
+        validate=validate.Regexp(
+            r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z", error="Must be a language tag such as en or pt-BR."
+        ),
+        metadata={"description": "Only those that speak it, in any region; a BCP 47 tag."},
+    )
+
+
+class JobQuery(Query):
+    """Whether to take a job, or only to say what would come of it."""
+
+    dry_run = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Take nothing; answer 200 with what is wrong, and how long it would take."},
+    )
+
+
+class Place(fields.Field[Cursor]):
+    """A cursor, as the page before gave it."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Cursor:
+        try:
+            return Cursor.read(value)
+        except ValueError as error:
+            raise ValidationError("Is not a cursor of this list.") from error
+
+
+class Time(fields.Field[datetime]):
+    """A moment by RFC 3339. Without a zone it is UTC; a plus sign that became a space is one again."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
+        except ValueError as error:
+            raise ValidationError("Must be a moment such as 2026-01-31T12:00:00Z.") from error
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class TimeBefore(Time):
+    """A moment after which something is to be. What is shown with it is not after it, though it has parts of milliseconds."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
+        moment = super()._deserialize(value, *args, **kwargs)
+        return moment + (timedelta(microseconds=999) if moment.microsecond % 1000 == 0 else timedelta(0))
+
+
+class Names(fields.Field[tuple[str, ...]]):
+    """One of these names, or several with commas."""
+
+    def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(
+            metadata={"type": "string", "description": f"Any of {', '.join(names)}; several with commas."},
+            **kwargs,
+        )
+        self.names = names
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...]:
+        given = tuple(value.split(","))
+        if not set(given) <= set(self.names):
+            raise ValidationError(f"Must be of: {', '.join(self.names)}.")
+        return given
+
+
+class PageQuery(Query):
+    """A page of a list."""
+
+    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
+    cursor = Place(metadata={"type": "string"})
+
+
+class TemplatesQuery(Query):
+    """A page of templates, in the order of their ids."""
+
+    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
+    cursor = fields.String(load_default="", validate=validate.Regexp(rf"^(?:{ID})?$"))
+
+
+class VersionsQuery(Query):
+    """A page of a template's versions, newest first."""
+
+    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
+    cursor = fields.Integer(load_default=None, validate=validate.Range(1, 2**31), strict=False)
+
+
+class TemplateQuery(Query):
+    """Which version."""
+
+    version = fields.Integer(load_default=None, validate=validate.Range(1, 2**31), strict=False)
+
+
+class UsageQuery(Query):
+    """How far back."""
+
+    months = fields.Integer(
+        load_default=12, validate=validate.Range(1, 120), strict=False,
+        metadata={"description": "How many months to show, this one included."},
+    )  # fmt: skip
+
+
+class TasksQuery(PageQuery):
+    """A page of tasks, and which ones."""
+
+    kind = Names(KINDS)
+    status = Names(tuple(map(str, State)))
+    created_after = TimeBefore(metadata={"type": "string", "format": "date-time"})
+    created_before = Time(metadata={"type": "string", "format": "date-time"})
+    q = fields.String(
+        validate=(validate.Length(1, 200), validate.ContainsNoneOf("\0", error="May not hold a NUL.")),
+        metadata={"description": "A part of the metadata, written `key:value`, or of the custom id."},
+    )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        wanted = Wanted(
+            kinds=data.get("kind", ()),
+            states=tuple(State(name) for name in data.get("status", ())),
+            batch_id=data.get("batch_id"),
+            created_after=data.get("created_after"),
+            created_before=data.get("created_before"),
+            text=data.get("q"),
+        )
+        return {"limit": data["limit"], "after": data.get("cursor"), "wanted": wanted}
+
+
+class AllTasksQuery(TasksQuery):
+    """The same over all batches."""
+
+    batch_id = fields.UUID()
+
+
+class WaitQuery(Query):
+    """How long to wait for a change."""
+
+    wait = fields.Float(
+        load_default=0.0,
+        validate=validate.Range(0, 60),
+        metadata={
+            "description": "Seconds to wait for a change of an unfinished task; it is answered at once then."
+        },
+    )
+
+
+class DownloadQuery(Query):
+    """Whether a browser should save what it gets."""
+
+    download = fields.Boolean(load_default=False)

@@ -1,0 +1,185 @@
+"""How fast, and how many at once: per account and per address, in Redis. With Redis away each process counts for itself.
+
+No request waits for Redis longer than the socket timeouts below, and while it is away only one a second tries.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, g, request
+from flask_limiter import ApplicationLimit, Limiter
+from limits.strategies import STRATEGIES, FixedWindowRateLimiter
+from limits.util import WindowStats
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from api.auth import identity
+from shared import redis_sentinel
+from shared.errors import TooManyAtOnce
+
+if TYPE_CHECKING:
+    from flask_limiter import RequestLimit
+    from limits import RateLimitItem
+
+    from shared.settings import Settings
+
+REDIS_SECONDS = 0.15  # to connect, and again to answer: together no more than a request can bear
+REMEMBERED = 10_000  # windows whose ends a process knows
+AT_ONCE = 400  # requests of one account in one process; long polls and uploads too, but no streams of events
+
+
+def register(app: Flask, config: Settings) -> None:
+    """Count every request of the application. It comes after the caller is known."""
+    limiter = Limiter(
+        key_func=_address,
+        application_limits=[
+            ApplicationLimit(
+                config.rate_limit, key_function=_account, scope="account", exempt_when=_is_nobody
+            ),
+            ApplicationLimit(config.address_rate_limit, key_function=_address, scope="address"),
+        ],
+        **_storage(config.redis_url),
+        strategy=Told.NAME,
+        key_prefix="scenemill",
+        # What leads nowhere counts too: whoever tries paths out is slowed down as anyone else.
+        request_identifier=lambda: request.endpoint or "nothing",
+        in_memory_fallback_enabled=True,
+    )
+    limiter.init_app(app)
+    limiter.request_filter(_is_exempt)
+    gate = Gate(AT_ONCE)
+    app.before_request(gate.enter)
+    app.teardown_request(gate.leave)
+    app.after_request(lambda response: _tell(response, limiter.current_limits))
+
+
+def _storage(url: str) -> dict[str, Any]:
+    waits = {
+        "socket_connect_timeout": REDIS_SECONDS,
+        "socket_timeout": REDIS_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    group = redis_sentinel.group(url)
+    if group is None:
+        return {"storage_uri": url, "storage_options": waits}
+    opened = {"db": group.database, "username": group.username, "password": group.password}
+    asked = {
+        "sentinel_kwargs": group.sentinel_options(**waits),
+        "use_replicas": False,  # they are behind: who counts there is let in too often
+    }
+    return {"storage_uri": group.limits_url(), "storage_options": {**waits, **opened, **asked}}
+
+
+class Told(FixedWindowRateLimiter):
+    """Fixed windows that tell how many are left without asking for it: counting a request has just said so.
+
+    When a window is over is asked for once: it begins with its first request, and its end never moves.
+    """
+
+    NAME = "scenemill-fixed-window"
+
+    def __init__(self, storage: Any) -> None:
+        super().__init__(storage)
+        self._ends: dict[str, float] = {}
+
+    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        """Count a request; False where it is one too many."""
+        key = item.key_for(*identifiers)
+        count = self.storage.incr(key, item.get_expiry(), amount=cost)
+        if count == cost:
+            self._remember(key, time.time() + item.get_expiry())
+        g.setdefault("counted", {})[key] = count
+        return count <= item.amount
+
+    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
+        """Return when the window is over, and how many requests were left in it when this one was counted."""
+        key = item.key_for(*identifiers)
+        if key not in g.get("counted", {}):
+            return super().get_window_stats(item, *identifiers)
+        if self._ends.get(key, 0.0) <= time.time():
+            self._remember(key, self.storage.get_expiry(key))
+        return WindowStats(self._ends[key], max(0, item.amount - g.counted[key]))
+
+    def _remember(self, key: str, end: float) -> None:
+        if len(self._ends) >= REMEMBERED:
+            self._ends.clear()
+        self._ends[key] = end
+
+
+STRATEGIES[Told.NAME] = Told
+
+
+class Gate:
+    """Counts an account's requests that are under way in this process."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._inside: Counter[str] = Counter()
+
+    def enter(self) -> None:
+        """Let a request in, or raise TooManyAtOnce."""
+        if _is_nobody():
+            return
+        key = _account()
+        with self._lock:
+            if self._inside[key] >= self._most:
+                raise TooManyAtOnce(
+                    f"This account has {self._most} requests under way. Wait for some of them to end."
+                )
+            self._inside[key] += 1
+        g.inside = key
+
+    def leave(self, _: BaseException | None) -> None:
+        """Count a request out, once."""
+        key = g.pop("inside", None)
+        if key is None:
+            return
+        with self._lock:
+            self._inside[key] -= 1
+            if not self._inside[key]:
+                del self._inside[key]
+
+
+def _address() -> str:
+    return request.remote_addr or "unknown"
+
+
+def _account() -> str:
+    known = identity()
+    return str(known.account_id) if known else ""
+
+
+def _is_nobody() -> bool:
+    return identity() is None
+
+
+def _is_exempt() -> bool:
+    """Probes and pages are asked for by machines that must not be turned away."""
+    return not request.path.startswith("/v1/")
+
+
+def _tell(response: Response, limits: list[RequestLimit]) -> Response:
+    """Write the limit that matters most to the client: one that is spent, else the account's, else the address's."""
+    if not limits:
+        return response
+    limit = next((each for each in limits if each.breached), _first(limits))
+    with suppress(Exception):  # the counters are read again here, and Redis may have gone meanwhile
+        name = "burst" if _account() and _account() in limit.request_args else "address"
+        left, window = limit.remaining, limit.limit.get_expiry()
+        seconds = min(window, max(1, math.ceil(limit.reset_at - time.time())))  # reset_at is rounded up
+        response.headers["RateLimit-Policy"] = f'"{name}";q={limit.limit.amount};w={window}'
+        response.headers["RateLimit"] = f'"{name}";r={max(0, left)};t={seconds}'
+        if limit.breached:
+            response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _first(limits: list[RequestLimit]) -> RequestLimit:
+    return next((each for each in limits if _account() and _account() in each.request_args), limits[0])

@@ -1,0 +1,127 @@
+"""What every request has: an id, a clock, a trace, and a place in the log; and how a JSON body is read.
+
+Each answer carries `X-Request-ID`, `X-Process-Time` and `Server-Timing`, whatever became of the request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from contextlib import ExitStack
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from flask import Flask, Response, current_app, g, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api.http import bodies
+from api.server import offload
+from shared import logs
+from shared.errors import NotFound
+from shared.script.schema.loading import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.settings import Settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+# Long enough for any id in use, short enough for a log line; nothing that a log or a header could trip over.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+
+
+def register(app: Flask) -> None:
+    """Begin and end every request of the application here."""
+    app.before_request(_begin)
+    app.after_request(_sign)
+    app.teardown_request(_forget)
+
+
+def config() -> Settings:
+    """Return the settings that the application was made with."""
+    given: Settings = current_app.config["SCENEMILL"]
+    return given
+
+
+def request_id() -> str:
+    """Return this request's id: the client's, where it is a sane one, else a new one."""
+    if "request_id" not in g:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    found: str = g.request_id
+    return found
+
+
+def trace_id() -> str | None:
+    """Return the trace that the caller is in, by `traceparent` (W3C Trace Context), or None."""
+    match = _TRACEPARENT.fullmatch(request.headers.get("traceparent", "").strip())
+    return match[1] if match and set(match[1]) != {"0"} and set(match[2]) != {"0"} else None
+
+
+def json_body() -> Any:
+    """Return the request's JSON, read once, or raise what is wrong with it."""
+    if "json_body" not in g:
+        encoding = request.headers.get("Content-Encoding", "identity")
+        if not _is_json(request.mimetype) or encoding != "identity":
+            raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
+        body = bodies.whole(config().max_body)
+        g.body_size = len(body)
+        g.json_body = offload.compute(len(body), parse, body)
+    return g.json_body
+
+
+def without_body(view: Callable[P, R]) -> Callable[P, R]:
+    """Take no body for `{}`, of whatever type it is said to be: all that it could say has a default."""
+
+    @wraps(view)
+    def read(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not request.content_length and "Transfer-Encoding" not in request.headers:
+            g.json_body = {}
+        return view(*args, **kwargs)
+
+    return read
+
+
+def canonical(document: Any) -> bytes:
+    """Return one spelling of a JSON document, to compare two of them."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _is_json(mimetype: str) -> bool:
+    return mimetype == "application/json" or (
+        mimetype.startswith("application/") and mimetype.endswith("+json")
+    )
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+    context = {"request_id": request_id(), "trace_id": trace_id()}
+    request.environ["scenemill.context"] = g.context = {key: value for key, value in context.items() if value}
+    g.bound = ExitStack()
+    g.bound.enter_context(logs.bind(**g.context))
+
+
+def refuse_nul() -> None:
+    """Raise NotFound for a path with a NUL: there is nothing there, and nothing that Postgres could look for."""
+    if "\0" in request.path:
+        raise NotFound("There is nothing at this path.")
+
+
+def _sign(response: Response) -> Response:
+    # An answer to a request that failed before `_begin` has no clock.
+    seconds = time.perf_counter() - g.get("started", time.perf_counter())
+    response.headers["X-Request-ID"] = request_id()
+    response.headers["X-Process-Time"] = f"{seconds:.6f}"
+    response.headers["Server-Timing"] = f"total;dur={seconds * 1000:.3f}"
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _forget(_: BaseException | None) -> None:
+    if bound := g.pop("bound", None):
+        bound.close()

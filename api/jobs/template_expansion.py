@@ -1,0 +1,118 @@
+"""Puts the script that a template and a job's fields make in the template's place, and tells by name which field is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marshmallow import ValidationError
+
+from api.library.template_versions import find_all
+from api.schemas.template import TemplateSchema, fill
+from api.server import offload
+from shared.errors import Invalid
+from shared.script.schema.loading import MAX_ERRORS, invalid, load, pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+    from api.library.template_versions import Version
+    from api.schemas.job import JobSpec
+    from api.schemas.template import Template
+
+FEW = 8  # jobs are filled where they stand; it is a millisecond for each
+REMEMBERED = 256  # templates
+SOME = 10  # of what is wrong with a job, where much is wrong with others before it
+Asked = tuple[str, int | None]
+_read: dict[tuple[UUID, str, int, bool], Template] = {}
+
+
+def filled(
+    session: Session, account_id: UUID, specs: Sequence[JobSpec], places: Sequence[str]
+) -> list[JobSpec]:
+    """Return the jobs, those of a template with their script; or raise Invalid with the place of everything wrong."""
+    asked = {_asked(spec) for spec in specs if spec.template_id}
+    if not asked:
+        return list(specs)
+    found = find_all(session, account_id, asked)
+    if len(specs) <= FEW:
+        return _fill_all(account_id, specs, places, found)
+    return offload.run(_fill_all, account_id, specs, places, found)
+
+
+def template_of(session: Session, account_id: UUID, template_id: str, version: int | None) -> Template:
+    """Return a template of the account's, or raise Invalid at the place that names it."""
+    asked = template_id, version
+    found = find_all(session, account_id, [asked])
+    if asked not in found:
+        name = "template_id" if version is None else "template_version"
+        raise Invalid("One value is wrong.", ((pointer("#", name), "There is no such template."),))
+    return _template(account_id, found[asked])
+
+
+def _asked(spec: JobSpec) -> Asked:
+    return spec.template_id or "", spec.template_version
+
+
+def _fill_all(
+    account_id: UUID, specs: Sequence[JobSpec], places: Sequence[str], found: Mapping[Asked, Version]
+) -> list[JobSpec]:
+    templates = {asked: _template(account_id, version) for asked, version in found.items()}
+    made: list[JobSpec] = []
+    wrong: list[tuple[str, str]] = []
+    for spec, place in zip(specs, places, strict=True):
+        try:
+            made.append(_fill(spec, place, found, templates) if spec.template_id else spec)
+        except Invalid as error:
+            # Each bad job is named, at once: those that seem good are filled again without the others.
+            wrong += error.args[1] if len(wrong) < MAX_ERRORS else error.args[1][:SOME]
+    if wrong:
+        number = "One value is" if len(wrong) == 1 else f"{len(wrong)} values are"
+        raise Invalid(f"{number} wrong.", tuple(wrong))
+    return made
+
+
+def _fill(
+    spec: JobSpec, place: str, found: Mapping[Asked, Version], templates: Mapping[Asked, Template]
+) -> JobSpec:
+    asked = _asked(spec)
+    if asked not in found:
+        raise _unknown(spec, place)
+    try:
+        one = fill(templates[asked], spec.fields)
+    except ValidationError as error:
+        raise invalid(error, place) from error
+    version = found[asked]
+
+    def at(field: str | None) -> str:
+        return pointer(place, "fields", field) if field else pointer(place, "template_id")
+
+    return replace(
+        spec, script=one.script, template=(version.template_id, version.version),
+        sources=tuple((at(field), src) for field, src in one.sources),
+        speakers=tuple(each._replace(where=at(field)) for field, each in one.speakers),
+        template_id=None, template_version=None, fields={},
+    )  # fmt: skip
+
+
+def _unknown(spec: JobSpec, place: str) -> Invalid:
+    if spec.template_version is None:
+        return Invalid(
+            "One value is wrong.", ((pointer(place, "template_id"), "There is no such template."),)
+        )
+    where = pointer(place, "template_version")
+    return Invalid("One value is wrong.", ((where, "The template has no such version."),))
+
+
+def _template(account_id: UUID, version: Version) -> Template:
+    """Return a version that is kept. It never changes, and so is read once for many jobs."""
+    kept = (account_id, version.template_id, version.version, version.built_in)
+    known = _read.get(kept)
+    if known is None:
+        if len(_read) >= REMEMBERED:
+            _read.clear()
+        known = _read[kept] = load(TemplateSchema(), version.body)
+    return known

@@ -1,0 +1,167 @@
+"""Fills a template: repeats what has `each`, drops what has `if` and no value, and leaves the values to the placeholders.
+
+A value never becomes syntax: it is a variable of the script that comes out, as if a client had written it so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError
+
+from shared.script.schema import placeholders
+from shared.script.schema.canonical import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Path = tuple[str | int, ...]
+MAX_NODES = 50_000  # of a filled template: lists in lists multiply
+_GONE = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """A script as a client might have written it, and where its parts come from."""
+
+    document: dict[str, Any]
+    fields: Mapping[str, str]  # of its variables: the template's field
+    places: Mapping[Path, Path]  # from the document's into the template's script
+
+    def place(self, path: Path) -> Path:
+        """Return the place in the template of a place in the document, or of what holds it."""
+        whole = path
+        while path and path not in self.places:
+            path = path[:-1]
+        return (*self.places.get(path, ()), *whole[len(path) :])
+
+    def names(self, path: Path) -> list[str]:
+        """Return the fields that a text in the document is filled from."""
+        node: Any = self.document
+        for part in path:
+            try:
+                node = node[part]
+            except (KeyError, IndexError, TypeError):
+                break
+        used = placeholders.names(node) if isinstance(node, str) else []
+        return list(dict.fromkeys(self.fields[name] for name in used if name in self.fields))
+
+
+def expand(script: Mapping[str, Any], values: Mapping[str, Any]) -> Expanded:
+    """Fill a template's script with values, one for each of its fields, or raise ValidationError."""
+    own = script.get("variables", {})
+    work = _Work(values, set(own) | set(values))
+    # The script's own variables are values, and not a part of the form.
+    form = {name: each for name, each in script.items() if name != "variables"}
+    if "if" in form:
+        raise ValidationError(nested(("if",), ["Unknown field."]))  # there is nothing that holds it
+    document = work.node(form, (), (), {})
+    used = {name for text in texts(document) for name in placeholders.names(text)}
+    for name in used & values.keys():
+        value = values[name]
+        work.add(
+            name,
+            name,
+            ", ".join(map(placeholders.written, value)) if isinstance(value, list | tuple) else value,
+        )
+    document["variables"] = {**own, **work.variables}
+    return Expanded(document, work.fields, work.places)
+
+
+@dataclass(slots=True)
+class _Work:
+    values: Mapping[str, Any]
+    taken: set[str]
+    variables: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    places: dict[Path, Path] = field(default_factory=dict)
+
+    def add(self, name: str, source: str, value: Any) -> None:
+        self.variables[name] = "" if value is None else value
+        self.fields[name] = source
+
+    def node(self, node: Any, at: Path, source: Path, names: Mapping[str, str]) -> Any:
+        """Return a part of the form as the document has it at `at`."""
+        if len(self.places) >= MAX_NODES:
+            raise ValidationError("The filled template is too large.")
+        self.places[at] = source
+        if isinstance(node, str):
+            return placeholders.rename(node, names)
+        if isinstance(node, list):
+            return self._list(node, at, source, names)
+        return self._object(node, at, source, names) if isinstance(node, dict) else node
+
+    def _object(self, node: dict[str, Any], at: Path, source: Path, names: Mapping[str, str]) -> Any:
+        if "if" in node and not self._has(node["if"], (*source, "if")):
+            return self.node(node["else"], at, (*source, "else"), names) if "else" in node else _GONE
+        made = {}
+        for name, each in node.items():
+            if name not in ("if", "else"):
+                found = self.node(each, (*at, name), (*source, name), names)
+                if found is not _GONE:
+                    made[name] = found
+        return made
+
+    def _has(self, name: Any, source: Path) -> bool:
+        if not isinstance(name, str) or name not in self.values:
+            raise ValidationError(nested(source, ["Must be the name of a field."]))
+        return self.values[name] not in (None, "", (), [])
+
+    def _list(self, node: list[Any], at: Path, source: Path, names: Mapping[str, str]) -> list[Any]:
+        made: list[Any] = []
+        for index, each in enumerate(node):
+            here = (*source, index)
+            for one, known in self._repeated(each, here, names):
+                found = self.node(one, (*at, len(made)), here, known)
+                if found is not _GONE:
+                    made.append(found)
+        return made
+
+    def _repeated(
+        self, node: Any, source: Path, names: Mapping[str, str]
+    ) -> Iterable[tuple[Any, Mapping[str, str]]]:
+        """Return the object once for each item of the lists that its `each` names, with what names the item."""
+        if not isinstance(node, dict) or "each" not in node:
+            return [(node, names)]
+        lists = [node["each"]] if isinstance(node["each"], str) else node["each"]
+        lengths = self._lengths(lists, (*source, "each"))
+        once = {name: each for name, each in node.items() if name != "each"}
+        return [(once, {**names, **self._items(lists, index)}) for index in range(lengths)]
+
+    def _lengths(self, lists: Any, source: Path) -> int:
+        known = isinstance(lists, list) and bool(lists) and all(isinstance(name, str) for name in lists)
+        if not known or not all(isinstance(self.values.get(name) or (), tuple) for name in lists):
+            raise ValidationError(nested(source, ["Must be the name of a list, or several."]))
+        if unknown := [name for name in lists if name not in self.values]:
+            raise ValidationError(nested(source, [f"There is no field {unknown[0]}."]))
+        lengths = [len(self.values[name] or ()) for name in lists]
+        if len(set(lengths)) > 1:
+            raise UnequalLists(lists)
+        return lengths[0]
+
+    def _items(self, lists: list[str], index: int) -> dict[str, str]:
+        made = {"number": self._fresh("number", index + 1)}
+        for name in lists:
+            made[name] = self._fresh(name, self.values[name][index])
+        return made
+
+    def _fresh(self, source: str, value: Any) -> str:
+        """Name an item as no field and no other item is named."""
+        name = f"{source[:48]}-{len(self.variables) + 1}"
+        while name in self.taken:
+            name += "-"
+        self.taken.add(name)
+        self.add(name, source, value)
+        return name
+
+
+class UnequalLists(Exception):
+    """Lists that are gone through together have not the same number of items. `args[0]` are their names."""
+
+
+def nested(path: Path, messages: Any) -> dict[str, Any]:
+    """Return messages at a place as marshmallow has them."""
+    for part in reversed(path):
+        messages = {part: messages}
+    return messages if isinstance(messages, dict) else {"_schema": messages}

@@ -1,0 +1,154 @@
+"""An account's templates: every version is kept, and a job is made with one of them. Functions never commit.
+
+The templates that come along are there for every account; one of its own of the same id takes their place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
+
+from api.library.built_in import built_in, built_in_body
+from shared.models import Account, Template
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a template. `body` is what was put."""
+
+    template_id: str
+    version: int
+    body: dict[str, Any]
+    created_at: datetime | None = None
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it came along."""
+        return self.created_at is None
+
+
+def find(
+    session: Session, account_id: uuid.UUID, template_id: str, version: int | None = None
+) -> Version | None:
+    """Return the newest version of a template, or the one that is asked for, or None."""
+    return find_all(session, account_id, [(template_id, version)]).get((template_id, version))
+
+
+def find_all(
+    session: Session, account_id: uuid.UUID, wanted: Iterable[tuple[str, int | None]]
+) -> dict[tuple[str, int | None], Version]:
+    """Return those of the templates and versions that there are."""
+    wanted = set(wanted)
+    names = {name for name, _ in wanted}
+    numbers = {number for _, number in wanted if number is not None}
+    mine = _alive(account_id).where(Template.template_id.in_(names)).subquery()
+    highest = select(mine.c.template_id, func.max(mine.c.version)).group_by(mine.c.template_id)
+    newest: dict[str, int] = {name: number for name, number in session.execute(highest)}  # noqa: C416 (rows are no pairs to mypy)
+    rows = session.scalars(
+        _alive(account_id).where(
+            Template.template_id.in_(newest), Template.version.in_(numbers | set(newest.values()))
+        )
+    )
+    own = {(row.template_id, row.version): _version(row) for row in rows}
+    found = {}
+    for name, number in wanted:
+        if name in newest:
+            one = own.get((name, number or newest[name]))
+        else:
+            one = _built_in(name) if name in built_in() and number in (None, 1) else None
+        if one:
+            found[(name, number)] = one
+    return found
+
+
+def put(
+    session: Session, account_id: uuid.UUID, template_id: str, body: dict[str, Any]
+) -> tuple[Version, bool]:
+    """Keep a template as its next version, and tell whether it is a new one: what is there already is not kept twice."""
+    # One at a time for an account: two puts must not take one number.
+    session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+    last = session.scalar(
+        select(Template)
+        .where(Template.account_id == account_id, Template.template_id == template_id)
+        .order_by(Template.version.desc())
+        .limit(1)
+    )
+    if last is not None and last.deleted_at is None and last.body == body:
+        return _version(last), False
+    row = session.scalars(
+        insert(Template)
+        .values(
+            account_id=account_id, template_id=template_id, version=last.version + 1 if last else 1, body=body
+        )
+        .returning(Template)
+    ).one()
+    return _version(row), True
+
+
+def remove(session: Session, account_id: uuid.UUID, template_id: str) -> bool:
+    """Let the account have a template no more; its versions' numbers are not given again."""
+    gone = session.scalars(
+        update(Template)
+        .where(
+            Template.account_id == account_id,
+            Template.template_id == template_id,
+            Template.deleted_at.is_(None),
+        )
+        .values(deleted_at=func.now())
+        .returning(Template.version)
+    )
+    return bool(gone.all())
+
+
+def page(
+    session: Session, account_id: uuid.UUID, *, limit: int, after: str
+) -> tuple[list[Version], str | None]:
+    """Return templates in the order of their ids, each at its newest version, and where the next page begins."""
+    rows = session.scalars(
+        _alive(account_id)
+        .where(Template.template_id > after)
+        .ext(distinct_on(Template.template_id))
+        .order_by(Template.template_id, Template.version.desc())
+        .limit(limit + 1)
+    )
+    own = {row.template_id: _version(row) for row in rows}
+    theirs = {name: _built_in(name) for name in built_in() if name > after}
+    found = [one for _, one in sorted({**theirs, **own}.items())]
+    return found[:limit], found[limit - 1].template_id if len(found) > limit else None
+
+
+def history(
+    session: Session, account_id: uuid.UUID, template_id: str, *, limit: int, before: int | None
+) -> tuple[list[Version], int | None]:
+    """Return a template's versions, newest first, and where the next page begins."""
+    query = _alive(account_id).where(Template.template_id == template_id)
+    if before is not None:
+        query = query.where(Template.version < before)
+    rows = [
+        _version(row) for row in session.scalars(query.order_by(Template.version.desc()).limit(limit + 1))
+    ]
+    if not rows and before is None and template_id in built_in():
+        rows = [_built_in(template_id)]
+    return rows[:limit], rows[limit - 1].version if len(rows) > limit else None
+
+
+def _alive(account_id: uuid.UUID) -> Any:
+    return select(Template).where(Template.account_id == account_id, Template.deleted_at.is_(None))
+
+
+def _version(row: Template) -> Version:
+    return Version(row.template_id, row.version, row.body, row.created_at)
+
+
+def _built_in(name: str) -> Version:
+    return Version(name, 1, built_in_body(name))

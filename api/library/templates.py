@@ -1,0 +1,164 @@
+"""Templates: scripts with fields to fill in, by version. Those that come along are listed with the account's own."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import Schema, fields
+
+from api.auth import account_id, requires
+from api.http import idempotency
+from api.http.query_params import TemplateQuery, TemplatesQuery, VersionsQuery
+from api.http.request_context import json_body
+from api.http.response_docs import headers
+from api.http.stored_answers import Answer
+from api.jobs import acceptance
+from api.library import template_versions
+from api.openapi import Resource, empty, fails
+from api.schemas.outgoing import Moment
+from api.schemas.template import ID, TemplateSchema, TriedTemplateSchema
+from api.server import offload
+from shared.db import transaction
+from shared.errors import Invalid, NotFound
+from shared.script.schema.loading import load
+
+if TYPE_CHECKING:
+    from flask import Response
+
+    from api.library.template_versions import Version
+    from api.schemas.template import Template
+
+blueprint = Resource("templates", "Scripts with fields to fill in.")
+
+
+class TemplateSummarySchema(Schema):
+    """A version of a template, without its script."""
+
+    template_id = fields.String()
+    version = fields.Integer()
+    built_in = fields.Boolean(metadata={"description": "Whether it came along."})
+    title = fields.String()
+    description = fields.String()
+    fields_ = fields.Dict(
+        keys=fields.String(),
+        data_key="fields",
+        metadata={"description": "What is to be filled in, as declared."},
+    )
+    created_at = Moment(allow_none=True)
+    links = fields.Dict(keys=fields.String(), values=fields.String())
+
+
+class WholeTemplateSchema(TemplateSummarySchema):
+    """A version of a template."""
+
+    script = fields.Dict(keys=fields.String())
+
+
+class TemplatePageSchema(Schema):
+    """A page of templates."""
+
+    data = fields.List(fields.Nested(TemplateSummarySchema))
+    next_cursor = fields.String(allow_none=True)
+
+
+class VersionPageSchema(Schema):
+    """A page of a template's versions."""
+
+    data = fields.List(fields.Nested(TemplateSummarySchema))
+    next_cursor = fields.Integer(allow_none=True)
+
+
+@blueprint.get("/templates")
+@requires()
+@blueprint.arguments(TemplatesQuery, location="query")
+@blueprint.response(200, TemplatePageSchema)
+def list_templates(query: dict[str, Any]) -> dict[str, Any]:
+    """List the templates, each at its newest version."""
+    with transaction() as session:
+        found, after = template_versions.page(
+            session, account_id(), limit=query["limit"], after=query["cursor"]
+        )
+        return {"data": [_shown(each) for each in found], "next_cursor": after}
+
+
+@blueprint.get("/templates/<template_id>")
+@requires()
+@fails(404)
+@blueprint.arguments(TemplateQuery, location="query")
+@blueprint.response(200, WholeTemplateSchema)
+def get_template(query: dict[str, Any], template_id: str) -> dict[str, Any]:
+    """Show a template: its newest version, or the one that is asked for."""
+    with transaction() as session:
+        found = template_versions.find(session, account_id(), template_id, query["version"])
+        if found is None:
+            raise NotFound("There is no such template.")
+        return _shown(found)
+
+
+@blueprint.get("/templates/<template_id>/versions")
+@requires()
+@fails(404)
+@blueprint.arguments(VersionsQuery, location="query")
+@blueprint.response(200, VersionPageSchema)
+def list_versions(query: dict[str, Any], template_id: str) -> dict[str, Any]:
+    """List a template's versions, newest first."""
+    with transaction() as session:
+        found, before = template_versions.history(
+            session, account_id(), template_id, limit=query["limit"], before=query["cursor"]
+        )
+        if not found:
+            raise NotFound("There is no such template.")
+        return {"data": [_shown(each) for each in found], "next_cursor": before}
+
+
+@blueprint.put("/templates/<template_id>")
+@requires("templates:write")
+@blueprint.arguments(TemplateSchema)
+@blueprint.response(200, WholeTemplateSchema, description="It is so already.")
+@blueprint.response(201, WholeTemplateSchema, description="A new version.", headers=headers("Location"))
+def put_template(_: Template, template_id: str) -> Response:
+    """Keep a template as its next version.
+
+    It is tried with its examples, and with as little and as much as its fields may hold: whatever passes can be rendered.
+    """
+    if not re.fullmatch(ID, template_id):
+        raise Invalid(
+            "One value is wrong.", (("#/template_id", "Must be 1 to 64 of a-z, A-Z, 0-9, _ and -."),)
+        )
+    offload.run(load, TriedTemplateSchema(), json_body())
+    with transaction() as session:
+        kept, new = template_versions.put(session, account_id(), template_id, json_body())
+        if new:
+            acceptance.note(session, "templates.put", f"{template_id} {kept.version}")
+    location = {"Location": f"/v1/templates/{template_id}"} if new else {}
+    return idempotency.respond(
+        Answer(201 if new else 200, WholeTemplateSchema().dump(_shown(kept)), location)
+    )
+
+
+@blueprint.delete("/templates/<template_id>")
+@requires("templates:write")
+@fails(404)
+@empty
+def delete_template(template_id: str) -> None:
+    """Delete a template of the account's own. Jobs that were made by it keep their scripts."""
+    with transaction() as session:
+        if not template_versions.remove(session, account_id(), template_id):
+            raise NotFound("There is no such template of your own.")
+        acceptance.note(session, "templates.deleted", template_id)
+
+
+def _shown(one: Version) -> dict[str, Any]:
+    here = f"/v1/templates/{one.template_id}"
+    return {
+        "template_id": one.template_id,
+        "version": one.version,
+        "built_in": one.built_in,
+        "title": one.body.get("title", ""),
+        "description": one.body.get("description", ""),
+        "fields_": one.body.get("fields", {}),
+        "script": one.body["script"],
+        "created_at": one.created_at,
+        "links": {"self": here, "versions": f"{here}/versions"},
+    }

@@ -1,0 +1,1 @@
+"""The browsable API reference at /docs."""

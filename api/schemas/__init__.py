@@ -1,0 +1,1 @@
+"""Bodies that only the API reads or writes."""

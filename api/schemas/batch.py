@@ -1,0 +1,248 @@
+"""Many jobs at once, and what they have in common. The jobs are checked a few at a time, and none of them is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError, post_load
+
+from api.batches.row_parsing import Malformed
+from api.schemas.job import KINDS, MADE_OF, TEMPLATED, JobSchema, JobSpec
+from shared.errors import BadRequest, Invalid
+from shared.script.schema.containers import Items, Object, sharing
+from shared.script.schema.fields import Checked, Choice
+from shared.script.schema.loading import Strict, load, parse, pointer
+from shared.script.schema.sources import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+MAX_JOBS = 10_000
+FINISHED = "batch.finished"
+MAX_SCENES = 100_000  # that are checked in one request; a few seconds are all that it may take
+MAX_STORED = 500_000  # that are written down: those of a script that jobs share count for each of them
+_SUBJECTS = frozenset(name for names in MADE_OF.values() for name in names)
+_MERGED = ("output", "metadata", "fields")
+Place = tuple[str, str]
+
+
+class TooManyScenes(Invalid):
+    """The scripts of one request have more scenes together than a request may have."""
+
+    def __init__(self) -> None:
+        words = f"The scripts have more than {MAX_SCENES} scenes together, or {MAX_STORED} with those that jobs share."
+        super().__init__("One value is wrong.", (("#/jobs", words),))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWebhook:
+    """Where to tell of a batch's end."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSpec:
+    """What holds for all jobs of a batch."""
+
+    defaults: dict[str, Any] = field(default_factory=dict)
+    on_invalid: str = "reject"
+    webhook: BatchWebhook | None = None
+
+    @property
+    def skips(self) -> bool:
+        """Whether bad jobs are left out, and the others taken."""
+        return self.on_invalid == "skip"
+
+
+class JobDefaultsSchema(JobSchema):
+    """Any members of a job."""
+
+    kind = Choice(KINDS)
+
+
+class Defaults(Checked):
+    """Any members of a job, each checked as in a job; whether they make one is seen when they are merged."""
+
+    def check(self, value: Any) -> dict[str, Any]:
+        """Return the members as they came."""
+        if not isinstance(value, dict):
+            raise ValidationError("Must be an object.")
+        errors: dict[str, Any] = {}
+        for name, each in value.items():
+            try:
+                _check_member(name, each)
+            except ValidationError as error:
+                errors[name] = error.messages
+        if errors:
+            raise ValidationError(errors)
+        return value
+
+    def described(self, converter: Any) -> dict[str, Any]:
+        """Describe a job of which nothing is required."""
+        reference: dict[str, Any] = converter.resolve_nested_schema(_members)
+        return reference
+
+
+class Jobs(Checked):
+    """A list of jobs, of which only the length is looked at here."""
+
+    def check(self, value: Any) -> None:
+        """Refuse what is no list, or a list of too few or too many."""
+        if not isinstance(value, list):
+            raise ValidationError("Must be a list.")
+        if not 1 <= len(value) <= MAX_JOBS:
+            raise ValidationError(f"Must have 1 to {MAX_JOBS} items.")
+
+    def described(self, converter: Any) -> dict[str, Any]:
+        """Describe a list of jobs."""
+        items = converter.resolve_nested_schema(_job)
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_JOBS}
+
+
+class BatchWebhookSchema(Strict):
+    """Where to tell of a batch's end: `batch.finished` is posted there."""
+
+    url = Address(required=True)
+    events = Items(Choice((FINISHED,)), least=1, most=1, default=(FINISHED,), about="There is one, so far.")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> BatchWebhook:
+        return BatchWebhook(data["url"])
+
+
+class BatchSchema(Strict):
+    """Jobs; what a job does not say, it takes from `defaults`. `output`, `metadata` and `fields` are merged member by member."""
+
+    jobs = Jobs(required=True)
+    defaults = Defaults(about="A job's own member wins.")
+    on_invalid = Choice(("reject", "skip"), default="reject", about="What a wrong job does to the others.")
+    webhook = Object(BatchWebhookSchema)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> BatchSpec:
+        del data["jobs"]
+        return BatchSpec(**data)
+
+
+@dataclass(slots=True)
+class Checker:
+    """Makes jobs of a batch's rows. It counts their scenes, and knows what the defaults were loaded as."""
+
+    defaults: dict[str, Any]
+    strict: bool = False
+    _known: dict[Any, Any] = field(default_factory=dict)
+    _scenes: int = 0
+    _stored: int = 0
+
+    def __post_init__(self) -> None:
+        """Have what the defaults hold checked once."""
+        self._known = {id(value): None for value in self.defaults.values() if isinstance(value, dict)}
+
+    def check(self, rows: Iterable[tuple[int, Any]]) -> tuple[list[tuple[int, JobSpec]], list[Place]]:
+        """Return the good jobs with their numbers, and the place of everything wrong in the others."""
+        good: list[tuple[int, JobSpec]] = []
+        wrong: list[Place] = []
+        with sharing(self._known):
+            for at, row in rows:
+                try:
+                    good.append((at, self._job(at, row)))
+                except TooManyScenes:
+                    raise
+                except Invalid as error:
+                    wrong += error.args[1]
+        return good, wrong
+
+    def _job(self, at: int, row: Any) -> JobSpec:
+        here = place(at)
+        document = self._read(row, here)
+        merged = merge(self.defaults, document) if isinstance(document, dict) else document
+        self._count(merged)
+        spec: JobSpec = load(_job, merged, here)
+        shared = [self.defaults[name] for name in ("script", "brief") if name in self.defaults]
+        usual = any(merged.get(name) is each for name in ("script", "brief") for each in shared)
+        written = "#/defaults" if usual else here
+        return replace(
+            spec,
+            sources=tuple((written + where.removeprefix("#"), src) for where, src in spec.sources),
+            speakers=tuple(
+                each._replace(where=written + each.where.removeprefix("#")) for each in spec.speakers
+            ),
+        )
+
+    def _read(self, row: Any, here: str) -> Any:
+        if isinstance(row, Malformed):
+            raise Invalid("One value is wrong.", ((here, row.why),))
+        if not isinstance(row, bytes):
+            return row
+        try:
+            return parse(row)
+        except BadRequest as error:
+            words = error.detail.replace("The body", "The job", 1)
+            if self.strict:
+                raise BadRequest(f"The body is not JSON, at {here}: {words}") from error
+            raise Invalid("One value is wrong.", ((here, words),)) from error
+
+    def _count(self, job: Any) -> None:
+        script = job.get("script") if isinstance(job, dict) else None
+        scenes = script.get("scenes") if isinstance(script, dict) else None
+        number = len(scenes) if isinstance(scenes, list) else 0
+        self._stored += number
+        if self._known.get(id(script)) is None:
+            self._scenes += number
+        if self._scenes > MAX_SCENES or self._stored > MAX_STORED:
+            raise TooManyScenes
+
+
+def place(at: int) -> str:
+    """Return the pointer to a job of a batch, whatever form it came in."""
+    return pointer("#", "jobs", at)
+
+
+def number(where: str) -> int | None:
+    """Return which job a pointer leads into, or None where it leads into what jobs share."""
+    parts = where.split("/", 3)
+    return int(parts[2]) if len(parts) > 2 and parts[1] == "jobs" else None
+
+
+def chunks(rows: Sequence[Any], size: int) -> Iterator[list[tuple[int, Any]]]:
+    """Give the rows with their numbers, a few at a time."""
+    for start in range(0, len(rows), size):
+        yield list(enumerate(rows[start : start + size], start))
+
+
+def merge(defaults: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
+    """Put a job over the defaults.
+
+    It does not inherit what its kind cannot have, nor, if it is made of something of its own, what others are made of.
+    """
+    own = _SUBJECTS & job.keys()
+    kind = job.get("kind", defaults.get("kind"))
+    known = MADE_OF.get(kind, _SUBJECTS) if isinstance(kind, str) else _SUBJECTS
+    usual = {name: value for name, value in defaults.items() if not _is_strange(name, own, known)}
+    if kind == "script":
+        usual.pop("output", None)
+    members = {
+        name: {**usual[name], **job[name]}
+        for name in _MERGED
+        if isinstance(usual.get(name), dict) and isinstance(job.get(name), dict)
+    }
+    return {**usual, **job, **members}
+
+
+def _is_strange(name: str, own: Iterable[str], known: Iterable[str]) -> bool:
+    if name in TEMPLATED:
+        return bool(own) or "template_id" not in known
+    return name in _SUBJECTS and (bool(own) or name not in known)
+
+
+def _check_member(name: str, value: Any) -> None:
+    member = _members.load_fields.get(name)
+    if member is None:
+        raise ValidationError("Unknown field.")
+    member.deserialize(value)
+
+
+_job = JobSchema()
+_members = JobDefaultsSchema()

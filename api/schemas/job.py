@@ -1,0 +1,161 @@
+"""A job as it is posted. To add a kind, or something that a kind can be made of: a field, and a line in `MADE_OF`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from marshmallow import ValidationError, post_load, validates_schema
+
+from api.schemas.speakers import Speaker, speakers
+from api.schemas.template import ID, MAX_FIELDS
+from api.schemas.template_fields import Anything
+from shared.script.schema.brief import BriefSchema, dump_brief
+from shared.script.schema.canonical import dump, sources
+from shared.script.schema.containers import Items, Object, Pairs, SharedObject, once
+from shared.script.schema.fields import Choice, Number, Pattern, Whole, Words
+from shared.script.schema.loading import Strict
+from shared.script.schema.output import OutputSchema, dump_output
+from shared.script.schema.placeholders import NAME
+from shared.script.schema.script import ScriptSchema
+from shared.script.schema.sources import Address
+from shared.script.values import Brief, Output, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KINDS = ("video", "script")
+PRIORITIES = ("interactive", "normal", "bulk")
+EVENTS = ("task.succeeded", "task.failed", "task.canceled")
+# What a job of each kind is made of: exactly one of these.
+MADE_OF = {"video": ("script", "brief", "script_task_id", "template_id"), "script": ("brief",)}
+TEMPLATED = ("template_version", "fields")  # what says more of a template_id
+_YEAR = 366 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where to tell of a job's end."""
+
+    url: str
+    events: tuple[str, ...] = EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What a client asks for. `sources` are the assets and URLs of its script, and `speakers` who speaks it, with their places.
+
+    A filled template is `script`, and `template` names the one and its version that it was made by.
+    """
+
+    kind: Literal["video", "script"]
+    script: Script | None = None
+    brief: Brief | None = None
+    script_task_id: str | None = None
+    template_id: str | None = None
+    template_version: int | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    template: tuple[str, int] | None = None
+    output: Output | None = None
+    custom_id: str | None = None
+    priority: Literal["interactive", "normal", "bulk"] = "normal"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    webhook: Webhook | None = None
+    expires_in: int | None = None
+    budget: float | None = None
+    sources: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    speakers: tuple[Speaker, ...] = field(default=(), compare=False)
+
+
+class WebhookSchema(Strict):
+    """Where to tell of a job's end."""
+
+    url = Address(required=True)
+    events = Items(Choice(EVENTS), least=1, most=len(EVENTS), unique=True, default=EVENTS)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Webhook:
+        return Webhook(**data)
+
+
+class JobSchema(Strict):
+    """A job: a video of a script, a brief, a template or a script job's result; or a script of a brief."""
+
+    kind = Choice(KINDS, required=True)
+    script = SharedObject(ScriptSchema)
+    brief = SharedObject(BriefSchema)
+    script_task_id = Pattern(
+        r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "Must be a task's id.", most=36,
+        about="A script job whose result is the script.",
+    )  # fmt: skip
+    template_id = Pattern(ID, "Must be a template's id.", most=64, about="From GET /v1/templates.")
+    template_version = Whole(1, 2**31, about="The newest one, unless this says which.")
+    fields = Pairs(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
+        Pattern(NAME, "Must be a field's name.", most=64), Anything(), most=MAX_FIELDS, about="The template's.",
+    )  # fmt: skip
+    output = Object(OutputSchema)
+    custom_id = Words(64, one_line=True)
+    priority = Choice(PRIORITIES, default="normal")
+    metadata = Pairs(Words(64, one_line=True), Words(512, least=0), most=16, about="Returned as given.")
+    webhook = Object(WebhookSchema)
+    expires_in = Whole(1, _YEAR, about="Seconds that the artifacts are kept.")
+    budget = Number(0.000001, 1e12, about="What the job may cost at most, in the currency of the prices.")
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _check_made_of(self, _: Any, original: Any, **__: Any) -> None:
+        """Check that the job is made of one thing, and of one that its kind knows."""
+        if not isinstance(original, dict) or original.get("kind") not in KINDS:
+            return
+        kind = original["kind"]
+        known = MADE_OF[kind]
+        given = [name for name in original if name in known]
+        names = ", ".join(known)
+        strange = [
+            name for names in MADE_OF.values() for name in names if name in original and name not in known
+        ]
+        errors = {name: [f"A {kind} job has none."] for name in strange}
+        errors |= {name: [f"A job has only one of {names}."] for name in given[1:]}
+        if "template_id" not in original:
+            errors |= {name: ["Is of a template_id only."] for name in TEMPLATED if name in original}
+        if kind == "script" and "output" in original:
+            errors["output"] = ["A script job has none."]
+        if errors:
+            raise ValidationError(errors)
+        if not given:
+            raise ValidationError(f"A {kind} job needs {'one of ' if len(known) > 1 else 'a '}{names}.")
+
+    @post_load(pass_original=True)
+    def _make(self, data: dict[str, Any], original: Any, **_: Any) -> JobSpec:
+        if data["kind"] == "video":
+            data.setdefault("output", Output())
+        if "script" in data:
+            data["sources"], data["speakers"] = once(original["script"], lambda: _named(data, original))
+        elif "brief" in data and data["kind"] == "video":
+            data["speakers"] = (Speaker("#/brief/language", None, data["brief"].language),)
+        return JobSpec(**data)
+
+
+def _named(data: dict[str, Any], original: Any) -> tuple[Any, Any]:
+    script, document = data["script"], original["script"]
+    return sources(script, document, "#/script"), speakers(script, document, "#/script")
+
+
+def dump_job(spec: JobSpec) -> dict[str, Any]:
+    """Return the JSON that loads as `spec`, its script resolved."""
+    document = {
+        "kind": spec.kind,
+        "script": spec.script and dump(spec.script),
+        "brief": spec.brief and dump_brief(spec.brief),
+        "script_task_id": spec.script_task_id,
+        "output": spec.output and dump_output(spec.output),
+        "custom_id": spec.custom_id,
+        "priority": spec.priority,
+        "metadata": dict(spec.metadata),
+        "webhook": spec.webhook and {"url": spec.webhook.url, "events": list(spec.webhook.events)},
+        "expires_in": spec.expires_in,
+        "budget": spec.budget,
+        "template_id": spec.template_id,
+        "template_version": spec.template_version,
+        "fields": dict(spec.fields) or None,
+    }
+    return {name: value for name, value in document.items() if value is not None}

@@ -1,0 +1,128 @@
+"""What is answered about tasks and batches."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from api.schemas.job import KINDS, PRIORITIES
+from api.schemas.outgoing import Moment, Shown
+from api.schemas.responses import PlaceSchema, ProblemSchema
+from shared.script.schema.script import ScriptSchema
+from shared.states import Stage, State
+
+
+class ArtifactSchema(Schema):
+    """A file that a task made."""
+
+    name = fields.String()
+    media_type = fields.String()
+    bytes = fields.Integer()
+    sha256 = fields.String()
+    width = fields.Integer(allow_none=True)
+    height = fields.Integer(allow_none=True)
+    duration = fields.Float(allow_none=True)
+    url = fields.String()
+
+
+class UsageSchema(Schema):
+    """What a task cost."""
+
+    render_seconds = fields.Float()
+    cached_segments = fields.Integer()
+    rendered_segments = fields.Integer()
+    llm_tokens = fields.Integer()
+    speech_characters = fields.Integer()
+    images = fields.Integer()
+
+
+class CreditSchema(Schema):
+    """Whom a scene's stock picture is owed to."""
+
+    scene = fields.String()
+    provider = fields.String()
+    author = fields.String()
+    author_url = fields.String()
+    page = fields.String()
+    asset_id = fields.UUID()
+
+
+class ResultSchema(Schema):
+    """What a task made: a video has a duration and artifacts; what was made of a brief names the model that wrote it."""
+
+    script = Shown(ScriptSchema)
+    duration = fields.Float()
+    artifacts = fields.List(fields.Nested(ArtifactSchema))
+    model = fields.String(metadata={"description": "`outline` where no model was asked."})
+    cached = fields.Boolean(metadata={"description": "Whether the script had been written before."})
+    usage = fields.Nested(UsageSchema)
+    encoder = fields.String(metadata={"description": "What made the picture: `libx264`, or a machine's own."})
+    warnings = fields.List(fields.String())
+    credits = fields.List(fields.Nested(CreditSchema))
+
+
+class SceneStatusSchema(Schema):
+    """How far a scene is."""
+
+    id = fields.String()
+    status = fields.String(metadata={"enum": ["waiting", "rendering", "done"]})
+    progress = fields.Float()
+    cached = fields.Boolean()
+
+
+class TaskSchema(Schema):
+    """A job's run."""
+
+    task_id = fields.UUID()
+    kind = fields.String(metadata={"enum": list(KINDS)})
+    status = fields.String(metadata={"enum": [str(state) for state in State]})
+    stage = fields.String(allow_none=True, metadata={"enum": [*map(str, Stage), None]})
+    progress = fields.Float(metadata={"minimum": 0, "maximum": 1})
+    attempt = fields.Integer()
+    priority = fields.String(metadata={"enum": list(PRIORITIES)})
+    custom_id = fields.String(allow_none=True)
+    batch_id = fields.UUID(allow_none=True)
+    template_id = fields.String(allow_none=True)
+    template_version = fields.Integer(allow_none=True, metadata={"description": "Which one it was made by."})
+    metadata = fields.Dict(keys=fields.String(), values=fields.String())
+    created_at = Moment()
+    started_at = Moment(allow_none=True)
+    finished_at = Moment(allow_none=True)
+    expires_at = Moment(allow_none=True)
+    scenes = fields.List(fields.Nested(SceneStatusSchema))
+    result = Shown(ResultSchema, nullable=True)
+    error = Shown(ProblemSchema, nullable=True)
+    links = fields.Dict(keys=fields.String(), values=fields.String())
+
+
+class TaskPageSchema(Schema):
+    """A page of tasks, newest first."""
+
+    data = fields.List(fields.Nested(TaskSchema))
+    next_cursor = fields.String(allow_none=True)
+
+
+class SkippedSchema(Schema):
+    """A job that was left out of a batch."""
+
+    index = fields.Integer(metadata={"description": "Which one of the request, from 0."})
+    errors = fields.List(fields.Nested(PlaceSchema))
+
+
+class AcceptedBatchSchema(Schema):
+    """A batch that was taken."""
+
+    batch_id = fields.UUID()
+    counts = fields.Dict(keys=fields.String(), values=fields.Integer())
+    task_ids = fields.List(fields.UUID(), metadata={"description": "In the order of the request."})
+    skipped = fields.List(fields.Nested(SkippedSchema))
+
+
+class BatchStatusSchema(Schema):
+    """How far a batch is; `counts` by status."""
+
+    batch_id = fields.UUID()
+    status = fields.String(metadata={"enum": ["running", "finished"]})
+    progress = fields.Float(metadata={"minimum": 0, "maximum": 1})
+    counts = fields.Dict(keys=fields.String(), values=fields.Integer())
+    created_at = Moment()
+    finished_at = Moment(allow_none=True)

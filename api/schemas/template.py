@@ -1,0 +1,190 @@
+"""A template: a script with `{{field}}` in it, and a declaration of its fields. It is tried at its limits before it is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError, post_load
+
+from api.library.template_expansion import Expanded, Path, UnequalLists, expand, nested
+from api.schemas.speakers import speakers
+from api.schemas.template_fields import FIELDS, Declared, checked
+from shared.script.schema import placeholders
+from shared.script.schema.canonical import sources
+from shared.script.schema.containers import Pairs, Variant
+from shared.script.schema.fields import Checked, Pattern, Words
+from shared.script.schema.loading import Strict, invalid, pointer
+from shared.script.schema.script import ScriptSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from api.schemas.speakers import Speaker
+    from shared.script.values import Script
+
+ID = r"[a-zA-Z0-9_-]{1,64}"
+MAX_FIELDS = 100
+MAX_TRIED = 100_000  # parts of scripts that a PUT may cost us to check
+_SCRIPT = ScriptSchema()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template that was checked."""
+
+    script: Mapping[str, Any]
+    fields: Mapping[str, Declared]
+    title: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a template and values make: with the files it names and who speaks it, each after the field that named it, or None."""
+
+    script: Script
+    sources: tuple[tuple[str | None, str], ...]
+    speakers: tuple[tuple[str | None, Speaker], ...]
+
+
+def fill(template: Template, given: Mapping[str, Any]) -> Filled:
+    """Fill a template, or raise ValidationError: under `fields` by name, under `template_id` what is the template's."""
+    try:
+        values = checked(template.fields, given)
+        expanded = expand(template.script, values)
+    except UnequalLists as error:
+        raise ValidationError({"fields": _unequal(error)}) from error
+    except ValidationError as error:
+        raise ValidationError({"fields": error.messages}) from error
+    try:
+        script: Script = _SCRIPT.load(expanded.document)
+    except ValidationError as error:
+        raise ValidationError(_by_field(error, expanded)) from error
+
+    def field(where: str) -> str | None:
+        return next(iter(expanded.names(_path(where))), None)
+
+    return Filled(
+        script,
+        tuple((field(where), src) for where, src in sources(script, expanded.document)),
+        tuple((field(each.where), each) for each in speakers(script, expanded.document)),
+    )
+
+
+class Form(Checked):
+    """A script with placeholders, `each` and `if`; what is wrong with it is seen when it is filled."""
+
+    def check(self, value: Any) -> Any:
+        """Refuse what cannot be walked."""
+        if not isinstance(value, dict):
+            raise ValidationError("Must be an object.")
+        if not isinstance(value.get("variables", {}), dict):
+            raise ValidationError({"variables": ["Must be an object."]})
+        return value
+
+    def described(self, _: Any) -> dict[str, Any]:
+        """Describe an object."""
+        return {"type": "object", "description": "A script with `{{field}}`, `each`, `if` and `else`."}
+
+
+class TemplateSchema(Strict):
+    """A template: its form alone. One that is kept was tried when it was put."""
+
+    title = Words(200, least=0, one_line=True, default="")
+    description = Words(1000, least=0, default="")
+    fields = Pairs(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
+        Pattern(placeholders.NAME, "Must be named by 1 to 64 of a-z, A-Z, 0-9, _ and -."),
+        Variant("type", lambda: FIELDS), most=MAX_FIELDS, default={}, about="By the names that stand in the script.",
+    )  # fmt: skip
+    script = Form(required=True)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Template:
+        return Template(data["script"], data["fields"], data["title"], data["description"])
+
+
+class TriedTemplateSchema(TemplateSchema):
+    """A template as it is put. It is filled to see whether it can be."""
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Template:
+        template = Template(data["script"], data["fields"], data["title"], data["description"])
+        own = template.script.get("variables", {})
+        if both := [name for name in template.fields if name in own or name == "number"]:
+            raise ValidationError({"fields": {name: ["This name is taken."] for name in both}})
+        left = MAX_TRIED
+        for values in _trials(template.fields):
+            left -= _try(template, values)
+            if left < 0:
+                raise ValidationError(
+                    {"script": ["Is too large to be tried with all that its fields may hold."]}
+                )
+        return template
+
+
+def _trials(fields: Mapping[str, Declared]) -> Iterator[dict[str, Any]]:
+    """Return values as people give them, then as little and as much as may be given, then each choice."""
+    yield {name: field.sample for name, field in fields.items()}
+    most = max((len(field.extremes) for field in fields.values()), default=1)
+    for at in range(most):
+        yield {
+            name: None if field.optional and at == 0 else field.extremes[at % len(field.extremes)]
+            for name, field in fields.items()
+        }
+
+
+def _try(template: Template, given: Mapping[str, Any]) -> int:
+    """Fill a template and return its size, or raise ValidationError at the places of the template's own script."""
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    try:
+        expanded = expand(template.script, values)
+    except UnequalLists as error:
+        raise ValidationError({"fields": _unequal(error)}) from error
+    except ValidationError as error:
+        raise ValidationError({"script": error.messages}) from error
+    try:
+        _SCRIPT.load(expanded.document)
+    except ValidationError as error:
+        found: dict[str, Any] = {}
+        for where, detail in islice(invalid(error).args[1], 100):
+            _merge(found, nested(expanded.place(_path(where)), [detail]))
+        raise ValidationError({"script": found}) from error
+    return len(expanded.places)
+
+
+def _unequal(error: UnequalLists) -> dict[str, Any]:
+    first, *others = error.args[0]
+    return {name: [f"Must have as many items as {first}."] for name in others}
+
+
+def _by_field(error: ValidationError, expanded: Expanded) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for where, detail in islice(invalid(error).args[1], 100):
+        path = _path(where)
+        names = expanded.names(path)
+        for name in names:
+            _merge(found, {"fields": {name: [detail]}})
+        if not names:
+            place = pointer("#", *expanded.place(path))
+            _merge(found, {"template_id": [f"The template cannot be filled so: {place}: {detail}"]})
+    return found
+
+
+def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, each in more.items():
+        known = into.get(name)
+        if isinstance(known, dict) and isinstance(each, dict):
+            _merge(known, each)
+        elif isinstance(known, list) and isinstance(each, list):
+            known.extend(one for one in each if one not in known)
+        elif known is None:
+            into[name] = each
+
+
+def _path(where: str) -> Path:
+    """Read a JSON pointer."""
+    parts = where.removeprefix("#").split("/")[1:]
+    plain = (part.replace("~1", "/").replace("~0", "~") for part in parts)
+    return tuple(int(part) if part.isdecimal() else part for part in plain)

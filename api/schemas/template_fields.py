@@ -1,0 +1,237 @@
+"""The fields that a template declares: of which type, within which limits, and what stands where nothing is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError, post_load
+
+from shared.script.schema.containers import Items, Variant
+from shared.script.schema.fields import Checked, Choice, Flag, Number, Whole, Words
+from shared.script.schema.loading import Strict
+from shared.script.schema.sources import Source
+from shared.script.schema.visuals import Color
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_STRING = 5000
+MAX_NUMBER = 1e15
+MAX_ITEMS = 50
+MAX_CHOICES = 50
+LIST_SEPARATOR = "|"
+_ASSET = "asset:00000000-0000-4000-8000-000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A field. `extremes` are values at its limits: what a template must stand."""
+
+    type: str
+    checker: Checked
+    extremes: tuple[Any, ...]
+    optional: bool = False
+    default: Any = None
+    example: Any = None
+
+    @property
+    def sample(self) -> Any:
+        """Return a value that it may have."""
+        given = (self.example, self.default)
+        return next((each for each in given if each is not None), self.extremes[0])
+
+
+class Anything(Checked):
+    """A value that is checked elsewhere."""
+
+    def check(self, value: Any) -> Any:
+        """Return it as it came."""
+        return value
+
+    def described(self, _: Any) -> dict[str, Any]:
+        """Describe what a field may have."""
+        return {"type": ["string", "number", "array"]}
+
+
+class FieldSchema(Strict):
+    """What all fields have. One without a default is needed, unless it is optional."""
+
+    description = Words(500, least=0, default="")
+    default = Anything(about="Taken where the field is not given.")
+    example = Anything()
+    optional = Flag(default=False, about="May be left out; objects with `if` are then left out too.")
+
+    def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+        """Return what checks a value, and values at the limits."""
+        raise NotImplementedError
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Declared:
+        checker, extremes = self.limits(data)
+        for name in ("default", "example"):
+            if name in data:
+                try:
+                    checker.deserialize(data[name])
+                except ValidationError as error:
+                    raise ValidationError({name: error.messages}) from error
+        kept = {name: data.get(name) for name in ("default", "example")}
+        return Declared(data["type"], checker, extremes, optional=data["optional"], **kept)
+
+
+class StringFieldSchema(FieldSchema):
+    """A text."""
+
+    type = Choice(["string"], required=True)
+    min_length = Whole(0, MAX_STRING, default=1)
+    max_length = Whole(1, MAX_STRING, default=200)
+
+    def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+        """Return a check of the length."""
+        least, most = data["min_length"], data["max_length"]
+        if least > most:
+            raise ValidationError({"min_length": ["Is more than max_length."]})
+        return Length(most, least=least), ("W" * least, "W" * most)
+
+
+class Length(Words):
+    """A text whose least length is told too."""
+
+    def check(self, value: Any) -> str:
+        """Refuse what is too short by its limit."""
+        text = super().check(value) if value != "" or not self.least else value
+        if len(text) < self.least:
+            raise ValidationError(
+                f"Must be at least {self.least} character{'s' if self.least > 1 else ''} long."
+            )
+        return text
+
+
+class NumberFieldSchema(FieldSchema):
+    """A number."""
+
+    type = Choice(["number"], required=True)
+    minimum = Number(-MAX_NUMBER, MAX_NUMBER, default=-MAX_NUMBER)
+    maximum = Number(-MAX_NUMBER, MAX_NUMBER, default=MAX_NUMBER)
+
+    def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+        """Return a check of the bounds."""
+        least, most = data["minimum"], data["maximum"]
+        if least > most:
+            raise ValidationError({"minimum": ["Is more than maximum."]})
+        return AsWritten(least, most), (least, most)
+
+
+class AsWritten(Number):
+    """A number that stays what it was: 5 is shown as 5, and not as 5.0."""
+
+    def check(self, value: Any) -> Any:
+        """Return the number as it came."""
+        super().check(value)
+        return value
+
+
+class ColorFieldSchema(FieldSchema):
+    """A colour."""
+
+    type = Choice(["color"], required=True)
+
+    def limits(self, _: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+        """Return a check of the form."""
+        return Color(), ("#000000",)
+
+
+class AssetFieldSchema(FieldSchema):
+    """What a `src` takes: `asset:ID` or an https URL."""
+
+    type = Choice(["asset"], required=True)
+
+    def limits(self, _: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+        """Return a check of the form; whether it is there is seen when a job is made."""
+        return Source(), (_ASSET,)
+
+
+class ChoiceFieldSchema(FieldSchema):
+    """One of a few texts."""
+
+    type = Choice(["choice"], required=True)
+    choices = Items(Words(200), least=1, most=MAX_CHOICES, unique=True, required=True)
+
+    def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+        """Return a check of the choices."""
+        return Choice(data["choices"]), data["choices"]
+
+
+class ListFieldSchema(FieldSchema):
+    """Several values of one type, for objects with `each`."""
+
+    type = Choice(["list"], required=True)
+    items: Checked = Variant("type", lambda: SCALARS, required=True)
+    min_items = Whole(0, MAX_ITEMS, default=1)
+    max_items = Whole(1, MAX_ITEMS, default=10)
+
+    def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+        """Return a check of the number and of each item."""
+        least, most, item = data["min_items"], data["max_items"], data["items"]
+        if least > most:
+            raise ValidationError({"min_items": ["Is more than max_items."]})
+        lowest, highest = item.extremes[0], item.extremes[-1]
+        return Items(item.checker, least=least, most=most), ([lowest] * least, [highest] * most)
+
+
+SCALARS: dict[str, type[FieldSchema]] = {
+    "string": StringFieldSchema,
+    "number": NumberFieldSchema,
+    "color": ColorFieldSchema,
+    "asset": AssetFieldSchema,
+    "choice": ChoiceFieldSchema,
+}
+FIELDS: dict[str, type[FieldSchema]] = {**SCALARS, "list": ListFieldSchema}
+
+
+def checked(fields: Mapping[str, Declared], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value for each field, None where an optional one has none, or raise ValidationError by name."""
+    errors: dict[str, Any] = {
+        name: ["The template has no such field."] for name in given if name not in fields
+    }
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        value = given.get(name, field.default)
+        if value is None and not field.optional:
+            errors[name] = ["Missing."]
+        elif value is None:
+            values[name] = None
+        else:
+            try:
+                values[name] = field.checker.deserialize(value)
+            except ValidationError as error:
+                errors[name] = error.messages
+    if errors:
+        raise ValidationError(errors)
+    return values
+
+
+def typed(fields: Mapping[str, Declared], row: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields that a row of texts gives, such as one of a CSV file: an empty cell gives none.
+
+    A list's items are separated by `|`. What cannot be converted stays text, for `checked` to refuse.
+    """
+    return {name: _typed(fields.get(name), cell) for name, cell in row.items() if cell != ""}
+
+
+def _typed(field: Declared | None, cell: str) -> Any:
+    if field is not None and field.type == "list":
+        item = field.checker.inner  # type: ignore[attr-defined]  # a list's checker is Items
+        return [_number(each.strip(), item) for each in cell.split(LIST_SEPARATOR)]
+    return cell if field is None else _number(cell, field.checker)
+
+
+def _number(cell: str, checker: Checked) -> Any:
+    if not isinstance(checker, Number):
+        return cell
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            continue
+    return cell

@@ -1,0 +1,1 @@
+"""How gunicorn and gevent serve the gateway: keep-alive, lingering close, offloading, psycopg2 under gevent."""

@@ -1,1 +1,0 @@
-"""How jobs are taken, alone and by the batch."""

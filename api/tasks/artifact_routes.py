@@ -1,0 +1,41 @@
+"""The files that tasks made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from api.auth import account_id, requires
+from api.http import file_responses
+from api.http.query_params import DownloadQuery
+from api.openapi import Resource, fails, file_response
+from shared.db import transaction
+from shared.errors import NotFound
+from shared.lifecycle import listing
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+
+blueprint = Resource("artifacts", "The files that tasks made.")
+
+
+@blueprint.get("/tasks/<uuid:task_id>/artifacts/<path:name>")
+@requires("jobs:read")
+@fails(404)
+@file_response
+@blueprint.arguments(DownloadQuery, location="query")
+def get_artifact(query: dict[str, Any], task_id: UUID, name: str) -> Response:
+    """Download a file that a task made, or a range of it."""
+    with transaction() as session:
+        found = listing.artifact(session, account_id(), task_id, name)
+    if found is None:
+        raise NotFound("There is no such file.")
+    shown = name.rpartition("/")[2]
+    return file_responses.send(
+        found.storage_key,
+        media_type=found.media_type,
+        sha256=found.sha256,
+        name=shown,
+        download=query["download"],
+    )

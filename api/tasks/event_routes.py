@@ -1,0 +1,89 @@
+"""What changes, told as it changes: of a task, of a batch, of all tasks of the account."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from api.auth import account_id, requires
+from api.openapi import Resource, document, fails, streams
+from api.tasks import progress_queries, routes, sse_stream, task_changes
+from api.tasks.task_changes import Topic
+from shared.db import transaction
+from shared.errors import NotFound
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Response
+
+blueprint = Resource("events", "What changes, as it changes: Server-Sent Events.")
+FIRST = 200  # tasks that an account's watcher is told of at once; of the others by the first look
+ABOUT = "`status` and `progress` events, and a comment every 15 s."
+OVER = "It has ended, and the event with this `Last-Event-ID` said so: there is nothing to come again for."
+LAST_EVENT_ID = {
+    "in": "header",
+    "name": "Last-Event-ID",
+    "schema": {"type": "string"},
+    "description": "The id of the event that came last: what has changed since is told first.",
+}
+
+
+def resumes(view: Any) -> Any:
+    """Document the header that a stream is resumed by."""
+    return document(view, reads=[LAST_EVENT_ID])
+
+
+@blueprint.get("/tasks/<uuid:task_id>/events")
+@requires("jobs:read")
+@fails(404)
+@streams(sse_stream.MEDIA_TYPE, f"The task each time it changes, until it has ended: {ABOUT}", over=OVER)
+@resumes
+def watch_task(task_id: UUID) -> Response:
+    """Watch a task until it has ended.
+
+    Each event's data is the task as `GET /v1/tasks/{task_id}` shows it.
+    """
+    with transaction() as session:
+        first = list(task_changes.of_jobs(session, [routes.find(session, task_id)]))
+    return sse_stream.respond(Topic("task", task_id), first, told=sse_stream.last_event_id())
+
+
+@blueprint.get("/batch/<uuid:batch_id>/events")
+@requires("jobs:read")
+@fails(404)
+@streams(sse_stream.MEDIA_TYPE, f"The batch each time it changes, until it has finished: {ABOUT}", over=OVER)
+@resumes
+def watch_batch(batch_id: UUID) -> Response:
+    """Watch a batch until it has finished.
+
+    Each event's data is the batch as `GET /v1/batch/{batch_id}` shows it.
+    """
+    with transaction() as session:
+        found = progress_queries.batch(session, account_id(), batch_id)
+    if found is None:
+        raise NotFound("There is no such batch.")
+    return sse_stream.respond(
+        Topic("batch", batch_id), [task_changes.batch(found)], told=sse_stream.last_event_id()
+    )
+
+
+@blueprint.get("/events")
+@requires("jobs:read")
+@streams(
+    sse_stream.MEDIA_TYPE, f"Each task of the account that is at the workers, each time it changes: {ABOUT}"
+)
+@resumes
+def watch_account() -> Response:
+    """Watch all tasks of the account, from when workers are told of them until they have ended.
+
+    It never ends by itself. After a break, `Last-Event-ID` brings what ended meanwhile, for an hour.
+    """
+    owner, told = account_id(), sse_stream.last_event_id()
+    since = float(told) if told and re.fullmatch(r"\d{1,11}\.\d{3}", told) else None
+    with transaction() as session:
+        moment, rows = progress_queries.moving(session, [owner])
+        ids = dict.fromkeys(row.id for row in rows if row.ended is None or since is None)
+        first = list(task_changes.tasks(session, list(ids)[:FIRST], task_changes.written(moment)))
+    past = task_changes.past(owner, since) if since is not None else iter(())
+    return sse_stream.respond(Topic("account", owner), first, told=None, past=past)

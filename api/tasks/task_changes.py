@@ -1,0 +1,155 @@
+"""What changed of tasks, batches and accounts, for many watchers at once: a few queries, and a document made once for all.
+
+A watcher knows which version it was told last, so that whatever happens between its first answer and its first news is
+news. Several changes between two looks are one: the last one, which is always told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from uuid import UUID
+
+from api.schemas.task import BatchStatusSchema, TaskSchema
+from api.tasks import progress_queries, views
+from shared.db import transaction
+from shared.states import FINISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
+
+    from sqlalchemy.orm import Session
+
+    from api.tasks.account_feed import Feeds
+    from shared.accounts import Identity
+    from shared.models import Job
+
+DOCUMENTS = 50  # that are made at once
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What is watched."""
+
+    kind: Literal["task", "batch", "account"]
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One piece of news: of what, as which version, in which state, and its document."""
+
+    about: UUID
+    version: int
+    status: str
+    id: str
+    data: bytes
+    last: bool = False  # whether nothing can come after it
+
+
+class Watcher(Protocol):
+    """Someone to whom news are brought."""
+
+    topic: Topic
+    caller: Identity | None  # who watches, where that may go on for long
+    documented: ClassVar[bool]  # whether it is to be told what, and not only that
+
+    def knows(self, task_id: UUID, version: int) -> bool:
+        """Tell whether this is no news."""
+
+    def tell(self, event: Event | None) -> None:
+        """Take a piece of news; None: what is watched is gone, or has changed."""
+
+    def tick(self) -> None:
+        """Be asked now and then whether all is well."""
+
+
+def bring(session: Session, watchers: Iterable[Watcher], feeds: Feeds) -> None:
+    """Tell all watchers what they do not know yet."""
+    by_kind: dict[str, dict[UUID, list[Watcher]]] = {"task": {}, "batch": {}, "account": {}}
+    for watcher in watchers:
+        by_kind[watcher.topic.kind].setdefault(watcher.topic.id, []).append(watcher)
+    if by_kind["task"]:
+        _bring_tasks(session, by_kind["task"])
+    if by_kind["batch"]:
+        _bring_batches(session, by_kind["batch"])
+    feeds.bring(session, by_kind["account"])
+
+
+def _bring_tasks(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
+    versions = progress_queries.versions(session, watched)
+    wanted: dict[UUID, list[Watcher]] = {}
+    for task_id, watchers in watched.items():
+        version = versions.get(task_id)
+        for one in watchers:
+            if version is None or (not one.documented and not one.knows(task_id, version)):
+                one.tell(None)
+            elif not one.knows(task_id, version):
+                wanted.setdefault(task_id, []).append(one)
+    for event in tasks(session, list(wanted)):
+        for one in wanted[event.about]:
+            one.tell(event)
+
+
+def _bring_batches(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
+    found = progress_queries.batches(session, list(watched))
+    for batch_id, watchers in watched.items():
+        event = batch(found[batch_id]) if batch_id in found else None
+        for one in watchers:
+            if event is None or not one.knows(batch_id, event.version):
+                one.tell(event)
+
+
+def tasks(session: Session, ids: Sequence[UUID], moment: str | None = None) -> Iterator[Event]:
+    """Give the tasks as they are now. `moment` is the place in an account's stream; none: each task has its own."""
+    for start in range(0, len(ids), DOCUMENTS):
+        yield from of_jobs(session, progress_queries.shown(session, ids[start : start + DOCUMENTS]), moment)
+
+
+def past(account_id: UUID, since: float) -> Iterator[Event]:
+    """Give what ended since a moment, the oldest first, a page at a time: between two of them nothing is held."""
+    after = (datetime.fromtimestamp(since - progress_queries.LATE, UTC), UUID(int=0))
+    while True:
+        with transaction() as session:
+            rows = progress_queries.ended(session, account_id, after, most=DOCUMENTS)
+            jobs = progress_queries.shown(session, [job_id for _, job_id in rows])
+            events = list(of_jobs(session, jobs, written(rows[0][0].timestamp()) if rows else None))
+        yield from events
+        if len(rows) < DOCUMENTS:
+            return
+        after = rows[-1]
+
+
+def written(moment: float) -> str:
+    """Return a place in an account's stream as an event's id."""
+    return f"{moment:.3f}"
+
+
+def of_jobs(session: Session, jobs: Sequence[Job], moment: str | None = None) -> Iterator[Event]:
+    """Give jobs as they are in these rows."""
+    schema = TaskSchema()
+    for job, shown in zip(jobs, views.tasks(session, jobs), strict=True):
+        yield Event(
+            about=job.id,
+            version=job.version,
+            status=job.state,
+            id=moment or str(job.version),
+            data=_document(schema.dump(shown)),
+            last=moment is None and job.state in FINISHED,
+        )
+
+
+def batch(found: progress_queries.BatchProgress) -> Event:
+    """Return how far a batch is; its version is made of what is told."""
+    shown = views.batch(found)
+    data = _document(BatchStatusSchema().dump(shown))
+    version = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
+    return Event(found.id, version, shown["status"], f"{version:x}", data, last=found.finished)
+
+
+def _document(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

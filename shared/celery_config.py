@@ -1,0 +1,113 @@
+"""How Celery runs here, as one dict made of the settings. The reasons stand in docs/adr/0001-postgres-is-the-queue.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kombu import Exchange, Queue
+
+from shared import redis_sentinel
+from shared.names import QUEUE_OF, QueueName, TaskName
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+AMQP = ("amqp://", "amqps://", "pyamqp://")
+MOST_URGENT = 9  # as RabbitMQ counts; more levels than ten cost it memory
+
+
+def celery_settings(config: Settings) -> dict[str, Any]:
+    """Return Celery's configuration.
+
+    No result backend: Postgres keeps the results, and a backend that is away would hold publishing up for 19 s.
+    """
+    return {
+        **_broker(config.broker_url),
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_reject_on_worker_lost": False,
+        "task_create_missing_queues": False,
+        "task_default_queue": QueueName.CONTROL,
+        "task_routes": {name: {"queue": QUEUE_OF[name]} for name in TaskName},
+        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2},
+        "broker_connection_timeout": 3,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "worker_consumer": "workers.consumer:Consumer",
+        "worker_pool": "workers.pool:TaskPool",
+        "worker_max_tasks_per_child": 200,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": True,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_remote_control": True,
+        "enable_utc": True,
+    }
+
+
+def is_amqp(url: str) -> bool:
+    """Tell whether the broker is RabbitMQ or its like."""
+    return url.startswith(AMQP)
+
+
+def precedence(url: str, level: int) -> int:
+    """Return a message's priority as this broker counts. `level` is taken first the lower it is, as with Redis."""
+    return MOST_URGENT - level if is_amqp(url) else level
+
+
+def _broker(url: str) -> dict[str, Any]:
+    return _rabbitmq(url) if is_amqp(url) else _redis(url)
+
+
+def _redis(url: str) -> dict[str, Any]:
+    """Return what is so with Redis, alone or in a group with Sentinels.
+
+    Acks come early: a lease in Postgres brings back what a dead worker held, late acks would only add duplicates.
+    """
+    waits = {"socket_timeout": 5, "socket_connect_timeout": 3, "socket_keepalive": True}
+    transport = {
+        **waits,
+        "health_check_interval": 5,
+        "max_retries": 1,
+        "global_keyprefix": "scenemill:",
+        # Acks come early, so that nothing stays unacknowledged for long; this only bounds a crash's leftovers.
+        "visibility_timeout": 3600,
+    }
+    if group := redis_sentinel.group(url):
+        url = group.kombu_url()
+        transport |= {"master_name": group.name, "sentinel_kwargs": group.sentinel_options(**waits)}
+    return {
+        "broker_url": url,
+        "broker_transport_options": transport,
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QueueName],
+        "task_acks_late": False,
+        # A worker asks for as many messages as it has slots free, and Celery alone counts them. kombu's own count, which a
+        # multiplier would set, forgets no message whose acknowledgement failed: a few of those, and it asked for none again.
+        "worker_disable_prefetch": True,
+        "worker_prefetch_multiplier": 0,
+    }
+
+
+def _rabbitmq(url: str) -> dict[str, Any]:
+    """Return what is so with RabbitMQ.
+
+    Acks come late, since what is not acknowledged is all that a worker is given: with early ones it would hoard as many
+    messages as it works on, and other workers would stand idle. A second delivery finds nothing to claim.
+    """
+    return {
+        "broker_url": url,
+        "broker_transport_options": {
+            "confirm_publish": True,  # else what is written into a dead connection counts as published
+            "read_timeout": 10,
+            "write_timeout": 5,
+        },
+        "broker_heartbeat": 10,
+        "task_queues": [
+            Queue(name, Exchange(name), routing_key=name, max_priority=MOST_URGENT) for name in QueueName
+        ],
+        "task_acks_late": True,
+        "worker_disable_prefetch": False,
+        "worker_prefetch_multiplier": 1,
+    }

@@ -1,0 +1,1 @@
+"""How work reaches the workers: publishing, fairness between accounts, and a broker that lost its data."""

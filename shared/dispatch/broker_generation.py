@@ -1,0 +1,94 @@
+"""Notices that the broker has lost what was published, or may have: all of it is published again then, at once.
+
+Redis: a key of ours names the very process that holds the messages. It is gone when Redis was flushed or is a new one; it
+names another process after a restart or a failover, which loses the last second's messages. RabbitMQ keeps its messages on
+disk over a restart: a queue of ours is gone when it came back without them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from amqp.exceptions import NotFound
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from shared import redis_sentinel
+from shared.broker import app
+from shared.celery_config import is_amqp
+from shared.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kombu import Connection
+    from redis import Redis
+
+KEY = "scenemill:epoch"
+QUEUE = "scenemill.epoch"
+# RabbitMQ's own errors are the connection's, and differ by transport; those that are left are the network's.
+AWAY = (RedisError, KombuError, OSError)
+
+
+def is_lost() -> bool:
+    """Tell whether messages of this epoch may be gone. A broker that does not answer has lost nothing yet."""
+    try:
+        return _queue_is_gone() if is_amqp(settings().broker_url) else _redis_is_another()
+    except AWAY:
+        return False
+
+
+def begin() -> None:
+    """Begin a new epoch, once all that was published is going to be published again."""
+    with contextlib.suppress(*AWAY):  # the next sweep finds it still lost, and publishes once more
+        if is_amqp(settings().broker_url):
+            with _channel() as channel:
+                channel.queue_declare(QUEUE, durable=True, auto_delete=False)
+        else:
+            _redis().set(KEY, _process())
+
+
+@lru_cache(maxsize=1)
+def _redis() -> Redis:
+    return redis_sentinel.connect(settings().broker_url, socket_timeout=2, socket_connect_timeout=2)
+
+
+def _redis_is_another() -> bool:
+    held = _redis().get(KEY)
+    return not isinstance(held, bytes) or held.decode() != _process()
+
+
+def _process() -> str:
+    return str(_redis().info("server")["run_id"])
+
+
+def _queue_is_gone() -> bool:
+    try:
+        with _channel() as channel:
+            channel.queue_declare(QUEUE, passive=True)
+    except NotFound:
+        return True
+    return False
+
+
+@lru_cache(maxsize=1)
+def _rabbitmq() -> Connection:
+    return app.connection_for_write(connect_timeout=2)
+
+
+@contextlib.contextmanager
+def _channel() -> Iterator[Any]:
+    """Open a channel of its own: asking for what is not there closes it. A broken connection is not used again."""
+    connection = _rabbitmq()
+    try:
+        channel: Any = connection.channel()
+        yield channel
+        channel.close()
+    except NotFound:
+        raise
+    except (*connection.connection_errors, *connection.channel_errors) as error:
+        _rabbitmq.cache_clear()
+        connection.collect(socket_timeout=1)
+        raise KombuError(str(error)) from error

@@ -1,1 +1,0 @@
-"""What files hold and where their bytes are."""

@@ -1,0 +1,68 @@
+"""The rules of assets: content is stored once an account, and none goes while an unfinished job needs it.
+
+Functions take a session and never commit. Files are written before the row that names them, and removed after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, select, text
+
+from shared.lifecycle.listing import is_used
+from shared.models import Asset
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from shared.media.probing import Media
+
+
+def new_key(account_id: uuid.UUID) -> str:
+    """Return a storage key that nobody has."""
+    return f"assets/{account_id}/{uuid.uuid4().hex}"
+
+
+def keep(session: Session, account_id: uuid.UUID, media: Media, key: str, name: str | None) -> Asset:
+    """Write an uploaded file down under a new id. Where its bytes are stored already, the row names those."""
+    same = session.scalar(
+        select(Asset)
+        .where(Asset.account_id == account_id, Asset.sha256 == media.sha256)
+        .limit(1)
+        .with_for_update(read=True, key_share=True)
+    )
+    asset = Asset(
+        id=uuid.uuid4(),
+        account_id=account_id,
+        storage_key=same.storage_key if same else key,
+        sha256=media.sha256,
+        bytes=media.bytes,
+        media_type=media.media_type,
+        facts=media.to_json(),
+        name=name,
+    )
+    session.add(asset)
+    session.flush()
+    session.refresh(asset)
+    return asset
+
+
+def remove(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> list[str] | None:
+    """Delete an asset and return the storage keys that nobody needs any more; None while a job uses it."""
+    asset = session.scalar(
+        select(Asset).where(Asset.account_id == account_id, Asset.id == asset_id).with_for_update()
+    )
+    if asset is None:
+        return []
+    if is_used(session, asset_id):
+        return None
+    # Of two that delete the last two rows of one file, the second must see what the first did.
+    lock = int.from_bytes(hashlib.sha256(asset.storage_key.encode()).digest()[:8], "big", signed=True)
+    session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+    session.execute(delete(Asset).where(Asset.id == asset_id))
+    others = select(func.count()).where(
+        Asset.account_id == account_id, Asset.sha256 == asset.sha256, Asset.storage_key == asset.storage_key
+    )
+    return [] if session.scalar(others) else [asset.storage_key]

@@ -1,0 +1,277 @@
+"""Probes one file and prints its facts as JSON: the program that `shared.media.probing` runs as a child with limits.
+
+It reads hostile input, so it stands alone: it imports nothing of ours, writes nothing, connects to nothing.
+A refusal is {"refused": why}; a file that is broken is {"unreadable": true}.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    import av.container
+    import av.stream
+    import av.video.frame
+    from PIL import Image as Pictures
+
+IMAGE_PIXELS = 120_000_000  # a 12000x9000 photo is 108 million
+VIDEO_PIXELS = 8192 * 4352
+LONGEST = 4 * 3600.0  # seconds
+STREAMS = 8
+SCAN_SECONDS = 10.0  # of wall time, to find an end that the file does not state
+FIRST_FRAME_PACKETS = 400
+TRANSFERS = {
+    1: "bt709", 6: "smpte170m", 8: "linear", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12",
+    16: "smpte2084", 18: "arib-std-b67",
+}  # fmt: skip
+VIDEO_CODECS = frozenset((
+    "h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "prores", "dnxhd", "h263",
+    "theora", "ffv1", "rawvideo", "qtrle", "png",
+))  # fmt: skip
+SOUND_CODECS = frozenset((
+    "aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "libopus", "vorbis", "libvorbis", "flac", "alac", "ac3",
+    "eac3", "amrnb", "amrwb",
+))  # fmt: skip
+# The boxes inside an MP4's `moov` that lead to where it says in which file its samples lie.
+TO_REFERENCES = (b"trak", b"mdia", b"minf", b"dinf", b"dref")
+DECODERS = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9", "libaom-av1": "av1"}
+
+
+class Refused(Exception):
+    """We do not take such a file; the word is one of `shared.media.probing.REFUSALS`."""
+
+
+class Unreadable(Exception):
+    """The file is broken."""
+
+
+def main(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of the file that the request names."""
+    path = Path(request["path"])
+    facts = {"kind": request["kind"], "bytes": path.stat().st_size, "sha256": request["sha256"]}
+    try:
+        facts |= _image(path, request["media_type"]) if request["kind"] == "image" else _moving(path, request)
+    except Refused as why:
+        return {"refused": str(why)}
+    except Unreadable:
+        return {"unreadable": True}
+    if facts["sha256"] is None:
+        with path.open("rb") as file:
+            facts["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return facts
+
+
+def _image(path: Path, media_type: str) -> dict[str, Any]:
+    from PIL import Image  # noqa: PLC0415  (a sound need not load it)
+
+    Image.MAX_IMAGE_PIXELS = IMAGE_PIXELS // 2  # Pillow refuses at twice this
+    warnings.simplefilter("ignore")
+    name = media_type.partition("/")[2].upper()
+    try:
+        with Image.open(path, formats=[name]) as image:
+            facts = _image_facts(image)
+            if name == "JPEG":
+                image.draft(
+                    "RGB", (image.width // 8, image.height // 8)
+                )  # the whole file in a 64th of the memory
+            if name == "PNG":
+                image.verify()  # checks every chunk without decoding
+            else:
+                image.load()
+    except Image.DecompressionBombError:
+        raise Refused("too-many-pixels") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise Unreadable from error
+    return facts
+
+
+def _image_facts(image: Pictures.Image) -> dict[str, Any]:
+    width, height = image.size
+    if width * height > IMAGE_PIXELS:
+        raise Refused("too-many-pixels")
+    orientation = _orientation(image)
+    if orientation in (5, 6, 7, 8):
+        width, height = height, width
+    turned = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}.get(orientation, 0)
+    return {"width": width, "height": height, "rotation": turned, "pix_fmt": image.mode}
+
+
+def _orientation(image: Pictures.Image) -> int:
+    try:
+        # `getexif` of a PNG would decode the whole picture.
+        if image.format != "PNG":
+            return int(image.getexif().get(0x0112, 1))
+        from PIL import Image  # noqa: PLC0415  (a sound need not load it)
+
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
+        return int(exif.get(0x0112, 1))
+    except Exception:  # noqa: BLE001  (broken EXIF takes many forms, and a picture without it is a picture)
+        return 1
+
+
+def _moving(path: Path, request: dict[str, Any]) -> dict[str, Any]:
+    import av  # noqa: PLC0415  (a picture need not load it)
+
+    if request["demuxer"] == "mov":
+        _check_boxes(path)
+    limits = {
+        "probesize": "5000000", "analyzeduration": "5000000", "max_streams": str(STREAMS + 1),
+        "protocol_whitelist": "file", "max_probe_packets": "1000",
+    }  # fmt: skip
+    try:
+        with av.open(
+            f"file:{path}", format=request["demuxer"], options=limits, metadata_errors="ignore"
+        ) as container:
+            return _container_facts(container, request)
+    except av.error.FFmpegError as error:
+        if "streams" in str(error):
+            raise Refused("too-many-streams") from error
+        raise Unreadable from error
+
+
+def _check_boxes(path: Path) -> None:
+    """Walk the boxes of an MP4: one that reaches past the end was cut off, and one may name another file or host."""
+    total = path.stat().st_size
+    with path.open("rb") as file:
+        for kind, start, end in _boxes(file, 0, total):
+            if end > total:
+                raise Unreadable
+            if kind == b"moov" and _names_others(file, start, end):
+                raise Refused("names-others")
+
+
+def _names_others(file: BinaryIO, start: int, end: int, way: tuple[bytes, ...] = TO_REFERENCES) -> bool:
+    """Tell whether samples of a film are said to lie in other files. ffmpeg follows none, and it would be another film."""
+    return any(
+        kind == b"rmra"
+        or (_refers(file, inner + 8, stop) if way == (kind,) else _names_others(file, inner, stop, way[1:]))
+        for kind, inner, stop in _boxes(file, start, end)
+        if kind in (way[0], b"rmra") and stop <= end
+    )
+
+
+def _refers(file: BinaryIO, start: int, end: int) -> bool:
+    """Tell whether a list of references has one that is neither flagged as "this very file" nor empty."""
+    for _, inner, stop in _boxes(file, start, end):
+        file.seek(inner)
+        entry = file.read(max(0, min(stop, end, inner + 4096) - inner))
+        if len(entry) > 4 and not entry[3] & 1 and entry[4:].strip(b"\0"):
+            return True
+    return False
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Give each box's kind, and where its content begins and ends. One of an impossible size ends past the end."""
+    for _ in range(100_000):
+        file.seek(start)
+        head = file.read(16)
+        if start + 8 > end or len(head) < 8:
+            return
+        size, skip = int.from_bytes(head[:4], "big"), 8
+        if size == 1:
+            size, skip = int.from_bytes(head[8:16], "big"), 16
+        size = size or end - start
+        stop = start + size if size >= skip else end + 1
+        yield head[4:8], start + skip, stop
+        start = stop
+
+
+def _container_facts(container: av.container.InputContainer, request: dict[str, Any]) -> dict[str, Any]:
+    if len(container.streams) > STREAMS:
+        raise Refused("too-many-streams")
+    pictures = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & stream.disposition.attached_pic
+    ]
+    sounds = list(container.streams.audio)
+    facts: dict[str, Any] = {"has_audio": bool(sounds)}
+    for sound in sounds[:1]:
+        _check_codec(sound, SOUND_CODECS)
+    if pictures and request["kind"] == "video":
+        facts |= {"kind": "video"} | _video_facts(container, pictures[0])
+    elif sounds and not pictures and request["demuxer"] != "matroska":
+        facts |= {"kind": "audio"}
+    else:
+        raise Refused("no-media")
+    stream: av.stream.Stream = pictures[0] if pictures else sounds[0]
+    facts["duration"] = duration = _duration(container, stream, exact=request["demuxer"] in ("mp3", "ogg"))
+    if duration > LONGEST:
+        raise Refused("too-long")
+    return facts
+
+
+def _check_codec(stream: Any, allowed: frozenset[str]) -> None:
+    name = stream.codec_context.codec.name if stream.codec_context is not None else ""
+    name = DECODERS.get(name, name)
+    if name not in allowed and not name.startswith("pcm_"):
+        raise Refused("codec")
+
+
+def _video_facts(container: av.container.InputContainer, stream: Any) -> dict[str, Any]:
+    _check_codec(stream, VIDEO_CODECS)
+    context = stream.codec_context
+    if context.width * context.height > VIDEO_PIXELS:
+        raise Refused("too-many-pixels")
+    context.thread_count = 1
+    frame = _first_frame(container, stream)
+    width, height = frame.width, frame.height
+    if shape := stream.sample_aspect_ratio:
+        width = max(1, round(width * shape)) if 0.1 < shape < 10 else width
+    turned = -frame.rotation % 360  # the display matrix counts the other way round
+    if turned in (90, 270):
+        width, height = height, width
+    rate = stream.average_rate or stream.guessed_rate
+    return {
+        "width": width,
+        "height": height,
+        "rotation": turned,
+        "fps": float(rate) if rate and rate <= 1000 else None,
+        "interlaced": frame.interlaced_frame,
+        "transfer": TRANSFERS.get(int(context.color_trc)),
+        "pix_fmt": frame.format.name,
+        "frames": stream.frames or None,
+    }
+
+
+def _first_frame(container: av.container.InputContainer, stream: Any) -> av.video.frame.VideoFrame:
+    for count, packet in enumerate(container.demux(stream)):
+        for frame in packet.decode():
+            return cast("av.video.frame.VideoFrame", frame)
+        if count > FIRST_FRAME_PACKETS:
+            break
+    raise Unreadable
+
+
+def _duration(container: av.container.InputContainer, stream: av.stream.Stream, *, exact: bool) -> float:
+    """Return how long it lasts; where the header only guesses, or is silent, by reading all packets."""
+    if not exact and container.duration:
+        stated = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
+        return stated or container.duration / 1_000_000
+    begun = time.monotonic()
+    first, last = None, 0.0
+    container.seek(0)
+    for packet in container.demux(stream):
+        if packet.pts is None or stream.time_base is None:
+            continue
+        first = packet.pts if first is None else min(first, packet.pts)
+        last = max(last, float((packet.pts + (packet.duration or 0)) * stream.time_base))
+        if time.monotonic() - begun > SCAN_SECONDS:
+            raise Refused("too-long")
+    if first is None or stream.time_base is None:
+        raise Unreadable
+    return last - float(max(first, 0) * stream.time_base)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(json.loads(sys.argv[1]))))

@@ -1,1 +1,0 @@
-"""What is asked about jobs, batches and accounts, by clients and by operators."""

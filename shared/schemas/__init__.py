@@ -1,1 +1,0 @@
-"""What crosses the HTTP boundary, and what a language model must answer."""

@@ -1,0 +1,59 @@
+"""What a script is to be written about."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from marshmallow import ValidationError, post_load, validates_schema
+
+from shared.script.schema.containers import Items
+from shared.script.schema.fields import Number, Whole, Words
+from shared.script.schema.loading import Strict
+from shared.script.schema.script import Language
+from shared.script.values import Brief
+
+MAX_SOURCE = 200_000
+MAX_SCENES = 100
+
+
+class SourceText(Words):
+    """A text as it comes out of a file: its line and page breaks are taken for newlines. It says something."""
+
+    def check(self, value: Any) -> str:
+        """Check the text with one kind of line break."""
+        if isinstance(value, str):
+            value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
+        text = super().check(value)
+        if text.isspace():
+            raise ValidationError("May not be blank.")
+        return text
+
+
+class BriefSchema(Strict):
+    """A topic, or a text to make a script of."""
+
+    topic = SourceText(2000)
+    source_text = SourceText(MAX_SOURCE)
+    audience = Words(200)
+    tone = Words(200)
+    language = Language(default="en")
+    duration = Number(3, 3600, about="Seconds that the video should take.")
+    scenes = Whole(1, MAX_SCENES)
+    style = Words(200, about="How the pictures should look.")
+    keywords = Items(Words(100), most=20, default=(), about="Words that must appear.")
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _check_subject(self, _: Any, original: Any, **__: Any) -> None:
+        if isinstance(original, dict) and not {"topic", "source_text"} & original.keys():
+            raise ValidationError("Must have a topic or a source_text.")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Brief:
+        return Brief(**data)
+
+
+def dump_brief(brief: Brief) -> dict[str, Any]:
+    """Return the JSON that loads as `brief`."""
+    pairs = {**asdict(brief), "keywords": list(brief.keywords)}
+    return {name: value for name, value in pairs.items() if value is not None}

@@ -1,0 +1,187 @@
+"""Fields that take exactly what they name: nothing is coerced, so `"3"` is no number and `true` is not 1.
+
+Each field checks a value and describes itself as JSON Schema, from the same attributes. What a field says when
+it refuses a value is read by a client, and never repeats the value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError, fields, missing
+
+from shared.script.schema.placeholders import NAME, fill, number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+# Category Cc without newline and tab, and surrogates: neither XML, nor ASS, nor Postgres' jsonb takes them all.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_LINE_BREAK = re.compile(r"[\n\t\u2028\u2029]")
+
+
+class Checked(fields.Raw):
+    """The base of all fields here: absent, null, or checked. A default is a value of the wire, or None for "unset"."""
+
+    def __init__(
+        self, *, required: bool = False, nullable: bool = False, default: Any = missing, about: str = ""
+    ) -> None:
+        metadata = {"description": about} if about else {}
+        # `default=None` means "leave it None", and must not make marshmallow take a client's null.
+        super().__init__(
+            required=required, allow_none=nullable, load_default=default, metadata=metadata,
+            error_messages={"required": "Missing.", "null": "May not be null."},
+        )  # fmt: skip
+
+    def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        """Check `value`; marshmallow's own lists of hooks and validators are not used here."""
+        if value is missing or value is None:
+            self._validate_missing(value)
+            return self.load_default if value is missing else None
+        return self.check(value)
+
+    def check(self, value: Any) -> Any:
+        """Return what a schema hands on for `value`, or raise ValidationError."""
+        raise NotImplementedError
+
+    def described(self, converter: Any) -> dict[str, Any]:
+        """Return the JSON Schema of what `check` takes; `converter` is apispec's."""
+        raise NotImplementedError
+
+
+class Words(Checked):
+    """A string of `least` to `most` characters. With `template`, `{{name}}` in it stands for the script's variable."""
+
+    def __init__(
+        self, most: int, *, least: int = 1, template: bool = False, one_line: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.most, self.least, self.template, self.one_line = most, least, template, one_line
+
+    def check(self, value: Any) -> str:
+        """Refuse what is no string, too long, too short, or cannot be shown."""
+        if not isinstance(value, str):
+            raise ValidationError("Must be a string.")
+        text = fill(value, self.most) if self.template else value
+        if len(text) > self.most:
+            raise ValidationError(f"Must be at most {self.most} characters long.")
+        if len(text) < self.least:
+            raise ValidationError("May not be empty.")
+        if not text.isprintable():  # a fast answer for most texts
+            self._refuse_unprintable(text)
+        return text
+
+    def _refuse_unprintable(self, text: str) -> None:
+        if _UNPRINTABLE.search(text):
+            raise ValidationError("May not contain control characters or lone surrogates.")
+        if self.one_line and _LINE_BREAK.search(text):
+            raise ValidationError("Must be a single line.")
+
+    def described(self, _: Any) -> dict[str, Any]:
+        """Describe the lengths."""
+        return {"type": "string", "minLength": self.least, "maxLength": self.most}
+
+
+class Pattern(Words):
+    """A string that matches a pattern as a whole; `rule` says in words what that is."""
+
+    def __init__(self, pattern: str, rule: str, *, most: int = 200, **kwargs: Any) -> None:
+        super().__init__(most, one_line=True, **kwargs)
+        self.pattern, self.rule = re.compile(pattern), rule
+
+    def check(self, value: Any) -> str:
+        """Refuse what does not match."""
+        text = super().check(value)
+        if not self.pattern.fullmatch(text):
+            raise ValidationError(self.rule)
+        return text
+
+    def described(self, _: Any) -> dict[str, Any]:
+        """Describe the pattern, which JSON Schema does not anchor by itself."""
+        if self.template:
+            return {"type": "string", "pattern": rf"^(?:{self.pattern.pattern}|\{{\{{{NAME}\}}\}})$"}
+        return {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$", "maxLength": self.most}
+
+
+class Number(Checked):
+    """A finite number within bounds; `bool` is none. With `template`, `{{name}}` may stand in its place."""
+
+    def __init__(self, least: float, most: float, *, template: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.least, self.most, self.template = least, most, template
+
+    def check(self, value: Any) -> float:
+        """Compare before converting: an integer may be too big for a float."""
+        if self.template and isinstance(value, str):
+            value = number(value)
+        counts = isinstance(value, int | float) and not isinstance(value, bool)
+        if not counts or not self.least <= value <= self.most:  # NaN compares false
+            raise ValidationError(f"Must be a number from {self.least:g} to {self.most:g}.")
+        return float(value)
+
+    def described(self, _: Any) -> dict[str, Any]:
+        """Describe the bounds."""
+        described = {"type": "number", "minimum": self.least, "maximum": self.most}
+        if not self.template:
+            return described
+        return {"anyOf": [described, {"type": "string", "pattern": rf"^\{{\{{{NAME}\}}\}}$"}]}
+
+
+class Whole(Number):
+    """A whole number within bounds. 30.0 is one, as JSON knows no other kind of number."""
+
+    def check(self, value: Any) -> int:
+        """Refuse fractions."""
+        if isinstance(value, float) and not (math.isfinite(value) and value.is_integer()):
+            raise ValidationError(f"Must be a whole number from {self.least:.0f} to {self.most:.0f}.")
+        try:
+            return int(super().check(value))
+        except ValidationError:
+            raise ValidationError(
+                f"Must be a whole number from {self.least:.0f} to {self.most:.0f}."
+            ) from None
+
+    def described(self, _: Any) -> dict[str, Any]:
+        """Describe the bounds as integers."""
+        return {"type": "integer", "minimum": int(self.least), "maximum": int(self.most)}
+
+
+class Flag(Checked):
+    """`true` or `false`."""
+
+    def check(self, value: Any) -> bool:
+        """Refuse everything else, 0 and 1 too."""
+        if not isinstance(value, bool):
+            raise ValidationError("Must be true or false.")
+        return value
+
+    def described(self, _: Any) -> dict[str, Any]:
+        """Describe a boolean."""
+        return {"type": "boolean"}
+
+
+class Choice(Checked):
+    """One of a few values. A function may give them, when they are not known before the first use."""
+
+    def __init__(self, choices: Sequence[Any] | Callable[[], Sequence[Any]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._choices = choices
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """What may be chosen."""
+        return tuple(self._choices() if callable(self._choices) else self._choices)
+
+    def check(self, value: Any) -> Any:
+        """Refuse what is not there; a number must be of its own type, as `True == 1` in Python."""
+        for choice in self.choices:
+            if choice == value and not isinstance(value, bool):
+                return choice
+        raise ValidationError(f"Must be one of: {', '.join(map(str, self.choices))}.")
+
+    def described(self, _: Any) -> dict[str, Any]:
+        """Describe the values."""
+        kind = "integer" if isinstance(self.choices[0], int) else "string"
+        return {"type": kind, "enum": list(self.choices)}

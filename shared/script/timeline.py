@@ -1,0 +1,153 @@
+"""Turns a script and the measured length of its narration into whole frames. Pure; all times are exact fractions.
+
+A scene's length covers both transitions at its ends, so that neighbours overlap by the transition between them,
+and no one speaks under a transition. See docs: "Timing" in the script's reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+from shared.script import speaking_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from shared.script.values import ImageOverlay, Scene, Script, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """When one scene is on screen. Frames count from the video's first; the transition is the one INTO it."""
+
+    id: str
+    index: int
+    start: int
+    frames: int
+    transition: int
+    lead: Fraction
+    narration: Fraction | None
+    narration_start: Fraction
+
+    @property
+    def end(self) -> int:
+        """The frame after its last."""
+        return self.start + self.frames
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Every scene's place in the video."""
+
+    fps: int
+    frames: int
+    scenes: tuple[Slot, ...]
+
+    @property
+    def seconds(self) -> Fraction:
+        """The length of the whole video."""
+        return Fraction(self.frames, self.fps)
+
+
+def exact(seconds: float | Fraction) -> Fraction:
+    """Return the decimal number that was written: 0.1 is a tenth, not its nearest binary neighbour."""
+    return seconds if isinstance(seconds, Fraction) else Fraction(str(seconds))
+
+
+def plan(script: Script, narration: Mapping[str, Fraction], fps: int) -> Timeline:
+    """Lay the scenes out. `narration` holds the seconds of each scene that speaks, by its id."""
+    scenes = script.scenes
+    spoken = [None if (said := narration.get(scene.id)) is None else exact(said) for scene in scenes]
+    wished = _wished(scenes, fps)
+    first = _lengths(scenes, spoken, wished, fps)
+    transitions = [0] + [
+        min(wish, min(before, after) // 2)
+        for wish, (before, after) in zip(wished[1:], pairwise(first), strict=True)
+    ]  # fmt: skip
+    return _place(scenes, spoken, transitions, _lengths(scenes, spoken, transitions, fps), fps)
+
+
+def _wished(scenes: Sequence[Scene], fps: int) -> list[int]:
+    """Return the frames of each transition as the script has it; a part of a frame is dropped."""
+    return [
+        0 if index == 0 or scene.transition.type == "cut" else floor(exact(scene.transition.duration) * fps)
+        for index, scene in enumerate(scenes)
+    ]
+
+
+def _lengths(
+    scenes: Sequence[Scene], spoken: Sequence[Fraction | None], transitions: Sequence[int], fps: int
+) -> list[int]:
+    """Return each scene's frames, given the transitions at both its ends."""
+    into = [Fraction(frames, fps) for frames in transitions]
+    out_of = [*into[1:], Fraction(0)]
+    return [
+        max(1, ceil(_seconds(scene, said, lead, tail) * fps))
+        for scene, said, lead, tail in zip(scenes, spoken, into, out_of, strict=True)
+    ]
+
+
+def _seconds(scene: Scene, said: Fraction | None, into: Fraction, out_of: Fraction) -> Fraction:
+    if said is None and scene.duration is not None:
+        return exact(scene.duration)
+    least = scene.silent_duration if said is None else scene.duration or 0
+    lasting = reading(scene) if said is None else said
+    if lasting is None:
+        return exact(least)
+    return max(exact(least), _lead(scene, into) + lasting + max(exact(scene.pad_after), out_of))
+
+
+def reading(scene: Scene) -> Fraction | None:
+    """Return how long it takes to read what a scene only captions, or None where it captions nothing or is spoken."""
+    told = scene.narration
+    if told is None or told.src is not None or told.voice.name != "none" or not told.text.strip():
+        return None
+    return Fraction(round(speaking_rate.seconds(told.text) * 1000), 1000)
+
+
+def unseen(timeline: Timeline, script: Script) -> Iterator[str]:
+    """Yield a sentence for each text and overlay that never shows: its scene, or the video, is over by then."""
+    for slot, scene in zip(timeline.scenes, script.scenes, strict=True):
+        for text in scene.text:
+            if _late(text, slot.frames, timeline.fps):
+                yield (
+                    f"A text of scene {slot.id!r} is never seen: it starts at {text.start:g} s, "
+                    f"and the scene lasts {slot.frames / timeline.fps:.2f} s."
+                )
+    for overlay in script.overlays:
+        if _late(overlay, timeline.frames, timeline.fps):
+            yield (
+                f"An overlay is never seen: it starts at {overlay.start:g} s, "
+                f"and the video lasts {float(timeline.seconds):.2f} s."
+            )
+
+
+def _late(item: Text | ImageOverlay, frames: int, fps: int) -> bool:
+    return round(exact(item.start) * fps) >= frames
+
+
+def _lead(scene: Scene, into: Fraction) -> Fraction:
+    return max(exact(scene.pad_before), into)
+
+
+def _place(
+    scenes: Sequence[Scene],
+    spoken: Sequence[Fraction | None],
+    transitions: Sequence[int],
+    lengths: Sequence[int],
+    fps: int,
+) -> Timeline:
+    slots: list[Slot] = []
+    end = 0
+    for index, (scene, said, into, frames) in enumerate(
+        zip(scenes, spoken, transitions, lengths, strict=True)
+    ):
+        start = end - into
+        lead = _lead(scene, Fraction(into, fps))
+        slots.append(Slot(scene.id, index, start, frames, into, lead, said, Fraction(start, fps) + lead))
+        end = start + frames
+    return Timeline(fps, end, tuple(slots))

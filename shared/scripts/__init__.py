@@ -1,1 +1,0 @@
-"""The script as values: its times, its pace, its voices."""

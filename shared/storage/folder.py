@@ -1,0 +1,163 @@
+"""Files in a folder that the API and all workers see."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import uuid
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING
+
+from shared.errors import AssetUnreadable, Conflict
+from shared.storage import unfinished_uploads
+from shared.storage.base import CHUNK, FULL, Storage, room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+FOLDER_TRIES = 3
+
+
+class Folder(Storage):
+    """Files in a folder that the API and all workers see."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._incoming = root / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    def path(self, key: str) -> Path:
+        """Return the path of a key, whether or not there is a file."""
+        return self.root / key
+
+    def locate(self, key: str) -> Path:
+        """Return its own path: nothing is copied."""
+        path = self.path(key)
+        if not path.is_file():
+            raise AssetUnreadable("A stored file is missing.")
+        return path
+
+    @contextmanager
+    def create(self, key: str) -> Iterator[IO[bytes]]:
+        """Write beside the others, safely to the disk, and rename."""
+        part = self._incoming / uuid.uuid4().hex
+        try:
+            with room(), part.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            self._publish(part, key)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def put(self, source: Path, key: str) -> None:
+        """Move it from the same file system by a rename, from another one by a copy."""
+        part = self._incoming / uuid.uuid4().hex
+        try:
+            with room():
+                shutil.move(source, part)
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())
+            self._publish(part, key)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def link(self, source: Path, key: str) -> None:
+        """Share the content between the two names."""
+        part = self._incoming / uuid.uuid4().hex
+        try:
+            with room():
+                try:
+                    os.link(source, part)
+                except OSError as error:
+                    if error.errno in FULL or not source.is_file():
+                        raise
+                    shutil.copyfile(source, part)  # a file system that knows no links
+                os.utime(part)  # or its new name would seem to be old, and nobody's
+            self._publish(part, key)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def copy(self, existing: str, key: str) -> None:
+        """Share the content between the two names."""
+        self.link(self.locate(existing), key)
+
+    def _publish(self, part: Path, key: str) -> None:
+        target = self.path(key)
+        for left in reversed(range(FOLDER_TRIES)):
+            try:
+                self._name(part, target)
+            except FileNotFoundError:  # the folder was empty until now, and has just been removed as such
+                if not left:
+                    raise
+            else:
+                return
+
+    def _name(self, part: Path, target: Path) -> None:
+        with room():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(part, target)
+            except FileExistsError:
+                if not filecmp.cmp(part, target, shallow=False):
+                    raise Conflict("Another file has this name.") from None
+                part.rename(target)  # dated anew: whoever stores it again is about to name it
+            except OSError as error:
+                if error.errno in FULL:
+                    raise
+                part.rename(target)  # a file system that knows no links
+
+    def size(self, key: str) -> int | None:
+        """Ask the file system."""
+        path = self.path(key)
+        return path.stat().st_size if path.is_file() else None
+
+    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
+        """Read it from the disk."""
+        with self.locate(key).open("rb") as file:
+            file.seek(start)
+            while start < stop and (chunk := file.read(min(CHUNK, stop - start))):
+                start += len(chunk)
+                yield chunk
+
+    def present(self, keys: Iterable[str]) -> set[str]:
+        """Ask the file system."""
+        return {key for key in keys if self.path(key).is_file()}
+
+    def delete(self, key: str) -> None:
+        """Unlink it, and the folders that it leaves empty: each job has some of its own."""
+        path = self.path(key)
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # one that is not empty ends it
+            for above in path.parents:
+                if above.parent == self.root:
+                    break
+                above.rmdir()
+
+    def aged(self, before: float) -> Iterator[str]:
+        """Walk the folder. What was left half done is among it: it has a name of no row."""
+        for path in self.root.rglob("*"):
+            key = str(path.relative_to(self.root))
+            if _is_older(path, before) and not key.startswith(
+                f"{unfinished_uploads.FOLDER}/"
+            ):  # those have a time of their own
+                yield key
+
+    def clear(self, before: float) -> int:  # noqa: ARG002 (`aged` gives it already)
+        """Do nothing more."""
+        return 0
+
+    def check(self) -> None:
+        """Write into the folder, and remove it."""
+        probe = self._incoming / f"probe-{uuid.uuid4().hex}"
+        probe.write_bytes(b"ok")
+        probe.unlink()
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.is_file() and path.stat().st_mtime < before
+    except FileNotFoundError:  # it went meanwhile
+        return False

@@ -1,0 +1,289 @@
+"""Files in an S3 bucket. A request whose answer is lost is not believed to have failed: what it did is looked for."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from shared.errors import AssetUnreadable, Conflict, ServiceError, Unavailable
+from shared.storage.base import CHUNK, Storage, room
+from shared.storage.local_cache import Copies
+from shared.storage.s3_client import S3, TRIES, Denied, Missing, Taken, pause, translated
+from shared.storage.s3_parts import PART, Content, checksum, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LARGEST_COPY = 5 * 1024**3  # what S3 copies by one request
+ASKERS = 8
+# An object that is stored a second time is dated anew once it is so old: whoever does so is about to name it.
+FRESH = timedelta(hours=1)
+
+
+def open_bucket(config: Settings) -> Bucket:
+    """Return the storage that `s3://bucket/prefix` names."""
+    url = urlsplit(config.storage_url)
+    copies = Copies(
+        config.storage_cache_dir, most=config.storage_cache, spare=config.render_wall.total_seconds()
+    )
+    return Bucket(S3(url.netloc, config), url.path.strip("/"), copies)
+
+
+class Bucket(Storage):
+    """Objects below a prefix of a bucket, with copies on this machine of those that are worked with."""
+
+    def __init__(self, s3: S3, prefix: str, copies: Copies) -> None:
+        self.root = copies.root
+        self._s3 = s3
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._copies = copies
+
+    def _key(self, key: str) -> str:
+        return self._prefix + key
+
+    # What is read.
+
+    def locate(self, key: str) -> Path:
+        """Return the copy on this machine, which is fetched where there is none yet."""
+        try:
+            return self._copies.fetch(key, lambda file: self._download(key, file))
+        except Missing:
+            raise AssetUnreadable("A stored file is missing.") from None
+
+    def _download(self, key: str, file: IO[bytes]) -> None:
+        content = Content.told(self._s3.ask("head_object", Key=self._key(key)))
+        digest = hashlib.sha256()
+        for chunk in self.read(key, 0, content.bytes):
+            digest.update(chunk)
+            file.write(chunk)
+        if content.sha256 and digest.hexdigest() != content.sha256:
+            raise Unavailable("The storage gave something else than was stored.")
+
+    def size(self, key: str) -> int | None:
+        """Ask for the object's facts."""
+        head = self._head(key)
+        return None if head is None else int(head["ContentLength"])
+
+    def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
+        """Stream it; where the connection breaks, go on from there by another one."""
+        failures = 0
+        while start < stop:
+            try:
+                for chunk in self._stream(key, start, stop):
+                    start += len(chunk)
+                    failures = 0
+                    yield chunk
+            except Unavailable:
+                failures += 1
+                if failures == TRIES:
+                    raise
+                pause(failures)
+
+    def _stream(self, key: str, start: int, stop: int) -> Iterator[bytes]:
+        answer = self._s3.once("get_object", Key=self._key(key), Range=f"bytes={start}-{stop - 1}")
+        with closing(answer["Body"]) as body, translated():
+            yield from body.iter_chunks(CHUNK)
+
+    def present(self, keys: Iterable[str]) -> set[str]:
+        """Ask for the facts of a few objects at once."""
+        wanted = list(dict.fromkeys(keys))
+        with ThreadPoolExecutor(ASKERS, thread_name_prefix="storage") as pool:
+            heads = list(pool.map(self._head, wanted))
+        return {key for key, head in zip(wanted, heads, strict=True) if head is not None}
+
+    def _head(self, key: str) -> dict[str, Any] | None:
+        with suppress(Missing):
+            return self._s3.ask("head_object", Key=self._key(key))
+        return None
+
+    # What is written.
+
+    @contextmanager
+    def create(self, key: str) -> Iterator[IO[bytes]]:
+        """Write it here, send it when it is whole, and keep it as the copy of this machine."""
+        with self._copies.part() as part:
+            with room(), part.open("xb") as file:
+                yield file
+            self._send(part, key)
+            self._copies.keep(part, key)
+
+    def put(self, source: Path, key: str) -> None:
+        """Send it, and keep it as the copy of this machine."""
+        self._send(source, key)
+        self._copies.keep(source, key)
+
+    def link(self, source: Path, key: str) -> None:
+        """Send it once more."""
+        self._send(source, key)
+
+    def copy(self, existing: str, key: str) -> None:
+        """Have the storage copy it, so that nothing travels."""
+        head = self._head(existing)
+        if head is None:
+            raise AssetUnreadable("A stored file is missing.")
+        content = Content.told(head)
+        if content.bytes > LARGEST_COPY:
+            self.link(self.locate(existing), key)
+            return
+        source = {"Bucket": self._s3.bucket, "Key": self._key(existing)}
+        try:
+            self._surely(
+                key, content, lambda: self._s3.once("copy_object", Key=self._key(key), CopySource=source)
+            )
+        except Missing:
+            raise AssetUnreadable("A stored file is missing.") from None
+
+    def _send(self, source: Path, key: str) -> None:
+        content = Content.of(source)
+        facts = {"Key": self._key(key), "Metadata": {"sha256": content.sha256}}
+        if content.bytes > PART:
+            self._send_parts(source, content, facts, key)
+            return
+        body = source.read_bytes()
+        verified = checksum(body)
+
+        def send() -> None:
+            self._s3.once("put_object", **facts, Body=body, ChecksumSHA256=verified, IfNoneMatch="*")
+
+        self._surely(key, content, send)
+
+    def _send_parts(self, source: Path, content: Content, facts: dict[str, Any], key: str) -> None:
+        begun = self._s3.ask("create_multipart_upload", **facts, ChecksumAlgorithm="SHA256")
+        upload = {"Key": facts["Key"], "UploadId": begun["UploadId"]}
+        try:
+            sent = [self._send_part(upload, *each) for each in parts(source, content.bytes)]
+            told = self._surely(
+                key,
+                content,
+                lambda: self._s3.once(
+                    "complete_multipart_upload", **upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
+                ),
+            )
+            if not told:  # it may have been there before, and then the parts are of no use
+                self._abort(upload)
+        except Missing:
+            raise Unavailable("The storage has lost what was being sent.") from None
+        except BaseException:
+            self._abort(upload)
+            raise
+
+    def _send_part(self, upload: dict[str, Any], number: int, body: bytes) -> dict[str, Any]:
+        verified = checksum(body)
+        answer = self._s3.ask("upload_part", **upload, PartNumber=number, Body=body, ChecksumSHA256=verified)
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": verified}
+
+    def _abort(self, upload: dict[str, Any]) -> None:
+        """Throw the parts away; what cannot be reached now is cleared later."""
+        try:
+            self._s3.ask("abort_multipart_upload", **upload)
+        except Missing:
+            pass
+        except ServiceError as error:
+            log.warning("storage_upload_left", extra={"reason": error.detail})
+
+    def _surely(self, key: str, content: Content, write: Callable[[], object]) -> bool:
+        """Write until the name has the content, whatever is answered; a name that has another one is a Conflict.
+
+        Return whether it was told that it is written; False: it was found to be there.
+        """
+        for number in range(TRIES):
+            try:
+                write()
+            except (Taken, Missing, Unavailable) as error:
+                if self._has(key, content, new=number > 0):
+                    return False
+                if isinstance(error, Missing | Denied):
+                    raise
+                if number == TRIES - 1:
+                    raise Unavailable("The storage cannot be used for now.") from error
+                log.warning("storage_asked_again", extra={"operation": "write", "reason": error.detail})
+                pause(number)
+            else:
+                return True
+        raise AssertionError
+
+    def _has(self, key: str, content: Content, *, new: bool) -> bool:
+        """Tell whether the name has this content, or raise Conflict where it has another."""
+        head = self._head(key)
+        if head is None:
+            return False
+        if Content.told(head) != content:
+            raise Conflict("Another file has this name.")
+        if not new and datetime.now(UTC) - head["LastModified"] > FRESH:
+            self._date_anew(key, content)
+        return True
+
+    def _date_anew(self, key: str, content: Content) -> None:
+        if content.bytes <= LARGEST_COPY:
+            self._s3.ask(
+                "copy_object",
+                Key=self._key(key),
+                CopySource={"Bucket": self._s3.bucket, "Key": self._key(key)},
+                Metadata={"sha256": content.sha256},
+                MetadataDirective="REPLACE",
+            )
+
+    # What goes.
+
+    def delete(self, key: str) -> None:
+        """Delete the object, and the copy on this machine; others' copies go with time."""
+        self._copies.forget(key)
+        self._s3.ask("delete_object", Key=self._key(key))
+
+    def aged(self, before: float) -> Iterator[str]:
+        """List the bucket, a thousand objects a request."""
+        asked: dict[str, Any] = {"Prefix": self._prefix}
+        while True:
+            page = self._s3.ask("list_objects_v2", **asked)
+            for each in page.get("Contents", ()):
+                if each["LastModified"].timestamp() < before:
+                    yield str(each["Key"]).removeprefix(self._prefix)
+            if not page.get("IsTruncated"):
+                return
+            asked["ContinuationToken"] = page["NextContinuationToken"]
+
+    def clear(self, before: float) -> int:
+        """Abort the uploads whose sender died, and make room on this machine."""
+        self._copies.trim()
+        cleared = 0
+        asked: dict[str, Any] = {"Prefix": self._prefix}
+        while True:
+            page = self._s3.ask("list_multipart_uploads", **asked)
+            for each in page.get("Uploads", ()):
+                if each["Initiated"].timestamp() < before:
+                    self._abort({"Key": each["Key"], "UploadId": each["UploadId"]})
+                    cleared += 1
+            if not page.get("IsTruncated"):
+                return cleared
+            asked |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def check(self) -> None:
+        """Write an object and delete it, by one try."""
+        self._s3.once("delete_object", Key=self._probe())
+
+    def keeps_names(self) -> bool:
+        """Tell whether the server refuses a second content under one name, as we ask it to: not all of them do."""
+        key = self._probe()
+        try:
+            self._s3.once("put_object", Key=key, Body=b"no", IfNoneMatch="*")
+        except Taken:
+            return True
+        finally:
+            self._s3.once("delete_object", Key=key)
+        return False
+
+    def _probe(self) -> str:
+        key = self._key(f"incoming/probe-{uuid.uuid4().hex}")
+        self._s3.once("put_object", Key=key, Body=b"ok")
+        return key

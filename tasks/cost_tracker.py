@@ -1,0 +1,60 @@
+"""What a job's calls cost: each is held against the budgets before it is made, and written down after it."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared import usage
+from shared.db import transaction
+from shared.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shared.models import Job
+    from shared.usage import Spent
+
+
+@dataclass(slots=True)
+class Bill:
+    """What a call is thought to cost until it was made, and then what it did."""
+
+    amount: float
+
+
+class Purse:
+    """The money of one attempt. Its threads may pay at once: what is being spent already counts."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._lock = threading.Lock()
+        self._spending: defaultdict[Spent, float] = defaultdict(float)
+        self.spent: defaultdict[Spent, float] = defaultdict(float)
+
+    @contextmanager
+    def paying(self, kind: Spent, amount: float) -> Iterator[Bill]:
+        """Make a call inside the block, or raise QuotaExceeded before it. A call that fails costs nothing."""
+        with self._lock:
+            self._spending[kind] += amount
+            try:
+                with transaction() as session:
+                    usage.afford_cost(session, self._job, self._pending())
+            except BaseException:
+                self._spending[kind] -= amount
+                raise
+        bill = Bill(amount)
+        try:
+            yield bill
+            with self._lock, transaction() as session:
+                usage.charge(session, self._job, kind, bill.amount, settings())
+                self.spent[kind] += bill.amount
+        finally:
+            with self._lock:
+                self._spending[kind] -= amount
+
+    def _pending(self) -> float:
+        return sum(usage.cost(kind, amount, settings()) for kind, amount in self._spending.items())

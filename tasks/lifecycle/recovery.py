@@ -1,0 +1,186 @@
+"""The rules of repair: what is taken back from dead workers, what is published again, what ends unasked for.
+
+Each takes a bounded bite, and any number of sweepers may run at once: rows that another one holds are skipped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, func, or_, select, update
+
+from shared.errors import WorkerLost
+from shared.lifecycle import cancellation, jobs, submissions
+from shared.lifecycle.uploads import UploadState
+from shared.models import (
+    Job,
+    Segment,
+    Upload,
+)
+from shared.states import SegmentState, Stage, State
+from tasks.lifecycle import segments, worker_crashes
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy.orm import InstrumentedAttribute, Session
+
+
+BITE = 500
+# Where a lost job stands: before an interactive one that has waited for less than an hour.
+AHEAD = 2 * submissions.HEAD_START["interactive"]
+
+
+def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tuple[list[uuid.UUID], list[Job]]:
+    """Queue the jobs of dead workers again; return those ids, and the jobs that had no attempt left and have failed."""
+    dead = list(
+        session.scalars(
+            select(Job)
+            .where(Job.state == State.RUNNING, Job.leased_until < func.now())
+            .order_by(Job.leased_until)
+            .limit(BITE)
+            .with_for_update(skip_locked=True)
+        )
+    )
+    spent = [job for job in dead if job.attempt >= job.max_attempts or job.deaths >= worker_crashes.MOST]
+    for job in dead:
+        if job in spent:
+            jobs.fail(session, job.id, job.attempt, _lost(job))
+        else:
+            jobs.put_back(session, job.id, job.attempt, delay=delay_of(job.attempt))
+    taken_back = [job.id for job in dead if job not in spent]
+    if taken_back:  # its turn had come once: nothing that nobody has begun goes before it
+        session.execute(
+            update(Job).where(Job.id.in_(taken_back)).values(turn=func.least(Job.turn, func.now() + AHEAD))
+        )
+    return taken_back, spent
+
+
+def _lost(job: Job) -> WorkerLost:
+    if job.deaths >= worker_crashes.MOST:
+        return WorkerLost(f"{job.deaths} workers died over it.")
+    return WorkerLost("Every attempt ended with the loss of its worker.")
+
+
+def end_canceled(session: Session) -> int:
+    """End the jobs that were asked to stop and that nobody works on any more."""
+    waiting = session.scalars(
+        select(Job.id)
+        .where(Job.state == State.CANCELING, or_(Job.leased_until.is_(None), Job.leased_until < func.now()))
+        .limit(BITE)
+        .with_for_update(skip_locked=True)
+    ).all()
+    return sum(cancellation.end(session, job_id) for job_id in waiting)
+
+
+def reclaim_segments(
+    session: Session, delay_of: Callable[[int], timedelta], *, max_attempts: int
+) -> tuple[int, list[Job]]:
+    """Queue the segments of dead workers again; return how many, and the jobs that failed since one had no attempt left."""
+    dead = list(
+        session.scalars(
+            select(Segment)
+            .where(Segment.state == SegmentState.RUNNING, Segment.leased_until < func.now())
+            .order_by(Segment.job_id)
+            .limit(BITE)
+            .with_for_update(skip_locked=True)
+        )
+    )
+    taken_back, failed = 0, []
+    for segment in dead:
+        # After the segment's row, and not before it as elsewhere: neither is waited for.
+        job = session.scalar(select(Job).where(Job.id == segment.job_id).with_for_update(skip_locked=True))
+        if job is None:
+            continue
+        ours = session.scalar(
+            update(Segment)
+            .where(*segments.held(segment), Segment.leased_until < func.now())
+            .values(
+                state=SegmentState.QUEUED,
+                leased_until=None,
+                published_at=None,
+                run_after=func.now() + delay_of(segment.attempt),
+            )
+            .returning(Segment.id)
+        )
+        if ours is None:
+            continue
+        taken_back += 1
+        segments.release_key(session, segment.account_id, segment.key)
+        spent = segment.charged >= max_attempts or job.deaths >= worker_crashes.MOST
+        if spent and jobs.fail(session, job.id, job.attempt, _lost(job)):
+            failed.append(job)
+    return taken_back, failed
+
+
+def drop_segments(session: Session) -> int:
+    """Take what failed and canceled jobs left queued out of what waits; their scenes are shown as before."""
+    left = (
+        select(Segment.id)
+        .join(Job, Job.id == Segment.job_id)
+        .where(Segment.state == SegmentState.QUEUED, Job.state.in_((State.FAILED, State.CANCELED)))
+        .limit(BITE)
+        .with_for_update(of=Segment, skip_locked=True)
+    )
+    dropped = session.scalars(
+        update(Segment)
+        .where(Segment.id.in_(left))
+        .values(state=SegmentState.DROPPED)
+        .returning(Segment.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(dropped.all())
+
+
+def forget_published(session: Session, *, forgotten: timedelta | None) -> int:
+    """Take back the mark of what was published so long ago that the message counts as lost; None: of everything."""
+
+    def aged(column: InstrumentedAttribute[datetime | None]) -> ColumnElement[bool]:
+        return column.is_not(None) if forgotten is None else column < func.now() - forgotten
+
+    unclaimed = or_(
+        Job.state == State.QUEUED,
+        and_(Job.state == State.RUNNING, Job.stage == Stage.ASSEMBLING, Job.leased_until.is_(None)),
+    )
+    lost_jobs = select(Job.id).where(unclaimed, aged(Job.published_at))
+    lost_segments = select(Segment.id).where(Segment.state == SegmentState.QUEUED, aged(Segment.published_at))
+    return _unmark(session, Job, lost_jobs) + _unmark(session, Segment, lost_segments)
+
+
+def _unmark(session: Session, table: type[Job | Segment], lost: Select[uuid.UUID]) -> int:
+    """Take the mark from these rows, but not from one that somebody holds: whoever claims it has its message."""
+    # Two statements: joined into one, so many may be lost that Postgres reads the whole table to find them again.
+    free = session.scalars(lost.with_for_update(skip_locked=True)).all()
+    if free:
+        session.execute(update(table).where(table.id.in_(free)).values(published_at=None))
+    return len(free)
+
+
+def expire_uploads(session: Session) -> list[uuid.UUID]:
+    """End the uploads that rested for too long, and return them."""
+    late = select(Upload.id).where(Upload.state == UploadState.OPEN, Upload.expires_at < func.now())
+    over = session.scalars(
+        update(Upload)
+        .where(Upload.id.in_(late.limit(BITE).with_for_update(skip_locked=True)))
+        .values(state=UploadState.EXPIRED)
+        .returning(Upload.id)
+    ).all()
+    return list(over)
+
+
+def count_unfinished(session: Session) -> dict[str, int]:
+    """Count the unfinished jobs by state, from the partial indexes."""
+    queued = select(func.count()).where(Job.state == State.QUEUED)
+    begun = select(Job.state, func.count()).where(Job.state.in_((State.RUNNING, State.CANCELING)))
+    counts = {str(state): count for state, count in session.execute(begun.group_by(Job.state))}
+    return {State.QUEUED.value: session.scalars(queued).one(), **counts}
+
+
+def longest_wait(session: Session) -> float:
+    """Return for how many seconds the queued job that is due longest has been due; 0 where none waits."""
+    due = func.extract("epoch", func.now() - Job.run_after)
+    longest = select(due).where(Job.state == State.QUEUED).order_by(Job.run_after).limit(1)
+    return max(0.0, float(session.scalar(longest) or 0))

@@ -1,0 +1,106 @@
+"""Brings files from outside into an account's assets, where the job that wants them holds on to them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from shared.db import transaction
+from shared.lifecycle import assets
+from shared.media.probing import Media, probe
+from shared.models import Asset, JobAsset
+from shared.security import ssrf_guard
+from shared.settings import settings
+from shared.storage.factory import storage
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy.orm import Session
+
+    from shared.models import Job
+
+ASSET = "asset:"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An asset of the account that the job holds on to."""
+
+    asset_id: uuid.UUID
+    storage_key: str
+    media: Media
+
+    @property
+    def src(self) -> str:
+        """What a script names it by."""
+        return f"{ASSET}{self.asset_id}"
+
+
+def fetch(job: Job, url: str, *, most: int, stop: Callable[[], bool], name: str | None = None) -> Kept:
+    """Fetch what a URL answers; or raise AssetUnreadable or UnsupportedMedia (for good) or Unavailable (for now)."""
+    config = settings()
+
+    def write(file: IO[bytes]) -> None:
+        ssrf_guard.fetch(
+            url,
+            file,
+            ssrf_guard.Bounds(bytes=most),
+            allow_private=config.allow_private_addresses,
+            ca_file=config.ca_file,
+            stop=stop,
+        )
+
+    return _keep(job, write, name or url)
+
+
+def take(job: Job, content: bytes, name: str) -> Kept:
+    """Keep bytes that are here already."""
+    return _keep(job, lambda file: file.write(content), name)
+
+
+def again(job: Job, asset_id: uuid.UUID) -> Kept | None:
+    """Return an asset that was kept before, or None where it is gone."""
+    with transaction() as session:
+        asset = session.scalar(
+            select(Asset)
+            .where(Asset.account_id == job.account_id, Asset.id == asset_id)
+            .with_for_update(read=True, key_share=True)
+        )
+        if asset is None or not storage().present([asset.storage_key]):
+            return None
+        _hold(session, job, asset.id)
+        return Kept(asset.id, asset.storage_key, Media.from_json(asset.facts))
+
+
+def _keep(job: Job, write: Callable[[IO[bytes]], object], name: str) -> Kept:
+    with _new_file(job) as (key, kept):
+        with storage().create(key) as file:
+            write(file)
+        media = probe(storage().locate(key))
+        with transaction() as session:
+            asset = assets.keep(session, job.account_id, media, key, name[:200])
+            _hold(session, job, asset.id)
+        kept.append(asset.storage_key)
+        return Kept(asset.id, asset.storage_key, media)
+
+
+@contextmanager
+def _new_file(job: Job) -> Iterator[tuple[str, list[str]]]:
+    """Give a storage key; its file goes unless it is the one that was kept in the end."""
+    key, kept = assets.new_key(job.account_id), list[str]()
+    try:
+        yield key, kept
+    finally:
+        if key not in kept:
+            storage().delete(key)
+
+
+def _hold(session: Session, job: Job, asset_id: uuid.UUID) -> None:
+    row = {"account_id": job.account_id, "job_id": job.id, "asset_id": asset_id}
+    session.execute(insert(JobAsset).values(row).on_conflict_do_nothing())

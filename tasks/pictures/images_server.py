@@ -1,0 +1,103 @@
+"""Pictures made by an OpenAI-compatible server (`images/generations`).
+
+Servers differ in the sizes and in the members that they know; what one refuses is not asked of it again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import UnsupportedMedia
+from shared.media.probing import HEAD_BYTES, sniff
+from tasks.providers.http_client import Address, Answer, Garbled, Provider, Refused, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.settings import LanguageModel
+    from tasks.pictures.stock import Shape
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 48 * 1024 * 1024
+# Asked for in this order: what the newest models know, what the one before them knew, what all know.
+SIZES = {
+    "landscape": ("1536x1024", "1792x1024", "1024x1024"),
+    "portrait": ("1024x1536", "1024x1792", "1024x1024"),
+    "square": ("1024x1024", "1024x1024", "1024x1024"),
+}
+_SIZE = re.compile(r"size|dimension|resolution|width|height", re.IGNORECASE)
+_FORMAT = re.compile(r"response.?format", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What the server gave: the picture itself, or where it is."""
+
+    content: bytes | None = None
+    url: str | None = None
+
+
+class ImagesServer:
+    """One endpoint with its model, and what this process has learnt of it."""
+
+    def __init__(self, model: LanguageModel, *, provider: Provider | None = None) -> None:
+        self.model = model
+        headers = {"Authorization": f"Bearer {model.api_key}"} if model.api_key else {}
+        # A picture takes a minute where a sentence takes a second.
+        address = Address("The image server", model.base_url, headers, read=120.0, deadline=180.0)
+        self.provider = provider or Provider(address)
+        self._size = 0
+        self._says_format = True
+
+    def draw(self, prompt: str, shape: Shape, *, stop: Callable[[], bool]) -> Drawn:
+        """Return a picture, or raise Refused, Unavailable or Stopped."""
+        while True:
+            size, says = self._size, self._says_format
+            try:
+                return self.provider.ask(self._request(prompt, shape), _drawn, stop=stop)
+            except Refused as error:
+                if says and _FORMAT.search(error.words):
+                    self._says_format = False
+                elif size + 1 < len(SIZES[shape]) and _is_about_size(error):
+                    self._size = size + 1
+                else:
+                    raise
+                log.info("images_asked_plainer", extra={"model": self.model.model, "size": self._size})
+
+    def _request(self, prompt: str, shape: Shape) -> Request:
+        body: dict[str, Any] = {
+            "model": self.model.model,
+            "prompt": prompt,
+            "n": 1,
+            "size": SIZES[shape][self._size],
+        }
+        if self._says_format:
+            body["response_format"] = "b64_json"
+        return Request("POST", "/images/generations", json=body, most=MOST_BYTES)
+
+
+def _is_about_size(error: Refused) -> bool:
+    return error.status in (400, 422) and bool(_SIZE.search(error.words))
+
+
+def _drawn(answer: Answer) -> Drawn:
+    try:
+        one = json.loads(answer.body)["data"][0]
+        if encoded := one.get("b64_json"):
+            content = base64.b64decode(encoded, validate=True)
+            if sniff(content[:HEAD_BYTES]).kind == "image":
+                return Drawn(content=content)
+        elif isinstance(one.get("url"), str):
+            return Drawn(url=one["url"])
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, binascii.Error) as error:
+        raise Garbled("The answer is no picture.") from error
+    except (RecursionError, UnsupportedMedia) as error:
+        raise Garbled("The answer is no picture.") from error
+    raise Garbled("The answer is no picture.")

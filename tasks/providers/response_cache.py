@@ -1,0 +1,155 @@
+"""Answers that were paid for, remembered: the same question of the same account is asked once, also by fifty at once.
+
+Redis holds small JSON: names of stored files, scripts, facts. Losing it costs a second call and nothing else, so that a
+Redis that is away means no cache, never an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from shared import redis_sentinel
+from shared.processes.ffmpeg import Stopped
+from shared.settings import settings
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable
+
+    from redis import Redis
+
+log = logging.getLogger(__name__)
+
+# A leader says that it lives this often; who is silent for three times as long has crashed.
+BEAT_SECONDS = 2.0
+POLL_SECONDS = 0.05
+_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+_EXTEND = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A JSON value, and whether it was there already."""
+
+    value: Any
+    cached: bool
+
+
+@lru_cache(maxsize=1)
+def connection() -> Redis:
+    """Return this process's connections to Redis."""
+    return redis_sentinel.connect(settings().redis_url, socket_timeout=2, socket_connect_timeout=1)
+
+
+def question(kind: str, account_id: uuid.UUID, parts: Any) -> str:
+    """Return the key of a question: `parts` is JSON that holds all that decides the answer."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return f"scenemill:cache:{kind}:{account_id}:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def once(
+    key: str,
+    make: Callable[[], Any],
+    *,
+    ttl: float,
+    fresh: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    redis: Redis | None = None,
+) -> Answer:
+    """Return the remembered answer, or have exactly one caller make it while the others wait for it.
+
+    `fresh` asks again whatever is remembered; of many that do so at once one asks, and the others take what it was told.
+    What `make` raises is raised to who called it; of those who waited, the next one tries. Raise Stopped when `stop`
+    says so. Values over the size limit are returned and not remembered. `ttl` is in seconds.
+    """
+    redis = redis or connection()
+    token = secrets.token_hex(8)
+    try:
+        # For who asks afresh, only what somebody was told since then is an answer.
+        known = redis.get(f"{key}:by") if fresh else b""
+        while not stop():
+            if (found := _look(redis, key, known)) is not None:
+                return Answer(json.loads(found), cached=True)
+            if redis.set(f"{key}:lock", token, nx=True, px=_milliseconds()):
+                break
+            time.sleep(POLL_SECONDS)
+        else:
+            raise Stopped
+    except RedisError:
+        log.warning("cache_unavailable")
+        return Answer(make(), cached=False)
+    with _Leader(redis, f"{key}:lock", token):
+        # Between our look and our turn, the leader before us may have answered.
+        if (made := _recall(redis, key, known)) is not None:
+            return Answer(json.loads(made), cached=True)
+        value = make()
+        _remember(redis, key, value, ttl, token)
+    return Answer(value, cached=False)
+
+
+def _milliseconds() -> int:
+    return int(BEAT_SECONDS * 3000)
+
+
+def _look(redis: Redis, key: str, known: Any) -> Any:
+    """Return what is remembered, unless it is by who is `known` already."""
+    value, by = redis.mget(key, f"{key}:by")
+    return None if by == known else value
+
+
+def _recall(redis: Redis, key: str, known: Any) -> Any:
+    try:
+        return _look(redis, key, known)
+    except RedisError:
+        log.warning("cache_unavailable")
+        return None
+
+
+def _remember(redis: Redis, key: str, value: Any, ttl: float, token: str) -> None:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode()) > settings().cache_value:
+        return
+    try:
+        with redis.pipeline() as both:
+            both.set(key, text, px=int(ttl * 1000))
+            both.set(f"{key}:by", token, px=int(ttl * 1000))
+            both.execute()
+    except RedisError:
+        log.warning("cache_unavailable")
+
+
+class _Leader:
+    """Keeps the lock alive while its owner works, and lets go of it at the end."""
+
+    def __init__(self, redis: Redis, lock: str, token: str) -> None:
+        self._redis, self._lock, self._token = redis, lock, token
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="cache-leader", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(timeout=10)
+        try:
+            self._redis.eval(_RELEASE, 1, self._lock, self._token)
+        except RedisError:
+            log.warning("cache_unavailable")
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            try:
+                self._redis.eval(_EXTEND, 1, self._lock, self._token, str(_milliseconds()))
+            except RedisError:
+                log.warning("cache_unavailable")

@@ -1,0 +1,134 @@
+"""The talk with one model about one brief: ask, check, and have it mended. How it is asked is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import BadRequest, Invalid, ModelRefused, ModelUnavailable, ScriptInvalid
+from shared.script.schema.containers import Items
+from shared.script.schema.fields import Words
+from shared.script.schema.loading import Strict, load
+from tasks.script import prompt
+from tasks.script.draft_schema import draft_schema, structured
+from tasks.script.drafts import Draft, checked
+from tasks.script.model_replies import Reply, TooLong, said
+from tasks.script.outline import Outline
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+
+    from shared.script.values import Brief
+
+REPAIRS = 2
+_DIGESTS = 3  # times that a text is digested before it is cut off
+
+Ask = Callable[[Sequence[dict[str, str]], dict[str, Any]], Reply]
+
+
+class PointsSchema(Strict):
+    """What matters in a part of a text."""
+
+    points = Items(Words(500), least=1, most=40, required=True)
+
+
+class Dialogue:
+    """One brief, one model."""
+
+    def __init__(self, brief: Brief, ask: Ask, *, pictures: bool, context: int) -> None:
+        self._brief, self._ask, self._pictures, self._context = brief, ask, pictures, context
+
+    def script(self) -> Outline:
+        """Return the script; or raise ScriptInvalid, or what asking raises."""
+        schema = draft_schema(pictures=self._pictures)
+        messages = prompt.script(self._brief, points=self._points())
+        best: Draft | None = None
+        repairs = 0
+        while True:
+            try:
+                reply = self._reply(messages, schema)
+            except (ModelUnavailable, ModelRefused, ScriptInvalid, TooLong):
+                if best is None:
+                    raise
+                break  # a script that could be better is better than none
+            try:
+                draft = self._checked(reply)
+            except Invalid as error:
+                if repairs == REPAIRS:
+                    break
+                repairs += 1
+                messages = [*messages[:2], *prompt.again(reply.content, error.args[1])]
+                continue
+            asked_before = best is not None
+            best = min(
+                (each for each in (best, draft) if each), key=lambda each: (len(each.wishes), each.far)
+            )
+            if asked_before or not draft.wishes:
+                break
+            messages = [*messages[:2], *prompt.again(reply.content, draft.wishes)]
+        if best is None:
+            raise ScriptInvalid("The language model gave no usable script.")
+        return Outline(best.document, tuple(detail for _, detail in best.wishes))
+
+    def _reply(self, messages: Sequence[dict[str, str]], schema: Schema) -> Reply:
+        reply = self._ask(messages, structured(schema))
+        if reply.refused and not reply.content:
+            raise ScriptInvalid("The language model declined to write this script.")
+        return reply
+
+    def _checked(self, reply: Reply) -> Draft:
+        """Return the draft as a script; or raise Invalid with places in the answer."""
+        return checked(_answer(reply), self._brief, pictures=self._pictures)
+
+    def _points(self) -> list[str]:
+        """Return what matters in a source text that is too long for the model, part by part."""
+        text = self._brief.source_text or ""
+        points: list[str] = []
+        for _ in range(_DIGESTS):
+            if len(text) <= self._context:
+                break
+            points = [point for part in _parts(text, self._context) for point in self._digested(part)]
+            text = "\n".join(points)
+        return _fitting(points, self._context)
+
+    def _digested(self, part: str) -> list[str]:
+        schema = PointsSchema()
+        messages = prompt.digest(part, self._brief.language)
+        for repairs in range(REPAIRS + 1):
+            reply = self._reply(messages, schema)
+            try:
+                return list(load(schema, _answer(reply))["points"])
+            except Invalid as error:
+                if repairs == REPAIRS:
+                    break
+                messages = [*messages[:2], *prompt.again(reply.content, error.args[1])]
+        raise ScriptInvalid("The language model gave no usable digest of the text.")
+
+
+def _answer(reply: Reply) -> Any:
+    try:
+        return said(reply.content)
+    except BadRequest as error:
+        why = (
+            "The answer was cut off: it must be shorter."
+            if reply.cut
+            else "The answer is not one JSON object."
+        )
+        raise Invalid("The answer cannot be read.", (("#", why),)) from error
+
+
+def _parts(text: str, most: int) -> list[str]:
+    """Cut a text into parts, at a paragraph or a space where there is one near the end of each."""
+    parts = []
+    while len(text) > most:
+        cut = max(text.rfind("\n\n", most // 2, most), 0) or max(text.rfind(" ", most // 2, most), 0) or most
+        parts.append(text[:cut])
+        text = text[cut:].strip()
+    return [*parts, text]
+
+
+def _fitting(points: list[str], most: int) -> list[str]:
+    """Leave points out, evenly, until they fit."""
+    while sum(map(len, points)) > most:
+        points = [point for at, point in enumerate(points) if at % 4 != 3]
+    return points

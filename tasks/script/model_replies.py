@@ -1,0 +1,167 @@
+"""What an OpenAI-compatible server answers, and what of it is the script. Pure; servers differ in what they leave out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import BadRequest
+from shared.script.schema.loading import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"```(?:json|JSON)?\s*\n(.*?)```", re.DOTALL)
+# How servers say that they do not know `response_format`, or this form of it.
+_FORMAT = re.compile(
+    r"response.?format|json.?schema|json.?object|json mode|structured output|guided|grammar|invalid schema|invalid format",
+    re.IGNORECASE,
+)
+_ROLES = re.compile(r"system[ -]?(role|message|prompt)|roles must alternate", re.IGNORECASE)
+# How servers say that a request is longer than the model can read.
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|(maximum|max|model's) context|context (length|window|size)|too many tokens|prompt is too long"
+    r"|reduce the length|exceeds? the (available )?context",
+    re.IGNORECASE,
+)
+# Refusals that look like "too many requests", and that waiting does not change.
+_NO_CREDIT = (
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "insufficient_balance",
+)
+
+
+class Garbled(Exception):
+    """The answer is no completion: HTML, cut off, or of another shape."""
+
+
+class Busy(Exception):
+    """The server could not answer now. `retry_after` is what it asked for, in seconds."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class TooLong(Exception):
+    """The model cannot read that much at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came over HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model said. `cut`: it ran into its own limit. `refused`: it declined, in its words."""
+
+    content: str
+    tokens: int
+    cut: bool = False
+    refused: str = ""
+
+
+def reply(body: bytes) -> Reply:
+    """Read a chat completion, or raise Garbled."""
+    try:
+        answer = parse(body)
+    except BadRequest as error:
+        raise Garbled("The answer is not JSON.") from error
+    choice = _first(answer.get("choices")) if isinstance(answer, dict) else None
+    message = choice.get("message") if choice else None
+    if not choice or not isinstance(message, dict):
+        raise Garbled("The answer is no chat completion.")
+    reason = choice.get("finish_reason")
+    refused = message.get("refusal") or ("content filter" if reason == "content_filter" else "")
+    return Reply(
+        _text(message.get("content")), _tokens(answer.get("usage")), reason == "length", str(refused)
+    )
+
+
+def said(content: str) -> Any:
+    """Return the JSON document in a model's words, or raise BadRequest: bare, fenced, or with talk around it."""
+    text = _THINKING.sub("", content).strip()
+    fenced = _FENCE.search(text)
+    start, end = text.find("{"), text.rfind("}")
+    around = text[start : end + 1] if 0 <= start < end else ""
+    candidates = [each for each in (text, fenced[1] if fenced else "", around) if each]
+    problem = BadRequest("The answer is empty.")
+    for each in candidates:
+        try:
+            return parse(each.encode("utf-8", "replace"))
+        except BadRequest as error:
+            problem = error
+    raise problem
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds that `Retry-After` asks for, which may be a number or a date; None where it says nothing."""
+    milliseconds = headers.get("retry-after-ms", "")
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", milliseconds):
+        return float(milliseconds) / 1000
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
+        return float(value)
+    moment, sent = _moment(value), _moment(headers.get("date", ""))
+    # Their clock against their clock: ours may differ by an hour.
+    return max(0.0, (moment - (sent or now)).total_seconds()) if moment else None
+
+
+def has_no_credit(body: bytes) -> bool:
+    """Whether a 429 is about money, not about pace."""
+    return any(word.encode() in body[:10_000] for word in _NO_CREDIT)
+
+
+def is_about_the_format(body: bytes) -> bool:
+    """Whether a refusal is about the structure that was asked for, which another server may not know."""
+    return bool(_FORMAT.search(_head(body)))
+
+
+def is_about_roles(body: bytes) -> bool:
+    """Whether a refusal is about a system message, which some models' templates do not know."""
+    return bool(_ROLES.search(_head(body)))
+
+
+def is_too_long(body: bytes) -> bool:
+    """Whether a refusal is about how much there was to read."""
+    return bool(_TOO_LONG.search(_head(body)))
+
+
+def _head(body: bytes) -> str:
+    return body[:10_000].decode("utf-8", "replace")
+
+
+def _first(choices: Any) -> dict[str, Any] | None:
+    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
+
+
+def _text(content: Any) -> str:
+    """Return the text of a message: a string, or a list of parts."""
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        return "".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""
+
+
+def _tokens(usage: Any) -> int:
+    total = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return total if type(total) is int and total > 0 else 0
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

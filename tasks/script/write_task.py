@@ -1,0 +1,107 @@
+"""What a worker does with a script job, and with a video whose script is not written yet."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from shared import usage as ledger
+from shared.db import transaction
+from shared.script.schema.brief import BriefSchema, dump_brief
+from shared.script.schema.canonical import dump
+from shared.script.schema.loading import load
+from shared.script.schema.script import ScriptSchema
+from shared.settings import settings
+from shared.states import Stage
+from shared.usage import Spent
+from tasks.pictures.search import stocks
+from tasks.providers import response_cache
+from tasks.run import Done
+from tasks.script.model import Endpoint, Model
+from tasks.script.writing import CHARACTERS_A_TOKEN, Meter, write
+
+if TYPE_CHECKING:
+    from shared.models import Job
+    from tasks.run import Attempt
+
+# Goes up when another script is written of the same brief, so that no older one is taken for it.
+REVISION = 2
+ANSWER_TOKENS = 800  # what a script of some eight scenes takes
+
+
+@lru_cache(maxsize=1)
+def endpoints() -> tuple[Endpoint, ...]:
+    """Return the models that the settings name, in order; what is learnt of each lasts as long as the process."""
+    config = settings()
+    models = (
+        Model(name=named.model, base_url=named.base_url, api_key=named.api_key)
+        for named in config.llm_endpoints()
+    )
+    return tuple(Endpoint(model) for model in models)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script for a job: who wrote it and what it cost now, which is nothing where it was written before."""
+
+    document: dict[str, Any]
+    model: str
+    tokens: int
+    warnings: tuple[str, ...]
+    cached: bool
+
+
+def write_for(attempt: Attempt) -> Script:
+    """Return the script of the job's brief: the same brief of the same account is written once, also by many at once."""
+    attempt.tell(Stage.WRITING, 0.0)
+    job, config = attempt.job, settings()
+    brief = load(BriefSchema(), job.spec["brief"])
+    models = [endpoint.model.name for endpoint in endpoints()]
+    if not models:
+        return _script(
+            asdict(write(brief)), cached=False
+        )  # the outliner costs nothing and says the same again
+    pictures = bool(stocks())
+    answer = response_cache.once(
+        response_cache.question("script", job.account_id, [dump_brief(brief), models, pictures, REVISION]),
+        lambda: asdict(
+            write(brief, endpoints(), pictures=pictures, stop=attempt.unwanted, meter=_Budget(job))
+        ),
+        ttl=config.cache_ttl.total_seconds(),
+        fresh=bool(job.spec.get("no_cache")),
+        stop=attempt.unwanted,
+    )
+    return _script(answer.value, cached=answer.cached)
+
+
+def _script(written: dict[str, Any], *, cached: bool) -> Script:
+    tokens = 0 if cached else written["tokens"]
+    return Script(written["script"], written["model"], tokens, tuple(written["warnings"]), cached)
+
+
+class _Budget(Meter):
+    """Holds each call against the budgets before it is made, and writes down what it used, whatever comes of it."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def before(self, characters: int) -> None:
+        """Raise QuotaExceeded where the call would break a budget: what is sent, and an answer of usual length."""
+        likely = characters / CHARACTERS_A_TOKEN + ANSWER_TOKENS
+        with transaction() as session:
+            ledger.afford(session, self._job, Spent.TOKENS, likely, settings())
+
+    def after(self, tokens: int) -> None:
+        """Charge what the call used."""
+        with transaction() as session:
+            ledger.charge(session, self._job, Spent.TOKENS, tokens, settings())
+
+
+def perform(attempt: Attempt) -> Done:
+    """Write the script of the job's brief; a person may edit it before it is rendered."""
+    written = write_for(attempt)
+    script = dump(load(ScriptSchema(), written.document))
+    usage = {"llm_tokens": written.tokens}
+    result = {"script": script, "model": written.model, "usage": usage, "cached": written.cached}
+    return Done({**result, "warnings": list(written.warnings)})

@@ -1,0 +1,1 @@
+"""Periodic maintenance: recovery of lost work, retention, orphan files, webhook delivery."""

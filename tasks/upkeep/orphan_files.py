@@ -1,0 +1,93 @@
+"""Removes files that nobody names: what attempts and requests left behind whose process died."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from shared.db import alone, transaction
+from shared.storage import unfinished_uploads
+from shared.storage.factory import storage
+from tasks import stored_names
+from tasks.providers import response_cache
+from tasks.upkeep.retention import tried
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.settings import Settings
+
+# A file that no row names is left alone for this long: its row may be about to be written. It was dated by the storage's
+# clock and is judged by ours, which may be an hour ahead.
+ORPHAN_AGE = 3 * 3600.0
+ORPHAN_BITE = 1000
+_LOCK = 7_310_519_042_019
+# To look through ten million files takes minutes, and in a bucket every thousand costs a request. It is done for at most
+# a twentieth of the time; where it takes seconds, in each round.
+RESTS = 20
+BRIEF_SECONDS = 15.0
+_RESTING = "scenemill:orphans:resting"
+
+
+def clear(config: Settings) -> dict[str, int]:
+    """Remove what is nobody's, and return how much of each kind."""
+    kinds: dict[str, Callable[[], int]] = {
+        "upload_files": partial(unfinished_uploads.clear, config),
+        "orphan_files": orphans,
+        "work_folders": partial(_stale, config),
+    }
+    return {name: tried(name, remove) for name, remove in kinds.items()}
+
+
+def orphans() -> int:
+    """Remove files of storage that no row names, once they are old enough to be nobody's. One looks through them at a time."""
+    with alone(_LOCK) as first:
+        if not first or _rests():
+            return 0
+        began = time.monotonic()
+        removed = _orphans(time.time() - ORPHAN_AGE)
+        _rest(time.monotonic() - began)
+        return removed
+
+
+def _orphans(before: float) -> int:
+    files = storage()
+    removed = files.clear(before)
+    old = files.aged(before)
+    while keys := list(islice(old, ORPHAN_BITE)):
+        with transaction() as session:
+            named = stored_names.named(session, keys)
+        for key in set(keys) - named:
+            files.delete(key)
+            removed += 1
+    return removed
+
+
+def _rests() -> bool:
+    try:
+        return bool(response_cache.connection().exists(_RESTING))
+    except RedisError:
+        return False
+
+
+def _rest(took: float) -> None:
+    if took > BRIEF_SECONDS:
+        with suppress(RedisError):
+            response_cache.connection().set(_RESTING, "1", ex=int(RESTS * took))
+
+
+def _stale(config: Settings) -> int:
+    """Remove the folders of attempts whose worker died without cleaning up."""
+    before, removed = time.time() - 2 * config.render_wall.total_seconds(), 0
+    for folder in config.work_dir.glob("*"):
+        with suppress(FileNotFoundError):  # it ended meanwhile
+            if folder.name != unfinished_uploads.FOLDER and folder.stat().st_mtime < before:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+    return removed

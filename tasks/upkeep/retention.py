@@ -1,0 +1,128 @@
+"""Throws away what is past its time, until nothing of it is left or the round has gone on for long enough.
+
+Each kind takes a bite in turn. One that cannot be thrown away now, since a lock or a storage that is away holds it up,
+keeps no other from its turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from shared import metrics
+from shared.db import transaction
+from shared.errors import Unavailable
+from shared.lifecycle import retention
+from shared.models import StoredMix, StoredSegment, StoredSpeech
+from shared.storage import unfinished_uploads
+from shared.storage.factory import storage
+from tasks.lifecycle import recovery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from sqlalchemy.orm import Session
+
+    from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A part of the time until the next round, so that two do not take all of a worker's slots.
+ROUND_SECONDS = 60.0
+# Speech and sound that a job may still be about to use: longer than any job takes from its planning to its end.
+SPOKEN_IDLE = timedelta(hours=6)
+
+
+def purge(config: Settings) -> Counter[str]:
+    """Throw away what expired, old records and what the stores have no room for; return how much of each kind."""
+    return _in_turns({**_records(config), **_files(config)}, time.monotonic() + ROUND_SECONDS)
+
+
+def _records(config: Settings) -> dict[str, Callable[[], int]]:
+    kept = config.keep_records
+    kinds: dict[str, Callable[[Session], int]] = {
+        "keys_forgotten": partial(retention.keys, kept=config.idempotency_ttl),
+        "deliveries_forgotten": partial(retention.deliveries, kept=kept),
+        "secrets_forgotten": retention.secrets,
+        "addresses_forgotten": partial(retention.addresses, kept=kept),
+        "events_forgotten": partial(retention.events, kept=kept),
+        "tokens_forgotten": retention.tokens,
+        "logins_forgotten": retention.logins,
+        "api_keys_forgotten": partial(retention.api_keys, kept=kept),
+        "guesses_forgotten": retention.guesses,
+        "uploads_forgotten": partial(retention.uploads, kept=config.upload_expiry),
+        "segments_dropped": recovery.drop_segments,
+    }
+    return {name: partial(_bite, kind) for name, kind in kinds.items()}
+
+
+def _files(config: Settings) -> dict[str, Callable[[], int]]:
+    segments, spoken = config.segment_store, config.speech_store
+    return {
+        "expired": _expired,
+        "uploads_expired": partial(_uploads, config),
+        "segments_evicted": partial(_evicted, StoredSegment, most=segments, idle=timedelta(0)),
+        "speech_evicted": partial(_evicted, StoredSpeech, most=spoken, idle=SPOKEN_IDLE),
+        "mixes_evicted": partial(_evicted, StoredMix, most=spoken, idle=SPOKEN_IDLE),
+    }
+
+
+def _in_turns(kinds: Mapping[str, Callable[[], int]], until: float) -> Counter[str]:
+    """Take bites until they find nothing, but none that begins too late; each is a transaction of its own."""
+    total: Counter[str] = Counter()
+    left = dict(kinds)
+    while left:
+        taken = {name: tried(name, bite) for name, bite in left.items()}
+        total.update(taken)
+        left = {name: kinds[name] for name, number in taken.items() if number}
+        if time.monotonic() > until:
+            break
+    return total
+
+
+def tried(name: str, bite: Callable[[], int]) -> int:
+    """Return how much went; nothing where a lock, a database or a storage that is away holds it up."""
+    try:
+        return bite()
+    except (Unavailable, OSError):
+        log.warning("purge_hindered", extra={"repair": name}, exc_info=True)
+        metrics.swept.labels(repair="hindered").inc()
+        return 0
+
+
+def _bite(kind: Callable[[Session], int]) -> int:
+    with transaction() as session:
+        return kind(session)
+
+
+def _expired() -> int:
+    with transaction() as session:
+        gone, keys = retention.expired(session)
+    _drop(keys)
+    return gone
+
+
+def _uploads(config: Settings) -> int:
+    """End the uploads that rested for too long. Where their bytes lie on the API's machine alone, it removes them itself."""
+    with transaction() as session:
+        over = recovery.expire_uploads(session)
+    for upload_id in over:
+        unfinished_uploads.remove(config, upload_id)
+    return len(over)
+
+
+def _evicted(store: retention.Store, *, most: int, idle: timedelta) -> int:
+    with transaction() as session:
+        keys = retention.evict(session, store, most=most, idle=idle)
+    _drop(keys)
+    return len(keys)
+
+
+def _drop(keys: Iterable[str]) -> None:
+    """Remove files that no row names any more; what cannot be reached now is found to be nobody's later."""
+    for key in keys:
+        storage().delete(key)

@@ -1,0 +1,124 @@
+"""Periodic repairs: takes back what dead workers held, publishes what was lost, throws away what expired."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared import metrics
+from shared.db import transaction
+from shared.dispatch import broker_generation, fairness, publishing
+from shared.errors import Unavailable
+from shared.settings import settings
+from shared.states import UNFINISHED
+from tasks.lifecycle import recovery, segments
+from tasks.run import backoff
+from tasks.upkeep import orphan_files, retention
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shared.models import Job
+
+log = logging.getLogger(__name__)
+
+
+def sweep() -> None:
+    """Do one round of all repairs that keep jobs moving. Rounds may overlap, on any number of workers.
+
+    One that somebody's lock holds up, such as a stopped worker's on a batch, keeps no other from its work.
+    """
+    done = [_done(repair) for repair in _REPAIRS]
+    if all(done):
+        metrics.last_sweep.set_to_current_time()
+
+
+def _done(repair: Callable[[], None]) -> bool:
+    try:
+        repair()
+    except Unavailable:
+        log.warning("sweep_hindered", extra={"repair": repair.__name__.strip("_")}, exc_info=True)
+        return False
+    return True
+
+
+def tidy() -> None:
+    """Do one round of throwing away: expired jobs, old records, files that nobody names."""
+    config = settings()
+    for repair, number in {**retention.purge(config), **orphan_files.clear(config)}.items():
+        _count(repair, number)
+
+
+def measure() -> None:
+    """Tell operators how much is unfinished. Counting takes as long as the queue is, so it is no part of a sweep."""
+    with transaction() as session:
+        counts = recovery.count_unfinished(session)
+        longest = recovery.longest_wait(session)
+    for state in UNFINISHED:
+        metrics.unfinished.labels(state=state.value).set(counts.get(state.value, 0))
+    metrics.waiting_seconds.set(longest)
+
+
+def _delay_of(attempt: int) -> timedelta:
+    # A first loss is its worker's, and is made good at once; what is lost again may be to blame for it.
+    return backoff(attempt - 1, settings()) if attempt > 1 else timedelta(0)
+
+
+def _reclaim_jobs() -> None:
+    with transaction() as session:
+        taken_back, spent = recovery.reclaim_jobs(session, _delay_of)
+    _count("jobs_reclaimed", len(taken_back))
+    _quarantine(spent)
+
+
+def _reclaim_segments() -> None:
+    with transaction() as session:
+        taken_back, failed = recovery.reclaim_segments(
+            session, _delay_of, max_attempts=settings().max_attempts
+        )
+    _count("segments_reclaimed", taken_back)
+    _quarantine(failed)
+
+
+def _quarantine(lost: Sequence[Job]) -> None:
+    for job in lost:
+        metrics.jobs_settled.labels(kind=job.kind, outcome="failed").inc()
+        log.error("job_quarantined", extra={"task_id": str(job.id), "attempt": job.attempt})
+    _count("jobs_quarantined", len(lost))
+
+
+def _fulfil() -> None:
+    with transaction() as session:
+        fulfilled = segments.fulfil_stored(session, recovery.BITE)
+    _count("segments_fulfilled", fulfilled)
+
+
+def _cancel() -> None:
+    with transaction() as session:
+        canceled = recovery.end_canceled(session)
+    _count("jobs_canceled", canceled)
+
+
+def _publish() -> None:
+    config = settings()
+    lost = broker_generation.is_lost()
+    with transaction() as session:
+        again = recovery.forget_published(session, forgotten=None if lost else config.republish)
+        accounts = fairness.waiting_accounts(session)
+    if lost:
+        log.warning("broker_lost_its_messages", extra={"forgotten": again})
+        broker_generation.begin()
+    # An account that somebody else is at is looked at again in the next round: a stopped worker must not hold up the others.
+    published = sum(publishing.publish(account_id, waits=False) or 0 for account_id in accounts)
+    _count("forgotten", again)
+    _count("published", published)
+
+
+_REPAIRS = (_reclaim_jobs, _reclaim_segments, _fulfil, _cancel, _publish)
+
+
+def _count(repair: str, number: int) -> None:
+    if number:
+        metrics.swept.labels(repair=repair).inc(number)
+        log.info("sweep_repaired", extra={"repair": repair, "number": number})

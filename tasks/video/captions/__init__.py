@@ -1,0 +1,1 @@
+"""Captions: cues, line breaks, SRT and VTT."""

@@ -1,0 +1,90 @@
+"""Joins rendered segments and the sound into one MP4 without encoding the picture again, and checks what came out.
+
+Time stamps are laid on the frame grid anew: a segment states its length in microseconds only, and short segments
+order their frames in their own way, which would leave gaps of a few ticks at the seams.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+
+from shared.errors import RenderFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from shared.processes.ffmpeg import Progress
+    from tasks.video.output.tools import Tools
+
+TIMESCALE = 48_000  # every frame rate that we offer, and the sound's, divide it evenly
+REORDER = 2  # frames by which decoding runs ahead of showing: what x264's pyramid of B-frames needs
+
+
+def listed(segments: Sequence[Path], tools: Tools) -> tuple[str, ...]:
+    """Return the arguments by which ffmpeg reads all segments as one picture, from a list that is written here."""
+    listing = tools.work / "segments.ffconcat"
+    listing.write_text(ffconcat(segments), "utf-8")
+    return ("-protocol_whitelist", "file", "-f", "concat", "-safe", "0", "-i", f"file:{listing}")
+
+
+def join(
+    picture: Sequence[str],
+    sound: Path,
+    target: Path,
+    *,
+    fps: int,
+    tags: Sequence[str],
+    tools: Tools,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Write the MP4 with its index in front, so that it plays while it is being loaded. `picture`: see `listed`.
+
+    `tags` are ffmpeg's arguments for what the file says of itself.
+    """
+    stamps = f"setts=pts=round(PTS*TB*{fps})/({fps}*TB):dts=(N-{REORDER})/({fps}*TB):duration=1/({fps}*TB)"
+    tools.run(
+        *picture, "-protocol_whitelist", "file", "-f", "mov", "-i", f"file:{sound}",
+        "-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1", "-map_chapters", "-1",
+        "-c", "copy", "-bsf:v", stamps, "-video_track_timescale", str(TIMESCALE),
+        *tags, "-movflags", "+faststart", "-f", "mp4", f"file:{target}",
+        on_progress=on_progress,
+    )  # fmt: skip
+
+
+def ffconcat(segments: Sequence[Path]) -> str:
+    """Return the list that ffmpeg's concat demuxer reads; only quotes need care in it."""
+    lines = [f"file '{str(path.resolve()).replace(QUOTE, ESCAPED)}'" for path in segments]
+    return "\n".join(["ffconcat version 1.0", *lines, ""])
+
+
+QUOTE, ESCAPED = "'", r"'\''"
+
+
+def check(path: Path, *, frames: int, fps: int, size: tuple[int, int]) -> None:
+    """Raise RenderFailed unless the file is what was planned: its streams, each frame's time, both lengths."""
+    with av.open(str(path), format="mov") as container:
+        if len(container.streams.video) != 1 or len(container.streams.audio) != 1:
+            raise RenderFailed("The joined video does not hold one picture and one sound.")
+        picture, sound = container.streams.video[0], container.streams.audio[0]
+        shape = (picture.codec_context.width, picture.codec_context.height)
+        if shape != tuple(size) or sound.sample_rate != TIMESCALE or sound.channels != 2:
+            raise RenderFailed("The joined video is not of the planned shape.")
+        tick = picture.time_base or Fraction(1, TIMESCALE)
+        stamps = [(packet.pts, packet.dts) for packet in container.demux(picture) if packet.pts is not None]
+        heard = (sound.duration or 0) * (sound.time_base or Fraction(0))
+    step = Fraction(1, fps) / tick
+    if len(stamps) != frames:
+        raise RenderFailed("The joined video does not have the planned number of frames.")
+    shown = sorted(pts for pts, _ in stamps)
+    # Comparing fractions would take as long as reading the file.
+    ticks, part = step.numerator, step.denominator
+    if any(pts * part != index * ticks for index, pts in enumerate(shown)):
+        raise RenderFailed("The frames of the joined video are not evenly spaced.")
+    if any(dts is None or dts > pts for pts, dts in stamps):
+        raise RenderFailed("The frames of the joined video are out of order.")
+    if abs(heard - Fraction(frames, fps)) >= Fraction(1, fps):
+        raise RenderFailed("The sound of the joined video is not as long as its picture.")

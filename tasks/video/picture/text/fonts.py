@@ -1,0 +1,272 @@
+"""Which font draws which character, how wide a text is in it, and the fontconfig file that lets libass find it.
+
+Only fonts from pinned packages are seen, so that every worker draws the same glyphs on any machine.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import unicodedata
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from hashlib import sha256
+from importlib import metadata, resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import ImageFont
+
+from tasks.video.picture.text import opentype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL.ImageFont import Axis
+
+PACKAGES = {
+    "justmytype_western_core": (
+        "Inter[", "Inter-Italic[", "SourceSerif4[", "SourceSerif4-Italic[", "JetBrainsMono[",
+        "NotoSans[", "NotoSerif[", "NotoSerif-Italic[", "NotoSansSymbols2-",
+    ),
+    "justmytype_intl_cjk": ("NotoSans",),
+    "justmytype_intl_rtl": ("NotoSans",),
+    "justmytype_intl_south_asia": ("NotoSans",),
+    "justmytype_intl_sea": ("NotoSans",),
+    "justmytype_intl_africa": ("NotoSans",),
+    "font_fjallaone": ("FjallaOne-",),
+    "font_fredoka_one": ("FredokaOne-",),
+    "manimgx_fonts": (
+        "NotoEmoji[", "NotoSansArmenian[", "NotoSansGeorgian[", "NotoSansGujarati[", "NotoSansGurmukhi[",
+        "NotoSansKannada[", "NotoSansMalayalam[", "NotoSansOriya[", "NotoSansSinhala[", "NotoSansSymbols[",
+    ),
+}  # fmt: skip
+
+# Where a script begins; "" is what a theme's own font draws. Each block ends where the next begins.
+BLOCKS: tuple[tuple[int, str], ...] = (
+    (0x0000, ""), (0x0530, "Armenian"), (0x0590, "Hebrew"), (0x0600, "Arabic"), (0x0700, ""),
+    (0x0750, "Arabic"), (0x0780, ""), (0x08A0, "Arabic"), (0x0900, "Devanagari"), (0x0980, "Bengali"),
+    (0x0A00, "Gurmukhi"), (0x0A80, "Gujarati"), (0x0B00, "Oriya"), (0x0B80, "Tamil"), (0x0C00, "Telugu"),
+    (0x0C80, "Kannada"), (0x0D00, "Malayalam"), (0x0D80, "Sinhala"), (0x0E00, "Thai"), (0x0E80, "Lao"),
+    (0x0F00, ""), (0x1000, "Myanmar"), (0x10A0, "Georgian"), (0x1100, "KR"), (0x1200, "Ethiopic"),
+    (0x13A0, ""), (0x1780, "Khmer"), (0x1800, ""), (0x2600, "Emoji"), (0x2700, "Emoji"), (0x27C0, ""),
+    (0x2E80, "Han"), (0x3040, "JP"), (0x3100, "Han"), (0x3130, "KR"), (0x3190, "Han"), (0x31F0, "JP"),
+    (0x3200, "Han"), (0xA000, ""), (0xA8E0, "Devanagari"), (0xA900, ""), (0xA960, "KR"), (0xA980, ""),
+    (0xAC00, "KR"), (0xD7B0, ""), (0xF900, "Han"), (0xFB00, ""), (0xFB1D, "Hebrew"), (0xFB50, "Arabic"),
+    (0xFE00, ""), (0xFE30, "Han"), (0xFE50, ""), (0xFE70, "Arabic"), (0xFEFF, ""), (0xFF00, "Han"),
+    (0xFFF0, ""), (0x1F000, "Emoji"), (0x1FB00, ""), (0x20000, "Han"), (0x32000, ""),
+)  # fmt: skip
+STARTS = [start for start, _ in BLOCKS]
+# They take the font of what stands before them: joiners, variation selectors, skin tones, combining marks, keycaps.
+JOINERS = frozenset(
+    (0x200C, 0x200D, 0x20E3, *range(0x0300, 0x0370), *range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400))
+)
+DINGBATS = frozenset(
+    (*range(0x2701, 0x2705), *range(0x2706, 0x270A), *range(0x2713, 0x2716), *range(0x2717, 0x2728))
+)
+EMOJI, SYMBOLS = "Noto Emoji", "Noto Sans Symbols 2"
+PICTURES = (EMOJI, SYMBOLS)
+KEYS = "0123456789#*"
+SIGNS = (0x2000, 0x2E00)  # between these lie punctuation, arrows, mathematics and pictures of many kinds
+HAN = {"ja": "JP", "ko": "KR", "zh-hant": "TC", "zh-tw": "TC", "zh-hk": "TC", "zh-mo": "TC"}
+SPOKEN = {
+    "SourceSerif4": "Source Serif 4",
+    "JetBrainsMono": "JetBrains Mono",
+    "FjallaOne": "Fjalla One",
+    "FredokaOne": "Fredoka One",
+}
+MEASURED_AT = 256  # pixels of an em: widths are scaled from here
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A part of a text that one font draws."""
+
+    text: str
+    family: str
+
+
+@cache
+def versions() -> str:
+    """Return the versions of everything that decides a glyph's shape."""
+    return " ".join(f"{name}-{metadata.version(name.replace('_', '-'))}" for name in sorted(PACKAGES))
+
+
+def runs(text: str, family: str, language: str) -> list[Run]:
+    """Split a text by the font that draws it; what belongs to no script goes with what stands before it."""
+    found: list[Run] = []
+    for place, char in enumerate(text):
+        before = found[-1].family if found else family
+        if pictured(text, place):
+            drawn = EMOJI
+        elif before in PICTURES and ord(char) not in JOINERS:
+            drawn = (
+                _family(char, family, language, text) or family
+            )  # a picture's font has spaces as wide as it
+        else:
+            drawn = _family(char, family, language, text) or before
+        if found and before == drawn:
+            found[-1] = Run(found[-1].text + char, drawn)
+        else:
+            found.append(Run(char, drawn))
+    return found
+
+
+def pictured(text: str, place: int) -> bool:
+    """Say whether what follows a character asks for its picture: a keycap, or the sign that says so."""
+    following = text[place + 1 : place + 3].removeprefix("\ufe0f")
+    if text[place] in KEYS:
+        return following.startswith("\u20e3")
+    return text[place + 1 : place + 2] == "\ufe0f" and opentype.covers(file(EMOJI), ord(text[place]))
+
+
+def _family(char: str, family: str, language: str, text: str) -> str | None:
+    code = ord(char)
+    if code in JOINERS:
+        return None
+    script = BLOCKS[bisect_right(STARTS, code) - 1][1]
+    if script == "":
+        # Spaces and marks between words of a script are its own; letters and digits are the theme's.
+        return family if char.isalnum() else _symbol(code, family)
+    if script == "Emoji":
+        return SYMBOLS if code in DINGBATS else EMOJI
+    if script == "Han":
+        return f"Noto Sans {_han(language, text)}"
+    return f"Noto Sans {script}"
+
+
+def _symbol(code: int, family: str) -> str | None:
+    """Return which font draws a sign that the theme's lacks, such as a star."""
+    if not SIGNS[0] <= code < SIGNS[1] or opentype.covers(file(family), code):
+        return None
+    return next((name for name in PICTURES if opentype.covers(file(name), code)), None)
+
+
+def _han(language: str, text: str) -> str:
+    """Return which drawing of the shared Chinese characters the text wants."""
+    tag = language.lower()
+    if any("぀" <= char <= "ヿ" for char in text):
+        return "JP"
+    return HAN.get(tag) or HAN.get("-".join(tag.split("-")[:2])) or HAN.get(tag.split("-")[0], "SC")
+
+
+@lru_cache(maxsize=8192)
+def width(text: str, family: str, weight: int, language: str, others: int) -> float:
+    """Return how wide a text is, in ems; `others` is the weight of what other families draw."""
+    widths = [
+        _face(run.family, weight if run.family == family else others).getlength(_measurable(run))
+        for run in runs(text, family, language)
+    ]
+    return sum(widths) / MEASURED_AT
+
+
+def _measurable(run: Run) -> str:
+    """Return the run without marks that its font lacks: they would be measured as boxes, and stand on their letter."""
+    if run.text.isascii():
+        return run.text
+    return "".join(
+        char
+        for char in run.text
+        if unicodedata.category(char) not in ("Mn", "Me") or opentype.covers(file(run.family), ord(char))
+    )
+
+
+def line_ratio(family: str) -> float:
+    """Return libass's font size for one pixel of em: it scales a face so that ascent plus descent are the size."""
+    return opentype.line_ratio(file(family))
+
+
+@cache
+def _face(family: str, weight: int) -> ImageFont.FreeTypeFont:
+    face = ImageFont.truetype(str(_files()[family]), MEASURED_AT)
+    try:
+        axes = face.get_variation_axes()
+    except OSError:  # it has no axes
+        return face
+    face.set_variation_by_axes([_wanted(axis, weight) for axis in axes])
+    return face
+
+
+def _wanted(axis: Axis, weight: int) -> float:
+    """Return the weight within what the font has; every other axis stays at its default."""
+    if b"weight" not in (axis["name"] or b"").lower():
+        return float(axis["default"] or 0)
+    return float(min(max(weight, axis["minimum"] or 0), axis["maximum"] or 1000))
+
+
+def file(family: str) -> Path:
+    """Return the upright file of a family."""
+    return _files()[family]
+
+
+@cache
+def _files() -> dict[str, Path]:
+    """Return the upright file of each family."""
+    return {_name(path): path for path in _chosen() if "-Italic" not in path.name}
+
+
+def _name(path: Path) -> str:
+    """Return a family's name from its file's: `NotoSansJP[wght].ttf` is Noto Sans JP."""
+    stem = path.name.split("[")[0].split("-")[0].removesuffix(".ttf")
+    for prefix, spoken in (("NotoSans", "Noto Sans "), ("NotoSerif", "Noto Serif "), ("Noto", "Noto ")):
+        if stem.startswith(prefix):
+            rest = stem.removeprefix(prefix)
+            return (spoken + rest.replace("Symbols2", "Symbols 2")).strip()
+    return SPOKEN.get(stem, stem)
+
+
+def _chosen() -> Iterator[Path]:
+    for package, prefixes in PACKAGES.items():
+        folder = Path(str(resources.files(package)))
+        for path in sorted(folder.rglob("*.ttf")):
+            if path.name.startswith(prefixes):
+                yield path
+
+
+@cache
+def config() -> Path:
+    """Write the fontconfig file once for this machine and user, and return its path.
+
+    Its folder holds links to the chosen fonts and fontconfig's cache, which saves a fifth of a second a process.
+    """
+    mark = f"{versions()} {resources.files('manimgx_fonts')}"
+    folder = (
+        Path(tempfile.gettempdir())
+        / f"scenemill-fonts-{os.getuid()}-{sha256(mark.encode()).hexdigest()[:12]}"
+    )
+    target = folder / "fonts.conf"
+    if not _ours(folder):
+        folder = Path(tempfile.mkdtemp(prefix="scenemill-fonts-"))
+        target = folder / "fonts.conf"
+    if not target.exists():
+        _write(folder, target)
+    return target
+
+
+def _ours(folder: Path) -> bool:
+    """Make the folder unless it is there; say whether it is ours alone: /tmp is open to others."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    facts = folder.lstat()
+    return (
+        folder.is_dir()
+        and not folder.is_symlink()
+        and facts.st_uid == os.getuid()
+        and facts.st_mode & 0o077 == 0
+    )
+
+
+def _write(folder: Path, target: Path) -> None:
+    links = folder / "fonts"
+    links.mkdir(exist_ok=True)
+    for path in _chosen():
+        link = links / path.name
+        if not link.is_symlink():
+            link.symlink_to(path)
+    text = (
+        '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">\n'
+        f"<fontconfig><dir>{links}</dir><cachedir>{folder / 'cache'}</cachedir></fontconfig>\n"
+    )
+    part = folder / f"fonts.conf.{os.getpid()}"
+    part.write_text(text, encoding="utf-8")
+    part.replace(target)

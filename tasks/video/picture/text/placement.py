@@ -1,0 +1,100 @@
+"""Says where texts and charts stand aside: for each other, for captions, and for what lies over the whole video. Pure.
+
+A place is a name; what it means on a wide or a tall picture is told by `boxes` and `chart`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.script.values import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.script.values import ImageOverlay, Scene, Script
+
+Timed = tuple[Text, int, int]  # with its first frame, and the one after its last
+CENTRED = ("title", "subtitle", "quote")
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What else is on the picture. `captions`: where they are in the video; `spoken`: they are seen here."""
+
+    captions: str | None = None
+    spoken: bool = False
+    overlays: Sequence[Timed] = ()
+
+
+def around(script: Script, scene: Scene | None, overlays: Sequence[Timed] = ()) -> Around:
+    """Return what a scene's texts have around them, or what the overlays have (scene None): someone will speak."""
+    captions = None if script.captions.style == "none" else script.captions.position
+    spoken = scene is None or (scene.narration is not None and scene.narration.text != "")
+    return Around(captions, spoken, overlays)
+
+
+def texts(overlays: Sequence[Text | ImageOverlay]) -> list[Text]:
+    """Return those of the overlays that are texts."""
+    return [each for each in overlays if isinstance(each, Text)]
+
+
+def place(index: int, timed: Sequence[Timed], near: Around) -> dict[str, Any]:
+    """Return where a text stands, given the others and what is around them."""
+    text, start, end = timed[index]
+    beside: list[tuple[int, str]] = [
+        (position, other.role)
+        for position, (other, first, last) in enumerate(timed)
+        if first < end and last > start
+    ]
+    over: set[str] = {other.role for other, first, last in near.overlays if first < end and last > start}
+    alike = [position for position, role in beside if role == text.role]
+    found: dict[str, Any] = {}
+    if len(alike) > 1:
+        found["part"] = [alike.index(index), len(alike)]
+    roles = {role for _, role in beside}
+    if text.role in CENTRED:
+        found |= _centred(text.role, roles, near)
+    elif name := _aside(text.role, over, near):
+        found["place"] = name
+    return found
+
+
+def _centred(role: str, roles: set[str], near: Around) -> dict[str, str]:
+    """Return how what stands in the middle shares it, and which part of the frame's height is left to all of it."""
+    found = {}
+    if "quote" in roles and len(roles.intersection(CENTRED)) > 1:
+        found["place"] = "apart"
+    elif role == "subtitle" and "title" in roles and near.spoken and near.captions == "middle":
+        return {"place": "beneath"}
+    elif {"title", "subtitle"} <= roles and not (near.spoken and near.captions == "middle"):
+        found["place"] = "above" if role == "title" else "below"
+    if band := _band(roles, near):
+        found["band"] = band
+    return found
+
+
+def _band(roles: set[str], near: Around) -> str | None:
+    if near.captions == "bottom" and "lower_third" in roles:
+        return "high"
+    if not near.spoken or near.captions not in ("middle", "top"):
+        return "labelled" if "label" in roles else None
+    if near.captions == "middle":
+        return "upper"
+    return "lowest" if "label" in roles else "lower"
+
+
+def _aside(role: str, over: set[str], near: Around) -> str | None:
+    if role == "lower_third":
+        return "raised" if near.captions == "bottom" or role in over else None
+    lowered = "lowered" if near.captions == "top" else ""
+    under = "under" if role in over else ""
+    return "_".join(filter(None, (lowered, under))) or None
+
+
+def clear(scene: Scene, near: Around) -> list[str]:
+    """Return what a chart leaves room for."""
+    labelled = any(text.role == "label" for text in (*scene.text, *(text for text, _, _ in near.overlays)))
+    captions = near.captions if near.spoken else None
+    return [name for name, there in (("label", labelled), (str(captions), captions)) if there]

@@ -1,0 +1,224 @@
+"""Has a script's narration spoken, sentence by sentence, and joins what each scene says: an edit speaks one again."""
+
+from __future__ import annotations
+
+import logging
+import wave
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import AssetUnreadable, RenderFailed, SpeechFailed, SpeechUnavailable, Unavailable
+from shared.media.probing import HEAD_BYTES, sniff
+from shared.processes import ffmpeg
+from shared.storage.factory import storage
+from tasks.speech import joining, utterances
+from tasks.speech.engine import RATE, Said, Word
+from tasks.speech.engines import able, engines
+from tasks.speech.speech_cache import Kept, Speaker, keep, key_of, stored
+from tasks.speech.word_alignment import align
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from shared.script.values import Scene, Script, Voice
+    from tasks.speech.engine import Engine
+    from tasks.speech.joining import Part
+    from tasks.speech.utterances import Utterance
+    from tasks.video.plan.segments import Source
+
+log = logging.getLogger(__name__)
+
+# Goes up when sentences are joined, or recordings taken, in another way.
+REVISION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Narrated:
+    """A scene's narration in storage: how long it is, and when its words are heard."""
+
+    storage_key: str
+    samples: int
+    words: tuple[Word, ...]
+    characters: int = 0  # that were spoken for it just now
+    cached: bool = True
+
+    @property
+    def seconds(self) -> Fraction:
+        """Its length, exactly."""
+        return Fraction(self.samples, RATE)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold; `from_json` undoes it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Narrated:
+        """Make it again from `to_json`."""
+        return cls(**{**facts, "words": tuple(Word(**word) for word in facts["words"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Narration:
+    """The narration of each scene that speaks, and what a person should know of it."""
+
+    scenes: Mapping[str, Narrated]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Text:
+    """What a scene says, cut into sentences."""
+
+    scene: str
+    text: str
+    voice: Voice
+    sentences: tuple[Utterance, ...]
+    kept: list[Kept] = field(default_factory=list)
+    characters: int = 0
+
+    @property
+    def parts(self) -> list[Part]:
+        """Its sentences with their sound and the silence after each."""
+        return [
+            joining.Part(each, kept.heard, kept.samples, joining.pause(each, self.voice.speed))
+            for each, kept in zip(self.sentences, self.kept, strict=True)
+        ]
+
+
+def narrate(
+    speaker: Speaker,
+    script: Script,
+    found: Mapping[str, Source],
+    *,
+    among: Sequence[Engine] | None = None,
+) -> Narration:
+    """Return the narration of each scene that speaks; what the account has not heard yet is spoken and stored."""
+    scenes = [scene for scene in script.scenes if _speaks(scene)]
+    texts = [_text(scene) for scene in scenes if scene.narration and scene.narration.src is None]
+    warnings = _speak(speaker, texts, script.language, engines() if among is None else among)
+    narrated = _joined(speaker, texts)
+    narrated |= {
+        scene.id: _recording(speaker, scene, found)
+        for scene in scenes
+        if scene.narration and scene.narration.src is not None
+    }
+    return Narration({scene.id: narrated[scene.id] for scene in scenes}, warnings)
+
+
+def _speaks(scene: Scene) -> bool:
+    said = scene.narration
+    if said is None:
+        return False
+    return said.src is not None or (bool(said.text.strip()) and said.voice.name != "none")
+
+
+def _text(scene: Scene) -> _Text:
+    narration = scene.narration
+    if narration is None:
+        raise TypeError(scene.id)  # `_speaks` said otherwise
+    return _Text(scene.id, narration.text, narration.voice, utterances.cut(narration.text))
+
+
+def _speak(
+    speaker: Speaker, texts: Sequence[_Text], language: str, among: Sequence[Engine]
+) -> tuple[str, ...]:
+    """Have all sentences spoken; each voice by one engine, so that no narrator changes within a video."""
+    voices: dict[Voice, list[_Text]] = defaultdict(list)
+    for each in texts:
+        voices[each.voice].append(each)
+    warnings = []
+    for voice, said in voices.items():
+        candidates = able(among, voice, language)
+        sentences = [each.spoken for text in said for each in text.sentences]
+        engine, kept, new = _first(speaker, candidates, voice, language, sentences)
+        if engine is not candidates[0]:
+            warnings.append(
+                f"The narration is spoken by {engine.name}, since {candidates[0].name} could not be had."
+            )
+        for text in said:
+            text.kept = [kept[each.spoken] for each in text.sentences]
+            fresh = {each.spoken for each in text.sentences} & new
+            text.characters = sum(map(len, fresh))
+            new -= fresh
+    return tuple(warnings)
+
+
+def _first(
+    speaker: Speaker, among: Sequence[Engine], voice: Voice, language: str, sentences: Sequence[str]
+) -> tuple[Engine, dict[str, Kept], set[str]]:
+    """Return the first engine that speaks it all, and what it spoke; or raise what leaves most hope."""
+    failures: list[SpeechFailed | Unavailable] = []
+    for engine in among:
+        try:
+            return engine, *speaker.speak(engine, voice, language, sentences)
+        except (SpeechFailed, Unavailable) as error:
+            log.warning("speech_failed", extra={"engine": engine.name, "reason": error.detail})
+            failures.append(error)
+    later = [error for error in failures if isinstance(error, Unavailable)]
+    if not later:
+        raise failures[0]
+    soonest = min(later, key=lambda error: error.retry_after or 0.0)
+    raise SpeechUnavailable(*soonest.args) from soonest
+
+
+def _joined(speaker: Speaker, texts: Sequence[_Text]) -> dict[str, Narrated]:
+    """Join each scene's sentences; one that is a single sentence is that sentence's file."""
+    several = {each.scene: _joined_key(each) for each in texts if len(each.kept) != 1}
+    found = stored(speaker.account_id, list(several.values()))
+    files = {}
+    for each in texts:
+        key = several.get(each.scene)
+        if key is not None and key not in found and key not in files:
+            target = speaker.work / f"{key}.wav"
+            paths = [storage().locate(kept.storage_key) for kept in each.kept]
+            files[key] = (key, target, Said(joining.write(each.parts, paths, target), ()))
+    found |= keep(speaker.account_id, list(files.values()))
+    narrated = {}
+    for each in texts:
+        whole = found[several[each.scene]] if each.scene in several else each.kept[0]
+        words = joining.words(each.text, each.parts)
+        cached = not each.characters and (several.get(each.scene) not in files)
+        narrated[each.scene] = Narrated(whole.storage_key, whole.samples, words, each.characters, cached)
+    return narrated
+
+
+def _joined_key(text: _Text) -> str:
+    sounds = [[kept.sha256, part.pause] for kept, part in zip(text.kept, text.parts, strict=True)]
+    return key_of(["joined", REVISION, *sounds])
+
+
+def _recording(speaker: Speaker, scene: Scene, found: Mapping[str, Source]) -> Narrated:
+    """Take the client's own voice-over; its words share its time by their length."""
+    narration = scene.narration
+    source = found.get(narration.src or "") if narration else None
+    if narration is None or source is None or not (source.media.has_audio or source.media.kind == "audio"):
+        raise AssetUnreadable(f"The voice-over of scene {scene.id!r} has no sound that can be had.")
+    key = key_of(["recording", REVISION, source.media.sha256])
+    kept = stored(speaker.account_id, [key])
+    cached = key in kept
+    if not cached:
+        target = speaker.work / f"{key}.wav"
+        samples = _convert(scene, source, target, speaker.stop)
+        kept = keep(speaker.account_id, [(key, target, Said(samples, ()))])
+    sound = kept[key]
+    words = align(narration.text, [], sound.samples / RATE)
+    return Narrated(sound.storage_key, sound.samples, words, cached=cached)
+
+
+def _convert(scene: Scene, source: Source, target: Path, stop: Callable[[], bool]) -> int:
+    path = storage().locate(source.storage_key)
+    with path.open("rb") as file:
+        demuxer = sniff(file.read(HEAD_BYTES)).demuxer
+    argv = ffmpeg.command(
+        "-f", demuxer, "-i", f"file:{path}", "-vn", "-sn", "-dn", "-map", "0:a:0",
+        "-ac", "1", "-ar", str(RATE), "-c:a", "pcm_s16le", "-bitexact", f"file:{target}",
+    )  # fmt: skip
+    try:
+        ffmpeg.run(argv, cwd=target.parent, stop=stop)
+    except RenderFailed as error:
+        raise AssetUnreadable(f"The voice-over of scene {scene.id!r} cannot be read.") from error
+    with wave.open(str(target), "rb") as sound:
+        return sound.getnframes()

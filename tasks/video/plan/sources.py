@@ -1,0 +1,88 @@
+"""Finds every file that a script names or describes, as facts and a place in storage. How it is shown is not its matter."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from shared.db import transaction
+from shared.errors import AssetUnavailable, AssetUnreadable, UnsupportedMedia
+from shared.media.probing import Media
+from shared.models import Asset
+from shared.script.schema.canonical import sources
+from shared.settings import settings
+from tasks.pictures import asset_import
+from tasks.pictures.asset_import import ASSET
+from tasks.pictures.generation import Drawing, painters
+from tasks.pictures.search import Search, stock_kinds, stocks
+from tasks.video.plan.segments import Source
+from tasks.video.plan.visuals import Showing, Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from shared.models import Job
+    from shared.script.values import Output, Script
+    from tasks.cost_tracker import Purse
+
+log = logging.getLogger(__name__)
+
+
+def gather(job: Job, script: Script, *, stop: Callable[[], bool]) -> dict[str, Source]:
+    """Return each `src` of the script that is to be had: the account's assets by one query, then what URLs answer.
+
+    What cannot be had for good is left out, so that a fallback may take its place; raise AssetUnavailable for what may
+    be had later, as long as there is another attempt.
+    """
+    named = list(dict.fromkeys(src for _, src in sources(script)))
+    ids = {uuid.UUID(src.removeprefix(ASSET)): src for src in named if src.startswith(ASSET)}
+    found = _assets(job, ids) if ids else {}
+    for url in named:
+        if not url.startswith(ASSET) and (fetched := _fetch(job, url, stop)):
+            found[url] = fetched
+    return found
+
+
+def _assets(job: Job, ids: Mapping[uuid.UUID, str]) -> dict[str, Source]:
+    with transaction() as session:
+        rows = session.scalars(select(Asset).where(Asset.account_id == job.account_id, Asset.id.in_(ids)))
+        return {ids[row.id]: _source(ids[row.id], row) for row in rows}
+
+
+def show(
+    job: Job,
+    script: Script,
+    output: Output,
+    found: Mapping[str, Source],
+    purse: Purse,
+    *,
+    stop: Callable[[], bool],
+) -> Shown:
+    """Return what each scene shows; stock pictures are found for it, and generated ones drawn."""
+    fresh = bool(job.spec.get("no_cache"))
+    kinds = stock_kinds(settings().stock_kinds)
+    search = Search(job.account_id, output.size, stocks(), kinds, stop, fresh)
+    drawing = Drawing(job, purse, painters(), stop, fresh)
+    return Showing(job, found, search, drawing).show(script.scenes)
+
+
+def _source(src: str, asset: Asset) -> Source:
+    return Source(src=src, storage_key=asset.storage_key, media=Media.from_json(asset.facts))
+
+
+def _fetch(job: Job, url: str, stop: Callable[[], bool]) -> Source | None:
+    """Fetch what a URL answers into the account's assets, or return None when it cannot be had or is no medium."""
+    try:
+        kept = asset_import.fetch(job, url, most=settings().max_asset, stop=stop)
+    except (AssetUnreadable, UnsupportedMedia) as error:
+        log.warning("url_not_had", extra={"reason": error.detail})
+        return None
+    except AssetUnavailable as error:
+        if job.attempt < job.max_attempts:
+            raise
+        log.warning("url_not_had_in_time", extra={"reason": error.detail})
+        return None
+    return Source(src=url, storage_key=kept.storage_key, media=kept.media)

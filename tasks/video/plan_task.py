@@ -1,0 +1,196 @@
+"""Plans a video: its files, its narration, its timeline, its segments; then the segments' workers have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from shared.db import transaction
+from shared.dispatch import messages, publishing
+from shared.lifecycle import jobs
+from shared.media.probing import Media
+from shared.processes.ffmpeg import Stopped
+from shared.script import timeline
+from shared.script.schema.canonical import dump
+from shared.script.schema.loading import load
+from shared.script.schema.output import OutputSchema
+from shared.script.schema.script import ScriptSchema
+from shared.settings import settings
+from shared.states import Stage
+from shared.storage.factory import storage
+from shared.usage import Spent
+from tasks.cost_tracker import Purse
+from tasks.lifecycle import assembly, segments
+from tasks.script.write_task import write_for
+from tasks.speech.speech_cache import Speaker
+from tasks.video.captions import cues as captions
+from tasks.video.output.artifacts import AssemblyPlan
+from tasks.video.picture import encoder_choice, encoding
+from tasks.video.plan.cache_keys import versions
+from tasks.video.plan.narration import Narrated, narrate
+from tasks.video.plan.segments import Source, cut
+from tasks.video.plan.sources import gather, show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from shared.models import Job
+    from shared.script.timeline import Timeline
+    from shared.script.values import Output, Script
+    from tasks.run import Attempt, Done
+    from tasks.script.write_task import Script as Written
+    from tasks.video.captions.cues import Cue
+    from tasks.video.plan.segments import Segment
+
+# How far along a job is when planning reaches a stage: it is quick beside the rendering.
+GATHERED, NARRATED = 0.02, 0.09
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that planning found out: what assembly needs. What follows from it is computed once, and never kept."""
+
+    script: Script
+    output: Output
+    found: Mapping[str, Source]
+    narrated: Mapping[str, Narrated]
+    usage: Mapping[str, int]
+    credits: Sequence[Mapping[str, Any]] = field(default=())
+    warnings: Sequence[str] = field(default=())
+    encoder: str = encoding.SOFTWARE
+    written: Mapping[str, Any] = field(default_factory=dict)  # who wrote the script, where it came as a brief
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Return when each scene is."""
+        lengths = {scene: said.seconds for scene, said in self.narrated.items()}
+        return timeline.plan(self.script, lengths, self.output.fps)
+
+    @cached_property
+    def cues(self) -> tuple[Cue, ...]:
+        """Return what is captioned, when."""
+        words = {scene: said.words for scene, said in self.narrated.items()}
+        columns = captions.columns_for(self.output.aspect)
+        return captions.cues(self.timeline, self.script, words, columns=columns)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the job's row keeps."""
+        return {
+            "script": dump(self.script),
+            "found": {
+                src: {"storage_key": source.storage_key, "media": source.media.to_json()}
+                for src, source in self.found.items()
+            },
+            "narrated": {scene: said.to_json() for scene, said in self.narrated.items()},
+            "usage": dict(self.usage),
+            "credits": [dict(each) for each in self.credits],
+            "warnings": list(self.warnings),
+            "encoder": self.encoder,
+            "written": dict(self.written),
+        }
+
+
+def recall(job: Job) -> Plan:
+    """Return the plan that a planned job's row keeps."""
+    kept = job.plan or {}
+    return Plan(
+        script=load(ScriptSchema(), kept["script"]),
+        output=load(OutputSchema(), job.spec["output"]),
+        found={
+            src: Source(src=src, storage_key=facts["storage_key"], media=Media.from_json(facts["media"]))
+            for src, facts in kept["found"].items()
+        },
+        narrated={scene: Narrated.from_json(facts) for scene, facts in kept["narrated"].items()},
+        usage=kept["usage"],
+        credits=kept.get("credits", ()),
+        warnings=kept.get("warnings", ()),
+        encoder=kept["encoder"],
+        written=kept.get("written", {}),
+    )
+
+
+def assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
+    """Return what assembly is told: the plan, with the places of its files."""
+    return AssemblyPlan(
+        script=plan.script,
+        output=plan.output,
+        timeline=plan.timeline,
+        cues=plan.cues,
+        segments=tuple(segments),
+        speech={scene: storage().locate(said.storage_key) for scene, said in plan.narrated.items()},
+        sources={src: storage().locate(found.storage_key) for src, found in plan.found.items()},
+        media={src: found.media for src, found in plan.found.items()},
+    )
+
+
+def perform(attempt: Attempt) -> Done | None:
+    """Plan the job, lay its segments down, publish those that are not stored yet."""
+    job = attempt.job
+    plan = _plan(attempt, *_script(attempt))
+    attempt.check()
+    wanted = cut(
+        plan.timeline,
+        plan.script,
+        plan.output,
+        plan.found,
+        plan.cues,
+        account=str(job.account_id),
+        versions=versions(settings().ffmpeg),
+        encoder=plan.encoder,
+    )
+    attempt.check()
+    _hand_over(job, plan, wanted)
+    return None
+
+
+def _script(attempt: Attempt) -> tuple[Script, Written | None]:
+    """Return the script that the job came with, or have one written; and who wrote it then, and what it cost."""
+    spec = attempt.job.spec
+    if "script" in spec:
+        return load(ScriptSchema(), spec["script"]), None
+    written = write_for(attempt)
+    return load(ScriptSchema(), written.document), written
+
+
+def _plan(attempt: Attempt, script: Script, written: Written | None) -> Plan:
+    job = attempt.job
+    attempt.tell(Stage.GATHERING, 0.0)
+    output = load(OutputSchema(), job.spec["output"])
+    purse = Purse(job)
+    found = gather(job, script, stop=attempt.unwanted)
+    shown = show(job, script, output, found, purse, stop=attempt.unwanted)
+    script = replace(script, scenes=shown.scenes)
+    found = {**found, **shown.sources}
+    attempt.tell(Stage.NARRATING, GATHERED)
+    fresh = bool(job.spec.get("no_cache"))
+    told = narrate(Speaker(job.account_id, purse, attempt.work, attempt.unwanted, fresh), script, found)
+    attempt.tell(Stage.NARRATING, NARRATED)
+    usage = {
+        "llm_tokens": written.tokens if written else 0,
+        "speech_characters": sum(said.characters for said in told.scenes.values()),
+        "images": round(purse.spent[Spent.IMAGES]),
+    }
+    return Plan(
+        script,
+        output,
+        found,
+        told.scenes,
+        usage,
+        credits=shown.credits,
+        warnings=(*(written.warnings if written else ()), *shown.warnings, *told.warnings),
+        encoder=encoder_choice.choose(settings().encoder, settings().ffmpeg),
+        written={"model": written.model, "cached": written.cached} if written else {},
+    )
+
+
+def _hand_over(job: Job, plan: Plan, wanted: tuple[Segment, ...]) -> None:
+    planned = [segments.Planned(each.key, each.frames, each.scene_ids, each.spec) for each in wanted]
+    with transaction() as session:
+        if not jobs.hand_over(session, job.id, job.attempt, plan.to_json()):
+            raise Stopped
+        complete = segments.lay(session, job, planned) and assembly.begin(session, job.id)
+    if not complete:
+        publishing.send([messages.of_mix(job)])
+    publishing.publish(job.account_id)

@@ -1,0 +1,201 @@
+"""What a worker does with one segment: claim it, render it unless it is stored, store it, and see who comes next."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import IntegrityError
+
+from shared import metrics
+from shared.db import transaction
+from shared.dispatch import publishing
+from shared.errors import JobFailed, ServiceError, Unavailable, WorkerLost
+from shared.lifecycle import cancellation, jobs
+from shared.logs import bind
+from shared.processes import ffmpeg
+from shared.processes.ffmpeg import Stopped
+from shared.settings import settings
+from shared.storage.factory import storage
+from tasks.heartbeat import Pulse
+from tasks.lifecycle import segments
+from tasks.run import backoff, drained, patiently
+from tasks.video.picture import segment_rendering
+from tasks.workdir import work_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sqlalchemy.orm import Session
+
+    from shared.models import Job, Segment
+
+log = logging.getLogger(__name__)
+
+
+class _Work:
+    """A claimed segment in this worker's hands."""
+
+    def __init__(self, segment: Segment, job: Job) -> None:
+        self.segment = segment
+        self.job = job
+        self.frames = 0
+
+    def beat(self) -> bool:
+        config = settings()
+        with transaction() as session:
+            held = segments.heartbeat(session, self.segment, lease=config.lease, frames=self.frames)
+        return held and not drained()
+
+    def note(self, frames: int) -> None:
+        self.frames = frames
+
+
+def perform(segment_id: str) -> None:
+    """Render the segment if it is to be had; a message that comes twice, late or for nothing changes nothing."""
+    try:
+        with transaction() as session:
+            segment = segments.claim(session, uuid.UUID(segment_id), lease=settings().lease)
+            found = segments.look_up(session, segment) if segment else None
+    except IntegrityError:
+        # Another worker renders this very key. It will mark this segment as done as well.
+        log.info("segment_rendered_elsewhere", extra={"segment_id": segment_id})
+        return
+    if segment is None or found is None:
+        log.info("segment_not_claimed", extra={"segment_id": segment_id})
+        return
+    job, stored = found
+    with (
+        publishing.publishing(job.account_id),  # what was claimed has made room for the next
+        bind(
+            task_id=str(job.id),
+            attempt=job.attempt,
+            request_id=job.request_id,
+            segment=segment.index,
+            segment_attempt=segment.attempt,
+        ),
+    ):
+        outcome = _reuse(segment, job) if stored else _render(_Work(segment, job))
+        metrics.attempts.labels(task="segment", outcome=outcome).inc()
+
+
+def _reuse(segment: Segment, job: Job) -> str:
+    patiently(lambda session: segments.finish(session, segment))
+    publishing.publish(job.account_id)
+    metrics.segments.labels(source="stored").inc()
+    return "stored"
+
+
+def _render(work: _Work) -> str:
+    config = settings()
+    try:
+        with work_folder() as folder, Pulse(work.beat, every=config.heartbeat, lease=config.lease) as pulse:
+            _render_and_store(work, folder, pulse)
+    except Stopped:
+        return _stopped(work)
+    except Unavailable as error:
+        log.warning("segment_unavailable", extra={"reason": error.detail}, exc_info=True)
+        return _again(work, error)
+    except ServiceError as error:
+        log.warning("segment_failed", extra={"reason": error.detail}, exc_info=True)
+        return _fail(work, error)
+    except Exception:
+        log.exception("segment_surprised")
+        return _fail(work, JobFailed("Something went wrong that we did not foresee."))
+    return "rendered"
+
+
+def _render_and_store(work: _Work, folder: Path, pulse: Pulse) -> None:
+    config, segment = settings(), work.segment
+    began = time.monotonic()
+    target = folder / "segment.mp4"
+    warnings = segment_rendering.render(
+        segment.spec,
+        target,
+        work=folder,
+        locate=storage().locate,
+        on_progress=work.note,
+        stop=pulse.unwanted,
+        ffmpeg=config.ffmpeg,
+        limits=ffmpeg.Limits(
+            wall=config.render_wall.total_seconds(), stall=config.render_stall.total_seconds()
+        ),
+    )
+    seconds = time.monotonic() - began
+    stored: dict[str, Any] = {
+        # A name of its own, so that a file under a name never changes.
+        "storage_key": f"segments/{segment.account_id}/{segment.key[:2]}/{segment.key}-{uuid.uuid4().hex}.mp4",
+        "bytes": target.stat().st_size,
+        "warnings": list(warnings),
+    }
+    storage().put(target, stored["storage_key"])
+    last, waiting = patiently(lambda session: _finish(session, segment, seconds, stored))
+    if last is None:
+        storage().delete(stored["storage_key"])
+        raise Stopped
+    metrics.segments.labels(source="rendered").inc()
+    metrics.rendered_frames.inc(segment.frames)
+    log.info("segment_rendered", extra={"frames": segment.frames, "seconds": round(seconds, 3)})
+    shared = _fulfil(waiting, segment.key)
+    if last or shared:
+        publishing.publish(segment.account_id)
+
+
+def _finish(
+    session: Session, segment: Segment, seconds: float, stored: dict[str, Any]
+) -> tuple[bool | None, list[uuid.UUID]]:
+    """Write down that the segment is done; also return the jobs that have waited for its key."""
+    last = segments.finish(session, segment, seconds=seconds, stored=stored)
+    waiting = [] if last is None else segments.waiting_jobs(session, segment.account_id, segment.key)
+    return last, waiting
+
+
+def _fulfil(waiting: Sequence[uuid.UUID], key: str) -> bool:
+    """Let the jobs that waited for this key have it; True when one of them is to be assembled now."""
+    complete = False
+    for job_id in waiting:
+        with transaction() as session:
+            complete |= segments.fulfil(session, job_id, key)
+        metrics.segments.labels(source="shared").inc()
+    return complete
+
+
+def _stopped(work: _Work) -> str:
+    """Drop the claim, uncharged; if a client asked for it and this was the last one at work, the job is over."""
+
+    def settle(session: Session) -> bool:
+        segments.drop(session, work.segment)
+        return cancellation.end(session, work.job.id)
+
+    if patiently(settle):
+        return "canceled"
+    publishing.publish(work.job.account_id)
+    return "handed_back" if drained() else "lost"
+
+
+def _again(work: _Work, error: ServiceError) -> str:
+    config, segment = settings(), work.segment
+    delay = backoff(segment.attempt, config)
+    left = patiently(
+        lambda session: segments.put_back(session, segment, delay=delay, max_attempts=config.max_attempts)
+    )
+    return _fail(work, error) if left is False else "retried"
+
+
+def _fail(work: _Work, error: ServiceError) -> str:
+    """End the whole job: a segment that cannot be rendered leaves no video."""
+
+    def settle(session: Session) -> bool:
+        failed = jobs.fail(session, work.job.id, work.job.attempt, error)
+        segments.drop(session, work.segment)
+        return failed
+
+    if not patiently(settle):
+        return _stopped(work)
+    outcome = "worker_lost" if isinstance(error, WorkerLost) else "failed"
+    metrics.jobs_settled.labels(kind=work.job.kind, outcome="failed").inc()
+    log.info("job_settled", extra={"state": "failed"})
+    return outcome

@@ -1,0 +1,1 @@
+"""The sound of a video: tracks, mix, ducking, loudness, limiter."""

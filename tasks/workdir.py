@@ -1,0 +1,96 @@
+"""The folder of an attempt, and the one place that tells a failure for want of room from all others.
+
+A full disk shows in many ways: an error of its own, a file that ends too early, a program that dies, a stored file that
+cannot be made out. Whatever it looks like, another attempt may go through.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.errors import (
+    AssetUnreadable,
+    JobFailed,
+    RenderFailed,
+    ServiceError,
+    SpeechFailed,
+    StorageFull,
+    Unavailable,
+)
+from shared.processes.ffmpeg import Stopped
+from shared.settings import settings
+from shared.storage.base import room
+from shared.storage.factory import storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LEAST = 16 << 20  # bytes: more than any one piece that is written, so that what did not fit leaves less
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def work_folder() -> AbstractContextManager[Path]:
+    """Give a folder for an attempt's own files, gone with the attempt."""
+    return folder(settings().work_dir, storage().root)
+
+
+@contextmanager
+def folder(root: Path, *others: Path) -> Iterator[Path]:
+    """Give a folder in `root`; raise StorageFull where the work fails for want of room, in it or in the others."""
+    with room():
+        root.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=root))
+    try:
+        yield made
+    except Exception as error:
+        passing = judge(error, made, (root, *others))
+        if passing is not None:
+            raise passing from error
+        raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def judge(error: Exception, work: Path, places: Iterable[Path]) -> Unavailable | None:
+    """Return what the error comes of, where that is a disk that was full or went away; asked while the files are there."""
+    if isinstance(error, Unavailable | Stopped):
+        return None
+    if any(isinstance(one, OSError) and one.errno in FULL for one in _chain(error)):
+        return StorageFull("There is no room left for the work's files.")
+    if not _may_be_files(error):
+        return None
+    if not work.is_dir():
+        return Unavailable("The folder of the work's files went away.")
+    if any(_is_full(place) for place in places):
+        return StorageFull("There is no room left for the work's files.")
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Give the error and what it came of."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def _may_be_files(error: Exception) -> bool:
+    """Tell whether a file that was cut off or is missing can look like this."""
+    if isinstance(error, RenderFailed | SpeechFailed | AssetUnreadable):
+        return True
+    return type(error) is JobFailed or not isinstance(error, ServiceError)
+
+
+def _is_full(place: Path) -> bool:
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return False
+    no_names = found.f_files > 0 and found.f_favail == 0  # some file systems do not count their files
+    return no_names or found.f_bavail * found.f_frsize < LEAST

@@ -1,0 +1,48 @@
+"""The reference's words for schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api import problems
+from api.reference import content
+from shared.errors import ServiceError
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "string", "minLength": 1, "maxLength": 64}, "string, 1 to 64"),
+        ({"type": "integer", "enum": [24, 25]}, "24 | 25"),
+        (
+            {"type": "array", "items": {"$ref": "#/components/schemas/Scene"}, "maxItems": 500},
+            "list of Scene, at most 500",
+        ),
+        ({"anyOf": [{"$ref": "#/x/Script"}, {"type": "null"}]}, "Script or null"),
+        ({"type": ["string", "null"], "format": "date-time"}, "string or null (date-time)"),
+        ({"type": "number", "minimum": 0, "maximum": 1, "default": 0.4}, "number, 0 to 1, default 0.4"),
+    ],
+)
+def test_a_type_is_told_in_a_few_words(schema: dict[str, Any], words: str) -> None:
+    document = {
+        "info": {"title": "T", "version": "1"}, "tags": [], "paths": {},
+        "components": {"schemas": {"One": {"properties": {"field": schema}, "required": ["field"]}}},
+    }  # fmt: skip
+
+    ((field,),) = (shape.fields for shape in content.read(document).shapes)
+
+    assert (field.name, field.type, field.required) == ("field", words, True)
+
+
+def test_every_status_has_a_problem_and_every_problem_a_meaning() -> None:
+    known = content.problems()
+
+    for status in (400, 401, 403, 404, 405, 406, 408, 409, 411, 413, 415, 416, 422, 429, 500, 501, 503):
+        assert problems.of_status(status)["type"].startswith("/problems/")
+    for status in problems.WORDS:
+        assert problems.of_status(status)["code"] in known
+    assert known["idempotency-key-reused"].status == 422
+    assert all(meaning.about for meaning in known.values())
+    assert ServiceError.code in known

@@ -1,0 +1,214 @@
+"""Files under names of our own: whole or not there, in a folder and in a bucket alike."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.errors import AssetUnreadable, Conflict, StorageFull
+from shared.storage import unfinished_uploads
+from shared.storage.folder import Folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shared.storage.base import Storage
+    from shared.storage.s3 import Bucket
+    from tests.loopback.s3 import S3
+
+
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.slow)])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if request.param == "folder":
+        return Folder(tmp_path / "storage")
+    found: Storage = request.getfixturevalue("bucket")
+    return found
+
+
+def leftovers(storage: Storage) -> list[Path]:
+    """Return what is half done on this machine."""
+    return list((storage.root / "incoming").iterdir())
+
+
+def content(storage: Storage, key: str) -> bytes:
+    size = storage.size(key)
+    assert size is not None
+    return b"".join(storage.read(key, 0, size))
+
+
+def make(storage: Storage, key: str, data: bytes = b"12") -> None:
+    with storage.create(key) as file:
+        file.write(data)
+
+
+def test_a_file_appears_when_it_is_whole(storage: Storage) -> None:
+    with storage.create("a/b") as file:
+        file.write(b"12")
+        assert storage.size("a/b") is None
+
+    assert storage.locate("a/b").read_bytes() == content(storage, "a/b") == b"12"
+    assert leftovers(storage) == []
+
+
+def test_a_writer_that_fails_leaves_nothing(storage: Storage) -> None:
+    with pytest.raises(RuntimeError), storage.create("a/b") as file:
+        file.write(b"1")
+        raise RuntimeError
+
+    assert storage.present(["a/b"]) == set()
+    assert leftovers(storage) == []
+
+
+def test_a_finished_file_is_moved_in_and_can_be_deleted_twice(storage: Storage, tmp_path: Path) -> None:
+    source = tmp_path / "work" / "made.mp4"
+    source.parent.mkdir()
+    source.write_bytes(b"123")
+
+    storage.put(source, "x/y/z.mp4")
+
+    assert storage.locate("x/y/z.mp4").read_bytes() == b"123"
+    assert not source.exists()
+    storage.delete("x/y/z.mp4")
+    storage.delete("x/y/z.mp4")
+    with pytest.raises(AssetUnreadable):
+        storage.locate("x/y/z.mp4")
+
+
+def test_folders_that_held_only_what_is_deleted_go_with_it(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "storage")
+    keys = ("artifacts/job/1/video.mp4", "artifacts/job/1/poster.jpg", "artifacts/other/1/video.mp4")
+    for key in keys:
+        with folder.create(key) as file:
+            file.write(b"1")
+
+    folder.delete(keys[0])
+    assert folder.present(keys) == set(keys[1:])
+    folder.delete(keys[1])
+    folder.delete(keys[2])
+
+    assert {path.name for path in (tmp_path / "storage").rglob("*")} == {"incoming", "artifacts"}
+
+
+def test_a_file_finds_its_way_into_a_folder_that_is_removed_as_empty_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, link = Folder(tmp_path / "storage"), os.link
+    removed: list[Path] = []
+
+    def late(source: Path, target: Path) -> None:
+        if not removed:
+            target.parent.rmdir()
+            removed.append(target)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    with folder.create("artifacts/job/video.mp4") as file:
+        file.write(b"1")
+
+    assert removed == [folder.locate("artifacts/job/video.mp4")]
+
+
+def test_a_full_disk_is_an_error_that_is_retried(storage: Storage) -> None:
+    with pytest.raises(StorageFull) as caught, storage.create("a"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert caught.value.retryable
+    assert leftovers(storage) == []
+
+
+def test_it_can_tell_whether_it_is_writable(storage: Storage) -> None:
+    storage.check()
+
+    assert leftovers(storage) == []
+    assert list(storage.aged(time.time() + 60)) == []
+
+
+def test_a_second_name_lives_when_the_first_goes(storage: Storage) -> None:
+    make(storage, "first")
+
+    storage.link(storage.locate("first"), "second/name")
+    storage.copy("first", "third")
+    storage.delete("first")
+
+    assert content(storage, "second/name") == content(storage, "third") == b"12"
+    assert leftovers(storage) == []
+    with pytest.raises(AssetUnreadable):
+        storage.copy("first", "fourth")
+
+
+def test_a_file_never_changes_under_its_name(storage: Storage) -> None:
+    make(storage, "a", b"first")
+
+    make(storage, "a", b"first")
+    with pytest.raises(Conflict):
+        make(storage, "a", b"other")
+
+    assert content(storage, "a") == b"first"
+    assert leftovers(storage) == []
+
+
+def test_any_part_of_a_file_can_be_read(storage: Storage) -> None:
+    make(storage, "a", bytes(range(200)))
+
+    assert b"".join(storage.read("a", 10, 13)) == bytes((10, 11, 12))
+    assert b"".join(storage.read("a", 5, 5)) == b""
+    assert storage.size("a") == 200
+    assert storage.present(["a", "b", "a"]) == {"a"}
+
+
+def test_what_is_old_is_found(storage: Storage, request: pytest.FixtureRequest) -> None:
+    make(storage, "old/é 1+%.wav")
+    make(storage, "old/2")
+    _age(storage, request)
+    make(storage, "new")
+
+    assert set(storage.aged(time.time() - 3600)) == {"old/é 1+%.wav", "old/2"}
+
+
+def test_what_is_stored_again_is_new_again(storage: Storage, request: pytest.FixtureRequest) -> None:
+    make(storage, "again")
+    make(storage, "old")
+    _age(storage, request)
+
+    make(storage, "again")
+
+    assert list(storage.aged(time.time() - 3600)) == ["old"]
+
+
+def _age(storage: Storage, request: pytest.FixtureRequest) -> None:
+    """Date all that is there a day back."""
+    if isinstance(storage, Folder):
+        for path in storage.root.rglob("*"):
+            os.utime(path, (time.time() - 86_400,) * 2)
+        return
+    request.getfixturevalue("s3").turn_back(timedelta(days=1))
+
+
+def test_a_link_to_an_old_file_is_new(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "storage")
+    make(folder, "first")
+    os.utime(folder.locate("first"), (time.time() - 86_400,) * 2)
+
+    folder.copy("first", "second")
+
+    assert list(folder.aged(time.time() - 3600)) == []
+
+
+def test_an_upload_that_rests_is_not_taken_for_a_file_of_nobody(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "storage")
+    make(folder, f"{unfinished_uploads.FOLDER}/1")
+    os.utime(folder.locate(f"{unfinished_uploads.FOLDER}/1"), (time.time() - 86_400,) * 2)
+
+    assert list(folder.aged(time.time() - 3600)) == []
+
+
+@pytest.mark.slow
+def test_a_bucket_s_names_begin_with_its_prefix(bucket: Bucket, s3: S3) -> None:
+    make(bucket, "a")
+
+    assert list(s3.objects) == ["some/prefix/a"]

@@ -1,0 +1,259 @@
+"""A bucket that fails: what is told to be stored is there, and what is not there leaves nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import product
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.errors import Conflict, Unavailable
+from shared.storage import s3_client as s3
+from shared.storage import s3_parts
+from tests.loopback.s3 import ACCESS_KEY, SECRET_KEY, SMALLEST_PART
+from tests.unit.shared.conftest import another
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shared.storage.s3 import Bucket
+    from tests.loopback.s3 import S3, Fault
+
+pytestmark = pytest.mark.slow
+
+KEY = "some/prefix/a/b"
+LARGE = os.urandom(1024) * 11 * 1024
+FAULTS: tuple[Fault, ...] = ("500", "503", "hang", "reset", "lost")
+CONDITIONED: tuple[Fault, ...] = (*FAULTS, "412")  # where a condition is met
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "PAUSE", 0.001)
+    monkeypatch.setattr("shared.storage.s3.PART", SMALLEST_PART)
+    monkeypatch.setattr(s3_parts, "PART", SMALLEST_PART)
+
+
+def put(bucket: Bucket, folder: Path, data: bytes) -> None:
+    source = folder / "made"
+    source.write_bytes(data)
+    bucket.put(source, "a/b")
+
+
+def asked(server: S3) -> list[str]:
+    return [f"{one.method} {'&'.join(one.query)}".strip() for one in server.requests]
+
+
+@pytest.mark.parametrize("kind", CONDITIONED)
+def test_one_failure_is_got_over(bucket: Bucket, s3: S3, tmp_path: Path, kind: Fault) -> None:
+    s3.fail(kind, lambda method, _: method == "PUT")
+
+    put(bucket, tmp_path, b"content")
+
+    assert s3.failed[kind] == 1
+    assert s3.objects[KEY].content == b"content"
+    if kind == "lost":
+        assert asked(s3) == ["PUT", "HEAD"]  # it was looked for, and not sent again
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [*product(("uploads", "partNumber=2"), FAULTS), *product(["POST uploadId"], CONDITIONED)],
+)
+def test_a_large_file_gets_over_a_failure_at_each_step(
+    bucket: Bucket, s3: S3, tmp_path: Path, step: str, kind: Fault
+) -> None:
+    method, _, named = step.rpartition(" ")
+    s3.fail(kind, lambda how, target: how.startswith(method) and named in target)
+
+    put(bucket, tmp_path, LARGE)
+
+    assert s3.failed[kind] == 1
+    assert s3.objects[KEY].content == LARGE
+    left = 1 if (kind, step) == ("lost", "uploads") else 0  # nobody knows of that one: it is cleared later
+    assert len(s3.uploads) == left
+    assert bucket.clear(time.time() + 60) == left
+    assert s3.uploads == {}
+
+
+@pytest.mark.parametrize("data", [b"content", LARGE], ids=["small", "large"])
+def test_a_bucket_that_goes_on_failing_leaves_nothing(
+    bucket: Bucket, s3: S3, tmp_path: Path, data: bytes
+) -> None:
+    s3.fail("503", lambda method, target: method == "PUT" and "partNumber=1" not in target, times=99)
+
+    with pytest.raises(Unavailable):
+        put(bucket, tmp_path, data)
+
+    assert s3.failed["503"] == 4
+    assert s3.objects == {}
+    assert s3.uploads == {}
+    assert bucket.size("a/b") is None
+
+
+def test_a_name_that_another_content_has_is_not_taken(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+    put(bucket, tmp_path, LARGE)
+
+    with pytest.raises(Conflict):
+        put(bucket, tmp_path, LARGE + b"more")
+
+    assert s3.objects[KEY].content == LARGE
+    assert s3.uploads == {}
+
+
+def test_a_large_file_that_is_there_already_leaves_no_parts(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+    put(bucket, tmp_path, LARGE)
+
+    put(bucket, tmp_path, LARGE)
+
+    assert s3.objects[KEY].content == LARGE
+    assert s3.uploads == {}
+
+
+@pytest.mark.parametrize("kind", ["500", "hang", "reset", "lost"])
+def test_a_file_is_fetched_though_answers_fail(bucket: Bucket, s3: S3, tmp_path: Path, kind: Fault) -> None:
+    put(bucket, tmp_path, LARGE)
+    s3.fail(kind, lambda method, _: method == "GET", times=2)
+
+    path = another(s3, tmp_path / "elsewhere").locate("a/b")
+
+    assert s3.failed[kind] == 2
+    assert path.read_bytes() == LARGE
+
+
+def test_a_stream_that_breaks_goes_on_where_it_was(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+    put(bucket, tmp_path, LARGE)
+    s3.cut_at(3_000_000)
+
+    whole = b"".join(bucket.read("a/b", 5, len(LARGE)))
+
+    assert whole == LARGE[5:]
+    assert s3.failed["cut"] == 1
+    starts = [int(one.headers["range"][6:].split("-")[0]) for one in s3.requests if one.method == "GET"]
+    assert starts[0] == 5
+    assert 2_000_000 < starts[1] <= 3_000_005
+
+
+def test_a_file_that_is_not_what_was_stored_is_not_given_out(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+    put(bucket, tmp_path, b"content")
+    s3.spoil(KEY, b"cOntent")
+
+    with pytest.raises(Unavailable):
+        another(s3, tmp_path / "elsewhere").locate("a/b")
+
+    assert [path for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()] == []
+
+
+def test_many_who_want_one_file_fetch_it_once(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+    put(bucket, tmp_path, LARGE)
+    before = len(s3.requests)
+    machine = [another(s3, tmp_path / "elsewhere") for _ in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        paths = set(pool.map(lambda one: one.locate("a/b"), machine))
+
+    assert len(paths) == 1
+    assert asked(s3)[before:] == ["HEAD", "GET"]
+
+
+def test_what_one_has_left_who_died_over_a_fetch_is_no_part_of_the_file(
+    bucket: Bucket, s3: S3, tmp_path: Path
+) -> None:
+    put(bucket, tmp_path, b"content")
+    name = hashlib.sha256(b"a/b").hexdigest()
+    other = another(s3, tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "incoming" / f"{name}.part").write_bytes(b"half of another")
+
+    assert other.locate("a/b").read_bytes() == b"content"
+    assert list((tmp_path / "elsewhere" / "incoming").iterdir()) == []
+
+
+def test_copies_are_bounded_and_the_last_used_stay(s3: S3, tmp_path: Path) -> None:
+    bucket = another(s3, tmp_path / "copies", storage_cache=250, render_wall=timedelta(0))
+    for name in ("1", "2", "3"):
+        with bucket.create(name) as file:
+            file.write(bytes(100))
+        bucket.locate("1")
+        time.sleep(0.01)
+
+    left = [path for path in (tmp_path / "copies").rglob("*") if path.is_file()]
+
+    assert sum(path.stat().st_size for path in left) == 200
+    assert {bucket.locate("1"), bucket.locate("3")} == set(left)
+    assert bucket.present(["2"]) == {"2"}  # what went was a copy
+
+
+def test_lists_of_many_pages_are_read_to_their_end(bucket: Bucket, s3: S3) -> None:
+    s3.page = 2
+    for number in range(5):
+        with bucket.create(f"files/{number}") as file:
+            file.write(b"x")
+        s3.begin(f"some/prefix/parts/{number}")
+    s3.begin("another/installation")
+
+    assert sorted(bucket.aged(time.time() + 60)) == [f"files/{number}" for number in range(5)]
+    assert bucket.clear(time.time() - 60) == 0
+    assert bucket.clear(time.time() + 60) == 5
+    assert [one.key for one in s3.uploads.values()] == ["another/installation"]
+
+
+def test_wrong_keys_are_told_to_the_operator_and_no_key_is_shown(
+    s3: S3, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = another(s3, tmp_path, s3_secret_key="wrong-secret-of-forty-letters-and-more-xx")
+
+    with caplog.at_level(logging.DEBUG, "shared"), pytest.raises(Unavailable) as caught:
+        wrong.check()
+
+    assert ("SignatureDoesNotMatch", 403) in [(one.code, one.status) for one in caplog.records]  # type: ignore[attr-defined]
+    told = caplog.text + repr(caught.value) + repr(caught.value.__cause__)
+    assert "wrong-secret" not in told
+    assert SECRET_KEY not in told
+    assert ACCESS_KEY not in repr(wrong._s3._config)  # noqa: SLF001
+
+
+def test_a_bucket_that_says_nothing_is_not_waited_for_long(bucket: Bucket, s3: S3) -> None:
+    s3.fail("hang", times=99)
+    began = time.monotonic()
+
+    with pytest.raises(Unavailable):
+        bucket.check()
+
+    assert time.monotonic() - began < 2
+
+
+def test_a_process_that_was_forked_has_connections_of_its_own(bucket: Bucket, s3: S3) -> None:
+    bucket.check()
+    ours = bucket._s3._of_this_process()  # noqa: SLF001 (two that share a connection may go well for long)
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            with bucket.create("a/b") as file:
+                file.write(b"from the child")
+            os.write(write, b"shared" if bucket._s3._of_this_process() is ours else b"well")  # noqa: SLF001
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as told:
+        assert told.read() == b"well"
+    os.waitpid(child, 0)
+
+    bucket.check()
+
+    assert s3.objects[KEY].content == b"from the child"
+
+
+def test_a_sum_is_of_all_parts(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(LARGE)
+
+    found = s3_parts.Content.of(path)
+
+    assert found == s3_parts.Content(len(LARGE), hashlib.sha256(LARGE).hexdigest())
+    assert b"".join(body for _, body in s3_parts.parts(path, len(LARGE))) == LARGE

@@ -1,0 +1,132 @@
+"""The supervisor's end of the fork server: it starts the server, has it fork programs, and holds them as if they were its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, TypeAlias
+
+from workers.local import processes
+from workers.local.fork_server import READY
+
+if TYPE_CHECKING:
+    from workers.local.services import Service
+
+Program: TypeAlias = "subprocess.Popen[bytes] | Forked"
+ANSWER_SECONDS = 10.0  # a fork takes milliseconds
+
+
+class Forked:
+    """A program that the fork server started: it tells of it what `subprocess.Popen` tells of a child."""
+
+    def __init__(self, pid: int, output: int, end: int) -> None:
+        self.pid = pid
+        self.stdout = os.fdopen(output, "rb")
+        self.returncode: int | None = None
+        self._end = end
+
+    def poll(self) -> int | None:
+        """Return how it ended, or None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return its code, or raise TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._end], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            # Nothing is told when the server ends: then the kernel kills what it forked.
+            self.returncode = int(os.read(self._end, 16) or -signal.SIGKILL)
+            os.close(self._end)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
+
+
+def started(service: Service) -> Program:
+    """Start a program of its own."""
+    return processes.start(
+        service.argv,
+        env=service.env,
+        cwd=service.cwd,
+        output=subprocess.PIPE,
+        death_signal=service.death_signal,
+        owner=service.owner,
+    )
+
+
+class Forks:
+    """Starts the server, and programs by it. Only Linux has all that it takes; elsewhere each program starts by itself."""
+
+    possible = sys.platform == "linux"
+
+    def __init__(self) -> None:
+        self._orders: socket.socket | None = None
+
+    def begin(self, service: Service) -> Program:
+        """Start the server itself."""
+        self.close()
+        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._orders.settimeout(ANSWER_SECONDS)
+        with theirs:
+            return processes.start(
+                service.argv,
+                env=service.env,
+                cwd=service.cwd,
+                output=subprocess.PIPE,
+                orders=theirs.fileno(),
+                death_signal=service.death_signal,
+            )
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        if self._orders is not None:
+            self._orders.close()
+            self._orders = None
+
+    def ready(self) -> bool:
+        """Tell whether it has imported everything. It says so once."""
+        orders = self._orders
+        return bool(orders and select.select([orders], [], [], 0)[0] and orders.recv(64) == READY)
+
+    def fork(self, service: Service) -> Program:
+        """Have `python -m …` forked; where the server has just died, it is started by itself."""
+        if self._orders is None:
+            return started(service)
+        order = {
+            "name": service.name,
+            "module": service.argv[2:],
+            "env": dict(service.env),
+            "cwd": str(service.cwd),
+            "death_signal": int(service.death_signal),
+        }
+        output, writes = os.pipe()
+        end, told = os.pipe()
+        try:
+            socket.send_fds(self._orders, [json.dumps(order).encode()], [writes, told])
+            pid = int(self._orders.recv(64))
+        except (OSError, ValueError):
+            # One that answers too late would answer the next order with this one's pid: it ends, and so does what it forked.
+            self.close()
+            os.close(output)
+            os.close(end)
+            return started(service)
+        finally:
+            os.close(writes)
+            os.close(told)
+        return Forked(pid, output, end)

@@ -1,0 +1,100 @@
+"""One running program of the local stack: its process, its output cut into lines, its readiness and its deaths."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from workers.local import processes
+from workers.local.fork_client import started
+from workers.local.services import LIVED, Service, pause_before_restart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workers.local.fork_client import Program
+
+PROBE_SECONDS = 0.1
+LONGEST_LINE = 65_536
+
+
+class Child:
+    """Holds what changes about a service while the stack runs."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.process: Program | None = None
+        self.ready = False
+        self.silent = False  # it closed its output
+        self.deaths = 0
+        self.last_lines: deque[bytes] = deque(maxlen=15)
+        self.start_at = 0.0
+        self._started = 0.0
+        self._probed = 0.0
+        self._rest = b""
+
+    def start(self) -> None:
+        """Start the program."""
+        begin = self.service.begin or started
+        self.process = begin(self.service)
+        self.silent = False
+        self._started = time.monotonic()
+        os.set_blocking(self.output, False)
+
+    @property
+    def output(self) -> int:
+        """Return the descriptor of the output of a started program."""
+        if self.process is None or self.process.stdout is None:
+            raise RuntimeError(f"{self.service.name} is not started.")
+        return self.process.stdout.fileno()
+
+    @property
+    def late(self) -> bool:
+        """Tell whether it is past its time to become ready."""
+        return not self.ready and time.monotonic() - self._started > self.service.start_seconds
+
+    def lines(self) -> Iterator[bytes]:
+        """Read what the program has written, without waiting, and give the lines that are whole."""
+        while True:
+            try:
+                block = os.read(self.output, 65_536)
+            except BlockingIOError:
+                return
+            *whole, self._rest = (self._rest + block).split(b"\n")
+            if not block or len(self._rest) > LONGEST_LINE:
+                whole, self._rest = [*whole, self._rest], b""
+            yield from (self._seen(line) for line in whole if line.strip())
+            if not block:
+                self.silent = True
+                return
+
+    def _seen(self, line: bytes) -> bytes:
+        self.last_lines.append(line)
+        return line
+
+    def probe(self) -> bool:
+        """Tell whether it became ready just now."""
+        probe = self.service.ready
+        if probe is None or self.ready or time.monotonic() - self._probed < PROBE_SECONDS:
+            return False
+        self.ready = probe()
+        self._probed = time.monotonic()
+        return self.ready
+
+    def bury(self) -> int:
+        """Take the end of a program that died: kill what it left, and say when it starts again. Return its code."""
+        if self.process is None or self.process.returncode is None:
+            raise RuntimeError(f"{self.service.name} has not ended.")
+        code = self.process.returncode
+        processes.kill_group(self.process.pid)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        now = time.monotonic()
+        self.deaths = 1 if now - self._started > LIVED else self.deaths + 1
+        self.start_at = now + pause_before_restart(self.deaths)
+        self.process = None
+        self.ready = self.service.once and code == 0
+        self._rest = b""
+        return code
