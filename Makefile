@@ -1,10 +1,10 @@
 # Everything that a newcomer, a contributor and the CI run. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up fix check fast test chaos brokers gallery bench bench-render bucket
+.PHONY: help setup demo up fix check fast test chaos brokers gallery licenses bench bench-render bucket
 
 BIN := .venv/bin
-CODE := api client shared tasks workers tests examples bench
+CODE := api client shared tasks workers tests examples bench deploy
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,8 +51,8 @@ bucket: setup  ## The whole stack with its files in S3, in place of a folder
 	$(BIN)/pytest -m "chaos or not chaos" tests/chaos/test_bucket.py
 
 # Newer than what it is made from: nothing to do. Touched but unchanged: the sums say so.
-.venv/.stamp: requirements.lock pyproject.toml client/pyproject.toml
-	@sums=$$(cat requirements.lock pyproject.toml client/pyproject.toml | cksum); \
+.venv/.stamp: requirements.lock pyproject.toml client/pyproject.toml client/VERSION
+	@sums=$$(cat requirements.lock pyproject.toml client/pyproject.toml client/VERSION | cksum); \
 	if [ -f $@ ] && [ "$$(cat $@)" = "$$sums" ] && $(BIN)/python -c ''; then touch $@; exit 0; fi; \
 	set -e; \
 	for name in $(PYTHON) python3.11 python3.12 python3.13 python3 python3.14 python; do \
@@ -81,3 +81,6 @@ bench-control: setup  ## Measure how jobs are taken, handed out and ended; write
 
 gallery: setup  ## Render the contact sheets of docs/gallery.md anew
 	.venv/bin/python bench/gallery.py
+
+licenses: setup  ## Write THIRD_PARTY.md anew from the lock and the metadata of what is installed
+	$(BIN)/python deploy/third_party.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -24,7 +25,7 @@ from shared.settings import Settings, settings
 if TYPE_CHECKING:
     from flask_smorest import Api
 
-VERSION = "0.1.0"
+VERSION = version("scenemill")
 BLUEPRINTS = (
     job_routes.blueprint,
     task_routes.blueprint,
