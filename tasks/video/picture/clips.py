@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class Clip:
     interlaced: bool = False
     motion: Motion = "none"
     ground: str = "#000000"
+    number: int = 0  # tells inputs apart that are equal otherwise: layers and rounds may show the same frames
 
 
 def clip(visual: Mapping[str, Any], media: Mapping[str, Any], path: str) -> Clip:
@@ -101,7 +102,9 @@ def _looped(
     rounds, left = [], frames
     while left > 0:
         taken = min(whole - first, left)
-        part = _part(clip, size, fps, start, speed, first, taken).filter("tpad", stop_mode="clone", stop=-1)
+        numbered = replace(clip, number=clip.number + len(rounds))
+        part = _part(numbered, size, fps, start, speed, first, taken)
+        part = part.filter("tpad", stop_mode="clone", stop=-1)
         rounds.append(part.filter("trim", end_frame=taken).filter("setpts", f"N/{fps}/TB"))
         left, first = left - taken, 0
     return ffmpeg.concat(*rounds, v=1, a=0) if len(rounds) > 1 else rounds[0]
@@ -116,7 +119,8 @@ def _part(
     """
     at = start + first / fps * speed
     ahead = min(at, EARLIER)
-    seconds = ahead + frames / fps * speed + 1.0
+    # ffmpeg-python takes equal nodes for one, whose output cannot be used twice: each input reads another microsecond.
+    seconds = ahead + frames / fps * speed + 1.0 + clip.number * 1e-6
     source = ffmpeg.input(
         f"file:{clip.path}",
         ss=f"{at - ahead:.6f}",

@@ -7,7 +7,7 @@ ffmpeg itself. No text of a client is in a graph: it stands in subtitle files of
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from tasks.video.picture import clips, encoding, transitions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+INPUTS = 10_000  # numbers that each layer has for its clip's inputs
 BLACK, BRIGHT = 16, 255  # of luma: the darkest that is shown, and as far from it as a byte goes
 
 
@@ -111,9 +112,10 @@ def _layers(graph: Graph) -> tuple[list[Any], Any]:
     made = sum(layer.made is not None for layer in graph.layers) + masked
     pictures = _made(graph, made) if made else []
     streams = []
-    for layer in graph.layers:
+    for index, layer in enumerate(graph.layers):
         if layer.clip is not None:
-            stream = clips.stream(layer.clip, graph.size, graph.fps, graph.frames)
+            numbered = replace(layer.clip, number=index * INPUTS)
+            stream = clips.stream(numbered, graph.size, graph.fps, graph.frames)
         else:
             stream = pictures[layer.made or 0]
         for words in layer.words:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.script.values import Output, Visual
-from tests.integration.video.films import SMALL, make, number, read, show
+from shared.script.values import Output, Scene, Script, Transition, Visual
+from tests.integration.video.films import SMALL, make, number, read, render_script, show
 
 pytestmark = pytest.mark.services
 
@@ -46,6 +46,36 @@ def test_a_short_clip_loops_at_its_last_frame(tmp_path, counting, memory, monkey
     video = show(tmp_path, Visual("video", src="upper", start=7.6), counting, duration=1.4)
 
     assert numbers(video) == [190 + index % 10 for index in range(35)]
+
+
+@pytest.mark.parametrize("rounds", [2, 3, 3.5])
+@pytest.mark.parametrize("fit", ["cover", "contain", "blur"])
+def test_a_loop_may_be_of_equal_rounds(tmp_path, counting, rounds, fit, monkeypatch):
+    monkeypatch.setattr("tasks.video.picture.clips.LOOPED_IN_MEMORY", 0)
+
+    visual = Visual("video", src="upper", start=7.6, fit=fit)
+    video = show(tmp_path, visual, counting, duration=round(0.4 * rounds, 1))
+
+    assert numbers(video) == [190 + index % 10 for index in range(round(10 * rounds))]
+
+
+@pytest.mark.parametrize("memory", [True, False], ids=["in memory", "from the file"])
+@pytest.mark.parametrize("when_short", ["loop", "freeze"])
+def test_a_clip_may_meet_itself_in_a_transition(tmp_path, counting, memory, when_short, monkeypatch):
+    if not memory:
+        monkeypatch.setattr("tasks.video.picture.clips.LOOPED_IN_MEMORY", 0)
+    visual = Visual(
+        "video", src="upper", start=7.92, when_short=when_short
+    )  # two frames: both scenes show the same
+    scenes = (
+        Scene("a", visual=visual, duration=1.2),
+        Scene("b", visual=visual, duration=1.2, transition=Transition("crossfade", 0.4)),
+    )
+
+    video = render_script(tmp_path, Script(scenes), counting)
+
+    shown = [198 + index % 2 if when_short == "loop" else min(198 + index, 199) for index in range(20)]
+    assert numbers(video)[:20] == shown
 
 
 def test_a_short_clip_can_freeze(tmp_path, counting, monkeypatch):
