@@ -98,23 +98,26 @@ def _image_facts(image: Pictures.Image) -> dict[str, Any]:
     width, height = image.size
     if width * height > IMAGE_PIXELS:
         raise Refused("too-many-pixels")
-    orientation = _orientation(image)
-    if orientation in (5, 6, 7, 8):
+    oriented = orientation(image)
+    if oriented in (5, 6, 7, 8):
         width, height = height, width
-    turned = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}.get(orientation, 0)
+    turned = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}.get(oriented, 0)
     return {"width": width, "height": height, "rotation": turned, "pix_fmt": image.mode}
 
 
-def _orientation(image: Pictures.Image) -> int:
+def orientation(image: Pictures.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where the picture states none that is a number of these."""
     try:
         # `getexif` of a PNG would decode the whole picture.
-        if image.format != "PNG":
-            return int(image.getexif().get(0x0112, 1))
-        from PIL import Image  # noqa: PLC0415  (a sound need not load it)
+        if image.format == "PNG":
+            from PIL import Image  # noqa: PLC0415  (a sound need not load it)
 
-        exif = Image.Exif()
-        exif.load(image.info.get("exif", b""))
-        return int(exif.get(0x0112, 1))
+            exif = Image.Exif()
+            exif.load(image.info.get("exif", b""))
+        else:
+            exif = image.getexif()
+        stated = exif.get(0x0112, 1)
+        return int(stated) if stated in range(1, 9) else 1
     except Exception:  # noqa: BLE001  (broken EXIF takes many forms, and a picture without it is a picture)
         return 1
 

@@ -99,7 +99,7 @@ def _looped(
         round_ = _part(clip, size, fps, start, speed, 0, whole).filter("tpad", stop_mode="clone", stop=-1)
         round_ = round_.filter("trim", end_frame=whole).filter("loop", loop=-1, size=whole)
         return round_.filter("trim", start_frame=first, end_frame=first + frames)
-    rounds, left = [], frames
+    rounds, left = list[Any](), frames
     while left > 0:
         taken = min(whole - first, left)
         numbered = replace(clip, number=clip.number + len(rounds))

@@ -6,19 +6,21 @@ Only the formats that we take are tried. Pictures too large for a worker's memor
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
 from shared.errors import AssetUnreadable
+from shared.media.probe_child import orientation
 from shared.processes import ffmpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Rgb = NDArray[Any]  # 8 bits; three or four channels
@@ -59,13 +61,17 @@ def load(path: Path, wanted: tuple[int, int], *, alpha: bool = False, place: Wor
 def _decode(image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, place: Workplace) -> Rgb:
     if image.width * image.height > MOST_PIXELS:
         raise AssetUnreadable("An image has more pixels than we take.")
-    turned = image.getexif().get(0x0112, 1) >= 5
+    oriented = orientation(image)
     image.draft(
-        None, (wanted[1], wanted[0]) if turned else wanted
+        None, (wanted[1], wanted[0]) if oriented >= 5 else wanted
     )  # only JPEG can: it decodes a half, quarter, eighth
     if image.width * image.height > IN_MEMORY:
         return _shrink(image, path, wanted, alpha=alpha, place=place)
-    ImageOps.exif_transpose(image, in_place=True)
+    if (
+        oriented in UPRIGHT
+    ):  # Pillow's `exif_transpose` also writes the EXIF anew, and fails on tags that it cannot write
+        stored, image = image, image.transpose(Image.Transpose(UPRIGHT[oriented]))
+        stored.close()
     # Each copy of a picture counts against the worker's memory: none is made that need not be.
     return np.asarray(_to_srgb(image, "RGBA" if alpha or _transparent(image) else "RGB"))
 
@@ -105,26 +111,44 @@ def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _shrink(image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, place: Workplace) -> Rgb:
     """Have ffmpeg decode and scale the picture in its own memory."""
-    orientation = image.getexif().get(0x0112, 1)
-    target = (wanted[1], wanted[0]) if orientation >= 5 else wanted
+    oriented = orientation(image)
+    target = (wanted[1], wanted[0]) if oriented >= 5 else wanted
     scale = min(1.0, max(target[0] / image.width, target[1] / image.height))
     width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    piped = image.format == "PNG"
     argv = ffmpeg.command(
-        "-noautorotate", "-f", DEMUXERS[image.format or ""], "-i", f"file:{path}", "-frames:v", "1",
+        "-noautorotate", "-f", DEMUXERS[image.format or ""], "-i", "pipe:0" if piped else f"file:{path}",
+        "-frames:v", "1",
         "-vf", f"scale={width}:{height}:flags=area:in_range=auto:out_range=pc,format=rgba",
         "-f", "rawvideo", "file:image.raw", ffmpeg=place.ffmpeg,
     )  # fmt: skip
-    ffmpeg.run(argv, cwd=place.folder, limits=SHRINKING, stop=place.stop)
+    source = _without_exif(path) if piped else None
+    ffmpeg.run(argv, cwd=place.folder, limits=SHRINKING, stop=place.stop, stdin=source)
     made = np.fromfile(place.folder / "image.raw", np.uint8).reshape(height, width, 4)
     (place.folder / "image.raw").unlink()
     upright = Image.fromarray(made)
     profile = image.info.get("icc_profile")
     if profile and image.mode not in ("CMYK", "L", "LA"):  # which ffmpeg has made RGB of by itself
         upright = _by_profile(upright, profile)
-    if orientation in UPRIGHT:
-        upright = upright.transpose(Image.Transpose(UPRIGHT[orientation]))
+    if oriented in UPRIGHT:
+        upright = upright.transpose(Image.Transpose(UPRIGHT[oriented]))
     keep = alpha or (_transparent(image) and int(made[..., 3].min()) < 255)
     return np.asarray(upright.convert("RGBA" if keep else "RGB"))
+
+
+def _without_exif(path: Path) -> Iterator[bytes]:
+    """Yield a PNG file without its EXIF: ffmpeg refuses the whole picture where that is damaged."""
+    with path.open("rb") as file:
+        yield file.read(8)
+        while len(head := file.read(8)) == 8:
+            length, name = struct.unpack(">I4s", head)
+            left, kept = length + 4, name != b"eXIf"
+            if kept:
+                yield head
+            while left > 0 and (part := file.read(min(left, 1 << 20))):
+                left -= len(part)
+                if kept:
+                    yield part
 
 
 def flatten(image: Rgb, ground: tuple[int, int, int]) -> Rgb:

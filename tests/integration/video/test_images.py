@@ -10,8 +10,10 @@ import pytest
 from PIL import Image, ImageCms
 
 from shared.errors import AssetUnreadable
+from shared.media.probing import probe
 from shared.processes.ffmpeg import Stopped
 from shared.script.values import Output, Visual
+from tasks.video.picture import images
 from tests.integration.video.films import show
 
 pytestmark = pytest.mark.services
@@ -65,6 +67,53 @@ def test_a_photo_is_upright_however_the_camera_was_held(tmp_path, orientation, w
     quarters((400, 400)).save(tmp_path / "x.jpg", exif=exif, quality=95)
 
     assert_colors(first(tmp_path, tmp_path / "x.jpg"), wanted)
+
+
+def tiff(*entries: tuple[int, int, int, bytes], extra: bytes = b"") -> bytes:
+    """Return EXIF of entries, each a tag, a type, a count and its four bytes; `extra` begins at their end."""
+    table = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3].ljust(4, b"\0") for entry in entries)
+    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + table + bytes(4) + extra
+
+
+ORIENTATION, SHORT = 0x0112, 3
+ODD_EXIF = [
+    pytest.param(tiff((ORIENTATION, 2, 2, b"6")), id="a text"),
+    pytest.param(tiff((ORIENTATION, 2, 4, b"top")), id="another text"),
+    pytest.param(tiff((ORIENTATION, SHORT, 0, b"")), id="no number"),
+    pytest.param(tiff((ORIENTATION, 7, 1, b"\6")), id="bytes"),
+    pytest.param(tiff((ORIENTATION, SHORT, 1, b"\x09")), id="a number beyond the eight"),
+    pytest.param(tiff((ORIENTATION, 4, 1, b"\xff\xff\xff\xff")), id="a huge number"),
+    pytest.param(tiff((ORIENTATION, 5, 1, b"\x1a"), extra=struct.pack("<II", 6, 0)), id="six nothings"),
+    pytest.param(tiff((ORIENTATION, 5, 1, b"\xff\xff")), id="a place that is not there"),
+    pytest.param(b"Exif\0\0II*\0\xff\xff\xff\xff", id="a table that is not there"),
+    pytest.param(b"Exif\0\0MM", id="cut off"),
+]
+
+
+@pytest.mark.parametrize("exif", ODD_EXIF)
+@pytest.mark.parametrize("large", [False, True], ids=["in memory", "by ffmpeg"])
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.webp"])
+def test_a_photo_whose_orientation_is_no_number_stays_as_it_is(tmp_path, monkeypatch, exif, large, name):
+    monkeypatch.setattr(images, "IN_MEMORY", 1 if large else images.IN_MEMORY)
+    quarters((400, 200)).save(tmp_path / name, exif=exif)
+
+    picture = images.load(tmp_path / name, (40, 20), place=images.Workplace(tmp_path))
+
+    assert picture.shape[1] == 2 * picture.shape[0]
+    assert (np.abs(picture[2, 2].astype(int) - RED) < 30).all()
+    facts = probe(tmp_path / name)
+    assert (facts.width, facts.height) == (400, 200)
+
+
+def test_a_photo_is_upright_though_the_rest_of_its_exif_cannot_be_written_again(tmp_path):
+    odd = (0x9C9B, SHORT, 1, b"\xff\xff")  # a title for Windows, as a number
+    exif = tiff((ORIENTATION, SHORT, 1, b"\6"), odd, (0x8769, 2, 4, b"abc"))
+    quarters((400, 200)).save(tmp_path / "x.jpg", exif=exif)
+
+    picture = images.load(tmp_path / "x.jpg", (20, 40), place=images.Workplace(tmp_path))
+
+    assert picture.shape[0] == 2 * picture.shape[1]
+    assert (np.abs(picture[2, 2].astype(int) - BLUE) < 30).all()
 
 
 def test_a_portrait_photo_is_cropped_to_cover_and_never_stretched(tmp_path):
