@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 # Of ranges we serve one. Other units and several ranges may be answered with the whole file (RFC 9110, 14.2). So may what
 # has more digits than Python reads.
 _ONE_RANGE = re.compile(r"bytes=\s*(?:\d{1,4000}-\d{0,4000}|-(\d{1,4000}))\s*", re.IGNORECASE | re.ASCII)
+_DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 
 
 def heed(tag: str) -> None:
     """Raise PreconditionFailed where the client wants a thing as it knows it, and it is another."""
+    _drop_impossible_dates()
     wanted = request.if_match
     if wanted and not wanted.contains(tag):
         raise PreconditionFailed("It has changed: it is not what If-Match names.")
@@ -43,6 +45,15 @@ def heed_range(tag: str, size: int, modified: datetime | None) -> None:
     elif asked[1] and int(asked[1]) > size:
         environ["HTTP_RANGE"] = "bytes=0-"  # more of its end than there is
     environ.pop("HTTP_IF_RANGE", None)
+
+
+def _drop_impossible_dates() -> None:
+    """Pass over dates whose numbers no calendar has, as RFC 9110 asks for: werkzeug's reading of them overflows."""
+    for name in _DATES:
+        try:
+            parse_date(request.environ.get(name))
+        except OverflowError:
+            request.environ[name] = ""
 
 
 def _is_of_same(tag: str, modified: datetime | None) -> bool:

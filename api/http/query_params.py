@@ -75,14 +75,17 @@ class Place(fields.Field[Cursor]):
 
 
 class Time(fields.Field[datetime]):
-    """A moment by RFC 3339. Without a zone it is UTC; a plus sign that became a space is one again."""
+    """A moment by RFC 3339, in UTC. Without a zone it is UTC; a plus sign that became a space is one again."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
         try:
             moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
         except ValueError as error:
             raise ValidationError("Must be a moment such as 2026-01-31T12:00:00Z.") from error
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        try:
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except OverflowError as error:  # its offset leads out of the calendar
+            raise ValidationError("Must lie in the years 1 to 9999 in UTC.") from error
 
 
 class TimeBefore(Time):

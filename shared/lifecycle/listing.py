@@ -11,7 +11,7 @@ import binascii
 import itertools
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Select, and_, func, or_, select, tuple_
@@ -59,10 +59,11 @@ class Cursor:
         try:
             plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
             moment, _, name = plain.partition("|")
-            cursor = cls(datetime.fromisoformat(moment), uuid.UUID(name))
-        except (binascii.Error, UnicodeError, ValueError) as error:
+            created_at = datetime.fromisoformat(moment)
+            cursor = cls(created_at.astimezone(UTC), uuid.UUID(name))
+        except (binascii.Error, UnicodeError, ValueError, OverflowError) as error:
             raise ValueError("Is not a cursor of this list.") from error
-        if cursor.created_at.tzinfo is None:
+        if created_at.tzinfo is None:
             raise ValueError("Is not a cursor of this list.")
         return cursor
 

@@ -240,6 +240,9 @@ def test_a_finished_task_lists_its_files(client: Client, stored: Path) -> None:
     }  # fmt: skip
 
 
+BEYOND = f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT"
+
+
 @pytest.mark.parametrize(
     ("sent", "status", "data"),
     [
@@ -264,6 +267,9 @@ def test_a_finished_task_lists_its_files(client: Client, stored: Path) -> None:
         pytest.param({"Range": "bytes=2-4", "If-None-Match": '"other"'}, 206, b"234", id="part of another"),
         pytest.param({"Range": "bytes=2-4", "If-Match": f'"{"a" * 64}"'}, 206, b"234", id="part of the same"),
         pytest.param({"If-Match": "*"}, 200, b"0123456789", id="any"),
+        pytest.param({"If-Modified-Since": BEYOND}, 200, b"0123456789", id="since no date"),
+        pytest.param({"Range": "bytes=2-4", "If-Range": BEYOND}, 200, b"0123456789", id="of no date"),
+        pytest.param({"If-Unmodified-Since": BEYOND}, 200, b"0123456789", id="until no date"),
     ],
 )
 def test_a_file_is_sent_whole_or_in_part(
@@ -386,6 +392,9 @@ def test_jobs_of_one_moment_are_listed_once_each(client: Client) -> None:
         ("q=_", set()),
         ("created_after=2020-01-01T00:00:00Z", {"plain", "tagged", "canceled", "script"}),
         ("created_before=2020-01-01T00:00:00Z", set()),
+        ("created_before=0001-01-01T00:00:00-00:00:01", set()),
+        ("created_after=9999-12-31T23:59:59.999999Z", set()),
+        ("created_after=9999-12-31T23:59:59.999Z", set()),
         ("created_after=2020-01-01T00:00:00+02:00&created_before=2999-01-01", {"plain", "tagged", "canceled", "script"}),
     ],
 )  # fmt: skip
@@ -429,7 +438,9 @@ def test_a_list_shows_only_ones_own(client: Client, stranger: Client) -> None:
     [
         ("limit=0", "limit"), ("limit=201", "limit"), ("limit=1.5", "limit"), ("limit=1&limit=2", "limit"),
         ("cursor=AAAA", "cursor"), ("cursor=%00", "cursor"), ("status=done", "status"), ("kind=film", "kind"),
-        ("created_after=yesterday", "created_after"), ("batch_id=1", "batch_id"), ("q=", "q"), ("stat=queued", "stat"),
+        ("created_after=yesterday", "created_after"), ("created_after=0001-01-01T00:00:00%2B14:00", "created_after"),
+        ("created_before=9999-12-31T23:59:59-00:01", "created_before"), ("batch_id=1", "batch_id"),
+        ("q=", "q"), ("stat=queued", "stat"),
     ],
 )  # fmt: skip
 def test_a_wrong_filter_is_named(client: Client, query: str, name: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import base64
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from api.http.query_params import AllTasksQuery, NoQuery, PageQuery, WaitQuery
+from api.http.query_params import AllTasksQuery, NoQuery, PageQuery, TasksQuery, WaitQuery
 from shared.lifecycle.listing import Cursor
 from shared.states import State
 
@@ -27,6 +28,25 @@ def test_a_cursor_survives_its_opaque_form(moment: datetime, name: uuid.UUID) ->
 def test_no_text_is_a_cursor_by_accident(text: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
         Cursor.read(text)
+
+
+@given(st.datetimes(), st.timedeltas(timedelta(hours=-23), timedelta(hours=23)), st.uuids())
+def test_no_moment_in_any_zone_leaves_the_calendar(
+    moment: datetime, offset: timedelta, name: uuid.UUID
+) -> None:
+    stated = moment.replace(tzinfo=timezone(offset)).isoformat()
+    cursor = base64.urlsafe_b64encode(f"{stated}|{name}".encode()).decode()
+    try:
+        expected = moment.replace(tzinfo=UTC) - offset
+    except OverflowError:
+        with pytest.raises(ValidationError, match="years 1 to 9999"):
+            TasksQuery().load({"created_before": stated})
+        with pytest.raises(ValueError, match="cursor"):
+            Cursor.read(cursor)
+    else:
+        assert TasksQuery().load({"created_before": stated})["wanted"].created_before == expected
+        assert TasksQuery().load({"created_after": stated})["wanted"].created_after >= expected
+        assert Cursor.read(cursor) == Cursor(expected, name)
 
 
 def test_filters_are_read() -> None:
