@@ -1,21 +1,35 @@
-"""The Python client of Scenemill and its command. It knows the HTTP API and nothing of the server."""
+"""The Python client of Scenemill. `Scenemill` blocks, `AsyncScenemill` is for asyncio and trio."""
 
-from scenemill.api import Scenemill
+from scenemill import types, webhooks
 from scenemill.auth import TokenAuth, by_key, by_password
-from scenemill.errors import ApiError, IntegrityError, ScenemillError, Unreachable
-from scenemill.values import Artifact, Asset, Scene, Task
+from scenemill.client import AsyncScenemill, Scenemill
+from scenemill.core.retry import Retry
+from scenemill.errors import (
+    ApiError,
+    IntegrityError,
+    MediaMissing,
+    ScenemillError,
+    TaskFailed,
+    Unreachable,
+    WaitTimeout,
+    WebhookInvalid,
+)
 
 __all__ = [
     "ApiError",
-    "Artifact",
-    "Asset",
+    "AsyncScenemill",
     "IntegrityError",
-    "Scene",
+    "MediaMissing",
+    "Retry",
     "Scenemill",
     "ScenemillError",
-    "Task",
+    "TaskFailed",
     "TokenAuth",
     "Unreachable",
+    "WaitTimeout",
+    "WebhookInvalid",
     "by_key",
     "by_password",
+    "types",
+    "webhooks",
 ]

@@ -11,12 +11,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio
+import anyio.to_thread
 import httpx
 
-from scenemill.errors import ApiError, Unreachable, refusal
+from scenemill.errors import ApiError, Unreachable, api_error
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator, Generator
     from contextlib import AbstractContextManager
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -93,33 +95,69 @@ class TokenAuth(httpx.Auth):
         self._grant = grant
         self._store = store or Memory()
         self._lock = threading.Lock()
+        self._async_lock: anyio.Lock | None = None
         self._tokens: Tokens | None = None
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Bring a token that is good; where it was ended meanwhile, bring another, once."""
-        tokens = yield from self._good(request, None)
-        request.headers["Authorization"] = f"Bearer {tokens.access_token}"
-        answer = yield request
-        if answer.status_code == httpx.codes.UNAUTHORIZED and isinstance(request.stream, httpx.ByteStream):
+        tokens = yield from self._locked(request, None)
+        answer = yield _with(request, tokens)
+        if _refused(request, answer):
             answer.read()
-            tokens = yield from self._good(request, tokens)
-            request.headers["Authorization"] = f"Bearer {tokens.access_token}"
-            yield request
+            yield _with(request, (yield from self._locked(request, tokens)))
 
-    def _good(
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Bring a token that is good; where it was ended meanwhile, bring another, once."""
+        tokens: Tokens | None = None
+        while True:
+            async with self._turn():
+                flow = self._good(request, tokens)
+                try:
+                    step = next(flow)
+                    while True:
+                        answer = yield step
+                        await answer.aread()
+                        step = flow.send(answer)
+                except StopIteration as stop:
+                    tokens, again = stop.value, tokens is not None
+                finally:
+                    flow.close()
+            answer = yield _with(request, tokens)
+            if again or not _refused(request, answer):
+                return
+            await answer.aread()
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """Let no other task renew meanwhile. The store's lock may block: a thread waits for it."""
+        if self._async_lock is None:
+            self._async_lock = anyio.Lock()
+        async with self._async_lock:
+            with contextlib.ExitStack() as held:
+                await anyio.to_thread.run_sync(held.enter_context, self._store.locked())
+                yield
+
+    def _locked(
         self, request: httpx.Request, refused: Tokens | None
     ) -> Generator[httpx.Request, httpx.Response, Tokens]:
-        """Return tokens that are fresh and not those that were refused."""
         with self._lock:
             if (held := self._tokens) and held.fresh and held != refused:
                 return held
             with self._store.locked():
-                kept = self._store.load()
-                if not (kept and kept.fresh and kept != refused):
-                    kept = yield from self._renewed(request, kept)
-                    self._store.save(kept)
-            self._tokens = kept
-            return kept
+                return (yield from self._good(request, refused))
+
+    def _good(
+        self, request: httpx.Request, refused: Tokens | None
+    ) -> Generator[httpx.Request, httpx.Response, Tokens]:
+        """Return tokens that are fresh and not those that were refused. Whoever calls it holds the locks."""
+        if (held := self._tokens) and held.fresh and held != refused:
+            return held
+        kept = self._store.load()
+        if not (kept and kept.fresh and kept != refused):
+            kept = yield from self._renewed(request, kept)
+            self._store.save(kept)
+        self._tokens = kept
+        return kept
 
     def _renewed(
         self, request: httpx.Request, kept: Tokens | None
@@ -130,15 +168,15 @@ class TokenAuth(httpx.Auth):
             answer.read()
             if answer.is_success:
                 return Tokens.from_json(answer.json())
-            error = refusal(answer)
-            if self._grant is None or error.problem.get("error") != "invalid_grant":
+            error = api_error(answer)
+            if self._grant is None or error.problem.raw.get("error") != "invalid_grant":
                 raise error
         if self._grant is None:
             raise ApiError(401, {"title": "Not logged in", "detail": "Log in first."})
         answer = yield _ask(request, "token", self._grant)
         answer.read()
         if not answer.is_success:
-            raise refusal(answer)
+            raise api_error(answer)
         return Tokens.from_json(answer.json())
 
 
@@ -169,8 +207,18 @@ def _post(api: str, what: str, form: dict[str, str]) -> httpx.Response:
     except httpx.TransportError as error:
         raise Unreachable(f"No answer from {api}: {error}") from error
     if not answer.is_success:
-        raise refusal(answer)
+        raise api_error(answer)
     return answer
+
+
+def _with(request: httpx.Request, tokens: Tokens) -> httpx.Request:
+    request.headers["Authorization"] = f"Bearer {tokens.access_token}"
+    return request
+
+
+def _refused(request: httpx.Request, answer: httpx.Response) -> bool:
+    """Tell whether a token was refused, and whether the request can be sent again with another."""
+    return answer.status_code == httpx.codes.UNAUTHORIZED and isinstance(request.stream, httpx.ByteStream)
 
 
 def _ask(request: httpx.Request, what: str, form: dict[str, str]) -> httpx.Request:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scenemill.api import Scenemill
+from scenemill import Scenemill
 from scenemill.cli.display import facts
 from scenemill.cli.jobs import read_job, render
 from scenemill.errors import ScenemillError

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from scenemill.api import Scenemill
 from scenemill.auth import TokenAuth, by_password, log_in, log_out
 from scenemill.cli.display import describe, facts
 from scenemill.cli.jobs import follow, read_job, render
 from scenemill.cli.saved import Saved
+from scenemill.client import Scenemill
 from scenemill.errors import ApiError, ScenemillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from scenemill.types import Kind, Status
 
 GROUP = "scenemill.commands"
 ASPECTS = ("16:9", "9:16", "1:1", "4:5", "4:3", "21:9")
@@ -116,7 +118,7 @@ def render_command(
     with server.connect() as api:
         done = render(api, job, folder=folder, out=target, console=console, label=script.stem)
     if as_json:
-        print_json(done.task.raw | {"files": {name: str(path) for name, path in done.files.items()}})
+        print_json({**done.task.raw, "files": {name: str(path) for name, path in done.files.items()}})
         return
     for path in done.files.values():
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
@@ -147,8 +149,8 @@ def write_command(
     about = {"topic": topic} if topic is not None else {"source_text": source.read_text() if source else ""}
     brief = about | {name: value for name, value in choices.items() if value is not None}
     with server.connect() as api:
-        task = follow(api, api.submit({"kind": "script", "brief": brief}), ERRORS, "script")
-    text = json.dumps((task.result or {}).get("script"), ensure_ascii=False, indent=2) + "\n"
+        task = follow(api, api.jobs.submit({"kind": "script", "brief": brief}), ERRORS, "script")
+    text = json.dumps(task.result and task.result.script, ensure_ascii=False, indent=2) + "\n"
     if out is None:
         click.echo(text, nl=False)
     else:
@@ -163,9 +165,8 @@ def write_command(
 @click.pass_obj
 def jobs_command(server: Server, limit: int, status: str | None, kind: str | None, *, as_json: bool) -> None:
     """List tasks, newest first."""
-    filters = {name: value for name, value in (("status", status), ("kind", kind)) if value}
     with server.connect() as api:
-        tasks = api.tasks(limit=limit, **filters)
+        tasks = api.tasks.list(limit=limit, status=cast("Status", status), kind=cast("Kind", kind))
         if as_json:
             for task in tasks:
                 print_json(task.raw)
@@ -187,7 +188,7 @@ def jobs_command(server: Server, limit: int, status: str | None, kind: str | Non
 def status_command(server: Server, task_id: str, *, as_json: bool) -> None:
     """Show one task."""
     with server.connect() as api:
-        task = api.task(task_id)
+        task = api.tasks.get(task_id)
     if as_json:
         print_json(task.raw)
         return
@@ -198,7 +199,7 @@ def status_command(server: Server, task_id: str, *, as_json: bool) -> None:
     for line in facts(task):
         console.print(line, markup=False)
     if task.error:
-        console.print(str(task.error.get("detail") or task.error.get("title")), style="red", markup=False)
+        console.print(task.error.detail or task.error.title, style="red", markup=False)
 
 
 @cli.command("cancel")
@@ -208,7 +209,7 @@ def cancel_command(server: Server, task_ids: Iterable[str]) -> None:
     """End tasks that are not finished."""
     with server.connect() as api:
         for task_id in task_ids:
-            api.cancel(task_id)
+            api.tasks.cancel(task_id)
             click.echo(f"{task_id}: canceling")
 
 
@@ -221,7 +222,7 @@ def login_command(server: Server, /, username: str) -> None:
     try:
         tokens = log_in(server.url, by_password(username, password))
     except ApiError as error:
-        if error.problem.get("code") != "password-change-needed":
+        if error.code != "password-change-needed":
             raise
         click.echo("This password is good for setting another.", err=True)
         new = click.prompt("New password", hide_input=True, confirmation_prompt="Again")
@@ -255,9 +256,9 @@ def upload_command(server: Server, /, files: Iterable[Path], *, as_json: bool) -
     with server.connect() as api:
         for path in files:
             with ERRORS.status(f"Uploading {escape(path.name)}"):
-                asset = api.upload(path)
+                asset = api.assets.upload(path)
             if as_json:
-                print_json({"file": str(path), **asdict(asset)})
+                print_json({"file": str(path), **asset.raw})
             else:
                 click.echo(f"asset:{asset.asset_id}  {path}")
 

@@ -16,7 +16,7 @@ from rich.progress import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scenemill.values import Task
+    from scenemill.types.tasks import Task
 
 STEP = 0.1  # how far a job must get before a plain line says so again
 
@@ -73,15 +73,17 @@ class Follower:
 
 def facts(task: Task) -> list[str]:
     """Return what is worth knowing about a finished video, a line each."""
-    usage = task.usage
+    if task.result is None:
+        return []
     lines = []
     video = next((one for one in task.artifacts if one.media_type.startswith("video/")), None)
     if video is not None:
-        duration = video.duration or float((task.result or {}).get("duration") or 0.0)
+        duration = video.duration or task.result.duration or 0.0
         lines.append(f"{duration:.1f} s, {video.width}x{video.height}, {video.bytes / 1e6:.1f} MB")
-    if "rendered_segments" in usage:
+    if "rendered_segments" in task.result.usage.raw:
+        usage = task.result.usage
         lines.append(
-            f"{usage['rendered_segments']} segments rendered, {usage.get('cached_segments', 0)} from the cache, "
-            f"{float(usage.get('render_seconds') or 0.0):.1f} s of rendering"
+            f"{usage.rendered_segments} segments rendered, {usage.cached_segments} from the cache, "
+            f"{usage.render_seconds:.1f} s of rendering"
         )
     return lines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scenemill.cli import media
 from scenemill.cli.display import Follower
-from scenemill.errors import IntegrityError, JobFailed, ScenemillError
+from scenemill.errors import ScenemillError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from scenemill.api import Scenemill
-    from scenemill.values import Task
+    from scenemill.client import Scenemill
+    from scenemill.types.tasks import Task
 
 
 # What makes a document a job, and no script.
@@ -59,42 +59,24 @@ def render(
     """Upload local media, submit, follow and download; or raise a ScenemillError."""
     if "script" in job:
         with console.status("Uploading media"):
-            script = media.upload_all(job["script"], folder, lambda path: api.upload(path).asset_id)
+            script = media.upload_all(job["script"], folder, lambda path: api.assets.upload(path).asset_id)
         job = {**job, "script": script}
-    return fetch(api, follow(api, api.submit(job), console, label), out)
+    return fetch(api, follow(api, api.jobs.submit(job), console, label), out)
 
 
 def follow(api: Scenemill, task: Task, console: Console, label: str) -> Task:
-    """Show a task's way to its end, and return it, or raise JobFailed."""
+    """Show a task's way to its end, and return it, or raise TaskFailed."""
     try:
         with Follower(console, label) as shown:
             shown(task)
-            done = api.wait(task.task_id, shown)
+            return api.tasks.wait(task, on_change=shown)
     except KeyboardInterrupt:
         console.print(
             f"The job goes on. `scenemill status {task.task_id}` looks, `scenemill cancel` ends it."
         )
         raise
-    if done.status != "succeeded":
-        raise JobFailed(_why(done))
-    return done
 
 
 def fetch(api: Scenemill, task: Task, out: Path) -> Rendered:
     """Download everything that a task made."""
-    root = out.resolve()
-    files = {}
-    for artifact in task.artifacts:
-        target = (root / artifact.name).resolve()
-        if not target.is_relative_to(root):
-            raise IntegrityError(f"The API names an artifact {artifact.name!r}, outside the folder.")
-        files[artifact.name] = api.download(artifact, target)
-    return Rendered(task, files)
-
-
-def _why(task: Task) -> str:
-    problem = task.error or {}
-    words = f"The job {task.task_id} {task.status}"
-    detail = problem.get("detail") or problem.get("title")
-    code = f" ({problem['code']})" if problem.get("code") else ""
-    return f"{words}: {detail}{code}" if detail else f"{words}."
+    return Rendered(task, api.tasks.download_all(task, out))

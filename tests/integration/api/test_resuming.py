@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from scenemill import ApiError, Asset, Scenemill, Unreachable
+from scenemill import ApiError, Scenemill, Unreachable
 from tests.integration.api.conftest import new_client, picture
 from tests.integration.api.test_gunicorn import running
 from tests.integration.api.wire import Wire
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from scenemill.types import Asset
     from shared.settings import Settings
 
 pytestmark = pytest.mark.services
@@ -220,7 +221,7 @@ def test_an_upload_goes_on_after_a_cut(gateways: Gateways, wire: Wire, large: Pa
 
     def upload() -> None:
         with connect(wire, gateways) as api:
-            made.append(api.upload(large))
+            made.append(api.assets.upload(large))
 
     uploading = threading.Thread(target=upload)
     uploading.start()
@@ -242,15 +243,15 @@ def test_another_run_goes_on_where_the_first_one_ended(gateways: Gateways, wire:
             pytest.MonkeyPatch.context() as patch,
             pytest.raises(Unreachable),
         ):
-            patch.setattr("scenemill.resuming.PATIENCE", 0.0)
-            api.upload(large)
+            patch.setattr("scenemill.core.uploads.PATIENCE", 0.0)
+            api.assets.upload(large)
         cutting.join()
     (part,) = gateways.parts()
     wire.set("pass")
 
     with connect(wire, gateways) as api:
-        asset = api.upload(large)
-        again = api.upload(large)
+        asset = api.assets.upload(large)
+        again = api.assets.upload(large)
 
     assert part.name not in {one.name for one in gateways.parts()}  # it was this one that went on
     assert again == asset
@@ -264,9 +265,9 @@ def test_what_is_no_medium_is_refused_before_it_is_sent(
     file.write_bytes(b"%PDF-1.7" + bytes(16 << 20))
 
     with connect(wire, gateways) as api, pytest.raises(ApiError) as caught:
-        api.upload(file)
+        api.assets.upload(file)
 
-    assert (caught.value.status, caught.value.problem["code"]) == (415, "unsupported-media")
+    assert (caught.value.status, caught.value.code) == (415, "unsupported-media")
 
 
 def test_what_was_on_the_disk_when_the_api_was_killed_counts_and_no_more(gateways: Gateways) -> None:

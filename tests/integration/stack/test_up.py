@@ -179,7 +179,7 @@ def test_the_demo_renders_its_example_on_the_stack_that_runs(first, data):
 def test_a_kill_leaves_no_process_and_the_next_start_goes_on_with_the_data(first, data):
     up, said = first
     with Scenemill(said["api"], said["api_key"]) as api:
-        task = api.wait(api.submit({"kind": "script", "brief": {"topic": "Tides"}}).task_id)
+        task = api.tasks.wait(api.jobs.submit({"kind": "script", "brief": {"topic": "Tides"}}))
 
     up.process.kill()
     up.close()
@@ -190,7 +190,7 @@ def test_a_kill_leaves_no_process_and_the_next_start_goes_on_with_the_data(first
     again = Up(data)
     after = again.ready()
     with Scenemill(after["api"], said["api_key"]) as api:
-        kept = api.task(task.task_id)
+        kept = api.tasks.get(task)
     pids = all_pids(after["pids"])
     code, _ = again.end(signal.SIGINT)
 

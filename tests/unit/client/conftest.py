@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import bridge
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Scripted(ThreadingHTTPServer):
@@ -53,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_DELETE = _answer  # noqa: N815 (what http.server calls)
+    do_GET = do_POST = do_PUT = do_PATCH = do_HEAD = do_DELETE = _answer  # noqa: N815 (what http.server calls)
 
     def log_message(self, *_: object) -> None:
         """Keep the tests' output clean."""
@@ -68,3 +70,13 @@ def server() -> Iterator[Scripted]:
     made.shutdown()
     thread.join()
     made.server_close()
+
+
+@pytest.fixture(params=bridge.CLIENTS)
+def connect(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Give what connects each of the two clients: both must do the same."""
+
+    def connect(*args: Any, **kwargs: Any) -> Any:
+        return bridge.connect(request.param, *args, **kwargs)
+
+    return connect

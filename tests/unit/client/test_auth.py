@@ -49,8 +49,8 @@ def test_it_logs_in_once_for_many_requests(server):
     server.answers = [tokens(1), answer(200, TASK), answer(200, TASK)]
 
     with Scenemill(server.url, username="ann", password="p w&é") as api:
-        api.task("t1")
-        api.task("t1")
+        api.tasks.get("t1")
+        api.tasks.get("t1")
 
     assert asked(server) == [
         ("/v1/auth/token", None, {"grant_type": "password", "username": "ann", "password": "p w&é"}),
@@ -63,8 +63,8 @@ def test_it_renews_before_the_end(server):
     server.answers = [tokens(1, seconds=10), answer(200, TASK), tokens(2), answer(200, TASK)]
 
     with Scenemill(server.url, username="ann", password="p") as api:
-        api.task("t1")
-        api.task("t1")
+        api.tasks.get("t1")
+        api.tasks.get("t1")
 
     assert asked(server)[2:] == [
         ("/v1/auth/refresh", None, {"refresh_token": "r1"}),
@@ -79,9 +79,9 @@ def test_a_token_that_was_ended_is_renewed_once_and_a_log_in_that_was_begins_ane
     ]  # fmt: skip
 
     with Scenemill(server.url, auth=TokenAuth(by_key("sm_live_ab12_secret_sum"))) as api:
-        api.submit({"kind": "video"})
+        api.jobs.submit({"kind": "video"})
         with pytest.raises(ApiError, match="Still no"):
-            api.task("t1")
+            api.tasks.get("t1")
 
     paths = [path for path, _, _ in asked(server)]
     assert paths == [
@@ -100,7 +100,7 @@ def test_a_file_is_not_sent_twice_for_a_token(server, tmp_path):
     (tmp_path / "a.png").write_bytes(b"x" * 100)
 
     with Scenemill(server.url, username="ann", password="p") as api, pytest.raises(ApiError, match="No"):
-        api.upload(tmp_path / "a.png")
+        api.assets.upload(tmp_path / "a.png")
 
     assert len(server.requests) == 2
 
@@ -112,7 +112,7 @@ def test_a_wrong_password_is_told_and_not_tried_again(server):
         Scenemill(server.url, username="ann", password="p") as api,
         pytest.raises(ApiError, match="Log in again"),
     ):
-        api.task("t1")
+        api.tasks.get("t1")
 
     assert len(server.requests) == 1
 
@@ -129,7 +129,7 @@ def test_many_who_share_a_saved_log_in_renew_it_once(server, tmp_path):
 
     def ask() -> None:
         with Scenemill(server.url, auth=TokenAuth(store=Saved(file, server.url))) as api:
-            api.task("t1")
+            api.tasks.get("t1")
 
     threads = [threading.Thread(target=ask) for _ in range(5)]
     for thread in threads:
