@@ -1,7 +1,7 @@
 # Everything that a newcomer, a contributor and the CI run. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up fix check fast test chaos brokers gallery licenses bench bench-render bucket
+.PHONY: help setup demo up fix check fast test chaos brokers gallery licenses release bench bench-render bucket
 
 BIN := .venv/bin
 CODE := api client shared tasks workers tests examples bench deploy
@@ -84,3 +84,6 @@ gallery: setup  ## Render the contact sheets of docs/gallery.md anew
 
 licenses: setup  ## Write THIRD_PARTY.md anew from the lock and the metadata of what is installed
 	$(BIN)/python deploy/third_party.py
+
+release: setup  ## Build and check the distributions in dist/, and say what to push
+	$(BIN)/python deploy/release.py
