@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 # Goes up when sentences are joined, or recordings taken, in another way.
 REVISION = 1
+BEYOND = 1.0  # seconds that a recording may last longer than its probed length
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +213,15 @@ def _convert(scene: Scene, source: Source, target: Path, stop: Callable[[], bool
     path = storage().locate(source.storage_key)
     with path.open("rb") as file:
         demuxer = sniff(file.read(HEAD_BYTES)).demuxer
+    # A header may state a second where the frames last for hours; what was accepted is what the probe found.
+    seconds = (source.media.duration or 0.0) + BEYOND
     argv = ffmpeg.command(
-        "-f", demuxer, "-i", f"file:{path}", "-vn", "-sn", "-dn", "-map", "0:a:0",
+        "-f", demuxer, "-i", f"file:{path}", "-vn", "-sn", "-dn", "-map", "0:a:0", "-t", f"{seconds:.3f}",
         "-ac", "1", "-ar", str(RATE), "-c:a", "pcm_s16le", "-bitexact", f"file:{target}",
     )  # fmt: skip
     try:
-        ffmpeg.run(argv, cwd=target.parent, stop=stop)
+        limits = ffmpeg.Limits(file=round(seconds * RATE) * 2 + 4096)
+        ffmpeg.run(argv, cwd=target.parent, stop=stop, limits=limits)
     except RenderFailed as error:
         raise AssetUnreadable(f"The voice-over of scene {scene.id!r} cannot be read.") from error
     with wave.open(str(target), "rb") as sound:

@@ -13,7 +13,9 @@ from sqlalchemy import select, update
 from shared import usage
 from shared.db import transaction
 from shared.errors import QuotaExceeded, SpeechFailed, Unavailable
+from shared.media.probing import probe
 from shared.models import Account, StoredSpeech
+from shared.processes import ffmpeg
 from shared.script.values import Narration, Scene, Script, Voice
 from shared.script.voices import named_voices
 from shared.settings import LanguageModel, settings
@@ -28,6 +30,7 @@ from tasks.speech.espeak import Espeak
 from tasks.speech.speech_cache import Speaker
 from tasks.speech.speech_server import SpeechServer
 from tasks.video.plan.narration import narrate
+from tasks.video.plan.segments import Source
 from tests.integration.speech.conftest import new_job
 from tests.loopback import llm
 
@@ -325,3 +328,28 @@ def test_an_account_past_its_budget_calls_nobody(job, speaker, server, monkeypat
         narrate(speaker(), script("Hello."), {}, among=[by_server(server)])
 
     assert server.requests == []
+
+
+def _claims(seconds: int, flac: bytes) -> bytes:
+    """Return a FLAC file whose header states another length than its frames have."""
+    samples = int.from_bytes(flac[18:26]) >> 36 << 36 | seconds * 48_000
+    return flac[:18] + samples.to_bytes(8) + flac[26:]
+
+
+def test_a_recording_is_read_no_further_than_its_header_states(speaker, tmp_path):
+    ffmpeg.run(
+        ffmpeg.command("-f", "lavfi", "-i", "sine=r=48000:d=30", "file:long.flac"),
+        cwd=tmp_path, limits=ffmpeg.Limits(wall=60),
+    )  # fmt: skip
+    path = tmp_path / "liar.flac"
+    path.write_bytes(_claims(1, (tmp_path / "long.flac").read_bytes()))
+    facts = probe(path)
+    assert facts.duration == 1.0
+    storage().put(path, "assets/liar.flac")
+    source = Source("asset:liar", "assets/liar.flac", facts)
+    recorded = Script((Scene("a", Narration("A long story.", Voice(), src="asset:liar")),))
+
+    made = narrate(speaker(), recorded, {"asset:liar": source}).scenes["a"]
+
+    assert made.seconds <= 2
+    assert storage().locate(made.storage_key).stat().st_size <= 2 * 48_000 * 2 + 4096
