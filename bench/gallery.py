@@ -42,7 +42,7 @@ from tasks.video.captions.cues import Cue, CueWord  # noqa: E402
 from tasks.video.picture import segment_rendering  # noqa: E402
 from tasks.video.picture.text import fonts  # noqa: E402
 from tasks.video.plan import segments  # noqa: E402
-from tasks.video.plan.cache_keys import versions  # noqa: E402
+from tasks.video.plan.cache_keys import renderer_versions  # noqa: E402
 
 TILE = (448, 252)
 GAP, LABEL = 10, 26
@@ -87,13 +87,13 @@ class Studio:
             src: segments.Source(src, str(path), probing.probe(path)) for src, path in self.files.items()
         }
         plan = timeline.plan(script, {}, output.fps)
-        found = segments.cut(plan, script, output, sources, cues, account="gallery", versions=versions())[
-            segment
-        ]
+        found = segments.plan_segments(
+            plan, script, output, sources, cues, account="gallery", versions=renderer_versions()
+        )[segment]
         self.made += 1
         work = self.folder / str(self.made)
         work.mkdir()
-        segment_rendering.render(found.spec, work / "segment.mp4", work=work, locate=Path)
+        segment_rendering.render_segment(found.spec, work / "segment.mp4", work=work, locate=Path)
         number = min(int(part * found.frames), found.frames - 1)
         argv = ffmpeg.command(
             "-i", "file:segment.mp4", "-vf", f"select=eq(n\\,{number}),scale=in_range=tv:out_range=pc",

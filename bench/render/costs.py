@@ -16,7 +16,7 @@ from shared.script.schema.output import OutputSchema
 from shared.script.schema.script import ScriptSchema
 from tasks.video.captions import cues as captions
 from tasks.video.plan import segments
-from tasks.video.plan.cache_keys import versions
+from tasks.video.plan.cache_keys import renderer_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,13 +88,15 @@ def planning(count: int = 500) -> float:
     """Return the seconds that it takes to lay out and cut a script of so many scenes; the median of some."""
     script = load(ScriptSchema(), scenes(count, 4))
     output = load(OutputSchema(), reel.OUTPUT)
-    versions()
+    renderer_versions()
     taken = []
     for _ in range(7):
         began = time.perf_counter()
         planned = timeline.plan(script, {}, output.fps)
-        cues = captions.cues(planned, script, {})
-        segments.cut(planned, script, output, {}, cues, account="bench", versions=versions())
+        cues = captions.make_cues(planned, script, {})
+        segments.plan_segments(
+            planned, script, output, {}, cues, account="bench", versions=renderer_versions()
+        )
         taken.append(time.perf_counter() - began)
     return statistics.median(taken)
 

@@ -33,28 +33,28 @@ if TYPE_CHECKING:
 
     from shared.models import Artifact, Job
     from tasks.run import Attempt
-    from tasks.video.output.artifacts import Made
+    from tasks.video.output.artifacts import OutputFile
 
-BEGUN = 0.95
+ASSEMBLY_START = 0.95
 # Goes up when assembly makes other files of the same segments and sound.
 REVISION = 2
-ARTIFACT = ("name", "position", "media_type", "bytes", "sha256", "width", "height", "duration")
+ARTIFACT_COLUMNS = ("name", "position", "media_type", "bytes", "sha256", "width", "height", "duration")
 
 
 def perform(attempt: Attempt) -> Done:
     """Assemble the job's video, store what was made, and return the job's result."""
     job = attempt.job
-    plan = plan_task.recall(job)
-    rows = _segments(job)
-    attempt.tell(Stage.ASSEMBLING, BEGUN)
-    key = _key(plan, rows)
+    plan = plan_task.load_plan(job)
+    rows = _load_segments(job)
+    attempt.tell(Stage.ASSEMBLING, ASSEMBLY_START)
+    key = _assembly_key(plan, rows)
     with transaction() as session:
         assembly.note(session, job, key)
         same = assembly.assembled(session, job.account_id, key)
-    artifacts = _again(job, same) or _made(attempt, plan, rows)
+    artifacts = _copy_artifacts(job, same) or _assemble_and_store(attempt, plan, rows)
     attempt.check()
     _charge(job, rows)
-    return Done(_result(plan, rows), tuple(artifacts))
+    return Done(_job_result(plan, rows), tuple(artifacts))
 
 
 def _charge(job: Job, rows: Sequence[tuple[Segment, str | None]]) -> None:
@@ -65,11 +65,11 @@ def _charge(job: Job, rows: Sequence[tuple[Segment, str | None]]) -> None:
         usage.charge(session, job, Spent.RENDER_SECONDS, max(0.0, seconds - written), settings())
 
 
-def _key(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]) -> str:
+def _assembly_key(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]) -> str:
     """Return the hash of all that decides the artifacts."""
     deciding = {
         "segments": [segment.key for segment, _ in rows],
-        "sound": mix_task.keys(plan),
+        "sound": mix_task.mix_keys(plan),
         "output": dump_output(plan.output),
         "script": dump(plan.script),
         "words": [asdict(cue) for cue in plan.cues],
@@ -78,43 +78,43 @@ def _key(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]) -> st
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
-def _again(job: Job, same: Sequence[Artifact]) -> list[dict[str, Any]]:
+def _copy_artifacts(job: Job, same: Sequence[Artifact]) -> list[dict[str, Any]]:
     """Give the artifacts of an equal job to this one; none where one of their files is gone."""
     rows: list[dict[str, Any]] = []
     for artifact in same:
-        row = {name: getattr(artifact, name) for name in ARTIFACT}
+        row = {name: getattr(artifact, name) for name in ARTIFACT_COLUMNS}
         row["storage_key"] = stored_names.artifact(job, artifact.name)
         try:
             storage().copy(artifact.storage_key, row["storage_key"])
         except AssetUnreadable:
-            _drop(rows)
+            _delete_files(rows)
             return []
         rows.append(row)
     return rows
 
 
-def _made(
+def _assemble_and_store(
     attempt: Attempt, plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]
 ) -> list[dict[str, Any]]:
     """Assemble the job's video and store what was made."""
     job = attempt.job
-    segments = _located(rows)
-    heard = mix_task.find(job.account_id, plan) or mix_task.make(
+    segments = _locate_segments(rows)
+    heard = mix_task.find_mix(job.account_id, plan) or mix_task.make_mix(
         job.account_id, plan, attempt.work, stop=attempt.unwanted
     )
     made = assemble.assemble(
-        plan_task.assembly_plan(plan, segments),
+        plan_task.build_assembly_plan(plan, segments),
         mixed=heard,
         work=attempt.work,
-        on_progress=lambda part: attempt.tell(Stage.ASSEMBLING, BEGUN + (1 - BEGUN) * part),
+        on_progress=lambda part: attempt.tell(Stage.ASSEMBLING, ASSEMBLY_START + (1 - ASSEMBLY_START) * part),
         stop=attempt.unwanted,
         ffmpeg=settings().ffmpeg,
     )
     attempt.check()
-    return _store(job, made)
+    return _store_files(job, made)
 
 
-def _segments(job: Job) -> list[tuple[Segment, str | None]]:
+def _load_segments(job: Job) -> list[tuple[Segment, str | None]]:
     """Return the job's segments in order, each with its place in the store."""
     with transaction() as session:
         rows = session.execute(
@@ -129,7 +129,7 @@ def _segments(job: Job) -> list[tuple[Segment, str | None]]:
         return [(segment, key) for segment, key in rows]
 
 
-def _located(rows: Sequence[tuple[Segment, str | None]]) -> list[Path]:
+def _locate_segments(rows: Sequence[tuple[Segment, str | None]]) -> list[Path]:
     """Return the segments' files; one that was evicted meanwhile sends the job back to have it rendered again."""
     try:
         paths = [storage().locate(key) for _, key in rows if key is not None]
@@ -140,7 +140,7 @@ def _located(rows: Sequence[tuple[Segment, str | None]]) -> list[Path]:
     return paths
 
 
-def _result(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]) -> dict[str, Any]:
+def _job_result(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]) -> dict[str, Any]:
     timeline = plan.timeline
     cached = sum(segment.cached for segment, _ in rows)
     drawn = sorted({warning for segment, _ in rows for warning in segment.warnings})
@@ -161,7 +161,7 @@ def _result(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]) ->
     }
 
 
-def _store(job: Job, made: Sequence[Made]) -> list[dict[str, Any]]:
+def _store_files(job: Job, made: Sequence[OutputFile]) -> list[dict[str, Any]]:
     """Move the files into storage, under names that hold the attempt, and return the artifacts' rows."""
     rows: list[dict[str, Any]] = []
     try:
@@ -184,12 +184,12 @@ def _store(job: Job, made: Sequence[Made]) -> list[dict[str, Any]]:
                 storage().put(each.path, key)
             rows.append(row)
     except BaseException:
-        _drop(rows)
+        _delete_files(rows)
         raise
     return rows
 
 
-def _drop(rows: Sequence[dict[str, Any]]) -> None:
+def _delete_files(rows: Sequence[dict[str, Any]]) -> None:
     """Delete stored files that no row will name; what cannot be reached now is found to be nobody's later."""
     with suppress(Unavailable):
         for row in rows:

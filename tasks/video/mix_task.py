@@ -26,7 +26,7 @@ from shared.storage.factory import storage
 from tasks.heartbeat import Pulse
 from tasks.video import plan_task
 from tasks.video.output import artifacts
-from tasks.video.plan.cache_keys import versions
+from tasks.video.plan.cache_keys import renderer_versions
 from tasks.video.sound import tracks
 from tasks.workdir import work_folder
 
@@ -45,7 +45,7 @@ def perform(job_id: str) -> None:
         job = session.scalar(select(Job).where(Job.id == uuid.UUID(job_id), Job.state == State.RUNNING))
     if job is None or job.plan is None:
         return
-    plan = plan_task.recall(job)
+    plan = plan_task.load_plan(job)
     config = settings()
     with bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id):
         try:
@@ -53,8 +53,8 @@ def perform(job_id: str) -> None:
                 work_folder() as work,
                 Pulse(lambda: _is_running(job), every=config.heartbeat, lease=config.lease) as pulse,
             ):
-                if find(job.account_id, plan) is None:
-                    make(job.account_id, plan, work, stop=pulse.unwanted)
+                if find_mix(job.account_id, plan) is None:
+                    make_mix(job.account_id, plan, work, stop=pulse.unwanted)
         except Stopped:
             log.info("mix_not_wanted")
         except ServiceError as error:
@@ -66,14 +66,14 @@ def _is_running(job: Job) -> bool:
         return session.scalar(select(Job.state).where(Job.id == job.id)) == State.RUNNING
 
 
-def keys(plan: plan_task.Plan) -> dict[str, str]:
+def mix_keys(plan: plan_task.Plan) -> dict[str, str]:
     """Return the key of the sound in every coding that the output needs."""
-    return {coding: _key(plan, coding) for coding in artifacts.codings(plan.output)}
+    return {coding: _mix_key(plan, coding) for coding in artifacts.needed_codecs(plan.output)}
 
 
-def find(account_id: uuid.UUID, plan: plan_task.Plan) -> dict[str, Path] | None:
+def find_mix(account_id: uuid.UUID, plan: plan_task.Plan) -> dict[str, Path] | None:
     """Return the stored sound in every coding that the output needs, or None."""
-    wanted = keys(plan)
+    wanted = mix_keys(plan)
     with transaction() as session:
         rows = session.scalars(
             update(StoredMix)
@@ -88,12 +88,14 @@ def find(account_id: uuid.UUID, plan: plan_task.Plan) -> dict[str, Path] | None:
         return None
 
 
-def make(
+def make_mix(
     account_id: uuid.UUID, plan: plan_task.Plan, work: Path, *, stop: Callable[[], bool]
 ) -> dict[str, Path]:
     """Mix the sound, store it, and return it in every coding that the output needs."""
-    made = artifacts.mix(plan_task.assembly_plan(plan, ()), work=work, stop=stop, ffmpeg=settings().ffmpeg)
-    return {coding: _store(account_id, _key(plan, coding), path) for coding, path in made.items()}
+    made = artifacts.mix_sound(
+        plan_task.build_assembly_plan(plan, ()), work=work, stop=stop, ffmpeg=settings().ffmpeg
+    )
+    return {coding: _store(account_id, _mix_key(plan, coding), path) for coding, path in made.items()}
 
 
 def _store(account_id: uuid.UUID, key: str, path: Path) -> Path:
@@ -113,9 +115,9 @@ def _store(account_id: uuid.UUID, key: str, path: Path) -> Path:
     return storage().locate(storage_key)
 
 
-def _key(plan: plan_task.Plan, coding: str) -> str:
+def _mix_key(plan: plan_task.Plan, coding: str) -> str:
     """Return the hash of all that is heard: the tracks with the content of their files, their length, their coding."""
-    laid = tracks.lay(
+    laid = tracks.plan_tracks(
         plan.script,
         plan.timeline,
         plan.cues,
@@ -127,11 +129,11 @@ def _key(plan: plan_task.Plan, coding: str) -> str:
     )
     deciding: Mapping[str, object] = {
         "tracks": repr(laid),
-        "samples": tracks.total(plan.timeline),
+        "samples": tracks.total_samples(plan.timeline),
         "coding": coding,
         "quality": plan.output.quality,
         "title": plan.script.title,
-        "ffmpeg": versions(settings().ffmpeg)["ffmpeg"],
+        "ffmpeg": renderer_versions(settings().ffmpeg)["ffmpeg"],
         "revision": REVISION,
     }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

@@ -27,10 +27,10 @@ from tasks.speech.speech_cache import Speaker
 from tasks.video.captions import cues as captions
 from tasks.video.output.artifacts import AssemblyPlan
 from tasks.video.picture import encoder_choice, encoding
-from tasks.video.plan.cache_keys import versions
-from tasks.video.plan.narration import Narrated, narrate
-from tasks.video.plan.segments import Source, cut
-from tasks.video.plan.sources import gather, show
+from tasks.video.plan.cache_keys import renderer_versions
+from tasks.video.plan.narration import SceneNarration, narrate
+from tasks.video.plan.segments import Source, plan_segments
+from tasks.video.plan.sources import gather_sources, resolve_visuals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     from tasks.run import Attempt, Done
     from tasks.script.write_task import Script as Written
     from tasks.video.captions.cues import Cue
-    from tasks.video.plan.segments import Segment
+    from tasks.video.plan.segments import PlannedSegment
 
 # How far along a job is when planning reaches a stage: it is quick beside the rendering.
-GATHERED, NARRATED = 0.02, 0.09
+GATHERING_DONE, NARRATION_DONE = 0.02, 0.09
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Plan:
     script: Script
     output: Output
     found: Mapping[str, Source]
-    narrated: Mapping[str, Narrated]
+    narrated: Mapping[str, SceneNarration]
     usage: Mapping[str, int]
     credits: Sequence[Mapping[str, Any]] = field(default=())
     warnings: Sequence[str] = field(default=())
@@ -73,7 +73,7 @@ class Plan:
         """Return what is captioned, when."""
         words = {scene: said.words for scene, said in self.narrated.items()}
         columns = captions.columns_for(self.output.aspect)
-        return captions.cues(self.timeline, self.script, words, columns=columns)
+        return captions.make_cues(self.timeline, self.script, words, columns=columns)
 
     def to_json(self) -> dict[str, Any]:
         """Return what the job's row keeps."""
@@ -92,7 +92,7 @@ class Plan:
         }
 
 
-def recall(job: Job) -> Plan:
+def load_plan(job: Job) -> Plan:
     """Return the plan that a planned job's row keeps."""
     kept = job.plan or {}
     return Plan(
@@ -102,7 +102,7 @@ def recall(job: Job) -> Plan:
             src: Source(src=src, storage_key=facts["storage_key"], media=Media.from_json(facts["media"]))
             for src, facts in kept["found"].items()
         },
-        narrated={scene: Narrated.from_json(facts) for scene, facts in kept["narrated"].items()},
+        narrated={scene: SceneNarration.from_json(facts) for scene, facts in kept["narrated"].items()},
         usage=kept["usage"],
         credits=kept.get("credits", ()),
         warnings=kept.get("warnings", ()),
@@ -111,7 +111,7 @@ def recall(job: Job) -> Plan:
     )
 
 
-def assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
+def build_assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
     """Return what assembly is told: the plan, with the places of its files."""
     return AssemblyPlan(
         script=plan.script,
@@ -128,24 +128,24 @@ def assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
 def perform(attempt: Attempt) -> Done | None:
     """Plan the job, lay its segments down, publish those that are not stored yet."""
     job = attempt.job
-    plan = _plan(attempt, *_script(attempt))
+    plan = _make_plan(attempt, *_load_or_write_script(attempt))
     attempt.check()
-    wanted = cut(
+    wanted = plan_segments(
         plan.timeline,
         plan.script,
         plan.output,
         plan.found,
         plan.cues,
         account=str(job.account_id),
-        versions=versions(settings().ffmpeg),
+        versions=renderer_versions(settings().ffmpeg),
         encoder=plan.encoder,
     )
     attempt.check()
-    _hand_over(job, plan, wanted)
+    _store_plan(job, plan, wanted)
     return None
 
 
-def _script(attempt: Attempt) -> tuple[Script, Written | None]:
+def _load_or_write_script(attempt: Attempt) -> tuple[Script, Written | None]:
     """Return the script that the job came with, or have one written; and who wrote it then, and what it cost."""
     spec = attempt.job.spec
     if "script" in spec:
@@ -154,19 +154,19 @@ def _script(attempt: Attempt) -> tuple[Script, Written | None]:
     return load(ScriptSchema(), written.document), written
 
 
-def _plan(attempt: Attempt, script: Script, written: Written | None) -> Plan:
+def _make_plan(attempt: Attempt, script: Script, written: Written | None) -> Plan:
     job = attempt.job
     attempt.tell(Stage.GATHERING, 0.0)
     output = load(OutputSchema(), job.spec["output"])
     purse = Purse(job)
-    found = gather(job, script, stop=attempt.unwanted)
-    shown = show(job, script, output, found, purse, stop=attempt.unwanted)
+    found = gather_sources(job, script, stop=attempt.unwanted)
+    shown = resolve_visuals(job, script, output, found, purse, stop=attempt.unwanted)
     script = replace(script, scenes=shown.scenes)
     found = {**found, **shown.sources}
-    attempt.tell(Stage.NARRATING, GATHERED)
+    attempt.tell(Stage.NARRATING, GATHERING_DONE)
     fresh = bool(job.spec.get("no_cache"))
     told = narrate(Speaker(job.account_id, purse, attempt.work, attempt.unwanted, fresh), script, found)
-    attempt.tell(Stage.NARRATING, NARRATED)
+    attempt.tell(Stage.NARRATING, NARRATION_DONE)
     usage = {
         "llm_tokens": written.tokens if written else 0,
         "speech_characters": sum(said.characters for said in told.scenes.values()),
@@ -180,12 +180,12 @@ def _plan(attempt: Attempt, script: Script, written: Written | None) -> Plan:
         usage,
         credits=shown.credits,
         warnings=(*(written.warnings if written else ()), *shown.warnings, *told.warnings),
-        encoder=encoder_choice.choose(settings().encoder, settings().ffmpeg),
+        encoder=encoder_choice.choose_encoder(settings().encoder, settings().ffmpeg),
         written={"model": written.model, "cached": written.cached} if written else {},
     )
 
 
-def _hand_over(job: Job, plan: Plan, wanted: tuple[Segment, ...]) -> None:
+def _store_plan(job: Job, plan: Plan, wanted: tuple[PlannedSegment, ...]) -> None:
     planned = [segments.Planned(each.key, each.frames, each.scene_ids, each.spec) for each in wanted]
     with transaction() as session:
         if not jobs.hand_over(session, job.id, job.attempt, plan.to_json()):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class _Work:
+class _ClaimedSegment:
     """A claimed segment in this worker's hands."""
 
     def __init__(self, segment: Segment, job: Job) -> None:
@@ -78,41 +78,41 @@ def perform(segment_id: str) -> None:
             segment_attempt=segment.attempt,
         ),
     ):
-        outcome = _reuse(segment, job) if stored else _render(_Work(segment, job))
+        outcome = _reuse_stored(segment, job) if stored else _render(_ClaimedSegment(segment, job))
         metrics.attempts.labels(task="segment", outcome=outcome).inc()
 
 
-def _reuse(segment: Segment, job: Job) -> str:
+def _reuse_stored(segment: Segment, job: Job) -> str:
     patiently(lambda session: segments.finish(session, segment))
     publishing.publish(job.account_id)
     metrics.segments.labels(source="stored").inc()
     return "stored"
 
 
-def _render(work: _Work) -> str:
+def _render(work: _ClaimedSegment) -> str:
     config = settings()
     try:
         with work_folder() as folder, Pulse(work.beat, every=config.heartbeat, lease=config.lease) as pulse:
             _render_and_store(work, folder, pulse)
     except Stopped:
-        return _stopped(work)
+        return _release(work)
     except Unavailable as error:
         log.warning("segment_unavailable", extra={"reason": error.detail}, exc_info=True)
-        return _again(work, error)
+        return _retry_later(work, error)
     except ServiceError as error:
         log.warning("segment_failed", extra={"reason": error.detail}, exc_info=True)
-        return _fail(work, error)
+        return _fail_job(work, error)
     except Exception:
         log.exception("segment_surprised")
-        return _fail(work, JobFailed("Something went wrong that we did not foresee."))
+        return _fail_job(work, JobFailed("Something went wrong that we did not foresee."))
     return "rendered"
 
 
-def _render_and_store(work: _Work, folder: Path, pulse: Pulse) -> None:
+def _render_and_store(work: _ClaimedSegment, folder: Path, pulse: Pulse) -> None:
     config, segment = settings(), work.segment
     began = time.monotonic()
     target = folder / "segment.mp4"
-    warnings = segment_rendering.render(
+    warnings = segment_rendering.render_segment(
         segment.spec,
         target,
         work=folder,
@@ -132,19 +132,19 @@ def _render_and_store(work: _Work, folder: Path, pulse: Pulse) -> None:
         "warnings": list(warnings),
     }
     storage().put(target, stored["storage_key"])
-    last, waiting = patiently(lambda session: _finish(session, segment, seconds, stored))
+    last, waiting = patiently(lambda session: _mark_done(session, segment, seconds, stored))
     if last is None:
         storage().delete(stored["storage_key"])
         raise Stopped
     metrics.segments.labels(source="rendered").inc()
     metrics.rendered_frames.inc(segment.frames)
     log.info("segment_rendered", extra={"frames": segment.frames, "seconds": round(seconds, 3)})
-    shared = _fulfil(waiting, segment.key)
+    shared = _complete_waiting_jobs(waiting, segment.key)
     if last or shared:
         publishing.publish(segment.account_id)
 
 
-def _finish(
+def _mark_done(
     session: Session, segment: Segment, seconds: float, stored: dict[str, Any]
 ) -> tuple[bool | None, list[uuid.UUID]]:
     """Write down that the segment is done; also return the jobs that have waited for its key."""
@@ -153,7 +153,7 @@ def _finish(
     return last, waiting
 
 
-def _fulfil(waiting: Sequence[uuid.UUID], key: str) -> bool:
+def _complete_waiting_jobs(waiting: Sequence[uuid.UUID], key: str) -> bool:
     """Let the jobs that waited for this key have it; True when one of them is to be assembled now."""
     complete = False
     for job_id in waiting:
@@ -163,7 +163,7 @@ def _fulfil(waiting: Sequence[uuid.UUID], key: str) -> bool:
     return complete
 
 
-def _stopped(work: _Work) -> str:
+def _release(work: _ClaimedSegment) -> str:
     """Drop the claim, uncharged; if a client asked for it and this was the last one at work, the job is over."""
 
     def settle(session: Session) -> bool:
@@ -176,16 +176,16 @@ def _stopped(work: _Work) -> str:
     return "handed_back" if drained() else "lost"
 
 
-def _again(work: _Work, error: ServiceError) -> str:
+def _retry_later(work: _ClaimedSegment, error: ServiceError) -> str:
     config, segment = settings(), work.segment
     delay = backoff(segment.attempt, config)
     left = patiently(
         lambda session: segments.put_back(session, segment, delay=delay, max_attempts=config.max_attempts)
     )
-    return _fail(work, error) if left is False else "retried"
+    return _fail_job(work, error) if left is False else "retried"
 
 
-def _fail(work: _Work, error: ServiceError) -> str:
+def _fail_job(work: _ClaimedSegment, error: ServiceError) -> str:
     """End the whole job: a segment that cannot be rendered leaves no video."""
 
     def settle(session: Session) -> bool:
@@ -194,7 +194,7 @@ def _fail(work: _Work, error: ServiceError) -> str:
         return failed
 
     if not patiently(settle):
-        return _stopped(work)
+        return _release(work)
     outcome = "worker_lost" if isinstance(error, WorkerLost) else "failed"
     metrics.jobs_settled.labels(kind=work.job.kind, outcome="failed").inc()
     log.info("job_settled", extra={"state": "failed"})

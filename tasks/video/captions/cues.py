@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from shared.script.values import Scene, Script
     from tasks.speech.engine import Word
 
-LINES = 2
-COLUMNS = 42  # cells of a line on a wide picture; a Chinese character takes two
-PAUSE = 0.6  # seconds of silence that always end a cue
-SHORTEST = 1.0  # seconds that a cue stays where it can
-LINGER = 0.4  # seconds that a cue stays after its last word where it can
+MAX_LINES = 2
+MAX_COLUMNS = 42  # cells of a line on a wide picture; a Chinese character takes two
+MAX_PAUSE = 0.6  # seconds of silence that always end a cue
+MIN_SECONDS = 1.0  # seconds that a cue stays where it can
+HOLD_SECONDS = 0.4  # seconds that a cue stays after its last word where it can
 
 SENTENCE_ENDS = ".!?…。！？؟।॥"  # noqa: RUF001  (they end sentences)
 CLAUSE_ENDS = ",;:–—、，；：،؛"  # noqa: RUF001  (they end clauses)
 CLOSING = "\"'”’»)]」』）"  # noqa: RUF001  (they follow what ends a sentence)
-WORST = 1e9
+MAX_COST = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +69,25 @@ class _Piece:
 def columns_for(aspect: str) -> int:
     """Return how many cells a line may take on a picture of that aspect: a tall one is narrow."""
     across, down = (int(part) for part in aspect.split(":"))
-    return min(COLUMNS, max(22, round(COLUMNS * across / down * 9 / 16 * 1.4)))
+    return min(MAX_COLUMNS, max(22, round(MAX_COLUMNS * across / down * 9 / 16 * 1.4)))
 
 
-def cues(
-    timeline: Timeline, script: Script, words: Mapping[str, Sequence[Word]], *, columns: int = COLUMNS
+def make_cues(
+    timeline: Timeline, script: Script, words: Mapping[str, Sequence[Word]], *, columns: int = MAX_COLUMNS
 ) -> tuple[Cue, ...]:
     """Return the captions of a whole video, in order. `words` holds those of each scene that speaks, by its id."""
     found: list[Cue] = []
     for slot, scene in zip(timeline.scenes, script.scenes, strict=True):
         text = scene.narration.text if scene.narration else ""
-        if text and (spoken := words.get(slot.id, ()) or _read(slot, scene, timeline)):
-            ends = line_breaks.ends(text, script.language)
-            found += _scene(slot, timeline.fps, _pieces(_whole(spoken, ends), columns), columns)
-    return _spread(found, timeline)
+        if text and (spoken := words.get(slot.id, ()) or _unspoken_words(slot, scene, timeline)):
+            ends = line_breaks.find_breaks(text, script.language)
+            found += _scene_cues(
+                slot, timeline.fps, _split_pieces(_join_characters(spoken, ends), columns), columns
+            )
+    return _extend_cues(found, timeline)
 
 
-def _read(slot: Slot, scene: Scene, timeline: Timeline) -> Sequence[Word]:
+def _unspoken_words(slot: Slot, scene: Scene, timeline: Timeline) -> Sequence[Word]:
     """Return the words of what is only captioned: they share the scene's time by their length."""
     if scene.narration is None or reading(scene) is None:
         return ()
@@ -95,7 +97,7 @@ def _read(slot: Slot, scene: Scene, timeline: Timeline) -> Sequence[Word]:
     return align(scene.narration.text, (), max(seconds, 1 / timeline.fps))
 
 
-def cells(text: str) -> int:
+def count_cells(text: str) -> int:
     """Return how wide a text is: wide characters take two cells, marks none."""
     if text.isascii():
         return len(text)
@@ -115,7 +117,7 @@ def is_rtl(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _SpacedWord:
     """A word as it is written, and whether white space stands before it."""
 
     text: str
@@ -124,92 +126,92 @@ class _Said:
     spaced: bool
 
 
-def _whole(words: Sequence[Word], ends: frozenset[int]) -> list[_Said]:
+def _join_characters(words: Sequence[Word], ends: frozenset[int]) -> list[_SpacedWord]:
     """Join what is timed character by character into words, where a script puts no space between them."""
-    said: list[_Said] = []
+    said: list[_SpacedWord] = []
     place = None
     for word in words:
         spaced = place is not None and word.offset > place
         place = word.offset + word.length
         text = " ".join(word.text.split())
         before = said[-1] if said else None
-        if before and not spaced and word.offset not in ends and _runs_on(before.text, text):
+        if before and not spaced and word.offset not in ends and _continues_word(before.text, text):
             said[-1] = replace(before, text=before.text + text, end=max(before.end, word.end))
         else:
-            said.append(_Said(text, word.start, word.end, spaced))
+            said.append(_SpacedWord(text, word.start, word.end, spaced))
     return said
 
 
-def _runs_on(before: str, after: str) -> bool:
-    return line_breaks.unspaced(before[-1:]) and line_breaks.unspaced(after[:1])
+def _continues_word(before: str, after: str) -> bool:
+    return line_breaks.is_unspaced(before[-1:]) and line_breaks.is_unspaced(after[:1])
 
 
-def _pieces(words: Sequence[_Said], columns: int) -> list[_Piece]:
+def _split_pieces(words: Sequence[_SpacedWord], columns: int) -> list[_Piece]:
     pieces: list[_Piece] = []
     for word in words:
-        parts = _fold(word.text, columns)
+        parts = _fold_word(word.text, columns)
         step = (word.end - word.start) / max(1, len(parts))
         for index, part in enumerate(parts):
             last = index == len(parts) - 1
             begin = word.start + index * step
             end = word.end if last else begin + step
             gap = word.spaced and index == 0
-            ending = _ending(part) if last else ""
-            pieces.append(_Piece(part, begin, end, gap, ending, cells(part) + gap))
+            ending = _ending_kind(part) if last else ""
+            pieces.append(_Piece(part, begin, end, gap, ending, count_cells(part) + gap))
     return pieces
 
 
-def _fold(text: str, columns: int) -> list[str]:
+def _fold_word(text: str, columns: int) -> list[str]:
     """Cut a word that no line can hold; marks stay with their letter."""
-    if cells(text) <= columns:
+    if count_cells(text) <= columns:
         return [text]
     parts = [""]
     for character in text:
-        if cells(parts[-1] + character) > columns:
+        if count_cells(parts[-1] + character) > columns:
             parts.append("")
         parts[-1] += character
     return [part for part in parts if part]
 
 
-def _ending(text: str) -> str:
+def _ending_kind(text: str) -> str:
     bare = text.rstrip(CLOSING)
     if bare.endswith(tuple(SENTENCE_ENDS)):
         return "sentence"
     return "clause" if bare.endswith(tuple(CLAUSE_ENDS)) else ""
 
 
-def _scene(slot: Slot, fps: int, pieces: Sequence[_Piece], columns: int) -> list[Cue]:
+def _scene_cues(slot: Slot, fps: int, pieces: Sequence[_Piece], columns: int) -> list[Cue]:
     origin = float(slot.narration_start)
     limit = slot.end / fps
     made: list[Cue] = []
-    for sentence in _together(_sentences(pieces), columns):
-        for first, last in _split(sentence, columns):
-            cue = _cue(sentence[first:last], origin, columns)
-            made.append(replace(cue, end=max(cue.end, min(cue.end + LINGER, limit))))
+    for sentence in _merge_short_sentences(_split_sentences(pieces), columns):
+        for first, last in _split_cues(sentence, columns):
+            cue = _build_cue(sentence[first:last], origin, columns)
+            made.append(replace(cue, end=max(cue.end, min(cue.end + HOLD_SECONDS, limit))))
     return made
 
 
-def _sentences(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
+def _split_sentences(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
     """Cut where a cue has to end: after a sentence, and at a long silence."""
     sentences: list[list[_Piece]] = [[]]
     for piece in pieces:
         before = sentences[-1][-1] if sentences[-1] else None
-        if before is not None and (before.ends == "sentence" or piece.start - before.end > PAUSE):
+        if before is not None and (before.ends == "sentence" or piece.start - before.end > MAX_PAUSE):
             sentences.append([])
         sentences[-1].append(piece)
     return [sentence for sentence in sentences if sentence]
 
 
-def _together(sentences: Sequence[list[_Piece]], columns: int) -> list[list[_Piece]]:
+def _merge_short_sentences(sentences: Sequence[list[_Piece]], columns: int) -> list[list[_Piece]]:
     """Join sentences of a word or two with the next one, where they would be gone before they could be read."""
     joined: list[list[_Piece]] = []
     for sentence in sentences:
         before = joined[-1] if joined else None
         if (
             before is not None
-            and sentence[0].start - before[0].start < SHORTEST
-            and sentence[0].start - before[-1].end <= PAUSE
-            and _cost([*before, *sentence], columns, final=True) is not None
+            and sentence[0].start - before[0].start < MIN_SECONDS
+            and sentence[0].start - before[-1].end <= MAX_PAUSE
+            and _cue_cost([*before, *sentence], columns, final=True) is not None
         ):
             before += sentence
         else:
@@ -217,16 +219,16 @@ def _together(sentences: Sequence[list[_Piece]], columns: int) -> list[list[_Pie
     return joined
 
 
-def _split(pieces: Sequence[_Piece], columns: int) -> list[tuple[int, int]]:
+def _split_cues(pieces: Sequence[_Piece], columns: int) -> list[tuple[int, int]]:
     """Return the runs of pieces that make the cues: the cheapest way to cut, found from the end."""
     count = len(pieces)
-    if _cost(pieces, columns, final=True) is not None:
+    if _cue_cost(pieces, columns, final=True) is not None:
         return [(0, count)]  # what fits into one cue is never cheaper in two
     best: list[tuple[float, int]] = [(0.0, count)] * (count + 1)
     for first in range(count - 1, -1, -1):
         options = []
         for last in range(first + 1, count + 1):
-            cost = _cost(pieces[first:last], columns, final=last == count)
+            cost = _cue_cost(pieces[first:last], columns, final=last == count)
             if cost is None:
                 break
             options.append((cost + best[last][0], last))
@@ -238,27 +240,27 @@ def _split(pieces: Sequence[_Piece], columns: int) -> list[tuple[int, int]]:
     return runs
 
 
-def _cost(pieces: Sequence[_Piece], columns: int, *, final: bool) -> float | None:
+def _cue_cost(pieces: Sequence[_Piece], columns: int, *, final: bool) -> float | None:
     """Return how bad a cue of these pieces is, or None where it does not fit."""
-    width = _width(pieces)
-    if width > LINES * columns or _break(pieces, columns) is None:
+    width = _count_width(pieces)
+    if width > MAX_LINES * columns or _find_break(pieces, columns) is None:
         return None
     # A cue costs something in itself, so that few are made; a short rest or a cut inside a clause costs more.
-    short = max(0.0, 0.5 - width / (LINES * columns))
+    short = max(0.0, 0.5 - width / (MAX_LINES * columns))
     inside = 0.0 if final or pieces[-1].ends else 0.6
     return 1.0 + 2.0 * short + inside
 
 
-def _width(pieces: Sequence[_Piece]) -> int:
+def _count_width(pieces: Sequence[_Piece]) -> int:
     return sum([piece.cells for piece in pieces]) - pieces[0].spaced
 
 
-def _break(pieces: Sequence[_Piece], columns: int) -> int | None:
+def _find_break(pieces: Sequence[_Piece], columns: int) -> int | None:
     """Return before which piece the second line begins (their number: there is none), or None if it cannot fit."""
-    width = _width(pieces)
+    width = _count_width(pieces)
     if width <= columns:
         return len(pieces)
-    best, least = None, WORST
+    best, least = None, MAX_COST
     above = -int(pieces[0].spaced)
     for place in range(1, len(pieces)):
         above += pieces[place - 1].cells
@@ -272,8 +274,8 @@ def _break(pieces: Sequence[_Piece], columns: int) -> int | None:
     return best
 
 
-def _cue(pieces: Sequence[_Piece], origin: float, columns: int) -> Cue:
-    place = _break(pieces, columns)
+def _build_cue(pieces: Sequence[_Piece], origin: float, columns: int) -> Cue:
+    place = _find_break(pieces, columns)
     if place is None:
         raise ValueError("the pieces do not fit")  # `_split` has seen that they do
     rows = [row for row in (pieces[:place], pieces[place:]) if row]
@@ -282,20 +284,20 @@ def _cue(pieces: Sequence[_Piece], origin: float, columns: int) -> Cue:
         for number, row in enumerate(rows)
         for piece in row
     )
-    lines = tuple(_join(row) for row in rows)
+    lines = tuple(_join_text(row) for row in rows)
     return Cue(words[0].start, words[-1].end, lines, words, is_rtl("".join(lines)))
 
 
-def _join(pieces: Sequence[_Piece]) -> str:
+def _join_text(pieces: Sequence[_Piece]) -> str:
     return "".join((" " if piece.spaced and index else "") + piece.text for index, piece in enumerate(pieces))
 
 
-def _spread(found: Sequence[Cue], timeline: Timeline) -> tuple[Cue, ...]:
+def _extend_cues(found: Sequence[Cue], timeline: Timeline) -> tuple[Cue, ...]:
     """Let each cue stay long enough to be read, but never into the next or past the end."""
     spread: list[Cue] = []
     for index, cue in enumerate(found):
         limit = found[index + 1].start if index + 1 < len(found) else float(timeline.seconds)
-        end = min(max(cue.end, cue.start + SHORTEST), limit)
+        end = min(max(cue.end, cue.start + MIN_SECONDS), limit)
         if end > cue.start:
             spread.append(replace(cue, end=end))
     return tuple(spread)

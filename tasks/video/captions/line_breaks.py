@@ -18,47 +18,49 @@ HAN = (
     ("\uf900", "\ufaff"),
     ("\U00020000", "\U0003ffff"),
 )
-PHRASES = "ja-u-lw-phrase"
+PHRASE_LOCALE = "ja-u-lw-phrase"
 
 
-def unspaced(char: str) -> bool:
+def is_unspaced(char: str) -> bool:
     """Say whether the character is of a script that puts no space between words."""
-    return char != "" and _kind(char) != ""
+    return char != "" and _script_kind(char) != ""
 
 
 @lru_cache(maxsize=1024)
-def ends(text: str, language: str) -> frozenset[int]:
+def find_breaks(text: str, language: str) -> frozenset[int]:
     """Return the places in the text before which a line may end, as far as such scripts are concerned."""
     if text.isascii():
         return frozenset()
     found: set[int] = set()
     place = 0
-    japanese = language.split("-", maxsplit=1)[0] == "ja" or any(_among(char, KANA) for char in text)
-    for kind, characters in groupby(text, _kind):
+    japanese = language.split("-", maxsplit=1)[0] == "ja" or any(_is_in(char, KANA) for char in text)
+    for kind, characters in groupby(text, _script_kind):
         run = "".join(characters)
         if kind:
-            found.update(place + end for end in accumulate(map(len, _words(run, kind, japanese=japanese))))
+            found.update(
+                place + end for end in accumulate(map(len, _split_words(run, kind, japanese=japanese)))
+            )
             found.add(place)
         place += len(run)
     return frozenset(found)
 
 
-def _words(run: str, kind: str, *, japanese: bool) -> list[str]:
+def _split_words(run: str, kind: str, *, japanese: bool) -> list[str]:
     from icu4py.breakers import LineBreaker, WordBreaker  # noqa: PLC0415  (megabytes that most texts do not need)
 
     # ICU counts in UTF-16, so that its strings are used and not its places.
     if kind == "south-east":
         return list(LineBreaker(run, "th"))
-    return list(LineBreaker(run, PHRASES) if japanese else WordBreaker(run, "zh"))
+    return list(LineBreaker(run, PHRASE_LOCALE) if japanese else WordBreaker(run, "zh"))
 
 
-def _kind(char: str) -> str:
+def _script_kind(char: str) -> str:
     if char < SOUTH_EAST[0][0]:
         return ""
-    if _among(char, SOUTH_EAST):
+    if _is_in(char, SOUTH_EAST):
         return "south-east"
-    return "han" if _among(char, HAN) or _among(char, KANA) else ""
+    return "han" if _is_in(char, HAN) or _is_in(char, KANA) else ""
 
 
-def _among(char: str, ranges: tuple[tuple[str, str], ...]) -> bool:
+def _is_in(char: str, ranges: tuple[tuple[str, str], ...]) -> bool:
     return any(first <= char <= last for first, last in ranges)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def to_srt(found: Sequence[Cue]) -> str:
     """Return the cues as SubRip. It knows no escapes: a word joiner, which nobody sees, keeps tags from being tags."""
     blocks = [
-        f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n"
+        f"{number}\n{format_time(cue.start, ',')} --> {format_time(cue.end, ',')}\n"
         + "\n".join(line.replace("<", "<\u2060").replace("{", "{\u2060").replace("-->", "--\u2060>") for line in cue.lines)
         for number, cue in enumerate(found, 1)
     ]  # fmt: skip
@@ -23,7 +23,8 @@ def to_srt(found: Sequence[Cue]) -> str:
 def to_vtt(found: Sequence[Cue]) -> str:
     """Return the cues as WebVTT."""
     blocks = [
-        f"{number}\n{clock(cue.start, '.')} --> {clock(cue.end, '.')}\n" + "\n".join(map(_escape, cue.lines))
+        f"{number}\n{format_time(cue.start, '.')} --> {format_time(cue.end, '.')}\n"
+        + "\n".join(map(_escape, cue.lines))
         for number, cue in enumerate(found, 1)
     ]
     return "WEBVTT\n\n" + "".join(f"{block}\n\n" for block in blocks)
@@ -33,7 +34,7 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def clock(seconds: float, point: str) -> str:
+def format_time(seconds: float, point: str) -> str:
     """Return a time as both formats write it; they differ in what stands before the milliseconds."""
     whole, milliseconds = divmod(round(seconds * 1000), 1000)
     minutes, seconds_left = divmod(whole, 60)

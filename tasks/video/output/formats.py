@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from shared.processes.ffmpeg import Progress
     from shared.script.values import Output
-    from tasks.video.output.tools import Tools
+    from tasks.video.ffmpeg_runner import FfmpegRunner
 
 AAC = "mp4a.40.2"
 HLS_SECONDS = 6  # cut at the next key frame, of which there is one every two seconds
@@ -27,14 +27,14 @@ GIF_SIDE = 480  # pixels, the longer one
 VP9 = {"draft": ("42", "8"), "standard": ("35", "6"), "high": ("30", "4")}
 
 
-def webm(
+def encode_webm(
     video: Path,
     sound: Path,
     target: Path,
     *,
     output: Output,
     tags: Sequence[str],
-    tools: Tools,
+    tools: FfmpegRunner,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
     """Encode the picture as VP9; the sound comes as Opus from the mix, not from the MP4's."""
@@ -49,7 +49,7 @@ def webm(
     )  # fmt: skip
 
 
-def hls(
+def write_hls(
     video: Path,
     master: Path,
     playlist: Path,
@@ -57,7 +57,7 @@ def hls(
     *,
     output: Output,
     tags: Sequence[str],
-    tools: Tools,
+    tools: FfmpegRunner,
 ) -> None:
     """Cut the MP4 into fragments of one file, named by byte ranges in the playlist. Nothing is encoded again.
 
@@ -97,7 +97,7 @@ def _codecs(video: Path) -> str:
     return f"avc1.{parameters[1:4].hex()},{AAC}"
 
 
-def gif(video: Path, target: Path, *, output: Output, tools: Tools) -> tuple[int, int]:
+def encode_gif(video: Path, target: Path, *, output: Output, tools: FfmpegRunner) -> tuple[int, int]:
     """Make a small moving picture of the beginning, and return its size."""
     scale = min(1.0, GIF_SIDE / max(output.size))
     width, height = (max(2, round(side * scale / 2) * 2) for side in output.size)

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.processes.ffmpeg import Progress
-    from tasks.video.output.tools import Tools
+    from tasks.video.ffmpeg_runner import FfmpegRunner
 
 TIMESCALE = 48_000  # every frame rate that we offer, and the sound's, divide it evenly
-REORDER = 2  # frames by which decoding runs ahead of showing: what x264's pyramid of B-frames needs
+REORDER_FRAMES = 2  # frames by which decoding runs ahead of showing: what x264's pyramid of B-frames needs
 
 
-def listed(segments: Sequence[Path], tools: Tools) -> tuple[str, ...]:
+def concat_input(segments: Sequence[Path], tools: FfmpegRunner) -> tuple[str, ...]:
     """Return the arguments by which ffmpeg reads all segments as one picture, from a list that is written here."""
     listing = tools.work / "segments.ffconcat"
-    listing.write_text(ffconcat(segments), "utf-8")
+    listing.write_text(to_ffconcat(segments), "utf-8")
     return ("-protocol_whitelist", "file", "-f", "concat", "-safe", "0", "-i", f"file:{listing}")
 
 
@@ -38,14 +38,16 @@ def join(
     *,
     fps: int,
     tags: Sequence[str],
-    tools: Tools,
+    tools: FfmpegRunner,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Write the MP4 with its index in front, so that it plays while it is being loaded. `picture`: see `listed`.
+    """Write the MP4 with its index in front, so that it plays while it is being loaded. `picture`: see `concat_input`.
 
     `tags` are ffmpeg's arguments for what the file says of itself.
     """
-    stamps = f"setts=pts=round(PTS*TB*{fps})/({fps}*TB):dts=(N-{REORDER})/({fps}*TB):duration=1/({fps}*TB)"
+    stamps = (
+        f"setts=pts=round(PTS*TB*{fps})/({fps}*TB):dts=(N-{REORDER_FRAMES})/({fps}*TB):duration=1/({fps}*TB)"
+    )
     tools.run(
         *picture, "-protocol_whitelist", "file", "-f", "mov", "-i", f"file:{sound}",
         "-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1", "-map_chapters", "-1",
@@ -55,7 +57,7 @@ def join(
     )  # fmt: skip
 
 
-def ffconcat(segments: Sequence[Path]) -> str:
+def to_ffconcat(segments: Sequence[Path]) -> str:
     """Return the list that ffmpeg's concat demuxer reads; only quotes need care in it."""
     lines = [f"file '{str(path.resolve()).replace(QUOTE, ESCAPED)}'" for path in segments]
     return "\n".join(["ffconcat version 1.0", *lines, ""])
@@ -64,7 +66,7 @@ def ffconcat(segments: Sequence[Path]) -> str:
 QUOTE, ESCAPED = "'", r"'\''"
 
 
-def check(path: Path, *, frames: int, fps: int, size: tuple[int, int]) -> None:
+def verify(path: Path, *, frames: int, fps: int, size: tuple[int, int]) -> None:
     """Raise RenderFailed unless the file is what was planned: its streams, each frame's time, both lengths."""
     with av.open(str(path), format="mov") as container:
         if len(container.streams.video) != 1 or len(container.streams.audio) != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-NAMES = (
+CODES = (
     "aa:aar ab:abk ae:ave af:afr ak:aka am:amh an:arg ar:ara as:asm av:ava ay:aym az:aze ba:bak be:bel "
     "bg:bul bi:bis bm:bam bn:ben bo:bod br:bre bs:bos ca:cat ce:che ch:cha co:cos cr:cre cs:ces cu:chu "
     "cv:chv cy:cym da:dan de:deu dv:div dz:dzo ee:ewe el:ell en:eng eo:epo es:spa et:est eu:eus fa:fas "
@@ -20,16 +20,16 @@ NAMES = (
     "ug:uig uk:ukr ur:urd uz:uzb ve:ven vi:vie vo:vol wa:wln wo:wol xh:xho yi:yid yo:yor za:zha zh:zho "
     "zu:zul "
 )
-THREE_LETTERS = dict(re.findall(r"(\w+):(\w+)", NAMES))
+THREE_LETTERS = dict(re.findall(r"(\w+):(\w+)", CODES))
 UNKNOWN = "und"
 
 
-def named(tag: str) -> str:
+def iso639_2(tag: str) -> str:
     """Return the three letters of a tag's language; those that no container knows are undetermined."""
     language = tag.lower().split("-", maxsplit=1)[0]
     return language if len(language) == 3 else THREE_LETTERS.get(language, UNKNOWN)
 
 
-def arguments(tag: str) -> tuple[str, ...]:
+def language_arguments(tag: str) -> tuple[str, ...]:
     """Return ffmpeg's arguments that say which language a file's sound is in."""
-    return ("-metadata:s:a:0", f"language={named(tag)}")
+    return ("-metadata:s:a:0", f"language={iso639_2(tag)}")

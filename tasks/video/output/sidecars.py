@@ -7,14 +7,14 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
 
-from tasks.video.captions.subtitle_files import clock
+from tasks.video.captions.subtitle_files import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from shared.script.timeline import Timeline
-    from tasks.video.output.tools import Tools
+    from tasks.video.ffmpeg_runner import FfmpegRunner
 
 TILES = 100
 COLUMNS = 10
@@ -57,7 +57,7 @@ def storyboard_vtt(board: Storyboard, image: str) -> str:
         start = float(index * board.interval)
         end = float(min((index + 1) * board.interval, board.seconds))
         place = f"{column * board.width},{row * board.height},{board.width},{board.height}"
-        blocks.append(f"{clock(start, '.')} --> {clock(end, '.')}\n{image}#xywh={place}\n\n")
+        blocks.append(f"{format_time(start, '.')} --> {format_time(end, '.')}\n{image}#xywh={place}\n\n")
     return "WEBVTT\n\n" + "".join(blocks)
 
 
@@ -69,17 +69,17 @@ def poster_frame(timeline: Timeline) -> int:
     return max(0, min(first.frames * 3 // 5, latest))
 
 
-def draw(
+def draw_stills(
     picture: Sequence[str],
     *,
     frame: int,
     poster: Path | None,
     storyboard: tuple[Storyboard, Path] | None,
-    tools: Tools,
+    tools: FfmpegRunner,
 ) -> None:
     """Draw both by one ffmpeg: the poster is the given frame, the sheet is made of key frames alone.
 
-    `picture` is what `joining.listed` returns: it reads segments, so it need not wait for the sound.
+    `picture` is what `joining.concat_input` returns: it reads segments, so it need not wait for the sound.
     """
     inputs: list[str] = []
     outputs: list[str] = []

@@ -11,35 +11,37 @@ import cv2
 import numpy as np
 
 from tasks.video.picture.stills import TO_YUV, Plane
-from tasks.video.picture.theme import rgb
+from tasks.video.picture.theme import parse_color
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-COARSE = 8  # a gradient is computed for every eighth pixel and line, and is straight between them
+COARSE_STEP = 8  # a gradient is computed for every eighth pixel and line, and is straight between them
 
 
 def paint(visual: Mapping[str, Any], size: tuple[int, int]) -> tuple[Plane, Plane, Plane]:
     """Return the planes of `{colors, angle, glows}`, which are not to be written to."""
     deciding = {name: visual[name] for name in ("colors", "angle", "glows") if name in visual}
-    return _painted(json.dumps(deciding, sort_keys=True), size)
+    return _paint_cached(json.dumps(deciding, sort_keys=True), size)
 
 
 @lru_cache(maxsize=2)  # the scenes of a video often share their background
-def _painted(description: str, size: tuple[int, int]) -> tuple[Plane, Plane, Plane]:
+def _paint_cached(description: str, size: tuple[int, int]) -> tuple[Plane, Plane, Plane]:
     visual = json.loads(description)
     width, height = size
-    coarse = _picture(visual, (max(2, width // COARSE), max(2, height // COARSE)), width / height)
+    coarse = _paint_rgb(visual, (max(2, width // COARSE_STEP), max(2, height // COARSE_STEP)), width / height)
     yuv = coarse @ TO_YUV[:, :3].T.astype(np.float32) + TO_YUV[:, 3].astype(np.float32)
     sizes = (size, (width // 2, height // 2), (width // 2, height // 2))
     plain = len(visual["colors"]) == 1 and not visual.get("glows")
-    made = [_whole(cv2.resize(yuv[..., index], sizes[index]), None if plain else index) for index in range(3)]
+    made = [
+        _quantize(cv2.resize(yuv[..., index], sizes[index]), None if plain else index) for index in range(3)
+    ]
     for plane in made:
         plane.setflags(write=False)
     return made[0], made[1], made[2]
 
 
-def _picture(visual: Mapping[str, Any], size: tuple[int, int], ratio: float) -> Plane:
+def _paint_rgb(visual: Mapping[str, Any], size: tuple[int, int], ratio: float) -> Plane:
     """Return the colours as floating-point RGB."""
     width, height = size
     x = (np.arange(width, dtype=np.float32) + 0.5) / width
@@ -51,13 +53,13 @@ def _picture(visual: Mapping[str, Any], size: tuple[int, int], ratio: float) -> 
             / glow["radius"]
         )
         part = (glow["opacity"] * np.exp(-((far * 1.6) ** 2)))[..., None]
-        picture += part * (np.array(rgb(glow["color"]), np.float32) - picture)
+        picture += part * (np.array(parse_color(glow["color"]), np.float32) - picture)
     return picture
 
 
 def _gradient(colors: list[str], angle: float, x: Plane, y: Plane) -> Plane:
     """Return colours along a direction as in CSS: 90 is to the right, 180 down, corners hold the ends."""
-    stops = np.array([rgb(color) for color in colors], np.float32)
+    stops = np.array([parse_color(color) for color in colors], np.float32)
     across, down = sin(radians(angle)), -cos(radians(angle))
     reach = abs(across) + abs(down)
     along = ((x - 0.5) * across + (y - 0.5) * down) / reach + 0.5
@@ -68,7 +70,7 @@ def _gradient(colors: list[str], angle: float, x: Plane, y: Plane) -> Plane:
     return np.asarray(stops[first] * (1 - part) + following * part)
 
 
-def _whole(plane: Plane, seed: int | None) -> Plane:
+def _quantize(plane: Plane, seed: int | None) -> Plane:
     """Round a plane: plainly, or with a noise of one step that is always the same, so that a gradient has no bands."""
     plane += 0.5 if seed is None else np.random.default_rng(seed).random(plane.shape, np.float32)
     np.floor(plane, out=plane)

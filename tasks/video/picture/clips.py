@@ -20,12 +20,14 @@ DEMUXERS = {
     "image/gif": "gif",
 }  # fmt: skip
 HDR = ("smpte2084", "arib-std-b67")
-LOOPED_IN_MEMORY = 192 << 20  # bytes of frames; a longer loop opens its file once a round
+MAX_LOOP_BYTES = 192 << 20  # bytes of frames; a longer loop opens its file once a round
 DECODER_THREADS = 2
-MOST_PIXELS = 8192 * 8192  # of a clip's frame
-EARLIER = 1.0  # seconds
-ON_TIME = 0.1  # of an output frame: stamps in whole milliseconds are no reason to show the frame before
-LOPSIDED = 1.5  # what overhangs the frame by more is cut off before it is scaled
+MAX_PIXELS = 8192 * 8192  # of a clip's frame
+SEEK_MARGIN = 1.0  # seconds
+TIMESTAMP_TOLERANCE = (
+    0.1  # of an output frame: stamps in whole milliseconds are no reason to show the frame before
+)
+MAX_OVERHANG = 1.5  # what overhangs the frame by more is cut off before it is scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Clip:
     number: int = 0  # tells inputs apart that are equal otherwise: layers and rounds may show the same frames
 
 
-def clip(visual: Mapping[str, Any], media: Mapping[str, Any], path: str) -> Clip:
+def clip_from_spec(visual: Mapping[str, Any], media: Mapping[str, Any], path: str) -> Clip:
     """Return the clip that a spec's visual and its file's facts describe."""
     return Clip(
         path=path,
@@ -69,48 +71,48 @@ def clip(visual: Mapping[str, Any], media: Mapping[str, Any], path: str) -> Clip
     )
 
 
-def stream(clip: Clip, size: tuple[int, int], fps: int, frames: int) -> Any:
+def build_stream(clip: Clip, size: tuple[int, int], fps: int, frames: int) -> Any:
     """Return exactly so many frames of the clip, from the scene's frame `first` on."""
     start = min(clip.start, max(0.0, clip.duration - 2 / fps))
-    speed = _speed(clip, start, fps)
+    speed = _effective_speed(clip, start, fps)
     whole = max(1, floor((clip.duration - start) / speed * fps + 1e-6))  # frames before it is at its end
     if clip.when_short == "loop" and clip.first + frames > whole:
-        made = _looped(clip, size, fps, frames, start, speed, whole)
+        made = _loop(clip, size, fps, frames, start, speed, whole)
     else:
-        made = _part(clip, size, fps, start, speed, min(clip.first, whole - 1), frames)
+        made = _excerpt(clip, size, fps, start, speed, min(clip.first, whole - 1), frames)
     # What a file's facts did not foresee: the last frame stays, and no frame comes too much.
     held = made.filter("tpad", stop_mode="clone", stop=-1).filter("trim", end_frame=frames)
-    return _move(held.filter("setpts", f"N/{fps}/TB"), clip, size)
+    return _apply_motion(held.filter("setpts", f"N/{fps}/TB"), clip, size)
 
 
-def _speed(clip: Clip, start: float, fps: int) -> float:
+def _effective_speed(clip: Clip, start: float, fps: int) -> float:
     """Return the speed that is used: `slow` stretches what is too short over its whole scene."""
     if clip.when_short != "slow" or not clip.of:
         return clip.speed
     return min(clip.speed, (clip.duration - start) * fps / clip.of)
 
 
-def _looped(
+def _loop(
     clip: Clip, size: tuple[int, int], fps: int, frames: int, start: float, speed: float, whole: int
 ) -> Any:
     """Return rounds of the clip, each cut at the same frame."""
     first = clip.first % whole
-    if whole * size[0] * size[1] * 3 // 2 <= LOOPED_IN_MEMORY:
-        round_ = _part(clip, size, fps, start, speed, 0, whole).filter("tpad", stop_mode="clone", stop=-1)
+    if whole * size[0] * size[1] * 3 // 2 <= MAX_LOOP_BYTES:
+        round_ = _excerpt(clip, size, fps, start, speed, 0, whole).filter("tpad", stop_mode="clone", stop=-1)
         round_ = round_.filter("trim", end_frame=whole).filter("loop", loop=-1, size=whole)
         return round_.filter("trim", start_frame=first, end_frame=first + frames)
     rounds, left = list[Any](), frames
     while left > 0:
         taken = min(whole - first, left)
         numbered = replace(clip, number=clip.number + len(rounds))
-        part = _part(numbered, size, fps, start, speed, first, taken)
+        part = _excerpt(numbered, size, fps, start, speed, first, taken)
         part = part.filter("tpad", stop_mode="clone", stop=-1)
         rounds.append(part.filter("trim", end_frame=taken).filter("setpts", f"N/{fps}/TB"))
         left, first = left - taken, 0
     return ffmpeg.concat(*rounds, v=1, a=0) if len(rounds) > 1 else rounds[0]
 
 
-def _part(
+def _excerpt(
     clip: Clip, size: tuple[int, int], fps: int, start: float, speed: float, first: int, frames: int
 ) -> Any:
     """Return about so many frames. Each output frame shows the clip's last frame that is not later than it.
@@ -118,7 +120,7 @@ def _part(
     Reading begins a while before: the frame that is on screen at a piece's start may have come earlier.
     """
     at = start + first / fps * speed
-    ahead = min(at, EARLIER)
+    ahead = min(at, SEEK_MARGIN)
     # ffmpeg-python takes equal nodes for one, whose output cannot be used twice: each input reads another microsecond.
     seconds = ahead + frames / fps * speed + 1.0 + clip.number * 1e-6
     source = ffmpeg.input(
@@ -128,36 +130,36 @@ def _part(
         format=DEMUXERS[clip.media_type],
         protocol_whitelist="file",
         max_streams=8,
-        max_pixels=MOST_PIXELS,
+        max_pixels=MAX_PIXELS,
         threads=DECODER_THREADS,
         an=None, sn=None, dn=None,
     ).video  # fmt: skip
     if clip.interlaced:
         source = source.filter("bwdif", mode="send_frame", parity="auto", deint="interlaced")
-    source = source.filter("setpts", f"(PTS-{ahead:.6f}/TB)/{speed:.9f}-{ON_TIME}/{fps}/TB")
+    source = source.filter("setpts", f"(PTS-{ahead:.6f}/TB)/{speed:.9f}-{TIMESTAMP_TOLERANCE}/{fps}/TB")
     # Frames are dropped before anything is computed on them.
     source = source.filter("fps", fps=fps, start_time=0, round="up")
-    return _fit(source, clip, size)
+    return _fit_frame(source, clip, size)
 
 
-def _fit(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
+def _fit_frame(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
     """Return the clip in the frame's size and colours, never stretched."""
     width, height = size
     if clip.fit == "cover":
-        if _overhang(clip, size) > LOPSIDED:
+        if _overhang(clip, size) > MAX_OVERHANG:
             shape = f"{width}/{height}/max(sar,0.01)"
             source = source.filter("crop", f"min(iw,max(2,ih*{shape}))", f"min(ih,max(2,iw/({shape})))")
-        return _colors(_scale(source, size, "increase"), clip).filter("crop", width, height)
+        return _convert_colors(_scale(source, size, "increase"), clip).filter("crop", width, height)
     if clip.fit == "contain":
-        inside = _colors(_scale(source, size, "decrease"), clip)
+        inside = _convert_colors(_scale(source, size, "decrease"), clip)
         color = f"0x{clip.ground[1:]}"
         return inside.filter("pad", width, height, "2*trunc((ow-iw)/4)", "2*trunc((oh-ih)/4)", color=color)
     parts = source.filter_multi_output("split", 2)
     small = (max(16, width // 24 * 2), max(16, height // 24 * 2))
-    ground = _colors(_scale(parts[0], small, "increase"), clip).filter("crop", *small)
+    ground = _convert_colors(_scale(parts[0], small, "increase"), clip).filter("crop", *small)
     ground = ground.filter("gblur", sigma=max(small) / 40).filter("lutyuv", y="16+(val-16)*0.62")
     ground = ground.filter("scale", width, height, flags="bicubic")
-    inside = _colors(_scale(parts[1], size, "decrease"), clip)
+    inside = _convert_colors(_scale(parts[1], size, "decrease"), clip)
     return ffmpeg.overlay(ground, inside, x="2*trunc((W-w)/4)", y="2*trunc((H-h)/4)")
 
 
@@ -179,7 +181,7 @@ def _scale(source: Any, size: tuple[int, int], aspect: str) -> Any:
     ).filter("setsar", 1)
 
 
-def _colors(source: Any, clip: Clip) -> Any:
+def _convert_colors(source: Any, clip: Clip) -> Any:
     """Return BT.709 in limited range and 8 bits; what is brighter than a screen is mapped into it."""
     if clip.hdr:
         source = (
@@ -195,7 +197,7 @@ def _colors(source: Any, clip: Clip) -> Any:
                                                      color_trc="bt709", colorspace="bt709")  # fmt: skip
 
 
-def _move(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
+def _apply_motion(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
     """Return the clip seen through a moving window; `perspective` samples between pixels, as `zoompan` does not."""
     if clip.motion == "none":
         return source

@@ -21,24 +21,24 @@ UPLOADS = {"h264_vaapi": "nv12"}  # encoders that take frames from their own mem
 RENDER_NODE = "/dev/dri/renderD128"
 
 
-def devices(encoder: str) -> list[str]:
+def device_options(encoder: str) -> list[str]:
     """Return the options that open an encoder's device; they stand before the inputs."""
     return ["-vaapi_device", RENDER_NODE] if encoder == "h264_vaapi" else []
 
 
-def level(size: tuple[int, int], fps: int) -> str:
+def h264_level(size: tuple[int, int], fps: int) -> str:
     """Return the lowest level that a player must support for the picture."""
     blocks = -(-size[0] // 16) * -(-size[1] // 16)
     return next(name for name, rate, frame in LEVELS if blocks <= frame and blocks * fps <= rate)
 
 
-def options(size: tuple[int, int], fps: int, quality: str, encoder: str = SOFTWARE) -> dict[str, Any]:
+def encoder_options(size: tuple[int, int], fps: int, quality: str, encoder: str = SOFTWARE) -> dict[str, Any]:
     """Return ffmpeg's output options, without the colours' tags: frames carry those."""
     preset, crf = PRESETS[quality]
     shared: dict[str, Any] = {
         "c:v": encoder,
         "profile:v": "high",
-        "level:v": level(size, fps),
+        "level:v": h264_level(size, fps),
         "g": GOP_SECONDS * fps,
         "flags": "+cgop",
         "video_track_timescale": fps * TICKS,
@@ -46,10 +46,10 @@ def options(size: tuple[int, int], fps: int, quality: str, encoder: str = SOFTWA
         "fflags": "+bitexact",
         "f": "mp4",
     }
-    return {**shared, **_own(encoder, preset, crf, size)}
+    return {**shared, **_own_options(encoder, preset, crf, size)}
 
 
-def _own(encoder: str, preset: str, crf: int, size: tuple[int, int]) -> dict[str, Any]:
+def _own_options(encoder: str, preset: str, crf: int, size: tuple[int, int]) -> dict[str, Any]:
     """Return what only this encoder understands."""
     if encoder == "h264_nvenc":
         return {"preset": "p4", "rc": "vbr", "cq": crf, "b:v": 0, "pix_fmt": "yuv420p"}

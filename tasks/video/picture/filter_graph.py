@@ -23,7 +23,7 @@ BLACK, BRIGHT = 16, 255  # of luma: the darkest that is shown, and as far from i
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class PlacedImage:
     """A picture that lies on the frame: a raw RGBA file of even size, at an even place."""
 
     file: str
@@ -34,7 +34,7 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class Lasting:
+class StaticSubtitles:
     """A subtitle file that is drawn once for each span of frames, throughout which it looks the same."""
 
     file: str
@@ -47,7 +47,7 @@ class Layer:
 
     made: int | None = None
     clip: clips.Clip | None = None
-    words: Sequence[str | Lasting] = ()
+    words: Sequence[str | StaticSubtitles] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Graph:
     layers: Sequence[Layer]
     still: bool  # stdin holds one frame for the whole segment
     transition: str | None = None
-    over: Sequence[str | Lasting | Stamp] = ()
+    over: Sequence[str | StaticSubtitles | PlacedImage] = ()
     encoding: Mapping[str, Any] = field(default_factory=dict)
     upload: str | None = None  # a hardware encoder's own format
 
@@ -74,7 +74,7 @@ class Graph:
         for each in drawn:
             if isinstance(each, str):
                 return ()
-            spans += each.spans if isinstance(each, Lasting) else [(each.start, each.end)]
+            spans += each.spans if isinstance(each, StaticSubtitles) else [(each.start, each.end)]
         return tuple(sorted({0, *(frame for span in spans for frame in span if 0 < frame < self.frames)}))
 
     def shown(self, spans: Sequence[tuple[int, int]]) -> str:
@@ -86,18 +86,22 @@ class Graph:
         return "+".join(f"between(n,{start},{end - 1})" for start, end in spans)
 
 
-def arguments(graph: Graph, target: str) -> list[str]:
+def build_arguments(graph: Graph, target: str) -> list[str]:
     """Return ffmpeg's arguments that make the segment."""
-    streams, mask = _layers(graph)
+    streams, mask = _layer_streams(graph)
     stream = streams[0]
     if graph.transition is not None:
         stream = transitions.compose(
             graph.transition, streams[0], streams[1], mask, graph.size, graph.frames, graph.fps
         )
     for over in graph.over:
-        stream = _stamp(stream, over, graph) if isinstance(over, Stamp) else _write(stream, over, graph)
+        stream = (
+            _overlay_image(stream, over, graph)
+            if isinstance(over, PlacedImage)
+            else _draw_subtitles(stream, over, graph)
+        )
     if graph.moments:
-        stream = _held(stream, graph)
+        stream = _hold_pictures(stream, graph)
     stream = stream.filter("setparams", **encoding.COLORS)
     if graph.upload:
         stream = stream.filter("format", graph.upload).filter("hwupload")
@@ -106,25 +110,25 @@ def arguments(graph: Graph, target: str) -> list[str]:
     return found
 
 
-def _layers(graph: Graph) -> tuple[list[Any], Any]:
+def _layer_streams(graph: Graph) -> tuple[list[Any], Any]:
     """Return the scenes' streams, and that of the transition's mask where it has one."""
     masked = graph.transition in transitions.MASKED
     made = sum(layer.made is not None for layer in graph.layers) + masked
-    pictures = _made(graph, made) if made else []
+    pictures = _stdin_streams(graph, made) if made else []
     streams = []
     for index, layer in enumerate(graph.layers):
         if layer.clip is not None:
             numbered = replace(layer.clip, number=index * INPUTS)
-            stream = clips.stream(numbered, graph.size, graph.fps, graph.frames)
+            stream = clips.build_stream(numbered, graph.size, graph.fps, graph.frames)
         else:
             stream = pictures[layer.made or 0]
         for words in layer.words:
-            stream = _write(stream, words, graph)
+            stream = _draw_subtitles(stream, words, graph)
         streams.append(stream)
     return streams, pictures[-1] if masked else None
 
 
-def _made(graph: Graph, made: int) -> list[Any]:
+def _stdin_streams(graph: Graph, made: int) -> list[Any]:
     """Return the streams of the pictures that come on stdin."""
     width, height = graph.size
     source = ffmpeg.input(
@@ -140,7 +144,7 @@ def _made(graph: Graph, made: int) -> list[Any]:
     return [parts[index].filter("crop", width, height, 0, index * height) for index in range(made)]
 
 
-def _held(stream: Any, graph: Graph) -> Any:
+def _hold_pictures(stream: Any, graph: Graph) -> Any:
     """Let each picture stay until the next one, and the last to the end."""
     return (
         stream.filter("fps", fps=graph.fps, start_time=0)
@@ -149,15 +153,15 @@ def _held(stream: Any, graph: Graph) -> Any:
     )
 
 
-def _write(stream: Any, words: str | Lasting, graph: Graph) -> Any:
+def _draw_subtitles(stream: Any, words: str | StaticSubtitles, graph: Graph) -> Any:
     """Draw a subtitle file: on every frame, or once for each of its spans."""
     if isinstance(words, str):
-        return _subtitles(stream, words)
+        return _ass_filter(stream, words)
     shown = graph.shown(words.spans)
-    return ffmpeg.overlay(stream, _transparent(words, graph), eof_action="repeat", enable=shown)
+    return ffmpeg.overlay(stream, _transparent_subtitles(words, graph), eof_action="repeat", enable=shown)
 
 
-def _transparent(words: Lasting, graph: Graph) -> Any:
+def _transparent_subtitles(words: StaticSubtitles, graph: Graph) -> Any:
     """Return the words alone, a frame a span, with what lies between them transparent.
 
     `ass` cannot do so: it gets the opacity wrong where a colour is not solid. So it draws on black and on white;
@@ -176,8 +180,8 @@ def _transparent(words: Lasting, graph: Graph) -> Any:
         .filter("setparams", **encoding.COLORS)
         .filter_multi_output("split", 2)
     )
-    dark = _subtitles(ground[0], words.file).filter_multi_output("split", 2)
-    bright = _subtitles(ground[1].filter("lutyuv", y=BRIGHT), words.file)
+    dark = _ass_filter(ground[0], words.file).filter_multi_output("split", 2)
+    bright = _ass_filter(ground[1].filter("lutyuv", y=BRIGHT), words.file)
     seen = ffmpeg.filter([bright, dark[0]], "blend", all_mode="difference").filter(
         "lutyuv", y=f"255-val*255/{BRIGHT - BLACK}"
     )
@@ -189,11 +193,11 @@ def _transparent(words: Lasting, graph: Graph) -> Any:
     )
 
 
-def _subtitles(stream: Any, file: str) -> Any:
+def _ass_filter(stream: Any, file: str) -> Any:
     return stream.filter("ass", filename=file, shaping="complex")
 
 
-def _stamp(stream: Any, stamp: Stamp, graph: Graph) -> Any:
+def _overlay_image(stream: Any, stamp: PlacedImage, graph: Graph) -> Any:
     """Lay a picture on the frame from its first frame to its last; one picture is repeated for as long as it takes."""
     width, height = stamp.size
     picture = (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tasks.video.picture.stills import Plane
 
 
-class Drawn(Protocol):
+class FrameSource(Protocol):
     """What can be drawn into a part of the tall picture, frame by frame."""
 
     def draw(self, frame: tuple[Plane, Plane, Plane], index: int) -> None:
@@ -24,7 +24,7 @@ class Drawn(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class PictureLayer:
     """A layer: planes that stay, or a still that moves from `first` on over `of` frames."""
 
     planes: tuple[Plane, Plane, Plane] | None = None
@@ -41,28 +41,29 @@ class Made:
                 np.copyto(target, source)
 
 
-def made(
+def make_layer(
     visual: Mapping[str, Any], path: Path | None, size: tuple[int, int], place: images.Workplace
-) -> Made:
+) -> PictureLayer:
     """Return the layer that a spec's visual describes; `path` is its image."""
     if path is None:
-        return Made(planes=backgrounds.paint(visual, size))
+        return PictureLayer(planes=backgrounds.paint(visual, size))
     kind = visual.get("motion", "none")
-    wanted = tuple(round(side * stills.FINER[1]) for side in size)
-    ground = theme.rgb(visual["ground"])
-    picture = images.flatten(images.load(path, (wanted[0], wanted[1]), place=place), ground)
-    still = stills.framed(picture, visual["fit"], kind, size, ground)
-    return Made(still=still, first=visual.get("from", 0), of=visual.get("of", 1))
+    wanted = tuple(round(side * stills.CANVAS_SCALES[1]) for side in size)
+    ground = theme.parse_color(visual["ground"])
+    picture = images.flatten(images.load_image(path, (wanted[0], wanted[1]), place=place), ground)
+    still = stills.frame_still(picture, visual["fit"], kind, size, ground)
+    return PictureLayer(still=still, first=visual.get("from", 0), of=visual.get("of", 1))
 
 
-def moving(layers: Sequence[Drawn]) -> bool:
+def has_motion(layers: Sequence[FrameSource]) -> bool:
     """Say whether any of the layers changes from frame to frame."""
     return any(
-        not isinstance(layer, Made) or (layer.still and layer.still.kind != "none") for layer in layers
+        not isinstance(layer, PictureLayer) or (layer.still and layer.still.kind != "none")
+        for layer in layers
     )
 
 
-def stream(layers: Sequence[Drawn], size: tuple[int, int], frames: int) -> Iterator[memoryview]:
+def stream_frames(layers: Sequence[FrameSource], size: tuple[int, int], frames: int) -> Iterator[memoryview]:
     """Return the tall pictures in order. Each is the same memory: it is to be used up before the next is asked for."""
     width, height = size
     tall = height * len(layers)

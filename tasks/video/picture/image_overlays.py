@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from tasks.video.picture import images
-from tasks.video.picture.filter_graph import Stamp
+from tasks.video.picture.filter_graph import PlacedImage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 MARGIN = 0.045  # of the short side
 
 
-def stamp(
+def prepare_overlay(
     item: Mapping[str, Any], path: Path, size: tuple[int, int], name: str, place: images.Workplace
-) -> Stamp:
+) -> PlacedImage:
     """Write the overlay's pixels into a file of that name, and return how the graph lays them on the frame."""
     wide = max(2, round(item["width"] * size[0] / 2) * 2)
-    picture = images.load(path, (wide, size[1]), alpha=True, place=place)
+    picture = images.load_image(path, (wide, size[1]), alpha=True, place=place)
     high = max(2, round(wide * picture.shape[0] / picture.shape[1] / 2) * 2)
     if high > size[1]:
         wide, high = max(2, round(wide * size[1] / high / 2) * 2), size[1]
-    _scaled(picture, (wide, high), item["opacity"]).tofile(place.folder / name)
-    return Stamp(name, (wide, high), _place(item["position"], (wide, high), size), item["start"], item["end"])
+    _scale_rgba(picture, (wide, high), item["opacity"]).tofile(place.folder / name)
+    return PlacedImage(
+        name, (wide, high), _choose_place(item["position"], (wide, high), size), item["start"], item["end"]
+    )
 
 
-def _scaled(picture: images.Rgb, pixels: tuple[int, int], opacity: float) -> images.Rgb:
+def _scale_rgba(picture: images.Rgb, pixels: tuple[int, int], opacity: float) -> images.Rgb:
     """Scale with colours weighted by their opacity, or transparent pixels would bleed into the edges."""
     how = cv2.INTER_AREA if pixels[0] < picture.shape[1] else cv2.INTER_CUBIC
     weight = picture[..., 3:].astype(np.float32) / 255
@@ -40,20 +42,20 @@ def _scaled(picture: images.Rgb, pixels: tuple[int, int], opacity: float) -> ima
     return np.concatenate([colors.clip(0, 255), part * opacity * 255], 2).round().astype(np.uint8)
 
 
-def _place(position: str, stamp: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+def _choose_place(position: str, overlay: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
     margin = round(MARGIN * min(size))
     left = (
         margin
         if "left" in position
-        else size[0] - stamp[0] - margin
+        else size[0] - overlay[0] - margin
         if "right" in position
-        else (size[0] - stamp[0]) // 2
+        else (size[0] - overlay[0]) // 2
     )
     top = (
         margin
         if "top" in position
-        else size[1] - stamp[1] - margin
+        else size[1] - overlay[1] - margin
         if "bottom" in position
-        else (size[1] - stamp[1]) // 2
+        else (size[1] - overlay[1]) // 2
     )
     return left // 2 * 2, top // 2 * 2

@@ -27,10 +27,10 @@ Rgb = NDArray[Any]  # 8 bits; three or four channels
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 DEMUXERS = {"JPEG": "jpeg_pipe", "PNG": "png_pipe", "WEBP": "webp_pipe", "GIF": "gif"}
-IN_MEMORY = 12_000_000  # pixels that a worker decodes itself
-MOST_PIXELS = 200_000_000
-UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation to Pillow's transpositions
-SHRINKING = ffmpeg.Limits(wall=120, stall=120, file=1 << 30)
+MAX_OWN_PIXELS = 12_000_000  # pixels that a worker decodes itself
+MAX_PIXELS = 200_000_000
+TRANSPOSITIONS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation to Pillow's transpositions
+SHRINK_LIMITS = ffmpeg.Limits(wall=120, stall=120, file=1 << 30)
 SRGB = "srgb"  # in the description of every profile that needs no conversion
 UNREADABLE = "An image could not be read."
 
@@ -44,7 +44,7 @@ class Workplace:
     stop: Callable[[], bool] | None = None
 
 
-def load(path: Path, wanted: tuple[int, int], *, alpha: bool = False, place: Workplace) -> Rgb:
+def load_image(path: Path, wanted: tuple[int, int], *, alpha: bool = False, place: Workplace) -> Rgb:
     """Return the image as rows of RGB (or RGBA), at least as large as wanted where it is that large, or raise.
 
     Raise AssetUnreadable for what Pillow or ffmpeg cannot decode.
@@ -59,24 +59,24 @@ def load(path: Path, wanted: tuple[int, int], *, alpha: bool = False, place: Wor
 
 
 def _decode(image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, place: Workplace) -> Rgb:
-    if image.width * image.height > MOST_PIXELS:
+    if image.width * image.height > MAX_PIXELS:
         raise AssetUnreadable("An image has more pixels than we take.")
     oriented = orientation(image)
     image.draft(
         None, (wanted[1], wanted[0]) if oriented >= 5 else wanted
     )  # only JPEG can: it decodes a half, quarter, eighth
-    if image.width * image.height > IN_MEMORY:
-        return _shrink(image, path, wanted, alpha=alpha, place=place)
+    if image.width * image.height > MAX_OWN_PIXELS:
+        return _shrink_with_ffmpeg(image, path, wanted, alpha=alpha, place=place)
     if (
-        oriented in UPRIGHT
+        oriented in TRANSPOSITIONS
     ):  # Pillow's `exif_transpose` also writes the EXIF anew, and fails on tags that it cannot write
-        stored, image = image, image.transpose(Image.Transpose(UPRIGHT[oriented]))
+        stored, image = image, image.transpose(Image.Transpose(TRANSPOSITIONS[oriented]))
         stored.close()
     # Each copy of a picture counts against the worker's memory: none is made that need not be.
-    return np.asarray(_to_srgb(image, "RGBA" if alpha or _transparent(image) else "RGB"))
+    return np.asarray(_to_srgb(image, "RGBA" if alpha or _is_transparent(image) else "RGB"))
 
 
-def _transparent(image: Image.Image) -> bool:
+def _is_transparent(image: Image.Image) -> bool:
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
@@ -87,12 +87,12 @@ def _to_srgb(image: Image.Image, mode: str) -> Image.Image:
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     if profile:
         if image.mode not in ("RGB", "CMYK", "L"):
-            image = image.convert("RGBA" if _transparent(image) else "RGB")
-        image = _by_profile(image, profile)
+            image = image.convert("RGBA" if _is_transparent(image) else "RGB")
+        image = _apply_profile(image, profile)
     return image if image.mode == mode else image.convert(mode)
 
 
-def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     """Return the image in sRGB; one that says what cannot be used stays as it is. Opacity has no colour."""
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -109,7 +109,9 @@ def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
     return made
 
 
-def _shrink(image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, place: Workplace) -> Rgb:
+def _shrink_with_ffmpeg(
+    image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: bool, place: Workplace
+) -> Rgb:
     """Have ffmpeg decode and scale the picture in its own memory."""
     oriented = orientation(image)
     target = (wanted[1], wanted[0]) if oriented >= 5 else wanted
@@ -123,16 +125,16 @@ def _shrink(image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: b
         "-f", "rawvideo", "file:image.raw", ffmpeg=place.ffmpeg,
     )  # fmt: skip
     source = _without_exif(path) if piped else None
-    ffmpeg.run(argv, cwd=place.folder, limits=SHRINKING, stop=place.stop, stdin=source)
+    ffmpeg.run(argv, cwd=place.folder, limits=SHRINK_LIMITS, stop=place.stop, stdin=source)
     made = np.fromfile(place.folder / "image.raw", np.uint8).reshape(height, width, 4)
     (place.folder / "image.raw").unlink()
     upright = Image.fromarray(made)
     profile = image.info.get("icc_profile")
     if profile and image.mode not in ("CMYK", "L", "LA"):  # which ffmpeg has made RGB of by itself
-        upright = _by_profile(upright, profile)
-    if oriented in UPRIGHT:
-        upright = upright.transpose(Image.Transpose(UPRIGHT[oriented]))
-    keep = alpha or (_transparent(image) and int(made[..., 3].min()) < 255)
+        upright = _apply_profile(upright, profile)
+    if oriented in TRANSPOSITIONS:
+        upright = upright.transpose(Image.Transpose(TRANSPOSITIONS[oriented]))
+    keep = alpha or (_is_transparent(image) and int(made[..., 3].min()) < 255)
     return np.asarray(upright.convert("RGBA" if keep else "RGB"))
 
 

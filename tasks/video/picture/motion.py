@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from shared.script.values import Motion
 
 ZOOM = 1.1
-PAN = 0.1  # the least way of a pan, in parts of the frame
-PAN_AT_MOST = 0.3
+MIN_PAN = 0.1  # the least way of a pan, in parts of the frame
+MAX_PAN = 0.3
 PHASES = np.arange(48)
 
 
@@ -37,14 +37,14 @@ def window(motion: Motion, canvas: tuple[float, float], progress: float) -> Wind
     if motion == "none":
         return Window(0.0, 0.0, 1.0)
     along = canvas[0] if motion in ("pan_left", "pan_right") else canvas[1]
-    scale = min(1.0, along / (1 + PAN))
-    way = min(along - scale, PAN_AT_MOST) * (progress - 0.5)
+    scale = min(1.0, along / (1 + MIN_PAN))
+    way = min(along - scale, MAX_PAN) * (progress - 0.5)
     # A pan to the left shows what lies further left: the window moves there.
     offset = -way if motion in ("pan_left", "pan_up") else way
     return Window(offset, 0.0, scale) if motion in ("pan_left", "pan_right") else Window(0.0, offset, scale)
 
 
-def always_seen(motion: Motion) -> tuple[float, float]:
+def always_visible(motion: Motion) -> tuple[float, float]:
     """Return the width and height, in parts of the frame, of what every window of the motion shows."""
     if motion == "none":
         return 1.0, 1.0
@@ -62,7 +62,7 @@ class Axis:
     skip: int
 
 
-def axis(step: float, offset: float) -> Axis:
+def sample_axis(step: float, offset: float) -> Axis:
     """Return how to sample source = step * target + offset for every whole target.
 
     Resizing places pixel centres, so that dropping k results shifts the phase by the part of step * k. The k whose

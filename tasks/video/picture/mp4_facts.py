@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MOST_BYTES = 64 << 20  # of an index; ten hours have less
+MAX_INDEX_BYTES = 64 << 20  # of an index; ten hours have less
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class VideoTrack:
     """The facts of the one track of pictures. `rate` None: frames do not come at one rate."""
 
     width: int
@@ -28,22 +28,26 @@ class Picture:
     complete: bool  # whether the file holds as many bytes of pictures as its index names
 
 
-def read(path: Path) -> Picture:
+def read_video_track(path: Path) -> VideoTrack:
     """Return the facts, or raise ValueError."""
     try:
-        index, stored = _index(path)
-        track = next(found for found in _boxes(index, b"trak") if _media(found, b"hdlr")[8:12] == b"vide")
-        table = _only(_only(_only(track, b"mdia"), b"minf"), b"stbl")
-        entry = _only(table, b"stsd")[8:]
+        index, stored = _read_index(path)
+        track = next(
+            found for found in _find_boxes(index, b"trak") if _find_media_box(found, b"hdlr")[8:12] == b"vide"
+        )
+        table = _find_box(_find_box(_find_box(track, b"mdia"), b"minf"), b"stbl")
+        entry = _find_box(table, b"stsd")[8:]
         width, height = struct.unpack(">HH", entry[32:36])
-        (count,) = struct.unpack(">I", _only(table, b"stsz")[8:12])
-        sizes = _only(table, b"stsz")
-        return Picture(width, height, count, _rate(track, table), stored >= _total(sizes, count))
+        (count,) = struct.unpack(">I", _find_box(table, b"stsz")[8:12])
+        sizes = _find_box(table, b"stsz")
+        return VideoTrack(
+            width, height, count, _frame_rate(track, table), stored >= _total_bytes(sizes, count)
+        )
     except (StopIteration, struct.error, IndexError, OSError) as error:
         raise ValueError("The file is not as it should be.") from error
 
 
-def _index(path: Path) -> tuple[bytes, int]:
+def _read_index(path: Path) -> tuple[bytes, int]:
     """Return the index of the file, and how many bytes of media lie beside it."""
     index, stored = None, 0
     with path.open("rb") as file:
@@ -54,7 +58,7 @@ def _index(path: Path) -> tuple[bytes, int]:
                 raise ValueError("A box is shorter than its own head.")
             start = file.tell()
             if kind == b"moov":
-                if size > MOST_BYTES:
+                if size > MAX_INDEX_BYTES:
                     raise ValueError("The index is too large.")
                 index = file.read(size)
                 if len(index) < size:
@@ -67,7 +71,7 @@ def _index(path: Path) -> tuple[bytes, int]:
     return index, stored
 
 
-def _boxes(data: bytes, wanted: bytes) -> Iterator[bytes]:
+def _find_boxes(data: bytes, wanted: bytes) -> Iterator[bytes]:
     """Return the contents of the boxes of a kind that lie side by side in the data."""
     at = 0
     while at + 8 <= len(data):
@@ -79,24 +83,24 @@ def _boxes(data: bytes, wanted: bytes) -> Iterator[bytes]:
         at += size
 
 
-def _only(data: bytes, wanted: bytes) -> bytes:
-    return next(_boxes(data, wanted))
+def _find_box(data: bytes, wanted: bytes) -> bytes:
+    return next(_find_boxes(data, wanted))
 
 
-def _media(track: bytes, wanted: bytes) -> bytes:
-    return _only(_only(track, b"mdia"), wanted)
+def _find_media_box(track: bytes, wanted: bytes) -> bytes:
+    return _find_box(_find_box(track, b"mdia"), wanted)
 
 
-def _rate(track: bytes, table: bytes) -> Fraction | None:
+def _frame_rate(track: bytes, table: bytes) -> Fraction | None:
     """Return the frames a second: the ticks a second by the ticks of a frame, if they are the same for all."""
-    header = _media(track, b"mdhd")
+    header = _find_media_box(track, b"mdhd")
     (ticks,) = struct.unpack(">I", header[20:24] if header[0] == 1 else header[12:16])
-    runs = _only(table, b"stts")[8:]
+    runs = _find_box(table, b"stts")[8:]
     steps = {struct.unpack_from(">I", runs, at + 4)[0] for at in range(0, len(runs), 8)}
     return Fraction(ticks, steps.pop()) if len(steps) == 1 else None
 
 
-def _total(sizes: bytes, count: int) -> int:
+def _total_bytes(sizes: bytes, count: int) -> int:
     """Return the bytes of all pictures."""
     (same,) = struct.unpack(">I", sizes[4:8])
     return same * count if same else sum(struct.unpack(f">{count}I", sizes[12 : 12 + 4 * count]))

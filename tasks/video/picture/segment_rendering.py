@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MISSING = re.compile(r"failed to find any fallback with glyph 0x([0-9A-Fa-f]+)")
+MISSING_GLYPH = re.compile(r"failed to find any fallback with glyph 0x([0-9A-Fa-f]+)")
 
 
-def render(  # noqa: PLR0913  (what a worker knows)
+def render_segment(  # noqa: PLR0913  (what a worker knows)
     spec: Mapping[str, Any],
     target: Path,
     *,
@@ -52,14 +52,14 @@ def render(  # noqa: PLR0913  (what a worker knows)
     """
     size = (spec["size"][0], spec["size"][1])
     encoder = spec.get("encoder", encoding.SOFTWARE)
-    if encoder != encoding.SOFTWARE and encoder_choice.choose(encoder, ffmpeg) != encoder:
+    if encoder != encoding.SOFTWARE and encoder_choice.choose_encoder(encoder, ffmpeg) != encoder:
         raise Unavailable("This worker lacks the encoder that the video began with.")
     cv2.setNumThreads(1)  # a worker's processes share the cores already
     place = images.Workplace(work, ffmpeg, stop)
-    layers, made = _layers(spec, size, place, locate)
+    layers, made = _make_layers(spec, size, place, locate)
     if spec.get("transition") in transitions.MASKED:
         made.append(transitions.Mask(spec["transition"], spec["frames"]))
-    still = not frames.moving(made)
+    still = not frames.has_motion(made)
     plan = filter_graph.Graph(
         size=size,
         fps=spec["fps"],
@@ -67,85 +67,89 @@ def render(  # noqa: PLR0913  (what a worker knows)
         layers=layers,
         still=still,
         transition=spec.get("transition"),
-        over=_over(spec, size, place, locate),
+        over=_draw_overlays(spec, size, place, locate),
         encoding={
-            **encoding.options(size, spec["fps"], spec["quality"], encoder),
+            **encoding.encoder_options(size, spec["fps"], spec["quality"], encoder),
             **(process.TAKEN if ffmpeg is None else {}),  # one that is named may be too old for that
         },
         upload=encoding.UPLOADS.get(encoder),
     )
     completed = process.run(
         process.command(
-            *encoding.devices(encoder), *filter_graph.arguments(plan, f"file:{target}"), ffmpeg=ffmpeg
+            *encoding.device_options(encoder),
+            *filter_graph.build_arguments(plan, f"file:{target}"),
+            ffmpeg=ffmpeg,
         ),
         cwd=work,
         limits=limits,
-        on_progress=None if on_progress is None else lambda progress: on_progress(done(progress)),
+        on_progress=None
+        if on_progress is None
+        else lambda progress: on_progress(count_frames_done(progress)),
         stop=stop,
-        stdin=frames.stream(made, size, 1 if still else spec["frames"]) if made else None,
+        stdin=frames.stream_frames(made, size, 1 if still else spec["frames"]) if made else None,
         env={"FONTCONFIG_FILE": str(fonts.config())},
     )
-    check(target, size, spec["fps"], spec["frames"])
-    return _warnings(completed.stderr)
+    verify(target, size, spec["fps"], spec["frames"])
+    return _missing_glyph_warnings(completed.stderr)
 
 
-def done(progress: process.Progress) -> int:
+def count_frames_done(progress: process.Progress) -> int:
     """Return how many frames' worth of work is done: to encode what was drawn is half of it, as far as anyone knows."""
     return (max(progress.taken, progress.frame) + progress.frame) // 2
 
 
-def _layers(
+def _make_layers(
     spec: Mapping[str, Any],
     size: tuple[int, int],
     place: images.Workplace,
     locate: Callable[[str], Path],
-) -> tuple[list[filter_graph.Layer], list[frames.Drawn]]:
+) -> tuple[list[filter_graph.Layer], list[frames.FrameSource]]:
     """Return the graph's layers, and what this process makes for them."""
     layers: list[filter_graph.Layer] = []
-    made: list[frames.Drawn] = []
+    made: list[frames.FrameSource] = []
     for number, layer in enumerate(spec["layers"]):
         visual = layer["visual"]
         written = chart.events(visual, _canvas(spec)) if "chart" in visual else []
         written += text.events(layer.get("text", ()), spec.get("styles", {}), _canvas(spec), layer=1)
-        words = _write(written, f"layer{number}.ass", spec, place.folder)
+        words = _write_subtitles(written, f"layer{number}.ass", spec, place.folder)
         source = spec["sources"].get(visual.get("source"))
         path = locate(source["storage_key"]) if source else None
         if visual["kind"] == "video" and path is not None:
             layers.append(
-                filter_graph.Layer(clip=clips.clip(visual, source["media"], str(path)), words=words)
+                filter_graph.Layer(clip=clips.clip_from_spec(visual, source["media"], str(path)), words=words)
             )
         else:
             layers.append(filter_graph.Layer(made=len(made), words=words))
-            made.append(frames.made(visual, path, size, place))
+            made.append(frames.make_layer(visual, path, size, place))
     return layers, made
 
 
-def _over(
+def _draw_overlays(
     spec: Mapping[str, Any],
     size: tuple[int, int],
     place: images.Workplace,
     locate: Callable[[str], Path],
-) -> list[str | filter_graph.Lasting | filter_graph.Stamp]:
+) -> list[str | filter_graph.StaticSubtitles | filter_graph.PlacedImage]:
     """Return what lies over all layers: overlays in their order, captions on top."""
-    over: list[str | filter_graph.Lasting | filter_graph.Stamp] = []
+    over: list[str | filter_graph.StaticSubtitles | filter_graph.PlacedImage] = []
     pending: list[ass.Event] = []
     for number, item in enumerate(spec.get("overlays", ())):
         if "source" not in item:
             pending += text.events([item], spec["styles"], _canvas(spec), layer=4 * number)
             continue
         if pending:
-            over += _write(pending, f"under{number}.ass", spec, place.folder)
+            over += _write_subtitles(pending, f"under{number}.ass", spec, place.folder)
             pending = []
         path = locate(spec["sources"][item["source"]]["storage_key"])
-        over.append(image_overlays.stamp(item, path, size, f"stamp{number}.rgba", place))
+        over.append(image_overlays.prepare_overlay(item, path, size, f"stamp{number}.rgba", place))
     if "captions" in spec:
         pending += caption_events.events(spec["captions"], spec["caption_style"], _canvas(spec))
-    return [*over, *_write(pending, "over.ass", spec, place.folder)]
+    return [*over, *_write_subtitles(pending, "over.ass", spec, place.folder)]
 
 
-def _write(
+def _write_subtitles(
     events: Sequence[ass.Event], name: str, spec: Mapping[str, Any], work: Path
-) -> list[str | filter_graph.Lasting]:
+) -> list[str | filter_graph.StaticSubtitles]:
     """Write subtitle files, which the graph reads in ffmpeg's own folder: one of what stays, one of what moves."""
 
     def document(name: str, events: Sequence[ass.Event]) -> str:
@@ -155,8 +159,8 @@ def _write(
 
     spans = static_spans.spans(events, spec["frames"])
     moving = static_spans.outside(events, spans)
-    words: list[str | filter_graph.Lasting] = (
-        [filter_graph.Lasting(document(f"lasting-{name}", events), spans)] if spans else []
+    words: list[str | filter_graph.StaticSubtitles] = (
+        [filter_graph.StaticSubtitles(document(f"lasting-{name}", events), spans)] if spans else []
     )
     return [*words, document(name, moving)] if moving else words
 
@@ -166,19 +170,19 @@ def _canvas(spec: Mapping[str, Any]) -> text.Canvas:
     return text.Canvas(width, height, spec["fps"], spec["frames"], spec.get("language", "en"))
 
 
-def check(path: Path, size: tuple[int, int], fps: int, wanted: int) -> None:
+def verify(path: Path, size: tuple[int, int], fps: int, wanted: int) -> None:
     """Raise RenderFailed unless the file holds exactly the planned frames: an exit code is no verdict."""
     try:
-        found = mp4_facts.read(path)
+        found = mp4_facts.read_video_track(path)
     except ValueError as error:
         raise RenderFailed("The picture was not made as planned.") from error
-    planned = mp4_facts.Picture(*size, wanted, Fraction(fps), complete=True)
+    planned = mp4_facts.VideoTrack(*size, wanted, Fraction(fps), complete=True)
     if found != planned:
         log.error("segment_differs", extra={"found": str(found), "planned": str(planned)})
         raise RenderFailed("The picture was not made as planned.")
 
 
-def _warnings(said: str) -> tuple[str, ...]:
+def _missing_glyph_warnings(said: str) -> tuple[str, ...]:
     """Return a sentence for each character that no font can draw."""
-    codes = sorted({int(code, 16) for code in MISSING.findall(said)})
+    codes = sorted({int(code, 16) for code in MISSING_GLYPH.findall(said)})
     return tuple(f"No font can draw the character U+{code:04X} ({chr(code)})." for code in codes)

@@ -22,9 +22,9 @@ Plane = NDArray[Any]  # 8 bits
 
 # Pixels of a canvas for one of the frame: what bilinear sampling needs to stay sharp. A picture whose own are
 # within these is taken as it is.
-FINER = (1.25, 1.45)
-EXACT = 0.02  # of a canvas's pixel: what is not worth moving
-STRIP = 128  # lines whose colours are computed at once
+CANVAS_SCALES = (1.25, 1.45)
+SUBPIXEL_TOLERANCE = 0.02  # of a canvas's pixel: what is not worth moving
+STRIP_LINES = 128  # lines whose colours are computed at once
 MARGIN = 80  # pixels around a canvas, so that sampling never reaches its edge: the most phases times the largest step
 # BT.709, limited range, from RGB of 0 to 255.
 TO_YUV = np.array(
@@ -55,17 +55,17 @@ class Still:
             self.finer * pixels * (whole / 2 + moved - seen.scale / 2) + step / 2 - 0.5 + MARGIN
             for pixels, whole, moved in ((width, self.size[0], seen.x), (height, self.size[1], seen.y))
         )
-        _sample(self.planes[0], frame[0], step, (at[0], at[1]), EXACT)
+        _sample(self.planes[0], frame[0], step, (at[0], at[1]), SUBPIXEL_TOLERANCE)
         # Chroma lies between two lines and on the left of two columns; on a canvas it lies in the middle of four.
         across, down = ((at[0] - 0.5) + MARGIN) / 2, (at[1] + step / 2 - 0.5 + MARGIN) / 2
         for source, target in zip(self.planes[1:], frame[1:], strict=True):
-            _sample(source, target, step, (across, down), 4 * EXACT)
+            _sample(source, target, step, (across, down), 4 * SUBPIXEL_TOLERANCE)
 
 
 def _sample(source: Plane, target: Plane, step: float, at: tuple[float, float], exact: float) -> None:
     """Fill the target with source(step * x + at), bilinearly, at any fraction of a pixel."""
     height, width = target.shape
-    x, y = motion.axis(step, at[0]), motion.axis(step, at[1])
+    x, y = motion.sample_axis(step, at[0]), motion.sample_axis(step, at[1])
     wide, high = ceil((width + x.skip) * step) + 1, ceil((height + y.skip) * step) + 1
     if max(abs(x.rest), abs(y.rest)) <= exact:
         cut = source[y.first : y.first + high, x.first : x.first + wide]
@@ -76,41 +76,43 @@ def _sample(source: Plane, target: Plane, step: float, at: tuple[float, float], 
     np.copyto(target, made[y.skip : y.skip + height, x.skip : x.skip + width])
 
 
-def framed(
+def frame_still(
     picture: images.Rgb, fit: str, kind: Motion, size: tuple[int, int], ground: tuple[int, int, int]
 ) -> Still:
     """Put a picture on a canvas as `fit` says, large enough for the motion."""
     width, height = size
-    whole = _canvas(picture, fit, kind, size)
-    finer = _finer(picture, whole, size) if kind != "none" else 1.0
+    whole = _canvas_size(picture, fit, kind, size)
+    finer = _canvas_scale(picture, whole, size) if kind != "none" else 1.0
     pixels = (round(finer * whole[0] * width / 2) * 2, round(finer * whole[1] * height / 2) * 2)
     if fit == "cover":
-        canvas = _cover(picture, pixels)
+        canvas = _crop_to_cover(picture, pixels)
     else:
-        canvas = _cover(picture, pixels, blur=True) if fit == "blur" else _plain(pixels, ground)
-        seen = motion.always_seen(kind)
-        _lay_inside(canvas, picture, (finer * seen[0] * width, finer * seen[1] * height))
-    return Still(planes(canvas, MARGIN), whole, finer, kind)
+        canvas = (
+            _crop_to_cover(picture, pixels, blur=True) if fit == "blur" else _plain_canvas(pixels, ground)
+        )
+        seen = motion.always_visible(kind)
+        _paste_inside(canvas, picture, (finer * seen[0] * width, finer * seen[1] * height))
+    return Still(to_planes(canvas, MARGIN), whole, finer, kind)
 
 
-def _finer(picture: images.Rgb, whole: tuple[float, float], size: tuple[int, int]) -> float:
+def _canvas_scale(picture: images.Rgb, whole: tuple[float, float], size: tuple[int, int]) -> float:
     """Return how fine the canvas is to be: as the picture itself where that is fine enough and not too fine."""
     own: float = min(picture.shape[1] / (whole[0] * size[0]), picture.shape[0] / (whole[1] * size[1]))
-    return min(max(own, FINER[0]), FINER[1])
+    return min(max(own, CANVAS_SCALES[0]), CANVAS_SCALES[1])
 
 
-def _canvas(picture: images.Rgb, fit: str, kind: Motion, size: tuple[int, int]) -> tuple[float, float]:
+def _canvas_size(picture: images.Rgb, fit: str, kind: Motion, size: tuple[int, int]) -> tuple[float, float]:
     """Return the canvas in parts of the frame: a pan over a picture of another shape has further to go."""
     if fit != "cover" or not kind.startswith("pan"):
         return 1.0, 1.0
     ratio = (picture.shape[1] / picture.shape[0]) / (size[0] / size[1])
-    most = 1 + motion.PAN_AT_MOST
+    most = 1 + motion.MAX_PAN
     if kind in ("pan_left", "pan_right"):
         return min(max(ratio, 1.0), most), 1.0
     return 1.0, min(max(1 / ratio, 1.0), most)
 
 
-def _cover(picture: images.Rgb, pixels: tuple[int, int], *, blur: bool = False) -> images.Rgb:
+def _crop_to_cover(picture: images.Rgb, pixels: tuple[int, int], *, blur: bool = False) -> images.Rgb:
     """Fill the pixels with the picture's middle."""
     height, width = picture.shape[:2]
     scale = max(pixels[0] / width, pixels[1] / height)
@@ -126,13 +128,13 @@ def _cover(picture: images.Rgb, pixels: tuple[int, int], *, blur: bool = False) 
     return np.asarray(cv2.resize(dim, pixels, interpolation=cv2.INTER_CUBIC))
 
 
-def _plain(pixels: tuple[int, int], ground: tuple[int, int, int]) -> images.Rgb:
+def _plain_canvas(pixels: tuple[int, int], ground: tuple[int, int, int]) -> images.Rgb:
     canvas = np.empty((pixels[1], pixels[0], 3), np.uint8)
     canvas[:] = ground
     return canvas
 
 
-def _lay_inside(canvas: images.Rgb, picture: images.Rgb, room: tuple[float, float]) -> None:
+def _paste_inside(canvas: images.Rgb, picture: images.Rgb, room: tuple[float, float]) -> None:
     """Put the whole picture into the canvas's middle, as large as the room allows."""
     height, width = picture.shape[:2]
     scale = min(room[0] / width, room[1] / height)
@@ -150,22 +152,22 @@ def _resize(picture: images.Rgb, pixels: tuple[int, int]) -> images.Rgb:
     return np.asarray(cv2.resize(picture, pixels, interpolation=how))
 
 
-def planes(picture: images.Rgb, margin: int = 0) -> tuple[Plane, Plane, Plane]:
+def to_planes(picture: images.Rgb, margin: int = 0) -> tuple[Plane, Plane, Plane]:
     """Return an RGB picture as planes with a margin around each, a strip at a time; chroma is half as wide and high."""
     height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
     luma = np.empty((height, width), np.uint8)
     chroma = np.empty((2, height // 2, width // 2), np.uint8)
-    for top in range(0, height, STRIP):
-        yuv = cv2.transform(picture[top : min(top + STRIP, height), :width], TO_YUV)
+    for top in range(0, height, STRIP_LINES):
+        yuv = cv2.transform(picture[top : min(top + STRIP_LINES, height), :width], TO_YUV)
         lines = yuv.shape[0]
         luma[top : top + lines] = yuv[..., 0]
         half = cv2.resize(yuv, (width // 2, lines // 2), interpolation=cv2.INTER_AREA)
         for index in (0, 1):
             chroma[index, top // 2 : (top + lines) // 2] = half[..., index + 1]
-    return _bordered(luma, margin), _bordered(chroma[0], margin), _bordered(chroma[1], margin)
+    return _add_margin(luma, margin), _add_margin(chroma[0], margin), _add_margin(chroma[1], margin)
 
 
-def _bordered(plane: Plane, side: int) -> Plane:
+def _add_margin(plane: Plane, side: int) -> Plane:
     if not side:
         return plane
     return np.asarray(cv2.copyMakeBorder(plane, side, side, side, side, cv2.BORDER_REPLICATE))

@@ -9,11 +9,11 @@ from typing import Any
 
 from shared import themes
 
-LEAST_CONTRAST = 4.5
+MIN_CONTRAST = 4.5
 
 
 @cache
-def load(name: str) -> dict[str, Any]:
+def load_theme(name: str) -> dict[str, Any]:
     """Return the theme of that name, which a validated script never misspells."""
     if name not in themes.theme_names():
         raise KeyError(name)
@@ -21,18 +21,20 @@ def load(name: str) -> dict[str, Any]:
     return theme
 
 
-def rgb(color: str) -> tuple[int, int, int]:
+def parse_color(color: str) -> tuple[int, int, int]:
     """Return the parts of `#rrggbb`."""
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
-def contrast(text: str, backing: str, opacity: float = 1.0) -> float:
+def contrast_ratio(text: str, backing: str, opacity: float = 1.0) -> float:
     """Return WCAG's contrast of a text on a backing that lies over the least fortunate picture."""
-    under = [tuple(opacity * part + (1 - opacity) * ground for part in rgb(backing)) for ground in (0, 255)]
-    return min(_ratio(_luminance(rgb(text)), _luminance(ground)) for ground in under)
+    under = [
+        tuple(opacity * part + (1 - opacity) * ground for part in parse_color(backing)) for ground in (0, 255)
+    ]
+    return min(_luminance_ratio(_luminance(parse_color(text)), _luminance(ground)) for ground in under)
 
 
-def _ratio(one: float, other: float) -> float:
+def _luminance_ratio(one: float, other: float) -> float:
     low, high = sorted((one, other))
     return (high + 0.05) / (low + 0.05)
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from tasks.video.picture.stills import Plane
 
 MASKED = ("wipe_left", "wipe_right", "circle_open")
-SOFT = 0.02  # of the width: a wipe's edge
+WIPE_SOFTNESS = 0.02  # of the width: a wipe's edge
 SUBPIXEL = 4  # bits of a circle's radius below a pixel
-NEARER = 1.35  # how far the old picture comes up when zooming
-FURTHER = 1.12  # from where the new one settles
+OLD_ZOOM = 1.35  # how far the old picture comes up when zooming
+NEW_ZOOM = 1.12  # from where the new one settles
 
 
 def compose(
@@ -29,18 +29,18 @@ def compose(
     if kind in MASKED:
         return ffmpeg.filter([before, after, mask], "maskedmerge")
     if kind in ("fade_black", "fade_white"):
-        return _through(kind.removeprefix("fade_"), before, after, frames)
+        return _fade_through(kind.removeprefix("fade_"), before, after, frames)
     if kind.startswith("slide_"):
         return _slide(kind.removeprefix("slide_"), before, after, size, frames)
     if kind == "zoom":
-        before = _zoom(before, size, f"(1+{NEARER - 1:.4f}*{_ease(frames, 'on')})")
-        after = _zoom(after, size, f"(1+{FURTHER - 1:.4f}*(1-{_ease(frames, 'on')}))")
+        before = _zoom(before, size, f"(1+{OLD_ZOOM - 1:.4f}*{_ease_expression(frames, 'on')})")
+        after = _zoom(after, size, f"(1+{NEW_ZOOM - 1:.4f}*(1-{_ease_expression(frames, 'on')}))")
     return ffmpeg.filter(
         [before, after], "xfade", transition="fade", duration=f"{frames / fps:.6f}", offset=0
     )
 
 
-def _through(color: str, before: Any, after: Any, frames: int) -> Any:
+def _fade_through(color: str, before: Any, after: Any, frames: int) -> Any:
     """Fade to a colour and from it; the middle frame of an odd number is the colour."""
     half = (frames + 1) // 2
     old = before.filter("trim", end_frame=half).filter(
@@ -57,7 +57,9 @@ def _slide(towards: str, before: Any, after: Any, size: tuple[int, int], frames:
     """Put the two side by side and move a window over them."""
     width, height = size
     pair = [before, after] if towards in ("left", "up") else [after, before]
-    part = _ease(frames, "n") if towards in ("left", "up") else f"(1-{_ease(frames, 'n')})"
+    part = (
+        _ease_expression(frames, "n") if towards in ("left", "up") else f"(1-{_ease_expression(frames, 'n')})"
+    )
     if towards in ("left", "right"):
         return ffmpeg.filter(pair, "hstack").filter("crop", width, height, f"{width}*{part}", 0)
     return ffmpeg.filter(pair, "vstack").filter("crop", width, height, 0, f"{height}*{part}")
@@ -73,13 +75,13 @@ def _zoom(stream: Any, size: tuple[int, int], nearer: str) -> Any:
     )  # fmt: skip
 
 
-def _ease(frames: int, counter: str) -> str:
+def _ease_expression(frames: int, counter: str) -> str:
     """Return ffmpeg's words for `eased`."""
     part = f"(({counter}+1)/{frames + 1})"
     return f"({part}*{part}*(3-2*{part}))"
 
 
-def eased(index: int, frames: int) -> float:
+def ease(index: int, frames: int) -> float:
     """Return how far a transition is at one of its frames, between 0 and 1 and never at either."""
     part = (index + 1) / (frames + 1)
     return part * part * (3 - 2 * part)
@@ -94,7 +96,7 @@ class Mask:
 
     def draw(self, frame: tuple[Plane, Plane, Plane], index: int) -> None:
         """Write the mask's frame of that number into the planes."""
-        part = eased(index, self.frames)
+        part = ease(index, self.frames)
         for plane in frame:
             if self.kind == "circle_open":
                 _circle(plane, part)
@@ -113,7 +115,7 @@ def _circle(plane: Plane, part: float) -> None:
 
 def _edge(plane: Plane, part: float, *, leftwards: bool) -> None:
     width = plane.shape[1]
-    soft = SOFT * width
+    soft = WIPE_SOFTNESS * width
     edge = part * (width + 2 * soft) - soft
     row = np.clip((edge - np.arange(width)) / (2 * soft) + 0.5, 0, 1) * 255
     plane[:] = (row[::-1] if leftwards else row).astype(np.uint8)

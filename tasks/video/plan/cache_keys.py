@@ -14,11 +14,11 @@ RENDERER = "4"  # raise it whenever the same spec gives other pixels
 
 
 @cache
-def versions(named: str | None = None) -> dict[str, str]:
+def renderer_versions(named: str | None = None) -> dict[str, str]:
     """Return what a segment's key holds beside its spec. `named` is the ffmpeg that is used instead of ours."""
     return {
         "renderer": RENDERER,
-        "ffmpeg": _asked(named) if named else metadata.version("imageio-ffmpeg"),
+        "ffmpeg": _ffmpeg_version(named) if named else metadata.version("imageio-ffmpeg"),
         "opencv": metadata.version("opencv-python-headless"),
         "pillow": metadata.version("pillow"),
         "fonts": fonts.versions(),
@@ -26,7 +26,7 @@ def versions(named: str | None = None) -> dict[str, str]:
     }
 
 
-def _asked(named: str) -> str:
+def _ffmpeg_version(named: str) -> str:
     """Return the first line of what an ffmpeg says of its version."""
     said = process.run(
         [named, "-version"], cwd=Path(tempfile.gettempdir()), limits=process.Limits(wall=10)

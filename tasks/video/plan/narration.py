@@ -37,7 +37,7 @@ BEYOND = 1.0  # seconds that a recording may last longer than its probed length
 
 
 @dataclass(frozen=True, slots=True)
-class Narrated:
+class SceneNarration:
     """A scene's narration in storage: how long it is, and when its words are heard."""
 
     storage_key: str
@@ -56,7 +56,7 @@ class Narrated:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, facts: Mapping[str, Any]) -> Narrated:
+    def from_json(cls, facts: Mapping[str, Any]) -> SceneNarration:
         """Make it again from `to_json`."""
         return cls(**{**facts, "words": tuple(Word(**word) for word in facts["words"])})
 
@@ -65,12 +65,12 @@ class Narrated:
 class Narration:
     """The narration of each scene that speaks, and what a person should know of it."""
 
-    scenes: Mapping[str, Narrated]
+    scenes: Mapping[str, SceneNarration]
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class _Text:
+class _SceneText:
     """What a scene says, cut into sentences."""
 
     scene: str
@@ -97,44 +97,44 @@ def narrate(
     among: Sequence[Engine] | None = None,
 ) -> Narration:
     """Return the narration of each scene that speaks; what the account has not heard yet is spoken and stored."""
-    scenes = [scene for scene in script.scenes if _speaks(scene)]
-    texts = [_text(scene) for scene in scenes if scene.narration and scene.narration.src is None]
-    warnings = _speak(speaker, texts, script.language, engines() if among is None else among)
-    narrated = _joined(speaker, texts)
+    scenes = [scene for scene in script.scenes if _has_speech(scene)]
+    texts = [_scene_text(scene) for scene in scenes if scene.narration and scene.narration.src is None]
+    warnings = _speak_sentences(speaker, texts, script.language, engines() if among is None else among)
+    narrated = _join_sentences(speaker, texts)
     narrated |= {
-        scene.id: _recording(speaker, scene, found)
+        scene.id: _use_recording(speaker, scene, found)
         for scene in scenes
         if scene.narration and scene.narration.src is not None
     }
     return Narration({scene.id: narrated[scene.id] for scene in scenes}, warnings)
 
 
-def _speaks(scene: Scene) -> bool:
+def _has_speech(scene: Scene) -> bool:
     said = scene.narration
     if said is None:
         return False
     return said.src is not None or (bool(said.text.strip()) and said.voice.name != "none")
 
 
-def _text(scene: Scene) -> _Text:
+def _scene_text(scene: Scene) -> _SceneText:
     narration = scene.narration
     if narration is None:
         raise TypeError(scene.id)  # `_speaks` said otherwise
-    return _Text(scene.id, narration.text, narration.voice, utterances.cut(narration.text))
+    return _SceneText(scene.id, narration.text, narration.voice, utterances.cut(narration.text))
 
 
-def _speak(
-    speaker: Speaker, texts: Sequence[_Text], language: str, among: Sequence[Engine]
+def _speak_sentences(
+    speaker: Speaker, texts: Sequence[_SceneText], language: str, among: Sequence[Engine]
 ) -> tuple[str, ...]:
     """Have all sentences spoken; each voice by one engine, so that no narrator changes within a video."""
-    voices: dict[Voice, list[_Text]] = defaultdict(list)
+    voices: dict[Voice, list[_SceneText]] = defaultdict(list)
     for each in texts:
         voices[each.voice].append(each)
     warnings = []
     for voice, said in voices.items():
         candidates = able(among, voice, language)
         sentences = [each.spoken for text in said for each in text.sentences]
-        engine, kept, new = _first(speaker, candidates, voice, language, sentences)
+        engine, kept, new = _speak_with_first_engine(speaker, candidates, voice, language, sentences)
         if engine is not candidates[0]:
             warnings.append(
                 f"The narration is spoken by {engine.name}, since {candidates[0].name} could not be had."
@@ -147,7 +147,7 @@ def _speak(
     return tuple(warnings)
 
 
-def _first(
+def _speak_with_first_engine(
     speaker: Speaker, among: Sequence[Engine], voice: Voice, language: str, sentences: Sequence[str]
 ) -> tuple[Engine, dict[str, Kept], set[str]]:
     """Return the first engine that speaks it all, and what it spoke; or raise what leaves most hope."""
@@ -165,7 +165,7 @@ def _first(
     raise SpeechUnavailable(*soonest.args) from soonest
 
 
-def _joined(speaker: Speaker, texts: Sequence[_Text]) -> dict[str, Narrated]:
+def _join_sentences(speaker: Speaker, texts: Sequence[_SceneText]) -> dict[str, SceneNarration]:
     """Join each scene's sentences; one that is a single sentence is that sentence's file."""
     several = {each.scene: _joined_key(each) for each in texts if len(each.kept) != 1}
     found = stored(speaker.account_id, list(several.values()))
@@ -182,16 +182,18 @@ def _joined(speaker: Speaker, texts: Sequence[_Text]) -> dict[str, Narrated]:
         whole = found[several[each.scene]] if each.scene in several else each.kept[0]
         words = joining.words(each.text, each.parts)
         cached = not each.characters and (several.get(each.scene) not in files)
-        narrated[each.scene] = Narrated(whole.storage_key, whole.samples, words, each.characters, cached)
+        narrated[each.scene] = SceneNarration(
+            whole.storage_key, whole.samples, words, each.characters, cached
+        )
     return narrated
 
 
-def _joined_key(text: _Text) -> str:
+def _joined_key(text: _SceneText) -> str:
     sounds = [[kept.sha256, part.pause] for kept, part in zip(text.kept, text.parts, strict=True)]
     return key_of(["joined", REVISION, *sounds])
 
 
-def _recording(speaker: Speaker, scene: Scene, found: Mapping[str, Source]) -> Narrated:
+def _use_recording(speaker: Speaker, scene: Scene, found: Mapping[str, Source]) -> SceneNarration:
     """Take the client's own voice-over; its words share its time by their length."""
     narration = scene.narration
     source = found.get(narration.src or "") if narration else None
@@ -202,14 +204,14 @@ def _recording(speaker: Speaker, scene: Scene, found: Mapping[str, Source]) -> N
     cached = key in kept
     if not cached:
         target = speaker.work / f"{key}.wav"
-        samples = _convert(scene, source, target, speaker.stop)
+        samples = _convert_recording(scene, source, target, speaker.stop)
         kept = keep(speaker.account_id, [(key, target, Said(samples, ()))])
     sound = kept[key]
     words = align(narration.text, [], sound.samples / RATE)
-    return Narrated(sound.storage_key, sound.samples, words, cached=cached)
+    return SceneNarration(sound.storage_key, sound.samples, words, cached=cached)
 
 
-def _convert(scene: Scene, source: Source, target: Path, stop: Callable[[], bool]) -> int:
+def _convert_recording(scene: Scene, source: Source, target: Path, stop: Callable[[], bool]) -> int:
     path = storage().locate(source.storage_key)
     with path.open("rb") as file:
         demuxer = sniff(file.read(HEAD_BYTES)).demuxer

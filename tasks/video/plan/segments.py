@@ -12,8 +12,8 @@ from hashlib import sha256
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from tasks.video.picture import encoding, theme, visual_specs
-from tasks.video.picture.text import text_layers
+from tasks.video.picture import encoding, theme
+from tasks.video.plan import text_layers, visual_specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.script.values import Output, Scene, Script
     from tasks.video.captions.cues import Cue
 
-PIECE_SECONDS = (
+MAX_SEGMENT_SECONDS = (
     20  # a longer body is cut into equal pieces, so that many workers share it and a crash loses little
 )
 
@@ -38,7 +38,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class PlannedSegment:
     """A part of the video that one worker renders. `spec` is JSON."""
 
     index: int
@@ -62,7 +62,7 @@ class Span:
         return self.start + self.frames
 
 
-def cut(  # noqa: PLR0913  (all that decides the pixels)
+def plan_segments(  # noqa: PLR0913  (all that decides the pixels)
     timeline: Timeline,
     script: Script,
     output: Output,
@@ -72,7 +72,7 @@ def cut(  # noqa: PLR0913  (all that decides the pixels)
     account: str,
     versions: Mapping[str, str],
     encoder: str = encoding.SOFTWARE,
-) -> tuple[Segment, ...]:
+) -> tuple[PlannedSegment, ...]:
     """Return the segments in order; together they hold each frame of the timeline once.
 
     All are encoded by one encoder, or they would not join: a worker that lacks it must leave them to others.
@@ -82,31 +82,37 @@ def cut(  # noqa: PLR0913  (all that decides the pixels)
         source.media.sha256: {"storage_key": source.storage_key, "media": source.media.to_json()}
         for source in sources.values()
     }
-    book = _Book(
-        script, output, sources, timeline, text_layers.in_frames(cues, script, timeline.fps), files, encoder
+    book = _SpecBuilder(
+        script,
+        output,
+        sources,
+        timeline,
+        text_layers.cues_in_frames(cues, script, timeline.fps),
+        files,
+        encoder,
     )
     found = []
-    for index, span in enumerate(spans(timeline)):
+    for index, span in enumerate(split_spans(timeline)):
         spec = book.spec(span)
         names = tuple(slot.id for slot in span.slots)
-        found.append(Segment(index, key(spec, account, versions), span.frames, names, spec))
+        found.append(PlannedSegment(index, segment_key(spec, account, versions), span.frames, names, spec))
     return tuple(found)
 
 
-def spans(timeline: Timeline) -> Iterator[Span]:
+def split_spans(timeline: Timeline) -> Iterator[Span]:
     """Return the bodies and transitions of a timeline in order."""
     for slot, after in zip(timeline.scenes, [*timeline.scenes[1:], None], strict=True):
         if slot.transition:
             yield Span(slot.start, slot.transition, (timeline.scenes[slot.index - 1], slot))
         first = slot.start + slot.transition
         frames = slot.end - (after.transition if after else 0) - first
-        pieces = ceil(frames / (PIECE_SECONDS * timeline.fps))
+        pieces = ceil(frames / (MAX_SEGMENT_SECONDS * timeline.fps))
         for piece in range(pieces):
             start, end = (first + frames * part // pieces for part in (piece, piece + 1))
             yield Span(start, end - start, (slot,))
 
 
-def key(spec: Mapping[str, Any], account: str, versions: Mapping[str, str]) -> str:
+def segment_key(spec: Mapping[str, Any], account: str, versions: Mapping[str, str]) -> str:
     """Return the hash of all that decides the pixels. Where a file is kept does not; what is in it does."""
     deciding = {name: value for name, value in spec.items() if name != "sources"}
     text = json.dumps(
@@ -117,7 +123,7 @@ def key(spec: Mapping[str, Any], account: str, versions: Mapping[str, str]) -> s
 
 
 @dataclass(frozen=True, slots=True)
-class _Book:
+class _SpecBuilder:
     """What all segments of a video have in common."""
 
     script: Script
@@ -131,8 +137,8 @@ class _Book:
     def spec(self, span: Span) -> dict[str, Any]:
         fps = self.timeline.fps
         layers = [self._layer(self.script.scenes[slot.index], slot, span) for slot in span.slots]
-        overlays = text_layers.overlays(self.script, self.sources, span, self.timeline)
-        captions = text_layers.captions(self.cues, self.script, span)
+        overlays = text_layers.describe_overlays(self.script, self.sources, span, self.timeline)
+        captions = text_layers.describe_captions(self.cues, self.script, span)
         used: list[dict[str, Any]] = [layer["visual"] for layer in layers] + overlays
         spec: dict[str, Any] = {
             "size": list(self.output.size),
@@ -153,17 +159,19 @@ class _Book:
         return spec | self._style(spec)
 
     def _layer(self, scene: Scene, slot: Slot, span: Span) -> dict[str, Any]:
-        visual = visual_specs.resolve(scene.visual, self.sources, theme.load(self.script.theme))
+        visual = visual_specs.describe_visual(scene.visual, self.sources, theme.load_theme(self.script.theme))
         if "chart" in visual:
-            visual["chart"] |= text_layers.chart(scene, self.script, self.timeline)
-        layer: dict[str, Any] = {"visual": visual_specs.at(visual, span.start - slot.start, slot.frames)}
-        if text := text_layers.texts(scene, self.script, slot, span, self.timeline):
+            visual["chart"] |= text_layers.describe_chart_clearance(scene, self.script, self.timeline)
+        layer: dict[str, Any] = {
+            "visual": visual_specs.limit_to_span(visual, span.start - slot.start, slot.frames)
+        }
+        if text := text_layers.describe_texts(scene, self.script, slot, span, self.timeline):
             layer["text"] = text
         return layer
 
     def _style(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parts of the theme that are seen in the segment."""
-        look = theme.load(self.script.theme)
+        look = theme.load_theme(self.script.theme)
         items = [item for layer in spec["layers"] for item in layer.get("text", ())]
         roles = {item["role"] for item in [*items, *spec.get("overlays", ())] if "role" in item}
         style: dict[str, Any] = {}

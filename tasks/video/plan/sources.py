@@ -19,7 +19,7 @@ from tasks.pictures.asset_import import ASSET
 from tasks.pictures.generation import Drawing, painters
 from tasks.pictures.search import Search, stock_kinds, stocks
 from tasks.video.plan.segments import Source
-from tasks.video.plan.visuals import Showing, Shown
+from tasks.video.plan.visuals import ResolvedVisuals, VisualResolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def gather(job: Job, script: Script, *, stop: Callable[[], bool]) -> dict[str, Source]:
+def gather_sources(job: Job, script: Script, *, stop: Callable[[], bool]) -> dict[str, Source]:
     """Return each `src` of the script that is to be had: the account's assets by one query, then what URLs answer.
 
     What cannot be had for good is left out, so that a fallback may take its place; raise AssetUnavailable for what may
@@ -39,20 +39,20 @@ def gather(job: Job, script: Script, *, stop: Callable[[], bool]) -> dict[str, S
     """
     named = list(dict.fromkeys(src for _, src in sources(script)))
     ids = {uuid.UUID(src.removeprefix(ASSET)): src for src in named if src.startswith(ASSET)}
-    found = _assets(job, ids) if ids else {}
+    found = _find_assets(job, ids) if ids else {}
     for url in named:
-        if not url.startswith(ASSET) and (fetched := _fetch(job, url, stop)):
+        if not url.startswith(ASSET) and (fetched := _fetch_url(job, url, stop)):
             found[url] = fetched
     return found
 
 
-def _assets(job: Job, ids: Mapping[uuid.UUID, str]) -> dict[str, Source]:
+def _find_assets(job: Job, ids: Mapping[uuid.UUID, str]) -> dict[str, Source]:
     with transaction() as session:
         rows = session.scalars(select(Asset).where(Asset.account_id == job.account_id, Asset.id.in_(ids)))
-        return {ids[row.id]: _source(ids[row.id], row) for row in rows}
+        return {ids[row.id]: _asset_source(ids[row.id], row) for row in rows}
 
 
-def show(
+def resolve_visuals(
     job: Job,
     script: Script,
     output: Output,
@@ -60,20 +60,20 @@ def show(
     purse: Purse,
     *,
     stop: Callable[[], bool],
-) -> Shown:
+) -> ResolvedVisuals:
     """Return what each scene shows; stock pictures are found for it, and generated ones drawn."""
     fresh = bool(job.spec.get("no_cache"))
     kinds = stock_kinds(settings().stock_kinds)
     search = Search(job.account_id, output.size, stocks(), kinds, stop, fresh)
     drawing = Drawing(job, purse, painters(), stop, fresh)
-    return Showing(job, found, search, drawing).show(script.scenes)
+    return VisualResolver(job, found, search, drawing).show(script.scenes)
 
 
-def _source(src: str, asset: Asset) -> Source:
+def _asset_source(src: str, asset: Asset) -> Source:
     return Source(src=src, storage_key=asset.storage_key, media=Media.from_json(asset.facts))
 
 
-def _fetch(job: Job, url: str, stop: Callable[[], bool]) -> Source | None:
+def _fetch_url(job: Job, url: str, stop: Callable[[], bool]) -> Source | None:
     """Fetch what a URL answers into the account's assets, or return None when it cannot be had or is no medium."""
     try:
         kept = asset_import.fetch(job, url, most=settings().max_asset, stop=stop)

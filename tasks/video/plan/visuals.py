@@ -36,13 +36,18 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4
-OUTSIDE = ("image", "video", "stock", "generated")  # what all other visuals show is drawn by the renderer
-CANDIDATES = 3  # that a scene tries before it takes its fallback
+CONCURRENCY = 4
+EXTERNAL_TYPES = (
+    "image",
+    "video",
+    "stock",
+    "generated",
+)  # what all other visuals show is drawn by the renderer
+MAX_CANDIDATES = 3  # that a scene tries before it takes its fallback
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ResolvedVisuals:
     """The scenes with visuals that can be rendered, their files, whom to thank, and what a person should know."""
 
     scenes: tuple[Scene, ...]
@@ -52,7 +57,7 @@ class Shown:
 
 
 @dataclass(slots=True)
-class _Wish:
+class _PendingVisual:
     """A scene on the way to its visual."""
 
     scene: Scene
@@ -79,7 +84,7 @@ class _Wish:
 
 
 @dataclass
-class Showing:
+class VisualResolver:
     """Has the pictures of one video found and made."""
 
     job: Job
@@ -90,15 +95,15 @@ class Showing:
     credits: dict[str, dict[str, Any]] = field(default_factory=dict)
     _prompts: Counter[str] = field(default_factory=Counter)
 
-    def show(self, scenes: Sequence[Scene]) -> Shown:
+    def show(self, scenes: Sequence[Scene]) -> ResolvedVisuals:
         """Return what every scene shows; or raise AssetUnreadable, Unavailable, QuotaExceeded or Stopped."""
-        wishes = [_Wish(scene, scene.visual) for scene in scenes]
+        wishes = [_PendingVisual(scene, scene.visual) for scene in scenes]
         self._warm(wishes)
         pending = wishes
         while pending := [wish for wish in pending if not self._settled(wish)]:
-            for wish, outcome in zip(pending, _at_once(self._get, pending), strict=True):
+            for wish, outcome in zip(pending, _call_concurrently(self._get, pending), strict=True):
                 self._judge(wish, outcome)
-        return Shown(
+        return ResolvedVisuals(
             scenes=tuple(replace(wish.scene, visual=wish.visual) for wish in wishes),
             sources=self.sources,
             credits=tuple(self.credits[wish.scene.id] for wish in wishes if wish.scene.id in self.credits),
@@ -107,16 +112,18 @@ class Showing:
             ),
         )
 
-    def _warm(self, wishes: Sequence[_Wish]) -> None:
+    def _warm(self, wishes: Sequence[_PendingVisual]) -> None:
         visuals = [wish.visual for wish in wishes if wish.visual and wish.visual.type == "stock"]
         queries = list(dict.fromkeys((visual.query or "", visual.kind) for visual in visuals))
-        for outcome in _at_once(lambda asked: self.search.warm(*asked), queries) if len(queries) > 1 else ():
+        for outcome in (
+            _call_concurrently(lambda asked: self.search.warm(*asked), queries) if len(queries) > 1 else ()
+        ):
             if isinstance(outcome, Exception):
                 raise outcome
 
-    def _settled(self, wish: _Wish) -> bool:
+    def _settled(self, wish: _PendingVisual) -> bool:
         """Say whether the wish needs nothing from outside; what does is chosen here, in the order of the scenes."""
-        while (visual := wish.visual) is not None and visual.type in OUTSIDE:
+        while (visual := wish.visual) is not None and visual.type in EXTERNAL_TYPES:
             if visual.type == "generated":
                 wish.number = self._prompts[visual.prompt or ""]
                 self._prompts[visual.prompt or ""] += 1
@@ -131,11 +138,11 @@ class Showing:
             wish.fall_back(f"its {visual.type} cannot be had or is none.")
         return True
 
-    def _choose(self, wish: _Wish, visual: Visual) -> bool:
+    def _choose(self, wish: _PendingVisual, visual: Visual) -> bool:
         if not self.search.among:
             wish.fall_back("no stock provider is set up.")
             return False
-        left = wish.tried < CANDIDATES
+        left = wish.tried < MAX_CANDIDATES
         wish.candidate = self.search.choose(visual.query or "", visual.kind) if left else None
         if wish.candidate is not None:
             return True
@@ -149,7 +156,7 @@ class Showing:
             return f"{' and '.join(dict.fromkeys(self.search.refused))} refused the search."
         return "no stock provider has what was asked for."
 
-    def _get(self, wish: _Wish) -> Kept:
+    def _get(self, wish: _PendingVisual) -> Kept:
         visual = wish.visual
         if visual is not None and visual.type == "generated":
             shape = Need("", "photos", *self.search.size).shape
@@ -169,7 +176,7 @@ class Showing:
 
         return remembered(job, question, make, fresh=False, stop=stop)
 
-    def _judge(self, wish: _Wish, outcome: Kept | Exception) -> None:
+    def _judge(self, wish: _PendingVisual, outcome: Kept | Exception) -> None:
         if isinstance(outcome, (AssetUnreadable, UnsupportedMedia, Unavailable)):
             self._failed(wish, outcome)
         elif isinstance(outcome, Exception):
@@ -179,7 +186,7 @@ class Showing:
         else:
             self._failed(wish, AssetUnreadable("what came is something else than was promised."))
 
-    def _failed(self, wish: _Wish, error: AssetUnreadable | UnsupportedMedia | Unavailable) -> None:
+    def _failed(self, wish: _PendingVisual, error: AssetUnreadable | UnsupportedMedia | Unavailable) -> None:
         log.warning("picture_not_had", extra={"scene": wish.scene.id, "reason": error.detail})
         later = error if isinstance(error, Unavailable) else None
         if wish.candidate is None:
@@ -189,7 +196,7 @@ class Showing:
         wish.tried += 1
         wish.later = wish.later or later
 
-    def _take(self, wish: _Wish, kept: Kept) -> None:
+    def _take(self, wish: _PendingVisual, kept: Kept) -> None:
         visual, candidate = wish.visual, wish.candidate
         if visual is None:
             raise TypeError(wish.scene.id)
@@ -211,7 +218,7 @@ class Showing:
             }
 
 
-def _at_once(call: Callable[[T], R], items: Sequence[T]) -> list[R | Exception]:
+def _call_concurrently(call: Callable[[T], R], items: Sequence[T]) -> list[R | Exception]:
     """Return what each call returned or raised, in order; a few run at once."""
 
     def outcome(item: T) -> R | Exception:
@@ -220,6 +227,6 @@ def _at_once(call: Callable[[T], R], items: Sequence[T]) -> list[R | Exception]:
         except Exception as error:  # noqa: BLE001 - the caller judges it
             return error
 
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pictures") as pool:
+    with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="pictures") as pool:
         running = [pool.submit(copy_context().run, outcome, item) for item in items]
         return [each.result() for each in running]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DEPTH = -12.0  # dB
 ATTACK = 0.15  # seconds before speech, so that its first syllable is clear
 RELEASE = 0.4  # seconds after it
-MERGE = 0.6  # seconds: shorter gaps stay ducked
+MIN_GAP = 0.6  # seconds: shorter gaps stay ducked
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Envelope:
     decibels: tuple[float, ...] = (0.0,)
 
 
-def spoken(timeline: Timeline, cues: Sequence[Cue]) -> list[tuple[float, float]]:
+def find_speech(timeline: Timeline, cues: Sequence[Cue]) -> list[tuple[float, float]]:
     """Return when someone speaks: each narration, less the pauses that its words show."""
     words = sorted((word.start, word.end) for cue in cues for word in cue.words)
     spans: list[tuple[float, float]] = []
@@ -37,25 +37,25 @@ def spoken(timeline: Timeline, cues: Sequence[Cue]) -> list[tuple[float, float]]
         end = start + float(slot.narration)
         inside = words[bisect_left(words, (start,)) : bisect_left(words, (end,))]
         spans += inside or [(start, end)]
-    return merge(spans)
+    return merge_spans(spans)
 
 
-def merge(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+def merge_spans(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     """Join spans that overlap or stand closer than MERGE."""
     joined: list[tuple[float, float]] = []
     for start, end in sorted(spans):
-        if joined and start - joined[-1][1] < MERGE:
+        if joined and start - joined[-1][1] < MIN_GAP:
             joined[-1] = (joined[-1][0], max(joined[-1][1], end))
         else:
             joined.append((start, end))
     return joined
 
 
-def envelope(spans: Iterable[tuple[float, float]]) -> Envelope:
+def compute_envelope(spans: Iterable[tuple[float, float]]) -> Envelope:
     """Return the envelope over the spans. Merged gaps are longer than a release and an attack, so that none meet."""
     points = [
         point
-        for start, end in merge(spans)
+        for start, end in merge_spans(spans)
         for point in ((start - ATTACK, 0.0), (start, DEPTH), (end, DEPTH), (end + RELEASE, 0.0))
     ]
     if not points:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.video.sound.tracks import RATE, REPEAT_SEAM
+from tasks.video.sound.tracks import LOOP_FADE, RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,47 +19,49 @@ if TYPE_CHECKING:
 
 Samples = NDArray[np.float32]
 
-BLOCK = 2 * RATE
-REFERENCE = -20.0  # dB of full scale: the level that speech and music are brought to before they are mixed
-MOST = 24.0  # dB by which a level is changed at most: what is quieter than that is meant to be
-LOUDEST = 0.98  # of full scale: as far as a file is raised
+BLOCK_SAMPLES = 2 * RATE
+REFERENCE_LEVEL = (
+    -20.0
+)  # dB of full scale: the level that speech and music are brought to before they are mixed
+MAX_LEVEL_CHANGE = 24.0  # dB by which a level is changed at most: what is quieter than that is meant to be
+MAX_PEAK = 0.98  # of full scale: as far as a file is raised
 GATE = -72.0  # dB: quieter moments are silence and say nothing of the level
-GATE_BELOW = 10.0  # dB: nor do those so far below the rest
-MOMENT = RATE // 10
-GRAIN = RATE // 1000
+RELATIVE_GATE = 10.0  # dB: nor do those so far below the rest
+MEASURED_SAMPLES = RATE // 10
+STEP_SAMPLES = RATE // 1000
 
 
-def mix(tracks: Sequence[Track], samples: int) -> Iterator[Samples]:
+def mix_tracks(tracks: Sequence[Track], samples: int) -> Iterator[Samples]:
     """Yield stereo blocks that last `samples` in all."""
-    playing = [(track, _level(track.path) if track.levelled else 1.0) for track in tracks]
-    for first in range(0, samples, BLOCK):
-        count = min(BLOCK, samples - first)
+    playing = [(track, _levelling_factor(track.path) if track.levelled else 1.0) for track in tracks]
+    for first in range(0, samples, BLOCK_SAMPLES):
+        count = min(BLOCK_SAMPLES, samples - first)
         block = np.zeros((count, 2), np.float32)
         for track, level in playing:
             begin, end = max(track.start, first), min(track.start + track.length, first + count)
             if begin < end:
-                block[begin - first : end - first] += _part(track, begin, end - begin) * level
+                block[begin - first : end - first] += _track_block(track, begin, end - begin) * level
         yield block
 
 
-def _part(track: Track, first: int, count: int) -> Samples:
+def _track_block(track: Track, first: int, count: int) -> Samples:
     """Return `count` samples of a track, with all that changes its loudness."""
     at = first - track.start
-    sound = _repeated(track, at, count) if track.period else read(track.path, at, count)
+    sound = _repeated(track, at, count) if track.period else read_samples(track.path, at, count)
     gain = np.full(count, track.gain, np.float32)
     if at < track.fade_in:
         gain *= ramp(at, count, track.fade_in)
     if at + count > track.length - track.fade_out:
         gain *= ramp(track.length - at - count, count, max(1, track.fade_out))[::-1]
     if track.ducked is not None:
-        gain *= _ducked(track.ducked, first, count)
+        gain *= _ducking_factors(track.ducked, first, count)
     sound *= gain[:, None]
     return sound
 
 
-def _ducked(envelope: Envelope, first: int, count: int) -> Samples:
+def _ducking_factors(envelope: Envelope, first: int, count: int) -> Samples:
     """Return the envelope as factors; a value a millisecond is fine enough for ramps of more than a hundred."""
-    steps = np.arange(first, first + count + GRAIN, GRAIN)
+    steps = np.arange(first, first + count + STEP_SAMPLES, STEP_SAMPLES)
     factors = 10 ** (np.interp(steps / RATE, envelope.seconds, envelope.decibels) / 20)
     if np.ptp(factors) == 0:
         return np.full(count, factors[0], np.float32)
@@ -69,11 +71,11 @@ def _ducked(envelope: Envelope, first: int, count: int) -> Samples:
 def _repeated(track: Track, at: int, count: int) -> Samples:
     """Return samples of a sound that begins again and again, faded at the seams so that none clicks."""
     period = track.period or count
-    pieces, place, seam = list[Samples](), at, round(REPEAT_SEAM * RATE)
+    pieces, place, seam = list[Samples](), at, round(LOOP_FADE * RATE)
     while place < at + count:
         inside = place % period
         length = min(period - inside, at + count - place)
-        piece = read(track.path, inside, length)
+        piece = read_samples(track.path, inside, length)
         if inside < seam and place >= period:  # its first beginning is the track's own affair
             piece *= ramp(inside, length, seam)[:, None]
         if inside + length > period - seam:
@@ -88,7 +90,7 @@ def ramp(first: int, count: int, length: int) -> Samples:
     return np.clip(np.arange(first, first + count) / length, 0, 1).astype(np.float32)
 
 
-def read(path: Path, first: int, count: int) -> Samples:
+def read_samples(path: Path, first: int, count: int) -> Samples:
     """Return stereo samples of a 16-bit WAV file of ours; beyond its end is silence."""
     with wave.open(str(path), "rb") as file:
         channels = file.getnchannels()
@@ -100,22 +102,26 @@ def read(path: Path, first: int, count: int) -> Samples:
     return sound
 
 
-def _level(path: Path) -> float:
+def _levelling_factor(path: Path) -> float:
     """Return the factor that brings a file's louder moments to the reference."""
     with wave.open(str(path), "rb") as file:
         length = file.getnframes()
     powers, peak = list[NDArray[np.float64]](), 0.0
-    for first in range(0, length, BLOCK):
-        block = read(path, first, min(BLOCK, length - first))
+    for first in range(0, length, BLOCK_SAMPLES):
+        block = read_samples(path, first, min(BLOCK_SAMPLES, length - first))
         peak = max(peak, float(np.abs(block).max(initial=0)))
-        whole = block[: len(block) // MOMENT * MOMENT] if len(block) >= MOMENT else block
-        rows = whole.reshape(max(1, len(whole) // MOMENT), -1).astype(np.float64)
+        whole = (
+            block[: len(block) // MEASURED_SAMPLES * MEASURED_SAMPLES]
+            if len(block) >= MEASURED_SAMPLES
+            else block
+        )
+        rows = whole.reshape(max(1, len(whole) // MEASURED_SAMPLES), -1).astype(np.float64)
         powers.append((rows**2).mean(axis=1))
     power = np.concatenate(powers) if powers else np.zeros(1)
     power = power[power > 10 ** (GATE / 10)]
     if not len(power):
         return 1.0
-    power = power[power > power.mean() / 10 ** (GATE_BELOW / 10)]
-    decibels = REFERENCE - 10 * float(np.log10(power.mean()))
-    factor = 10 ** (max(-MOST, min(MOST, decibels)) / 20)
-    return float(min(factor, max(1.0, LOUDEST / peak)))
+    power = power[power > power.mean() / 10 ** (RELATIVE_GATE / 10)]
+    decibels = REFERENCE_LEVEL - 10 * float(np.log10(power.mean()))
+    factor = 10 ** (max(-MAX_LEVEL_CHANGE, min(MAX_LEVEL_CHANGE, decibels)) / 20)
+    return float(min(factor, max(1.0, MAX_PEAK / peak)))

@@ -16,9 +16,9 @@ import numpy as np
 from shared.errors import AssetUnreadable, RenderFailed
 from shared.media.probing import HEAD_BYTES, sniff
 from shared.processes import ffmpeg
-from tasks.video.output.tools import Tools, title_arguments
+from tasks.video.ffmpeg_runner import FfmpegRunner, title_arguments
 from tasks.video.sound import limiter
-from tasks.video.sound.mixing import BLOCK, mix
+from tasks.video.sound.mixing import BLOCK_SAMPLES, mix_tracks
 from tasks.video.sound.tracks import RATE
 
 if TYPE_CHECKING:
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
     from tasks.video.sound.tracks import Take, Track
 
 LOUDNESS = -14.0  # LUFS
-NEAR = 0.5  # LU: closer is good enough
-ROUNDS = 4  # of gain and limiter, until the limited sound is as loud as it should be
+TOLERANCE = 0.5  # LU: closer is good enough
+MAX_ROUNDS = 4  # of gain and limiter, until the limited sound is as loud as it should be
 SILENCE = -69.0  # LUFS: the meter shows -70 for what it hears nothing in
-MOST = 45.0  # dB: what would need more is noise
+MAX_GAIN = 45.0  # dB: what would need more is noise
 CEILING = 10 ** (-2.0 / 20)  # of the true peak; coding lifts it, and -1 dBTP is promised
-SLOWEST = 2**-20  # of its speed: a frame that lasts for hours
-SHORTEST = 2 * RATE  # samples that the meter needs; what is shorter is measured over and over
+MIN_TEMPO = 2**-20  # of its speed: a frame that lasts for hours
+MIN_METERED_SAMPLES = 2 * RATE  # samples that the meter needs; what is shorter is measured over and over
 REPORT = "loudness.txt"  # in the work folder, where ffmpeg runs
 METER = f"ebur128=metadata=1,ametadata=mode=print:key=lavfi.r128.I:file={REPORT}"
 # One channel stays one, which both sides hear in full; made stereo by ffmpeg it would lose 3 dB.
 CHANNELS = "aformat=channel_layouts=stereo|mono"
 FRAME_BYTES = 8  # two channels of 32-bit floats
-RAW = ("-f", "f32le", "-ar", str(RATE), "-ac", "2")
-CODERS = {"draft": ("fast", "128k"), "standard": ("fast", "192k"), "high": ("twoloop", "256k")}
-DECODING = ffmpeg.Limits(wall=1800, stall=120, memory=2 << 30, cpu=1800, file=16 << 30)
+RAW_FORMAT = ("-f", "f32le", "-ar", str(RATE), "-ac", "2")
+AAC_SETTINGS = {"draft": ("fast", "128k"), "standard": ("fast", "192k"), "high": ("twoloop", "256k")}
+DECODE_LIMITS = ffmpeg.Limits(wall=1800, stall=120, memory=2 << 30, cpu=1800, file=16 << 30)
 
 
 @dataclass(frozen=True, slots=True)
-class Mix:
+class RawMix:
     """The mix before its gain: a file of plain samples, and for each hop its true peak and its power."""
 
     raw: Path
@@ -56,34 +56,38 @@ class Mix:
     powers: limiter.Values
 
 
-def make(
+def write_soundtrack(
     tracks: Sequence[Track],
     samples: int,
     targets: Mapping[str, Path],
     *,
-    tools: Tools,
+    tools: FfmpegRunner,
     quality: str = "standard",
     title: str = "",
     on_progress: Callable[[float], None] | None = None,
 ) -> None:
     """Write the sound to each target; the targets' keys are "aac", "opus", "mp3". Silence is a sound too."""
     tell = on_progress or (lambda _: None)
-    decoded = decode(tracks, tools)
+    decoded = decode_tracks(tracks, tools)
     raw = tools.work / "mix.f32"
     try:
-        written = _write(mix(decoded, samples), raw, samples, tools)
+        written = _write_mix(mix_tracks(decoded, samples), raw, samples, tools)
         tell(0.3)
-        measured = _measure(written, tools) if written.peaks.any() else SILENCE
+        measured = _measure_loudness(written, tools) if written.peaks.any() else SILENCE
         tell(0.4)
-        _reach(
-            written, measured, _outputs(targets, quality, title), tools, lambda part: tell(0.4 + 0.6 * part)
+        _encode_at_loudness(
+            written,
+            measured,
+            _output_arguments(targets, quality, title),
+            tools,
+            lambda part: tell(0.4 + 0.6 * part),
         )
         tell(1.0)
     finally:
         raw.unlink(missing_ok=True)
 
 
-def decode(tracks: Sequence[Track], tools: Tools) -> list[Track]:
+def decode_tracks(tracks: Sequence[Track], tools: FfmpegRunner) -> list[Track]:
     """Turn what the tracks take from clients' files into WAV files of ours, each once; or raise AssetUnreadable."""
     made: dict[Take, Path] = {}
     decoded = []
@@ -97,7 +101,7 @@ def decode(tracks: Sequence[Track], tools: Tools) -> list[Track]:
     return decoded
 
 
-def _decode(take: Take, target: Path, tools: Tools) -> None:
+def _decode(take: Take, target: Path, tools: FfmpegRunner) -> None:
     try:
         with take.path.open("rb") as file:
             demuxer = sniff(file.read(HEAD_BYTES)).demuxer
@@ -112,7 +116,7 @@ def _decode(take: Take, target: Path, tools: Tools) -> None:
             "-af", ",".join(["aresample=async=1:first_pts=0", *tempo_filters(take.tempo), CHANNELS]),
             "-ar", str(RATE), "-t", f"{take.seconds:.6f}",
             "-c:a", "pcm_s16le", "-bitexact", "-f", "wav", f"file:{target}",
-            limits=DECODING,
+            limits=DECODE_LIMITS,
         )  # fmt: skip
     except RenderFailed as error:
         raise AssetUnreadable("A sound of the script cannot be read.") from error
@@ -121,99 +125,99 @@ def _decode(take: Take, target: Path, tools: Tools) -> None:
 def tempo_filters(tempo: float) -> list[str]:
     """Return filters that change the speed and keep the pitch; one of them halves it at most."""
     steps = []
-    tempo = max(tempo, SLOWEST)
+    tempo = max(tempo, MIN_TEMPO)
     while tempo < 0.5:
         steps.append("atempo=0.5")
         tempo /= 0.5
     return [*steps, f"atempo={tempo:.6f}"] if abs(tempo - 1) > 1e-6 else steps
 
 
-def _write(blocks: Iterator[Samples], raw: Path, samples: int, tools: Tools) -> Mix:
+def _write_mix(blocks: Iterator[Samples], raw: Path, samples: int, tools: FfmpegRunner) -> RawMix:
     """Write the mix as plain samples, and learn what the limiter needs to know of it."""
     with raw.open("wb") as file:
         for block in tools.while_wanted(blocks):
             file.write(block.tobytes())
     seen = [
-        (limiter.peaks(padded), limiter.powers(padded))
-        for _, padded in tools.while_wanted(_padded(raw, samples))
+        (limiter.measure_peaks(padded), limiter.measure_powers(padded))
+        for _, padded in tools.while_wanted(_padded_blocks(raw, samples))
     ]
     peaks, powers = (np.concatenate(values) for values in zip(*seen, strict=True))
-    return Mix(raw, samples, peaks, powers)
+    return RawMix(raw, samples, peaks, powers)
 
 
-def _padded(raw: Path, samples: int) -> Iterator[tuple[int, Samples]]:
+def _padded_blocks(raw: Path, samples: int) -> Iterator[tuple[int, Samples]]:
     """Yield each block's first sample, and the block with a margin of its neighbours."""
     edge = limiter.EDGE
-    for first in range(0, samples, BLOCK):
-        begin, end = max(0, first - edge), min(samples, first + BLOCK + edge)
+    for first in range(0, samples, BLOCK_SAMPLES):
+        begin, end = max(0, first - edge), min(samples, first + BLOCK_SAMPLES + edge)
         flat = np.fromfile(raw, np.float32, (end - begin) * 2, offset=begin * FRAME_BYTES)
-        missing = (edge - (first - begin), edge - (end - min(samples, first + BLOCK)))
+        missing = (edge - (first - begin), edge - (end - min(samples, first + BLOCK_SAMPLES)))
         yield first, np.pad(flat.reshape(-1, 2), (missing, (0, 0)))
 
 
-def _limited(mixed: Mix, gain: float, curve: limiter.Values) -> Iterator[memoryview]:
-    for first, padded in _padded(mixed.raw, mixed.samples):
+def _limited_chunks(mixed: RawMix, gain: float, curve: limiter.Values) -> Iterator[memoryview]:
+    for first, padded in _padded_blocks(mixed.raw, mixed.samples):
         block = padded[limiter.EDGE : -limiter.EDGE] * np.float32(gain)
-        yield memoryview(limiter.apply(block, first, curve).tobytes())
+        yield memoryview(limiter.apply_gain(block, first, curve).tobytes())
 
 
-def _measure(mixed: Mix, tools: Tools) -> float:
+def _measure_loudness(mixed: RawMix, tools: FfmpegRunner) -> float:
     """Return the integrated loudness of the mix in LUFS."""
     report = tools.work / REPORT
     level = np.ones(len(mixed.peaks), np.float32)
-    times = -(-SHORTEST // mixed.samples)
-    chunks = itertools.chain.from_iterable(_limited(mixed, 1.0, level) for _ in range(times))
-    tools.run(*RAW, "-i", "pipe:0", "-af", METER, "-f", "null", "-", stdin=chunks)
-    return _read(report)
+    times = -(-MIN_METERED_SAMPLES // mixed.samples)
+    chunks = itertools.chain.from_iterable(_limited_chunks(mixed, 1.0, level) for _ in range(times))
+    tools.run(*RAW_FORMAT, "-i", "pipe:0", "-af", METER, "-f", "null", "-", stdin=chunks)
+    return _read_report(report)
 
 
-def _read(report: Path) -> float:
+def _read_report(report: Path) -> float:
     """Return the last value that the meter wrote, and take its report away."""
     values = [line.partition("=")[2] for line in report.read_text().splitlines() if line.startswith("lavfi.")]
     report.unlink()
     return float(values[-1]) if values else -70.0
 
 
-def _reach(
-    mixed: Mix,
+def _encode_at_loudness(
+    mixed: RawMix,
     measured: float,
     outputs: Sequence[Sequence[str]],
-    tools: Tools,
+    tools: FfmpegRunner,
     tell: Callable[[float], None],
 ) -> None:
     """Encode at the gain that reaches the loudness; what the meter says of it corrects the next round."""
     aim = LOUDNESS
-    for _ in range(ROUNDS):
-        gain, curve = _settle(mixed, aim - measured if measured > SILENCE else 0.0)
+    for _ in range(MAX_ROUNDS):
+        gain, curve = _solve_gain(mixed, aim - measured if measured > SILENCE else 0.0)
         _encode(
-            _limited(mixed, gain, curve),
+            _limited_chunks(mixed, gain, curve),
             outputs,
             tools,
             lambda progress: tell(min(1.0, progress.seconds * RATE / mixed.samples)),
         )
-        lacking = LOUDNESS - _read(tools.work / REPORT)
-        beyond = aim + lacking - measured > MOST
-        if measured <= SILENCE or mixed.samples < SHORTEST or abs(lacking) <= NEAR or beyond:
+        lacking = LOUDNESS - _read_report(tools.work / REPORT)
+        beyond = aim + lacking - measured > MAX_GAIN
+        if measured <= SILENCE or mixed.samples < MIN_METERED_SAMPLES or abs(lacking) <= TOLERANCE or beyond:
             return
         aim += lacking
 
 
-def _settle(mixed: Mix, decibels: float) -> tuple[float, limiter.Values]:
+def _solve_gain(mixed: RawMix, decibels: float) -> tuple[float, limiter.Values]:
     """Return the gain, and the limiter's curve for it, that change the sound's power by so many decibels."""
-    wanted = min(MOST, decibels)
+    wanted = min(MAX_GAIN, decibels)
     raised = wanted
-    for _ in range(ROUNDS):
+    for _ in range(MAX_ROUNDS):
         gain = 10 ** (raised / 20)
-        curve = limiter.gains(mixed.peaks * gain, CEILING)
+        curve = limiter.compute_gains(mixed.peaks * gain, CEILING)
         power = float(mixed.powers.sum())
         kept = float((mixed.powers * curve**2).sum()) / power if power else 1.0
-        raised = min(MOST, wanted - 10 * math.log10(kept))
+        raised = min(MAX_GAIN, wanted - 10 * math.log10(kept))
     return gain, curve
 
 
-def _outputs(targets: Mapping[str, Path], quality: str, title: str) -> list[list[str]]:
+def _output_arguments(targets: Mapping[str, Path], quality: str, title: str) -> list[list[str]]:
     """Return ffmpeg's arguments for each target."""
-    coder, bitrate = CODERS[quality]
+    coder, bitrate = AAC_SETTINGS[quality]
     codecs = {
         "aac": ("-c:a", "aac", "-aac_coder", coder, "-b:a", bitrate, "-f", "mp4"),
         "opus": ("-c:a", "libopus", "-b:a", "128k", "-f", "webm"),
@@ -225,7 +229,7 @@ def _outputs(targets: Mapping[str, Path], quality: str, title: str) -> list[list
 def _encode(
     chunks: Iterator[memoryview],
     outputs: Sequence[Sequence[str]],
-    tools: Tools,
+    tools: FfmpegRunner,
     on_progress: Callable[[ffmpeg.Progress], None],
 ) -> None:
     """Encode once for all targets, and measure what is encoded."""
@@ -235,5 +239,12 @@ def _encode(
         argument for name, output in zip(names, outputs, strict=True) for argument in ("-map", name, *output)
     ]
     tools.run(
-        *RAW, "-i", "pipe:0", "-filter_complex", graph, *arguments, stdin=chunks, on_progress=on_progress
+        *RAW_FORMAT,
+        "-i",
+        "pipe:0",
+        "-filter_complex",
+        graph,
+        *arguments,
+        stdin=chunks,
+        on_progress=on_progress,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import floor
 from typing import TYPE_CHECKING
 
-from tasks.video.sound.ducking import Envelope, envelope, spoken
+from tasks.video.sound.ducking import Envelope, compute_envelope, find_speech
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from tasks.video.captions.cues import Cue
 
 RATE = 48_000
-SEAM = 0.02  # seconds: no sound of a clip begins or ends harder than this
-REPEAT_SEAM = 0.005  # and none is repeated harder than this
-SHORTEST_ROUND = 0.1  # seconds: music of a few samples would be read a million times a minute
+CLIP_FADE = 0.02  # seconds: no sound of a clip begins or ends harder than this
+LOOP_FADE = 0.005  # and none is repeated harder than this
+MIN_LOOP = 0.1  # seconds: music of a few samples would be read a million times a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Track:
     ducked: Envelope | None = None
 
 
-def lay(
+def plan_tracks(
     script: Script,
     timeline: Timeline,
     cues: Sequence[Cue],
@@ -78,7 +78,7 @@ def lay(
     return tuple(tracks)
 
 
-def total(timeline: Timeline) -> int:
+def total_samples(timeline: Timeline) -> int:
     """Return the samples of the whole video; every frame rate that we offer divides them evenly."""
     return round(timeline.seconds * RATE)
 
@@ -111,34 +111,34 @@ def _clip(timeline: Timeline, slot: Slot, visual: Visual, path: Path, facts: Med
             round(slot.start * RATE / fps),
             round((slot.frames / fps if looped else taken) * RATE),
             gain=visual.volume,
-            fade_in=_seam(slot.transition, fps),
-            fade_out=_seam(following, fps),
+            fade_in=_fade_samples(slot.transition, fps),
+            fade_out=_fade_samples(following, fps),
             period=round(round_frames * RATE / fps) if looped else None,
             take=Take(path, start, taken, tempo),
         )
     ]
 
 
-def _seam(frames: int, fps: int) -> int:
-    return round(max(frames / fps, SEAM) * RATE)
+def _fade_samples(frames: int, fps: int) -> int:
+    return round(max(frames / fps, CLIP_FADE) * RATE)
 
 
 def _music(
     timeline: Timeline, music: Music, cues: Sequence[Cue], path: Path, media: Mapping[str, Media]
 ) -> Track:
-    length = total(timeline)
+    length = total_samples(timeline)
     facts = media.get(music.src)
     lasting = facts.duration if facts is not None else None
-    period = round(max(lasting, SHORTEST_ROUND) * RATE) if lasting and lasting * RATE < length else None
+    period = round(max(lasting, MIN_LOOP) * RATE) if lasting and lasting * RATE < length else None
     return Track(
         path,
         0,
         length,
         gain=music.volume,
-        fade_in=min(round(max(music.fade_in, REPEAT_SEAM) * RATE), length),
-        fade_out=min(round(max(music.fade_out, SEAM) * RATE), length),
+        fade_in=min(round(max(music.fade_in, LOOP_FADE) * RATE), length),
+        fade_out=min(round(max(music.fade_out, CLIP_FADE) * RATE), length),
         period=period,
         take=Take(path, 0.0, min(length / RATE, lasting or length / RATE)),
         levelled=True,
-        ducked=envelope(spoken(timeline, cues)) if music.duck else None,
+        ducked=compute_envelope(find_speech(timeline, cues)) if music.duck else None,
     )

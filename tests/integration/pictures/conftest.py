@@ -19,7 +19,7 @@ from tasks.pictures.search import Search, Stock, stock_kinds
 from tasks.pictures.stock import Pexels, Pixabay
 from tasks.providers import response_cache
 from tasks.providers.http_client import Address, Provider
-from tasks.video.plan.visuals import Showing, Shown
+from tasks.video.plan.visuals import ResolvedVisuals, VisualResolver
 from tests import factories
 from tests.loopback.images import LoopbackImages
 from tests.loopback.stock import LoopbackFiles, LoopbackStock
@@ -84,12 +84,12 @@ class Director:
     size: tuple[int, int] = (1280, 720)
     kinds: str = "photos, clips"
 
-    def show(self, *visuals: Visual, job: Job | None = None, fresh: bool = False) -> Shown:
+    def show(self, *visuals: Visual, job: Job | None = None, fresh: bool = False) -> ResolvedVisuals:
         job = job or self.job
         scenes = tuple(Scene(f"s{index}", visual=visual) for index, visual in enumerate(visuals))
         search = Search(job.account_id, self.size, self.stocks, stock_kinds(self.kinds), lambda: False, fresh)
         drawing = Drawing(job, Purse(job), self.painters, lambda: False, fresh)
-        return Showing(job, {}, search, drawing).show(scenes)
+        return VisualResolver(job, {}, search, drawing).show(scenes)
 
 
 @pytest.fixture

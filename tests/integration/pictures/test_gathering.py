@@ -12,15 +12,15 @@ from shared.script.values import Scene, Script, Visual
 from tasks.cost_tracker import Purse
 from tasks.pictures.generation import Drawing
 from tasks.pictures.search import Search
-from tasks.video.plan.sources import gather
-from tasks.video.plan.visuals import Showing
+from tasks.video.plan.sources import gather_sources
+from tasks.video.plan.visuals import VisualResolver
 from tests.integration.pictures.conftest import GRADIENT, new_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shared.models import Job
-    from tasks.video.plan.visuals import Shown
+    from tasks.video.plan.visuals import ResolvedVisuals
 
 pytestmark = pytest.mark.services
 
@@ -33,11 +33,11 @@ def nobody() -> Iterator[str]:
         yield f"https://127.0.0.1:{bound.getsockname()[1]}/reef.png"
 
 
-def shown(job: Job, url: str, fallback: Visual | None) -> Shown:
+def shown(job: Job, url: str, fallback: Visual | None) -> ResolvedVisuals:
     scenes = (Scene("reef", visual=Visual("image", src=url, fallback=fallback)),)
-    found = gather(job, Script(scenes=scenes), stop=lambda: False)
+    found = gather_sources(job, Script(scenes=scenes), stop=lambda: False)
     search = Search(job.account_id, (640, 360), [], (), lambda: False, False)
-    return Showing(job, found, search, Drawing(job, Purse(job), [], lambda: False, False)).show(scenes)
+    return VisualResolver(job, found, search, Drawing(job, Purse(job), [], lambda: False, False)).show(scenes)
 
 
 @pytest.mark.usefixtures("process")

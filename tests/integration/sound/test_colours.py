@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from shared.processes import ffmpeg
+from tasks.video.ffmpeg_runner import FfmpegRunner
 from tasks.video.output import joining, sidecars
-from tasks.video.output.tools import Tools
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,12 +35,12 @@ def segment(tmp_path: Path) -> Path:
 
 
 def test_poster_and_storyboard_show_the_colour_that_was_asked_for(segment: Path, tmp_path: Path) -> None:
-    tools = Tools(tmp_path, None, None)
+    tools = FfmpegRunner(tmp_path, None, None)
     poster, sheet = tmp_path / "poster.jpg", tmp_path / "sheet.jpg"
     board = sidecars.plan_storyboard(Fraction(1), (320, 180))
 
-    sidecars.draw(
-        joining.listed([segment], tools), frame=3, poster=poster, storyboard=(board, sheet), tools=tools
+    sidecars.draw_stills(
+        joining.concat_input([segment], tools), frame=3, poster=poster, storyboard=(board, sheet), tools=tools
     )
 
     for path in (poster, sheet):

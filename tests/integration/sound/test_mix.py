@@ -20,10 +20,10 @@ from shared.script.values import Music, Narration, Output, Scene, Script, Transi
 from tasks import speech
 from tasks.speech import Line
 from tasks.video.captions import cues
-from tasks.video.output.artifacts import AssemblyPlan, mix
-from tasks.video.output.tools import Tools
-from tasks.video.sound.mixing import read
-from tasks.video.sound.soundtrack import decode
+from tasks.video.ffmpeg_runner import FfmpegRunner
+from tasks.video.output.artifacts import AssemblyPlan, mix_sound
+from tasks.video.sound.mixing import read_samples
+from tasks.video.sound.soundtrack import decode_tracks
 from tasks.video.sound.tracks import Take, Track
 
 pytestmark = pytest.mark.services
@@ -53,7 +53,7 @@ def laid(scenes, folder, *, files=None, music=None, fps=30, output=None):
         output=output or Output(fps=fps, quality="draft"),
         timeline=timeline,
         segments=(),
-        cues=cues.cues(timeline, script, {key: one.words for key, one in spoken.items()}),
+        cues=cues.make_cues(timeline, script, {key: one.words for key, one in spoken.items()}),
         speech={key: one.path for key, one in spoken.items()},
         sources=files or {},
         media={key: probe(path) for key, path in (files or {}).items()},
@@ -75,7 +75,7 @@ def test_speech_is_as_loud_as_it_should_be_and_stands_at_its_planned_time(tmp_pa
     ]
     made = laid(scenes, tmp_path)
 
-    path = mix(made, work=tmp_path)["aac"]
+    path = mix_sound(made, work=tmp_path)["aac"]
 
     loudness, peak = meter(path)
     assert loudness == pytest.approx(-14, abs=1)
@@ -95,7 +95,7 @@ def test_speech_is_as_loud_as_it_should_be_and_stands_at_its_planned_time(tmp_pa
 def test_words_are_where_the_captions_say(tmp_path, heard):
     made = laid([Scene("a", Narration("Stop. Look. Listen."))], tmp_path)
 
-    sound = heard(mix(made, work=tmp_path)["aac"])
+    sound = heard(mix_sound(made, work=tmp_path)["aac"])
 
     words = [word for cue in made.cues for word in cue.words]
     assert [word.text for word in words] == ["Stop.", "Look.", "Listen."]
@@ -110,7 +110,7 @@ def test_music_is_under_the_speech_and_back_when_it_ends(tmp_path, make, meter, 
     scenes = [Scene("a", duration=3), Scene("b", Narration(TEXT)), Scene("c", duration=4)]
     made = laid(scenes, tmp_path, files=files, music=Music("song", volume=0.4))
 
-    path = mix(made, work=tmp_path)["aac"]
+    path = mix_sound(made, work=tmp_path)["aac"]
 
     loudness, peak = meter(path)
     assert loudness == pytest.approx(-14, abs=1)
@@ -131,7 +131,7 @@ def test_music_alone_is_cut_or_repeated_to_the_length_of_the_video(tmp_path, mak
     for seconds in (2, 12):
         made = laid([Scene("a", duration=seconds)], tmp_path, files=files, music=Music("song", fade_out=0))
 
-        sound = heard(mix(made, work=tmp_path)["aac"])
+        sound = heard(mix_sound(made, work=tmp_path)["aac"])
 
         assert len(sound) == seconds * RATE
         assert all(
@@ -158,7 +158,7 @@ def test_music_of_any_make_comes_out_as_loud(tmp_path, make, meter, name, argume
         music=Music("song", fade_out=0),
     )
 
-    loudness, peak = meter(mix(made, work=tmp_path)["aac"])
+    loudness, peak = meter(mix_sound(made, work=tmp_path)["aac"])
 
     assert loudness == pytest.approx(-14, abs=1)
     assert peak <= -1
@@ -173,7 +173,7 @@ def test_sudden_peaks_are_held_below_the_ceiling_in_every_coding(tmp_path, make,
         [Scene("a", duration=10)], tmp_path, files=files, music=Music("song", fade_out=0), output=output
     )
 
-    for path in mix(made, work=tmp_path).values():
+    for path in mix_sound(made, work=tmp_path).values():
         loudness, peak = meter(path)
         assert peak <= -1, path.name
         assert loudness == pytest.approx(-14, abs=1), path.name
@@ -182,7 +182,7 @@ def test_sudden_peaks_are_held_below_the_ceiling_in_every_coding(tmp_path, make,
 def test_a_video_without_any_sound_has_a_silent_track_of_its_length(tmp_path, heard):
     made = laid([Scene("a", duration=2.5)], tmp_path)
 
-    sound = heard(mix(made, work=tmp_path)["aac"])
+    sound = heard(mix_sound(made, work=tmp_path)["aac"])
 
     assert sound.shape == (2.5 * RATE, 2)
     assert not sound.any()
@@ -193,7 +193,7 @@ def test_a_very_short_video_has_its_sound_to_the_sample(tmp_path, make, heard, f
     files = {"song": make("song.wav", *BEEPS)}
     made = laid([Scene("a", duration=0.2)], tmp_path, files=files, music=Music("song"), fps=fps)
 
-    sound = heard(mix(made, work=tmp_path)["aac"])
+    sound = heard(mix_sound(made, work=tmp_path)["aac"])
 
     assert len(sound) == made.timeline.seconds * RATE
     assert np.abs(sound).max() < 0.9
@@ -205,7 +205,7 @@ def test_a_clip_is_heard_from_its_start_at_its_speed_and_again(tmp_path, make, h
     files = {"clip": make("clip.mp4", *sweep, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac")}
     made = laid([Scene("a", visual=clip(start=1.0), duration=3)], tmp_path, files=files)
 
-    sound = heard(mix(made, work=tmp_path)["aac"])[:, 0]
+    sound = heard(mix_sound(made, work=tmp_path)["aac"])[:, 0]
 
     def pitch(at: float) -> float:
         part = sound[round(at * RATE) : round(at * RATE) + 4800]
@@ -228,7 +228,7 @@ def test_there_is_no_click_where_scenes_meet(tmp_path, make, heard):
     ]  # fmt: skip
     made = laid(scenes, tmp_path, files=files)
 
-    sound = heard(mix(made, work=tmp_path)["aac"])[:, 0]
+    sound = heard(mix_sound(made, work=tmp_path)["aac"])[:, 0]
 
     steps = np.abs(np.diff(sound))
     assert steps.max() < 2 * np.abs(sound).max() * 2 * np.pi * 110 / RATE
@@ -246,8 +246,8 @@ def test_a_clip_of_one_channel_is_as_loud_as_the_same_in_two(tmp_path, make):
             channels,
         )
         track = Track(make(f"{name}.flac", *tone), 0, RATE)
-        (decoded,) = decode([replace(track, take=Take(track.path, 0.5, 1.0))], Tools(tmp_path))
-        levels.append(rms(read(decoded.path, 0, RATE)))
+        (decoded,) = decode_tracks([replace(track, take=Take(track.path, 0.5, 1.0))], FfmpegRunner(tmp_path))
+        levels.append(rms(read_samples(decoded.path, 0, RATE)))
 
     assert levels[0] == pytest.approx(levels[1], abs=0.1)
 
@@ -258,9 +258,9 @@ def test_a_sound_that_begins_after_its_picture_keeps_its_distance(tmp_path, make
     path = make("late.mp4", *PICTURE, *late)
 
     for start, silent in ((0.0, 0.5), (0.25, 0.25)):
-        (track,) = decode([Track(path, 0, RATE, take=Take(path, start, 1.0))], Tools(tmp_path))
+        (track,) = decode_tracks([Track(path, 0, RATE, take=Take(path, start, 1.0))], FfmpegRunner(tmp_path))
 
-        loud = np.flatnonzero(np.abs(read(track.path, 0, RATE)[:, 0]) > 0.01)
+        loud = np.flatnonzero(np.abs(read_samples(track.path, 0, RATE)[:, 0]) > 0.01)
         assert loud[0] / RATE == pytest.approx(silent, abs=0.01)
 
 
@@ -268,7 +268,7 @@ def test_a_clip_whose_sound_outlasts_its_scene_ends_with_it(tmp_path, make, hear
     files = {"clip": make("clip.mkv", "-f", "lavfi", "-i", "testsrc=s=64x64:r=30:d=1", *BEEPS, "-c:a", "aac")}
     made = laid([Scene("a", visual=clip(), duration=1), Scene("b", duration=2)], tmp_path, files=files)
 
-    sound = heard(mix(made, work=tmp_path)["aac"])
+    sound = heard(mix_sound(made, work=tmp_path)["aac"])
 
     assert rms(sound[: RATE // 2]) > -30
     assert rms(sound[round(1.1 * RATE) :]) < -60
@@ -280,27 +280,27 @@ def test_a_sound_that_cannot_be_decoded_is_named_as_such(tmp_path, make):
     path.write_bytes(b"ID3\x03" + bytes(range(256)) * 100)
 
     with pytest.raises(AssetUnreadable):
-        mix(made, work=tmp_path)
+        mix_sound(made, work=tmp_path)
 
 
 def test_the_same_plan_sounds_the_same(tmp_path, make):
     files = {"song": make("song.mp3", *PINK)}
     made = laid([Scene("a", Narration("Hello there."))], tmp_path, files=files, music=Music("song"))
 
-    first = mix(made, work=tmp_path)["aac"].read_bytes()
+    first = mix_sound(made, work=tmp_path)["aac"].read_bytes()
 
-    assert mix(made, work=tmp_path)["aac"].read_bytes() == first
+    assert mix_sound(made, work=tmp_path)["aac"].read_bytes() == first
 
 
 def test_progress_goes_up_to_one_and_stopping_stops(tmp_path, make):
     made = laid([Scene("a", Narration(TEXT))], tmp_path)
     told: list[float] = []
-    mix(made, work=tmp_path, on_progress=told.append)
+    mix_sound(made, work=tmp_path, on_progress=told.append)
 
     assert told == sorted(told)
     assert told[-1] == 1
     with pytest.raises(Stopped):
-        mix(made, work=tmp_path, stop=lambda: True)
+        mix_sound(made, work=tmp_path, stop=lambda: True)
     assert not (tmp_path / "mix.f32").exists()
 
 
@@ -312,7 +312,7 @@ def test_cost_grows_with_length_alone_and_memory_stays_flat(tmp_path, make, mete
         parts = [Scene(f"s{index}", Narration(TEXT)) for index in range(scenes)]
         made = laid(parts, tmp_path, files=files, music=Music("song"))
         started = time.process_time()
-        path = mix(made, work=tmp_path)["aac"]
+        path = mix_sound(made, work=tmp_path)["aac"]
         seconds[scenes] = (time.process_time() - started) / float(made.timeline.seconds)
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 

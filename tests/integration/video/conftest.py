@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.processes.ffmpeg import command, run
-from tests.integration.video.films import HEIGHT, WIDTH, numbered
+from tests.integration.video.rendering import HEIGHT, WIDTH, numbered
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.script.values import Output, Scene, Script, Transition, Visual
-from tests.integration.video.films import SMALL, make, number, read, render_script, show
+from tests.integration.video.rendering import SMALL, make, number, read, render_script, show
 
 pytestmark = pytest.mark.services
 
@@ -40,8 +40,8 @@ def test_speed_drops_and_repeats_frames_evenly(tmp_path, counting, speed, wanted
 @pytest.mark.parametrize("memory", [True, False], ids=["in memory", "from the file"])
 def test_a_short_clip_loops_at_its_last_frame(tmp_path, counting, memory, monkeypatch):
     if not memory:
-        monkeypatch.setattr("tasks.video.picture.clips.LOOPED_IN_MEMORY", 0)
-    monkeypatch.setattr("tasks.video.plan.segments.PIECE_SECONDS", 0.5)
+        monkeypatch.setattr("tasks.video.picture.clips.MAX_LOOP_BYTES", 0)
+    monkeypatch.setattr("tasks.video.plan.segments.MAX_SEGMENT_SECONDS", 0.5)
 
     video = show(tmp_path, Visual("video", src="upper", start=7.6), counting, duration=1.4)
 
@@ -51,7 +51,7 @@ def test_a_short_clip_loops_at_its_last_frame(tmp_path, counting, memory, monkey
 @pytest.mark.parametrize("rounds", [2, 3, 3.5])
 @pytest.mark.parametrize("fit", ["cover", "contain", "blur"])
 def test_a_loop_may_be_of_equal_rounds(tmp_path, counting, rounds, fit, monkeypatch):
-    monkeypatch.setattr("tasks.video.picture.clips.LOOPED_IN_MEMORY", 0)
+    monkeypatch.setattr("tasks.video.picture.clips.MAX_LOOP_BYTES", 0)
 
     visual = Visual("video", src="upper", start=7.6, fit=fit)
     video = show(tmp_path, visual, counting, duration=round(0.4 * rounds, 1))
@@ -63,7 +63,7 @@ def test_a_loop_may_be_of_equal_rounds(tmp_path, counting, rounds, fit, monkeypa
 @pytest.mark.parametrize("when_short", ["loop", "freeze"])
 def test_a_clip_may_meet_itself_in_a_transition(tmp_path, counting, memory, when_short, monkeypatch):
     if not memory:
-        monkeypatch.setattr("tasks.video.picture.clips.LOOPED_IN_MEMORY", 0)
+        monkeypatch.setattr("tasks.video.picture.clips.MAX_LOOP_BYTES", 0)
     visual = Visual(
         "video", src="upper", start=7.92, when_short=when_short
     )  # two frames: both scenes show the same
@@ -79,7 +79,7 @@ def test_a_clip_may_meet_itself_in_a_transition(tmp_path, counting, memory, when
 
 
 def test_a_short_clip_can_freeze(tmp_path, counting, monkeypatch):
-    monkeypatch.setattr("tasks.video.plan.segments.PIECE_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.video.plan.segments.MAX_SEGMENT_SECONDS", 0.5)
 
     video = show(
         tmp_path, Visual("video", src="upper", start=7.6, when_short="freeze"), counting, duration=1.4
@@ -89,7 +89,7 @@ def test_a_short_clip_can_freeze(tmp_path, counting, monkeypatch):
 
 
 def test_a_short_clip_can_be_slowed_over_its_whole_scene(tmp_path, counting, monkeypatch):
-    monkeypatch.setattr("tasks.video.plan.segments.PIECE_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.video.plan.segments.MAX_SEGMENT_SECONDS", 0.5)
 
     found = numbers(
         show(tmp_path, Visual("video", src="upper", start=7.6, when_short="slow"), counting, duration=1.6)
@@ -103,7 +103,7 @@ def test_pieces_of_another_rate_join_as_if_they_were_one(tmp_path, counting, mon
     clip = Visual("video", src="upper", start=1.0, speed=0.83)
     output = Output(resolution="360p", fps=24)
     whole = numbers(show(tmp_path / "whole", clip, counting, duration=3.0, output=output))
-    monkeypatch.setattr("tasks.video.plan.segments.PIECE_SECONDS", 0.3)
+    monkeypatch.setattr("tasks.video.plan.segments.MAX_SEGMENT_SECONDS", 0.3)
 
     pieces = numbers(show(tmp_path / "pieces", clip, counting, duration=3.0, output=output))
 

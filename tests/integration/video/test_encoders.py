@@ -5,25 +5,25 @@ import pytest
 from shared.errors import Unavailable
 from shared.script.values import Scene, Script
 from tasks.video.picture import encoder_choice, encoding
-from tests.integration.video.films import render_script
+from tests.integration.video.rendering import render_script
 
 pytestmark = pytest.mark.services
 
 
 def test_an_encoder_works_when_frames_come_out_of_it():
-    assert encoder_choice.works(encoding.SOFTWARE)
-    assert not encoder_choice.works("h264_of_another_world")
+    assert encoder_choice.can_encode(encoding.SOFTWARE)
+    assert not encoder_choice.can_encode("h264_of_another_world")
 
 
 @pytest.mark.parametrize("named", [None, "libx264", "rot13", *encoding.HARDWARE])
 def test_without_a_working_encoder_x264_is_taken(named):
-    chosen = encoder_choice.choose(named)
+    chosen = encoder_choice.choose_encoder(named)
 
-    assert chosen == encoding.SOFTWARE or encoder_choice.works(chosen)
+    assert chosen == encoding.SOFTWARE or encoder_choice.can_encode(chosen)
 
 
 def test_a_worker_without_the_videos_encoder_leaves_its_segments_to_others(tmp_path):
-    missing = [name for name in encoding.HARDWARE if not encoder_choice.works(name)]
+    missing = [name for name in encoding.HARDWARE if not encoder_choice.can_encode(name)]
     if not missing:
         pytest.skip("every hardware encoder works here")
 

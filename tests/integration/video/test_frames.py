@@ -8,7 +8,7 @@ import pytest
 
 from shared.processes.ffmpeg import command, run
 from shared.script.values import Output, Scene, Script, Text, Transition, Visual
-from tests.integration.video.films import SMALL, number, read, render_script
+from tests.integration.video.rendering import SMALL, number, read, render_script
 
 pytestmark = pytest.mark.services
 
@@ -136,7 +136,7 @@ def test_the_same_spec_makes_the_same_bytes(tmp_path):
 
 
 def test_a_long_scene_is_continuous_over_its_pieces(tmp_path, counting, monkeypatch):
-    monkeypatch.setattr("tasks.video.plan.segments.PIECE_SECONDS", 1)
+    monkeypatch.setattr("tasks.video.plan.segments.MAX_SEGMENT_SECONDS", 1)
     long = Script((Scene("a", visual=Visual("video", src="upper"), duration=3.4),))
 
     video = render_script(tmp_path, long, counting)

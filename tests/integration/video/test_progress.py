@@ -9,7 +9,7 @@ from PIL import Image
 
 from shared.processes import ffmpeg
 from shared.script.values import Output, Visual
-from tests.integration.video.films import show
+from tests.integration.video.rendering import show
 
 pytestmark = pytest.mark.services
 

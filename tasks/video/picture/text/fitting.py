@@ -122,7 +122,7 @@ def _clean(text: str) -> str:
 def _words(text: str, language: str) -> list[str]:
     """Split at every place where a line may end; a word carries the spaces that follow it."""
     words: list[str] = []
-    ends, place = line_breaks.ends(text, language), 0
+    ends, place = line_breaks.find_breaks(text, language), 0
     for cluster in clusters(text):
         if words and not _may_break(words[-1], cluster, known=place in ends):
             words[-1] += cluster
@@ -141,7 +141,7 @@ def _may_break(before: str, after: str, *, known: bool) -> bool:
         return True
     if after[0] in NO_START or last in NO_END:
         return False
-    if line_breaks.unspaced(last) and line_breaks.unspaced(after[0]):
+    if line_breaks.is_unspaced(last) and line_breaks.is_unspaced(after[0]):
         return known
     return last in DASHES or _wide(last) or _wide(after[0])
 

@@ -27,7 +27,7 @@ def heard(text: str):
     return align(text, events, len(spans) * BEAT)
 
 
-def made(*texts: str, columns: int = captions.COLUMNS, transition: Transition | None = None):
+def made(*texts: str, columns: int = captions.MAX_COLUMNS, transition: Transition | None = None):
     scenes = tuple(
         Scene(f"s{index}", Narration(text), transition=transition or Transition())
         for index, text in enumerate(texts)
@@ -35,7 +35,7 @@ def made(*texts: str, columns: int = captions.COLUMNS, transition: Transition | 
     script = Script(scenes=scenes)
     words = {scene.id: heard(scene.narration.text) for scene in scenes}
     timeline = plan(script, {key: Fraction(len(said)) * Fraction(BEAT) for key, said in words.items()}, 30)
-    return captions.cues(timeline, script, words, columns=columns), timeline
+    return captions.make_cues(timeline, script, words, columns=columns), timeline
 
 
 def test_a_cue_begins_with_its_first_word_and_ends_with_its_sentence():
@@ -81,7 +81,7 @@ def test_chinese_is_broken_between_characters_without_spaces():
         "".join("".join(cue.lines) for cue in cues)
         == "今天天气很好我们一起去公园散步吧因为春天来了花儿都开了"
     )
-    assert all(captions.cells(line) <= 20 for cue in cues for line in cue.lines)
+    assert all(captions.count_cells(line) <= 20 for cue in cues for line in cue.lines)
 
 
 def test_arabic_stays_in_logical_order_and_says_its_direction():
@@ -101,7 +101,7 @@ def test_a_word_longer_than_a_line_is_folded_and_nothing_is_lost():
 def test_a_scene_without_words_has_no_cue():
     script = Script(scenes=(Scene("quiet"),))
 
-    assert captions.cues(plan(script, {}, 30), script, {}) == ()
+    assert captions.make_cues(plan(script, {}, 30), script, {}) == ()
 
 
 @pytest.mark.parametrize(("aspect", "columns"), [("16:9", 42), ("21:9", 42), ("1:1", 33), ("9:16", 22)])
@@ -124,7 +124,7 @@ def test_any_text_makes_cues_that_fit_follow_each_other_and_lose_nothing(texts, 
     cues, timeline = made(*texts, columns=columns, transition=transition)
 
     assert all(1 <= len(cue.lines) <= 2 for cue in cues)
-    assert all(captions.cells(line) <= columns for cue in cues for line in cue.lines)
+    assert all(captions.count_cells(line) <= columns for cue in cues for line in cue.lines)
     assert all(0 <= cue.start < cue.end <= float(timeline.seconds) + 1e-9 for cue in cues)
     assert all(before.end <= after.start for before, after in pairwise(cues))
     assert "".join("".join("".join(cue.lines).split()) for cue in cues) == "".join("".join(texts).split())
@@ -166,7 +166,7 @@ def test_no_captions_make_empty_files_of_their_kind():
     ("seconds", "shown"), [(0.0, "00:00:00,000"), (59.9996, "00:01:00,000"), (3725.25, "01:02:05,250")]
 )
 def test_a_clock_carries_over(seconds, shown):
-    assert subtitle_files.clock(seconds, ",") == shown
+    assert subtitle_files.format_time(seconds, ",") == shown
 
 
 @pytest.mark.slow
@@ -184,7 +184,7 @@ def test_what_nobody_speaks_is_captioned_over_its_scene():
     script = Script((Scene("a", duration=2.0), Scene("b", told, transition=Transition("crossfade", 0.4))))
     timeline = plan(script, {}, 25)
 
-    cues = captions.cues(timeline, script, {})
+    cues = captions.make_cues(timeline, script, {})
 
     assert " ".join(line for cue in cues for line in cue.lines) == told.text
     second = timeline.scenes[1]
@@ -197,9 +197,9 @@ def test_words_of_a_script_without_spaces_are_never_cut():
     script = Script((Scene("s", Narration(text)),), language="th")
     timeline = plan(script, {"s": Fraction(8)}, 25)
 
-    cues = captions.cues(timeline, script, {"s": align(text, (), 8.0)}, columns=30)
+    cues = captions.make_cues(timeline, script, {"s": align(text, (), 8.0)}, columns=30)
 
     words = [word.text for cue in cues for word in cue.words]
     assert "".join(words) == text
     assert {"ปะการัง", "เติบโต", "ทะเล"} <= set(words)
-    assert all(cells <= 30 for cue in cues for cells in map(captions.cells, cue.lines))
+    assert all(cells <= 30 for cue in cues for cells in map(captions.count_cells, cue.lines))

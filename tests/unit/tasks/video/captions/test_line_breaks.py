@@ -10,7 +10,7 @@ from tasks.video.captions import line_breaks
 
 
 def pieces(text, language):
-    places = sorted({0, len(text), *line_breaks.ends(text, language)})
+    places = sorted({0, len(text), *line_breaks.find_breaks(text, language)})
     return [text[first:last] for first, last in pairwise(places)]
 
 
@@ -33,10 +33,10 @@ def test_words_of_other_scripts_and_emoji_do_not_shift_the_places():
 
 
 def test_scripts_with_spaces_need_no_dictionary():
-    assert line_breaks.ends("Coral grows — déjà vu — слова", "en") == frozenset()
+    assert line_breaks.find_breaks("Coral grows — déjà vu — слова", "en") == frozenset()
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.text(max_size=60), st.sampled_from(["en", "ja", "zh", "th"]))
 def test_places_lie_in_the_text(text, language):
-    assert all(0 <= place <= len(text) for place in line_breaks.ends(text, language))
+    assert all(0 <= place <= len(text) for place in line_breaks.find_breaks(text, language))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tasks.video.ffmpeg_runner import title_arguments
 from tasks.video.output import language_codes
-from tasks.video.output.joining import ffconcat
-from tasks.video.output.tools import title_arguments
+from tasks.video.output.joining import to_ffconcat
 
 
 def test_a_list_of_segments_names_each_file_whatever_is_in_its_name():
-    text = ffconcat([Path("/a b/it's.mp4"), Path("/x/2.mp4")])
+    text = to_ffconcat([Path("/a b/it's.mp4"), Path("/x/2.mp4")])
 
     assert text.splitlines() == ["ffconcat version 1.0", r"file '/a b/it'\''s.mp4'", "file '/x/2.mp4'"]
 
@@ -30,4 +30,4 @@ def test_a_title_is_bounded_and_an_empty_one_is_left_out():
     ("tag", "language"), [("en", "eng"), ("pt-BR", "por"), ("zh-Hant", "zho"), ("yue", "yue"), ("xx", "und")]
 )
 def test_a_language_is_named_as_files_name_it(tag, language):
-    assert language_codes.named(tag) == language
+    assert language_codes.iso639_2(tag) == language

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shared.script.values import Output
-from tasks.video.picture.encoding import level, options
+from tasks.video.picture.encoding import encoder_options, h264_level
 
 
 @pytest.mark.parametrize(
@@ -14,25 +14,25 @@ from tasks.video.picture.encoding import level, options
     ],
 )  # fmt: skip
 def test_the_level_is_the_lowest_that_allows_the_picture(size, fps, wanted):
-    assert level(size, fps) == wanted
+    assert h264_level(size, fps) == wanted
 
 
 @pytest.mark.parametrize("aspect", ["16:9", "9:16", "1:1", "4:5", "4:3", "21:9"])
 @pytest.mark.parametrize("resolution", ["360p", "480p", "720p", "1080p", "1440p", "2160p"])
 @pytest.mark.parametrize("fps", [24, 60])
 def test_every_output_has_a_level(aspect, resolution, fps):
-    assert level(Output(aspect=aspect, resolution=resolution).size, fps)
+    assert h264_level(Output(aspect=aspect, resolution=resolution).size, fps)
 
 
 def test_better_quality_costs_more():
-    crf = [options((1920, 1080), 30, quality)["crf"] for quality in ("draft", "standard", "high")]
+    crf = [encoder_options((1920, 1080), 30, quality)["crf"] for quality in ("draft", "standard", "high")]
 
     assert crf == sorted(crf, reverse=True)
-    assert options((1920, 1080), 30, "standard")["preset"] == "veryfast"
+    assert encoder_options((1920, 1080), 30, "standard")["preset"] == "veryfast"
 
 
 def test_groups_of_pictures_are_closed_and_two_seconds_long():
-    found = options((1920, 1080), 25, "standard")
+    found = encoder_options((1920, 1080), 25, "standard")
 
     assert found["g"] == 50
     assert found["flags"] == "+cgop"

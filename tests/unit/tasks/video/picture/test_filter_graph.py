@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 
 from tasks.video.picture.clips import Clip
-from tasks.video.picture.encoding import options
-from tasks.video.picture.filter_graph import Graph, Lasting, Layer, Stamp, arguments
+from tasks.video.picture.encoding import encoder_options
+from tasks.video.picture.filter_graph import Graph, Layer, PlacedImage, StaticSubtitles, build_arguments
 
 SIZE = (640, 360)
 CLIP = Clip("/store/a", "video/mp4", (1280, 720), 10.0, "cover")
 
 
 def graph(**fields) -> Graph:
-    base = {"layers": [Layer(made=0)], "still": False, "encoding": options(SIZE, 25, "standard")}
+    base = {"layers": [Layer(made=0)], "still": False, "encoding": encoder_options(SIZE, 25, "standard")}
     return Graph(SIZE, 25, 50, **{**base, **fields})
 
 
@@ -20,14 +20,16 @@ def filters(made: list[str]) -> str:
 
 
 def test_a_still_that_stays_comes_once_and_is_repeated():
-    made = arguments(graph(still=True), "file:out.mp4")
+    made = build_arguments(graph(still=True), "file:out.mp4")
 
     assert "loop=loop=-1:size=1" in filters(made)
     assert made[made.index("-i") + 1] == "pipe:0"
 
 
 def test_two_stills_come_as_one_tall_picture():
-    made = arguments(graph(layers=[Layer(made=0), Layer(made=1)], transition="crossfade"), "file:out.mp4")
+    made = build_arguments(
+        graph(layers=[Layer(made=0), Layer(made=1)], transition="crossfade"), "file:out.mp4"
+    )
 
     assert made[made.index("-video_size") + 1] == "640x720"
     assert "crop=640:360:0:360" in filters(made)
@@ -35,21 +37,21 @@ def test_two_stills_come_as_one_tall_picture():
 
 @pytest.mark.parametrize("kind", ["wipe_left", "circle_open"])
 def test_a_mask_lies_below_the_pictures(kind):
-    made = arguments(graph(layers=[Layer(made=0), Layer(clip=CLIP)], transition=kind), "file:out.mp4")
+    made = build_arguments(graph(layers=[Layer(made=0), Layer(clip=CLIP)], transition=kind), "file:out.mp4")
 
     assert made[made.index("-video_size") + 1] == "640x720"
     assert "maskedmerge" in filters(made)
 
 
 def test_a_clip_alone_needs_nothing_from_this_process():
-    made = arguments(graph(layers=[Layer(clip=CLIP)]), "file:out.mp4")
+    made = build_arguments(graph(layers=[Layer(clip=CLIP)]), "file:out.mp4")
 
     assert "pipe:0" not in made
     assert made[made.index("-i") + 1] == "file:/store/a"
 
 
 def test_a_clip_is_read_by_the_demuxer_of_its_type_and_reaches_no_network():
-    made = arguments(graph(layers=[Layer(clip=CLIP)]), "file:out.mp4")
+    made = build_arguments(graph(layers=[Layer(clip=CLIP)]), "file:out.mp4")
 
     before = made[: made.index("-i")]
     assert before[before.index("-f") + 1] == "mov"
@@ -59,11 +61,13 @@ def test_a_clip_is_read_by_the_demuxer_of_its_type_and_reaches_no_network():
 
 
 def test_a_scenes_words_go_with_it_and_the_videos_lie_on_top():
-    stamp = Stamp("stamp0.rgba", (64, 32), (10, 10), 0, 50)
+    stamp = PlacedImage("stamp0.rgba", (64, 32), (10, 10), 0, 50)
     layers = [Layer(made=0, words=["layer0.ass"]), Layer(made=1, words=["layer1.ass"])]
 
     text = filters(
-        arguments(graph(layers=layers, transition="slide_left", over=[stamp, "over.ass"]), "file:out.mp4")
+        build_arguments(
+            graph(layers=layers, transition="slide_left", over=[stamp, "over.ass"]), "file:out.mp4"
+        )
     )
 
     order = [text.index(part) for part in ("layer0.ass", "layer1.ass", "hstack", "overlay", "over.ass")]
@@ -71,13 +75,13 @@ def test_a_scenes_words_go_with_it_and_the_videos_lie_on_top():
 
 
 def test_an_overlay_that_comes_and_goes_is_switched_by_frames():
-    stamp = Stamp("stamp0.rgba", (64, 32), (10, 10), 10, 20)
+    stamp = PlacedImage("stamp0.rgba", (64, 32), (10, 10), 10, 20)
 
-    assert "between(n" in filters(arguments(graph(over=[stamp]), "file:out.mp4"))
+    assert "between(n" in filters(build_arguments(graph(over=[stamp]), "file:out.mp4"))
 
 
 def test_exactly_the_planned_frames_are_asked_for():
-    made = arguments(graph(), "file:out.mp4")
+    made = build_arguments(graph(), "file:out.mp4")
 
     assert made[made.index("-frames:v") + 1] == "50"
     assert made[-1] == "file:out.mp4"
@@ -86,24 +90,31 @@ def test_exactly_the_planned_frames_are_asked_for():
 def test_the_same_graph_is_written_the_same():
     layers = [Layer(clip=CLIP), Layer(made=0)]
 
-    assert arguments(graph(layers=layers, transition="zoom"), "x") == arguments(
+    assert build_arguments(graph(layers=layers, transition="zoom"), "x") == build_arguments(
         graph(layers=layers, transition="zoom"), "x"
     )
 
 
 def test_two_files_of_words_with_the_same_spans_stay_two():
     spans = ((0, 50),)
-    two = [Lasting("title.ass", spans), Lasting("captions.ass", spans)]
+    two = [StaticSubtitles("title.ass", spans), StaticSubtitles("captions.ass", spans)]
 
-    made = filters(arguments(graph(layers=[Layer(made=0, words=(two[0],))], over=(two[1],)), "file:out.mp4"))
+    made = filters(
+        build_arguments(graph(layers=[Layer(made=0, words=(two[0],))], over=(two[1],)), "file:out.mp4")
+    )
 
     assert made.count("filename=title.ass") == made.count("filename=captions.ass") == 2
 
 
 def test_a_still_is_drawn_once_for_each_time_that_it_looks_different():
-    words, stamp = Lasting("a.ass", ((5, 20), (20, 40))), Stamp("logo.rgba", (40, 20), (0, 0), 10, 60)
+    words, stamp = (
+        StaticSubtitles("a.ass", ((5, 20), (20, 40))),
+        PlacedImage("logo.rgba", (40, 20), (0, 0), 10, 60),
+    )
 
-    made = filters(arguments(graph(still=True, layers=[Layer(made=0, words=[words])], over=[stamp]), "x"))
+    made = filters(
+        build_arguments(graph(still=True, layers=[Layer(made=0, words=[words])], over=[stamp]), "x")
+    )
 
     assert "select=eq(n\\,0)+eq(n\\,5)+eq(n\\,10)+eq(n\\,20)+eq(n\\,40)" in made
     assert "enable=between(n\\,1\\,2)+between(n\\,3\\,3)" in made  # of the words: 5 to 19, and 20 to 39
@@ -115,9 +126,9 @@ def test_a_still_is_drawn_once_for_each_time_that_it_looks_different():
     "fields",
     [
         pytest.param({"layers": [Layer(made=0, words=["moving.ass"])], "still": True}, id="words that move"),
-        pytest.param({"layers": [Layer(made=0, words=[Lasting("a.ass", ((5, 20),))])]}, id="a picture that moves"),
+        pytest.param({"layers": [Layer(made=0, words=[StaticSubtitles("a.ass", ((5, 20),))])]}, id="a picture that moves"),
         pytest.param({"layers": [Layer(made=0), Layer(made=1)], "still": True, "transition": "crossfade"}, id="fade"),
     ],
 )  # fmt: skip
 def test_what_moves_is_drawn_on_every_frame(fields):
-    assert "tpad" not in filters(arguments(graph(**fields), "x"))
+    assert "tpad" not in filters(build_arguments(graph(**fields), "x"))

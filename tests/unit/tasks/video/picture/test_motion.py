@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tasks.video.picture.motion import PAN, ZOOM, always_seen, window
-from tasks.video.picture.stills import framed
+from tasks.video.picture.motion import MIN_PAN, ZOOM, always_visible, window
+from tasks.video.picture.stills import frame_still
 
 SIZE = (640, 360)
 FRAMES = 150
@@ -22,7 +22,7 @@ def dot(at: tuple[float, float], size: tuple[int, int] = (1280, 720)) -> np.ndar
 
 def track(picture: np.ndarray, motion: str, fit: str = "cover") -> np.ndarray:
     """Return where the dot's centre of light is in each frame."""
-    still = framed(picture, fit, motion, SIZE, (0, 0, 0))
+    still = frame_still(picture, fit, motion, SIZE, (0, 0, 0))
     width, height = SIZE
     frame = tuple(np.zeros(shape, np.uint8) for shape in ((height, width), *[(height // 2, width // 2)] * 2))
     y, x = np.mgrid[0:height, 0:width]
@@ -39,7 +39,7 @@ def ideal(at: tuple[float, float], motion: str) -> np.ndarray:
     path = []
     for index in range(FRAMES):
         part = index / (FRAMES - 1)
-        scale = {"zoom_in": ZOOM**-part, "zoom_out": ZOOM ** (part - 1)}.get(motion, 1 / (1 + PAN))
+        scale = {"zoom_in": ZOOM**-part, "zoom_out": ZOOM ** (part - 1)}.get(motion, 1 / (1 + MIN_PAN))
         travel = (1 - scale) * (part - 0.5)
         x, y = {
             "pan_left": (-travel, 0), "pan_right": (travel, 0), "pan_up": (0, -travel), "pan_down": (0, travel),
@@ -75,7 +75,7 @@ def test_a_picture_that_is_shown_whole_never_leaves_the_frame(motion, fit):
     tall = np.zeros((900, 300, 3), np.uint8)
     tall[:, :, 1] = 200
     tall[:12] = tall[-12:] = (255, 0, 0)
-    still = framed(tall, fit, motion, SIZE, (0, 0, 0))
+    still = frame_still(tall, fit, motion, SIZE, (0, 0, 0))
     width, height = SIZE
     frame = tuple(np.zeros(shape, np.uint8) for shape in ((height, width), *[(height // 2, width // 2)] * 2))
 
@@ -106,7 +106,7 @@ def test_a_window_stays_on_its_canvas(motion, canvas):
 
 def test_what_is_always_seen_is_in_the_first_and_the_last_window():
     for motion in MOTIONS:
-        wide, high = always_seen(motion)
+        wide, high = always_visible(motion)
         for seen in (window(motion, (1, 1), 0.0), window(motion, (1, 1), 1.0)):
             assert abs(seen.x) + wide / 2 <= seen.scale / 2 + 1e-9
             assert abs(seen.y) + high / 2 <= seen.scale / 2 + 1e-9

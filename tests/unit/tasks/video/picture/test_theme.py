@@ -5,13 +5,13 @@ import pytest
 from shared.themes import theme_names
 from tasks.video.picture.text import fonts
 from tasks.video.picture.text.boxes import TALL, WIDE
-from tasks.video.picture.theme import LEAST_CONTRAST, contrast, load
+from tasks.video.picture.theme import MIN_CONTRAST, contrast_ratio, load_theme
 
 ROLES = ("title", "subtitle", "lower_third", "quote", "label")
 
 
 def styles(name: str):
-    look = load(name)
+    look = load_theme(name)
     yield from ((role, look["text"][role]) for role in ROLES)
     yield "captions", look["captions"]
 
@@ -26,8 +26,8 @@ def test_every_text_stands_out_from_its_backing_over_any_picture(name):
     for role, style in styles(name):
         backing = style["backing"]
         for color in filter(None, (style["color"], style.get("highlight"))):
-            found = contrast(color, backing["color"], backing["opacity"])
-            assert found >= LEAST_CONTRAST, f"{role}: {found:.2f}"
+            found = contrast_ratio(color, backing["color"], backing["opacity"])
+            assert found >= MIN_CONTRAST, f"{role}: {found:.2f}"
 
 
 @pytest.mark.parametrize("name", theme_names())
@@ -38,7 +38,7 @@ def test_every_font_of_a_theme_is_among_those_that_we_bring(name):
 
 @pytest.mark.parametrize("name", theme_names())
 def test_a_theme_says_what_people_choose_by(name):
-    look = load(name)
+    look = load_theme(name)
 
     assert look["title"]
     assert look["description"].endswith(".")
@@ -52,6 +52,6 @@ def test_every_role_stays_in_the_title_safe_area(boxes):
 
 
 def test_contrast_is_that_of_the_web_guidelines():
-    assert contrast("#ffffff", "#000000") == pytest.approx(21)
-    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
-    assert contrast("#ffffff", "#000000", 0.5) < LEAST_CONTRAST  # over white it is grey
+    assert contrast_ratio("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast_ratio("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+    assert contrast_ratio("#ffffff", "#000000", 0.5) < MIN_CONTRAST  # over white it is grey

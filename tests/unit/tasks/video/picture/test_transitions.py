@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tasks.video.picture.transitions import MASKED, Mask, eased
+from tasks.video.picture.transitions import MASKED, Mask, ease
 
 FRAMES = 15
 
@@ -60,7 +60,7 @@ def test_a_circle_is_round_and_in_the_middle():
 
 
 def test_easing_starts_and_ends_slowly():
-    parts = [eased(index, FRAMES) for index in range(FRAMES)]
+    parts = [ease(index, FRAMES) for index in range(FRAMES)]
     steps = np.diff(parts)
 
     assert parts[0] > 0

@@ -19,7 +19,7 @@ from shared.script.values import (
     Visual,
 )
 from tasks.video.captions.cues import Cue, CueWord
-from tasks.video.plan.segments import Source, cut, spans
+from tasks.video.plan.segments import Source, plan_segments, split_spans
 from tests.work import calls
 
 VERSIONS = {"ffmpeg": "9", "renderer": "1"}
@@ -58,7 +58,7 @@ def keys(
     script=SCRIPT, output=OUTPUT, sources=SOURCES, cues=(), narration=None, account="me", versions=VERSIONS
 ):
     timeline = plan(script, narration or {}, output.fps)
-    found = cut(timeline, script, output, sources, cues, account=account, versions=versions)
+    found = plan_segments(timeline, script, output, sources, cues, account=account, versions=versions)
     return [segment.key for segment in found]
 
 
@@ -76,7 +76,7 @@ def changed(before: list[str], after: list[str]) -> list[int]:
 def test_every_frame_is_in_exactly_one_segment():
     timeline = plan(SCRIPT, {}, 30)
 
-    found = list(spans(timeline))
+    found = list(split_spans(timeline))
 
     assert [span.start for span in found] == [0, 105, 120, 210, 225]
     assert [span.end for span in found] == [105, 120, 210, 225, timeline.frames]
@@ -85,7 +85,7 @@ def test_every_frame_is_in_exactly_one_segment():
 def test_a_segment_names_the_scenes_that_are_seen_in_it():
     timeline = plan(SCRIPT, {}, 30)
 
-    found = cut(timeline, SCRIPT, Output(), SOURCES, (), account="me", versions=VERSIONS)
+    found = plan_segments(timeline, SCRIPT, Output(), SOURCES, (), account="me", versions=VERSIONS)
 
     assert [segment.scene_ids for segment in found] == [
         ("one",),
@@ -101,7 +101,7 @@ def test_a_segment_names_the_scenes_that_are_seen_in_it():
 def test_a_spec_survives_json():
     timeline = plan(SCRIPT, {}, 30)
 
-    found = cut(timeline, SCRIPT, Output(), SOURCES, (), account="me", versions=VERSIONS)
+    found = plan_segments(timeline, SCRIPT, Output(), SOURCES, (), account="me", versions=VERSIONS)
 
     assert all(json.loads(json.dumps(segment.spec)) == segment.spec for segment in found)
     assert max(len(json.dumps(segment.spec)) for segment in found) < 3000
@@ -206,7 +206,7 @@ def test_a_long_scene_is_cut_into_equal_pieces():
     script = Script((Scene("long", duration=61, visual=Visual("video", src="asset:v")),))
     timeline = plan(script, {}, 25)
 
-    found = cut(timeline, script, Output(fps=25), SOURCES, (), account="me", versions=VERSIONS)
+    found = plan_segments(timeline, script, Output(fps=25), SOURCES, (), account="me", versions=VERSIONS)
 
     assert [segment.frames for segment in found] == [381, 381, 381, 382]
     assert [segment.spec["layers"][0]["visual"]["from"] for segment in found] == [0, 381, 762, 1143]
@@ -222,7 +222,9 @@ def test_cutting_five_times_the_scenes_takes_five_times_the_work():
     def made(number):
         script = Script(scenes[:number])
         timeline = plan(script, {scene.id: Fraction(3) for scene in scenes}, 30)
-        return cut(timeline, script, OUTPUT, SOURCES, cues[:number], account="me", versions=VERSIONS)
+        return plan_segments(
+            timeline, script, OUTPUT, SOURCES, cues[:number], account="me", versions=VERSIONS
+        )
 
     assert len(made(500)) == 999
     assert calls(lambda: made(500)) <= 5.2 * calls(lambda: made(100))

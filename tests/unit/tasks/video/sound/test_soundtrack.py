@@ -37,14 +37,14 @@ def tone(seconds: float, level: float, hertz: float = 440) -> np.ndarray:
 
 
 def whole(*laid: Track, seconds: float) -> np.ndarray:
-    return np.concatenate(list(mixing.mix(laid, round(seconds * RATE))))
+    return np.concatenate(list(mixing.mix_tracks(laid, round(seconds * RATE))))
 
 
 def lay(script: Script, narration: dict | None = None, cues=(), song: Media = SONG):
     timeline = plan(script, narration or {}, 30)
     speech = {key: Path(f"{key}.wav") for key in narration or {}}
     sources, media = {"clip": Path("clip"), "song": Path("song")}, {"clip": CLIP, "song": song}
-    return tracks.lay(script, timeline, cues, speech, sources, media), timeline
+    return tracks.plan_tracks(script, timeline, cues, speech, sources, media), timeline
 
 
 def test_narration_is_placed_on_its_very_sample():
@@ -65,7 +65,7 @@ def test_narration_is_placed_on_its_very_sample():
 def test_a_video_is_a_whole_number_of_samples_at_every_frame_rate(fps):
     timeline = plan(Script(scenes=(Scene("a", duration=0.2),)), {}, fps)
 
-    assert tracks.total(timeline) == timeline.seconds * RATE
+    assert tracks.total_samples(timeline) == timeline.seconds * RATE
 
 
 def clip(**fields) -> Visual:
@@ -109,13 +109,13 @@ def test_a_clip_fades_over_the_transitions_at_both_its_ends():
 
     assert track.start == timeline.scenes[1].start * RATE // 30
     assert track.fade_in == RATE // 2
-    assert track.fade_out == round(tracks.SEAM * RATE)
+    assert track.fade_out == round(tracks.CLIP_FADE * RATE)
 
 
 def test_music_lasts_as_long_as_the_video_and_begins_again_where_it_is_short():
     (track,), timeline = lay(Script(scenes=(Scene("a", duration=10),), music=Music("song", volume=0.3)))
 
-    assert (track.start, track.length) == (0, tracks.total(timeline))
+    assert (track.start, track.length) == (0, tracks.total_samples(timeline))
     assert track.period == 3 * RATE
     assert track.fade_out == 2 * RATE
 
@@ -134,11 +134,11 @@ def test_the_filters_that_slow_a_sound_are_few_at_any_tempo(tempo):
 
 
 def test_gaps_shorter_than_the_merge_stay_ducked():
-    assert ducking.merge([(0, 1), (1.5, 2), (2.7, 3)]) == [(0, 2), (2.7, 3)]
+    assert ducking.merge_spans([(0, 1), (1.5, 2), (2.7, 3)]) == [(0, 2), (2.7, 3)]
 
 
 def test_the_envelope_is_down_while_someone_speaks_and_up_again_after():
-    curve = ducking.envelope([(1.0, 2.0)])
+    curve = ducking.compute_envelope([(1.0, 2.0)])
 
     levels = np.interp([0.84, 0.85, 0.925, 1.0, 2.0, 2.2, 2.4, 3], curve.seconds, curve.decibels)
     assert levels == pytest.approx([0, 0, -6, -12, -12, -6, 0, 0], abs=1e-6)
@@ -148,11 +148,11 @@ def test_a_pause_within_a_narration_lets_the_music_up():
     words = (CueWord("one", 0.2, 1.0, 0), CueWord("two", 3.0, 4.0, 0))
     timeline = plan(Script(scenes=(Scene("a", Narration("one two")),)), {"a": Fraction(4)}, 30)
 
-    assert ducking.merge(ducking.spoken(timeline, [Cue(0.2, 4.0, ("one two",), words)])) == [
+    assert ducking.merge_spans(ducking.find_speech(timeline, [Cue(0.2, 4.0, ("one two",), words)])) == [
         (0.2, 1.0),
         (3.0, 4.0),
     ]
-    assert ducking.spoken(timeline, ()) == [(0.2, 4.2)]
+    assert ducking.find_speech(timeline, ()) == [(0.2, 4.2)]
 
 
 def test_sounds_are_added_at_their_places(tmp_path):
@@ -174,7 +174,7 @@ def test_levelled_sounds_are_as_loud_as_each_other(tmp_path):
     mixed = [whole(Track(path, 0, RATE, levelled=True), seconds=1) for path in (loud, soft)]
 
     powers = [10 * np.log10((each**2).mean()) for each in mixed]
-    assert powers == pytest.approx([mixing.REFERENCE, mixing.REFERENCE], abs=0.2)
+    assert powers == pytest.approx([mixing.REFERENCE_LEVEL, mixing.REFERENCE_LEVEL], abs=0.2)
 
 
 def test_silence_is_not_raised(tmp_path):
@@ -197,7 +197,7 @@ def test_a_repeated_sound_has_no_click_at_its_seams(tmp_path):
 def test_music_steps_back_by_twelve_decibels(tmp_path):
     path = write(tmp_path / "a.wav", tone(4, 0.5))
 
-    mixed = whole(Track(path, 0, 4 * RATE, ducked=ducking.envelope([(1.0, 3.0)])), seconds=4)
+    mixed = whole(Track(path, 0, 4 * RATE, ducked=ducking.compute_envelope([(1.0, 3.0)])), seconds=4)
 
     before, under = (np.abs(mixed[round(at * RATE) : round((at + 0.5) * RATE)]).max() for at in (0.2, 1.5))
     assert 20 * np.log10(under / before) == pytest.approx(-12, abs=0.05)
@@ -208,7 +208,7 @@ def test_a_true_peak_between_samples_is_found():
     quarter = np.sin(np.pi / 2 * np.arange(4800) + np.pi / 4)
     block = np.stack([quarter, quarter], axis=1).astype(np.float32)
 
-    found = limiter.peaks(np.pad(block, ((limiter.EDGE, limiter.EDGE), (0, 0))))
+    found = limiter.measure_peaks(np.pad(block, ((limiter.EDGE, limiter.EDGE), (0, 0))))
 
     assert np.abs(block).max() == pytest.approx(0.7071, abs=1e-3)
     assert np.median(found) == pytest.approx(1.0, abs=0.02)
@@ -219,7 +219,7 @@ def test_a_true_peak_between_samples_is_found():
 def test_the_limiter_never_lets_a_peak_through_and_leaves_quiet_sound_alone(levels):
     peaks = np.array(levels)
 
-    gain = limiter.gains(peaks, 0.8)
+    gain = limiter.compute_gains(peaks, 0.8)
 
     assert gain.shape == peaks.shape
     assert (gain * peaks <= 0.8 + 1e-9).all()
@@ -231,12 +231,12 @@ def test_the_limiter_never_lets_a_peak_through_and_leaves_quiet_sound_alone(leve
 
 def test_limited_samples_stay_below_the_ceiling():
     rng = np.random.default_rng(7)
-    block = rng.normal(0, 0.2, (mixing.BLOCK, 2)).astype(np.float32)
+    block = rng.normal(0, 0.2, (mixing.BLOCK_SAMPLES, 2)).astype(np.float32)
     block = np.clip(block, -0.7, 0.7) * 0.5
     block[30_000:30_010] = 3.0
 
-    found = limiter.peaks(np.pad(block, ((limiter.EDGE, limiter.EDGE), (0, 0))))
-    limited = limiter.apply(block, 0, limiter.gains(found, 0.8))
+    found = limiter.measure_peaks(np.pad(block, ((limiter.EDGE, limiter.EDGE), (0, 0))))
+    limited = limiter.apply_gain(block, 0, limiter.compute_gains(found, 0.8))
 
     assert np.abs(limited).max() <= 0.8 + 1e-6
     assert np.allclose(limited[60_000:], block[60_000:], atol=1e-6)

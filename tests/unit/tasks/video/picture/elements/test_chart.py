@@ -5,18 +5,18 @@ import re
 import pytest
 
 from shared.script.values import Bar, Visual
-from tasks.video.picture import visual_specs
 from tasks.video.picture.elements import chart
 from tasks.video.picture.text.typesetting import Canvas
-from tasks.video.picture.theme import load
+from tasks.video.picture.theme import load_theme
+from tasks.video.plan import visual_specs
 
 WIDE = Canvas(1280, 720, 25, 100, "en")
-LOOK = load("slate")
+LOOK = load_theme("slate")
 
 
 def spec(*bars: tuple[str, float], first: int = 0, **members: str) -> dict:
     visual = Visual("chart", bars=tuple(Bar(label, float(value)) for label, value in bars), **members)
-    return visual_specs.at(visual_specs.resolve(visual, {}, LOOK), first, 100)
+    return visual_specs.limit_to_span(visual_specs.describe_visual(visual, {}, LOOK), first, 100)
 
 
 def boxes(found: list, frame: int) -> list[tuple[float, float]]:

@@ -7,10 +7,10 @@ import pytest
 from shared.themes import theme_names
 from tasks.video.picture.text.boxes import room
 from tasks.video.picture.text.typesetting import Canvas, events, moments
-from tasks.video.picture.theme import load
+from tasks.video.picture.theme import load_theme
 
 CANVAS = Canvas(1920, 1080, 30, 90, "en")
-STYLES = load("slate")["text"]
+STYLES = load_theme("slate")["text"]
 
 
 def item(**fields):
@@ -113,7 +113,7 @@ def test_a_text_keeps_a_size_in_the_lowest_box(theme, size, place):
     canvas = Canvas(*size, 30, 90, "en")
     placed = item(text="What a reef is, in the words of those who live there", **place)
 
-    found = events([placed], load(theme)["text"], canvas)
+    found = events([placed], load_theme(theme)["text"], canvas)
 
     box = room(placed, canvas)
     assert min(_font_sizes(found)) > 0.05 * (box.bottom - box.top)

@@ -27,7 +27,7 @@ from tasks.video.captions import cues as captions
 from tasks.video.output.artifacts import AssemblyPlan, assemble
 from tasks.video.picture import segment_rendering
 from tasks.video.plan import segments
-from tasks.video.plan.cache_keys import versions
+from tasks.video.plan.cache_keys import renderer_versions
 
 pytestmark = pytest.mark.services
 
@@ -57,15 +57,17 @@ def film(tmp_path, make):
     )
     said = {scene.id: one for scene, one in zip(told, spoken, strict=True)}
     timeline = plan(script, {key: Fraction(one.samples, one.rate) for key, one in said.items()}, OUTPUT.fps)
-    cues = captions.cues(timeline, script, {key: one.words for key, one in said.items()})
+    cues = captions.make_cues(timeline, script, {key: one.words for key, one in said.items()})
     media = {key: probe(path) for key, path in files.items()}
     sources = {key: segments.Source(key, str(path), media[key]) for key, path in files.items()}
     parts = []
-    for segment in segments.cut(timeline, script, OUTPUT, sources, cues, account="me", versions=versions()):
+    for segment in segments.plan_segments(
+        timeline, script, OUTPUT, sources, cues, account="me", versions=renderer_versions()
+    ):
         work = tmp_path / f"work{segment.index}"
         work.mkdir()
         parts.append(tmp_path / f"{segment.index}.mp4")
-        segment_rendering.render(segment.spec, parts[-1], work=work, locate=tmp_path.joinpath)
+        segment_rendering.render_segment(segment.spec, parts[-1], work=work, locate=tmp_path.joinpath)
     paths = {key: one.path for key, one in said.items()}
     return AssemblyPlan(script, OUTPUT, timeline, parts, cues, paths, files, media)
 

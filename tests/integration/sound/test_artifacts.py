@@ -16,7 +16,7 @@ from shared.processes.ffmpeg import Stopped
 from shared.script.timeline import plan
 from shared.script.values import Music, Output, Scene, Script, Transition
 from tasks.video.captions.cues import Cue, CueWord
-from tasks.video.output.artifacts import AssemblyPlan, assemble, mix
+from tasks.video.output.artifacts import AssemblyPlan, assemble, mix_sound
 
 pytestmark = pytest.mark.services
 
@@ -151,7 +151,7 @@ def test_a_text_only_of_sound_needs_no_picture(tmp_path):
 
 def test_a_sound_that_was_mixed_before_is_taken_as_it_is(tmp_path, segment):
     whole = planned([segment(0, 30)], 30)
-    mixed = mix(whole, work=tmp_path)
+    mixed = mix_sound(whole, work=tmp_path)
     before = mixed["aac"].stat().st_mtime_ns
 
     assemble(whole, work=tmp_path, mixed=mixed)

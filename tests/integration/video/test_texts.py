@@ -17,7 +17,7 @@ from shared.script.values import (
     Visual,
 )
 from tasks.video.captions.cues import Cue, CueWord
-from tests.integration.video.films import render_script, show
+from tests.integration.video.rendering import render_script, show
 
 pytestmark = pytest.mark.services
 

@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class FfmpegRunner:
     """What every step needs: where to work, whether to go on, and which ffmpeg."""
 
     work: Path

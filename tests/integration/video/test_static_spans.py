@@ -6,7 +6,7 @@ import pytest
 from shared.processes.ffmpeg import command, run
 from tasks.video.picture import filter_graph
 from tasks.video.picture.text import ass, fonts
-from tests.integration.video.films import read
+from tests.integration.video.rendering import read
 
 pytestmark = pytest.mark.services
 
@@ -29,7 +29,7 @@ def drawn(folder, name, words):
         SIZE, FPS, FRAMES, [filter_graph.Layer(made=0, words=[words])], still=True, encoding=LOSSLESS
     )
     run(
-        command(*filter_graph.arguments(plan, f"file:{folder / name}")),
+        command(*filter_graph.build_arguments(plan, f"file:{folder / name}")),
         cwd=folder,
         stdin=iter([noise.tobytes(), chroma.tobytes()]),
         env={"FONTCONFIG_FILE": str(fonts.config())},
@@ -42,7 +42,7 @@ def test_what_is_drawn_once_looks_as_if_it_was_drawn_on_every_frame(tmp_path):
 
     luma, colors = drawn(tmp_path, "each.mp4", "words.ass")
     once_luma, once_colors = drawn(
-        tmp_path, "once.mp4", filter_graph.Lasting("words.ass", ((5, 28), (28, 50)))
+        tmp_path, "once.mp4", filter_graph.StaticSubtitles("words.ass", ((5, 28), (28, 50)))
     )
 
     assert len(once_luma) == len(luma) == FRAMES

@@ -7,10 +7,10 @@ import pytest
 from shared.script import timeline
 from shared.script.values import Captions, Narration, Scene, Script, Text
 from tasks.video.picture.elements import chart
-from tasks.video.picture.text import placement, text_layers
 from tasks.video.picture.text.boxes import room
 from tasks.video.picture.text.typesetting import Canvas
-from tasks.video.plan.segments import spans
+from tasks.video.plan import text_layers, text_placement
+from tasks.video.plan.segments import split_spans
 
 CANVASES = {"wide": Canvas(1920, 1080, 25, 100, "en"), "tall": Canvas(1080, 1920, 25, 100, "en")}
 CAPTIONED = {
@@ -29,7 +29,7 @@ def placed(one, captions="bottom", overlays=()):
     """Return what the specs say of texts that are all on screen at once."""
     script = Script((one,), captions=Captions("lines", captions), overlays=overlays)
     line = timeline.plan(script, {}, 25)
-    return text_layers.texts(one, script, line.scenes[0], next(iter(spans(line))), line)
+    return text_layers.describe_texts(one, script, line.scenes[0], next(iter(split_spans(line))), line)
 
 
 @pytest.mark.parametrize("captions", ["bottom", "middle", "top"])
@@ -71,7 +71,7 @@ def test_a_lower_third_over_the_whole_video_is_above_its_captions():
     script = Script((one,), overlays=(Text("Sea School", "lower_third"),))
     line = timeline.plan(script, {}, 25)
 
-    (item,) = text_layers.overlays(script, {}, next(iter(spans(line))), line)
+    (item,) = text_layers.describe_overlays(script, {}, next(iter(split_spans(line))), line)
 
     assert item["place"] == "raised"
 
@@ -95,7 +95,7 @@ def test_a_chart_leaves_room_for_what_is_there(captions, spoken, roles, clear):
     one = scene(*roles, spoken=spoken)
     script = Script((one,), captions=Captions("lines", captions))
 
-    assert placement.clear(one, placement.around(script, one)) == clear
+    assert text_placement.clear(one, text_placement.around(script, one)) == clear
 
 
 @pytest.mark.parametrize("shape", ["wide", "tall"])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared.script.timeline import exact
 from shared.script.values import Text
-from tasks.video.picture.text import placement
 from tasks.video.picture.text.typesetting import IN_SECONDS, OUT_SECONDS, TYPED_AT_MOST
+from tasks.video.plan import text_placement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,30 +26,32 @@ if TYPE_CHECKING:
 ROUNDING = 0.4987
 
 
-def texts(scene: Scene, script: Script, slot: Slot, span: Span, timeline: Timeline) -> list[dict[str, Any]]:
+def describe_texts(
+    scene: Scene, script: Script, slot: Slot, span: Span, timeline: Timeline
+) -> list[dict[str, Any]]:
     """Return the scene's texts that are seen in the span."""
     if not scene.text:
         return []
     fps = timeline.fps
     timed = _timed(scene.text, slot.frames, fps)
-    near = placement.around(script, scene, _over(script, timeline, slot.start))
+    near = text_placement.around(script, scene, _over(script, timeline, slot.start))
     offset = span.start - slot.start
     found = []
     for index, (text, start, end) in enumerate(timed):
-        item = _item(text, start, end, slot.frames) | placement.place(index, timed, near)
+        item = _item(text, start, end, slot.frames) | text_placement.place(index, timed, near)
         if seen := _seen(item, offset, span.frames, fps):
             found.append(seen)
     return found
 
 
-def chart(scene: Scene, script: Script, timeline: Timeline) -> dict[str, Any]:
+def describe_chart_clearance(scene: Scene, script: Script, timeline: Timeline) -> dict[str, Any]:
     """Return what a scene's chart leaves room for."""
-    near = placement.around(script, scene, _over(script, timeline, 0))
-    clear = placement.clear(scene, near)
+    near = text_placement.around(script, scene, _over(script, timeline, 0))
+    clear = text_placement.clear(scene, near)
     return {"clear": clear} if clear else {}
 
 
-def overlays(
+def describe_overlays(
     script: Script, sources: Mapping[str, Source], span: Span, timeline: Timeline
 ) -> list[dict[str, Any]]:
     """Return the overlays that are seen in the span, in the order in which they lie on each other."""
@@ -57,7 +59,7 @@ def overlays(
         return []
     found = []
     timed = _over(script, timeline, 0)
-    near = placement.around(script, None)
+    near = text_placement.around(script, None)
     written = iter(range(len(timed)))
     for overlay in script.overlays:
         start, end = _frames(overlay, timeline.frames, timeline.fps)
@@ -67,7 +69,9 @@ def overlays(
                 "opacity": overlay.opacity, "start": start, "end": end,
             }  # fmt: skip
         elif overlay.text.strip():
-            item = _item(overlay, start, end, timeline.frames) | placement.place(next(written), timed, near)
+            item = _item(overlay, start, end, timeline.frames) | text_placement.place(
+                next(written), timed, near
+            )
         else:
             continue
         if seen := _seen(item, span.start, span.frames, timeline.fps):
@@ -75,18 +79,18 @@ def overlays(
     return found
 
 
-def _over(script: Script, timeline: Timeline, before: int) -> list[placement.Timed]:
+def _over(script: Script, timeline: Timeline, before: int) -> list[text_placement.Timed]:
     """Return the texts over the whole video, their times counted from a frame of it."""
-    timed = _timed(placement.texts(script.overlays), timeline.frames, timeline.fps)
+    timed = _timed(text_placement.texts(script.overlays), timeline.frames, timeline.fps)
     return [(text, start - before, end - before) for text, start, end in timed]
 
 
-def _timed(texts: Sequence[Text], frames: int, fps: int) -> list[placement.Timed]:
+def _timed(texts: Sequence[Text], frames: int, fps: int) -> list[text_placement.Timed]:
     """Return the texts that say something, with their first frame and the one after their last."""
     return [(text, *_frames(text, frames, fps)) for text in texts if text.text.strip()]
 
 
-def in_frames(cues: Sequence[Cue], script: Script, fps: int) -> list[dict[str, Any]]:
+def cues_in_frames(cues: Sequence[Cue], script: Script, fps: int) -> list[dict[str, Any]]:
     """Return the cues that are burnt in, their times as frames of the whole video."""
     if script.captions.style == "none":
         return []
@@ -104,7 +108,7 @@ def in_frames(cues: Sequence[Cue], script: Script, fps: int) -> list[dict[str, A
     return found
 
 
-def captions(cues: list[dict[str, Any]], script: Script, span: Span) -> dict[str, Any] | None:
+def describe_captions(cues: list[dict[str, Any]], script: Script, span: Span) -> dict[str, Any] | None:
     """Return the captions that are seen in the span."""
     first = bisect_right(cues, span.start, key=lambda cue: int(cue["end"]))  # cues never overlap
     last = bisect_left(cues, span.end, key=lambda cue: int(cue["start"]))

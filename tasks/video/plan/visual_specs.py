@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from tasks.video.plan.segments import Source
 
 
-def resolve(visual: Visual | None, sources: Mapping[str, Source], look: Mapping[str, Any]) -> dict[str, Any]:
+def describe_visual(
+    visual: Visual | None, sources: Mapping[str, Source], look: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the visual as a spec has it, for the whole scene."""
     if visual is None:
         return {"kind": "paint", **look["background"]}
@@ -34,7 +36,7 @@ def resolve(visual: Visual | None, sources: Mapping[str, Source], look: Mapping[
     return found
 
 
-def at(visual: dict[str, Any], first: int, frames: int) -> dict[str, Any]:
+def limit_to_span(visual: dict[str, Any], first: int, frames: int) -> dict[str, Any]:
     """Return the visual of a scene of so many frames as it is seen from its frame `first` on."""
     moves = "motion" in visual
     if "chart" in visual:

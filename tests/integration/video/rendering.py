@@ -16,7 +16,7 @@ from shared.script import timeline
 from shared.script.values import Output, Scene, Script
 from tasks.video.picture import encoding, segment_rendering
 from tasks.video.plan import segments
-from tasks.video.plan.cache_keys import versions
+from tasks.video.plan.cache_keys import renderer_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ class Video:
     """A script's rendered segments."""
 
     timeline: timeline.Timeline
-    segments: tuple[segments.Segment, ...]
+    segments: tuple[segments.PlannedSegment, ...]
     files: list[Path]
     warnings: list[str]
 
@@ -72,8 +72,8 @@ def render_script(
         src: segments.Source(src, str(path), probing.probe(path)) for src, path in (files or {}).items()
     }
     plan = timeline.plan(script, narration or {}, output.fps)
-    found = segments.cut(
-        plan, script, output, sources, cues, account="me", versions=versions(), encoder=encoder
+    found = segments.plan_segments(
+        plan, script, output, sources, cues, account="me", versions=renderer_versions(), encoder=encoder
     )
     made, warnings = [], []
     for segment in found:
@@ -82,7 +82,7 @@ def render_script(
         target = folder / f"{segment.index:03d}.mp4"
         if before:
             before(work)
-        warnings += segment_rendering.render(segment.spec, target, work=work, locate=Path, **options)
+        warnings += segment_rendering.render_segment(segment.spec, target, work=work, locate=Path, **options)
         shutil.rmtree(work)
         made.append(target)
     return Video(plan, found, made, warnings)

@@ -7,7 +7,7 @@ import pytest
 from shared.errors import RenderFailed
 from shared.script.values import Scene, Script
 from tasks.video.picture import mp4_facts, segment_rendering
-from tests.integration.video.films import make, render_script
+from tests.integration.video.rendering import make, render_script
 
 pytestmark = pytest.mark.services
 
@@ -15,14 +15,16 @@ pytestmark = pytest.mark.services
 def test_the_facts_of_a_segment_are_read_from_its_index(tmp_path):
     video = render_script(tmp_path, Script((Scene("a", duration=0.6),)))
 
-    assert mp4_facts.read(video.files[0]) == mp4_facts.Picture(640, 360, 15, Fraction(25), complete=True)
+    assert mp4_facts.read_video_track(video.files[0]) == mp4_facts.VideoTrack(
+        640, 360, 15, Fraction(25), complete=True
+    )
 
 
 def test_frames_at_varying_times_have_no_rate(tmp_path):
     graph = "testsrc=s=64x64:r=25:d=1,select=not(mod(n\\,3))+lt(n\\,5)"
     path = make(tmp_path, "x.mp4", "-f", "lavfi", "-i", graph, "-fps_mode", "vfr")
 
-    assert mp4_facts.read(path).rate is None
+    assert mp4_facts.read_video_track(path).rate is None
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.7, 0.99])
@@ -32,7 +34,7 @@ def test_a_segment_that_was_cut_off_is_not_taken(tmp_path, part):
     path.write_bytes(whole[: int(len(whole) * part)])
 
     with pytest.raises(RenderFailed):
-        segment_rendering.check(path, (640, 360), 25, 15)
+        segment_rendering.verify(path, (640, 360), 25, 15)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def test_a_segment_that_is_not_as_planned_is_not_taken(tmp_path, size, fps, fram
     path = render_script(tmp_path, Script((Scene("a", duration=0.6),))).files[0]
 
     with pytest.raises(RenderFailed):
-        segment_rendering.check(path, size, fps, frames)
+        segment_rendering.verify(path, size, fps, frames)
 
 
 @pytest.mark.parametrize("size", [b"\0\0\0\0", b"\0\0\0\7", b"\0\0\0\1"])
@@ -51,4 +53,4 @@ def test_a_box_that_is_shorter_than_its_head_ends_the_reading(tmp_path, size):
     path.write_bytes(size + b"free" + bytes(64))
 
     with pytest.raises(ValueError, match="shorter than its own head"):
-        mp4_facts.read(path)
+        mp4_facts.read_video_track(path)
