@@ -5,7 +5,6 @@ It starts programs only to ask for their version, and changes nothing.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import re
@@ -55,6 +54,13 @@ FONT_PACKS = {
 }
 FREE_BYTES = 2 * 1000**3
 ASK_SECONDS = 10
+# In a process of its own: the library is under the GPL, and no process of ours loads it.
+ESPEAK_VERSION = """
+import ctypes, sys
+library = ctypes.CDLL(sys.argv[1])
+library.espeak_Info.restype = ctypes.c_char_p
+print(library.espeak_Info(None).decode())
+"""
 
 
 @dataclass(frozen=True)
@@ -187,14 +193,11 @@ def _espeak() -> Finding:
     if spec is None or spec.origin is None:
         return Finding("espeak-ng", "missing", note="make setup installs it")
     path = Path(spec.origin).with_name("libespeak-ng.so")
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:
-        return Finding("espeak-ng", "missing", "", str(path), str(error))
-    library.espeak_Info.restype = ctypes.c_char_p
-    version = library.espeak_Info(None).decode()
+    words = _asked(sys.executable, "-I", "-c", ESPEAK_VERSION, str(path)).strip()
+    if not words[:1].isdigit():  # else it is a traceback, which ends with what is wrong
+        return Finding("espeak-ng", "missing", "", str(path), words.splitlines()[-1])
     voices = sum(1 for one in path.with_name("espeak-ng-data").rglob("*_dict"))
-    return Finding("espeak-ng", "ok" if voices else "missing", version, str(path), f"{voices} languages")
+    return Finding("espeak-ng", "ok" if voices else "missing", words, str(path), f"{voices} languages")
 
 
 def _fonts(pack: str, scripts: str) -> Finding:

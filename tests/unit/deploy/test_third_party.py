@@ -129,6 +129,19 @@ def test_what_is_described_is_locked_and_exists():
             assert [*(ROOT / "tasks").rglob(file)], file
 
 
+def test_no_process_but_those_of_speech_loads_a_library_by_its_path():
+    loading = {
+        path.relative_to(ROOT).as_posix()
+        for room in ("api", "shared", "tasks", "workers")
+        for path in (ROOT / room).rglob("*.py")
+        if re.search(r"\b(CDLL|LoadLibrary|dlopen)\((?!None)", path.read_text())
+    }
+
+    # The doctor's is the text of a program that it starts.
+    assert loading == {"tasks/speech/espeak_child.py", "workers/doctor.py"}
+    assert "import ctypes\n" not in (ROOT / "workers/doctor.py").read_text()
+
+
 def test_the_images_of_others_are_those_of_compose():
     images = {service["image"].rpartition(":")[0] for service in services().values()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -58,6 +59,22 @@ def test_an_ffmpeg_that_is_not_there_is_missing(tmp_path):
     (found,) = [finding for finding in findings if finding.name == "ffmpeg"]
     assert found.state == "missing"
     assert found.where == str(tmp_path / "ffmpeg")
+
+
+def test_the_speech_library_says_its_version_or_what_is_wrong_with_it(tmp_path, monkeypatch):
+    broken = tmp_path / "espeakng_loader"
+    broken.mkdir()
+    (broken / "__init__.py").touch()
+    (broken / "libespeak-ng.so").write_text("no library")
+
+    (good,) = [finding for finding in doctor.examine(tmp_path) if finding.name == "espeak-ng"]
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "espeakng_loader", raising=False)
+    (bad,) = [finding for finding in doctor.examine(tmp_path) if finding.name == "espeak-ng"]
+
+    assert (good.state, good.version.count(".")) == ("ok", 2)
+    assert bad.state == "missing"
+    assert "libespeak-ng.so" in bad.note
 
 
 def test_the_command_ends_with_1_when_something_needed_is_missing(tmp_path):
