@@ -108,6 +108,24 @@ def test_nothing_stands_in_the_way_of_a_release_that_is_ready():
     assert obstacles("0.2.0", DONE, "v0.1.0", "") == []
 
 
+def test_a_release_that_is_ready_says_what_to_push_and_one_that_is_not_says_what_to_do(capsys):
+    built = [
+        release.Built(
+            release.DIST / "scenemill-0.2.0.tar.gz", release.DIST / "scenemill-0.2.0-py3-none-any.whl"
+        )
+    ]
+
+    release._say(built, "0.2.0", [])  # noqa: SLF001
+    ready = capsys.readouterr().out
+    release._say(built, "0.2.0", ["Commit."])  # noqa: SLF001
+    early = capsys.readouterr().out
+
+    assert "git push origin v0.2.0\n" in ready
+    assert "twine upload dist/scenemill-0.2.0.tar.gz dist/scenemill-0.2.0-py3-none-any.whl\n" in ready
+    assert "  - Commit.\n" in early
+    assert "push" not in early
+
+
 def test_the_changelog_knows_the_version():
     newest = Version(released(CHANGELOG)[0][0])
 
