@@ -16,7 +16,7 @@ from api.batches import routes as batch_routes
 from api.http import rate_limits, request_context, request_metrics
 from api.jobs import routes as job_routes
 from api.library import catalog, templates
-from api.openapi import Gateway
+from api.openapi import OpenApi
 from api.reference import pages
 from api.tasks import artifact_routes, event_routes, sse_admission
 from api.tasks import routes as task_routes
@@ -68,15 +68,15 @@ def create_app(config: Settings | None = None) -> Flask:
     sse_admission.register(app, config)
     auth.register(app)
     rate_limits.register(app, config)
-    app.before_request(request_context.refuse_nul)  # not before it is counted
+    app.before_request(request_context.refuse_nul_in_path)  # not before it is counted
     request_metrics.register(app)
     tus_routes.register(app)
-    app.extensions["openapi"] = _routes(app).spec
+    app.extensions["openapi"] = _register_routes(app).spec
     return app
 
 
-def _routes(app: Flask) -> Api:
-    gateway = Gateway(app, spec_kwargs={"title": "Scenemill", "version": VERSION, "openapi_version": "3.1.0"})
+def _register_routes(app: Flask) -> Api:
+    gateway = OpenApi(app, spec_kwargs={"title": "Scenemill", "version": VERSION, "openapi_version": "3.1.0"})
     for blueprint in BLUEPRINTS:
         gateway.register_blueprint(blueprint)
     app.register_blueprint(health.blueprint)

@@ -26,10 +26,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 REALM = 'Bearer realm="scenemill"'
 # What is not even shaped like a key, nor signed like a token, is refused without asking the database.
-_KEY = re.compile(
+_KEY_HEADER = re.compile(
     rf"bearer +({accounts.PREFIX}_[0-9a-f]{{12}}_[0-9a-f]{{48}}_[0-9a-f]{{8}}) *", re.IGNORECASE
 )
-_TOKEN = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+) *", re.IGNORECASE | re.ASCII)
+_TOKEN_HEADER = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+) *", re.IGNORECASE | re.ASCII)
 
 
 class MissingScope(Forbidden):
@@ -41,13 +41,13 @@ class MissingScope(Forbidden):
         return {"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{self.args[1]}"'}
 
 
-class NoKey(Unauthenticated):
+class MissingCredentials(Unauthenticated):
     """There is no key and no token."""
 
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": REALM}
 
 
-class UnknownKey(Unauthenticated):
+class InvalidCredentials(Unauthenticated):
     """There is a key or token, and it opens nothing."""
 
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": f'{REALM}, error="invalid_token"'}
@@ -55,25 +55,25 @@ class UnknownKey(Unauthenticated):
 
 def register(app: Flask) -> None:
     """Recognise the caller of every request to /v1. Whether one is needed is said by `requires`."""
-    app.before_request(_recognise)
+    app.before_request(_identify_caller)
 
 
-def _recognise() -> None:
+def _identify_caller() -> None:
     g.identity = None
     if not request.endpoint or not request.path.startswith("/v1/"):
         return  # a probe must not hang on what it asks about
     try:
-        g.identity = _identified(request.headers.get("Authorization", ""))
+        g.identity = _find_identity(request.headers.get("Authorization", ""))
     except Unavailable as away:
         g.away = away  # for whom it matters who is calling; the request is counted first, as any other
 
 
-def _identified(header: str) -> Identity | None:
-    if match := _KEY.fullmatch(header):
+def _find_identity(header: str) -> Identity | None:
+    if match := _KEY_HEADER.fullmatch(header):
         with glance() as session:
             return accounts.identify(session, match[1])
-    if (match := _TOKEN.fullmatch(header)) and (
-        claims := access_tokens.read(match[1], config().signing_secrets())
+    if (match := _TOKEN_HEADER.fullmatch(header)) and (
+        claims := access_tokens.verify(match[1], config().signing_secrets())
     ):
         with glance() as session:
             return logins.identify(session, claims)
@@ -91,9 +91,9 @@ def caller() -> Identity:
     if away := g.get("away"):
         raise away
     if known is None and "Authorization" in request.headers:
-        raise UnknownKey("The key or token is unknown, expired or revoked.")
+        raise InvalidCredentials("The key or token is unknown, expired or revoked.")
     if known is None:
-        raise NoKey("An API key or an access token is needed, as Authorization: Bearer …")
+        raise MissingCredentials("An API key or an access token is needed, as Authorization: Bearer …")
     return known
 
 
@@ -109,7 +109,7 @@ def requires(scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P,
     """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
-        bare = not query_params.reads_any(view)
+        bare = not query_params.declares_query(view)
 
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -117,7 +117,7 @@ def requires(scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P,
             if scope and scope not in scopes:
                 raise MissingScope(f"This key or token lacks the scope {scope}.", scope)
             if bare:
-                query_params.refuse_any()
+                query_params.refuse_query()
             return view(*args, **kwargs)
 
         return document(guarded, scope=scope)

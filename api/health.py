@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("health", __name__)
 
-READY_SECONDS = 2.0  # for all checks together: a probe that hangs tells nothing
+CHECK_SECONDS = 2.0  # for all checks together: a probe that hangs tells nothing
 
 
 @blueprint.get("/livez")
@@ -37,12 +37,18 @@ def live() -> Response:
 @blueprint.get("/readyz")
 def ready() -> Response:
     """Tell whether all that a request needs is there, each with its state."""
-    states = _states({"postgres": _postgres, "redis": _redis(config().redis_url), "storage": _storage})
+    states = _run_checks(
+        {"postgres": _check_postgres, "redis": _redis_check(config().redis_url), "storage": _check_storage}
+    )
     if all(state["status"] == "ok" for state in states.values()):
         return jsonify({"status": "ok", "checks": states})
     away = ", ".join(name for name, state in states.items() if state["status"] != "ok")
-    problem = {**problems.of_status(503), "code": problems.NOT_READY, "detail": f"Not ready: {away}."}
-    return problems.answer({**problem, "type": f"/problems/{problems.NOT_READY}", "checks": states})
+    problem = {
+        **problems.problem_for_status(503),
+        "code": problems.NOT_READY,
+        "detail": f"Not ready: {away}.",
+    }
+    return problems.problem_response({**problem, "type": f"/problems/{problems.NOT_READY}", "checks": states})
 
 
 @blueprint.get("/metrics")
@@ -51,22 +57,22 @@ def metrics() -> Response:
     return request_metrics.exposition(current_app)
 
 
-def _states(checks: dict[str, Callable[[], object]]) -> dict[str, dict[str, Any]]:
+def _run_checks(checks: dict[str, Callable[[], object]]) -> dict[str, dict[str, Any]]:
     """Run all checks at once, and wait for none of them longer than the probe may take."""
     pool = ThreadPoolExecutor(len(checks))
-    running = {name: pool.submit(_seconds, check) for name, check in checks.items()}
-    wait(running.values(), timeout=READY_SECONDS)
+    running = {name: pool.submit(_time_check, check) for name, check in checks.items()}
+    wait(running.values(), timeout=CHECK_SECONDS)
     pool.shutdown(wait=False, cancel_futures=True)
-    return {name: _state(future) for name, future in running.items()}
+    return {name: _check_result(future) for name, future in running.items()}
 
 
-def _seconds(check: Callable[[], object]) -> float:
+def _time_check(check: Callable[[], object]) -> float:
     begun = time.perf_counter()
     check()
     return round(time.perf_counter() - begun, 4)
 
 
-def _state(future: Future[float]) -> dict[str, Any]:
+def _check_result(future: Future[float]) -> dict[str, Any]:
     if not future.done():
         return {"status": "timeout"}
     if future.exception() is not None:
@@ -74,12 +80,12 @@ def _state(future: Future[float]) -> dict[str, Any]:
     return {"status": "ok", "seconds": future.result()}
 
 
-def _postgres() -> None:
+def _check_postgres() -> None:
     with transaction() as session:
         session.execute(text("SELECT 1"))
 
 
-def _redis(url: str) -> Callable[[], object]:
+def _redis_check(url: str) -> Callable[[], object]:
     def ping() -> None:
         with redis_sentinel.connect(
             url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
@@ -89,7 +95,7 @@ def _redis(url: str) -> Callable[[], object]:
     return ping
 
 
-def _storage() -> None:
+def _check_storage() -> None:
     files = storage()
     if isinstance(files, Folder):
         offload.run(files.check)

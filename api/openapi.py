@@ -13,7 +13,7 @@ from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
 from api.http.request_context import json_body
-from api.http.response_docs import BASIC, HEADERS, OAUTH, SECURITY, describe, flows
+from api.http.response_docs import BASIC, HEADERS, OAUTH, SECURITY, describe_operation, oauth_flows
 from api.schemas import openapi_fields
 from api.schemas.responses import ProblemSchema
 from api.server import offload
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-_MARKS = {"json": "#", "query": "#"}
+_POINTER_PREFIXES = {"json": "#", "query": "#"}
 
 
 def creates(view: Callable[P, R]) -> Callable[P, R]:
@@ -66,12 +66,12 @@ def empty(view: Callable[P, None]) -> Callable[P, Response]:
     @wraps(view)
     def emptied(*args: P.args, **kwargs: P.kwargs) -> Response:
         view(*args, **kwargs)
-        return nothing()
+        return no_content()
 
     return document(emptied, empty=True)
 
 
-def nothing() -> Response:
+def no_content() -> Response:
     """Return an answer that says no more than its status: 204."""
     response = Response(status=HTTPStatus.NO_CONTENT)
     response.headers.pop("Content-Type", None)  # of nothing
@@ -116,7 +116,9 @@ class StrictParser(FlaskParser):
     def _process_location_data(self, location_data: Any, schema: Schema, *args: Any, **kwargs: Any) -> Any:
         """Load by the schema, without holding other requests up."""
         size = g.get("body_size", 0)
-        return offload.compute(size, super()._process_location_data, location_data, schema, *args, **kwargs)
+        return offload.run_if_large(
+            size, super()._process_location_data, location_data, schema, *args, **kwargs
+        )
 
     def handle_error(
         self,
@@ -127,7 +129,7 @@ class StrictParser(FlaskParser):
     ) -> NoReturn:
         """Raise `Invalid` with a pointer for each place."""
         ((location, messages),) = error.messages.items()  # type: ignore[union-attr]  # webargs wraps them so
-        raise invalid(ValidationError(messages), _MARKS[location]) from error
+        raise invalid(ValidationError(messages), _POINTER_PREFIXES[location]) from error
 
 
 class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types
@@ -137,7 +139,7 @@ class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest 
 
     def __init__(self, name: str, description: str) -> None:
         super().__init__(name, __name__, url_prefix="/v1", description=description)
-        self._prepare_doc_cbks.append(describe)
+        self._prepare_doc_cbks.append(describe_operation)
 
     def get(self, rule: str, **options: Any) -> Decorator:
         """Route GET here."""
@@ -172,7 +174,7 @@ class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest 
         return cast("Decorator", super().response(status_code, schema, **options))
 
 
-class Gateway(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
+class OpenApi(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
     """The OpenAPI document of all resources. It answers no error itself: `api.problems` does."""
 
     ERROR_SCHEMA = ProblemSchema
@@ -185,7 +187,7 @@ class Gateway(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no 
         self.spec.components.security_scheme(
             SECURITY, {"type": "http", "scheme": "bearer", "bearerFormat": "sm_live_<id>_<secret>_<checksum>"}
         )
-        self.spec.components.security_scheme(OAUTH, {"type": "oauth2", "flows": flows()})
+        self.spec.components.security_scheme(OAUTH, {"type": "oauth2", "flows": oauth_flows()})
         self.spec.components.security_scheme(
             BASIC, {"type": "http", "scheme": "basic", "description": "An API key: its id, and the key."}
         )

@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 NOT_READY = "not-ready"
-RETRY_AFTER = 2  # seconds, where nothing better is known
+DEFAULT_RETRY_SECONDS = 2  # seconds, where nothing better is known
 # What werkzeug's own words would not tell a client, or would tell in another language than ours.
-WORDS = {
+STATUS_DETAILS = {
     404: ("not-found", "Not found", "There is nothing at this path."),
     405: ("method-not-allowed", "Method not allowed", "This path does not take this method; see Allow."),
     408: ("request-timeout", "Request timeout", "The body did not arrive in time."),
@@ -34,35 +34,35 @@ WORDS = {
     416: ("range-not-satisfiable", "Range not satisfiable", "The file has no such range."),
     429: ("too-fast", "Too many requests", "Requests come too fast. Retry-After says when to go on."),
 }
-_PATH = "/:@!$&'()*+,;=-._~"  # what may stand in a path as it is (RFC 3986, 3.3)
-_KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate", "Accept-Ranges")
+_PATH_CHARACTERS = "/:@!$&'()*+,;=-._~"  # what may stand in a path as it is (RFC 3986, 3.3)
+_FORWARDED_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate", "Accept-Ranges")
 
 
 def register(app: Flask) -> None:
     """Answer every error of the application here."""
-    app.register_error_handler(ServiceError, _foreseen)
-    app.register_error_handler(HTTPException, _refused)
-    app.register_error_handler(Exception, _surprise)
+    app.register_error_handler(ServiceError, _handle_service_error)
+    app.register_error_handler(HTTPException, _handle_http_exception)
+    app.register_error_handler(Exception, _handle_unexpected_error)
 
 
-def answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+def problem_response(problem: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """Return a problem document as the answer to this request."""
-    here = quote(request.path, safe=_PATH)  # a reference to a URI, and what was asked may be none
+    here = quote(request.path, safe=_PATH_CHARACTERS)  # a reference to a URI, and what was asked may be none
     document = {**problem, "instance": here, "request_id": request_id()}
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
     response = Response(body, problem["status"], headers or {}, mimetype=MEDIA_TYPE)
     if problem["status"] not in set(HTTPStatus):  # tus has one of its own
         response.status = f"{problem['status']} {problem['title']}"
     if problem["status"] in (503, 429):
-        response.headers.setdefault("Retry-After", str(RETRY_AFTER))
+        response.headers.setdefault("Retry-After", str(DEFAULT_RETRY_SECONDS))
     return response
 
 
-def of_status(status: int, detail: str | None = None) -> dict[str, Any]:
+def problem_for_status(status: int, detail: str | None = None) -> dict[str, Any]:
     """Return the problem document of an HTTP status that no error of ours stands for."""
     phrase = HTTPStatus(status).phrase
     slug = re.sub(r"[^a-z0-9]+", "-", phrase.lower()).strip("-")
-    code, title, words = WORDS.get(status, (slug, phrase.capitalize(), None))
+    code, title, words = STATUS_DETAILS.get(status, (slug, phrase.capitalize(), None))
     return {
         "type": f"/problems/{code}",
         "code": code,
@@ -72,50 +72,50 @@ def of_status(status: int, detail: str | None = None) -> dict[str, Any]:
     }
 
 
-def _foreseen(error: ServiceError) -> Response:
+def _handle_service_error(error: ServiceError) -> Response:
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("request_failed", extra={"code": error.code, "reason": _reason(error)})
+        log.warning("request_failed", extra={"code": error.code, "reason": _log_reason(error)})
     headers = dict(getattr(error, "headers", {}))
     if seconds := getattr(error, "retry_after", None):
         headers["Retry-After"] = str(math.ceil(seconds))
-    return answer(error.problem(), headers)
+    return problem_response(error.problem(), headers)
 
 
-def _reason(error: ServiceError) -> str:
+def _log_reason(error: ServiceError) -> str:
     """Return why, in one line for the log: what the driver said, without the statement and its values."""
     cause = error.__cause__ or error
     return str(getattr(cause, "orig", None) or cause).strip().partition("\n")[0]
 
 
-def _refused(error: HTTPException) -> BaseResponse:
-    if isinstance(error, NotFound) and (known := _under_v1()):
+def _handle_http_exception(error: HTTPException) -> BaseResponse:
+    if isinstance(error, NotFound) and (known := _versioned_location()):
         return redirect(known, 308)
     given = error.get_response()
-    headers = {name: given.headers[name] for name in _KEPT_HEADERS if name in given.headers}
+    headers = {name: given.headers[name] for name in _FORWARDED_HEADERS if name in given.headers}
     if isinstance(error, RateLimitExceeded):
-        return answer(of_status(429), headers)
-    return answer(of_status(error.code or 500, error.description), headers)
+        return problem_response(problem_for_status(429), headers)
+    return problem_response(problem_for_status(error.code or 500, error.description), headers)
 
 
-def _surprise(error: Exception) -> Response:
-    log.error("request_surprised", exc_info=error)
-    return answer(
-        of_status(500, "Something went wrong on our side. The request id helps us to find out what.")
+def _handle_unexpected_error(error: Exception) -> Response:
+    log.error("request_unexpected_error", exc_info=error)
+    return problem_response(
+        problem_for_status(500, "Something went wrong on our side. The request id helps us to find out what.")
     )
 
 
-def _under_v1() -> str | None:
+def _versioned_location() -> str | None:
     """Return where this path is found under /v1, or None."""
     if request.path.startswith("/v1/"):
         return None
     adapter = current_app.create_url_adapter(request)
-    if adapter is None or not _is_known(adapter, f"/v1{request.path}"):
+    if adapter is None or not _is_routed(adapter, f"/v1{request.path}"):
         return None
     query = request.query_string.decode("latin-1")
-    return f"/v1{quote(request.path, safe=_PATH)}" + (f"?{query}" if query else "")
+    return f"/v1{quote(request.path, safe=_PATH_CHARACTERS)}" + (f"?{query}" if query else "")
 
 
-def _is_known(adapter: Any, path: str) -> bool:
+def _is_routed(adapter: Any, path: str) -> bool:
     try:
         adapter.match(path, method=request.method)
     except MethodNotAllowed:

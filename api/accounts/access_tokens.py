@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ALGORITHM = "HS256"
 TYPE = "at+jwt"  # RFC 9068
 ISSUER = AUDIENCE = "scenemill"
-LONGEST = 2048  # characters
+MAX_LENGTH = 2048  # characters
 REQUIRED = ("exp", "iat", "iss", "aud", "sub", "jti")
 _OPTIONS: Any = {"require": list(REQUIRED), "verify_exp": False, "verify_iat": False}
 # Base64 without padding, and a signature of 32 bytes: what a lenient decoder passes over is no token either.
@@ -63,9 +63,9 @@ def issue(
     return jwt.encode(claims, secret, ALGORITHM, headers={"typ": TYPE})
 
 
-def read(token: str, secrets: Sequence[str], *, now: float | None = None) -> Claims | None:
+def verify(token: str, secrets: Sequence[str], *, now: float | None = None) -> Claims | None:
     """Return what a token says that one of our secrets has signed and whose time is not over, or None."""
-    if len(token) > LONGEST or not _SHAPE.fullmatch(token) or token.partition(".")[0] != _HEADER:
+    if len(token) > MAX_LENGTH or not _SHAPE.fullmatch(token) or token.partition(".")[0] != _HEADER:
         return None
     for secret in secrets:
         try:

@@ -9,14 +9,14 @@ from marshmallow import Schema, fields, validate
 from api.accounts import api_keys, operator_queries
 from api.auth import caller, requires
 from api.http import idempotency
-from api.http.query_params import LIMIT, MOST, Query
-from api.http.request_context import canonical, config, json_body
-from api.http.response_docs import headers
-from api.http.stored_answers import Answer
+from api.http.query_params import DEFAULT_LIMIT, MAX_LIMIT, Query
+from api.http.request_context import canonical_json, config, json_body
+from api.http.response_docs import header_refs
+from api.http.stored_responses import StoredResponse
 from api.jobs import acceptance, queue_depth
 from api.openapi import Resource, creates, empty, fails
 from api.schemas.api_keys import ApiKeyRequestSchema
-from api.schemas.outgoing import Moment, Shown
+from api.schemas.response_fields import RawJson, Timestamp
 from api.schemas.responses import NewApiKeySchema, ProblemSchema
 from api.tasks import views
 from shared import accounts
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from shared.models import Account
 
 blueprint = Resource("admin", "All accounts, for whoever runs this.")
-QUARANTINED = 100  # that are shown
+MAX_QUARANTINED = 100  # that are shown
 _WEIGHT = "How many others the account counts for when work is handed out."
 _ACTOR = "A key's id, or `user:` and a user's; null: somebody who only claimed to be one."
 _BUDGET = "What a calendar month may cost; null: no limit."
@@ -44,7 +44,7 @@ _BUDGET = "What a calendar month may cost; null: no limit."
 class AccountsQuery(Query):
     """A page of accounts, in the order of their names."""
 
-    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
+    limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT), strict=False)
     cursor = fields.String(
         load_default="", validate=validate.ContainsNoneOf("\0", error="May not hold a NUL.")
     )
@@ -53,7 +53,7 @@ class AccountsQuery(Query):
 class AuditQuery(Query):
     """A page of what was done, and of what."""
 
-    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
+    limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT), strict=False)
     cursor = fields.Integer(load_default=None, validate=validate.Range(1, 2**62), strict=False)
     account_id = fields.UUID(load_default=None)
     action = fields.String(load_default=None, validate=validate.Regexp(r"^[a-z_.]{1,64}$"))
@@ -66,8 +66,8 @@ class AccountSchema(Schema):
     name = fields.String()
     weight = fields.Integer(metadata={"description": _WEIGHT})
     budget = fields.Float(allow_none=True, metadata={"description": _BUDGET})
-    created_at = Moment()
-    disabled_at = Moment(allow_none=True)
+    created_at = Timestamp()
+    disabled_at = Timestamp(allow_none=True)
 
 
 class AccountPageSchema(Schema):
@@ -102,7 +102,7 @@ class AuditEventSchema(Schema):
     """Who did what, when."""
 
     id = fields.Integer()
-    at = Moment()
+    at = Timestamp()
     account_id = fields.UUID()
     action = fields.String()
     subject = fields.String()
@@ -149,8 +149,8 @@ class QuarantinedSchema(Schema):
     account_id = fields.UUID()
     kind = fields.String()
     attempt = fields.Integer()
-    finished_at = Moment()
-    error = Shown(ProblemSchema)
+    finished_at = Timestamp()
+    error = RawJson(ProblemSchema)
 
 
 class QueuesSchema(Schema):
@@ -172,7 +172,7 @@ class QueuesSchema(Schema):
 def list_accounts(query: dict[str, Any]) -> dict[str, Any]:
     """List all accounts by name."""
     with transaction() as session:
-        found = operator_queries.accounts(session, limit=query["limit"] + 1, after=query["cursor"])
+        found = operator_queries.list_accounts(session, limit=query["limit"] + 1, after=query["cursor"])
     page = found[: query["limit"]]
     return {"data": page, "next_cursor": page[-1].name if len(found) > len(page) else None}
 
@@ -181,12 +181,14 @@ def list_accounts(query: dict[str, Any]) -> dict[str, Any]:
 @requires("admin")
 @creates
 @blueprint.arguments(NewAccountSchema)
-@blueprint.response(201, AccountSchema, headers=headers("Idempotent-Replayed"))
+@blueprint.response(201, AccountSchema, headers=header_refs("Idempotent-Replayed"))
 def create_account(wanted: dict[str, Any]) -> Response:
     """Make an account. Its first key is made with `POST /v1/admin/accounts/{account_id}/keys`."""
     with transaction() as session:
-        answer = idempotency.once(session, canonical(json_body()), lambda: _create(session, wanted))
-    return idempotency.respond(answer)
+        answer = idempotency.run_once(
+            session, canonical_json(json_body()), lambda: _create_account(session, wanted)
+        )
+    return idempotency.to_response(answer)
 
 
 @blueprint.put("/admin/accounts/<uuid:account_id>")
@@ -202,7 +204,7 @@ def change_account(wanted: dict[str, Any], account_id: UUID) -> Account:
         row = operator_queries.change_account(session, account_id, wanted)
         if row is None:
             raise NotFound("There is no such account.")
-        acceptance.note(session, "accounts.changed", str(account_id))
+        acceptance.record_audit_event(session, "accounts.changed", str(account_id))
         return row
 
 
@@ -211,17 +213,17 @@ def change_account(wanted: dict[str, Any], account_id: UUID) -> Account:
 @creates
 @fails(404)
 @blueprint.arguments(ApiKeyRequestSchema)
-@blueprint.response(201, NewApiKeySchema, headers=headers("Idempotent-Replayed"))
+@blueprint.response(201, NewApiKeySchema, headers=header_refs("Idempotent-Replayed"))
 def create_account_key(wanted: dict[str, Any], account_id: UUID) -> Response:
     """Make a key to any account. Its secret is shown this once."""
     with transaction() as session:
-        answer = idempotency.once(
+        answer = idempotency.run_once(
             session,
-            canonical(json_body()),
-            lambda: _make_key(session, account_id, wanted),
+            canonical_json(json_body()),
+            lambda: _create_key(session, account_id, wanted),
             kept=api_keys.without_secret,
         )
-    return idempotency.respond(answer)
+    return idempotency.to_response(answer)
 
 
 @blueprint.get("/admin/audit-events")
@@ -231,7 +233,7 @@ def create_account_key(wanted: dict[str, Any], account_id: UUID) -> Response:
 def list_audit_events(query: dict[str, Any]) -> dict[str, Any]:
     """List who did what, newest first, in all accounts."""
     with transaction() as session:
-        found = operator_queries.audit_events(
+        found = operator_queries.list_audit_events(
             session,
             limit=query["limit"] + 1,
             before=query["cursor"],
@@ -249,10 +251,10 @@ def show_queues() -> dict[str, Any]:
     """Show how much waits and runs in each queue, how fast jobs end, and which ones were given up."""
     limits = config()
     with transaction() as session:
-        depths = operator_queries.queues(session)
-        lost = operator_queries.quarantined(session, limit=QUARANTINED)
-        ended = queue_depth.pace(session).done
-    queues = [_queue(kind, depths["kinds"].get(kind, {})) for kind in TASK_OF_KIND]
+        depths = operator_queries.queue_depths(session)
+        lost = operator_queries.find_quarantined(session, limit=MAX_QUARANTINED)
+        ended = queue_depth.completion_rate(session).finished
+    queues = [_queue_view(kind, depths["kinds"].get(kind, {})) for kind in TASK_OF_KIND]
     return {
         "queues": queues,
         "segments": depths["segments"],
@@ -271,31 +273,31 @@ def show_queues() -> dict[str, Any]:
 def requeue_job(task_id: UUID) -> None:
     """Run a job again that was given up since every attempt lost its worker."""
     with transaction() as session:
-        owner = operator_queries.requeue(session, task_id, attempts=config().max_attempts)
+        owner = operator_queries.requeue_job(session, task_id, attempts=config().max_attempts)
         if owner is None:
             raise NotFound("There is no such job in quarantine.")
-        acceptance.note(session, "jobs.requeued", str(task_id))
-    acceptance.nudge(owner)
+        acceptance.record_audit_event(session, "jobs.requeued", str(task_id))
+    acceptance.publish_queued(owner)
 
 
-def _create(session: Session, wanted: dict[str, Any]) -> Answer:
+def _create_account(session: Session, wanted: dict[str, Any]) -> StoredResponse:
     values: dict[str, Any] = {name: wanted[name] for name in ("weight", "budget") if name in wanted}
     row = operator_queries.create_account(session, wanted["name"], values)
     if row is None:
         raise Conflict("There is an account of this name.")
-    acceptance.note(session, "accounts.created", str(row.id))
-    return Answer(201, AccountSchema().dump(row))
+    acceptance.record_audit_event(session, "accounts.created", str(row.id))
+    return StoredResponse(201, AccountSchema().dump(row))
 
 
-def _make_key(session: Session, account_id: UUID, wanted: dict[str, Any]) -> Answer:
+def _create_key(session: Session, account_id: UUID, wanted: dict[str, Any]) -> StoredResponse:
     if operator_queries.change_account(session, account_id, {}) is None:
         raise NotFound("There is no such account.")
     row, key = accounts.create_key(session, account_id, wanted["name"], wanted["scopes"])
     session.refresh(row)
-    acceptance.note(session, "keys.created", row.id)
-    return Answer(201, NewApiKeySchema().dump({**views.api_key(row), "key": key}))
+    acceptance.record_audit_event(session, "keys.created", row.id)
+    return StoredResponse(201, NewApiKeySchema().dump({**views.api_key_view(row), "key": key}))
 
 
-def _queue(kind: str, depth: dict[str, Any]) -> dict[str, Any]:
+def _queue_view(kind: str, depth: dict[str, Any]) -> dict[str, Any]:
     counts = {name: depth.get(name, 0) for name in ("waiting", "published", "running")}
     return {"queue": QUEUE_OF[TASK_OF_KIND[kind]], "oldest_wait": float(depth.get("oldest") or 0), **counts}

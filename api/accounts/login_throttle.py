@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-_WORDS = "Too many log-ins failed. Retry-After says when to try again."
+_TOO_MANY = "Too many log-ins failed. Retry-After says when to try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,18 @@ class Bucket:
     """Whom something is counted for: `burst` at once, and one more each `pace`."""
 
     kind: str
-    of: tuple[str, ...]
+    parts: tuple[str, ...]
     burst: int
     pace: timedelta
 
     @property
     def subject(self) -> str:
         """Return the bucket's name: a hash, since people type their passwords where a name is asked for."""
-        parts = (self.kind, *self.of)
+        parts = (self.kind, *self.parts)
         return hashlib.sha256(b"".join(f"{len(part)}:{part}".encode() for part in parts)).hexdigest()
 
 
-class TooManyGuesses(TooMany):
+class TooManyLoginAttempts(TooMany):
     """Log-ins failed too often: from this address, or with this name."""
 
     code: ClassVar[str] = "too-many-guesses"
@@ -56,40 +56,41 @@ class TooManyGuesses(TooMany):
 
 # Of one name from one address: what a person mistypes. Of a name from everywhere: what NIST SP 800-63B allows in a row.
 # Of an address: whoever tries one password on many names.
-def pair(name: str, address: str) -> Bucket:
+def pair_bucket(username: str, address: str) -> Bucket:
     """Count the tries at one name from one address."""
-    return Bucket("pair", (name, network(address)), burst=10, pace=timedelta(minutes=1))
+    return Bucket("pair", (username, client_network(address)), burst=10, pace=timedelta(minutes=1))
 
 
-def name(of: str) -> Bucket:
+def name_bucket(username: str) -> Bucket:
     """Count the tries at one name from everywhere."""
-    return Bucket("name", (of,), burst=100, pace=timedelta(seconds=30))
+    return Bucket("name", (username,), burst=100, pace=timedelta(seconds=30))
 
 
-def source(address: str) -> Bucket:
+def address_bucket(address: str) -> Bucket:
     """Count the tries from one address at any name."""
-    return Bucket("source", (network(address),), burst=50, pace=timedelta(seconds=10))
+    return Bucket("source", (client_network(address),), burst=50, pace=timedelta(seconds=10))
 
 
-def issued(owner: str) -> Bucket:
+def logins_bucket(owner: str) -> Bucket:
     """Count the log-ins that went well: each is a row, and there is a token for renewing it."""
     return Bucket("issued", (owner,), burst=300, pace=timedelta(seconds=2))
 
 
-def take(session: Session, buckets: Sequence[Bucket], words: str = _WORDS) -> None:
+def count_attempt(session: Session, buckets: Sequence[Bucket], words: str = _TOO_MANY) -> None:
     """Count one try in each, or raise TooManyGuesses, for the transaction to end without a trace.
 
     Everyone takes in the same order of kinds, so that no two wait for each other.
     """
     for bucket in buckets:
         row = session.execute(
-            _TAKE, {"subject": bucket.subject, "pace": bucket.pace, "room": bucket.pace * (bucket.burst - 1)}
+            _COUNT_ATTEMPT,
+            {"subject": bucket.subject, "pace": bucket.pace, "room": bucket.pace * (bucket.burst - 1)},
         ).first()
         if row is None:
-            raise TooManyGuesses(words, _wait(session, bucket))
+            raise TooManyLoginAttempts(words, _seconds_until_free(session, bucket))
 
 
-def give_back(session: Session, buckets: Sequence[Bucket]) -> None:
+def refund_attempt(session: Session, buckets: Sequence[Bucket]) -> None:
     """Count one try less in each: it was no guess."""
     for bucket in buckets:
         session.execute(
@@ -99,14 +100,14 @@ def give_back(session: Session, buckets: Sequence[Bucket]) -> None:
         )
 
 
-def touch(session: Session, buckets: Sequence[Bucket]) -> None:
+def rewrite_bucket(session: Session, buckets: Sequence[Bucket]) -> None:
     """Write one of them once more as it is."""
     session.execute(
         update(Guess).where(Guess.subject == buckets[0].subject).values(forgotten_at=Guess.forgotten_at)
     )
 
 
-def network(address: str) -> str:
+def client_network(address: str) -> str:
     """Return whom an address stands for: of IPv6, the /64 that one customer has."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
@@ -120,7 +121,7 @@ def network(address: str) -> str:
 
 
 # The clock and not now(): a transaction that has waited for another's row began before that one's moment.
-_TAKE = text("""
+_COUNT_ATTEMPT = text("""
 INSERT INTO guesses AS held (subject, forgotten_at) VALUES (:subject, clock_timestamp() + :pace)
 ON CONFLICT (subject) DO UPDATE SET forgotten_at = greatest(held.forgotten_at, clock_timestamp()) + :pace
  WHERE held.forgotten_at <= clock_timestamp() + :room
@@ -128,7 +129,7 @@ RETURNING subject
 """)
 
 
-def _wait(session: Session, bucket: Bucket) -> float:
+def _seconds_until_free(session: Session, bucket: Bucket) -> float:
     room = bucket.pace * (bucket.burst - 1)
     left = func.extract("epoch", Guess.forgotten_at - room - func.clock_timestamp())
     seconds = session.scalar(select(left).where(Guess.subject == bucket.subject))

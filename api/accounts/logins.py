@@ -84,10 +84,12 @@ def begin(
     )
     session.add(row)
     session.flush()
-    return Family(row.id, owner, tuple(scopes), ttl.total_seconds()), _next(session, owner.account_id, row.id)
+    return Family(row.id, owner, tuple(scopes), ttl.total_seconds()), _issue_refresh_token(
+        session, owner.account_id, row.id
+    )
 
 
-def is_known(session: Session, user_id: uuid.UUID, address: str) -> bool:
+def has_logged_in_from(session: Session, user_id: uuid.UUID, address: str) -> bool:
     """Tell whether the user has logged in from this address, not long ago."""
     found = select(Login.id).where(Login.user_id == user_id, Login.address == address).limit(1)
     return session.scalar(found) is not None
@@ -95,8 +97,8 @@ def is_known(session: Session, user_id: uuid.UUID, address: str) -> bool:
 
 def renew(session: Session, token: str) -> tuple[Renewal, Family | None, str | None]:
     """Change a refresh token for the next one. One that was used before ends its family."""
-    login_id = _family_of(session, token)
-    if login_id is None or (family := _locked(session, login_id)) is None:
+    login_id = _find_login_id(session, token)
+    if login_id is None or (family := _lock_family(session, login_id)) is None:
         return Renewal.UNKNOWN, None, None
     fresh = session.scalar(
         update(RefreshToken)
@@ -107,18 +109,18 @@ def renew(session: Session, token: str) -> tuple[Renewal, Family | None, str | N
     if fresh is None:
         end(session, login_id)
         return Renewal.REUSED, family, None
-    return Renewal.DONE, family, _next(session, family.owner.account_id, login_id)
+    return Renewal.DONE, family, _issue_refresh_token(session, family.owner.account_id, login_id)
 
 
 def find(session: Session, token: str) -> Family | None:
     """Return the living family of a refresh token, used or not, locked; or None."""
-    login_id = _family_of(session, token)
-    return _locked(session, login_id) if login_id else None
+    login_id = _find_login_id(session, token)
+    return _lock_family(session, login_id) if login_id else None
 
 
 def find_by_id(session: Session, login_id: uuid.UUID) -> Family | None:
     """Return a living family, locked; or None."""
-    return _locked(session, login_id)
+    return _lock_family(session, login_id)
 
 
 def end(session: Session, login_id: uuid.UUID) -> bool:
@@ -143,25 +145,25 @@ def end_all(session: Session, account_id: uuid.UUID) -> None:
 
 def identify(session: Session, claims: Claims) -> Identity | None:
     """Return who brings an access token, by one look at its log-in, or None where that is over."""
-    row = session.execute(_living([claims.login_id])).first()
+    row = session.execute(_active_logins([claims.login_id])).first()
     if row is None:
         return None
     owner = Owner(row.account_id, row.user_id, row.key_id)
     if owner.actor != claims.subject:
         return None
     # What was taken from the user or the key since is taken from the token too.
-    scopes = claims.scopes & _held(row)
+    scopes = claims.scopes & _owner_scopes(row)
     return Identity(owner.account_id, owner.actor, scopes, login_id=claims.login_id)
 
 
-def ended(session: Session, callers: Collection[Identity]) -> set[Identity]:
+def find_revoked(session: Session, callers: Collection[Identity]) -> set[Identity]:
     """Return which of these would not get in any more, or not with all their scopes."""
     login_ids = [one.login_id for one in callers if one.login_id]
     alive: dict[uuid.UUID | str, frozenset[str]] = accounts.living(
         session, [one.actor for one in callers if not one.login_id]
     )
     if login_ids:
-        alive |= {row.id: _held(row) for row in session.execute(_living(login_ids))}
+        alive |= {row.id: _owner_scopes(row) for row in session.execute(_active_logins(login_ids))}
     held = {one: alive.get(one.login_id or one.actor) for one in callers}
     return {one for one, scopes in held.items() if scopes is None or not one.scopes <= scopes}
 
@@ -171,11 +173,11 @@ def is_token(text: str) -> bool:
     return bool(_SHAPE.fullmatch(text)) and checksum(text.rpartition("_")[0]) == text.rpartition("_")[2]
 
 
-def _held(row: Any) -> frozenset[str]:
+def _owner_scopes(row: Any) -> frozenset[str]:
     return frozenset(row.user_scopes if row.user_id else row.key_scopes)
 
 
-def _living(login_ids: Sequence[uuid.UUID]) -> Select[*tuple[Any, ...]]:
+def _active_logins(login_ids: Sequence[uuid.UUID]) -> Select[*tuple[Any, ...]]:
     """Select log-ins that are not over, of owners and accounts that are not disabled or revoked."""
     return (
         select(
@@ -193,21 +195,21 @@ def _living(login_ids: Sequence[uuid.UUID]) -> Select[*tuple[Any, ...]]:
     )  # fmt: skip
 
 
-def _locked(session: Session, login_id: uuid.UUID) -> Family | None:
-    row = session.execute(_living([login_id]).with_for_update(of=Login)).first()
+def _lock_family(session: Session, login_id: uuid.UUID) -> Family | None:
+    row = session.execute(_active_logins([login_id]).with_for_update(of=Login)).first()
     if row is None:
         return None
     owner = Owner(row.account_id, row.user_id, row.key_id)
     return Family(login_id, owner, tuple(row.scopes), float(row.left))
 
 
-def _family_of(session: Session, token: str) -> uuid.UUID | None:
+def _find_login_id(session: Session, token: str) -> uuid.UUID | None:
     if not is_token(token):
         return None
     return session.scalar(select(RefreshToken.login_id).where(RefreshToken.token_hash == _hash(token)))
 
 
-def _next(session: Session, account_id: uuid.UUID, login_id: uuid.UUID) -> str:
+def _issue_refresh_token(session: Session, account_id: uuid.UUID, login_id: uuid.UUID) -> str:
     body = f"{PREFIX}_{secrets.token_hex(32)}"
     token = f"{body}_{checksum(body)}"
     session.add(RefreshToken(token_hash=_hash(token), account_id=account_id, login_id=login_id))

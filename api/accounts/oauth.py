@@ -28,7 +28,7 @@ MAX_FIELDS = 50
 BASIC = 'Basic realm="scenemill", charset="UTF-8"'
 
 
-class Refusal(ServiceError):
+class OAuthError(ServiceError):
     """A request for tokens is refused. OAuth's own word for why is its `error`."""
 
     status: ClassVar[int] = 400
@@ -40,7 +40,7 @@ class Refusal(ServiceError):
         return {**super().problem(), "error": self.code.replace("-", "_")}
 
 
-class Malformed(Refusal):
+class InvalidRequest(OAuthError):
     """Something is missing, given twice, or not what it should be. `args[1]` is a tuple of (JSON pointer, detail) pairs."""
 
     def problem(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Malformed(Refusal):
         return {**super().problem(), "errors": errors}
 
 
-class WrongClient(Refusal):
+class InvalidClient(OAuthError):
     """The API key is unknown or revoked."""
 
     status, code, title = 401, "invalid-client", "Unknown key"
@@ -58,13 +58,13 @@ class WrongClient(Refusal):
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": BASIC}
 
 
-class WrongGrant(Refusal):
+class InvalidGrant(OAuthError):
     """The name, the password or the refresh token is wrong, or not good any more."""
 
     code, title = "invalid-grant", "Not accepted"
 
 
-class PasswordChangeNeeded(Refusal):
+class PasswordChangeNeeded(OAuthError):
     """A one-time password is good for setting another: send it again, with `new_password`."""
 
     code, title = "password-change-needed", "Set a password"
@@ -74,19 +74,19 @@ class PasswordChangeNeeded(Refusal):
         return {**super().problem(), "error": "invalid_grant"}
 
 
-class WrongScope(Refusal):
+class InvalidScope(OAuthError):
     """A scope is asked for that is unknown, or not held."""
 
     code, title = "invalid-scope", "Not such a scope"
 
 
-class UnknownGrant(Refusal):
+class UnsupportedGrantType(OAuthError):
     """There is no such `grant_type` here."""
 
     code, title = "unsupported-grant-type", "Unsupported grant"
 
 
-class NoSuchToken(Refusal):
+class UnsupportedTokenType(OAuthError):
     """What is to be revoked is no token but a key: delete it among the keys."""
 
     code, title = "unsupported-token-type", "Not a token"
@@ -97,65 +97,65 @@ def body(schema: type[Schema]) -> Callable[..., Any]:
     return takes({"required": True, "content": {kind: {"schema": schema} for kind in (FORM, JSON)}})
 
 
-def read(schema: type[Schema]) -> dict[str, Any]:
+def read_request(schema: type[Schema]) -> dict[str, Any]:
     """Return what the request's body gives, or raise Malformed."""
-    _refuse_query()
+    _check_query()
     if (
         request.mimetype not in (FORM, JSON)
         or request.headers.get("Content-Encoding", "identity") != "identity"
     ):
         raise UnsupportedMediaType("The body must be a form, or JSON.")
-    raw = bodies.whole(MAX_BODY)
+    raw = bodies.read_all(MAX_BODY)
     try:
-        loaded: dict[str, Any] = schema().load(parse(raw) if request.mimetype == JSON else _form(raw))
+        loaded: dict[str, Any] = schema().load(parse(raw) if request.mimetype == JSON else _parse_form(raw))
     except BadRequest as error:
-        raise Malformed(error.detail) from error
+        raise InvalidRequest(error.detail) from error
     except ValidationError as error:
-        raise Malformed(*invalid(error).args) from error
+        raise InvalidRequest(*invalid(error).args) from error
     return loaded
 
 
-def client(given: dict[str, Any]) -> tuple[str, str]:
+def read_client(given: dict[str, Any]) -> tuple[str, str]:
     """Return the client's id and secret, by HTTP Basic or in the body; or raise Malformed or WrongClient."""
     header = request.headers.get("Authorization")
     in_body = [given.get("client_id"), given.get("client_secret")]
     if header is None:
         if None in in_body:
-            raise Malformed("client_id and client_secret are needed: an API key's id, and the key.")
+            raise InvalidRequest("client_id and client_secret are needed: an API key's id, and the key.")
         return str(in_body[0]), str(in_body[1])
     if in_body[1] is not None:
-        raise Malformed("The client's secret is given twice: by HTTP Basic and in the body.")
+        raise InvalidRequest("The client's secret is given twice: by HTTP Basic and in the body.")
     found = request.authorization
     if found is None or found.type != "basic" or found.username is None or found.password is None:
-        raise WrongClient("The client must come by HTTP Basic, or in the body.")
+        raise InvalidClient("The client must come by HTTP Basic, or in the body.")
     # Both are form-encoded before they are put together (RFC 6749, 2.3.1).
     name, secret = unquote_plus(found.username), unquote_plus(found.password)
     if in_body[0] not in (None, name):
-        raise Malformed("The client's id is given twice, and differs.")
+        raise InvalidRequest("The client's id is given twice, and differs.")
     return name, secret
 
 
-def scopes(asked: str | None, held: frozenset[str] | tuple[str, ...]) -> tuple[str, ...]:
+def choose_scopes(asked: str | None, held: frozenset[str] | tuple[str, ...]) -> tuple[str, ...]:
     """Return the scopes asked for in a fixed order, or all that are held; or raise WrongScope."""
     if asked is None:
         return tuple(sorted(held))
     wanted = set(asked.split())
     if beyond := sorted(wanted - set(held)):
-        raise WrongScope(f"The scope {_shown(beyond[0])} is unknown, or not held.")
+        raise InvalidScope(f"The scope {_shorten(beyond[0])} is unknown, or not held.")
     if not wanted:
-        raise WrongScope("No scope is named.")
+        raise InvalidScope("No scope is named.")
     return tuple(sorted(wanted))
 
 
-def _refuse_query() -> None:
+def _check_query() -> None:
     """Raise Malformed where anything stands in the address: it is logged on the way, and no place for a secret."""
     try:
-        query_params.refuse_any()
+        query_params.refuse_query()
     except Invalid as error:
-        raise Malformed("All that is asked belongs into the body.", error.args[1]) from error
+        raise InvalidRequest("All that is asked belongs into the body.", error.args[1]) from error
 
 
-def _form(raw: bytes) -> dict[str, str]:
+def _parse_form(raw: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(
             raw.decode("ascii"),
@@ -165,12 +165,12 @@ def _form(raw: bytes) -> dict[str, str]:
             strict_parsing=True,
         )
     except ValueError as error:
-        raise Malformed("The body is not a form of UTF-8.") from error
+        raise InvalidRequest("The body is not a form of UTF-8.") from error
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise Malformed("A field of the form is given twice.")
+        raise InvalidRequest("A field of the form is given twice.")
     return fields
 
 
-def _shown(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= 40 else text[:40] + "…"

@@ -15,8 +15,8 @@ from shared.states import State
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-LOST = "worker-lost"
-_QUARANTINED = (Job.state == State.FAILED, Job.error["code"].astext == LOST)
+WORKER_LOST = "worker-lost"
+_QUARANTINED = (Job.state == State.FAILED, Job.error["code"].astext == WORKER_LOST)
 
 _QUEUES = text("""
 SELECT kind, count(*) FILTER (WHERE state = 'queued' AND published_at IS NULL) AS waiting,
@@ -37,7 +37,7 @@ SELECT count(*) FILTER (WHERE s.state = 'queued' AND s.published_at IS NULL) AS 
 """)
 
 
-def accounts(session: Session, *, limit: int, after: str) -> list[Account]:
+def list_accounts(session: Session, *, limit: int, after: str) -> list[Account]:
     """Return a page of all accounts, by name."""
     query = select(Account).where(Account.name > after).order_by(Account.name).limit(limit)
     return list(session.scalars(query))
@@ -74,12 +74,12 @@ def change_account(session: Session, account_id: uuid.UUID, values: dict[str, An
     return row
 
 
-def exists(session: Session, account_id: uuid.UUID) -> bool:
+def account_exists(session: Session, account_id: uuid.UUID) -> bool:
     """Tell whether there is such an account."""
     return session.scalar(select(Account.id).where(Account.id == account_id)) is not None
 
 
-def audit_events(
+def list_audit_events(
     session: Session, *, limit: int, before: int | None, account_id: uuid.UUID | None, action: str | None
 ) -> list[AuditEvent]:
     """Return a page of what was done, newest first, by whomever."""
@@ -93,20 +93,20 @@ def audit_events(
     return list(session.scalars(query))
 
 
-def queues(session: Session) -> dict[str, Any]:
+def queue_depths(session: Session) -> dict[str, Any]:
     """Return how much waits, is published and runs: jobs by kind, and segments."""
     kinds = {row.kind: row._asdict() for row in session.execute(_QUEUES)}
     return {"kinds": kinds, "segments": session.execute(_SEGMENTS).one()._asdict()}
 
 
-def quarantined(session: Session, *, limit: int) -> list[Any]:
+def find_quarantined(session: Session, *, limit: int) -> list[Any]:
     """Return of the jobs that were given up since every attempt lost its worker what tells them apart, newest first."""
     columns = (Job.id, Job.account_id, Job.kind, Job.attempt, Job.error, Job.finished_at)
     query = select(*columns).where(*_QUARANTINED).order_by(Job.finished_at.desc()).limit(limit)
     return list(session.execute(query))
 
 
-def requeue(session: Session, job_id: uuid.UUID, *, attempts: int) -> uuid.UUID | None:
+def requeue_job(session: Session, job_id: uuid.UUID, *, attempts: int) -> uuid.UUID | None:
     """Queue a quarantined job again and return its account; None where there is none such."""
     account_id = session.scalar(
         select(Job.account_id).where(Job.id == job_id, *_QUARANTINED).with_for_update()

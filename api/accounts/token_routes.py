@@ -22,9 +22,9 @@ blueprint = Resource(
     "auth", "Tokens, by a password or a key. They open what a key opens, for a quarter of an hour."
 )
 _GRANTS = {
-    "password": token_grants.by_password,
-    "client_credentials": token_grants.by_key,
-    "refresh_token": token_grants.by_refresh,
+    "password": token_grants.grant_by_password,
+    "client_credentials": token_grants.grant_by_key,
+    "refresh_token": token_grants.grant_by_refresh_token,
 }
 
 
@@ -35,10 +35,10 @@ _GRANTS = {
 @blueprint.response(200, TokensSchema)
 def create_tokens() -> dict[str, Any]:
     """Log in: change a user's password, or an API key, for an access token and a refresh token."""
-    given = oauth.read(TokenRequestSchema)
+    given = oauth.read_request(TokenRequestSchema)
     grant = _GRANTS.get(given["grant_type"])
     if grant is None:
-        raise oauth.UnknownGrant(f"grant_type is one of {', '.join(_GRANTS)}.")
+        raise oauth.UnsupportedGrantType(f"grant_type is one of {', '.join(_GRANTS)}.")
     return grant(given)
 
 
@@ -49,7 +49,7 @@ def create_tokens() -> dict[str, Any]:
 @blueprint.response(200, TokensSchema)
 def refresh_tokens() -> dict[str, Any]:
     """Change a refresh token for new tokens. It is used up; used again, it ends the whole log-in."""
-    return token_grants.by_refresh(oauth.read(RefreshRequestSchema))
+    return token_grants.grant_by_refresh_token(oauth.read_request(RefreshRequestSchema))
 
 
 @blueprint.post("/auth/revoke")
@@ -58,5 +58,5 @@ def refresh_tokens() -> dict[str, Any]:
 @blueprint.response(200)
 def revoke_token() -> Response:
     """End a log-in by any of its tokens: at once, none of them opens anything. An unknown token is no error."""
-    token_grants.revoke(oauth.read(RevocationSchema)["token"])
+    token_grants.revoke_login(oauth.read_request(RevocationSchema)["token"])
     return jsonify({})

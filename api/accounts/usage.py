@@ -80,15 +80,15 @@ def get_usage(query: dict[str, Any]) -> dict[str, Any]:
         rows = usage.months(session, account_id(), since=_months_before(now, query["months"] - 1))
         stored = usage.stored(session, account_id())
         budget = usage.budget(session, account_id())
-    months = by_month(rows, now)
+    months = group_by_month(rows, now)
     return {
         "months": months,
         "storage": {"bytes": sum(stored.values()), **stored},
-        "quotas": _quotas(budget, months[0]["cost"]),
+        "quotas": _quotas_view(budget, months[0]["cost"]),
     }
 
 
-def by_month(rows: Sequence[tuple[datetime, str, float, float]], now: datetime) -> list[dict[str, Any]]:
+def group_by_month(rows: Sequence[tuple[datetime, str, float, float]], now: datetime) -> list[dict[str, Any]]:
     """Return months with what was used in each, newest first; the present one is always there."""
     found: dict[str, dict[str, Any]] = {f"{now:%Y-%m}": {}}
     for month, kind, amount, cost in rows:
@@ -99,7 +99,7 @@ def by_month(rows: Sequence[tuple[datetime, str, float, float]], now: datetime) 
     ]
 
 
-def _quotas(budget: float | None, spent: float) -> dict[str, Any]:
+def _quotas_view(budget: float | None, spent: float) -> dict[str, Any]:
     limits = config()
     return {
         "budget": budget,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from api.accounts import operator_queries, token_grants
 from api.auth import caller, requires
 from api.http import idempotency
-from api.http.request_context import canonical, config, json_body
-from api.http.response_docs import headers
-from api.http.stored_answers import Answer
+from api.http.request_context import canonical_json, config, json_body
+from api.http.response_docs import header_refs
+from api.http.stored_responses import StoredResponse
 from api.jobs import acceptance
 from api.openapi import Resource, creates, empty, fails
 from api.schemas.logins import (
@@ -44,7 +44,7 @@ blueprint = Resource("users", "Who logs in with a password, for whoever runs thi
 def list_users(account_id: UUID) -> dict[str, Any]:
     """List an account's users by name."""
     with transaction() as session:
-        if not operator_queries.exists(session, account_id):
+        if not operator_queries.account_exists(session, account_id):
             raise NotFound("There is no such account.")
         return {"data": users.listed(session, account_id)}
 
@@ -54,20 +54,20 @@ def list_users(account_id: UUID) -> dict[str, Any]:
 @creates
 @fails(404)
 @blueprint.arguments(NewUserSchema)
-@blueprint.response(201, NewPasswordUserSchema, headers=headers("Idempotent-Replayed"))
+@blueprint.response(201, NewPasswordUserSchema, headers=header_refs("Idempotent-Replayed"))
 def create_user(wanted: dict[str, Any], account_id: UUID) -> Response:
     """Make a user of an account. Without a password it gets a one-time password, shown this once."""
     password = wanted.get("password")
     shown = None if password else passwords.one_time()
-    kept = token_grants.hashed(password or shown or "")
+    kept = token_grants.hash_password(password or shown or "")
     with transaction() as session:
-        answer = idempotency.once(
+        answer = idempotency.run_once(
             session,
-            _asked(),
-            lambda: _create(session, account_id, wanted, kept, shown),
+            _request_fingerprint(),
+            lambda: _create_user(session, account_id, wanted, kept, shown),
             kept=_without_password,
         )
-    return idempotency.respond(answer)
+    return idempotency.to_response(answer)
 
 
 @blueprint.put("/admin/users/<uuid:user_id>")
@@ -77,15 +77,15 @@ def create_user(wanted: dict[str, Any], account_id: UUID) -> Response:
 @blueprint.response(200, UserSchema)
 def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
     """Set a user's scopes or password, or disable or enable it; what is not named stays as it is."""
-    kept = token_grants.hashed(wanted["password"]) if "password" in wanted else None
+    kept = token_grants.hash_password(wanted["password"]) if "password" in wanted else None
     if wanted.get("disabled"):
-        _spare_oneself(user_id)
+        _refuse_own_user(user_id)
     with transaction() as session:
-        user = _locked(session, user_id)
+        user = _lock_user(session, user_id)
         if kept:
             users.set_password(session, user, kept, one_time=False)
         users.change(session, user, wanted)
-        acceptance.note(session, "users.changed", f"user:{user_id}")
+        acceptance.record_audit_event(session, "users.changed", f"user:{user_id}")
         return user
 
 
@@ -96,11 +96,11 @@ def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
 def reset_password(user_id: UUID) -> dict[str, Any]:
     """Make a one-time password, shown this once, in place of the user's. It is good for a week, to set another."""
     shown = passwords.one_time()
-    kept = token_grants.hashed(shown)
+    kept = token_grants.hash_password(shown)
     with transaction() as session:
-        user = _locked(session, user_id)
+        user = _lock_user(session, user_id)
         users.set_password(session, user, kept, one_time=True)
-        acceptance.note(session, "users.password_reset", f"user:{user_id}")
+        acceptance.record_audit_event(session, "users.password_reset", f"user:{user_id}")
         session.flush()
         return {**UserSchema().dump(user), "id": user.id, "password": shown}
 
@@ -111,34 +111,34 @@ def reset_password(user_id: UUID) -> dict[str, Any]:
 @empty
 def delete_user(user_id: UUID) -> None:
     """Delete a user with all log-ins. Keys that it made are the account's, and stay."""
-    _spare_oneself(user_id)
+    _refuse_own_user(user_id)
     with transaction() as session:
         if users.remove(session, user_id) is None:
             raise NotFound("There is no such user.")
-        acceptance.note(session, "users.deleted", f"user:{user_id}")
+        acceptance.record_audit_event(session, "users.deleted", f"user:{user_id}")
 
 
-def _create(
+def _create_user(
     session: Session, account_id: UUID, wanted: dict[str, Any], kept: str, shown: str | None
-) -> Answer:
-    if not operator_queries.exists(session, account_id):
+) -> StoredResponse:
+    if not operator_queries.account_exists(session, account_id):
         raise NotFound("There is no such account.")
     name = wanted["username"].lower()
     user = users.create(session, account_id, name, kept, wanted["scopes"], one_time=shown is not None)
     if user is None:
         raise Conflict("There is a user of this name.")
-    acceptance.note(session, "users.created", f"user:{user.id}")
-    return Answer(201, {**UserSchema().dump(user), "password": shown})
+    acceptance.record_audit_event(session, "users.created", f"user:{user.id}")
+    return StoredResponse(201, {**UserSchema().dump(user), "password": shown})
 
 
-def _locked(session: Session, user_id: UUID) -> User:
+def _lock_user(session: Session, user_id: UUID) -> User:
     user = users.locked(session, user_id)
     if user is None:
         raise NotFound("There is no such user.")
     return user
 
 
-def _asked() -> bytes:
+def _request_fingerprint() -> bytes:
     """Return what is asked for, to compare it with what was asked before: of the password only what cannot be tried out.
 
     A plain hash of all would be kept for a day, and be quicker to guess at than Argon2id.
@@ -149,13 +149,13 @@ def _asked() -> bytes:
         asked["password"] = hmac.new(
             keyed, password.encode("utf-8", "surrogatepass"), hashlib.sha256
         ).hexdigest()
-    return canonical(asked)
+    return canonical_json(asked)
 
 
-def _without_password(answer: Answer) -> Answer:
+def _without_password(answer: StoredResponse) -> StoredResponse:
     return replace(answer, body={**answer.body, "password": None})
 
 
-def _spare_oneself(user_id: UUID) -> None:
+def _refuse_own_user(user_id: UUID) -> None:
     if caller().actor == f"user:{user_id}":
         raise Conflict("Nobody shuts themselves out. Another operator can.")

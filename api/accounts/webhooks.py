@@ -10,14 +10,14 @@ from marshmallow import Schema, fields, validate
 
 from api.auth import account_id, requires
 from api.http import idempotency
-from api.http.query_params import Names, PageQuery
-from api.http.request_context import canonical, json_body, without_body
-from api.http.response_docs import headers
-from api.http.stored_answers import Answer
+from api.http.query_params import NamesField, PageQuery
+from api.http.request_context import canonical_json, empty_body_as_object, json_body
+from api.http.response_docs import header_refs
+from api.http.stored_responses import StoredResponse
 from api.jobs import acceptance
 from api.openapi import Resource, creates, fails
 from api.schemas.job import EVENTS
-from api.schemas.outgoing import Moment
+from api.schemas.response_fields import Timestamp
 from shared.db import transaction
 from shared.errors import NotFound
 from shared.lifecycle import deliveries, listing
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 blueprint = Resource("webhooks", "What was told to webhooks, and how it is signed.")
 STATES = ("pending", "delivered", "failed")
-LONGEST_OVERLAP = 7 * 24 * 3600
+MAX_OVERLAP_SECONDS = 7 * 24 * 3600
 
 
 class DeliveriesQuery(PageQuery):
     """A page of deliveries, and which ones."""
 
-    status = Names(STATES)
+    status = NamesField(STATES)
     event = fields.String(validate=validate.OneOf((*EVENTS, "batch.finished")))
     task_id = fields.UUID()
     batch_id = fields.UUID(metadata={"description": "Of the batch's own end, not of its tasks'."})
@@ -49,7 +49,7 @@ class DeliveriesQuery(PageQuery):
 class AttemptSchema(Schema):
     """One try."""
 
-    at = Moment()
+    at = Timestamp()
     status = fields.Integer(
         allow_none=True, metadata={"description": "How it was answered; null: not at all."}
     )
@@ -67,9 +67,9 @@ class DeliverySchema(Schema):
     task_id = fields.String(allow_none=True)
     batch_id = fields.String(allow_none=True, metadata={"description": "Where a batch's end is told."})
     status = fields.String(metadata={"enum": list(STATES)})
-    created_at = Moment()
-    finished_at = Moment(allow_none=True)
-    next_attempt_at = Moment(allow_none=True)
+    created_at = Timestamp()
+    finished_at = Timestamp(allow_none=True)
+    next_attempt_at = Timestamp(allow_none=True)
     disabled = fields.Boolean(
         metadata={
             "description": "The address answered 410: nothing is sent there for long, unless something is resent to it."
@@ -97,7 +97,7 @@ class SecretSchema(Schema):
 class RotationSchema(Strict):
     """How a new secret takes over."""
 
-    overlap = Whole(0, LONGEST_OVERLAP, default=24 * 3600, about="Seconds that the former one signs on.")
+    overlap = Whole(0, MAX_OVERLAP_SECONDS, default=24 * 3600, about="Seconds that the former one signs on.")
 
 
 @blueprint.get("/webhook-deliveries")
@@ -117,7 +117,7 @@ def list_deliveries(query: dict[str, Any]) -> dict[str, Any]:
             event=query.get("event"),
             subject=str(subject) if subject else None,
         )
-        return {"data": _shown(session, found), "next_cursor": following and str(following)}
+        return {"data": _delivery_views(session, found), "next_cursor": following and str(following)}
 
 
 @blueprint.get("/webhook-deliveries/<uuid:delivery_id>")
@@ -127,7 +127,7 @@ def list_deliveries(query: dict[str, Any]) -> dict[str, Any]:
 def get_delivery(delivery_id: UUID) -> dict[str, Any]:
     """Show one message with its tries."""
     with transaction() as session:
-        return _find(session, delivery_id)
+        return _find_delivery(session, delivery_id)
 
 
 @blueprint.post("/webhook-deliveries/<uuid:delivery_id>/resend")
@@ -139,9 +139,9 @@ def resend_delivery(delivery_id: UUID) -> dict[str, Any]:
     with transaction() as session:
         if not deliveries.resend(session, account_id(), delivery_id):
             raise NotFound("There is no such delivery.")
-        acceptance.note(session, "webhooks.resent", str(delivery_id))
+        acceptance.record_audit_event(session, "webhooks.resent", str(delivery_id))
         session.expire_all()
-        return _find(session, delivery_id)
+        return _find_delivery(session, delivery_id)
 
 
 @blueprint.get("/webhook-secret")
@@ -157,45 +157,48 @@ def get_secret() -> dict[str, Any]:
 @blueprint.post("/webhook-secret")
 @requires("keys:write")
 @creates
-@without_body
+@empty_body_as_object
 @blueprint.arguments(RotationSchema, required=False)
-@blueprint.response(201, SecretSchema, headers=headers("Idempotent-Replayed"))
+@blueprint.response(201, SecretSchema, headers=header_refs("Idempotent-Replayed"))
 def rotate_secret(wanted: dict[str, Any]) -> Response:
     """Make a new secret. The former one signs beside it until the overlap is over, and up to five at a time do."""
     with transaction() as session:
-        answer = idempotency.once(
-            session, canonical(json_body()), lambda: _rotate(session, wanted), kept=_without_secret
+        answer = idempotency.run_once(
+            session,
+            canonical_json(json_body()),
+            lambda: _rotate_secret(session, wanted),
+            kept=_without_secret,
         )
-    return idempotency.respond(answer)
+    return idempotency.to_response(answer)
 
 
-def _rotate(session: Session, wanted: dict[str, Any]) -> Answer:
+def _rotate_secret(session: Session, wanted: dict[str, Any]) -> StoredResponse:
     secret = deliveries.rotate(session, account_id(), overlap=timedelta(seconds=wanted["overlap"]))
-    acceptance.note(session, "webhooks.secret_rotated", "")
+    acceptance.record_audit_event(session, "webhooks.secret_rotated", "")
     signing = len(deliveries.signing_secrets(session, account_id()))
-    return Answer(201, SecretSchema().dump({"secret": secret, "signing": signing}))
+    return StoredResponse(201, SecretSchema().dump({"secret": secret, "signing": signing}))
 
 
-def _without_secret(answer: Answer) -> Answer:
+def _without_secret(answer: StoredResponse) -> StoredResponse:
     return replace(answer, body={**answer.body, "secret": None})
 
 
-def _find(session: Session, delivery_id: UUID) -> dict[str, Any]:
+def _find_delivery(session: Session, delivery_id: UUID) -> dict[str, Any]:
     row = listing.delivery(session, account_id(), delivery_id)
     if row is None:
         raise NotFound("There is no such delivery.")
-    return _shown(session, [row])[0]
+    return _delivery_views(session, [row])[0]
 
 
-def _shown(session: Session, rows: list[Delivery]) -> list[dict[str, Any]]:
+def _delivery_views(session: Session, rows: list[Delivery]) -> list[dict[str, Any]]:
     if not rows:
         return []
     tries = listing.delivery_attempts(session, [row.id for row in rows])
     gone = listing.disabled_addresses(session, account_id(), [row.url for row in rows])
-    return [_delivery(row, tries.get(row.id, []), disabled=row.url in gone) for row in rows]
+    return [_delivery_view(row, tries.get(row.id, []), disabled=row.url in gone) for row in rows]
 
 
-def _delivery(row: Delivery, tries: list[DeliveryAttempt], *, disabled: bool) -> dict[str, Any]:
+def _delivery_view(row: Delivery, tries: list[DeliveryAttempt], *, disabled: bool) -> dict[str, Any]:
     here = f"/v1/webhook-deliveries/{row.id}"
     of_task = row.event.startswith("task.")
     return {

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from shared.media.probing import Media
     from shared.models import Asset
 
-SYNC_EVERY = 32 * 1024 * 1024  # bytes; so that the last wait for the disk is a short one
-ENVELOPE = 64 * 1024  # what a multipart body may have beside the file
-FIELD = "file"
+SYNC_BYTES = 32 * 1024 * 1024  # bytes; so that the last wait for the disk is a short one
+MULTIPART_OVERHEAD = 64 * 1024  # what a multipart body may have beside the file
+FILE_PART = "file"
 _probing = threading.BoundedSemaphore(4)  # each probe is a process with memory of its own
 
 
 @dataclass(slots=True)
-class Upload:
+class IncomingFile:
     """A body that is being received; `name` is known when the first chunk is."""
 
     chunks: Iterator[bytes]
@@ -47,17 +47,17 @@ class Upload:
 
 
 @dataclass(slots=True)
-class Received:
+class StoredFile:
     """A stored file and its facts. Whoever writes a row that names its key says so by `kept`."""
 
     key: str
     media: Media
     name: str | None
-    kept: bool = False
+    referenced: bool = False
 
 
 @contextmanager
-def received(key: str) -> Iterator[Received]:
+def receive_file(key: str) -> Iterator[StoredFile]:
     """Store the request's file under the key. It is gone again unless it is `kept`.
 
     Once it is kept, not even an error removes it: a commit that seems to fail may have gone through, and a
@@ -65,54 +65,54 @@ def received(key: str) -> Iterator[Received]:
     """
     file = None
     try:
-        upload = _upload()
+        upload = _incoming_file()
         digest = _store(upload, key)
-        file = Received(key, probed(storage().locate(key), digest), upload.name)
+        file = StoredFile(key, probe_file(storage().locate(key), digest), upload.name)
         yield file
     finally:
-        if file is None or not file.kept:
-            file_responses.drop(key)
+        if file is None or not file.referenced:
+            file_responses.delete_stored_file(key)
 
 
-def probed(path: Path, sha256: str) -> Media:
+def probe_file(path: Path, sha256: str) -> Media:
     """Return the facts of a file, or raise what is wrong with it. Not too many are looked at at once."""
     with _probing:
         return media.probe(path, sha256=sha256)
 
 
-def keep(session: Session, file: Received) -> Asset:
+def create_asset(session: Session, file: StoredFile) -> Asset:
     """Write a stored file down as an asset of the caller; its bytes are kept unless the account has the same already."""
     asset = assets.keep(session, account_id(), file.media, file.key, file.name)
-    file.kept = asset.storage_key == file.key
-    acceptance.note(session, "assets.created", str(asset.id))
+    file.referenced = asset.storage_key == file.key
+    acceptance.record_audit_event(session, "assets.created", str(asset.id))
     return asset
 
 
-def clean(name: str | None) -> str | None:
+def clean_file_name(name: str | None) -> str | None:
     """Keep of a client's file name what can be shown; no path is ever made of it."""
     shown = "".join(letter for letter in name or "" if letter.isprintable())[:200]
     return shown or None
 
 
-def _upload() -> Upload:
+def _incoming_file() -> IncomingFile:
     most = config().max_asset
     multipart = request.mimetype == "multipart/form-data"
-    upload = Upload(bodies.chunks(most + ENVELOPE if multipart else most))
-    content = _file_of(upload, upload.chunks) if multipart else upload.chunks
-    upload.chunks = _sniffed(_bounded(content, most))
+    upload = IncomingFile(bodies.read_chunks(most + MULTIPART_OVERHEAD if multipart else most))
+    content = _read_multipart(upload, upload.chunks) if multipart else upload.chunks
+    upload.chunks = _check_type(_limit_bytes(content, most))
     return upload
 
 
-def _store(upload: Upload, key: str) -> str:
+def _store(upload: IncomingFile, key: str) -> str:
     """Write the chunks and return the hash of them all."""
     digest, unsynced = hashlib.sha256(), 0
     first = next(upload.chunks)  # before anything is written: most refusals come with it
     with storage().create(key) as file:
-        for chunk in _with(first, upload.chunks):
+        for chunk in _prepend(first, upload.chunks):
             digest.update(chunk)
             file.write(chunk)
             unsynced += len(chunk)
-            if unsynced >= SYNC_EVERY:
+            if unsynced >= SYNC_BYTES:
                 unsynced = _sync(file)
         _sync(file)
     return digest.hexdigest()
@@ -124,12 +124,12 @@ def _sync(file: IO[bytes]) -> int:
     return 0
 
 
-def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def _prepend(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest
 
 
-def _bounded(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+def _limit_bytes(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
     total = 0
     for chunk in chunks:
         total += len(chunk)
@@ -138,7 +138,7 @@ def _bounded(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _sniffed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _check_type(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Refuse what we do not take by its first bytes, before the others are read."""
     head = b""
     for chunk in chunks:
@@ -150,24 +150,26 @@ def _sniffed(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from chunks
 
 
-def _file_of(upload: Upload, source: Iterator[bytes]) -> Iterator[bytes]:
+def _read_multipart(upload: IncomingFile, source: Iterator[bytes]) -> Iterator[bytes]:
     """Give the content of a multipart body's one part, which is the file, and note its name."""
     boundary = request.mimetype_params.get("boundary", "").encode("latin-1", "replace")
     if not boundary:
         raise BadRequest("A multipart body needs a boundary.")
     inside = False
-    for event in _events(MultipartDecoder(boundary, bodies.CHUNK + ENVELOPE, max_parts=4), source):
+    for event in _multipart_events(
+        MultipartDecoder(boundary, bodies.CHUNK_BYTES + MULTIPART_OVERHEAD, max_parts=4), source
+    ):
         if isinstance(event, Field | File):
-            if inside or event.name != FIELD or not isinstance(event, File):
-                raise BadRequest(f"A multipart body holds one file, in the part {FIELD!r}.")
-            inside, upload.name = True, clean(event.filename)
+            if inside or event.name != FILE_PART or not isinstance(event, File):
+                raise BadRequest(f"A multipart body holds one file, in the part {FILE_PART!r}.")
+            inside, upload.name = True, clean_file_name(event.filename)
         elif isinstance(event, Data) and event.data:
             yield event.data
     if not inside:
-        raise BadRequest(f"The multipart body has no part {FIELD!r}.")
+        raise BadRequest(f"The multipart body has no part {FILE_PART!r}.")
 
 
-def _events(decoder: MultipartDecoder, source: Iterator[bytes]) -> Iterator[Any]:
+def _multipart_events(decoder: MultipartDecoder, source: Iterator[bytes]) -> Iterator[Any]:
     while True:
         try:
             event = decoder.next_event()

@@ -9,8 +9,8 @@ from api.assets import receiving
 from api.auth import account_id, requires
 from api.http import file_responses, idempotency
 from api.http.query_params import DownloadQuery, PageQuery
-from api.http.response_docs import headers
-from api.http.stored_answers import Answer
+from api.http.response_docs import header_refs
+from api.http.stored_responses import StoredResponse
 from api.jobs import acceptance
 from api.openapi import Resource, creates, empty, fails, file_response, takes
 from api.schemas.responses import AssetPageSchema, AssetSchema
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flask import Response
     from sqlalchemy.orm import Session
 
-    from api.assets.receiving import Received
+    from api.assets.receiving import StoredFile
     from shared.models import Asset
 
 blueprint = Resource("assets", "Pictures, clips and sounds to make videos of.")
@@ -52,16 +52,16 @@ BODY = {
 @creates
 @takes(BODY)
 @fails(400, 413, 415, 422)
-@blueprint.response(201, AssetSchema, headers=headers("Location", "Idempotent-Replayed"))
+@blueprint.response(201, AssetSchema, headers=header_refs("Location", "Idempotent-Replayed"))
 def create_asset() -> Response:
     """Upload a file, as the raw body or as the part `file` of a form.
 
     What it is shows in its bytes alone: names and types that come with it are not believed.
     """
     key = assets.new_key(account_id())
-    with receiving.received(key) as file, transaction() as session:
-        answer = idempotency.once(session, file.media.sha256.encode(), lambda: _keep(session, file))
-    return idempotency.respond(answer)
+    with receiving.receive_file(key) as file, transaction() as session:
+        answer = idempotency.run_once(session, file.media.sha256.encode(), lambda: _create(session, file))
+    return idempotency.to_response(answer)
 
 
 @blueprint.get("/assets")
@@ -74,7 +74,7 @@ def list_assets(query: dict[str, Any]) -> dict[str, Any]:
         found, following = listing.assets(
             session, account_id(), limit=query["limit"], after=query.get("cursor")
         )
-    return {"data": [views.asset(each) for each in found], "next_cursor": following and str(following)}
+    return {"data": [views.asset_view(each) for each in found], "next_cursor": following and str(following)}
 
 
 @blueprint.get("/assets/<uuid:asset_id>")
@@ -83,7 +83,7 @@ def list_assets(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, AssetSchema)
 def get_asset(asset_id: UUID) -> dict[str, Any]:
     """Show what is known of an asset."""
-    return views.asset(_find(asset_id))
+    return views.asset_view(_find(asset_id))
 
 
 @blueprint.get("/assets/<uuid:asset_id>/content")
@@ -95,7 +95,7 @@ def get_content(query: dict[str, Any], asset_id: UUID) -> Response:
     """Download an asset, or a range of it."""
     found = _find(asset_id)
     name = f"{asset_id}{mimetypes.guess_extension(found.media_type) or ''}"
-    return file_responses.send(
+    return file_responses.send_stored_file(
         found.storage_key,
         media_type=found.media_type,
         sha256=found.sha256,
@@ -115,9 +115,9 @@ def delete_asset(asset_id: UUID) -> None:
         unneeded = assets.remove(session, account_id(), asset_id)
         if unneeded is None:
             raise Conflict("An unfinished task uses this asset.")
-        acceptance.note(session, "assets.deleted", str(asset_id))
+        acceptance.record_audit_event(session, "assets.deleted", str(asset_id))
     for key in unneeded:
-        file_responses.drop(key)
+        file_responses.delete_stored_file(key)
 
 
 def _find(asset_id: UUID) -> Asset:
@@ -128,6 +128,8 @@ def _find(asset_id: UUID) -> Asset:
     return found
 
 
-def _keep(session: Session, file: Received) -> Answer:
-    asset = receiving.keep(session, file)
-    return Answer(201, AssetSchema().dump(views.asset(asset)), {"Location": f"/v1/assets/{asset.id}"})
+def _create(session: Session, file: StoredFile) -> StoredResponse:
+    asset = receiving.create_asset(session, file)
+    return StoredResponse(
+        201, AssetSchema().dump(views.asset_view(asset)), {"Location": f"/v1/assets/{asset.id}"}
+    )

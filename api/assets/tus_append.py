@@ -15,7 +15,7 @@ from werkzeug.exceptions import RequestTimeout
 
 from api.assets import receiving as arriving
 from api.assets import tus_headers
-from api.assets.receiving import Received
+from api.assets.receiving import StoredFile
 from api.auth import account_id
 from api.http import bodies, file_responses
 from api.http.request_context import config
@@ -38,76 +38,78 @@ if TYPE_CHECKING:
     from shared.models import Upload
     from shared.storage.unfinished_uploads import Part
 
-PIECE = 64 * 1024  # bytes that are read at once: a connection that stands still loses no more
-COUNT_BYTES = 16 * 1024 * 1024  # after which what came is written down
-COUNT_SECONDS = 2.0  # or after which
-ENDED = {
+CHUNK_BYTES = 64 * 1024  # bytes that are read at once: a connection that stands still loses no more
+SAVE_BYTES = 16 * 1024 * 1024  # after which what came is written down
+SAVE_SECONDS = 2.0  # or after which
+ENDED_DETAILS = {
     UploadState.TERMINATED: "This upload was terminated.",
     UploadState.EXPIRED: "This upload has expired. Begin a new one.",
     UploadState.REFUSED: "This upload was refused: its bytes are none of the media that we take.",
 }
 
 
-def find(upload_id: UUID) -> Upload:
+def find_upload(upload_id: UUID) -> Upload:
     """Return the caller's upload, open or finished; or raise NotFound or Gone."""
     with transaction() as session:
         upload = uploads.find(session, account_id(), upload_id)
     if upload is None:
         raise NotFound("There is no such upload.")
-    if upload.state in ENDED:
+    if upload.state in ENDED_DETAILS:
         offload.run(unfinished_uploads.remove, config(), upload_id)
-        raise Gone(ENDED[UploadState(upload.state)])
+        raise Gone(ENDED_DETAILS[UploadState(upload.state)])
     if upload.asset_id is None and not unfinished_uploads.has(config(), upload_id, upload.received):
         raise Gone("The bytes of this upload are no longer there. Begin a new one.")
     return upload
 
 
-def append(upload_id: UUID, offset: int, length: int | None, checksum: tus_headers.Checksum | None) -> Upload:
+def append_body(
+    upload_id: UUID, offset: int, length: int | None, checksum: tus_headers.Checksum | None
+) -> Upload:
     """Add the request's body to the upload at this place, which must be its end, and return what it is then."""
-    if find(upload_id).asset_id is not None:
-        return _again(upload_id, offset)
+    if find_upload(upload_id).asset_id is not None:
+        return _check_finished(upload_id, offset)
     with unfinished_uploads.hold(config(), upload_id) as part:
-        upload = find(upload_id)  # as it is now that nobody else can change it
+        upload = find_upload(upload_id)  # as it is now that nobody else can change it
         if upload.asset_id is None:
-            _continues(upload, offset, length)
+            _check_offset(upload, offset, length)
             offload.run(part.cut, upload.received)
-            _Arrival(upload, part, checksum).take()
-            _finish_whole(upload, part)
+            _Append(upload, part, checksum).receive()
+            _create_asset(upload, part)
             return upload
-    return _again(upload_id, offset)
+    return _check_finished(upload_id, offset)
 
 
-def finish(upload: Upload) -> Upload:
+def finish_upload(upload: Upload) -> Upload:
     """Make an asset of an upload that is whole, unless it is one, or another request is doing it; or raise why not."""
     if upload.asset_id is not None or upload.received != upload.length:
         return upload
     try:
         with unfinished_uploads.hold(config(), upload.id) as part:
-            upload = find(upload.id)
+            upload = find_upload(upload.id)
             if upload.asset_id is None:
-                _finish_whole(upload, part)
+                _create_asset(upload, part)
     except Locked:
         pass
     return upload
 
 
-def end(upload_id: UUID, state: UploadState) -> None:
+def end_upload(upload_id: UUID, state: UploadState) -> None:
     """End an upload that is open, and throw its bytes away."""
     with transaction() as session:
         uploads.end(session, upload_id, state)
     offload.run(unfinished_uploads.remove, config(), upload_id)
 
 
-def _again(upload_id: UUID, offset: int) -> Upload:
+def _check_finished(upload_id: UUID, offset: int) -> Upload:
     """Answer for a finished upload: nothing can be added to it, and nothing at its end is nothing."""
-    upload = find(upload_id)
-    _continues(upload, offset, None)
-    for _ in bodies.chunks(0):
+    upload = find_upload(upload_id)
+    _check_offset(upload, offset, None)
+    for _ in bodies.read_chunks(0):
         pass
     return upload
 
 
-def _continues(upload: Upload, offset: int, length: int | None) -> None:
+def _check_offset(upload: Upload, offset: int, length: int | None) -> None:
     """Raise Conflict unless the piece begins at the upload's end; take its length from one that tells it."""
     if offset != upload.received:
         raise Conflict(f"The upload has {upload.received} bytes. Go on from there.")
@@ -118,58 +120,58 @@ def _continues(upload: Upload, offset: int, length: int | None) -> None:
     upload.length = length
 
 
-class _Arrival:
+class _Append:
     """A piece that is being received. `upload` tells how far the whole is, as it is written down."""
 
     def __init__(self, upload: Upload, part: Part, checksum: tus_headers.Checksum | None) -> None:
         self._upload = upload
         self._part = part
         self._checksum = checksum
-        self._digest = checksum.begin() if checksum else None
-        self._at = upload.received
-        self._counted_at = time.monotonic()
+        self._digest = checksum.new_hash() if checksum else None
+        self._end = upload.received
+        self._saved_at = time.monotonic()
 
-    def take(self) -> None:
+    def receive(self) -> None:
         """Write the body down, all of it or as much as came; or raise why not."""
-        with _whole_or_not(self._part, self._upload):
+        with _cut_on_error(self._part, self._upload):
             try:
-                for chunk in bodies.chunks(self._most(), PIECE):
+                for chunk in bodies.read_chunks(self._bytes_left(), CHUNK_BYTES):
                     self._write(chunk)
-            except (bodies.BrokenOff, RequestTimeout):
+            except (bodies.IncompleteBody, RequestTimeout):
                 if self._checksum is None:
-                    self._count()
+                    self._save()
                 raise
             if self._digest and self._checksum and self._digest.digest() != self._checksum.digest:
                 raise tus_headers.ChecksumMismatch("The checksum is another one. What came was thrown away.")
-            self._count()
+            self._save()
 
-    def _most(self) -> int:
+    def _bytes_left(self) -> int:
         whole = config().max_asset if self._upload.length is None else self._upload.length
-        return whole - self._at
+        return whole - self._end
 
     def _write(self, chunk: bytes) -> None:
-        self._part.write(chunk, self._at)
-        before, self._at = self._at, self._at + len(chunk)
-        if before < probing.HEAD_BYTES <= self._at:
-            with _refusing(self._upload):
+        self._part.write(chunk, self._end)
+        before, self._end = self._end, self._end + len(chunk)
+        if before < probing.HEAD_BYTES <= self._end:
+            with _refuse_on_error(self._upload):
                 probing.sniff(self._part.head(probing.HEAD_BYTES))
         if self._digest:
             self._digest.update(chunk)  # and nothing counts before all of it came
         elif (
-            self._at - self._upload.received >= COUNT_BYTES
-            or time.monotonic() > self._counted_at + COUNT_SECONDS
+            self._end - self._upload.received >= SAVE_BYTES
+            or time.monotonic() > self._saved_at + SAVE_SECONDS
         ):
-            self._count()
+            self._save()
 
-    def _count(self) -> None:
+    def _save(self) -> None:
         """Write down how much is on the disk, once it is."""
         offload.run(self._part.sync)
-        _advance(self._upload, self._at)
-        self._counted_at = time.monotonic()
+        _save_progress(self._upload, self._end)
+        self._saved_at = time.monotonic()
 
 
 @contextmanager
-def _whole_or_not(part: Part, upload: Upload) -> Iterator[None]:
+def _cut_on_error(part: Part, upload: Upload) -> Iterator[None]:
     """Cut off again what does not count when something goes wrong: a full disk has more use for the room."""
     try:
         yield
@@ -179,16 +181,16 @@ def _whole_or_not(part: Part, upload: Upload) -> Iterator[None]:
 
 
 @contextmanager
-def _refusing(upload: Upload) -> Iterator[None]:
+def _refuse_on_error(upload: Upload) -> Iterator[None]:
     """End the upload when its bytes are nothing that we take."""
     try:
         yield
     except (UnsupportedMedia, AssetUnreadable):
-        end(upload.id, UploadState.REFUSED)
+        end_upload(upload.id, UploadState.REFUSED)
         raise
 
 
-def _advance(upload: Upload, received: int) -> None:
+def _save_progress(upload: Upload, received: int) -> None:
     with transaction() as session:
         expires_at = uploads.advance(
             session, upload, received, length=upload.length, expiry=config().upload_expiry
@@ -198,28 +200,28 @@ def _advance(upload: Upload, received: int) -> None:
     upload.received, upload.expires_at = received, expires_at
 
 
-def _finish_whole(upload: Upload, part: Part) -> None:
+def _create_asset(upload: Upload, part: Part) -> None:
     if upload.received != upload.length:
         return
-    with _refusing(upload):
+    with _refuse_on_error(upload):
         probing.sniff(part.head(probing.HEAD_BYTES))
-        facts = arriving.probed(part.path, offload.run(_hash, part.path))
-    file = Received(assets.new_key(upload.account_id), facts, _name(upload))
+        facts = arriving.probe_file(part.path, offload.run(_hash_file, part.path))
+    file = StoredFile(assets.new_key(upload.account_id), facts, _file_name(upload))
     try:
-        _link(part.path, file.key)
+        _link_to_storage(part.path, file.key)
         with transaction() as session:
-            asset = arriving.keep(session, file)
+            asset = arriving.create_asset(session, file)
             if not uploads.finish(session, upload.id, asset.id):
-                file.kept = False
+                file.referenced = False
                 raise Gone("This upload was ended meanwhile.")
     finally:
-        if not file.kept:
-            file_responses.drop(file.key)
+        if not file.referenced:
+            file_responses.delete_stored_file(file.key)
     upload.asset_id = asset.id
     offload.run(part.path.unlink, missing_ok=True)
 
 
-def _link(part: Path, key: str) -> None:
+def _link_to_storage(part: Path, key: str) -> None:
     """Store the file under the key; it stays where it is too, until that is known to have gone well."""
     place = storage()
     if isinstance(place, Folder):
@@ -228,12 +230,12 @@ def _link(part: Path, key: str) -> None:
         place.link(part, key)  # it waits for the network, and others go on
 
 
-def _hash(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _name(upload: Upload) -> str | None:
-    told: dict[str, Any] = tus_headers.metadata(upload.meta)
+def _file_name(upload: Upload) -> str | None:
+    told: dict[str, Any] = tus_headers.parse_metadata(upload.meta)
     name = told.get("filename") or told.get("name") or b""
-    return arriving.clean(name.decode("utf-8", "replace"))
+    return arriving.clean_file_name(name.decode("utf-8", "replace"))

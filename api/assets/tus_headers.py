@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 _KEY = re.compile(r"[!-+\--~]+")  # ASCII without spaces and commas
 
 
-class OtherVersion(ServiceError):
+class UnsupportedTusVersion(ServiceError):
     """The request is of another version of tus, or of none: `Tus-Resumable` must say which."""
 
     status, code, title = 412, "tus-version", "Unsupported version of tus"
@@ -49,7 +49,7 @@ class Checksum:
     algorithm: str
     digest: bytes
 
-    def begin(self) -> hashlib._Hash:
+    def new_hash(self) -> hashlib._Hash:
         """Return a hash to feed the body to."""
         return hashlib.new(self.algorithm, usedforsecurity=False)
 
@@ -63,19 +63,19 @@ class Creation:
     checksum: Checksum | None
 
 
-def creation(headers: Headers, most: int) -> Creation:
+def parse_creation(headers: Headers, most: int) -> Creation:
     """Return what is asked for, or raise what is wrong with it."""
-    metadata(meta := headers.get("Upload-Metadata"))
-    return Creation(length(headers, most), meta, checksum(headers.get("Upload-Checksum")))
+    parse_metadata(meta := headers.get("Upload-Metadata"))
+    return Creation(parse_length(headers, most), meta, parse_checksum(headers.get("Upload-Checksum")))
 
 
 def check_version(headers: Headers) -> None:
     """Raise OtherVersion unless the request speaks ours."""
     if headers.get("Tus-Resumable") != VERSION:
-        raise OtherVersion(f"Tus-Resumable must be {VERSION}.")
+        raise UnsupportedTusVersion(f"Tus-Resumable must be {VERSION}.")
 
 
-def number(headers: Headers, name: str) -> int | None:
+def parse_number(headers: Headers, name: str) -> int | None:
     """Return a header's number; None where there is no such header."""
     given = headers.get(name)
     if given is None:
@@ -85,57 +85,57 @@ def number(headers: Headers, name: str) -> int | None:
     return int(given)
 
 
-def length(headers: Headers, most: int) -> int | None:
+def parse_length(headers: Headers, most: int) -> int | None:
     """Return how long a new upload will be; None where it will be told later."""
     if "Upload-Concat" in headers:
         raise BadRequest("Uploads cannot be put together from others here.")
-    stated, deferred = number(headers, "Upload-Length"), headers.get("Upload-Defer-Length")
+    stated, deferred = parse_number(headers, "Upload-Length"), headers.get("Upload-Defer-Length")
     if deferred not in (None, "1"):
         raise BadRequest("Upload-Defer-Length must be 1.")
     if (stated is None) == (deferred is None):
         raise BadRequest("Either Upload-Length or Upload-Defer-Length is needed.")
-    return fitting(stated, most)
+    return check_length(stated, most)
 
 
-def fitting(stated: int | None, most: int) -> int | None:
+def check_length(stated: int | None, most: int) -> int | None:
     """Return the length, or raise TooLarge."""
     if stated is not None and stated > most:
         raise TooLarge(f"A file may have {most} bytes.")
     return stated
 
 
-def metadata(given: str | None) -> dict[str, bytes]:
+def parse_metadata(given: str | None) -> dict[str, bytes]:
     """Return the pairs of Upload-Metadata, or raise BadRequest. One that is empty has none."""
     pairs: dict[str, bytes] = {}
     for pair in given.split(",") if given and given.strip() else ():
         key, _, value = pair.strip(" ").partition(" ")
         if not _KEY.fullmatch(key) or key in pairs:
             raise BadRequest("Upload-Metadata must be pairs of a key, given once, and a value in Base64.")
-        pairs[key] = _decoded("Upload-Metadata", value)
+        pairs[key] = _decode_base64("Upload-Metadata", value)
     return pairs
 
 
-def checksum(given: str | None) -> Checksum | None:
+def parse_checksum(given: str | None) -> Checksum | None:
     """Return what Upload-Checksum asks for, or raise BadRequest."""
     if given is None:
         return None
     algorithm, _, value = given.partition(" ")
     if algorithm not in ALGORITHMS:
         raise BadRequest(f"Upload-Checksum must be by one of: {', '.join(ALGORITHMS)}.")
-    found = Checksum(algorithm, _decoded("Upload-Checksum", value))
-    if len(found.digest) != found.begin().digest_size:
+    found = Checksum(algorithm, _decode_base64("Upload-Checksum", value))
+    if len(found.digest) != found.new_hash().digest_size:
         raise BadRequest(f"Upload-Checksum is no {algorithm} hash.")
     return found
 
 
-def _decoded(name: str, value: str) -> bytes:
+def _decode_base64(name: str, value: str) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadRequest(f"A value of {name} is not Base64.") from error
 
 
-class Overriding:
+class MethodOverride:
     """Takes a request's method from `X-HTTP-Method-Override`: some networks let only GET and POST through."""
 
     def __init__(self, application: WSGIApplication) -> None:
@@ -148,11 +148,11 @@ class Overriding:
             return self._application(environ, start_response)
         actual, environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"], given.strip().upper()
         if environ["REQUEST_METHOD"] == "HEAD" != actual:
-            start_response = _emptied(start_response)
+            start_response = _without_length(start_response)
         return self._application(environ, start_response)
 
 
-def _emptied(start_response: StartResponse) -> StartResponse:
+def _without_length(start_response: StartResponse) -> StartResponse:
     """Have an answer without a body say so: the server does not know that its length is of what HEAD leaves out."""
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:

@@ -20,10 +20,10 @@ from werkzeug.http import http_date
 from api.assets import tus_append, tus_headers
 from api.auth import account_id, requires
 from api.http import idempotency
-from api.http.idempotency import Replayed
+from api.http.idempotency import ReplayedResponse
 from api.http.request_context import config
-from api.http.response_docs import headers
-from api.http.stored_answers import Answer
+from api.http.response_docs import header_refs
+from api.http.stored_responses import StoredResponse
 from api.jobs import acceptance
 from api.openapi import Resource, creates, fails, reads, takes, tells
 from api.schemas.responses import UploadSchema
@@ -61,7 +61,7 @@ CHECKSUM = _header(
     f"The body's hash: one of {', '.join(tus_headers.ALGORITHMS)}, a space, and the value in Base64.",
 )
 LENGTH = _header("Upload-Length", "How many bytes it will have.", kind="integer")
-DEFERRED = _header("Upload-Defer-Length", "`1`: its length will be told later.")
+DEFER_LENGTH = _header("Upload-Defer-Length", "`1`: its length will be told later.")
 METADATA = _header(
     "Upload-Metadata", "Pairs with commas: a key, a space, a value in Base64. `filename` is shown."
 )
@@ -69,8 +69,8 @@ METADATA = _header(
 
 def register(app: Flask) -> None:
     """Let the application's answers on these paths speak tus, and its requests come under another method."""
-    app.wsgi_app = tus_headers.Overriding(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way to wrap it
-    app.after_request(_speak)
+    app.wsgi_app = tus_headers.MethodOverride(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way to wrap it
+    app.after_request(_add_version_header)
     for rule in ("/v1/uploads", "/v1/uploads/<uuid:upload_id>"):
         app.add_url_rule(rule, "uploads_options", _options, methods=["OPTIONS"])
 
@@ -83,30 +83,32 @@ def _check_version() -> None:
 @blueprint.post("/uploads")
 @requires("assets:write")
 @tells("Tus-Resumable")
-@reads(VERSION, LENGTH, DEFERRED, METADATA, CHECKSUM)
+@reads(VERSION, LENGTH, DEFER_LENGTH, METADATA, CHECKSUM)
 @creates
 @takes(BODY)
 @fails(400, 412, 413, 415, 422, 460)
 @blueprint.response(
-    201, UploadSchema, headers=headers("Location", "Upload-Offset", "Upload-Expires", "Idempotent-Replayed")
+    201,
+    UploadSchema,
+    headers=header_refs("Location", "Upload-Offset", "Upload-Expires", "Idempotent-Replayed"),
 )
 def create_upload() -> Response:
     """Begin an upload; its first bytes may come along.
 
     Its length is told by `Upload-Length`, or later where `Upload-Defer-Length` is 1. Then the pieces follow by PATCH.
     """
-    asked = tus_headers.creation(request.headers, config().max_asset)
+    asked = tus_headers.parse_creation(request.headers, config().max_asset)
     with_body = _has_body() or asked.length == 0
     with transaction() as session:
-        answer = idempotency.once(session, _mark(asked), lambda: _begin(session, asked))
+        answer = idempotency.run_once(session, _fingerprint(asked), lambda: _create(session, asked))
     upload_id = UUID(answer.body["upload_id"])
-    if with_body and not isinstance(answer, Replayed):
-        upload = _first_piece(upload_id, asked.checksum)
+    if with_body and not isinstance(answer, ReplayedResponse):
+        upload = _append_first_chunk(upload_id, asked.checksum)
     else:
-        upload = tus_append.finish(tus_append.find(upload_id))
-    _clear(int(time.monotonic() / CLEAR_SECONDS))
-    now = replace(answer, body=UploadSchema().dump(views.upload(upload)), text=None)
-    return _told(idempotency.respond(now), upload)
+        upload = tus_append.finish_upload(tus_append.find_upload(upload_id))
+    _clear_orphans(int(time.monotonic() / CLEAR_SECONDS))
+    now = replace(answer, body=UploadSchema().dump(views.upload_view(upload)), text=None)
+    return _add_upload_headers(idempotency.to_response(now), upload)
 
 
 @blueprint.head("/uploads/<uuid:upload_id>")
@@ -116,7 +118,7 @@ def create_upload() -> Response:
 @fails(404, 410, 412, 415)
 @blueprint.response(
     200,
-    headers=headers(
+    headers=header_refs(
         "Upload-Offset",
         "Upload-Length",
         "Upload-Defer-Length",
@@ -130,8 +132,8 @@ def get_upload(upload_id: UUID) -> Response:
 
     One that is whole and no asset yet, since the API died at that moment, becomes it now.
     """
-    upload = tus_append.finish(tus_append.find(upload_id))
-    response = _bare(Response(), upload)
+    upload = tus_append.finish_upload(tus_append.find_upload(upload_id))
+    response = _without_content_type(Response(), upload)
     if upload.length is None:
         response.headers["Upload-Defer-Length"] = "1"
     else:
@@ -149,17 +151,19 @@ def get_upload(upload_id: UUID) -> Response:
 @reads(VERSION, OFFSET, LENGTH, CHECKSUM)
 @takes({"required": True, **BODY})
 @fails(400, 404, 409, 410, 412, 413, 415, 422, 423, 460)
-@blueprint.response(204, headers=headers("Upload-Offset", "Upload-Expires", "Location"))
+@blueprint.response(204, headers=header_refs("Upload-Offset", "Upload-Expires", "Location"))
 def append_to_upload(upload_id: UUID) -> Response:
     """Add a piece at an upload's end. The answer to the last one tells the asset's `Location`."""
     _check_type()
-    offset = tus_headers.number(request.headers, "Upload-Offset")
+    offset = tus_headers.parse_number(request.headers, "Upload-Offset")
     if offset is None:
         raise BadRequest("Upload-Offset is needed.")
-    length = tus_headers.fitting(tus_headers.number(request.headers, "Upload-Length"), config().max_asset)
-    checksum = tus_headers.checksum(request.headers.get("Upload-Checksum"))
-    return _bare(
-        Response(status=HTTPStatus.NO_CONTENT), tus_append.append(upload_id, offset, length, checksum)
+    length = tus_headers.check_length(
+        tus_headers.parse_number(request.headers, "Upload-Length"), config().max_asset
+    )
+    checksum = tus_headers.parse_checksum(request.headers.get("Upload-Checksum"))
+    return _without_content_type(
+        Response(status=HTTPStatus.NO_CONTENT), tus_append.append_body(upload_id, offset, length, checksum)
     )
 
 
@@ -171,20 +175,20 @@ def append_to_upload(upload_id: UUID) -> Response:
 @blueprint.response(204)
 def delete_upload(upload_id: UUID) -> Response:
     """Terminate an upload: what came of it is thrown away. An asset that it has become stays."""
-    tus_append.find(upload_id)
+    tus_append.find_upload(upload_id)
     with transaction() as session:
         uploads.terminate(session, upload_id)
-        acceptance.note(session, "uploads.terminated", str(upload_id))
+        acceptance.record_audit_event(session, "uploads.terminated", str(upload_id))
     offload.run(unfinished_uploads.remove, config(), upload_id)
-    return _typeless(Response(status=HTTPStatus.NO_CONTENT))
+    return _drop_content_type(Response(status=HTTPStatus.NO_CONTENT))
 
 
-def _mark(asked: tus_headers.Creation) -> bytes:
+def _fingerprint(asked: tus_headers.Creation) -> bytes:
     """Return what two requests for the same upload share; the bytes that come along are not read to tell them apart."""
     return json.dumps([asked.length, asked.meta, request.content_length or 0]).encode()
 
 
-def _begin(session: Session, asked: tus_headers.Creation) -> Answer:
+def _create(session: Session, asked: tus_headers.Creation) -> StoredResponse:
     limits = config()
     upload = uploads.create(
         session,
@@ -194,22 +198,22 @@ def _begin(session: Session, asked: tus_headers.Creation) -> Answer:
         expiry=limits.upload_expiry,
         most=limits.max_uploads,
     )
-    acceptance.note(session, "uploads.created", str(upload.id))
-    return Answer(201, {"upload_id": str(upload.id)}, {"Location": f"/v1/uploads/{upload.id}"})
+    acceptance.record_audit_event(session, "uploads.created", str(upload.id))
+    return StoredResponse(201, {"upload_id": str(upload.id)}, {"Location": f"/v1/uploads/{upload.id}"})
 
 
 @lru_cache(maxsize=1)
-def _clear(_: int) -> None:
+def _clear_orphans(_: int) -> None:
     """Remove what belongs to no upload any more, once in each such time: no worker may see the folder."""
     offload.run(unfinished_uploads.clear, config())
 
 
-def _first_piece(upload_id: UUID, checksum: tus_headers.Checksum | None) -> Upload:
+def _append_first_chunk(upload_id: UUID, checksum: tus_headers.Checksum | None) -> Upload:
     try:
-        return tus_append.append(upload_id, 0, None, checksum)
+        return tus_append.append_body(upload_id, 0, None, checksum)
     except BaseException:
-        if idempotency.key() is None:  # nobody could find it again
-            tus_append.end(upload_id, UploadState.TERMINATED)
+        if idempotency.request_key() is None:  # nobody could find it again
+            tus_append.end_upload(upload_id, UploadState.TERMINATED)
         raise
 
 
@@ -225,18 +229,18 @@ def _check_type() -> None:
         raise UnsupportedMediaType(f"A piece needs Content-Type: {tus_headers.CONTENT_TYPE}.")
 
 
-def _bare(response: Response, upload: Upload) -> Response:
+def _without_content_type(response: Response, upload: Upload) -> Response:
     if upload.asset_id:
         response.headers["Location"] = f"/v1/assets/{upload.asset_id}"
-    return _told(_typeless(response), upload)
+    return _add_upload_headers(_drop_content_type(response), upload)
 
 
-def _typeless(response: Response) -> Response:
+def _drop_content_type(response: Response) -> Response:
     response.headers.pop("Content-Type", None)
     return response
 
 
-def _told(response: Response, upload: Upload) -> Response:
+def _add_upload_headers(response: Response, upload: Upload) -> Response:
     response.headers["Upload-Offset"] = str(upload.received)
     if not upload.asset_id:
         response.headers["Upload-Expires"] = http_date(upload.expires_at)
@@ -249,10 +253,10 @@ def _options(**_: Any) -> Response:
     response.headers["Tus-Max-Size"] = str(config().max_asset)
     response.headers["Tus-Extension"] = ",".join(tus_headers.EXTENSIONS)
     response.headers["Tus-Checksum-Algorithm"] = ",".join(tus_headers.ALGORITHMS)
-    return _typeless(response)
+    return _drop_content_type(response)
 
 
-def _speak(response: Response) -> Response:
+def _add_version_header(response: Response) -> Response:
     if tus_headers.PATHS.fullmatch(request.path):
         response.headers["Tus-Resumable"] = tus_headers.VERSION
     return response

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def new_ids(number: int) -> list[uuid.UUID]:
+def new_job_ids(number: int) -> list[uuid.UUID]:
     """Return ids that go up, for jobs that are written down together: their order is the one in which they came.
 
     Dispatch takes jobs of one turn by their ids, and a batch is listed by them. Each is as random as any other's.
@@ -25,7 +25,7 @@ def new_ids(number: int) -> list[uuid.UUID]:
 
 def cancel(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> int:
     """Ask for the end of every unfinished job, and return how many they were. What nobody works on ends at once."""
-    ids = _ids(session, account_id, batch_id, *UNFINISHED)
+    ids = _lock_job_ids(session, account_id, batch_id, *UNFINISHED)
     rendered = exists().where(Segment.job_id == Job.id, Segment.state == SegmentState.RUNNING)
     worked_on = or_(Job.leased_until.is_not(None), rendered)
     changed = {"version": Job.version + 1}
@@ -37,14 +37,16 @@ def cancel(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> int:
 
 def retry(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *, attempts: int) -> int:
     """Queue every failed job again, and return how many they were."""
-    failed = _ids(session, account_id, batch_id, State.FAILED)
+    failed = _lock_job_ids(session, account_id, batch_id, State.FAILED)
     if failed:
         completion.reopen(session, batch_id, State.FAILED, len(failed))
         session.execute(update(Job).where(Job.id.in_(failed)).values(jobs.afresh(attempts)))
     return len(failed)
 
 
-def _ids(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *states: State) -> list[uuid.UUID]:
+def _lock_job_ids(
+    session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *states: State
+) -> list[uuid.UUID]:
     """Lock the jobs, in an order in which no two who do so wait for each other, and return their ids."""
     query = (
         select(Job.id)

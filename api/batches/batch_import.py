@@ -18,8 +18,8 @@ from api.auth import caller
 from api.batches import batch_actions
 from api.http.request_context import config
 from api.jobs import acceptance
-from api.jobs.webhook_urls import Hooks
-from api.schemas.batch import Checker, chunks, number, place
+from api.jobs.webhook_urls import WebhookUrlChecker
+from api.schemas.batch import RowChecker, job_index, job_pointer, numbered_chunks
 from api.server import offload
 from shared.errors import Invalid
 from shared.models import Batch
@@ -30,126 +30,128 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from api.schemas.batch import BatchSpec, Place
+    from api.schemas.batch import BatchSpec, FieldError
     from api.schemas.job import JobSpec
 
-CHUNK = 250  # jobs
-FEW = 10  # of what is wrong with a job that is left out are told
+CHUNK_JOBS = 250  # jobs
+MAX_ERRORS_PER_JOB = 10  # of what is wrong with a job that is left out are told
 
 
 @dataclass(slots=True)
-class Wrongs:
+class BatchErrors:
     """The places of what is wrong: the first MAX_ERRORS, and then one of each further job, so that each bad job is named."""
 
     # Each once: what jobs share is found again with each few of them.
-    places: dict[Place, None] = field(default_factory=dict)
+    places: dict[FieldError, None] = field(default_factory=dict)
     _bad: set[int | None] = field(default_factory=set)
 
-    def add(self, found: Place, at: int | None) -> None:
+    def add(self, found: FieldError, at: int | None) -> None:
         """Take in what is wrong with a job, or with what all share."""
         if len(self.places) < MAX_ERRORS or at not in self._bad:
             self._bad.add(at)
             self.places[found] = None
 
-    def refusal(self, *, whole: bool = True) -> Invalid:
+    def to_error(self, *, whole: bool = True) -> Invalid:
         """Return the error that tells all of it. It is not `whole` where some of a job was left out before."""
-        number = len(self.places)
-        told = "One value is" if number == 1 else f"{number} values are"
-        if number >= MAX_ERRORS or not whole:
-            told = f"{number} or more values are"
+        count = len(self.places)
+        told = "One value is" if count == 1 else f"{count} values are"
+        if count >= MAX_ERRORS or not whole:
+            told = f"{count} or more values are"
         listed = (
-            f" Listed are the first {MAX_ERRORS}, and one of each further job."
-            if number >= MAX_ERRORS
-            else ""
+            f" Listed are the first {MAX_ERRORS}, and one of each further job." if count >= MAX_ERRORS else ""
         )
         return Invalid(f"{told} wrong.{listed}", tuple(self.places))
 
 
 @dataclass(slots=True)
-class Intake:
+class BatchImport:
     """A batch that is being taken."""
 
     spec: BatchSpec
-    hooks: Hooks
+    webhook_urls: WebhookUrlChecker
     batch_id: uuid.UUID = field(default_factory=uuid.uuid4)
     ids: list[uuid.UUID] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
-    wrong: Wrongs = field(default_factory=Wrongs)
-    skipped: dict[int, list[Place]] = field(default_factory=dict)
+    errors: BatchErrors = field(default_factory=BatchErrors)
+    skipped: dict[int, list[FieldError]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, spec: BatchSpec) -> Intake:
+    def start(cls, spec: BatchSpec) -> BatchImport:
         """Begin, and look at the addresses that all jobs share before a transaction is open."""
-        hooks = Hooks(allow_private=config().allow_private_addresses)
+        webhook_urls = WebhookUrlChecker(allow_private=config().allow_private_addresses)
         usual = spec.defaults.get("webhook")
         shared = {
             "#/webhook/url": spec.webhook and spec.webhook.url,
             "#/defaults/webhook/url": usual and usual["url"],
         }
-        intake = cls(spec, hooks)
-        intake._note([(at, why) for at, url in shared.items() if url and (why := hooks.wrong(url))])
-        if intake.wrong.places:
-            raise intake.wrong.refusal()
-        return intake
+        batch_import = cls(spec, webhook_urls)
+        batch_import._add_errors(
+            [(at, why) for at, url in shared.items() if url and (why := webhook_urls.problem_with(url))]
+        )
+        if batch_import.errors.places:
+            raise batch_import.errors.to_error()
+        return batch_import
 
-    def take(self, session: Session, rows: Sequence[Any], checker: Checker) -> None:
+    def insert(self, session: Session, rows: Sequence[Any], checker: RowChecker) -> None:
         """Write the batch and its jobs down, or raise Invalid with all that is wrong."""
-        acceptance.admit(session, len(rows))
+        acceptance.admit_jobs(session, len(rows))
         webhook = {"url": self.spec.webhook.url} if self.spec.webhook else None
         session.add(Batch(id=self.batch_id, account_id=caller().account_id, total=len(rows), webhook=webhook))
         session.flush()
-        names = iter(batch_actions.new_ids(len(rows)))
-        for chunk in chunks(rows, CHUNK):
+        names = iter(batch_actions.new_job_ids(len(rows)))
+        for chunk in numbered_chunks(rows, CHUNK_JOBS):
             good, wrong = offload.run(checker.check, chunk)
-            self._note(wrong)
-            good = self._settled(session, good)
-            if good and (self.spec.skips or not self.wrong.places):
+            self._add_errors(wrong)
+            good = self._resolve(session, good)
+            if good and (self.spec.skips or not self.errors.places):
                 ids = list(islice(names, len(good)))
-                self.ids += acceptance.write(session, [spec for _, spec in good], self.batch_id, ids)
+                self.ids += acceptance.insert_batch_jobs(
+                    session, [spec for _, spec in good], self.batch_id, ids
+                )
                 self.kinds.update(spec.kind for _, spec in good)
-        self._close(session, len(rows))
+        self._finish(session, len(rows))
 
-    def _close(self, session: Session, asked: int) -> None:
-        if self.wrong.places:
-            raise self.wrong.refusal()
+    def _finish(self, session: Session, asked: int) -> None:
+        if self.errors.places:
+            raise self.errors.to_error()
         if not self.ids:
-            raise self._none_good()
+            raise self._all_skipped_error()
         if len(self.ids) < asked:
             session.execute(update(Batch).where(Batch.id == self.batch_id).values(total=len(self.ids)))
-        acceptance.note(session, "jobs.submitted", str(self.batch_id))
+        acceptance.record_audit_event(session, "jobs.submitted", str(self.batch_id))
 
-    def _none_good(self) -> Invalid:
-        every = Wrongs()
+    def _all_skipped_error(self) -> Invalid:
+        every = BatchErrors()
         for at, places in sorted(self.skipped.items()):
             for each in places:
                 every.add(each, at)
-        return every.refusal(whole=all(len(places) < FEW for places in self.skipped.values()))
+        return every.to_error(whole=all(len(places) < MAX_ERRORS_PER_JOB for places in self.skipped.values()))
 
-    def _settled(self, session: Session, good: list[tuple[int, JobSpec]]) -> list[tuple[int, JobSpec]]:
+    def _resolve(self, session: Session, good: list[tuple[int, JobSpec]]) -> list[tuple[int, JobSpec]]:
         """Return the jobs with all that they name; note what is wrong with the others."""
         while good:
-            specs, places = [spec for _, spec in good], [place(at) for at, _ in good]
-            wrong = self.hooks.of(specs, places)
+            specs, places = [spec for _, spec in good], [job_pointer(at) for at, _ in good]
+            wrong = self.webhook_urls.find_problems(specs, places)
             if not wrong:
                 try:
-                    resolved = acceptance.resolve(session, specs, places)
+                    resolved = acceptance.resolve_references(session, specs, places)
                 except Invalid as error:
                     wrong = list(error.args[1])
                 else:
                     return [(at, spec) for (at, _), spec in zip(good, resolved, strict=True)]
-            bad = {number(where) for where, _ in wrong}
-            self._note(wrong)
+            bad = {job_index(where) for where, _ in wrong}
+            self._add_errors(wrong)
             if None in bad:
                 return []  # what all share is wrong
             good = [(at, spec) for at, spec in good if at not in bad]
         return []
 
-    def _note(self, wrong: Sequence[Place]) -> None:
+    def _add_errors(self, wrong: Sequence[FieldError]) -> None:
         for where, why in wrong:
-            at = number(where)
+            at = job_index(where)
             if at is None or not self.spec.skips:
-                self.wrong.add((where, why), at)
+                self.errors.add((where, why), at)
                 continue
             told = self.skipped.setdefault(at, [])
-            if len(told) < FEW:
+            if len(told) < MAX_ERRORS_PER_JOB:
                 told.append((where, why))

@@ -15,10 +15,10 @@ from api.batches import row_parsing as rows
 from api.http import bodies
 from api.http.query_params import Query
 from api.http.request_context import config
-from api.jobs.template_expansion import template_of
+from api.jobs.template_filling import find_template
 from api.schemas.batch import BatchSchema, BatchSpec, BatchWebhook
-from api.schemas.template import ID
-from api.schemas.template_fields import typed
+from api.schemas.template import TEMPLATE_ID
+from api.schemas.template_fields import convert_cells
 from api.server import offload
 from shared.db import transaction
 from shared.errors import Invalid
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from api.schemas.template import Template
 
-JSON, LINES, TABLE = "application/json", "application/x-ndjson", "text/csv"
-OF_ROW = "custom_id"  # a column that a template need not declare
+JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+CUSTOM_ID = "custom_id"  # a column that a template need not declare
 BODY = {
     "required": True,
     "content": {
         JSON: {"schema": BatchSchema},
-        LINES: {"schema": {"type": "string", "description": "A job a line, each a JSON object."}},
-        TABLE: {"schema": {"type": "string", "description": "A template's fields, a column each; UTF-8."}},
+        NDJSON: {"schema": {"type": "string", "description": "A job a line, each a JSON object."}},
+        CSV: {"schema": {"type": "string", "description": "A template's fields, a column each; UTF-8."}},
     },
 }
 
@@ -46,7 +46,7 @@ class BatchQuery(Query):
     """What a body without a head cannot say."""
 
     template_id = fields.String(
-        validate=validate.Regexp(rf"^(?:{ID})$", error="Must be a template's id."),
+        validate=validate.Regexp(rf"^(?:{TEMPLATE_ID})$", error="Must be a template's id."),
         metadata={"description": "Which template a table fills."},
     )
     template_version = fields.Integer(validate=validate.Range(1, 2**31), strict=False)
@@ -59,74 +59,76 @@ class BatchQuery(Query):
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class PostedBatch:
     """A batch as it came. `mark` is what tells it from another."""
 
     spec: BatchSpec
     rows: Sequence[Any]
     strict: bool
-    mark: bytes
+    fingerprint: bytes
 
 
-def receive(query: dict[str, Any]) -> bytes:
+def receive_body(query: dict[str, Any]) -> bytes:
     """Return the request's body, or raise what can be said without looking into it."""
     form = request.mimetype
-    if form not in (JSON, LINES, TABLE) or request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType(f"The body must be {JSON}, {LINES} or {TABLE}.")
-    _refuse_strange(form, query)
-    body = bodies.whole(config().max_batch_body)
+    if form not in (JSON, NDJSON, CSV) or request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType(f"The body must be {JSON}, {NDJSON} or {CSV}.")
+    _check_query(form, query)
+    body = bodies.read_all(config().max_batch_body)
     g.body_size = len(body)
     return body
 
 
-def read(query: dict[str, Any], body: bytes) -> Posted:
+def parse_body(query: dict[str, Any], body: bytes) -> PostedBatch:
     """Return the request's batch, or raise what is wrong with it as a whole."""
     form = request.mimetype
     mark = hashlib.sha256(b"\n".join((form.encode(), request.query_string, body))).digest()
     most = config().max_batch
     if form == JSON:
-        found = offload.compute(len(body), rows.of_json, body, most)
-        return _bounded(Posted(load(BatchSchema(), found.head), found.jobs, found.strict, mark))
-    spec = _spec(query)
-    if form == LINES:
-        lines = offload.compute(len(body), rows.of_lines, body, most).jobs
-        return _bounded(Posted(spec, lines, strict=False, mark=mark))
-    table = offload.compute(len(body), rows.of_table, body, most)
+        found = offload.run_if_large(len(body), rows.parse_json, body, most)
+        return _check_size(PostedBatch(load(BatchSchema(), found.head), found.jobs, found.strict, mark))
+    spec = _spec_of_query(query)
+    if form == NDJSON:
+        lines = offload.run_if_large(len(body), rows.parse_ndjson, body, most).jobs
+        return _check_size(PostedBatch(spec, lines, strict=False, fingerprint=mark))
+    table = offload.run_if_large(len(body), rows.parse_csv, body, most)
     asked = query["template_id"], query.get("template_version")
     with transaction() as session:
-        template = template_of(session, account_id(), *asked)
-    return _bounded(Posted(spec, Filled(table, template, asked), strict=False, mark=mark))
+        template = find_template(session, account_id(), *asked)
+    return _check_size(
+        PostedBatch(spec, TemplateTable(table, template, asked), strict=False, fingerprint=mark)
+    )
 
 
-class Filled(rows.Table):
+class TemplateTable(rows.Table):
     """The jobs that a table's lines make of a template."""
 
     def __init__(self, table: rows.Table, template: Template, asked: tuple[str, int | None]) -> None:
         super().__init__(table.columns, table.lines)
         self._template, self._asked = template, asked
 
-    def _named(self, cells: list[str]) -> Any:
-        row = super()._named(cells)
-        if isinstance(row, rows.Malformed):
+    def _row(self, cells: list[str]) -> Any:
+        row = super()._row(cells)
+        if isinstance(row, rows.MalformedRow):
             return row
         name, version = self._asked
         job = {"kind": "video", "template_id": name, **({"template_version": version} if version else {})}
-        if OF_ROW not in self._template.fields and (own := row.pop(OF_ROW, "")):
-            job[OF_ROW] = own
-        return {**job, "fields": typed(self._template.fields, row)}
+        if CUSTOM_ID not in self._template.fields and (own := row.pop(CUSTOM_ID, "")):
+            job[CUSTOM_ID] = own
+        return {**job, "fields": convert_cells(self._template.fields, row)}
 
 
-def _refuse_strange(form: str, query: dict[str, Any]) -> None:
-    strange = query.keys() - ({"template_id", "template_version"} if form == TABLE else set())
+def _check_query(form: str, query: dict[str, Any]) -> None:
+    strange = query.keys() - ({"template_id", "template_version"} if form == CSV else set())
     strange -= {"on_invalid", "webhook"} if form != JSON else set()
     wrong = [(f"#/{name}", f"Is not for {form}.") for name in sorted(strange)]
-    if form == TABLE and "template_id" not in query:
+    if form == CSV and "template_id" not in query:
         wrong.append(("#/template_id", "Missing."))
     if wrong:
         raise Invalid("The query is wrong.", tuple(wrong))
 
 
-def _spec(query: dict[str, Any]) -> BatchSpec:
+def _spec_of_query(query: dict[str, Any]) -> BatchSpec:
     url = query.get("webhook")
     if url is not None:
         try:
@@ -136,7 +138,7 @@ def _spec(query: dict[str, Any]) -> BatchSpec:
     return BatchSpec({}, query.get("on_invalid", "reject"), BatchWebhook(url) if url else None)
 
 
-def _bounded(posted: Posted) -> Posted:
+def _check_size(posted: PostedBatch) -> PostedBatch:
     most = config().max_batch
     if not 1 <= len(posted.rows) <= most:
         raise Invalid("One value is wrong.", (("#/jobs", f"Must have 1 to {most} items."),))

@@ -19,11 +19,11 @@ from shared.script.schema.loading import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LIST = "jobs"
+_JOBS = "jobs"
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 MAX_VALUES = 5_000_000  # of all jobs together
-_ANY_CELL = 2**31 - 1  # characters: as many as the parser of tables can be told
-_EXACT = 1024 * 1024  # a body up to here is parsed once more to tell where it goes wrong
+_MAX_CELL = 2**31 - 1  # characters: as many as the parser of tables can be told
+_MAX_REPARSED_BYTES = 1024 * 1024  # a body up to here is parsed once more to tell where it goes wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Rows:
         return len(self.jobs)
 
 
-class Slices(Sequence[Any]):
+class ByteSlices(Sequence[Any]):
     """Pieces of bytes that are cut out when they are asked for."""
 
     def __init__(self, body: bytes, spans: list[tuple[int, int] | Any]) -> None:
@@ -60,38 +60,38 @@ class Slices(Sequence[Any]):
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
+class MalformedRow:
     """A row that makes no job, and why."""
 
-    why: str
+    reason: str
 
 
-def of_json(body: bytes, most: int) -> Rows:
+def parse_json(body: bytes, most: int) -> Rows:
     """Cut a JSON body, or raise BadRequest; Invalid where it has more jobs than `most`."""
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES:
         raise BadRequest(f"The body has more than {MAX_VALUES} values.")
-    spans = list(islice(_spans(body), most + 1))
+    spans = list(islice(_job_spans(body), most + 1))
     if len(spans) > most:
-        raise Invalid("One value is wrong.", ((f"#/{_LIST}", f"Must have 1 to {most} items."),))
+        raise Invalid("One value is wrong.", ((f"#/{_JOBS}", f"Must have 1 to {most} items."),))
     try:
         head = parse(_skeleton(body, spans))
     except BadRequest:
-        if len(body) <= _EXACT:
+        if len(body) <= _MAX_REPARSED_BYTES:
             parse(body)
         raise BadRequest("The body is not JSON.") from None
-    listed = head.get(_LIST) if isinstance(head, dict) else None
+    listed = head.get(_JOBS) if isinstance(head, dict) else None
     if not isinstance(listed, list):
         return Rows(head, (), strict=True)
-    return Rows(head, Slices(body, list(_matched(listed, spans))), strict=True)
+    return Rows(head, ByteSlices(body, list(_match_spans(listed, spans))), strict=True)
 
 
-def _matched(listed: list[Any], spans: list[tuple[int, int]]) -> Iterator[Any]:
+def _match_spans(listed: list[Any], spans: list[tuple[int, int]]) -> Iterator[Any]:
     """Give the place of each job that was cut out, and what is no object as it is."""
     left = iter(spans)
     for each in listed:
         span = next(left, None) if each == {} else each
         if (span is None and each is not None) or isinstance(span, dict):
-            raise BadRequest(f"The member {_LIST!r} must be written without escapes.")
+            raise BadRequest(f"The member {_JOBS!r} must be written without escapes.")
         yield span
 
 
@@ -103,7 +103,7 @@ def _skeleton(body: bytes, spans: list[tuple[int, int]]) -> bytes:
     return b"".join([*kept, body[at:]])
 
 
-def _spans(body: bytes) -> Iterator[tuple[int, int]]:
+def _job_spans(body: bytes) -> Iterator[tuple[int, int]]:
     """Give the place of each object in the list that the outermost object calls `jobs`."""
     depth, start, name, inside = 0, 0, b"", False
     for match in _TOKEN.finditer(body):
@@ -124,7 +124,7 @@ def _spans(body: bytes) -> Iterator[tuple[int, int]]:
             depth -= 1
 
 
-def of_lines(body: bytes, most: int) -> Rows:
+def parse_ndjson(body: bytes, most: int) -> Rows:
     """Cut a body of lines; empty ones are none. One more than `most` is enough to see that there are too many."""
     spans: list[tuple[int, int]] = []
     at = 0
@@ -134,17 +134,17 @@ def of_lines(body: bytes, most: int) -> Rows:
         if body[at:end].strip():
             spans.append((at, end))
         at = end + 1
-    return Rows({}, Slices(body, list(spans)))
+    return Rows({}, ByteSlices(body, list(spans)))
 
 
-def of_table(body: bytes, most: int) -> Table:
+def parse_csv(body: bytes, most: int) -> Table:
     """Cut a CSV file whose first line names the columns, or raise BadRequest. It stops as `of_lines` does."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadRequest(f"The table is not UTF-8: byte {error.start + 1} is wrong.") from error
     # A cell may be as long as the body, which has a limit of its own: what is too long for its field is its row's error.
-    csv.field_size_limit(_ANY_CELL)
+    csv.field_size_limit(_MAX_CELL)
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = [name.strip() for name in next(lines, [])]
@@ -169,10 +169,10 @@ class Table(Sequence[Any]):
     def __getitem__(self, at: Any) -> Any:
         """Return one, or those of a slice."""
         if isinstance(at, slice):
-            return [self._named(cells) for cells in self.lines[at]]
-        return self._named(self.lines[at])
+            return [self._row(cells) for cells in self.lines[at]]
+        return self._row(self.lines[at])
 
-    def _named(self, cells: list[str]) -> Any:
+    def _row(self, cells: list[str]) -> Any:
         if len(cells) != len(self.columns):
-            return Malformed("Has more or fewer cells than the first line.")
+            return MalformedRow("Has more or fewer cells than the first line.")
         return dict(zip(self.columns, cells, strict=True))

@@ -22,7 +22,7 @@ _ONE_RANGE = re.compile(r"bytes=\s*(?:\d{1,4000}-\d{0,4000}|-(\d{1,4000}))\s*", 
 _DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 
 
-def heed(tag: str) -> None:
+def check_if_match(tag: str) -> None:
     """Raise PreconditionFailed where the client wants a thing as it knows it, and it is another."""
     _drop_impossible_dates()
     wanted = request.if_match
@@ -31,16 +31,16 @@ def heed(tag: str) -> None:
     request.environ.pop("HTTP_IF_MATCH", None)  # werkzeug takes `*` for the tag of something else
 
 
-def heed_range(tag: str, size: int, modified: datetime | None) -> None:
+def check_range_conditions(tag: str, size: int, modified: datetime | None) -> None:
     """Heed the conditions of a request for a file, and leave its range only where it is to be answered with one.
 
     All other conditions come before the range: what the client has already is not sent again, not even in part.
     """
-    heed(tag)
+    check_if_match(tag)
     environ = request.environ
     asked = _ONE_RANGE.fullmatch(request.headers.get("Range", ""))
     known = not is_resource_modified(environ, f'"{tag}"', last_modified=modified)
-    if asked is None or known or request.method != HTTPMethod.GET or not _is_of_same(tag, modified):
+    if asked is None or known or request.method != HTTPMethod.GET or not _if_range_matches(tag, modified):
         environ.pop("HTTP_RANGE", None)
     elif asked[1] and int(asked[1]) > size:
         environ["HTTP_RANGE"] = "bytes=0-"  # more of its end than there is
@@ -56,7 +56,7 @@ def _drop_impossible_dates() -> None:
             request.environ[name] = ""
 
 
-def _is_of_same(tag: str, modified: datetime | None) -> bool:
+def _if_range_matches(tag: str, modified: datetime | None) -> bool:
     """Tell whether the client has other parts of the very same file, or has not asked that it be so."""
     had = request.headers.get("If-Range")
     if had is None or had == f'"{tag}"':

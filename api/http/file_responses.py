@@ -30,13 +30,13 @@ _HEADERS = {
 }
 
 
-def send(key: str, *, media_type: str, sha256: str, name: str, download: bool) -> Response:
+def send_stored_file(key: str, *, media_type: str, sha256: str, name: str, download: bool) -> Response:
     """Answer with a stored file."""
     files = storage()
     if isinstance(files, Folder):
-        response = _of_disk(files.path(key), media_type, sha256, name, download=download)
+        response = _send_from_disk(files.path(key), media_type, sha256, name, download=download)
     else:
-        response = _from_afar(files, key, media_type, sha256)
+        response = _stream_from_bucket(files, key, media_type, sha256)
         shown = dump_options_header("attachment" if download else "inline", {"filename": name})
         response.headers["Content-Disposition"] = shown
     response.headers.update(_HEADERS)
@@ -44,23 +44,25 @@ def send(key: str, *, media_type: str, sha256: str, name: str, download: bool) -
     return response
 
 
-def _of_disk(path: Path, media_type: str, sha256: str, name: str, *, download: bool) -> Response:
+def _send_from_disk(path: Path, media_type: str, sha256: str, name: str, *, download: bool) -> Response:
     """Let the server send it without reading it."""
     if not path.is_file():
         raise NotFound("The file is no longer there.")
     facts = path.stat()
-    conditional_requests.heed_range(sha256, facts.st_size, datetime.fromtimestamp(int(facts.st_mtime), UTC))
+    conditional_requests.check_range_conditions(
+        sha256, facts.st_size, datetime.fromtimestamp(int(facts.st_mtime), UTC)
+    )
     return send_file(
         path, media_type, as_attachment=download, download_name=name, conditional=True, etag=sha256
     )
 
 
-def _from_afar(files: Storage, key: str, media_type: str, sha256: str) -> Response:
+def _stream_from_bucket(files: Storage, key: str, media_type: str, sha256: str) -> Response:
     """Stream it through us, and of a range no more than that."""
     size = files.size(key)
     if size is None:
         raise NotFound("The file is no longer there.")
-    conditional_requests.heed_range(sha256, size, None)
+    conditional_requests.check_range_conditions(sha256, size, None)
     response = Response(mimetype=media_type, direct_passthrough=True)
     response.content_length = size
     response.set_etag(sha256)
@@ -72,7 +74,7 @@ def _from_afar(files: Storage, key: str, media_type: str, sha256: str) -> Respon
     return response
 
 
-def drop(key: str) -> None:
+def delete_stored_file(key: str) -> None:
     """Delete a stored file that no row names any more; one that cannot be reached now is found to be nobody's later."""
     files = storage()
     try:

@@ -9,13 +9,13 @@ from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from api.schemas.job import KINDS
-from api.schemas.template import ID
+from api.schemas.template import TEMPLATE_ID
 from shared.lifecycle.listing import Cursor, Wanted
 from shared.script.schema.loading import load
 from shared.states import State
 
 T = TypeVar("T")
-LIMIT, MOST = 50, 200
+DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 
 
 class Query(Schema):
@@ -29,16 +29,16 @@ class Query(Schema):
         unknown = RAISE
 
 
-class NoQuery(Query):
+class EmptyQuery(Query):
     """Nothing: what is written there would be passed over, and may have been meant."""
 
 
-def refuse_any() -> None:
+def refuse_query() -> None:
     """Raise Invalid if the request has any parameter."""
-    load(NoQuery(), request.args.to_dict())
+    load(EmptyQuery(), request.args.to_dict())
 
 
-def reads_any(view: Any) -> bool:
+def declares_query(view: Any) -> bool:
     """Tell whether a view has declared parameters, and so refuses the others itself."""
     declared = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
     return any(each.get("in") == "query" for each in declared)
@@ -64,7 +64,7 @@ class JobQuery(Query):
     )
 
 
-class Place(fields.Field[Cursor]):
+class CursorField(fields.Field[Cursor]):
     """A cursor, as the page before gave it."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Cursor:
@@ -74,7 +74,7 @@ class Place(fields.Field[Cursor]):
             raise ValidationError("Is not a cursor of this list.") from error
 
 
-class Time(fields.Field[datetime]):
+class TimestampField(fields.Field[datetime]):
     """A moment by RFC 3339, in UTC. Without a zone it is UTC; a plus sign that became a space is one again."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
@@ -88,7 +88,7 @@ class Time(fields.Field[datetime]):
             raise ValidationError("Must lie in the years 1 to 9999 in UTC.") from error
 
 
-class TimeBefore(Time):
+class LowerBoundField(TimestampField):
     """A moment after which something is to be. What is shown with it is not after it, though it has parts of milliseconds."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
@@ -96,7 +96,7 @@ class TimeBefore(Time):
         return moment + (timedelta(microseconds=999) if moment.microsecond % 1000 == 0 else timedelta(0))
 
 
-class Names(fields.Field[tuple[str, ...]]):
+class NamesField(fields.Field[tuple[str, ...]]):
     """One of these names, or several with commas."""
 
     def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:
@@ -116,21 +116,21 @@ class Names(fields.Field[tuple[str, ...]]):
 class PageQuery(Query):
     """A page of a list."""
 
-    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
-    cursor = Place(metadata={"type": "string"})
+    limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT), strict=False)
+    cursor = CursorField(metadata={"type": "string"})
 
 
 class TemplatesQuery(Query):
     """A page of templates, in the order of their ids."""
 
-    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
-    cursor = fields.String(load_default="", validate=validate.Regexp(rf"^(?:{ID})?$"))
+    limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT), strict=False)
+    cursor = fields.String(load_default="", validate=validate.Regexp(rf"^(?:{TEMPLATE_ID})?$"))
 
 
 class VersionsQuery(Query):
     """A page of a template's versions, newest first."""
 
-    limit = fields.Integer(load_default=LIMIT, validate=validate.Range(1, MOST), strict=False)
+    limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT), strict=False)
     cursor = fields.Integer(load_default=None, validate=validate.Range(1, 2**31), strict=False)
 
 
@@ -152,10 +152,10 @@ class UsageQuery(Query):
 class TasksQuery(PageQuery):
     """A page of tasks, and which ones."""
 
-    kind = Names(KINDS)
-    status = Names(tuple(map(str, State)))
-    created_after = TimeBefore(metadata={"type": "string", "format": "date-time"})
-    created_before = Time(metadata={"type": "string", "format": "date-time"})
+    kind = NamesField(KINDS)
+    status = NamesField(tuple(map(str, State)))
+    created_after = LowerBoundField(metadata={"type": "string", "format": "date-time"})
+    created_before = TimestampField(metadata={"type": "string", "format": "date-time"})
     q = fields.String(
         validate=(validate.Length(1, 200), validate.ContainsNoneOf("\0", error="May not hold a NUL.")),
         metadata={"description": "A part of the metadata, written `key:value`, or of the custom id."},

@@ -30,22 +30,24 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 REDIS_SECONDS = 0.15  # to connect, and again to answer: together no more than a request can bear
-REMEMBERED = 10_000  # windows whose ends a process knows
-AT_ONCE = 400  # requests of one account in one process; long polls and uploads too, but no streams of events
+MAX_WINDOWS = 10_000  # windows whose ends a process knows
+MAX_CONCURRENT = (
+    400  # requests of one account in one process; long polls and uploads too, but no streams of events
+)
 
 
 def register(app: Flask, config: Settings) -> None:
     """Count every request of the application. It comes after the caller is known."""
     limiter = Limiter(
-        key_func=_address,
+        key_func=_address_key,
         application_limits=[
             ApplicationLimit(
-                config.rate_limit, key_function=_account, scope="account", exempt_when=_is_nobody
+                config.rate_limit, key_function=_account_key, scope="account", exempt_when=_is_anonymous
             ),
-            ApplicationLimit(config.address_rate_limit, key_function=_address, scope="address"),
+            ApplicationLimit(config.address_rate_limit, key_function=_address_key, scope="address"),
         ],
-        **_storage(config.redis_url),
-        strategy=Told.NAME,
+        **_storage_options(config.redis_url),
+        strategy=RecordedFixedWindow.NAME,
         key_prefix="scenemill",
         # What leads nowhere counts too: whoever tries paths out is slowed down as anyone else.
         request_identifier=lambda: request.endpoint or "nothing",
@@ -53,13 +55,13 @@ def register(app: Flask, config: Settings) -> None:
     )
     limiter.init_app(app)
     limiter.request_filter(_is_exempt)
-    gate = Gate(AT_ONCE)
-    app.before_request(gate.enter)
-    app.teardown_request(gate.leave)
-    app.after_request(lambda response: _tell(response, limiter.current_limits))
+    gate = ConcurrencyLimit(MAX_CONCURRENT)
+    app.before_request(gate.acquire)
+    app.teardown_request(gate.release)
+    app.after_request(lambda response: _add_headers(response, limiter.current_limits))
 
 
-def _storage(url: str) -> dict[str, Any]:
+def _storage_options(url: str) -> dict[str, Any]:
     waits = {
         "socket_connect_timeout": REDIS_SECONDS,
         "socket_timeout": REDIS_SECONDS,
@@ -76,7 +78,7 @@ def _storage(url: str) -> dict[str, Any]:
     return {"storage_uri": group.limits_url(), "storage_options": {**waits, **opened, **asked}}
 
 
-class Told(FixedWindowRateLimiter):
+class RecordedFixedWindow(FixedWindowRateLimiter):
     """Fixed windows that tell how many are left without asking for it: counting a request has just said so.
 
     When a window is over is asked for once: it begins with its first request, and its end never moves.
@@ -107,15 +109,15 @@ class Told(FixedWindowRateLimiter):
         return WindowStats(self._ends[key], max(0, item.amount - g.counted[key]))
 
     def _remember(self, key: str, end: float) -> None:
-        if len(self._ends) >= REMEMBERED:
+        if len(self._ends) >= MAX_WINDOWS:
             self._ends.clear()
         self._ends[key] = end
 
 
-STRATEGIES[Told.NAME] = Told
+STRATEGIES[RecordedFixedWindow.NAME] = RecordedFixedWindow
 
 
-class Gate:
+class ConcurrencyLimit:
     """Counts an account's requests that are under way in this process."""
 
     def __init__(self, most: int) -> None:
@@ -123,11 +125,11 @@ class Gate:
         self._lock = threading.Lock()
         self._inside: Counter[str] = Counter()
 
-    def enter(self) -> None:
+    def acquire(self) -> None:
         """Let a request in, or raise TooManyAtOnce."""
-        if _is_nobody():
+        if _is_anonymous():
             return
-        key = _account()
+        key = _account_key()
         with self._lock:
             if self._inside[key] >= self._most:
                 raise TooManyAtOnce(
@@ -136,7 +138,7 @@ class Gate:
             self._inside[key] += 1
         g.inside = key
 
-    def leave(self, _: BaseException | None) -> None:
+    def release(self, _: BaseException | None) -> None:
         """Count a request out, once."""
         key = g.pop("inside", None)
         if key is None:
@@ -147,16 +149,16 @@ class Gate:
                 del self._inside[key]
 
 
-def _address() -> str:
+def _address_key() -> str:
     return request.remote_addr or "unknown"
 
 
-def _account() -> str:
+def _account_key() -> str:
     known = identity()
     return str(known.account_id) if known else ""
 
 
-def _is_nobody() -> bool:
+def _is_anonymous() -> bool:
     return identity() is None
 
 
@@ -165,13 +167,13 @@ def _is_exempt() -> bool:
     return not request.path.startswith("/v1/")
 
 
-def _tell(response: Response, limits: list[RequestLimit]) -> Response:
+def _add_headers(response: Response, limits: list[RequestLimit]) -> Response:
     """Write the limit that matters most to the client: one that is spent, else the account's, else the address's."""
     if not limits:
         return response
-    limit = next((each for each in limits if each.breached), _first(limits))
+    limit = next((each for each in limits if each.breached), _most_relevant(limits))
     with suppress(Exception):  # the counters are read again here, and Redis may have gone meanwhile
-        name = "burst" if _account() and _account() in limit.request_args else "address"
+        name = "burst" if _account_key() and _account_key() in limit.request_args else "address"
         left, window = limit.remaining, limit.limit.get_expiry()
         seconds = min(window, max(1, math.ceil(limit.reset_at - time.time())))  # reset_at is rounded up
         response.headers["RateLimit-Policy"] = f'"{name}";q={limit.limit.amount};w={window}'
@@ -181,5 +183,7 @@ def _tell(response: Response, limits: list[RequestLimit]) -> Response:
     return response
 
 
-def _first(limits: list[RequestLimit]) -> RequestLimit:
-    return next((each for each in limits if _account() and _account() in each.request_args), limits[0])
+def _most_relevant(limits: list[RequestLimit]) -> RequestLimit:
+    return next(
+        (each for each in limits if _account_key() and _account_key() in each.request_args), limits[0]
+    )

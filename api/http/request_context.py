@@ -36,9 +36,9 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9
 
 def register(app: Flask) -> None:
     """Begin and end every request of the application here."""
-    app.before_request(_begin)
-    app.after_request(_sign)
-    app.teardown_request(_forget)
+    app.before_request(_start_request)
+    app.after_request(_add_response_headers)
+    app.teardown_request(_unbind_log_context)
 
 
 def config() -> Settings:
@@ -68,13 +68,13 @@ def json_body() -> Any:
         encoding = request.headers.get("Content-Encoding", "identity")
         if not _is_json(request.mimetype) or encoding != "identity":
             raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
-        body = bodies.whole(config().max_body)
+        body = bodies.read_all(config().max_body)
         g.body_size = len(body)
-        g.json_body = offload.compute(len(body), parse, body)
+        g.json_body = offload.run_if_large(len(body), parse, body)
     return g.json_body
 
 
-def without_body(view: Callable[P, R]) -> Callable[P, R]:
+def empty_body_as_object(view: Callable[P, R]) -> Callable[P, R]:
     """Take no body for `{}`, of whatever type it is said to be: all that it could say has a default."""
 
     @wraps(view)
@@ -86,7 +86,7 @@ def without_body(view: Callable[P, R]) -> Callable[P, R]:
     return read
 
 
-def canonical(document: Any) -> bytes:
+def canonical_json(document: Any) -> bytes:
     """Return one spelling of a JSON document, to compare two of them."""
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
@@ -97,7 +97,7 @@ def _is_json(mimetype: str) -> bool:
     )
 
 
-def _begin() -> None:
+def _start_request() -> None:
     g.started = time.perf_counter()
     context = {"request_id": request_id(), "trace_id": trace_id()}
     request.environ["scenemill.context"] = g.context = {key: value for key, value in context.items() if value}
@@ -105,13 +105,13 @@ def _begin() -> None:
     g.bound.enter_context(logs.bind(**g.context))
 
 
-def refuse_nul() -> None:
+def refuse_nul_in_path() -> None:
     """Raise NotFound for a path with a NUL: there is nothing there, and nothing that Postgres could look for."""
     if "\0" in request.path:
         raise NotFound("There is nothing at this path.")
 
 
-def _sign(response: Response) -> Response:
+def _add_response_headers(response: Response) -> Response:
     # An answer to a request that failed before `_begin` has no clock.
     seconds = time.perf_counter() - g.get("started", time.perf_counter())
     response.headers["X-Request-ID"] = request_id()
@@ -122,6 +122,6 @@ def _sign(response: Response) -> Response:
     return response
 
 
-def _forget(_: BaseException | None) -> None:
+def _unbind_log_context(_: BaseException | None) -> None:
     if bound := g.pop("bound", None):
         bound.close()

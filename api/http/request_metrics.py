@@ -40,7 +40,7 @@ def register(app: Flask) -> None:
 
 def exposition(app: Flask) -> Response:
     """Return all numbers in Prometheus' text format."""
-    if _many_processes():
+    if _is_multiprocess():
         summed = CollectorRegistry()
         multiprocess.MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
         body = generate_latest(summed)
@@ -49,7 +49,7 @@ def exposition(app: Flask) -> Response:
     return Response(body, content_type=CONTENT_TYPE_LATEST)
 
 
-def _many_processes() -> bool:
+def _is_multiprocess() -> bool:
     """Whether prometheus_client was told of a folder that processes share, when it was imported."""
     return values.ValueClass is not values.MutexValue
 

@@ -29,8 +29,8 @@ HEADERS = {
     "Upload-Metadata": ("What was told of the upload when it was made.", {"type": "string"}),
     "Upload-Expires": ("When the upload expires, unless it goes on.", {"type": "string"}),
 }
-WORDS = {460: "Checksum Mismatch"}  # of tus alone
-SCOPES = {
+STATUS_PHRASES = {460: "Checksum Mismatch"}  # of tus alone
+SCOPE_DESCRIPTIONS = {
     "jobs:read": "See tasks, their files, and what was used.",
     "jobs:write": "Submit, cancel, retry and delete jobs.",
     "assets:read": "See assets.",
@@ -39,10 +39,10 @@ SCOPES = {
     "keys:write": "Make and revoke API keys; see what signs webhooks.",
     "admin": "See and change all accounts.",
 }
-_EVERYWHERE = ("X-Request-ID", "X-Process-Time", "Server-Timing")
-_LIMITED = (*_EVERYWHERE, "RateLimit", "RateLimit-Policy")
-_OF_FILE = ("ETag", "Accept-Ranges", "Content-Disposition")
-_OF_STATUS: dict[int, tuple[str, ...]] = {
+_COMMON_HEADERS = ("X-Request-ID", "X-Process-Time", "Server-Timing")
+_RATE_LIMITED_HEADERS = (*_COMMON_HEADERS, "RateLimit", "RateLimit-Policy")
+_FILE_HEADERS = ("ETag", "Accept-Ranges", "Content-Disposition")
+_STATUS_HEADERS: dict[int, tuple[str, ...]] = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
     HTTPStatus.FORBIDDEN: ("WWW-Authenticate",),
     HTTPStatus.CONFLICT: ("Retry-After",),
@@ -60,12 +60,12 @@ IDEMPOTENCY_KEY = {
 }
 
 
-def headers(*names: str) -> dict[str, Any]:
+def header_refs(*names: str) -> dict[str, Any]:
     """Return the description of an answer's headers."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
+def describe_operation(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Add to a route what holds for all of them: its scope, its headers, its errors."""
     if "scope" in doc_info:
         scope = doc_info["scope"]
@@ -80,32 +80,39 @@ def describe(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[st
     if "body" in doc_info:
         doc["requestBody"] = doc_info["body"]
     responses: dict[Any, Any] = doc.setdefault("responses", {})
-    responses |= _without_schema(doc_info)
-    for status in _statuses(doc, doc_info):
-        responses[int(status)] = _problem(status)
+    responses |= _responses_without_schema(doc_info)
+    for status in _error_statuses(doc, doc_info):
+        responses[int(status)] = _problem_response(status)
     for response in responses.values():
         if isinstance(response, dict):
             also = doc_info.get("also", ())
-            response["headers"] = {**response.get("headers", {}), **headers(*_LIMITED, *also)}
+            response["headers"] = {
+                **response.get("headers", {}),
+                **header_refs(*_RATE_LIMITED_HEADERS, *also),
+            }
     return doc
 
 
-def flows() -> dict[str, Any]:
+def oauth_flows() -> dict[str, Any]:
     """Return how tokens are asked for, as OAuth 2.0 is described."""
-    urls = {"tokenUrl": "/v1/auth/token", "refreshUrl": "/v1/auth/refresh", "scopes": SCOPES}
+    urls = {"tokenUrl": "/v1/auth/token", "refreshUrl": "/v1/auth/refresh", "scopes": SCOPE_DESCRIPTIONS}
     return {"password": urls, "clientCredentials": urls}
 
 
-def _without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
+def _responses_without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
     if doc_info.get("file"):
-        part = _file("A range of it.", *_OF_FILE, "Content-Range")
-        return {200: _file("The file.", *_OF_FILE), 206: part, 304: _unchanged(*_OF_FILE)}
+        part = _file_response("A range of it.", *_FILE_HEADERS, "Content-Range")
+        return {
+            200: _file_response("The file.", *_FILE_HEADERS),
+            206: part,
+            304: _not_modified_response(*_FILE_HEADERS),
+        }
     if "stream" in doc_info:
         return {status: dict(answer) for status, answer in doc_info["stream"].items()}
     return {204: {"description": "Done."}} if doc_info.get("empty") else {}
 
 
-def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
+def _error_statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
     found: list[int] = [
         HTTPStatus.UNPROCESSABLE_ENTITY,  # no route takes a parameter that it does not know
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -129,24 +136,24 @@ def _statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
     return found
 
 
-def _file(about: str, *names: str) -> dict[str, Any]:
+def _file_response(about: str, *names: str) -> dict[str, Any]:
     schema = {"type": "string", "contentMediaType": "application/octet-stream"}
     return {
         "description": about,
         "content": {"application/octet-stream": {"schema": schema}},
-        "headers": headers(*names),
+        "headers": header_refs(*names),
     }
 
 
-def _unchanged(*names: str) -> dict[str, Any]:
-    return {"description": "Unchanged: the client knows it already.", "headers": headers(*names)}
+def _not_modified_response(*names: str) -> dict[str, Any]:
+    return {"description": "Unchanged: the client knows it already.", "headers": header_refs(*names)}
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _problem_response(status: int) -> dict[str, Any]:
     if status == HTTPStatus.NOT_MODIFIED:
-        return _unchanged("ETag", "Retry-After")
+        return _not_modified_response("ETag", "Retry-After")
     return {
-        "description": WORDS.get(status) or HTTPStatus(status).phrase,
+        "description": STATUS_PHRASES.get(status) or HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        "headers": headers(*_OF_STATUS.get(status, ())),
+        "headers": header_refs(*_STATUS_HEADERS.get(status, ())),
     }

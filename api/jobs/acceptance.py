@@ -14,12 +14,12 @@ from flask import g, request
 from sqlalchemy import insert
 
 from api.auth import caller
-from api.http.idempotency import Replayed
+from api.http.idempotency import ReplayedResponse
 from api.http.request_context import config, request_id
 from api.jobs import voice_validation
-from api.jobs.admission import Room
-from api.jobs.template_expansion import filled
-from api.jobs.webhook_urls import Hooks
+from api.jobs.admission import Admission
+from api.jobs.template_filling import fill_templates
+from api.jobs.webhook_urls import WebhookUrlChecker
 from api.schemas.job import dump_job
 from api.schemas.speakers import speakers
 from api.server import offload
@@ -40,28 +40,28 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from api.http.stored_answers import Answer
-    from api.schemas.batch import Place
+    from api.http.stored_responses import StoredResponse
+    from api.schemas.batch import FieldError
     from api.schemas.job import JobSpec
     from shared.models import Job
 
 # What an asset is called, and what a `src` asks for.
-KINDS = {"image": "an image", "video": "a video", "audio": "a sound", "sound": "a sound"}
+ASSET_KIND_NAMES = {"image": "an image", "video": "a video", "audio": "a sound", "sound": "a sound"}
 
-_room = Room()
+_admission = Admission()
 _publisher = publishing.Publisher()
-_NOTE = Prepared(
+_INSERT_AUDIT_EVENT = Prepared(
     "note_event",
     insert(Base.metadata.tables["audit_events"]).inline(),
     columns=["account_id", "action", "subject", "actor", "request_id"],
 )
 
 
-def take(session: Session, spec: JobSpec) -> Job:
+def accept_job(session: Session, spec: JobSpec) -> Job:
     """Write a job down as queued, and return it. `#` is the pointer to where it stands in the request."""
-    admit(session, 1)
-    (resolved,) = resolve(session, [spec], ["#"])
-    (submission,) = _submitted([resolved], None)
+    admit_jobs(session, 1)
+    (resolved,) = resolve_references(session, [spec], ["#"])
+    (submission,) = _prepare_submissions([resolved], None)
     job = submissions.submit_one(
         session,
         caller().account_id,
@@ -69,70 +69,75 @@ def take(session: Session, spec: JobSpec) -> Job:
         max_attempts=config().max_attempts,
         request_id=request_id(),
     )
-    note(session, "jobs.submitted", str(job.id))
+    record_audit_event(session, "jobs.submitted", str(job.id))
     return job
 
 
-def admit(session: Session, more: int) -> None:
+def admit_jobs(session: Session, more: int) -> None:
     """Let `more` jobs of the caller in, or raise what there is no room in."""
-    _room.admit(session, caller().account_id, more, config())
+    _admission.admit(session, caller().account_id, more, config())
 
 
-def write(
+def insert_batch_jobs(
     session: Session, specs: Sequence[JobSpec], batch_id: uuid.UUID, ids: Sequence[uuid.UUID]
 ) -> list[uuid.UUID]:
     """Write jobs of a batch down that were resolved and let in, under these ids, and return them."""
     return submissions.submit(
         session,
         caller().account_id,
-        _submitted(specs, batch_id),
+        _prepare_submissions(specs, batch_id),
         max_attempts=config().max_attempts,
         request_id=request_id(),
         ids=ids,
     )
 
 
-def resolve(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -> list[JobSpec]:
+def resolve_references(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -> list[JobSpec]:
     """Return the jobs with the scripts that they name, and their assets held; or raise Invalid for what is not there."""
     account_id = caller().account_id
-    resolved = filled(session, account_id, _with_scripts(session, account_id, specs, places), places)
+    resolved = fill_templates(
+        session, account_id, _resolve_script_tasks(session, account_id, specs, places), places
+    )
     speakers = (each for spec in resolved for each in spec.speakers)
-    wrong = [*_hold_assets(session, account_id, resolved), *voice_validation.wrong(speakers, config())]
+    wrong = [
+        *_lock_assets(session, account_id, resolved),
+        *voice_validation.find_unknown_voices(speakers, config()),
+    ]
     if wrong:
         raise Invalid(
-            f"{_number(wrong)} something is named that does not exist or does not fit.", tuple(wrong)
+            f"{_count_places(wrong)} something is named that does not exist or does not fit.", tuple(wrong)
         )
     return resolved
 
 
-def announce(answer: Answer, kinds: Mapping[str, int]) -> None:
+def publish_accepted(answer: StoredResponse, kinds: Mapping[str, int]) -> None:
     """Have workers look at so many jobs of these kinds, if the answer is not one that was given before."""
-    if isinstance(answer, Replayed):
+    if isinstance(answer, ReplayedResponse):
         return
     for kind, number in kinds.items():
         jobs_accepted.labels(kind).inc(number)
-    nudge()
+    publish_queued()
 
 
-def check_hooks(specs: Sequence[JobSpec], places: Sequence[str]) -> None:
+def check_webhook_urls(specs: Sequence[JobSpec], places: Sequence[str]) -> None:
     """Raise Invalid for webhooks that lead to where we do not send. No transaction should be open meanwhile."""
     if not any(spec.webhook for spec in specs):
         return
-    wrong = Hooks(allow_private=config().allow_private_addresses).of(specs, places)
+    wrong = WebhookUrlChecker(allow_private=config().allow_private_addresses).find_problems(specs, places)
     if wrong:
-        raise Invalid(f"{_number(wrong)} an address cannot be told.", tuple(wrong))
+        raise Invalid(f"{_count_places(wrong)} an address cannot be told.", tuple(wrong))
 
 
-def nudge(account_id: uuid.UUID | None = None) -> None:
+def publish_queued(account_id: uuid.UUID | None = None) -> None:
     """Publish an account's committed jobs beside the requests: it returns at once, and the sweeper finds what gets lost."""
     _publisher.push(account_id or caller().account_id)
 
 
-def note(session: Session, action: str, subject: str) -> None:
+def record_audit_event(session: Session, action: str, subject: str) -> None:
     """Write down who did what."""
     who = caller()
     session.execute(
-        _NOTE.on(session),
+        _INSERT_AUDIT_EVENT.on(session),
         {
             "account_id": who.account_id,
             "action": action,
@@ -143,12 +148,14 @@ def note(session: Session, action: str, subject: str) -> None:
     )
 
 
-def _submitted(specs: Sequence[JobSpec], batch_id: uuid.UUID | None) -> list[submissions.Submission]:
+def _prepare_submissions(
+    specs: Sequence[JobSpec], batch_id: uuid.UUID | None
+) -> list[submissions.Submission]:
     size = g.get("body_size", 0)
-    return offload.compute(size, _submissions, specs, batch_id, _keep_seconds(), _asked_again())
+    return offload.run_if_large(size, _submissions, specs, batch_id, _artifact_seconds(), _cache_bypass())
 
 
-def _asked_again() -> dict[str, Any]:
+def _cache_bypass() -> dict[str, Any]:
     """Return what the jobs' specs say of `Cache-Control: no-cache`: models and providers are to be asked again."""
     return {"no_cache": True} if request.cache_control.no_cache else {}
 
@@ -172,12 +179,12 @@ def _submissions(
     ]
 
 
-def _keep_seconds() -> int | None:
+def _artifact_seconds() -> int | None:
     keep = config().keep_artifacts
     return int(keep.total_seconds()) if keep else None
 
 
-def _hold_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec]) -> list[Place]:
+def _lock_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec]) -> list[FieldError]:
     """Keep the assets that the jobs name until the transaction's end, and return where one is named that is none."""
     named = [
         (where, uuid.UUID(name), kind)
@@ -187,20 +194,24 @@ def _hold_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpe
         if (name := asset_id(src))
     ]
     held = listing.hold_assets(session, account_id, {each for _, each, _ in named}) if named else {}
-    wrong = ((where, why) for where, each, kind in named if (why := _unfit(held.get(each), kind)))
+    wrong = ((where, why) for where, each, kind in named if (why := _asset_mismatch(held.get(each), kind)))
     return list(dict.fromkeys(wrong))
 
 
-def _unfit(facts: Mapping[str, Any] | None, kind: str) -> str | None:
+def _asset_mismatch(facts: Mapping[str, Any] | None, kind: str) -> str | None:
     """Return why an asset cannot be what it is named for, or None where it can."""
     if facts is None:
         return "There is no such asset."
     found = facts.get("kind", "")
     fits = found == kind or (kind == "sound" and (found == "audio" or facts.get("has_audio")))
-    return None if fits else f"Must be {KINDS[kind]}, and the asset is {KINDS.get(found, 'none')}."
+    return (
+        None
+        if fits
+        else f"Must be {ASSET_KIND_NAMES[kind]}, and the asset is {ASSET_KIND_NAMES.get(found, 'none')}."
+    )
 
 
-def _with_scripts(
+def _resolve_script_tasks(
     session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec], places: Sequence[str]
 ) -> list[JobSpec]:
     """Put the script of a finished script task in the place of its id."""
@@ -214,11 +225,11 @@ def _with_scripts(
         if spec.script_task_id and uuid.UUID(spec.script_task_id) not in found
     ]
     if wrong:
-        raise Invalid(f"{_number(wrong)} a task is named that gave no script.", tuple(wrong))
-    return [_scripted(spec, place, found) for spec, place in zip(specs, places, strict=True)]
+        raise Invalid(f"{_count_places(wrong)} a task is named that gave no script.", tuple(wrong))
+    return [_with_task_script(spec, place, found) for spec, place in zip(specs, places, strict=True)]
 
 
-def _scripted(spec: JobSpec, place: str, found: dict[uuid.UUID, Any]) -> JobSpec:
+def _with_task_script(spec: JobSpec, place: str, found: dict[uuid.UUID, Any]) -> JobSpec:
     if not spec.script_task_id:
         return spec
     at = pointer(place, "script_task_id")
@@ -237,5 +248,5 @@ def _is_script(job: Any) -> bool:
     return job.kind == "script" and job.state == State.SUCCEEDED and bool(job.result)
 
 
-def _number(places: Sequence[Any]) -> str:
+def _count_places(places: Sequence[Any]) -> str:
     return "In one place" if len(places) == 1 else f"In {len(places)} places"

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from shared.settings import Settings
 
-COUNT_SECONDS = 1.0
-ACCOUNTS = 1000  # that are remembered
-SOONEST, LATEST = 1, 600  # seconds to wait, whatever the rate says
-IDLE_SECONDS = 60  # where nothing has ended for a minute
-_ALONE = text("SELECT pg_advisory_xact_lock(hashtext('room'), hashtext(:queue))")
+COUNT_TTL_SECONDS = 1.0
+MAX_ACCOUNTS = 1000  # that are remembered
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 1, 600  # seconds to wait, whatever the rate says
+IDLE_RETRY_SECONDS = 60  # where nothing has ended for a minute
+_LOCK_QUEUE = text("SELECT pg_advisory_xact_lock(hashtext('room'), hashtext(:queue))")
 
 
 class QueueFull(Unavailable):
@@ -49,23 +49,23 @@ class AccountQueueFull(TooMany):
 
 
 @dataclass(slots=True)
-class Depth:
+class QueueCount:
     """How many jobs are unfinished, counted at most once a second as long as there is room by far."""
 
     counted: int = 0
-    until: float = 0.0
+    valid_until: float = 0.0
 
-    def is_far(self, more: int, most: int) -> bool:
+    def has_ample_space(self, more: int, most: int) -> bool:
         """Tell whether `more` jobs leave it far from `most`, by a count that is not old."""
-        return time.monotonic() < self.until and 2 * (self.counted + more) <= most
+        return time.monotonic() < self.valid_until and 2 * (self.counted + more) <= most
 
-    def excess(self, session: Session, more: int, most: int, account_id: UUID | None = None) -> int:
+    def count_or_excess(self, session: Session, more: int, most: int, account_id: UUID | None = None) -> int:
         """Count `more` jobs in, or return by how many there would be too many."""
-        if time.monotonic() >= self.until:
+        if time.monotonic() >= self.valid_until:
             self._count(session, most, account_id)
-        if not self.is_far(more, most):
+        if not self.has_ample_space(more, most):
             # One at a time until its commit: two that count at once would both find room.
-            session.execute(_ALONE, {"queue": str(account_id)})
+            session.execute(_LOCK_QUEUE, {"queue": str(account_id)})
             self._count(session, most, account_id)
         over = self.counted + more - most
         if over <= 0:
@@ -73,16 +73,16 @@ class Depth:
         return max(0, over)
 
     def _count(self, session: Session, most: int, account_id: UUID | None) -> None:
-        self.counted = queue_depth.depth(session, most, account_id)
-        self.until = time.monotonic() + COUNT_SECONDS
+        self.counted = queue_depth.count_unfinished(session, most, account_id)
+        self.valid_until = time.monotonic() + COUNT_TTL_SECONDS
 
 
 @dataclass(slots=True)
-class Room:
+class Admission:
     """What this process knows of the queues."""
 
-    _all: Depth = field(default_factory=Depth)
-    _accounts: OrderedDict[UUID, Depth] = field(default_factory=OrderedDict)
+    _all: QueueCount = field(default_factory=QueueCount)
+    _accounts: OrderedDict[UUID, QueueCount] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def admit(self, session: Session, account_id: UUID, more: int, limits: Settings) -> None:
@@ -94,29 +94,29 @@ class Room:
                 "Nothing of this request was taken; send it in parts."
             )
         # As long as all accounts together are far from what one may have, there is nothing to ask about one.
-        near = not self._all.is_far(more, most)
-        if near and (over := self._of(account_id).excess(session, more, most, account_id)):
+        near = not self._all.has_ample_space(more, most)
+        if near and (over := self._of(account_id).count_or_excess(session, more, most, account_id)):
             raise AccountQueueFull(
                 f"This account may have {most} unfinished jobs. Nothing of this request was taken.",
-                wait(over, queue_depth.pace(session, account_id)),
+                seconds_until_space(over, queue_depth.completion_rate(session, account_id)),
             )
-        if over := self._all.excess(session, more, limits.max_queued):
+        if over := self._all.count_or_excess(session, more, limits.max_queued):
             raise QueueFull(
                 "As many jobs are waiting as we take. Nothing of this request was taken; try again later.",
-                wait(over, queue_depth.pace(session)),
+                seconds_until_space(over, queue_depth.completion_rate(session)),
             )
 
-    def _of(self, account_id: UUID) -> Depth:
+    def _of(self, account_id: UUID) -> QueueCount:
         with self._lock:
-            depth = self._accounts.setdefault(account_id, Depth())
+            depth = self._accounts.setdefault(account_id, QueueCount())
             self._accounts.move_to_end(account_id)
-            if len(self._accounts) > ACCOUNTS:
+            if len(self._accounts) > MAX_ACCOUNTS:
                 self._accounts.popitem(last=False)
             return depth
 
 
-def wait(over: int, pace: queue_depth.Pace) -> int:
+def seconds_until_space(over: int, pace: queue_depth.CompletionRate) -> int:
     """Return in how many seconds there is room for so many jobs, when they are done at this pace."""
-    if not pace.done:
-        return IDLE_SECONDS
-    return min(LATEST, max(SOONEST, math.ceil(over * pace.seconds / pace.done)))
+    if not pace.finished:
+        return IDLE_RETRY_SECONDS
+    return min(MAX_RETRY_SECONDS, max(MIN_RETRY_SECONDS, math.ceil(over * pace.seconds / pace.finished)))

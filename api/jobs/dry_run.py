@@ -13,9 +13,9 @@ from marshmallow import Schema, fields
 from api.auth import account_id
 from api.http.request_context import config, json_body
 from api.jobs import acceptance
-from api.jobs.estimate import foresee
+from api.jobs.estimate import estimate_job
 from api.schemas.job import JobSchema
-from api.schemas.responses import PlaceSchema
+from api.schemas.responses import FieldErrorSchema
 from api.server import offload
 from shared import usage
 from shared.db import transaction
@@ -55,38 +55,38 @@ class EstimateSchema(Schema):
     )
 
 
-class RehearsalSchema(Schema):
+class DryRunSchema(Schema):
     """What would come of a job."""
 
     valid = fields.Boolean()
-    errors = fields.List(fields.Nested(PlaceSchema))
+    errors = fields.List(fields.Nested(FieldErrorSchema))
     warnings = fields.List(fields.String())
     timeline = fields.List(fields.Nested(SceneTimeSchema), allow_none=True)
     estimate = fields.Nested(EstimateSchema, allow_none=True)
 
 
-def rehearsed(view: Callable[P, Any]) -> Callable[..., Any]:
+def answers_dry_run(view: Callable[P, Any]) -> Callable[..., Any]:
     """Answer a dry run here, and leave everything else to the view."""
 
     @wraps(view)
     def answered(query: dict[str, Any], *args: P.args, **kwargs: P.kwargs) -> Any:
-        return _answer() if query["dry_run"] else view(*args, **kwargs)
+        return _dry_run_response() if query["dry_run"] else view(*args, **kwargs)
 
     return answered
 
 
-def _answer() -> Response:
+def _dry_run_response() -> Response:
     document = json_body()
     try:
-        spec = offload.compute(g.body_size, load, JobSchema(), document)
-        acceptance.check_hooks([spec], ["#"])
+        spec = offload.run_if_large(g.body_size, load, JobSchema(), document)
+        acceptance.check_webhook_urls([spec], ["#"])
         with transaction() as session:
-            (spec,) = acceptance.resolve(session, [spec], ["#"])
-            lengths = _recordings(spec)
+            (spec,) = acceptance.resolve_references(session, [spec], ["#"])
+            lengths = _recording_seconds(spec)
     except Invalid as error:
         wrong = {"valid": False, "errors": error.problem()["errors"], "warnings": [], "timeline": None}
         return jsonify({**wrong, "estimate": None})
-    outcome = foresee(
+    outcome = estimate_job(
         spec,
         lengths,
         asks_model=bool(config().llm_endpoints()),
@@ -95,7 +95,7 @@ def _answer() -> Response:
     outcome["estimate"]["cost"] = price = _cost(outcome["estimate"])
     if spec.budget is not None and price > spec.budget:
         outcome["warnings"].append("The job would cost more than its budget, and end with quota-exceeded.")
-    return jsonify(RehearsalSchema().dump(outcome))
+    return jsonify(DryRunSchema().dump(outcome))
 
 
 def _cost(estimate: dict[str, Any]) -> float:
@@ -109,7 +109,7 @@ def _cost(estimate: dict[str, Any]) -> float:
     return round(sum(usage.cost(kind, amount, config()) for kind, amount in spent.items()), 6)
 
 
-def _recordings(spec: JobSpec) -> dict[str, Fraction]:
+def _recording_seconds(spec: JobSpec) -> dict[str, Fraction]:
     """Return the seconds of each uploaded recording that a scene is spoken by."""
     scenes = spec.script.scenes if spec.script else ()
     named = {scene.narration.src for scene in scenes if scene.narration and scene.narration.src}

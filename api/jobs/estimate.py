@@ -21,50 +21,50 @@ if TYPE_CHECKING:
     from shared.script.values import Brief, Output, Scene, Script
 
 # CPU seconds that a million pixels took to be zoomed, drawn on and encoded by x264 on a 2-core machine.
-MEGAPIXEL_SECONDS = 0.015
-PREPARING_SECONDS = 1.0
+SECONDS_PER_MEGAPIXEL = 0.015
+SETUP_SECONDS = 1.0
 # A token is some four characters of English. The prompt and the answer's form cost as much for every script.
-CHARACTERS_A_TOKEN, PROMPT_TOKENS, SCENE_TOKENS, USUAL_SCENES = 4, 1500, 120, 6
+CHARACTERS_PER_TOKEN, PROMPT_TOKENS, SCENE_TOKENS, DEFAULT_SCENES = 4, 1500, 120, 6
 # Of a video of a brief that asks for no length: of one scene, and of an article.
-SCENE_SECONDS, USUAL_SECONDS = 9.0, 75.0
-SERVED = "openai:"  # how voices of speech servers are named
+SCENE_SECONDS, DEFAULT_SECONDS = 9.0, 75.0
+SERVER_VOICE_PREFIX = "openai:"  # how voices of speech servers are named
 
 
-def foresee(
+def estimate_job(
     spec: JobSpec, recordings: Mapping[str, Fraction], *, asks_model: bool = True, asks_speaker: bool = True
 ) -> dict[str, Any]:
     """Return what would come of a right job. `recordings` holds the seconds of voice-overs by their `src`.
 
     Where there is no model to ask, a brief costs no tokens; where no server speaks, no character is paid for.
     """
-    tokens = _tokens(spec.brief) if spec.brief and asks_model else 0
+    tokens = _llm_tokens(spec.brief) if spec.brief and asks_model else 0
     if spec.script is None or spec.output is None:
         duration, characters = (
-            _told(spec.brief, asks_model=asks_model) if spec.brief and spec.output else (None, 0)
+            _estimate_brief(spec.brief, asks_model=asks_model) if spec.brief and spec.output else (None, 0)
         )
         served, heard = (characters, duration or 0.0) if asks_speaker else (0, 0.0)
-        used = _Used(tokens, characters, served, heard)
-        return _outcome(None, [], duration, spec.output, used)
-    said = {one.id: length for one in spec.script.scenes if (length := _length(one, recordings))}
+        used = _Consumption(tokens, characters, served, heard)
+        return _dry_run_document(None, [], duration, spec.output, used)
+    said = {one.id: length for one in spec.script.scenes if (length := _narration_seconds(one, recordings))}
     line = plan(spec.script, {name: seconds for name, (seconds, _) in said.items()}, spec.output.fps)
     known = {name for name, (_, measured) in said.items() if measured}
-    scenes = list(_scenes(line, spec.script, known))
+    scenes = list(_scene_times(line, spec.script, known))
     warnings = list(_warnings(line, spec.script))
     spoken = [one.narration for one in spec.script.scenes if one.id in said and one.narration]
     spoken = [each for each in spoken if not each.src]
-    paid = [each for each in spoken if asks_speaker and _is_paid(each.voice.name)]
-    used = _Used(
+    paid = [each for each in spoken if asks_speaker and _uses_speech_server(each.voice.name)]
+    used = _Consumption(
         tokens,
         sum(len(each.text) for each in spoken),
         sum(len(each.text) for each in paid),
         sum(speaking_rate.seconds(each.text) / each.voice.speed for each in paid),
         sum(1 for one in spec.script.scenes if one.visual and one.visual.type == "generated"),
     )
-    return _outcome(scenes, warnings, float(line.seconds), spec.output, used)
+    return _dry_run_document(scenes, warnings, float(line.seconds), spec.output, used)
 
 
 @dataclass(frozen=True, slots=True)
-class _Used:
+class _Consumption:
     """What would be used of what costs, if none of it is known already."""
 
     tokens: int
@@ -74,32 +74,32 @@ class _Used:
     images: int = 0
 
 
-def _is_paid(voice: str | None) -> bool:
-    return voice is None or voice.startswith(SERVED)
+def _uses_speech_server(voice: str | None) -> bool:
+    return voice is None or voice.startswith(SERVER_VOICE_PREFIX)
 
 
-def _told(brief: Brief, *, asks_model: bool) -> tuple[float, int]:
+def _estimate_brief(brief: Brief, *, asks_model: bool) -> tuple[float, int]:
     """Return about how long a video of a brief would be, and how many characters are said in it."""
     text = brief.source_text or brief.topic or ""
     whole = speaking_rate.seconds(text) + speaking_rate.PAUSE
     # A model tells of a topic, the outliner only says it.
     invented = asks_model and not brief.source_text
-    usual = USUAL_SCENES * SCENE_SECONDS if invented else min(whole, USUAL_SECONDS)
+    usual = DEFAULT_SCENES * SCENE_SECONDS if invented else min(whole, DEFAULT_SECONDS)
     duration = brief.duration or (brief.scenes * SCENE_SECONDS if brief.scenes else usual)
     said = duration if asks_model else min(duration, whole)
     return round(duration, 1), round(said * len(text) / whole)
 
 
-def _outcome(
+def _dry_run_document(
     scenes: list[dict[str, Any]] | None,
     warnings: list[str],
     duration: float | None,
     output: Output | None,
-    used: _Used,
+    used: _Consumption,
 ) -> dict[str, Any]:
     estimate = {
         "duration": duration,
-        "render_seconds": _rendering(output, duration or 0.0),
+        "render_seconds": _render_seconds(output, duration or 0.0),
         "llm_tokens": used.tokens,
         "speech_characters": used.characters,
         "paid_characters": used.paid,
@@ -109,7 +109,7 @@ def _outcome(
     return {"valid": True, "errors": [], "warnings": warnings, "timeline": scenes, "estimate": estimate}
 
 
-def _scenes(line: Timeline, script: Script, known: set[str]) -> Iterator[dict[str, Any]]:
+def _scene_times(line: Timeline, script: Script, known: set[str]) -> Iterator[dict[str, Any]]:
     settled = True
     for slot, scene in zip(line.scenes, script.scenes, strict=True):
         settled = settled and (slot.narration is None or scene.id in known)
@@ -124,7 +124,7 @@ def _warnings(line: Timeline, script: Script) -> Iterator[str]:
     yield from unseen(line, script)
 
 
-def _length(scene: Scene, recordings: Mapping[str, Fraction]) -> tuple[Fraction, bool] | None:
+def _narration_seconds(scene: Scene, recordings: Mapping[str, Fraction]) -> tuple[Fraction, bool] | None:
     """Return how long a scene speaks and whether that is known; None where it says nothing."""
     narration = scene.narration
     if narration is None:
@@ -136,13 +136,13 @@ def _length(scene: Scene, recordings: Mapping[str, Fraction]) -> tuple[Fraction,
     return Fraction(round(speaking_rate.seconds(narration.text) / narration.voice.speed * 1000), 1000), False
 
 
-def _rendering(output: Output | None, duration: float) -> float:
+def _render_seconds(output: Output | None, duration: float) -> float:
     if output is None or not duration:
         return 0.0
     width, height = output.size
-    return round(PREPARING_SECONDS + duration * output.fps * width * height / 1e6 * MEGAPIXEL_SECONDS, 1)
+    return round(SETUP_SECONDS + duration * output.fps * width * height / 1e6 * SECONDS_PER_MEGAPIXEL, 1)
 
 
-def _tokens(brief: Brief) -> int:
-    source = len(brief.source_text or brief.topic or "") // CHARACTERS_A_TOKEN
-    return PROMPT_TOKENS + source + SCENE_TOKENS * (brief.scenes or USUAL_SCENES)
+def _llm_tokens(brief: Brief) -> int:
+    source = len(brief.source_text or brief.topic or "") // CHARACTERS_PER_TOKEN
+    return PROMPT_TOKENS + source + SCENE_TOKENS * (brief.scenes or DEFAULT_SCENES)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
-MINUTE = 60  # seconds
-SHORTEST = 1.0  # seconds: what a moment brought says little of the next one
-MOST_FINISHED = 20_000  # that are counted: more is as fast as fast can be
+WINDOW_SECONDS = 60  # seconds
+MIN_SECONDS = 1.0  # seconds: what a moment brought says little of the next one
+MAX_COUNTED = 20_000  # that are counted: more is as fast as fast can be
 
 
-def depth(session: Session, most: int, account_id: UUID | None = None) -> int:
+def count_unfinished(session: Session, most: int, account_id: UUID | None = None) -> int:
     """Return how many jobs are unfinished, of one account or of all, and stop counting past `most`."""
     enough = {"enough": most + 1}
     if account_id is None:
@@ -30,14 +30,14 @@ def depth(session: Session, most: int, account_id: UUID | None = None) -> int:
     return found.scalar_one()
 
 
-class Pace(NamedTuple):
+class CompletionRate(NamedTuple):
     """How many jobs were done within the last minute, and in how many seconds of it: fewer where work has just begun."""
 
-    done: int
+    finished: int
     seconds: float
 
 
-def pace(session: Session, account_id: UUID | None = None) -> Pace:
+def completion_rate(session: Session, account_id: UUID | None = None) -> CompletionRate:
     """Return how fast jobs are done, of one account or of all: by those of the last minute, since the first began.
 
     Canceled ones say nothing of it.
@@ -46,19 +46,25 @@ def pace(session: Session, account_id: UUID | None = None) -> Pace:
     began = func.coalesce(Job.started_at, Job.created_at)
     recent = (
         select((func.now() - began).label("ago"))
-        .where(Job.finished_at > func.now() - text(f"interval '{MINUTE} seconds'"), done, *_of(account_id))
-        .limit(MOST_FINISHED)
+        .where(
+            Job.finished_at > func.now() - text(f"interval '{WINDOW_SECONDS} seconds'"),
+            done,
+            *_account_filter(account_id),
+        )
+        .limit(MAX_COUNTED)
         .subquery()
     )
     number, ago = session.execute(select(func.count(), func.max(recent.c.ago))).one()
-    return Pace(number, min(MINUTE, max(SHORTEST, ago.total_seconds())) if number else MINUTE)
+    return CompletionRate(
+        number, min(WINDOW_SECONDS, max(MIN_SECONDS, ago.total_seconds())) if number else WINDOW_SECONDS
+    )
 
 
-def _of(account_id: UUID | None) -> tuple[Any, ...]:
+def _account_filter(account_id: UUID | None) -> tuple[Any, ...]:
     return () if account_id is None else (Job.account_id == account_id,)
 
 
-def _depth(*owner: Any) -> Select[int]:
+def _unfinished_query(*owner: Any) -> Select[int]:
     published = and_(Job.state == State.QUEUED, Job.published_at.is_not(None))
     parts = (
         and_(Job.state == State.QUEUED, Job.published_at.is_(None)),
@@ -71,4 +77,4 @@ def _depth(*owner: Any) -> Select[int]:
 
 
 # Built once: each request that brings jobs asks this.
-_ALL, _OF_ACCOUNT = _depth(), _depth(Job.account_id == bindparam("account"))
+_ALL, _OF_ACCOUNT = _unfinished_query(), _unfinished_query(Job.account_id == bindparam("account"))

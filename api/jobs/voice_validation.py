@@ -11,20 +11,20 @@ from shared.script.voices import catalogue, find, for_language, listed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from api.schemas.batch import Place
+    from api.schemas.batch import FieldError
     from api.schemas.speakers import Speaker
     from shared.script.voices import SpokenVoice
     from shared.settings import Settings
 
-LIKE = 3  # voices that are told of as like the one that was asked for
-CLOSE = 0.7  # of 1, as difflib has it
-FEW = 10  # names of one request for which others are looked up; a batch may have thousands
+MAX_SUGGESTIONS = 3  # voices that are told of as like the one that was asked for
+MIN_SIMILARITY = 0.7  # of 1, as difflib has it
+MAX_LOOKUPS = 10  # names of one request for which others are looked up; a batch may have thousands
 
 
-def wrong(speakers: Iterable[Speaker], config: Settings) -> list[Place]:
+def find_unknown_voices(speakers: Iterable[Speaker], config: Settings) -> list[FieldError]:
     """Return the places of the speakers that nobody is, with names that are like theirs."""
     named = listed(config)
-    found: dict[Place, None] = {}
+    found: dict[FieldError, None] = {}
     unknown: set[str] = set()
     for where, voice, language in speakers:
         if voice is None:
@@ -32,22 +32,26 @@ def wrong(speakers: Iterable[Speaker], config: Settings) -> list[Place]:
                 found[where, "No voice here speaks this language. Name a voice, or none."] = None
         elif voice not in named and find(voice) is None:
             unknown.add(voice)
-            like = _like(voice.rpartition(":")[2], catalogue(config)) if len(unknown) <= FEW else ()
-            found[where, f"There is no such voice. {_advice(like)}"] = None
+            like = (
+                _similar_voices(voice.rpartition(":")[2], catalogue(config))
+                if len(unknown) <= MAX_LOOKUPS
+                else ()
+            )
+            found[where, f"There is no such voice. {_suggestion(like)}"] = None
     return list(found)
 
 
-def _advice(like: tuple[str, ...]) -> str:
+def _suggestion(like: tuple[str, ...]) -> str:
     return f"Did you mean {', '.join(like)}?" if like else "GET /v1/voices lists them."
 
 
 @lru_cache(maxsize=256)
-def _like(asked: str, voices: tuple[SpokenVoice, ...]) -> tuple[str, ...]:
+def _similar_voices(asked: str, voices: tuple[SpokenVoice, ...]) -> tuple[str, ...]:
     """Return the names of voices that may have been meant: by a language, a name that is nearly right, or a title."""
     word = asked.casefold().partition("+")[0]
     language = for_language(word)
     called = {each.name.rpartition(":")[2]: each.name for each in reversed(voices)}
     found = [language.name] if language else []
-    found += [called[each] for each in get_close_matches(word, called, LIKE, CLOSE)]
+    found += [called[each] for each in get_close_matches(word, called, MAX_SUGGESTIONS, MIN_SIMILARITY)]
     found += [each.name for each in voices if each.title.casefold().startswith(word)]
-    return tuple(dict.fromkeys(found))[:LIKE]
+    return tuple(dict.fromkeys(found))[:MAX_SUGGESTIONS]

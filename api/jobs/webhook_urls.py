@@ -16,42 +16,42 @@ if TYPE_CHECKING:
 
     from api.schemas.job import JobSpec
 
-ONE_SECONDS = 3.0  # to find one host
-ALL_SECONDS = 10.0  # to find all hosts of a request
-AT_ONCE = 8
+HOST_SECONDS = 3.0  # to find one host
+REQUEST_SECONDS = 10.0  # to find all hosts of a request
+MAX_LOOKUPS = 8
 _resolvers = ThreadPoolExecutor(
-    AT_ONCE, thread_name_prefix="resolver"
+    MAX_LOOKUPS, thread_name_prefix="resolver"
 )  # its threads start when they are needed
 
 
-class Hooks:
+class WebhookUrlChecker:
     """Remembers for one request which addresses may be told."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
-        self._until = time.monotonic() + ALL_SECONDS
+        self._until = time.monotonic() + REQUEST_SECONDS
         self._hosts: dict[str, str | None] = {}
 
-    def wrong(self, url: str) -> str | None:
+    def problem_with(self, url: str) -> str | None:
         """Return why nothing can be sent to the address, or None."""
         parts = urlsplit(url)
         if parts.scheme != "https" and not self._allow_private:
             return "Must be an https URL."
         host = parts.hostname or ""
         if host not in self._hosts:
-            self._hosts[host] = self._look(url)
+            self._hosts[host] = self._check_host(url)
         return self._hosts[host]
 
-    def of(self, specs: Sequence[JobSpec], places: Iterable[str]) -> list[tuple[str, str]]:
+    def find_problems(self, specs: Sequence[JobSpec], places: Iterable[str]) -> list[tuple[str, str]]:
         """Return the places of the jobs' addresses that lead to where we do not send, each with the reason."""
         return [
             (f"{place}/webhook/url", reason)
             for spec, place in zip(specs, places, strict=True)
-            if spec.webhook and (reason := self.wrong(spec.webhook.url))
+            if spec.webhook and (reason := self.problem_with(spec.webhook.url))
         ]
 
-    def _look(self, url: str) -> str | None:
-        left = min(ONE_SECONDS, self._until - time.monotonic())
+    def _check_host(self, url: str) -> str | None:
+        left = min(HOST_SECONDS, self._until - time.monotonic())
         if left <= 0:
             return "The hosts of this request take too long to be found."
         looking = _resolvers.submit(ssrf_guard.check, url, allow_private=self._allow_private)

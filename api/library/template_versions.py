@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class TemplateVersion:
     """One version of a template. `body` is what was put."""
 
     template_id: str
@@ -39,23 +39,23 @@ class Version:
 
 def find(
     session: Session, account_id: uuid.UUID, template_id: str, version: int | None = None
-) -> Version | None:
+) -> TemplateVersion | None:
     """Return the newest version of a template, or the one that is asked for, or None."""
     return find_all(session, account_id, [(template_id, version)]).get((template_id, version))
 
 
 def find_all(
     session: Session, account_id: uuid.UUID, wanted: Iterable[tuple[str, int | None]]
-) -> dict[tuple[str, int | None], Version]:
+) -> dict[tuple[str, int | None], TemplateVersion]:
     """Return those of the templates and versions that there are."""
     wanted = set(wanted)
     names = {name for name, _ in wanted}
     numbers = {number for _, number in wanted if number is not None}
-    mine = _alive(account_id).where(Template.template_id.in_(names)).subquery()
+    mine = _existing(account_id).where(Template.template_id.in_(names)).subquery()
     highest = select(mine.c.template_id, func.max(mine.c.version)).group_by(mine.c.template_id)
     newest: dict[str, int] = {name: number for name, number in session.execute(highest)}  # noqa: C416 (rows are no pairs to mypy)
     rows = session.scalars(
-        _alive(account_id).where(
+        _existing(account_id).where(
             Template.template_id.in_(newest), Template.version.in_(numbers | set(newest.values()))
         )
     )
@@ -73,7 +73,7 @@ def find_all(
 
 def put(
     session: Session, account_id: uuid.UUID, template_id: str, body: dict[str, Any]
-) -> tuple[Version, bool]:
+) -> tuple[TemplateVersion, bool]:
     """Keep a template as its next version, and tell whether it is a new one: what is there already is not kept twice."""
     # One at a time for an account: two puts must not take one number.
     session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
@@ -112,10 +112,10 @@ def remove(session: Session, account_id: uuid.UUID, template_id: str) -> bool:
 
 def page(
     session: Session, account_id: uuid.UUID, *, limit: int, after: str
-) -> tuple[list[Version], str | None]:
+) -> tuple[list[TemplateVersion], str | None]:
     """Return templates in the order of their ids, each at its newest version, and where the next page begins."""
     rows = session.scalars(
-        _alive(account_id)
+        _existing(account_id)
         .where(Template.template_id > after)
         .ext(distinct_on(Template.template_id))
         .order_by(Template.template_id, Template.version.desc())
@@ -129,9 +129,9 @@ def page(
 
 def history(
     session: Session, account_id: uuid.UUID, template_id: str, *, limit: int, before: int | None
-) -> tuple[list[Version], int | None]:
+) -> tuple[list[TemplateVersion], int | None]:
     """Return a template's versions, newest first, and where the next page begins."""
-    query = _alive(account_id).where(Template.template_id == template_id)
+    query = _existing(account_id).where(Template.template_id == template_id)
     if before is not None:
         query = query.where(Template.version < before)
     rows = [
@@ -142,13 +142,13 @@ def history(
     return rows[:limit], rows[limit - 1].version if len(rows) > limit else None
 
 
-def _alive(account_id: uuid.UUID) -> Any:
+def _existing(account_id: uuid.UUID) -> Any:
     return select(Template).where(Template.account_id == account_id, Template.deleted_at.is_(None))
 
 
-def _version(row: Template) -> Version:
-    return Version(row.template_id, row.version, row.body, row.created_at)
+def _version(row: Template) -> TemplateVersion:
+    return TemplateVersion(row.template_id, row.version, row.body, row.created_at)
 
 
-def _built_in(name: str) -> Version:
-    return Version(name, 1, built_in_body(name))
+def _built_in(name: str) -> TemplateVersion:
+    return TemplateVersion(name, 1, built_in_body(name))

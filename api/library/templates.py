@@ -11,13 +11,13 @@ from api.auth import account_id, requires
 from api.http import idempotency
 from api.http.query_params import TemplateQuery, TemplatesQuery, VersionsQuery
 from api.http.request_context import json_body
-from api.http.response_docs import headers
-from api.http.stored_answers import Answer
+from api.http.response_docs import header_refs
+from api.http.stored_responses import StoredResponse
 from api.jobs import acceptance
 from api.library import template_versions
 from api.openapi import Resource, empty, fails
-from api.schemas.outgoing import Moment
-from api.schemas.template import ID, TemplateSchema, TriedTemplateSchema
+from api.schemas.response_fields import Timestamp
+from api.schemas.template import TEMPLATE_ID, NewTemplateSchema, TemplateSchema
 from api.server import offload
 from shared.db import transaction
 from shared.errors import Invalid, NotFound
@@ -26,7 +26,7 @@ from shared.script.schema.loading import load
 if TYPE_CHECKING:
     from flask import Response
 
-    from api.library.template_versions import Version
+    from api.library.template_versions import TemplateVersion
     from api.schemas.template import Template
 
 blueprint = Resource("templates", "Scripts with fields to fill in.")
@@ -45,7 +45,7 @@ class TemplateSummarySchema(Schema):
         data_key="fields",
         metadata={"description": "What is to be filled in, as declared."},
     )
-    created_at = Moment(allow_none=True)
+    created_at = Timestamp(allow_none=True)
     links = fields.Dict(keys=fields.String(), values=fields.String())
 
 
@@ -79,7 +79,7 @@ def list_templates(query: dict[str, Any]) -> dict[str, Any]:
         found, after = template_versions.page(
             session, account_id(), limit=query["limit"], after=query["cursor"]
         )
-        return {"data": [_shown(each) for each in found], "next_cursor": after}
+        return {"data": [_template_view(each) for each in found], "next_cursor": after}
 
 
 @blueprint.get("/templates/<template_id>")
@@ -93,7 +93,7 @@ def get_template(query: dict[str, Any], template_id: str) -> dict[str, Any]:
         found = template_versions.find(session, account_id(), template_id, query["version"])
         if found is None:
             raise NotFound("There is no such template.")
-        return _shown(found)
+        return _template_view(found)
 
 
 @blueprint.get("/templates/<template_id>/versions")
@@ -109,31 +109,31 @@ def list_versions(query: dict[str, Any], template_id: str) -> dict[str, Any]:
         )
         if not found:
             raise NotFound("There is no such template.")
-        return {"data": [_shown(each) for each in found], "next_cursor": before}
+        return {"data": [_template_view(each) for each in found], "next_cursor": before}
 
 
 @blueprint.put("/templates/<template_id>")
 @requires("templates:write")
 @blueprint.arguments(TemplateSchema)
 @blueprint.response(200, WholeTemplateSchema, description="It is so already.")
-@blueprint.response(201, WholeTemplateSchema, description="A new version.", headers=headers("Location"))
+@blueprint.response(201, WholeTemplateSchema, description="A new version.", headers=header_refs("Location"))
 def put_template(_: Template, template_id: str) -> Response:
     """Keep a template as its next version.
 
     It is tried with its examples, and with as little and as much as its fields may hold: whatever passes can be rendered.
     """
-    if not re.fullmatch(ID, template_id):
+    if not re.fullmatch(TEMPLATE_ID, template_id):
         raise Invalid(
             "One value is wrong.", (("#/template_id", "Must be 1 to 64 of a-z, A-Z, 0-9, _ and -."),)
         )
-    offload.run(load, TriedTemplateSchema(), json_body())
+    offload.run(load, NewTemplateSchema(), json_body())
     with transaction() as session:
         kept, new = template_versions.put(session, account_id(), template_id, json_body())
         if new:
-            acceptance.note(session, "templates.put", f"{template_id} {kept.version}")
+            acceptance.record_audit_event(session, "templates.put", f"{template_id} {kept.version}")
     location = {"Location": f"/v1/templates/{template_id}"} if new else {}
-    return idempotency.respond(
-        Answer(201 if new else 200, WholeTemplateSchema().dump(_shown(kept)), location)
+    return idempotency.to_response(
+        StoredResponse(201 if new else 200, WholeTemplateSchema().dump(_template_view(kept)), location)
     )
 
 
@@ -146,10 +146,10 @@ def delete_template(template_id: str) -> None:
     with transaction() as session:
         if not template_versions.remove(session, account_id(), template_id):
             raise NotFound("There is no such template of your own.")
-        acceptance.note(session, "templates.deleted", template_id)
+        acceptance.record_audit_event(session, "templates.deleted", template_id)
 
 
-def _shown(one: Version) -> dict[str, Any]:
+def _template_view(one: TemplateVersion) -> dict[str, Any]:
     here = f"/v1/templates/{one.template_id}"
     return {
         "template_id": one.template_id,

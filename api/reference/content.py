@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from api.problems import NOT_READY, WORDS, of_status
+from api.problems import NOT_READY, STATUS_DETAILS, problem_for_status
 from shared import errors
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldDoc:
     """A member of an object, or a parameter."""
 
     name: str
@@ -28,7 +28,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResponseDoc:
     """What an operation may be answered with."""
 
     status: str
@@ -46,9 +46,9 @@ class Operation:
     summary: str
     about: str
     scope: str | None
-    parameters: tuple[Field, ...]
+    parameters: tuple[FieldDoc, ...]
     body: tuple[str, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[ResponseDoc, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class SchemaDoc:
     """A schema."""
 
     name: str
     about: str
-    fields: tuple[Field, ...]
+    fields: tuple[FieldDoc, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class Reference:
     title: str
     version: str
     sections: tuple[Section, ...]
-    shapes: tuple[Shape, ...]
+    shapes: tuple[SchemaDoc, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class ProblemType:
     """What a type of problem means."""
 
     title: str
@@ -88,7 +88,7 @@ class Meaning:
     status: int
 
 
-def read(document: dict[str, Any]) -> Reference:
+def build_reference(document: dict[str, Any]) -> Reference:
     """Arrange an OpenAPI document."""
     operations = list(_operations(document))
     sections = tuple(
@@ -101,29 +101,31 @@ def read(document: dict[str, Any]) -> Reference:
     )
     schemas = document["components"]["schemas"]
     shapes = tuple(
-        Shape(name, schema.get("description", ""), tuple(_fields(schema)))
+        SchemaDoc(name, schema.get("description", ""), tuple(_fields(schema)))
         for name, schema in sorted(schemas.items())
     )
     return Reference(document["info"]["title"], document["info"]["version"], sections, shapes)
 
 
-def problems() -> dict[str, Meaning]:
+def problem_types() -> dict[str, ProblemType]:
     """Return every type of problem by its code: also those that stand for nothing but an HTTP status."""
     known = {
-        NOT_READY: Meaning("Not ready", "Something that requests need is away; `checks` tells what.", 503)
+        NOT_READY: ProblemType("Not ready", "Something that requests need is away; `checks` tells what.", 503)
     }
     for status in (each for each in HTTPStatus if each >= HTTPStatus.BAD_REQUEST):
-        problem = of_status(status)
+        problem = problem_for_status(status)
         about = (
-            WORDS[status][2] if status in WORDS else f"{(status.description or status.phrase).rstrip('.')}."
+            STATUS_DETAILS[status][2]
+            if status in STATUS_DETAILS
+            else f"{(status.description or status.phrase).rstrip('.')}."
         )
-        known[problem["code"]] = Meaning(problem["title"], about, status)
+        known[problem["code"]] = ProblemType(problem["title"], about, status)
     for each in _descendants(errors.ServiceError):
-        known[each.code] = Meaning(each.title, _told(each.__doc__ or ""), each.status)
+        known[each.code] = ProblemType(each.title, _client_text(each.__doc__ or ""), each.status)
     return known
 
 
-def _told(words: str) -> str:
+def _client_text(words: str) -> str:
     """Return what of a class's docstring is for clients: its first paragraph, without what it says to programmers."""
     sentences = re.split(r"(?<=[.:])\s+", inspect.cleandoc(words).partition("\n\n")[0])
     return " ".join(sentence for sentence in sentences if "args[" not in sentence)
@@ -156,22 +158,22 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
                     parameters=tuple(_parameter(each) for each in parameters),
                     body=_content(operation.get("requestBody", {})),
                     answers=tuple(
-                        _answer(status, each) for status, each in sorted(operation["responses"].items())
+                        _response_doc(status, each) for status, each in sorted(operation["responses"].items())
                     ),
                 ),
             )
 
 
-def _parameter(parameter: dict[str, Any]) -> Field:
+def _parameter(parameter: dict[str, Any]) -> FieldDoc:
     about = parameter.get("description") or parameter["schema"].get("description", "")
     where = "" if parameter["in"] == "query" else f" ({parameter['in']})"
-    return Field(
+    return FieldDoc(
         parameter["name"] + where, _type(parameter["schema"]), about, parameter.get("required", False)
     )
 
 
-def _answer(status: str, response: dict[str, Any]) -> Answer:
-    return Answer(str(status), response.get("description", ""), _content(response))
+def _response_doc(status: str, response: dict[str, Any]) -> ResponseDoc:
+    return ResponseDoc(str(status), response.get("description", ""), _content(response))
 
 
 def _content(body: dict[str, Any]) -> tuple[str, ...]:
@@ -179,10 +181,10 @@ def _content(body: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _fields(schema: dict[str, Any]) -> Iterator[Field]:
+def _fields(schema: dict[str, Any]) -> Iterator[FieldDoc]:
     required = schema.get("required", [])
     for name, each in schema.get("properties", {}).items():
-        yield Field(
+        yield FieldDoc(
             name,
             _type(each),
             each.get("description", ""),

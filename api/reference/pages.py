@@ -42,7 +42,7 @@ def document() -> Response:
     """Return the OpenAPI document."""
     response = jsonify(_document())
     response.add_etag()
-    conditional_requests.heed(response.get_etag()[0] or "")
+    conditional_requests.check_if_match(response.get_etag()[0] or "")
     response.headers["Cache-Control"] = "no-cache"
     response.make_conditional(request)
     return response
@@ -51,7 +51,7 @@ def document() -> Response:
 @blueprint.get("/docs")
 def pages() -> Response:
     """Return the reference as one page."""
-    return _page("docs.html", reference=content.read(_document()))
+    return _page("docs.html", reference=content.build_reference(_document()))
 
 
 @blueprint.get("/docs/docs.css")
@@ -63,7 +63,7 @@ def style() -> Response:
 @blueprint.get("/problems/<code>")
 def problem(code: str) -> Response:
     """Return what the type of a problem document names: what it means."""
-    meaning = content.problems().get(code)
+    meaning = content.problem_types().get(code)
     if meaning is None:
         raise NotFound("There is no such type of problem.")
     known = meaning.status in set(HTTPStatus)  # tus has a status of its own

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, post_load
 
-from api.batches.row_parsing import Malformed
-from api.schemas.job import KINDS, MADE_OF, TEMPLATED, JobSchema, JobSpec
+from api.batches.row_parsing import MalformedRow
+from api.schemas.job import INPUTS, KINDS, TEMPLATE_MEMBERS, JobSchema, JobSpec
 from shared.errors import BadRequest, Invalid
 from shared.script.schema.containers import Items, Object, sharing
 from shared.script.schema.fields import Checked, Choice
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 MAX_JOBS = 10_000
-FINISHED = "batch.finished"
+BATCH_FINISHED = "batch.finished"
 MAX_SCENES = 100_000  # that are checked in one request; a few seconds are all that it may take
 MAX_STORED = 500_000  # that are written down: those of a script that jobs share count for each of them
-_SUBJECTS = frozenset(name for names in MADE_OF.values() for name in names)
+_ALL_INPUTS = frozenset(name for names in INPUTS.values() for name in names)
 _MERGED = ("output", "metadata", "fields")
-Place = tuple[str, str]
+FieldError = tuple[str, str]
 
 
 class TooManyScenes(Invalid):
@@ -62,7 +62,7 @@ class JobDefaultsSchema(JobSchema):
     kind = Choice(KINDS)
 
 
-class Defaults(Checked):
+class DefaultsField(Checked):
     """Any members of a job, each checked as in a job; whether they make one is seen when they are merged."""
 
     def check(self, value: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Defaults(Checked):
         return reference
 
 
-class Jobs(Checked):
+class JobsField(Checked):
     """A list of jobs, of which only the length is looked at here."""
 
     def check(self, value: Any) -> None:
@@ -105,7 +105,9 @@ class BatchWebhookSchema(Strict):
     """Where to tell of a batch's end: `batch.finished` is posted there."""
 
     url = Address(required=True)
-    events = Items(Choice((FINISHED,)), least=1, most=1, default=(FINISHED,), about="There is one, so far.")
+    events = Items(
+        Choice((BATCH_FINISHED,)), least=1, most=1, default=(BATCH_FINISHED,), about="There is one, so far."
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> BatchWebhook:
@@ -115,8 +117,8 @@ class BatchWebhookSchema(Strict):
 class BatchSchema(Strict):
     """Jobs; what a job does not say, it takes from `defaults`. `output`, `metadata` and `fields` are merged member by member."""
 
-    jobs = Jobs(required=True)
-    defaults = Defaults(about="A job's own member wins.")
+    jobs = JobsField(required=True)
+    defaults = DefaultsField(about="A job's own member wins.")
     on_invalid = Choice(("reject", "skip"), default="reject", about="What a wrong job does to the others.")
     webhook = Object(BatchWebhookSchema)
 
@@ -127,7 +129,7 @@ class BatchSchema(Strict):
 
 
 @dataclass(slots=True)
-class Checker:
+class RowChecker:
     """Makes jobs of a batch's rows. It counts their scenes, and knows what the defaults were loaded as."""
 
     defaults: dict[str, Any]
@@ -140,10 +142,10 @@ class Checker:
         """Have what the defaults hold checked once."""
         self._known = {id(value): None for value in self.defaults.values() if isinstance(value, dict)}
 
-    def check(self, rows: Iterable[tuple[int, Any]]) -> tuple[list[tuple[int, JobSpec]], list[Place]]:
+    def check(self, rows: Iterable[tuple[int, Any]]) -> tuple[list[tuple[int, JobSpec]], list[FieldError]]:
         """Return the good jobs with their numbers, and the place of everything wrong in the others."""
         good: list[tuple[int, JobSpec]] = []
-        wrong: list[Place] = []
+        wrong: list[FieldError] = []
         with sharing(self._known):
             for at, row in rows:
                 try:
@@ -155,9 +157,9 @@ class Checker:
         return good, wrong
 
     def _job(self, at: int, row: Any) -> JobSpec:
-        here = place(at)
+        here = job_pointer(at)
         document = self._read(row, here)
-        merged = merge(self.defaults, document) if isinstance(document, dict) else document
+        merged = merge_defaults(self.defaults, document) if isinstance(document, dict) else document
         self._count(merged)
         spec: JobSpec = load(_job, merged, here)
         shared = [self.defaults[name] for name in ("script", "brief") if name in self.defaults]
@@ -172,8 +174,8 @@ class Checker:
         )
 
     def _read(self, row: Any, here: str) -> Any:
-        if isinstance(row, Malformed):
-            raise Invalid("One value is wrong.", ((here, row.why),))
+        if isinstance(row, MalformedRow):
+            raise Invalid("One value is wrong.", ((here, row.reason),))
         if not isinstance(row, bytes):
             return row
         try:
@@ -187,40 +189,40 @@ class Checker:
     def _count(self, job: Any) -> None:
         script = job.get("script") if isinstance(job, dict) else None
         scenes = script.get("scenes") if isinstance(script, dict) else None
-        number = len(scenes) if isinstance(scenes, list) else 0
-        self._stored += number
+        scene_count = len(scenes) if isinstance(scenes, list) else 0
+        self._stored += scene_count
         if self._known.get(id(script)) is None:
-            self._scenes += number
+            self._scenes += scene_count
         if self._scenes > MAX_SCENES or self._stored > MAX_STORED:
             raise TooManyScenes
 
 
-def place(at: int) -> str:
+def job_pointer(at: int) -> str:
     """Return the pointer to a job of a batch, whatever form it came in."""
     return pointer("#", "jobs", at)
 
 
-def number(where: str) -> int | None:
+def job_index(where: str) -> int | None:
     """Return which job a pointer leads into, or None where it leads into what jobs share."""
     parts = where.split("/", 3)
     return int(parts[2]) if len(parts) > 2 and parts[1] == "jobs" else None
 
 
-def chunks(rows: Sequence[Any], size: int) -> Iterator[list[tuple[int, Any]]]:
+def numbered_chunks(rows: Sequence[Any], size: int) -> Iterator[list[tuple[int, Any]]]:
     """Give the rows with their numbers, a few at a time."""
     for start in range(0, len(rows), size):
         yield list(enumerate(rows[start : start + size], start))
 
 
-def merge(defaults: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
+def merge_defaults(defaults: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """Put a job over the defaults.
 
     It does not inherit what its kind cannot have, nor, if it is made of something of its own, what others are made of.
     """
-    own = _SUBJECTS & job.keys()
+    own = _ALL_INPUTS & job.keys()
     kind = job.get("kind", defaults.get("kind"))
-    known = MADE_OF.get(kind, _SUBJECTS) if isinstance(kind, str) else _SUBJECTS
-    usual = {name: value for name, value in defaults.items() if not _is_strange(name, own, known)}
+    known = INPUTS.get(kind, _ALL_INPUTS) if isinstance(kind, str) else _ALL_INPUTS
+    usual = {name: value for name, value in defaults.items() if not _is_not_inherited(name, own, known)}
     if kind == "script":
         usual.pop("output", None)
     members = {
@@ -231,10 +233,10 @@ def merge(defaults: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     return {**usual, **job, **members}
 
 
-def _is_strange(name: str, own: Iterable[str], known: Iterable[str]) -> bool:
-    if name in TEMPLATED:
+def _is_not_inherited(name: str, own: Iterable[str], known: Iterable[str]) -> bool:
+    if name in TEMPLATE_MEMBERS:
         return bool(own) or "template_id" not in known
-    return name in _SUBJECTS and (bool(own) or name not in known)
+    return name in _ALL_INPUTS and (bool(own) or name not in known)
 
 
 def _check_member(name: str, value: Any) -> None:

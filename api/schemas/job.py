@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from marshmallow import ValidationError, post_load, validates_schema
 
 from api.schemas.speakers import Speaker, speakers
-from api.schemas.template import ID, MAX_FIELDS
-from api.schemas.template_fields import Anything
+from api.schemas.template import MAX_FIELDS, TEMPLATE_ID
+from api.schemas.template_fields import AnyValue
 from shared.script.schema.brief import BriefSchema, dump_brief
 from shared.script.schema.canonical import dump, sources
 from shared.script.schema.containers import Items, Object, Pairs, SharedObject, once
@@ -28,8 +28,8 @@ KINDS = ("video", "script")
 PRIORITIES = ("interactive", "normal", "bulk")
 EVENTS = ("task.succeeded", "task.failed", "task.canceled")
 # What a job of each kind is made of: exactly one of these.
-MADE_OF = {"video": ("script", "brief", "script_task_id", "template_id"), "script": ("brief",)}
-TEMPLATED = ("template_version", "fields")  # what says more of a template_id
+INPUTS = {"video": ("script", "brief", "script_task_id", "template_id"), "script": ("brief",)}
+TEMPLATE_MEMBERS = ("template_version", "fields")  # what says more of a template_id
 _YEAR = 366 * 24 * 3600
 
 
@@ -88,10 +88,10 @@ class JobSchema(Strict):
         r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "Must be a task's id.", most=36,
         about="A script job whose result is the script.",
     )  # fmt: skip
-    template_id = Pattern(ID, "Must be a template's id.", most=64, about="From GET /v1/templates.")
+    template_id = Pattern(TEMPLATE_ID, "Must be a template's id.", most=64, about="From GET /v1/templates.")
     template_version = Whole(1, 2**31, about="The newest one, unless this says which.")
     fields = Pairs(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
-        Pattern(NAME, "Must be a field's name.", most=64), Anything(), most=MAX_FIELDS, about="The template's.",
+        Pattern(NAME, "Must be a field's name.", most=64), AnyValue(), most=MAX_FIELDS, about="The template's.",
     )  # fmt: skip
     output = Object(OutputSchema)
     custom_id = Words(64, one_line=True)
@@ -107,16 +107,16 @@ class JobSchema(Strict):
         if not isinstance(original, dict) or original.get("kind") not in KINDS:
             return
         kind = original["kind"]
-        known = MADE_OF[kind]
+        known = INPUTS[kind]
         given = [name for name in original if name in known]
         names = ", ".join(known)
         strange = [
-            name for names in MADE_OF.values() for name in names if name in original and name not in known
+            name for names in INPUTS.values() for name in names if name in original and name not in known
         ]
         errors = {name: [f"A {kind} job has none."] for name in strange}
         errors |= {name: [f"A job has only one of {names}."] for name in given[1:]}
         if "template_id" not in original:
-            errors |= {name: ["Is of a template_id only."] for name in TEMPLATED if name in original}
+            errors |= {name: ["Is of a template_id only."] for name in TEMPLATE_MEMBERS if name in original}
         if kind == "script" and "output" in original:
             errors["output"] = ["A script job has none."]
         if errors:
@@ -129,13 +129,15 @@ class JobSchema(Strict):
         if data["kind"] == "video":
             data.setdefault("output", Output())
         if "script" in data:
-            data["sources"], data["speakers"] = once(original["script"], lambda: _named(data, original))
+            data["sources"], data["speakers"] = once(
+                original["script"], lambda: _sources_and_speakers(data, original)
+            )
         elif "brief" in data and data["kind"] == "video":
             data["speakers"] = (Speaker("#/brief/language", None, data["brief"].language),)
         return JobSpec(**data)
 
 
-def _named(data: dict[str, Any], original: Any) -> tuple[Any, Any]:
+def _sources_and_speakers(data: dict[str, Any], original: Any) -> tuple[Any, Any]:
     script, document = data["script"], original["script"]
     return sources(script, document, "#/script"), speakers(script, document, "#/script")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
-from api.schemas.outgoing import Moment
+from api.schemas.response_fields import Timestamp
 from shared.accounts import SCOPES
 from shared.script.schema.containers import Items
 from shared.script.schema.fields import Choice, Flag, Pattern, Words
@@ -14,11 +14,11 @@ from shared.script.schema.loading import Strict
 from shared.security.passwords import LEAST, MOST
 from shared.security.users import USERNAME
 
-_TYPED = 1024  # characters of a password that is tried: more than any that can be set
+_MAX_TYPED = 1024  # characters of a password that is tried: more than any that can be set
 GRANTS = ("password", "client_credentials", "refresh_token")
 
 
-class Granting(Schema):
+class OAuthRequestSchema(Schema):
     """The base of what an OAuth client sends: unknown members are passed over and empty ones left out (RFC 6749, 3.2)."""
 
     error_messages = {"type": "Must be an object."}  # noqa: RUF012 (marshmallow declares it so)
@@ -35,27 +35,27 @@ class Granting(Schema):
         return {name: value for name, value in data.items() if value != ""}
 
 
-class TokenRequestSchema(Granting):
+class TokenRequestSchema(OAuthRequestSchema):
     """What is given for tokens: a user's password, an API key, or a refresh token."""
 
     grant_type = Words(100, required=True, about=f"One of {', '.join(f'`{grant}`' for grant in GRANTS)}.")
     username = Words(100, about="With `password`.")
-    password = Words(_TYPED, about="The user's.")
-    new_password = Words(_TYPED, about=f"Sets another from now on, of {LEAST} to {MOST} characters.")
+    password = Words(_MAX_TYPED, about="The user's.")
+    new_password = Words(_MAX_TYPED, about=f"Sets another from now on, of {LEAST} to {MOST} characters.")
     client_id = Words(100, about="With `client_credentials`: the key's id. Or by HTTP Basic.")
     client_secret = Words(200, about="The key, or the secret in it.")
     refresh_token = Words(200, about="With `refresh_token`.")
     scope = Words(200, about="Scopes with blanks between, of those that are held; else all of them.")
 
 
-class RefreshRequestSchema(Granting):
+class RefreshRequestSchema(OAuthRequestSchema):
     """A refresh token. It is used up by this."""
 
     refresh_token = Words(200, required=True)
     scope = Words(200, about="Fewer scopes than the log-in has, for this access token.")
 
 
-class RevocationSchema(Granting):
+class RevocationSchema(OAuthRequestSchema):
     """Any token of the log-in that is to end."""
 
     token = Words(4096, required=True)
@@ -127,9 +127,9 @@ class UserSchema(Schema):
     account_id = fields.UUID()
     username = fields.String()
     scopes = fields.List(fields.String())
-    created_at = Moment()
-    disabled_at = Moment(allow_none=True)
-    one_time_until = Moment(
+    created_at = Timestamp()
+    disabled_at = Timestamp(allow_none=True)
+    one_time_until = Timestamp(
         allow_none=True,
         metadata={"description": "Where the password is a one-time password: when it ends, unused."},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.schemas.outgoing import Moment, Shown
+from api.schemas.response_fields import RawJson, Timestamp
 from shared.script.schema.fields import Checked
 
 
@@ -15,9 +15,9 @@ def register(converter: Any) -> None:
 
 def field2schema(converter: Any, field: Any, ret: dict[str, Any]) -> dict[str, Any]:
     """Return what a field says of itself; `ret` is what apispec found out, and is mended in place."""
-    if isinstance(field, Shown):
+    if isinstance(field, RawJson):
         described = field.described(converter)
-    elif isinstance(field, Moment):
+    elif isinstance(field, Timestamp):
         described = {"type": ["string", "null"] if field.allow_none else "string", "format": "date-time"}
     elif isinstance(field, Checked):
         described = field.described(converter)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from api.schemas.outgoing import Moment
+from api.schemas.response_fields import Timestamp
 
 
-class PlaceSchema(Schema):
+class FieldErrorSchema(Schema):
     """One thing that is wrong with the input."""
 
     pointer = fields.String(metadata={"description": "A JSON pointer into the request, as a URL fragment."})
@@ -24,7 +24,7 @@ class ProblemSchema(Schema):
     detail = fields.String()
     instance = fields.String()
     request_id = fields.String()
-    errors = fields.List(fields.Nested(PlaceSchema))
+    errors = fields.List(fields.Nested(FieldErrorSchema))
 
 
 class AssetSchema(Schema):
@@ -40,7 +40,7 @@ class AssetSchema(Schema):
     duration = fields.Float(allow_none=True)
     fps = fields.Float(allow_none=True)
     has_audio = fields.Boolean()
-    created_at = Moment()
+    created_at = Timestamp()
     links = fields.Dict(keys=fields.String(), values=fields.String())
 
 
@@ -58,8 +58,8 @@ class UploadSchema(Schema):
     offset = fields.Integer(metadata={"description": "How many bytes are safely there."})
     length = fields.Integer(allow_none=True, metadata={"description": "Of the whole; null: told later."})
     asset_id = fields.UUID(allow_none=True, metadata={"description": "What it has become, once it is whole."})
-    created_at = Moment()
-    expires_at = Moment(allow_none=True, metadata={"description": "When it expires, unless it goes on."})
+    created_at = Timestamp()
+    expires_at = Timestamp(allow_none=True, metadata={"description": "When it expires, unless it goes on."})
     links = fields.Dict(keys=fields.String(), values=fields.String())
 
 
@@ -69,8 +69,8 @@ class ApiKeySchema(Schema):
     id = fields.String()
     name = fields.String()
     scopes = fields.List(fields.String())
-    created_at = Moment()
-    revoked_at = Moment(allow_none=True)
+    created_at = Timestamp()
+    revoked_at = Timestamp(allow_none=True)
 
 
 class NewApiKeySchema(ApiKeySchema):

@@ -31,11 +31,11 @@ def speakers(script: Script, document: Any = None, at: str = "#") -> tuple[Speak
     }
     found = [Speaker(pointer(at, "language"), None, script.language)] if None in named else []
     if named - {None}:
-        found += dict.fromkeys(_named(script, document, at))
+        found += dict.fromkeys(_named_speakers(script, document, at))
     return tuple(found)
 
 
-def _named(script: Script, document: Any, at: str) -> Iterator[Speaker]:
+def _named_speakers(script: Script, document: Any, at: str) -> Iterator[Speaker]:
     usual = pointer(at, "defaults", "voice", "name")
     for index, scene, resolved in numbered(script, document):
         said = resolved.narration

@@ -5,8 +5,8 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from api.schemas.job import KINDS, PRIORITIES
-from api.schemas.outgoing import Moment, Shown
-from api.schemas.responses import PlaceSchema, ProblemSchema
+from api.schemas.response_fields import RawJson, Timestamp
+from api.schemas.responses import FieldErrorSchema, ProblemSchema
 from shared.script.schema.script import ScriptSchema
 from shared.states import Stage, State
 
@@ -49,7 +49,7 @@ class CreditSchema(Schema):
 class ResultSchema(Schema):
     """What a task made: a video has a duration and artifacts; what was made of a brief names the model that wrote it."""
 
-    script = Shown(ScriptSchema)
+    script = RawJson(ScriptSchema)
     duration = fields.Float()
     artifacts = fields.List(fields.Nested(ArtifactSchema))
     model = fields.String(metadata={"description": "`outline` where no model was asked."})
@@ -84,13 +84,13 @@ class TaskSchema(Schema):
     template_id = fields.String(allow_none=True)
     template_version = fields.Integer(allow_none=True, metadata={"description": "Which one it was made by."})
     metadata = fields.Dict(keys=fields.String(), values=fields.String())
-    created_at = Moment()
-    started_at = Moment(allow_none=True)
-    finished_at = Moment(allow_none=True)
-    expires_at = Moment(allow_none=True)
+    created_at = Timestamp()
+    started_at = Timestamp(allow_none=True)
+    finished_at = Timestamp(allow_none=True)
+    expires_at = Timestamp(allow_none=True)
     scenes = fields.List(fields.Nested(SceneStatusSchema))
-    result = Shown(ResultSchema, nullable=True)
-    error = Shown(ProblemSchema, nullable=True)
+    result = RawJson(ResultSchema, nullable=True)
+    error = RawJson(ProblemSchema, nullable=True)
     links = fields.Dict(keys=fields.String(), values=fields.String())
 
 
@@ -105,7 +105,7 @@ class SkippedSchema(Schema):
     """A job that was left out of a batch."""
 
     index = fields.Integer(metadata={"description": "Which one of the request, from 0."})
-    errors = fields.List(fields.Nested(PlaceSchema))
+    errors = fields.List(fields.Nested(FieldErrorSchema))
 
 
 class AcceptedBatchSchema(Schema):
@@ -124,5 +124,5 @@ class BatchStatusSchema(Schema):
     status = fields.String(metadata={"enum": ["running", "finished"]})
     progress = fields.Float(metadata={"minimum": 0, "maximum": 1})
     counts = fields.Dict(keys=fields.String(), values=fields.Integer())
-    created_at = Moment()
-    finished_at = Moment(allow_none=True)
+    created_at = Timestamp()
+    finished_at = Timestamp(allow_none=True)

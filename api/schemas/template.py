@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, post_load
 
-from api.library.template_expansion import Expanded, Path, UnequalLists, expand, nested
 from api.schemas.speakers import speakers
-from api.schemas.template_fields import FIELDS, Declared, checked
+from api.schemas.template_directives import Expanded, Path, UnequalLists, expand, nested
+from api.schemas.template_fields import FIELD_SCHEMAS, TemplateField, check_values
 from shared.script.schema import placeholders
 from shared.script.schema.canonical import sources
 from shared.script.schema.containers import Pairs, Variant
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from api.schemas.speakers import Speaker
     from shared.script.values import Script
 
-ID = r"[a-zA-Z0-9_-]{1,64}"
+TEMPLATE_ID = r"[a-zA-Z0-9_-]{1,64}"
 MAX_FIELDS = 100
-MAX_TRIED = 100_000  # parts of scripts that a PUT may cost us to check
+MAX_CHECKED_NODES = 100_000  # parts of scripts that a PUT may cost us to check
 _SCRIPT = ScriptSchema()
 
 
@@ -35,13 +35,13 @@ class Template:
     """A template that was checked."""
 
     script: Mapping[str, Any]
-    fields: Mapping[str, Declared]
+    fields: Mapping[str, TemplateField]
     title: str = ""
     description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledTemplate:
     """What a template and values make: with the files it names and who speaks it, each after the field that named it, or None."""
 
     script: Script
@@ -49,31 +49,31 @@ class Filled:
     speakers: tuple[tuple[str | None, Speaker], ...]
 
 
-def fill(template: Template, given: Mapping[str, Any]) -> Filled:
+def fill_template(template: Template, given: Mapping[str, Any]) -> FilledTemplate:
     """Fill a template, or raise ValidationError: under `fields` by name, under `template_id` what is the template's."""
     try:
-        values = checked(template.fields, given)
+        values = check_values(template.fields, given)
         expanded = expand(template.script, values)
     except UnequalLists as error:
-        raise ValidationError({"fields": _unequal(error)}) from error
+        raise ValidationError({"fields": _unequal_list_errors(error)}) from error
     except ValidationError as error:
         raise ValidationError({"fields": error.messages}) from error
     try:
         script: Script = _SCRIPT.load(expanded.document)
     except ValidationError as error:
-        raise ValidationError(_by_field(error, expanded)) from error
+        raise ValidationError(_errors_by_field(error, expanded)) from error
 
     def field(where: str) -> str | None:
-        return next(iter(expanded.names(_path(where))), None)
+        return next(iter(expanded.names(_parse_pointer(where))), None)
 
-    return Filled(
+    return FilledTemplate(
         script,
         tuple((field(where), src) for where, src in sources(script, expanded.document)),
         tuple((field(each.where), each) for each in speakers(script, expanded.document)),
     )
 
 
-class Form(Checked):
+class TemplateScript(Checked):
     """A script with placeholders, `each` and `if`; what is wrong with it is seen when it is filled."""
 
     def check(self, value: Any) -> Any:
@@ -96,16 +96,16 @@ class TemplateSchema(Strict):
     description = Words(1000, least=0, default="")
     fields = Pairs(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
         Pattern(placeholders.NAME, "Must be named by 1 to 64 of a-z, A-Z, 0-9, _ and -."),
-        Variant("type", lambda: FIELDS), most=MAX_FIELDS, default={}, about="By the names that stand in the script.",
+        Variant("type", lambda: FIELD_SCHEMAS), most=MAX_FIELDS, default={}, about="By the names that stand in the script.",
     )  # fmt: skip
-    script = Form(required=True)
+    script = TemplateScript(required=True)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Template:
         return Template(data["script"], data["fields"], data["title"], data["description"])
 
 
-class TriedTemplateSchema(TemplateSchema):
+class NewTemplateSchema(TemplateSchema):
     """A template as it is put. It is filled to see whether it can be."""
 
     @post_load
@@ -114,9 +114,9 @@ class TriedTemplateSchema(TemplateSchema):
         own = template.script.get("variables", {})
         if both := [name for name in template.fields if name in own or name == "number"]:
             raise ValidationError({"fields": {name: ["This name is taken."] for name in both}})
-        left = MAX_TRIED
-        for values in _trials(template.fields):
-            left -= _try(template, values)
+        left = MAX_CHECKED_NODES
+        for values in _sample_values(template.fields):
+            left -= _check_filled(template, values)
             if left < 0:
                 raise ValidationError(
                     {"script": ["Is too large to be tried with all that its fields may hold."]}
@@ -124,7 +124,7 @@ class TriedTemplateSchema(TemplateSchema):
         return template
 
 
-def _trials(fields: Mapping[str, Declared]) -> Iterator[dict[str, Any]]:
+def _sample_values(fields: Mapping[str, TemplateField]) -> Iterator[dict[str, Any]]:
     """Return values as people give them, then as little and as much as may be given, then each choice."""
     yield {name: field.sample for name, field in fields.items()}
     most = max((len(field.extremes) for field in fields.values()), default=1)
@@ -135,13 +135,13 @@ def _trials(fields: Mapping[str, Declared]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _try(template: Template, given: Mapping[str, Any]) -> int:
+def _check_filled(template: Template, given: Mapping[str, Any]) -> int:
     """Fill a template and return its size, or raise ValidationError at the places of the template's own script."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     try:
         expanded = expand(template.script, values)
     except UnequalLists as error:
-        raise ValidationError({"fields": _unequal(error)}) from error
+        raise ValidationError({"fields": _unequal_list_errors(error)}) from error
     except ValidationError as error:
         raise ValidationError({"script": error.messages}) from error
     try:
@@ -149,41 +149,41 @@ def _try(template: Template, given: Mapping[str, Any]) -> int:
     except ValidationError as error:
         found: dict[str, Any] = {}
         for where, detail in islice(invalid(error).args[1], 100):
-            _merge(found, nested(expanded.place(_path(where)), [detail]))
+            _merge_messages(found, nested(expanded.place(_parse_pointer(where)), [detail]))
         raise ValidationError({"script": found}) from error
     return len(expanded.places)
 
 
-def _unequal(error: UnequalLists) -> dict[str, Any]:
+def _unequal_list_errors(error: UnequalLists) -> dict[str, Any]:
     first, *others = error.args[0]
     return {name: [f"Must have as many items as {first}."] for name in others}
 
 
-def _by_field(error: ValidationError, expanded: Expanded) -> dict[str, Any]:
+def _errors_by_field(error: ValidationError, expanded: Expanded) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for where, detail in islice(invalid(error).args[1], 100):
-        path = _path(where)
+        path = _parse_pointer(where)
         names = expanded.names(path)
         for name in names:
-            _merge(found, {"fields": {name: [detail]}})
+            _merge_messages(found, {"fields": {name: [detail]}})
         if not names:
             place = pointer("#", *expanded.place(path))
-            _merge(found, {"template_id": [f"The template cannot be filled so: {place}: {detail}"]})
+            _merge_messages(found, {"template_id": [f"The template cannot be filled so: {place}: {detail}"]})
     return found
 
 
-def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+def _merge_messages(into: dict[str, Any], more: Mapping[str, Any]) -> None:
     for name, each in more.items():
         known = into.get(name)
         if isinstance(known, dict) and isinstance(each, dict):
-            _merge(known, each)
+            _merge_messages(known, each)
         elif isinstance(known, list) and isinstance(each, list):
             known.extend(one for one in each if one not in known)
         elif known is None:
             into[name] = each
 
 
-def _path(where: str) -> Path:
+def _parse_pointer(where: str) -> Path:
     """Read a JSON pointer."""
     parts = where.removeprefix("#").split("/")[1:]
     plain = (part.replace("~1", "/").replace("~0", "~") for part in parts)

@@ -25,7 +25,7 @@ _ASSET = "asset:00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class TemplateField:
     """A field. `extremes` are values at its limits: what a template must stand."""
 
     type: str
@@ -42,7 +42,7 @@ class Declared:
         return next((each for each in given if each is not None), self.extremes[0])
 
 
-class Anything(Checked):
+class AnyValue(Checked):
     """A value that is checked elsewhere."""
 
     def check(self, value: Any) -> Any:
@@ -58,8 +58,8 @@ class FieldSchema(Strict):
     """What all fields have. One without a default is needed, unless it is optional."""
 
     description = Words(500, least=0, default="")
-    default = Anything(about="Taken where the field is not given.")
-    example = Anything()
+    default = AnyValue(about="Taken where the field is not given.")
+    example = AnyValue()
     optional = Flag(default=False, about="May be left out; objects with `if` are then left out too.")
 
     def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
@@ -67,7 +67,7 @@ class FieldSchema(Strict):
         raise NotImplementedError
 
     @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Declared:
+    def _make(self, data: dict[str, Any], **_: Any) -> TemplateField:
         checker, extremes = self.limits(data)
         for name in ("default", "example"):
             if name in data:
@@ -76,7 +76,7 @@ class FieldSchema(Strict):
                 except ValidationError as error:
                     raise ValidationError({name: error.messages}) from error
         kept = {name: data.get(name) for name in ("default", "example")}
-        return Declared(data["type"], checker, extremes, optional=data["optional"], **kept)
+        return TemplateField(data["type"], checker, extremes, optional=data["optional"], **kept)
 
 
 class StringFieldSchema(FieldSchema):
@@ -91,10 +91,10 @@ class StringFieldSchema(FieldSchema):
         least, most = data["min_length"], data["max_length"]
         if least > most:
             raise ValidationError({"min_length": ["Is more than max_length."]})
-        return Length(most, least=least), ("W" * least, "W" * most)
+        return BoundedText(most, least=least), ("W" * least, "W" * most)
 
 
-class Length(Words):
+class BoundedText(Words):
     """A text whose least length is told too."""
 
     def check(self, value: Any) -> str:
@@ -119,10 +119,10 @@ class NumberFieldSchema(FieldSchema):
         least, most = data["minimum"], data["maximum"]
         if least > most:
             raise ValidationError({"minimum": ["Is more than maximum."]})
-        return AsWritten(least, most), (least, most)
+        return UnconvertedNumber(least, most), (least, most)
 
 
-class AsWritten(Number):
+class UnconvertedNumber(Number):
     """A number that stays what it was: 5 is shown as 5, and not as 5.0."""
 
     def check(self, value: Any) -> Any:
@@ -166,7 +166,7 @@ class ListFieldSchema(FieldSchema):
     """Several values of one type, for objects with `each`."""
 
     type = Choice(["list"], required=True)
-    items: Checked = Variant("type", lambda: SCALARS, required=True)
+    items: Checked = Variant("type", lambda: SCALAR_SCHEMAS, required=True)
     min_items = Whole(0, MAX_ITEMS, default=1)
     max_items = Whole(1, MAX_ITEMS, default=10)
 
@@ -179,17 +179,17 @@ class ListFieldSchema(FieldSchema):
         return Items(item.checker, least=least, most=most), ([lowest] * least, [highest] * most)
 
 
-SCALARS: dict[str, type[FieldSchema]] = {
+SCALAR_SCHEMAS: dict[str, type[FieldSchema]] = {
     "string": StringFieldSchema,
     "number": NumberFieldSchema,
     "color": ColorFieldSchema,
     "asset": AssetFieldSchema,
     "choice": ChoiceFieldSchema,
 }
-FIELDS: dict[str, type[FieldSchema]] = {**SCALARS, "list": ListFieldSchema}
+FIELD_SCHEMAS: dict[str, type[FieldSchema]] = {**SCALAR_SCHEMAS, "list": ListFieldSchema}
 
 
-def checked(fields: Mapping[str, Declared], given: Mapping[str, Any]) -> dict[str, Any]:
+def check_values(fields: Mapping[str, TemplateField], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value for each field, None where an optional one has none, or raise ValidationError by name."""
     errors: dict[str, Any] = {
         name: ["The template has no such field."] for name in given if name not in fields
@@ -211,22 +211,22 @@ def checked(fields: Mapping[str, Declared], given: Mapping[str, Any]) -> dict[st
     return values
 
 
-def typed(fields: Mapping[str, Declared], row: Mapping[str, str]) -> dict[str, Any]:
+def convert_cells(fields: Mapping[str, TemplateField], row: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields that a row of texts gives, such as one of a CSV file: an empty cell gives none.
 
     A list's items are separated by `|`. What cannot be converted stays text, for `checked` to refuse.
     """
-    return {name: _typed(fields.get(name), cell) for name, cell in row.items() if cell != ""}
+    return {name: _convert_cell(fields.get(name), cell) for name, cell in row.items() if cell != ""}
 
 
-def _typed(field: Declared | None, cell: str) -> Any:
+def _convert_cell(field: TemplateField | None, cell: str) -> Any:
     if field is not None and field.type == "list":
         item = field.checker.inner  # type: ignore[attr-defined]  # a list's checker is Items
-        return [_number(each.strip(), item) for each in cell.split(LIST_SEPARATOR)]
-    return cell if field is None else _number(cell, field.checker)
+        return [_convert_number(each.strip(), item) for each in cell.split(LIST_SEPARATOR)]
+    return cell if field is None else _convert_number(cell, field.checker)
 
 
-def _number(cell: str, checker: Checked) -> Any:
+def _convert_number(cell: str, checker: Checked) -> Any:
     if not isinstance(checker, Number):
         return cell
     for kind in (int, float):

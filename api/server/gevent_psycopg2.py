@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 3.0  # libpq's own connect_timeout does not hold when it does not block
 PING_SECONDS = 3.0  # to tell whether a pooled connection still leads anywhere
-ANSWER_SECONDS = 20.0  # longer than any statement may take: past it the server is gone, or stopped
+STATEMENT_SECONDS = 20.0  # longer than any statement may take: past it the server is gone, or stopped
 
 
 def install() -> None:
     """Have all of this process's connections wait cooperatively. For processes that gevent has patched, or will."""
-    extensions.set_wait_callback(wait)
+    extensions.set_wait_callback(wait_for_postgres)
 
 
-def wait(connection: Connection) -> None:
+def wait_for_postgres(connection: Connection) -> None:
     """Wait until the connection has done what it was asked to do, or raise; it is closed then."""
-    seconds = _patience(connection)
+    seconds = _timeout_of(connection)
     late = OperationalError("The database does not answer.")
     while (state := connection.poll()) != extensions.POLL_OK:
         if state == extensions.POLL_READ:
@@ -33,8 +33,8 @@ def wait(connection: Connection) -> None:
             raise OperationalError("The database connection is in an unknown state.")
 
 
-def _patience(connection: Connection) -> float:
+def _timeout_of(connection: Connection) -> float:
     if connection.status == extensions.STATUS_SETUP:
         return CONNECT_SECONDS
     # SQLAlchemy asks whether a connection lives with autocommit on, and works with it off.
-    return PING_SECONDS if connection.autocommit else ANSWER_SECONDS
+    return PING_SECONDS if connection.autocommit else STATEMENT_SECONDS

@@ -15,44 +15,46 @@ from gevent.event import Event
 if TYPE_CHECKING:
     from typing import Any
 
-SECONDS = 75.0
-MOST = 500  # connections that rest, of the thousands that a process has; who has rested longest makes room
-LOOK_SECONDS = 0.25  # between two looks at whether the worker ends
+IDLE_SECONDS = 75.0
+MAX_IDLE = (
+    500  # connections that rest, of the thousands that a process has; who has rested longest makes room
+)
+STOP_POLL_SECONDS = 0.25  # between two looks at whether the worker ends
 READ = 1  # what libev calls it
 
 
-class Rest:
+class IdleConnections:
     """The connections of a worker that nothing was asked on since they were answered."""
 
     def __init__(self) -> None:
-        self._resting: dict[Event, None] = {}  # in the order in which they began
-        self._over = False
+        self._idle: dict[Event, None] = {}  # in the order in which they began
+        self._stopping = False
 
-    def until_more(self, request: Any, response: Any) -> None:
+    def wait_for_next_request(self, request: Any, response: Any) -> None:
         """Wait on gunicorn's connection for what follows an answered request, where something may follow."""
-        if self._over or response is None or response.should_close() or request.should_close():
+        if self._stopping or response is None or response.should_close() or request.should_close():
             return
         if sys.exception() is not None or request.unreader.buf.getbuffer().nbytes:
             return
-        if len(self._resting) >= MOST:
-            next(iter(self._resting)).set()
-        heard = Event()
-        self._resting[heard] = None
-        reading = gevent.get_hub().loop.io(request.unreader.sock.fileno(), READ)
-        reading.start(heard.set)
+        if len(self._idle) >= MAX_IDLE:
+            next(iter(self._idle)).set()
+        readable = Event()
+        self._idle[readable] = None
+        watcher = gevent.get_hub().loop.io(request.unreader.sock.fileno(), READ)
+        watcher.start(readable.set)
         try:
-            heard.wait(SECONDS)
+            readable.wait(IDLE_SECONDS)
         finally:
-            reading.close()
-            del self._resting[heard]
+            watcher.close()
+            del self._idle[readable]
 
-    def end_with(self, worker: Any) -> None:
+    def close_when_stopping(self, worker: Any) -> None:
         """Let nobody rest any more once the worker is told to end: its time limit for requests holds for them then."""
         while worker.alive:
-            gevent.sleep(LOOK_SECONDS)
-        self._over = True
-        for heard in list(self._resting):
-            heard.set()
+            gevent.sleep(STOP_POLL_SECONDS)
+        self._stopping = True
+        for readable in list(self._idle):
+            readable.set()
 
 
-rest = Rest()
+idle_connections = IdleConnections()

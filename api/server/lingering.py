@@ -14,18 +14,18 @@ from gunicorn.http.errors import ParseException
 if TYPE_CHECKING:
     from typing import Any
 
-SECONDS = 5.0
-PIECE = 64 * 1024
+LINGER_SECONDS = 5.0
+CHUNK_BYTES = 64 * 1024
 
 
-def finish(request: Any, seconds: float = SECONDS) -> None:
+def drain_body(request: Any, seconds: float = LINGER_SECONDS) -> None:
     """Read gunicorn's request to its end, or have its connection closed when the time is over."""
     until = time.monotonic() + seconds
     with gevent.Timeout(seconds, exception=False):  # it fires only where somebody waits
         # Where its body has failed, nobody knows where the next request begins.
         while time.monotonic() < until and not request.body.failed:
             try:
-                if not request.body.read(PIECE):
+                if not request.body.read(CHUNK_BYTES):
                     return
             except (OSError, ParseException):
                 break

@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-LONG = 64 * 1024
+LARGE_BYTES = 64 * 1024
 
 
-def cooperative() -> bool:
+def is_cooperative() -> bool:
     """Whether this process serves its requests as greenlets."""
     return bool(monkey.is_module_patched("socket"))
 
 
 def run(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Return what the function returns; other requests go on meanwhile."""
-    if not cooperative():
+    if not is_cooperative():
         return function(*args, **kwargs)
     # An error comes back as a value: gevent writes the traceback of one that is raised there past the log.
-    found, error = gevent.get_hub().threadpool.apply(_caught, (function, args, kwargs))
+    found, error = gevent.get_hub().threadpool.apply(_call_catching, (function, args, kwargs))
     if error is not None:
         raise error
     return cast("R", found)
 
 
-def compute(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def run_if_large(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Return what the function returns, run aside where `size` bytes of input may keep it busy for long."""
-    return run(function, *args, **kwargs) if size > LONG else function(*args, **kwargs)
+    return run(function, *args, **kwargs) if size > LARGE_BYTES else function(*args, **kwargs)
 
 
-def _caught(
+def _call_catching(
     function: Callable[..., R], args: tuple[object, ...], kwargs: dict[str, object]
 ) -> tuple[R | None, Exception | None]:
     try:

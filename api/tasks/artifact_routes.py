@@ -32,7 +32,7 @@ def get_artifact(query: dict[str, Any], task_id: UUID, name: str) -> Response:
     if found is None:
         raise NotFound("There is no such file.")
     shown = name.rpartition("/")[2]
-    return file_responses.send(
+    return file_responses.send_stored_file(
         found.storage_key,
         media_type=found.media_type,
         sha256=found.sha256,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from api.accounts import logins
 from api.tasks import task_changes
-from api.tasks.account_feed import Feeds
+from api.tasks.account_feed import AccountFeeds
 from shared.db import transaction
 from shared.errors import Unavailable
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from shared.accounts import Identity
 
 log = logging.getLogger(__name__)
-_ending: list[Callable[[], bool]] = []
+_stop_conditions: list[Callable[[], bool]] = []
 
 POLL_SECONDS = 0.25  # between two looks
-GUARD_SECONDS = 5.0  # between two looks at whether all who watch would still be let in
+REVOCATION_SECONDS = 5.0  # between two looks at whether all who watch would still be let in
 
 
-def end_with(ending: Callable[[], bool]) -> None:
+def stop_when(ending: Callable[[], bool]) -> None:
     """End all waiting once this says so: whoever waited comes again, to a process that stays."""
-    _ending[:] = [ending]
+    _stop_conditions[:] = [ending]
 
 
-def is_ending() -> bool:
+def is_stopping() -> bool:
     """Tell whether this process ends."""
-    return any(ending() for ending in _ending)
+    return any(ending() for ending in _stop_conditions)
 
 
 @dataclass(eq=False, slots=True)
@@ -52,30 +52,30 @@ class Waiter:
     version: int
     caller: Identity | None = None  # who waits is answered within a minute
     changed: threading.Event = field(default_factory=threading.Event)
-    documented: ClassVar[bool] = False
+    wants_document: ClassVar[bool] = False
 
-    def knows(self, task_id: UUID, version: int) -> bool:  # noqa: ARG002 (a waiter waits for one task)
+    def has_seen(self, task_id: UUID, version: int) -> bool:  # noqa: ARG002 (a waiter waits for one task)
         """Tell whether this version is the known one."""
         return version == self.version
 
-    def tell(self, _: task_changes.Event | None) -> None:
+    def notify(self, _: task_changes.Event | None) -> None:
         """Wake up."""
         self.changed.set()
 
     def tick(self) -> None:
         """Wake up when this process ends. Else do nothing: whoever waits has a time limit of their own."""
-        if is_ending():
+        if is_stopping():
             self.changed.set()
 
 
-class Watch:
+class ChangePoller:
     """Brings news to all watchers. Its thread lives as long as anyone watches."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watchers: set[Watcher] = set()
-        self._feeds = Feeds()
-        self._looking = False
+        self._feeds = AccountFeeds()
+        self._polling = False
 
     def wait(self, task_id: UUID, version: int, seconds: float) -> None:
         """Return when the task has another version than this one, or after these seconds."""
@@ -90,59 +90,59 @@ class Watch:
         """Bring news to this one from now on."""
         with self._lock:
             self._watchers.add(watcher)
-            if not self._looking:
-                self._looking = True
-                threading.Thread(target=self._look, name="watch", daemon=True).start()
+            if not self._polling:
+                self._polling = True
+                threading.Thread(target=self._poll, name="change-poller", daemon=True).start()
 
     def remove(self, watcher: Watcher) -> None:
         """Bring this one nothing any more."""
         with self._lock:
             self._watchers.discard(watcher)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         guarded = time.monotonic()
         while True:
             time.sleep(POLL_SECONDS)
             with self._lock:
                 watchers = list(self._watchers)
                 if not watchers:
-                    self._looking = False
+                    self._polling = False
                     return
             for watcher in watchers:
                 watcher.tick()
-            if time.monotonic() - guarded > GUARD_SECONDS:
-                _tried(partial(_guard, watchers=watchers))
+            if time.monotonic() - guarded > REVOCATION_SECONDS:
+                _try_query(partial(_end_revoked, watchers=watchers))
                 guarded = time.monotonic()
-            self._bring(watchers)
+            self._deliver(watchers)
 
-    def _bring(self, watchers: list[Watcher]) -> None:
+    def _deliver(self, watchers: list[Watcher]) -> None:
         """Bring the news. Where none can be had, those who wait for one task will see for themselves; streams go on."""
-        if not _tried(lambda session: task_changes.bring(session, watchers, self._feeds)):
+        if not _try_query(lambda session: task_changes.deliver_changes(session, watchers, self._feeds)):
             for watcher in watchers:
-                if not watcher.documented:
-                    watcher.tell(None)
+                if not watcher.wants_document:
+                    watcher.notify(None)
 
 
-def _tried(look: Callable[[Session], None]) -> bool:
+def _try_query(look: Callable[[Session], None]) -> bool:
     """Look into the database, and tell whether that was possible: the thread must not leave its watchers alone."""
     try:
         with transaction() as session:
             look(session)
     except Unavailable:
-        log.warning("watch_impossible")
+        log.warning("change_poll_failed")
     except Exception:
-        log.exception("watch_surprised")
+        log.exception("change_poll_unexpected_error")
     else:
         return True
     return False
 
 
-def _guard(session: Session, watchers: list[Watcher]) -> None:
+def _end_revoked(session: Session, watchers: list[Watcher]) -> None:
     """End the streams of those whose key was revoked, or whose log-in is over, since they came."""
-    gone = logins.ended(session, {watcher.caller for watcher in watchers if watcher.caller})
+    gone = logins.find_revoked(session, {watcher.caller for watcher in watchers if watcher.caller})
     for watcher in watchers:
         if watcher.caller in gone:
-            watcher.tell(None)
+            watcher.notify(None)
 
 
-watch = Watch()
+poller = ChangePoller()

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from flask import Response
 
 blueprint = Resource("events", "What changes, as it changes: Server-Sent Events.")
-FIRST = 200  # tasks that an account's watcher is told of at once; of the others by the first look
-ABOUT = "`status` and `progress` events, and a comment every 15 s."
-OVER = "It has ended, and the event with this `Last-Event-ID` said so: there is nothing to come again for."
+MAX_INITIAL_TASKS = 200  # tasks that an account's watcher is told of at once; of the others by the first look
+EVENTS_DESCRIPTION = "`status` and `progress` events, and a comment every 15 s."
+OVER_DESCRIPTION = (
+    "It has ended, and the event with this `Last-Event-ID` said so: there is nothing to come again for."
+)
 LAST_EVENT_ID = {
     "in": "header",
     "name": "Last-Event-ID",
@@ -37,7 +39,11 @@ def resumes(view: Any) -> Any:
 @blueprint.get("/tasks/<uuid:task_id>/events")
 @requires("jobs:read")
 @fails(404)
-@streams(sse_stream.MEDIA_TYPE, f"The task each time it changes, until it has ended: {ABOUT}", over=OVER)
+@streams(
+    sse_stream.MEDIA_TYPE,
+    f"The task each time it changes, until it has ended: {EVENTS_DESCRIPTION}",
+    over=OVER_DESCRIPTION,
+)
 @resumes
 def watch_task(task_id: UUID) -> Response:
     """Watch a task until it has ended.
@@ -45,14 +51,18 @@ def watch_task(task_id: UUID) -> Response:
     Each event's data is the task as `GET /v1/tasks/{task_id}` shows it.
     """
     with transaction() as session:
-        first = list(task_changes.of_jobs(session, [routes.find(session, task_id)]))
-    return sse_stream.respond(Topic("task", task_id), first, told=sse_stream.last_event_id())
+        first = list(task_changes.job_events(session, [routes.find_job(session, task_id)]))
+    return sse_stream.stream_response(Topic("task", task_id), first, told=sse_stream.last_event_id())
 
 
 @blueprint.get("/batch/<uuid:batch_id>/events")
 @requires("jobs:read")
 @fails(404)
-@streams(sse_stream.MEDIA_TYPE, f"The batch each time it changes, until it has finished: {ABOUT}", over=OVER)
+@streams(
+    sse_stream.MEDIA_TYPE,
+    f"The batch each time it changes, until it has finished: {EVENTS_DESCRIPTION}",
+    over=OVER_DESCRIPTION,
+)
 @resumes
 def watch_batch(batch_id: UUID) -> Response:
     """Watch a batch until it has finished.
@@ -60,18 +70,19 @@ def watch_batch(batch_id: UUID) -> Response:
     Each event's data is the batch as `GET /v1/batch/{batch_id}` shows it.
     """
     with transaction() as session:
-        found = progress_queries.batch(session, account_id(), batch_id)
+        found = progress_queries.batch_progress(session, account_id(), batch_id)
     if found is None:
         raise NotFound("There is no such batch.")
-    return sse_stream.respond(
-        Topic("batch", batch_id), [task_changes.batch(found)], told=sse_stream.last_event_id()
+    return sse_stream.stream_response(
+        Topic("batch", batch_id), [task_changes.batch_event(found)], told=sse_stream.last_event_id()
     )
 
 
 @blueprint.get("/events")
 @requires("jobs:read")
 @streams(
-    sse_stream.MEDIA_TYPE, f"Each task of the account that is at the workers, each time it changes: {ABOUT}"
+    sse_stream.MEDIA_TYPE,
+    f"Each task of the account that is at the workers, each time it changes: {EVENTS_DESCRIPTION}",
 )
 @resumes
 def watch_account() -> Response:
@@ -82,8 +93,10 @@ def watch_account() -> Response:
     owner, told = account_id(), sse_stream.last_event_id()
     since = float(told) if told and re.fullmatch(r"\d{1,11}\.\d{3}", told) else None
     with transaction() as session:
-        moment, rows = progress_queries.moving(session, [owner])
-        ids = dict.fromkeys(row.id for row in rows if row.ended is None or since is None)
-        first = list(task_changes.tasks(session, list(ids)[:FIRST], task_changes.written(moment)))
-    past = task_changes.past(owner, since) if since is not None else iter(())
-    return sse_stream.respond(Topic("account", owner), first, told=None, past=past)
+        moment, rows = progress_queries.find_active(session, [owner])
+        ids = dict.fromkeys(row.id for row in rows if row.ended_at is None or since is None)
+        first = list(
+            task_changes.task_events(session, list(ids)[:MAX_INITIAL_TASKS], task_changes.event_id_at(moment))
+        )
+    past = task_changes.past_events(owner, since) if since is not None else iter(())
+    return sse_stream.stream_response(Topic("account", owner), first, told=None, past=past)

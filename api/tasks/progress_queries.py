@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 # An end is dated when its transaction begins, and seen when it commits: so many seconds later at most.
-LATE = 20.0
+COMMIT_LAG_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +49,29 @@ class BatchProgress:
     counts: dict[State, int]
 
 
-def versions(session: Session, job_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
+def job_versions(session: Session, job_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
     """Return the number of each job that goes up with each change of it."""
     rows = session.execute(select(Job.id, Job.version).where(Job.id.in_(list(job_ids))))
     return {row.id: row.version for row in rows}
 
 
-def shown(session: Session, ids: Sequence[uuid.UUID]) -> list[Job]:
+def load_jobs(session: Session, ids: Sequence[uuid.UUID]) -> list[Job]:
     """Return jobs as they are shown, in this order, without those that are gone."""
     found = {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(ids)).options(*SHOWN))}
     return [found[each] for each in ids if each in found]
 
 
 @dataclass(frozen=True, slots=True)
-class Moving:
+class ActiveJob:
     """A job at the workers, or one that ended a moment ago: then `ended` is when, in seconds."""
 
     account_id: uuid.UUID
     id: uuid.UUID
     version: int
-    ended: float | None
+    ended_at: float | None
 
 
-_MOVING = text("""
+_ACTIVE = text("""
 SELECT account_id, id, version, NULL AS ended FROM jobs
  WHERE account_id IN :ids
    AND (state IN ('running', 'canceling') OR (state = 'queued' AND published_at IS NOT NULL))
@@ -82,14 +82,14 @@ SELECT account_id, id, version, NULL AS ended FROM jobs
 """).bindparams(bindparam("ids", expanding=True))
 
 
-def moving(
+def find_active(
     session: Session, account_ids: Sequence[uuid.UUID], *, most: int = 50_000
-) -> tuple[float, list[Moving]]:
+) -> tuple[float, list[ActiveJob]]:
     """Return this moment and each job at the workers or ended within the last `LATE` seconds; of those `most` at most."""
     now = session.scalars(select(func.extract("epoch", func.now()))).one()
-    rows = session.execute(_MOVING, {"ids": list(account_ids), "late": LATE, "most": most})
+    rows = session.execute(_ACTIVE, {"ids": list(account_ids), "late": COMMIT_LAG_SECONDS, "most": most})
     found = [
-        Moving(row.account_id, row.id, row.version, None if row.ended is None else float(row.ended))
+        ActiveJob(row.account_id, row.id, row.version, None if row.ended is None else float(row.ended))
         for row in rows
     ]
     return float(now), found
@@ -100,16 +100,16 @@ SELECT id, finished_at FROM jobs
  WHERE account_id = :account_id AND finished_at > now() - interval '1 hour' AND (finished_at, id) > (:at, :id)
  ORDER BY finished_at, id LIMIT :most
 """)
-Ended = tuple["datetime", "uuid.UUID"]
+EndedJob = tuple["datetime", "uuid.UUID"]
 
 
-def ended(session: Session, account_id: uuid.UUID, after: Ended, *, most: int) -> list[Ended]:
+def find_ended(session: Session, account_id: uuid.UUID, after: EndedJob, *, most: int) -> list[EndedJob]:
     """Return what ended after another job did, the oldest first, as far back as an hour."""
     given = {"account_id": account_id, "at": after[0], "id": after[1], "most": most}
     return [(row.finished_at, row.id) for row in session.execute(_ENDED, given)]
 
 
-def scenes(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[SceneProgress]]:
+def scene_progress(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[SceneProgress]]:
     """Return the scenes of jobs that are planned, in the order in which they are shown."""
     each = (
         select(Segment, func.unnest(Segment.scene_ids).label("scene"))
@@ -156,20 +156,20 @@ SELECT b.id, b.total, b.succeeded, b.failed, b.canceled, b.created_at, b.finishe
 """).bindparams(bindparam("ids", expanding=True))
 
 
-def batch(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> BatchProgress | None:
+def batch_progress(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> BatchProgress | None:
     """Return how far the account's batch is, or None."""
     mine = select(Batch.id).where(Batch.account_id == account_id, Batch.id == batch_id)
-    return batches(session, list(session.scalars(mine))).get(batch_id)
+    return batches_progress(session, list(session.scalars(mine))).get(batch_id)
 
 
-def batches(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, BatchProgress]:
+def batches_progress(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, BatchProgress]:
     """Return how far batches are: by their counts and the jobs under way, however many they are."""
     if not ids:
         return {}
-    return {row.id: _progress(row) for row in session.execute(_BATCH, {"ids": list(ids)})}
+    return {row.id: _batch_progress(row) for row in session.execute(_BATCH, {"ids": list(ids)})}
 
 
-def _progress(row: Any) -> BatchProgress:
+def _batch_progress(row: Any) -> BatchProgress:
     ended = row.succeeded + row.failed + row.canceled
     counts = {
         State.QUEUED: max(0, row.total - ended - row.running - row.canceling),

@@ -11,13 +11,13 @@ from flask import Response, jsonify, request
 from api.auth import account_id, requires
 from api.http import conditional_requests, file_responses
 from api.http.query_params import AllTasksQuery, WaitQuery
-from api.http.request_context import canonical, config
-from api.http.response_docs import headers
+from api.http.request_context import canonical_json, config
+from api.http.response_docs import header_refs
 from api.jobs import acceptance
 from api.openapi import Resource, empty, fails
 from api.schemas.task import TaskPageSchema, TaskSchema
 from api.tasks import views
-from api.tasks.change_poller import watch
+from api.tasks.change_poller import poller
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
 from shared.lifecycle import cancellation, jobs, listing, retention
@@ -39,20 +39,20 @@ blueprint = Resource("tasks", "What becomes of jobs.")
 @blueprint.response(200, TaskPageSchema)
 def list_tasks(query: dict[str, Any]) -> dict[str, Any]:
     """List tasks, newest first."""
-    return page(**query)
+    return list_page(**query)
 
 
 @blueprint.get("/tasks/<uuid:task_id>")
 @requires("jobs:read")
 @fails(304, 404, 412)
 @blueprint.arguments(WaitQuery, location="query")
-@blueprint.response(200, TaskSchema, headers=headers("ETag", "Retry-After"))
+@blueprint.response(200, TaskSchema, headers=header_refs("ETag", "Retry-After"))
 def get_task(query: dict[str, Any], task_id: UUID) -> Response:
     """Show a task.
 
     With `wait`, an unfinished one is answered as soon as it changes.
     """
-    return _show(_shown(task_id, query["wait"]))
+    return _conditional_response(_task_after_wait(task_id, query["wait"]))
 
 
 @blueprint.post("/tasks/<uuid:task_id>/cancel")
@@ -62,11 +62,11 @@ def get_task(query: dict[str, Any], task_id: UUID) -> Response:
 def cancel_task(task_id: UUID) -> dict[str, Any]:
     """Cancel an unfinished task."""
     with transaction() as session:
-        find(session, task_id)
+        find_job(session, task_id)
         if cancellation.cancel(session, account_id(), task_id) is None:
             raise Conflict("The task has ended already.")
-        acceptance.note(session, "jobs.canceled", str(task_id))
-        return views.task(session, find(session, task_id))
+        acceptance.record_audit_event(session, "jobs.canceled", str(task_id))
+        return views.task_view(session, find_job(session, task_id))
 
 
 @blueprint.post("/tasks/<uuid:task_id>/retry")
@@ -76,12 +76,12 @@ def cancel_task(task_id: UUID) -> dict[str, Any]:
 def retry_task(task_id: UUID) -> dict[str, Any]:
     """Run a failed or canceled task again; what is finished of it is used again."""
     with transaction() as session:
-        find(session, task_id)
+        find_job(session, task_id)
         if not jobs.retry(session, account_id(), task_id, attempts=config().max_attempts):
             raise Conflict("Only a failed or canceled task can be retried.")
-        acceptance.note(session, "jobs.retried", str(task_id))
-        shown = views.task(session, find(session, task_id))
-    acceptance.nudge()
+        acceptance.record_audit_event(session, "jobs.retried", str(task_id))
+        shown = views.task_view(session, find_job(session, task_id))
+    acceptance.publish_queued()
     return shown
 
 
@@ -92,26 +92,26 @@ def retry_task(task_id: UUID) -> dict[str, Any]:
 def delete_task(task_id: UUID) -> None:
     """Delete a finished task with its files."""
     with transaction() as session:
-        find(session, task_id)
+        find_job(session, task_id)
         unneeded = retention.remove(session, account_id(), task_id)
         if unneeded is None:
             raise Conflict("The task is unfinished: cancel it first.")
-        acceptance.note(session, "jobs.deleted", str(task_id))
+        acceptance.record_audit_event(session, "jobs.deleted", str(task_id))
     for key in unneeded:
-        file_responses.drop(key)
+        file_responses.delete_stored_file(key)
 
 
-def page(
+def list_page(
     *, wanted: listing.Wanted, limit: int, after: listing.Cursor | None, batch_id: UUID | None = None
 ) -> dict[str, Any]:
     """Return a page of the caller's tasks, of one batch where it is named."""
     wanted = replace(wanted, batch_id=batch_id or wanted.batch_id)
     with transaction() as session:
         found, following = listing.jobs(session, account_id(), wanted, limit=limit, after=after)
-        return {"data": views.tasks(session, found), "next_cursor": following and str(following)}
+        return {"data": views.task_views(session, found), "next_cursor": following and str(following)}
 
 
-def find(session: Session, task_id: UUID) -> Job:
+def find_job(session: Session, task_id: UUID) -> Job:
     """Return the caller's job as it is now, or raise NotFound."""
     session.expire_all()
     job = listing.job(session, account_id(), task_id)
@@ -120,28 +120,28 @@ def find(session: Session, task_id: UUID) -> Job:
     return job
 
 
-def _shown(task_id: UUID, wait: float) -> dict[str, Any]:
+def _task_after_wait(task_id: UUID, wait: float) -> dict[str, Any]:
     """Return the task's document, after a change of it where it is worth waiting for one."""
     with transaction() as session:
-        job = find(session, task_id)
-        shown = views.task(session, job)
-    if not wait or job.state in FINISHED or _is_new(shown):
+        job = find_job(session, task_id)
+        shown = views.task_view(session, job)
+    if not wait or job.state in FINISHED or _client_is_behind(shown):
         return shown
-    watch.wait(task_id, job.version, wait)
+    poller.wait(task_id, job.version, wait)
     with transaction() as session:
-        return views.task(session, find(session, task_id))
+        return views.task_view(session, find_job(session, task_id))
 
 
-def _is_new(shown: dict[str, Any]) -> bool:
+def _client_is_behind(shown: dict[str, Any]) -> bool:
     """Whether the client knows an older answer, and so need not wait for a newer one."""
     known = request.if_none_match
-    return bool(known) and not known.contains_weak(_tag(TaskSchema().dump(shown)))
+    return bool(known) and not known.contains_weak(_etag(TaskSchema().dump(shown)))
 
 
-def _show(shown: dict[str, Any]) -> Response:
+def _conditional_response(shown: dict[str, Any]) -> Response:
     document = TaskSchema().dump(shown)
-    tag = _tag(document)
-    conditional_requests.heed(tag)
+    tag = _etag(document)
+    conditional_requests.check_if_match(tag)
     response = jsonify(document)
     response.set_etag(tag)
     response.headers["Cache-Control"] = "private, no-cache"
@@ -151,5 +151,5 @@ def _show(shown: dict[str, Any]) -> Response:
     return response
 
 
-def _tag(document: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical(document)).hexdigest()[:32]
+def _etag(document: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(document)).hexdigest()[:32]

@@ -16,23 +16,23 @@ from shared.errors import Unavailable
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-SECONDS = 30.0  # that one waits for its turn; a thousand are through in a third of that
+SLOT_SECONDS = 30.0  # that one waits for its turn; a thousand are through in a third of that
 
 
 def register(app: Flask, config: Settings) -> None:
     """Let streams wait for their turn before anything is asked for them. Other requests keep half the connections."""
-    turns = Turns(max(1, config.database_pool // 2))
-    app.before_request(turns.begin)
-    app.teardown_request(turns.end)
+    turns = StartSlots(max(1, config.database_pool // 2))
+    app.before_request(turns.acquire)
+    app.teardown_request(turns.release)
 
 
-class Turns:
+class StartSlots:
     """A number of turns that are taken and given back."""
 
     def __init__(self, number: int) -> None:
         self._free = threading.BoundedSemaphore(number)
 
-    def begin(self) -> None:
+    def acquire(self) -> None:
         """Wait for a turn, where the request needs one, or raise Unavailable."""
         if (
             request.method != "GET"
@@ -40,11 +40,11 @@ class Turns:
             or not request.path.endswith("/events")
         ):
             return
-        if not self._free.acquire(timeout=SECONDS):
+        if not self._free.acquire(timeout=SLOT_SECONDS):
             raise Unavailable("Too many streams of events begin at once. Try again shortly.")
         g.turn = True
 
-    def end(self, _: BaseException | None) -> None:
+    def release(self, _: BaseException | None) -> None:
         """Give the turn back, once."""
         if g.pop("turn", False):
             self._free.release()

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 from flask import Response, request
 
 from api.auth import caller
-from api.openapi import nothing
-from api.tasks.change_poller import is_ending, watch
+from api.openapi import no_content
+from api.tasks.change_poller import is_stopping, poller
 from shared.errors import TooManyAtOnce, Unavailable
 
 if TYPE_CHECKING:
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MEDIA_TYPE = "text/event-stream"
 PING_SECONDS = 15.0  # between two signs of life
-STUCK_SECONDS = 20.0  # that one piece of news may take to be sent
+SEND_SECONDS = 20.0  # that one piece of news may take to be sent
 RETRY_MILLISECONDS = 2000  # after which a browser comes again
-BOX = 1000  # tasks that an account's watcher may be behind
-PER_ACCOUNT, IN_ALL = 1000, 3000  # watchers of one process
-BUFFER = 32 * 1024  # bytes of a connection that the kernel keeps for a reader
-_NOTHING: Iterator[Event] = iter(())
-_open: Counter[UUID] = Counter()
+MAX_PENDING = 1000  # tasks that an account's watcher may be behind
+MAX_STREAMS_PER_ACCOUNT, MAX_STREAMS = 1000, 3000  # watchers of one process
+SEND_BUFFER_BYTES = 32 * 1024  # bytes of a connection that the kernel keeps for a reader
+_NO_EVENTS: Iterator[Event] = iter(())
+_open_streams: Counter[UUID] = Counter()
 _lock = threading.Lock()
 
 
-def respond(
-    topic: Topic, first: Iterable[Event], *, told: str | None, past: Iterator[Event] = _NOTHING
+def stream_response(
+    topic: Topic, first: Iterable[Event], *, told: str | None, past: Iterator[Event] = _NO_EVENTS
 ) -> Response:
     """Answer with a stream that begins with these events, but for the one whose id the client was told before.
 
@@ -50,17 +50,17 @@ def respond(
     204: an `EventSource` comes again after each end of a stream, and nothing else keeps it from doing so for ever.
     """
     first = list(first)
-    if any(event.last and event.id == told for event in first):
-        return nothing()
+    if any(event.final and event.id == told for event in first):
+        return no_content()
     who = caller()
     owner = who.account_id
     with _lock:
-        if _open[owner] >= PER_ACCOUNT:
-            raise TooManyAtOnce(f"This account has {PER_ACCOUNT} streams of events open.")
-        if _open.total() >= IN_ALL:
+        if _open_streams[owner] >= MAX_STREAMS_PER_ACCOUNT:
+            raise TooManyAtOnce(f"This account has {MAX_STREAMS_PER_ACCOUNT} streams of events open.")
+        if _open_streams.total() >= MAX_STREAMS:
             raise Unavailable("Too many streams of events are open here. Try again shortly.")
-        _open[owner] += 1
-    stream = Stream(topic, who, _connection(), past)
+        _open_streams[owner] += 1
+    stream = EventStream(topic, who, _connection(), past)
     stream.begin(first, told=told)
     response = Response(stream, mimetype=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
@@ -78,75 +78,78 @@ def _connection() -> socket.socket | None:
     found: socket.socket | None = request.environ.get("gunicorn.socket")
     if found is not None:
         with contextlib.suppress(OSError):  # not every kind of socket has all of these
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(3000 * STUCK_SECONDS))
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(3000 * SEND_SECONDS))
     return found
 
 
-def _break(connection: socket.socket) -> None:
+def _shut_down(connection: socket.socket) -> None:
     """Have whoever waits to send there see that the other side has gone, as gunicorn expects it to happen."""
     # By another name of the same connection: gevent would tell the sender that its own file was closed.
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as same:
         same.shutdown(socket.SHUT_RDWR)
 
 
-class Stream:
+class EventStream:
     """One watcher: an iterator of what is to be sent, and where news are put."""
 
-    documented: ClassVar[bool] = True
+    wants_document: ClassVar[bool] = True
 
     def __init__(
         self,
         topic: Topic,
         who: Identity,
         connection: socket.socket | None,
-        past: Iterator[Event] = _NOTHING,
+        past: Iterator[Event] = _NO_EVENTS,
     ) -> None:
         self.topic = topic
         self._past = past
         self.caller: Identity | None = who
         self._owner: UUID | None = who.account_id
         self._connection = connection
-        self._known: dict[UUID, int] = {}  # by task, as it was put into the box
-        self._status: dict[UUID, str] = {}  # by task, as it was sent
-        self._box: OrderedDict[UUID, Event] = OrderedDict()
-        self._filled = threading.Event()
+        self._seen_versions: dict[UUID, int] = {}  # by task, as it was put into the box
+        self._sent_status: dict[UUID, str] = {}  # by task, as it was sent
+        self._pending: OrderedDict[UUID, Event] = OrderedDict()
+        self._has_pending = threading.Event()
         self._lock = threading.Lock()
-        self._over = self._greeted = False
+        self._ended = self._retry_sent = False
         self._sending_since: float | None = None
 
     def begin(self, first: Iterable[Event], *, told: str | None) -> None:
         """Take the first events, and be brought news from now on."""
         for event in first:
             if event.id != told:
-                self.tell(event)
+                self.notify(event)
                 continue
-            self._known[event.about], self._status[event.about] = event.version, event.status
-        watch.add(self)
+            self._seen_versions[event.subject_id], self._sent_status[event.subject_id] = (
+                event.version,
+                event.status,
+            )
+        poller.add(self)
 
-    def knows(self, task_id: UUID, version: int) -> bool:
+    def has_seen(self, task_id: UUID, version: int) -> bool:
         """Tell whether this is no news."""
-        return self._known.get(task_id) == version
+        return self._seen_versions.get(task_id) == version
 
-    def tell(self, event: Event | None) -> None:
+    def notify(self, event: Event | None) -> None:
         """Take a piece of news, or the end of all news. It never waits."""
         with self._lock:
-            if event is None or (len(self._box) >= BOX and event.about not in self._box):
-                self._over = True
-            elif not self._is_old(event):
-                _remember(self._known, event.about, event.version)
-                self._box[event.about] = event
-                self._box.move_to_end(event.about)
-            self._filled.set()
+            if event is None or (len(self._pending) >= MAX_PENDING and event.subject_id not in self._pending):
+                self._ended = True
+            elif not self._is_outdated(event):
+                _remember(self._seen_versions, event.subject_id, event.version)
+                self._pending[event.subject_id] = event
+                self._pending.move_to_end(event.subject_id)
+            self._has_pending.set()
 
     def tick(self) -> None:
         """Drop who does not read, and everyone when this process ends."""
         since = self._sending_since
-        if since is not None and time.monotonic() - since > STUCK_SECONDS and self._connection is not None:
-            self.tell(None)
-            _break(self._connection)
-        if is_ending():
-            self.tell(None)
+        if since is not None and time.monotonic() - since > SEND_SECONDS and self._connection is not None:
+            self.notify(None)
+            _shut_down(self._connection)
+        if is_stopping():
+            self.notify(None)
 
     def __iter__(self) -> Self:
         """Return itself."""
@@ -161,51 +164,51 @@ class Stream:
 
     def close(self) -> None:
         """Watch no more. The server calls it, however the request ends."""
-        watch.remove(self)
+        poller.remove(self)
         with _lock:
             if self._owner is not None:
-                _open.subtract([self._owner])
-                if not _open[self._owner]:
-                    del _open[self._owner]
+                _open_streams.subtract([self._owner])
+                if not _open_streams[self._owner]:
+                    del _open_streams[self._owner]
                 self._owner = None
 
     def _next(self) -> bytes:
-        if not self._greeted:
-            self._greeted = True
+        if not self._retry_sent:
+            self._retry_sent = True
             return b"retry: %d\n\n" % RETRY_MILLISECONDS
-        if (older := self._older()) is not None:
+        if (older := self._next_past_event()) is not None:
             return self._frame(older)
         while True:
             with self._lock:
-                if self._box:
-                    return self._frame(self._box.popitem(last=False)[1])
-                if self._over:
+                if self._pending:
+                    return self._frame(self._pending.popitem(last=False)[1])
+                if self._ended:
                     raise StopIteration
-                self._filled.clear()
-            if not self._filled.wait(PING_SECONDS):
+                self._has_pending.clear()
+            if not self._has_pending.wait(PING_SECONDS):
                 return b": nothing new\n\n"
 
-    def _older(self) -> Event | None:
+    def _next_past_event(self) -> Event | None:
         """Return what comes next of the past, unless the box has no less; without Postgres the client comes again."""
         try:
-            while not self._over and (event := next(self._past, None)) is not None:
+            while not self._ended and (event := next(self._past, None)) is not None:
                 with self._lock:
-                    if not self._is_old(event):
-                        self._box.pop(event.about, None)  # the past was looked up later
-                        _remember(self._known, event.about, event.version)
+                    if not self._is_outdated(event):
+                        self._pending.pop(event.subject_id, None)  # the past was looked up later
+                        _remember(self._seen_versions, event.subject_id, event.version)
                         return event
         except Unavailable:
-            self._over = True
+            self._ended = True
         return None
 
-    def _is_old(self, event: Event) -> bool:
+    def _is_outdated(self, event: Event) -> bool:
         """Tell whether what is known is as new as this: the past and the news are looked up beside each other."""
-        return self.topic.kind != "batch" and self._known.get(event.about, 0) >= event.version
+        return self.topic.kind != "batch" and self._seen_versions.get(event.subject_id, 0) >= event.version
 
     def _frame(self, event: Event) -> bytes:
-        name = b"progress" if self._status.get(event.about) == event.status else b"status"
-        _remember(self._status, event.about, event.status)
-        self._over = self._over or event.last
+        name = b"progress" if self._sent_status.get(event.subject_id) == event.status else b"status"
+        _remember(self._sent_status, event.subject_id, event.status)
+        self._ended = self._ended or event.final
         return b"event: %b\nid: %b\ndata: %b\n\n" % (name, event.id.encode(), event.data)
 
 
@@ -213,5 +216,5 @@ def _remember(known: dict[UUID, T], task_id: UUID, value: T) -> None:
     """Remember a value as the newest one, and forget the oldest of too many: that is told once more at worst."""
     known.pop(task_id, None)
     known[task_id] = value
-    if len(known) > 2 * BOX:
+    if len(known) > 2 * MAX_PENDING:
         del known[next(iter(known))]

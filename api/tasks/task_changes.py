@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from api.tasks.account_feed import Feeds
+    from api.tasks.account_feed import AccountFeeds
     from shared.accounts import Identity
     from shared.models import Job
 
-DOCUMENTS = 50  # that are made at once
+PAGE_SIZE = 50  # that are made at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class Topic:
 class Event:
     """One piece of news: of what, as which version, in which state, and its document."""
 
-    about: UUID
+    subject_id: UUID
     version: int
     status: str
     id: str
     data: bytes
-    last: bool = False  # whether nothing can come after it
+    final: bool = False  # whether nothing can come after it
 
 
 class Watcher(Protocol):
@@ -56,100 +56,102 @@ class Watcher(Protocol):
 
     topic: Topic
     caller: Identity | None  # who watches, where that may go on for long
-    documented: ClassVar[bool]  # whether it is to be told what, and not only that
+    wants_document: ClassVar[bool]  # whether it is to be told what, and not only that
 
-    def knows(self, task_id: UUID, version: int) -> bool:
+    def has_seen(self, task_id: UUID, version: int) -> bool:
         """Tell whether this is no news."""
 
-    def tell(self, event: Event | None) -> None:
+    def notify(self, event: Event | None) -> None:
         """Take a piece of news; None: what is watched is gone, or has changed."""
 
     def tick(self) -> None:
         """Be asked now and then whether all is well."""
 
 
-def bring(session: Session, watchers: Iterable[Watcher], feeds: Feeds) -> None:
+def deliver_changes(session: Session, watchers: Iterable[Watcher], feeds: AccountFeeds) -> None:
     """Tell all watchers what they do not know yet."""
     by_kind: dict[str, dict[UUID, list[Watcher]]] = {"task": {}, "batch": {}, "account": {}}
     for watcher in watchers:
         by_kind[watcher.topic.kind].setdefault(watcher.topic.id, []).append(watcher)
     if by_kind["task"]:
-        _bring_tasks(session, by_kind["task"])
+        _deliver_tasks(session, by_kind["task"])
     if by_kind["batch"]:
-        _bring_batches(session, by_kind["batch"])
-    feeds.bring(session, by_kind["account"])
+        _deliver_batches(session, by_kind["batch"])
+    feeds.deliver(session, by_kind["account"])
 
 
-def _bring_tasks(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
-    versions = progress_queries.versions(session, watched)
+def _deliver_tasks(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
+    versions = progress_queries.job_versions(session, watched)
     wanted: dict[UUID, list[Watcher]] = {}
     for task_id, watchers in watched.items():
         version = versions.get(task_id)
         for one in watchers:
-            if version is None or (not one.documented and not one.knows(task_id, version)):
-                one.tell(None)
-            elif not one.knows(task_id, version):
+            if version is None or (not one.wants_document and not one.has_seen(task_id, version)):
+                one.notify(None)
+            elif not one.has_seen(task_id, version):
                 wanted.setdefault(task_id, []).append(one)
-    for event in tasks(session, list(wanted)):
-        for one in wanted[event.about]:
-            one.tell(event)
+    for event in task_events(session, list(wanted)):
+        for one in wanted[event.subject_id]:
+            one.notify(event)
 
 
-def _bring_batches(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
-    found = progress_queries.batches(session, list(watched))
+def _deliver_batches(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
+    found = progress_queries.batches_progress(session, list(watched))
     for batch_id, watchers in watched.items():
-        event = batch(found[batch_id]) if batch_id in found else None
+        event = batch_event(found[batch_id]) if batch_id in found else None
         for one in watchers:
-            if event is None or not one.knows(batch_id, event.version):
-                one.tell(event)
+            if event is None or not one.has_seen(batch_id, event.version):
+                one.notify(event)
 
 
-def tasks(session: Session, ids: Sequence[UUID], moment: str | None = None) -> Iterator[Event]:
+def task_events(session: Session, ids: Sequence[UUID], moment: str | None = None) -> Iterator[Event]:
     """Give the tasks as they are now. `moment` is the place in an account's stream; none: each task has its own."""
-    for start in range(0, len(ids), DOCUMENTS):
-        yield from of_jobs(session, progress_queries.shown(session, ids[start : start + DOCUMENTS]), moment)
+    for start in range(0, len(ids), PAGE_SIZE):
+        yield from job_events(
+            session, progress_queries.load_jobs(session, ids[start : start + PAGE_SIZE]), moment
+        )
 
 
-def past(account_id: UUID, since: float) -> Iterator[Event]:
+def past_events(account_id: UUID, since: float) -> Iterator[Event]:
     """Give what ended since a moment, the oldest first, a page at a time: between two of them nothing is held."""
-    after = (datetime.fromtimestamp(since - progress_queries.LATE, UTC), UUID(int=0))
+    after = (datetime.fromtimestamp(since - progress_queries.COMMIT_LAG_SECONDS, UTC), UUID(int=0))
     while True:
         with transaction() as session:
-            rows = progress_queries.ended(session, account_id, after, most=DOCUMENTS)
-            jobs = progress_queries.shown(session, [job_id for _, job_id in rows])
-            events = list(of_jobs(session, jobs, written(rows[0][0].timestamp()) if rows else None))
+            rows = progress_queries.find_ended(session, account_id, after, most=PAGE_SIZE)
+            jobs = progress_queries.load_jobs(session, [job_id for _, job_id in rows])
+            events = list(job_events(session, jobs, event_id_at(rows[0][0].timestamp()) if rows else None))
         yield from events
-        if len(rows) < DOCUMENTS:
+        if len(rows) < PAGE_SIZE:
             return
         after = rows[-1]
 
 
-def written(moment: float) -> str:
+def event_id_at(moment: float) -> str:
     """Return a place in an account's stream as an event's id."""
     return f"{moment:.3f}"
 
 
-def of_jobs(session: Session, jobs: Sequence[Job], moment: str | None = None) -> Iterator[Event]:
+def job_events(session: Session, jobs: Sequence[Job], moment: str | None = None) -> Iterator[Event]:
     """Give jobs as they are in these rows."""
     schema = TaskSchema()
-    for job, shown in zip(jobs, views.tasks(session, jobs), strict=True):
+    for job, shown in zip(jobs, views.task_views(session, jobs), strict=True):
         yield Event(
-            about=job.id,
+            subject_id=job.id,
             version=job.version,
             status=job.state,
             id=moment or str(job.version),
-            data=_document(schema.dump(shown)),
-            last=moment is None and job.state in FINISHED,
+            data=_encode(schema.dump(shown)),
+            final=moment is None and job.state in FINISHED,
         )
 
 
-def batch(found: progress_queries.BatchProgress) -> Event:
+def batch_event(found: progress_queries.BatchProgress) -> Event:
     """Return how far a batch is; its version is made of what is told."""
-    shown = views.batch(found)
-    data = _document(BatchStatusSchema().dump(shown))
+    shown = views.batch_view(found)
+    data = _encode(BatchStatusSchema().dump(shown))
     version = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
-    return Event(found.id, version, shown["status"], f"{version:x}", data, last=found.finished)
+    return Event(found.id, version, shown["status"], f"{version:x}", data, final=found.finished)
 
 
-def _document(document: Any) -> bytes:
+def _encode(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 1  # how long a client does well to wait before it asks for an unfinished task again
 _RETRYABLE = (State.FAILED, State.CANCELED)
-_WORKED_ON = (State.RUNNING, State.CANCELING)
+_AT_WORKERS = (State.RUNNING, State.CANCELING)
 
 
-def tasks(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+def task_views(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """Return jobs with their scenes and files, by at most three queries however many they are."""
     videos = [job for job in jobs if job.kind == "video"]
     begun = [job.id for job in videos if job.attempt]
-    scenes = progress_queries.scenes(session, begun) if begun else {}
+    scenes = progress_queries.scene_progress(session, begun) if begun else {}
     unplanned = [job.id for job in videos if job.id not in scenes]
     names = progress_queries.scene_ids(session, unplanned) if unplanned else {}
     done = [job.id for job in videos if job.state == State.SUCCEEDED]
@@ -34,23 +34,23 @@ def tasks(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     return [
         _task(
             job,
-            [_scene(each, worked_on=job.state in _WORKED_ON) for each in scenes.get(job.id, ())]
-            or [_waiting(name) for name in names.get(job.id, ())],
+            [_scene_view(each, worked_on=job.state in _AT_WORKERS) for each in scenes.get(job.id, ())]
+            or [_waiting_scene(name) for name in names.get(job.id, ())],
             files.get(job.id, ()),
         )
         for job in jobs
     ]
 
 
-def task(session: Session, job: Job) -> dict[str, Any]:
+def task_view(session: Session, job: Job) -> dict[str, Any]:
     """Return one job with its scenes and files."""
-    return tasks(session, [job])[0]
+    return task_views(session, [job])[0]
 
 
-def new(job: Job) -> dict[str, Any]:
+def new_task_view(job: Job) -> dict[str, Any]:
     """Return a job that was just written down: nothing has to be asked for."""
     scenes = job.spec.get("script", {}).get("scenes", ())
-    return _task(job, [_waiting(scene["id"]) for scene in scenes if "id" in scene], ())
+    return _task(job, [_waiting_scene(scene["id"]) for scene in scenes if "id" in scene], ())
 
 
 def _task(job: Job, scenes: list[dict[str, Any]], files: Sequence[Artifact]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _task(job: Job, scenes: list[dict[str, Any]], files: Sequence[Artifact]) -> 
         "task_id": job.id,
         "kind": job.kind,
         "status": job.state,
-        "stage": job.stage if job.state in _WORKED_ON else None,
+        "stage": job.stage if job.state in _AT_WORKERS else None,
         "progress": round(job.progress, 4),
         "attempt": job.attempt,
         "priority": job.priority,
@@ -81,7 +81,7 @@ def _task(job: Job, scenes: list[dict[str, Any]], files: Sequence[Artifact]) -> 
 def _result(job: Job, files: Sequence[Artifact]) -> dict[str, Any] | None:
     if job.result is None or job.kind != "video":
         return job.result
-    return {**job.result, "artifacts": [artifact(each) for each in files]}
+    return {**job.result, "artifacts": [artifact_view(each) for each in files]}
 
 
 def _links(job: Job) -> dict[str, str]:
@@ -96,11 +96,11 @@ def _links(job: Job) -> dict[str, str]:
     return links
 
 
-def _waiting(name: str) -> dict[str, Any]:
+def _waiting_scene(name: str) -> dict[str, Any]:
     return {"id": name, "status": "waiting", "progress": 0.0, "cached": False}
 
 
-def _scene(scene: SceneProgress, *, worked_on: bool) -> dict[str, Any]:
+def _scene_view(scene: SceneProgress, *, worked_on: bool) -> dict[str, Any]:
     begun = worked_on and (scene.running or scene.progress > 0)
     return {
         "id": scene.id,
@@ -110,7 +110,7 @@ def _scene(scene: SceneProgress, *, worked_on: bool) -> dict[str, Any]:
     }
 
 
-def artifact(row: Artifact) -> dict[str, Any]:
+def artifact_view(row: Artifact) -> dict[str, Any]:
     """Return a file that a job made."""
     return {
         "name": row.name,
@@ -124,7 +124,7 @@ def artifact(row: Artifact) -> dict[str, Any]:
     }
 
 
-def asset(row: Asset) -> dict[str, Any]:
+def asset_view(row: Asset) -> dict[str, Any]:
     """Return a file that a client gave us, with what was found in it."""
     facts = {
         name: row.facts.get(name) for name in ("kind", "width", "height", "duration", "fps", "has_audio")
@@ -141,7 +141,7 @@ def asset(row: Asset) -> dict[str, Any]:
     }
 
 
-def upload(row: Upload) -> dict[str, Any]:
+def upload_view(row: Upload) -> dict[str, Any]:
     """Return a file that comes in pieces, as far as it has come."""
     links = {"self": f"/v1/uploads/{row.id}"}
     if row.asset_id:
@@ -157,7 +157,7 @@ def upload(row: Upload) -> dict[str, Any]:
     }
 
 
-def api_key(row: ApiKey) -> dict[str, Any]:
+def api_key_view(row: ApiKey) -> dict[str, Any]:
     """Return a key, without what opens anything."""
     return {
         "id": row.id,
@@ -168,28 +168,28 @@ def api_key(row: ApiKey) -> dict[str, Any]:
     }
 
 
-def batch(found: BatchProgress) -> dict[str, Any]:
+def batch_view(found: BatchProgress) -> dict[str, Any]:
     """Return how far a batch is; every state is counted, also those that no job is in."""
     return {
         "batch_id": found.id,
         "status": "finished" if found.finished else "running",
         "progress": round(found.progress, 4),
-        "counts": counts(found.counts),
+        "counts": state_counts(found.counts),
         "created_at": found.created_at,
         "finished_at": found.finished_at,
     }
 
 
-def skipped(at: int, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def skipped_job_view(at: int, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return a job that was left out, by its place in the request, with what is wrong with it."""
     return {"index": at, "errors": [{"pointer": where, "detail": why} for where, why in places]}
 
 
-def counts(by_state: dict[State, int]) -> dict[str, int]:
+def state_counts(by_state: dict[State, int]) -> dict[str, int]:
     """Return a number for each state."""
     return {str(state): by_state.get(state, 0) for state in State}
 
 
-def links_of(job_id: UUID) -> dict[str, str]:
+def location_headers(job_id: UUID) -> dict[str, str]:
     """Return the headers that tell where a new task is."""
     return {"Location": f"/v1/tasks/{job_id}", "Retry-After": str(RETRY_SECONDS)}

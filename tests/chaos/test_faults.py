@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from api.jobs.admission import COUNT_SECONDS
+from api.jobs.admission import COUNT_TTL_SECONDS
 from tests.chaos import faults, load
 from tests.chaos.clock import wrong_by
 from tests.chaos.full import full
@@ -249,7 +249,7 @@ def test_a_full_queue_takes_nothing_that_is_over_its_cap_from_many_at_once(world
     with world.stopped("worker-scripts"), ThreadPoolExecutor(len(keys)) as pool:
         half = world.batch([load.script(world.rng) for _ in range(cap // 2 + 1)], keys[0])
         assert half.status_code == 202, half.text
-        time.sleep(COUNT_SECONDS)  # as long as there was room by far, nobody counts for so long
+        time.sleep(COUNT_TTL_SECONDS)  # as long as there was room by far, nobody counts for so long
         answers = [answer for each in pool.map(post, keys) for answer in each]
         depth = world.value("SELECT count(*) FROM jobs WHERE state = 'queued'")
     refused = [answer for answer in answers if answer.status_code == 503]

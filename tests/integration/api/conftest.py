@@ -20,7 +20,7 @@ from shared.db import transaction
 from shared.migrations.run import migrate
 from shared.models import Job
 from shared.settings import Settings, settings
-from shared.storage import base
+from shared.storage import factory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +137,7 @@ def api_database(postgres_url: str) -> str:
 def forget() -> None:
     if db.engine.cache_info().currsize:
         db.engine().dispose()
-    for cached in (settings, db.engine, db._factory, base.storage):  # noqa: SLF001 (a process has one of each)
+    for cached in (settings, db.engine, db._factory, factory.storage):  # noqa: SLF001 (a process has one of each)
         cached.cache_clear()
 
 
@@ -180,7 +180,7 @@ def stranger(app: Flask) -> Client:
 @pytest.fixture
 def stored(config: Settings) -> Path:
     """Give the folder of stored files."""
-    return base.storage().root
+    return factory.storage().root
 
 
 def jobs_of(client: Client) -> list[Job]:

@@ -257,7 +257,7 @@ def test_many_wrong_fields_of_templates_hide_no_bad_job(client: Client) -> None:
 
 
 def test_all_results_come_a_line_each(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_views, "PAGE", 3)
+    monkeypatch.setattr(batch_views, "PAGE_SIZE", 3)
     batch = client.post("/v1/batch", json={"jobs": [HELLO] * 7}).json
     end(batch["task_ids"][2], well=True)
 
@@ -272,8 +272,8 @@ def test_all_results_come_a_line_each(client: Client, monkeypatch: pytest.Monkey
 def test_a_batch_is_listed_in_the_order_in_which_it_was_submitted(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_views, "PAGE", 4)
-    monkeypatch.setattr(batch_import, "CHUNK", 3)
+    monkeypatch.setattr(batch_views, "PAGE_SIZE", 4)
+    monkeypatch.setattr(batch_import, "CHUNK_JOBS", 3)
     given = [{**HELLO, "custom_id": str(number)} for number in range(11)]
     given[5] = {"kind": "film"}
     batch = client.post("/v1/batch", json={"jobs": given, "on_invalid": "skip"}).json

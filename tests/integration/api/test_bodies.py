@@ -14,7 +14,7 @@ import gevent
 from flask import Flask
 from api.http import bodies
 
-SIZE = 20 * bodies.CHUNK
+SIZE = 20 * bodies.CHUNK_BYTES
 turns = 0
 
 def other():
@@ -25,7 +25,7 @@ def other():
 
 gevent.spawn(other)
 with Flask("reading").test_request_context(method="POST", input_stream=io.BytesIO(bytes(SIZE)), content_length=SIZE):
-    assert sum(map(len, bodies.chunks(SIZE))) == SIZE
+    assert sum(map(len, bodies.read_chunks(SIZE))) == SIZE
 print(turns)
 """
 

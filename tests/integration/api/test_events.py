@@ -78,13 +78,13 @@ def test_what_happens_between_the_first_answer_and_the_stream_is_told(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task_id = client.job()
-    add = change_poller.watch.add
+    add = change_poller.poller.add
 
     def late(watcher: Any) -> None:
         put(task_id, state=State.RUNNING, stage=Stage.NARRATING)
         add(watcher)
 
-    monkeypatch.setattr(change_poller.watch, "add", late)
+    monkeypatch.setattr(change_poller.poller, "add", late)
     stream = events(client, f"/v1/tasks/{task_id}/events")
 
     assert [next(stream).data["status"] for _ in range(2)] == ["queued", "running"]
@@ -210,7 +210,7 @@ def end_all(ids: list[str], **columns: Any) -> None:
 def test_however_many_end_at_one_moment_an_account_is_told_of_all(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account_feed, "SHARE", 2)
+    monkeypatch.setattr(account_feed, "MAX_DOCUMENTS_PER_POLL", 2)
     monkeypatch.setattr(change_poller, "POLL_SECONDS", 0.02)
     ids = [client.job() for _ in range(7)]
     stream = events(client, "/v1/events")
@@ -226,9 +226,9 @@ def test_however_many_end_at_one_moment_an_account_is_told_of_all(
 def test_however_many_ended_meanwhile_an_account_is_told_of_all_when_it_comes_again(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_changes, "DOCUMENTS", 2)
-    monkeypatch.setattr("api.tasks.event_routes.FIRST", 1)
-    monkeypatch.setattr(progress_queries, "LATE", 0.0)
+    monkeypatch.setattr(task_changes, "PAGE_SIZE", 2)
+    monkeypatch.setattr("api.tasks.event_routes.MAX_INITIAL_TASKS", 1)
+    monkeypatch.setattr(progress_queries, "COMMIT_LAG_SECONDS", 0.0)
     put(running := client.job(), state=State.RUNNING, stage=Stage.NARRATING)
     last = next(stream := events(client, "/v1/events"))
     stream.close()
@@ -244,7 +244,7 @@ def test_however_many_ended_meanwhile_an_account_is_told_of_all_when_it_comes_ag
 def test_where_more_end_at_one_moment_than_are_looked_through_watchers_come_again_and_catch_up(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account_feed, "MOST", 3)
+    monkeypatch.setattr(account_feed, "MAX_ENDED", 3)
     monkeypatch.setattr(change_poller, "POLL_SECONDS", 0.02)
     put(client.job(), state=State.RUNNING, stage=Stage.NARRATING)
     ids = [client.job() for _ in range(4)]
@@ -253,7 +253,7 @@ def test_where_more_end_at_one_moment_than_are_looked_through_watchers_come_agai
     end_all(ids)
 
     last = [first, *stream][-1]
-    monkeypatch.setattr(account_feed, "MOST", 50)  # the moment is over
+    monkeypatch.setattr(account_feed, "MAX_ENDED", 50)  # the moment is over
     again = (one.data for one in events(client, "/v1/events", after=last.id))
     told = [next(again)["task_id"] for _ in ids]
 
@@ -263,9 +263,9 @@ def test_where_more_end_at_one_moment_than_are_looked_through_watchers_come_agai
 def test_who_breaks_off_before_all_is_told_is_told_the_rest(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account_feed, "SHARE", 1)
+    monkeypatch.setattr(account_feed, "MAX_DOCUMENTS_PER_POLL", 1)
     monkeypatch.setattr(change_poller, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(progress_queries, "LATE", 20.0)
+    monkeypatch.setattr(progress_queries, "COMMIT_LAG_SECONDS", 20.0)
     ids = [client.job() for _ in range(3)]
     long_ago = func.now() - timedelta(seconds=15)
     threading.Timer(0.1, end_all, (ids,), {"finished_at": long_ago}).start()
@@ -277,7 +277,7 @@ def test_who_breaks_off_before_all_is_told_is_told_the_rest(
 
 
 def test_who_watches_too_much_is_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse_stream, "PER_ACCOUNT", 1)
+    monkeypatch.setattr(sse_stream, "MAX_STREAMS_PER_ACCOUNT", 1)
     path = f"/v1/tasks/{client.job()}/events"
     next(stream := events(client, path))
 
@@ -287,7 +287,7 @@ def test_who_watches_too_much_is_told_so(client: Client, monkeypatch: pytest.Mon
     stream.close()
 
     assert (refused.status_code, refused.json["code"]) == (429, "too-many-at-once")
-    assert not sse_stream._open  # noqa: SLF001 (nothing is counted twice, or for ever)
+    assert not sse_stream._open_streams  # noqa: SLF001 (nothing is counted twice, or for ever)
 
 
 def test_nothing_new_is_said_now_and_then(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +301,7 @@ def test_nothing_new_is_said_now_and_then(client: Client, monkeypatch: pytest.Mo
 
 
 def test_a_watcher_that_is_far_behind_is_dropped(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse_stream, "BOX", 2)
+    monkeypatch.setattr(sse_stream, "MAX_PENDING", 2)
     ids = [client.job() for _ in range(5)]
     stream = events(client, "/v1/events")
     for task_id in ids:

@@ -103,7 +103,7 @@ def test_probes_are_never_turned_away(config: Settings) -> None:
 
 
 def test_too_many_at_once_is_another_problem(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limits, "AT_ONCE", 1)
+    monkeypatch.setattr(rate_limits, "MAX_CONCURRENT", 1)
     client = new_client(create_app(config))
     task_id = client.job()
     waiting = threading.Thread(target=client.get, args=(f"/v1/tasks/{task_id}?wait=2",))

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from api.app import create_app
-from api.problems import of_status
+from api.problems import problem_for_status
 from shared.accounts import SCOPES
 from shared.errors import ServiceError
 from tests.integration.api.conftest import HELLO
@@ -188,7 +188,7 @@ def test_every_type_of_problem_is_explained(app: Flask) -> None:
         "too-fast",
         "too-many-at-once",
         "not-ready",
-        *(of_status(status)["code"] for status in HTTPStatus if status >= 400),
+        *(problem_for_status(status)["code"] for status in HTTPStatus if status >= 400),
     }
 
     for code in codes:

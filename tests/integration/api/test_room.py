@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from api.app import create_app
 from api.jobs import acceptance, queue_depth
-from api.jobs.admission import QueueFull, Room, wait
+from api.jobs.admission import Admission, QueueFull, seconds_until_space
 from shared.db import transaction
 from shared.errors import Unavailable
 from shared.models import Job
@@ -31,7 +31,7 @@ def test_a_full_queue_refuses_before_anything_is_taken(
 ) -> None:
     with transaction() as session:
         session.execute(update(Job).values(state=State.CANCELED))
-    monkeypatch.setattr(acceptance, "_room", Room())
+    monkeypatch.setattr(acceptance, "_admission", Admission())
     full = new_client(create_app(config.model_copy(update={"max_queued": 2})))
     full.job()
 
@@ -50,14 +50,14 @@ def test_of_two_at_once_one_has_the_last_place(config: Settings, client: Client)
     with transaction() as session:
         session.execute(update(Job).values(state=State.CANCELED))
     with transaction() as one:
-        Room().admit(one, client.account_id, 1, limits)
+        Admission().admit(one, client.account_id, 1, limits)
         factories.job(one, client.account_id)
         with pytest.raises(Unavailable, match="database"), transaction() as other:
             other.execute(select(func.set_config("lock_timeout", "200ms", True)))
-            Room().admit(other, client.account_id, 1, limits)
+            Admission().admit(other, client.account_id, 1, limits)
 
     with pytest.raises(QueueFull), transaction() as other:
-        Room().admit(other, client.account_id, 1, limits)
+        Admission().admit(other, client.account_id, 1, limits)
 
 
 def test_there_is_room_again_as_soon_as_a_job_has_ended(
@@ -65,7 +65,7 @@ def test_there_is_room_again_as_soon_as_a_job_has_ended(
 ) -> None:
     with transaction() as session:
         session.execute(update(Job).values(state=State.CANCELED))
-    monkeypatch.setattr(acceptance, "_room", Room())
+    monkeypatch.setattr(acceptance, "_admission", Admission())
     full = new_client(create_app(config.model_copy(update={"max_queued": 1})))
     task_id = full.job()
     assert full.post("/v1/jobs", json=HELLO).status_code == 503
@@ -79,7 +79,7 @@ def test_there_is_room_again_as_soon_as_a_job_has_ended(
 def test_a_batch_that_never_fits_is_too_large_whatever_is_queued(
     config: Settings, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(acceptance, "_room", Room())
+    monkeypatch.setattr(acceptance, "_admission", Admission())
     small = new_client(create_app(config.model_copy(update={limit: 2})))
 
     answer = small.post("/v1/batch", json={"jobs": [HELLO] * 3})
@@ -97,7 +97,7 @@ def test_canceled_jobs_do_not_tell_how_fast_the_queue_drains(client: Client) -> 
     with transaction() as session:
         for job_id, state in zip(ids, states, strict=True):
             session.execute(update(Job).where(Job.id == job_id).values(state=state, finished_at=func.now()))
-        assert queue_depth.pace(session, client.account_id).done == 2
+        assert queue_depth.completion_rate(session, client.account_id).finished == 2
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_canceled_jobs_do_not_tell_how_fast_the_queue_drains(client: Client) -> 
 def test_when_to_come_again_is_told_by_the_time_since_work_began(
     config: Settings, monkeypatch: pytest.MonkeyPatch, limit: str, status: int, began: float, seconds: str
 ) -> None:
-    monkeypatch.setattr(acceptance, "_room", Room())
+    monkeypatch.setattr(acceptance, "_admission", Admission())
     full = new_client(create_app(config.model_copy(update={limit: 1})))
     now = datetime.now(UTC)
     with transaction() as session:
@@ -125,7 +125,7 @@ def test_when_to_come_again_is_told_by_the_time_since_work_began(
 def test_an_accounts_own_queue_has_a_limit_that_others_do_not_feel(
     config: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acceptance, "_room", Room())
+    monkeypatch.setattr(acceptance, "_admission", Admission())
     app = create_app(config.model_copy(update={"max_queued_account": 2}))
     hog, other = new_client(app), new_client(app)
     first = hog.job()
@@ -149,4 +149,4 @@ def test_an_accounts_own_queue_has_a_limit_that_others_do_not_feel(
     ("over", "finished", "seconds"), [(1, 0, 60), (1, 600, 1), (50, 10, 300), (10_000, 60, 600), (1, 60, 1)]
 )
 def test_when_to_come_again_follows_from_how_fast_jobs_end(over: int, finished: int, seconds: int) -> None:
-    assert wait(over, queue_depth.Pace(finished, 60)) == seconds
+    assert seconds_until_space(over, queue_depth.CompletionRate(finished, 60)) == seconds

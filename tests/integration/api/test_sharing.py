@@ -27,7 +27,7 @@ replaced = {
     for name in names
 }
 before = set(sys.modules)
-for name in (*gunicorn._SHARED, *sys.argv[1:]):
+for name in (*gunicorn._PRELOADED_MODULES, *sys.argv[1:]):
     importlib.import_module(name)
 kept = [
     f"{name} keeps {replaced[id(value)]}"

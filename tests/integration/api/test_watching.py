@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import create_engine, text, update
 
 from api.tasks import sse_stream
-from api.tasks.sse_stream import Stream
+from api.tasks.sse_stream import EventStream
 from api.tasks.task_changes import Topic
 from shared.accounts import Identity
 from shared.db import transaction
@@ -172,14 +172,14 @@ def test_a_thousand_watchers_cost_little_and_are_told_everything_in_order(
 def test_who_does_not_read_is_dropped() -> None:
     ours, theirs = socket.socketpair()
     who = Identity(uuid.uuid4(), "key", frozenset())
-    stream = Stream(Topic("task", uuid.uuid4()), who, ours)
+    stream = EventStream(Topic("task", uuid.uuid4()), who, ours)
     next(stream)
     stream.tick()
     theirs.setblocking(False)
     with pytest.raises(BlockingIOError):
         theirs.recv(1)  # it is not dropped at once
 
-    stream._sending_since -= sse_stream.STUCK_SECONDS + 1  # type: ignore[operator]  # noqa: SLF001 (so long ago)
+    stream._sending_since -= sse_stream.SEND_SECONDS + 1  # type: ignore[operator]  # noqa: SLF001 (so long ago)
     stream.tick()
 
     assert theirs.recv(1) == b""

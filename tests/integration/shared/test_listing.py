@@ -22,7 +22,7 @@ pytestmark = pytest.mark.services
 
 def batch(session: Session, account_id: uuid.UUID, number: int) -> tuple[uuid.UUID, list[uuid.UUID]]:
     """Write a batch of so many jobs down, in two parts."""
-    ids = batch_actions.new_ids(number + 1)
+    ids = batch_actions.new_job_ids(number + 1)
     session.add(Batch(id=ids[0], account_id=account_id, total=number))
     session.flush()
     for part in (ids[1 : number // 2], ids[number // 2 :]):

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import delete, func, select, text, update
 
 from api.accounts import logins
-from api.http import stored_answers
-from api.http.stored_answers import Answer
+from api.http import stored_responses
+from api.http.stored_responses import StoredResponse
 from shared import accounts
 from shared.db import transaction
 from shared.lifecycle import deliveries, retention
@@ -117,7 +117,7 @@ def test_a_finished_batch_goes_with_the_last_of_its_jobs(session: Session) -> No
 
 def test_old_idempotency_keys_are_forgotten(session: Session) -> None:
     session.execute(delete(IdempotencyKey))
-    stored_answers.remember(session, factories.account(session), "k", "f" * 64, Answer(202, {}))
+    stored_responses.store(session, factories.account(session), "k", "f" * 64, StoredResponse(202, {}))
     session.flush()
 
     assert [retention.keys(session, kept=kept) for kept in (MINUTE, -MINUTE, -MINUTE)] == [0, 1, 0]

@@ -143,7 +143,7 @@ def test_the_segment_of_a_living_worker_is_left_to_it(session: Session) -> None:
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELED])
 def test_what_an_ended_job_left_queued_waits_no_more(session: Session, state: State) -> None:
     job, running = factories.rendering_job(session, ("a", "b")), factories.rendering_job(session, ("c",))
-    shown = progress_queries.scenes(session, [job.id])
+    shown = progress_queries.scene_progress(session, [job.id])
     session.execute(update(Job).where(Job.id == job.id).values(state=state))
     assert job.account_id in fairness.waiting_accounts(session)
 
@@ -151,7 +151,7 @@ def test_what_an_ended_job_left_queued_waits_no_more(session: Session, state: St
 
     assert running.account_id in (waiting := fairness.waiting_accounts(session))
     assert job.account_id not in waiting
-    assert progress_queries.scenes(session, [job.id]) == shown
+    assert progress_queries.scene_progress(session, [job.id]) == shown
     assert jobs.retry(session, job.account_id, job.id, attempts=1)
     segments.lay(session, job, [segments.Planned("d", 30, ("one",), {})])
     assert [one.state for one in factories.segments_of(session, job)] == [SegmentState.QUEUED]

@@ -112,12 +112,12 @@ def test_the_segments_of_an_ended_job_take_no_place_in_the_window(session: Sessi
     assert len(admitted(session, account_id)) == 3
     (following,) = submit(session, account_id, "normal")
     assert admitted(session, account_id) == []
-    before = operator_queries.queues(session)["segments"]
+    before = operator_queries.queue_depths(session)["segments"]
 
     assert cancellation.cancel(session, account_id, ended.id) == State.CANCELED
 
     assert admitted(session, account_id) == [(TaskName.VIDEO, following)]
-    assert before["published"] - operator_queries.queues(session)["segments"]["published"] == 3
+    assert before["published"] - operator_queries.queue_depths(session)["segments"]["published"] == 3
 
 
 def test_a_job_s_longest_segments_go_first_so_that_its_end_keeps_all_workers_busy(session: Session) -> None:

@@ -239,7 +239,7 @@ def test_each_form_of_a_batch_has_all_its_jobs_and_each_is_right():
     lines = [json.loads(line) for line in bodies[batches.LINES].splitlines()]
     assert json.loads(bodies[batches.JSON]) == {"jobs": lines}
     assert len({load_schema(JobSchema(), line).custom_id for line in lines}) == 3
-    assert len(rows.of_table(bodies[batches.TABLE], 3)) == 3
+    assert len(rows.parse_csv(bodies[batches.TABLE], 3)) == 3
 
 
 def test_a_batch_is_told_beside_the_least_with_what_it_held():

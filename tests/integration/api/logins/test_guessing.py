@@ -60,7 +60,7 @@ def test_a_thousand_guesses_at_once_are_no_more_than_one_by_one(
 
 def test_logging_in_well_uses_nothing_up(client: Client, name: str) -> None:
     with transaction() as session:
-        login_throttle.take(session, [login_throttle.pair(name, "127.0.0.1")] * 8)
+        login_throttle.count_attempt(session, [login_throttle.pair_bucket(name, "127.0.0.1")] * 8)
 
     assert {log_in(client, name).status_code for _ in range(4)} == {200}
     answers = [log_in(client, name, "wrong").status_code for _ in range(3)]
@@ -80,7 +80,7 @@ def test_many_addresses_do_not_shut_a_user_out_who_was_here_before(
     assert through(app, name, "192.0.2.7", PASSWORD) == 200
     with transaction() as session:
         for _ in range(100):
-            login_throttle.take(session, [login_throttle.name(name)])
+            login_throttle.count_attempt(session, [login_throttle.name_bucket(name)])
 
     assert through(app, name, "198.51.100.9", PASSWORD) == 429
     assert through(app, name, "192.0.2.7", PASSWORD) == 200
@@ -89,7 +89,7 @@ def test_many_addresses_do_not_shut_a_user_out_who_was_here_before(
 def test_one_address_that_tries_many_names_is_slowed_over_all_of_them(app: Flask) -> None:
     with transaction() as session:
         for _ in range(49):
-            login_throttle.take(session, [login_throttle.source("2001:db8::1")])
+            login_throttle.count_attempt(session, [login_throttle.address_bucket("2001:db8::1")])
 
     assert [through(app, f"name-{at}", f"2001:db8::{at}") for at in (2, 3)] == [400, 429]
     assert through(app, "name-4", "2001:db8:0:1::1") == 400
@@ -109,7 +109,7 @@ def test_log_ins_without_end_are_slowed(client: Client, name: str) -> None:
     with transaction() as session:
         user_id = session.scalars(select(User.id).where(User.username == name)).one()
         for _ in range(300):
-            login_throttle.take(session, [login_throttle.issued(f"user:{user_id}")])
+            login_throttle.count_attempt(session, [login_throttle.logins_bucket(f"user:{user_id}")])
 
     answer = log_in(client, name)
 

@@ -154,14 +154,14 @@ def test_a_token_that_outlived_its_log_in_opens_nothing(client: Client, name: st
 def test_what_is_over_is_thrown_away(client: Client, name: str) -> None:
     kept, gone = log_in(client, name).json, log_in(client, name).json
     with transaction() as session:
-        claims = access_tokens.read(gone["access_token"], [SECRET])
+        claims = access_tokens.verify(gone["access_token"], [SECRET])
         assert claims
         session.execute(
             update(Login)
             .where(Login.id == claims.login_id)
             .values(revoked_at=text("now() - interval '2 days'"))
         )
-        login_throttle.take(session, [login_throttle.pair("old", "192.0.2.1")])
+        login_throttle.count_attempt(session, [login_throttle.pair_bucket("old", "192.0.2.1")])
         session.execute(text("UPDATE guesses SET forgotten_at = now() - interval '1 second'"))
 
     sweep.tidy()

@@ -34,7 +34,7 @@ def read_to_the_end(client: Client, token: str) -> threading.Thread:
 def test_a_stream_ends_when_its_key_or_log_in_does_and_no_other(
     client: Client, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_poller, "GUARD_SECONDS", 0.3)
+    monkeypatch.setattr(change_poller, "REVOCATION_SECONDS", 0.3)
     keys = [client.key_with("jobs:read") for _ in range(2)]
     tokens = log_in(client, name).json
     threads = [read_to_the_end(client, token) for token in (keys[0], tokens["access_token"], keys[1])]

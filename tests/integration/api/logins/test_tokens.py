@@ -163,7 +163,7 @@ def test_what_belongs_to_another_account_is_not_there(client: Client, stranger: 
 
 def test_forged_tokens_open_nothing(client: Client, name: str) -> None:
     good = log_in(client, name).json["access_token"]
-    claims = access_tokens.read(good, [SECRET])
+    claims = access_tokens.verify(good, [SECRET])
     assert claims
     forged = [
         access_tokens.issue(claims.subject, claims.login_id, list(SCOPES), secret="x" * 32, seconds=900),

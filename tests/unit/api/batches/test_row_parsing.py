@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.batches.row_parsing import Malformed, of_json, of_lines, of_table
+from api.batches.row_parsing import MalformedRow, parse_csv, parse_json, parse_ndjson
 from shared.errors import BadRequest, Invalid
 
 TEXT = st.text(alphabet='ab"\\{}[]:,\n ü', max_size=6)
@@ -24,7 +24,7 @@ VALUES = st.recursive(
 def test_what_is_cut_out_is_what_was_written(head, jobs, indent):
     document = {**head, "jobs": jobs, "last": {"jobs": [{"a": 1}]}}
 
-    rows = of_json(json.dumps(document, indent=indent).encode(), 10)
+    rows = parse_json(json.dumps(document, indent=indent).encode(), 10)
 
     read = [json.loads(row) if isinstance(row, bytes) else row for row in rows.jobs]
     assert read == jobs
@@ -51,38 +51,38 @@ def test_what_is_cut_out_is_what_was_written(head, jobs, indent):
 )
 def test_what_is_no_json_is_refused_as_a_whole(body):
     with pytest.raises(BadRequest):
-        of_json(body, 10)
+        parse_json(body, 10)
 
 
 def test_an_escaped_name_does_not_smuggle_jobs_in():
     with pytest.raises(BadRequest):
-        of_json(b'{"jo\\u0062s": [{"kind": "video"}]}', 10)
+        parse_json(b'{"jo\\u0062s": [{"kind": "video"}]}', 10)
 
 
 def test_more_jobs_than_may_be_are_not_even_cut():
     with pytest.raises(Invalid):
-        of_json(json.dumps({"jobs": [{}] * 11}).encode(), 10)
+        parse_json(json.dumps({"jobs": [{}] * 11}).encode(), 10)
 
-    assert len(of_lines(b"{}\n" * 50, 10).jobs) == 11
-    assert len(of_table(b"a\n" + b"1\n" * 50, 10)) == 11
+    assert len(parse_ndjson(b"{}\n" * 50, 10).jobs) == 11
+    assert len(parse_csv(b"a\n" + b"1\n" * 50, 10)) == 11
 
 
 def test_a_document_without_a_list_of_jobs_has_none():
-    assert [len(of_json(body, 9)) for body in (b"[]", b"7", b"{}", b'{"jobs": {"a": {}}}')] == [0, 0, 0, 0]
+    assert [len(parse_json(body, 9)) for body in (b"[]", b"7", b"{}", b'{"jobs": {"a": {}}}')] == [0, 0, 0, 0]
 
 
 def test_each_line_is_a_row_and_empty_ones_are_none():
-    rows = of_lines(b'\n{"a": 1}\r\n  \nnonsense\n{"b": 2}', 10)
+    rows = parse_ndjson(b'\n{"a": 1}\r\n  \nnonsense\n{"b": 2}', 10)
 
     assert [row.strip() for row in rows.jobs] == [b'{"a": 1}', b"nonsense", b'{"b": 2}']
 
 
 def test_a_table_names_its_cells_by_its_first_line():
-    table = of_table('\ufeffname, price\n"Tea, green","3"\n\nx\n"a\nb",4\n'.encode(), 10)
+    table = parse_csv('\ufeffname, price\n"Tea, green","3"\n\nx\n"a\nb",4\n'.encode(), 10)
 
     assert list(table[0:4]) == [
         {"name": "Tea, green", "price": "3"},
-        Malformed("Has more or fewer cells than the first line."),
+        MalformedRow("Has more or fewer cells than the first line."),
         {"name": "a\nb", "price": "4"},
     ]
 
@@ -90,13 +90,13 @@ def test_a_table_names_its_cells_by_its_first_line():
 @pytest.mark.parametrize("body", [b"", b"a,a\n1,2", b"a,\n1,2", b'a\n"open', b"\xff\n1"])
 def test_what_is_no_table_is_refused(body):
     with pytest.raises(BadRequest):
-        of_table(body, 10)
+        parse_csv(body, 10)
 
 
 def test_a_table_that_is_none_is_told_by_its_line():
     with pytest.raises(BadRequest, match="at line 3: ',' expected"):
-        of_table(b'name\nTea\n"x"y\n', 10)
+        parse_csv(b'name\nTea\n"x"y\n', 10)
 
 
 def test_a_cell_may_be_as_long_as_its_table():
-    assert list(of_table(b"name\n" + b"x" * 140_000 + b"\n", 10)) == [{"name": "x" * 140_000}]
+    assert list(parse_csv(b"name\n" + b"x" * 140_000 + b"\n", 10)) == [{"name": "x" * 140_000}]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from api.http.query_params import AllTasksQuery, NoQuery, PageQuery, TasksQuery, WaitQuery
+from api.http.query_params import AllTasksQuery, EmptyQuery, PageQuery, TasksQuery, WaitQuery
 from shared.lifecycle.listing import Cursor
 from shared.states import State
 
@@ -71,7 +71,7 @@ def test_filters_are_read() -> None:
     ("schema", "query"),
     [
         (PageQuery, {"limit": "0"}), (PageQuery, {"limit": "201"}), (PageQuery, {"limit": "ten"}), (PageQuery, {"page": "2"}),
-        (WaitQuery, {"wait": "nan"}), (WaitQuery, {"wait": "61"}), (NoQuery, {"dry": "1"}),
+        (WaitQuery, {"wait": "nan"}), (WaitQuery, {"wait": "61"}), (EmptyQuery, {"dry": "1"}),
         (AllTasksQuery, {"status": "queued,"}), (AllTasksQuery, {"q": "a\0b"}), (AllTasksQuery, {"batch_id": "x"}),
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.jobs.estimate import foresee
+from api.jobs.estimate import estimate_job
 from api.schemas.job import JobSchema
 
 
@@ -16,7 +16,7 @@ def spec(*scenes: dict[str, Any], **job: Any) -> Any:
 
 
 def test_silent_scenes_are_exact() -> None:
-    outcome = foresee(spec({"id": "a", "duration": 2}, {"id": "b", "duration": 3}), {})
+    outcome = estimate_job(spec({"id": "a", "duration": 2}, {"id": "b", "duration": 3}), {})
 
     assert outcome["timeline"] == [
         {"id": "a", "start": 0.0, "duration": 2.0, "exact": True},
@@ -28,7 +28,7 @@ def test_silent_scenes_are_exact() -> None:
 
 
 def test_nothing_after_estimated_speech_is_exact() -> None:
-    outcome = foresee(spec({"duration": 1}, {"narration": "Hello, world."}, {"duration": 1}), {})
+    outcome = estimate_job(spec({"duration": 1}, {"narration": "Hello, world."}, {"duration": 1}), {})
 
     assert [scene["exact"] for scene in outcome["timeline"]] == [True, False, False]
     assert outcome["estimate"]["speech_characters"] == 13
@@ -36,7 +36,7 @@ def test_nothing_after_estimated_speech_is_exact() -> None:
 
 def test_a_measured_recording_is_exact() -> None:
     src = "asset:5f0a7b3e-0000-4000-8000-000000000000"
-    outcome = foresee(spec({"narration": {"src": src, "text": "As heard."}}), {src: Fraction(5, 2)})
+    outcome = estimate_job(spec({"narration": {"src": src, "text": "As heard."}}), {src: Fraction(5, 2)})
 
     assert outcome["timeline"][0]["exact"] is True
     assert outcome["timeline"][0]["duration"] == pytest.approx(2.5 + 0.2 + 0.4, abs=1 / 30)
@@ -46,7 +46,7 @@ def test_a_measured_recording_is_exact() -> None:
 def test_faster_speech_is_shorter_and_nobody_is_silent() -> None:
     text = "A reef begins with a single larva."
     slow, fast, nobody = (
-        foresee(spec({"narration": {"text": text, "voice": voice}}), {})["estimate"]["duration"]
+        estimate_job(spec({"narration": {"text": text, "voice": voice}}), {})["estimate"]["duration"]
         for voice in ({"speed": 1}, {"speed": 2}, {"name": "none"})
     )
 
@@ -56,7 +56,7 @@ def test_faster_speech_is_shorter_and_nobody_is_silent() -> None:
 
 def test_a_shortened_transition_is_told() -> None:
     crossfade = {"type": "crossfade", "duration": 2}
-    outcome = foresee(spec({"duration": 1}, {"id": "b", "duration": 1, "transition": crossfade}), {})
+    outcome = estimate_job(spec({"duration": 1}, {"id": "b", "duration": 1, "transition": crossfade}), {})
 
     assert len(outcome["warnings"]) == 1
     assert "into b is shortened to 0.50 s" in outcome["warnings"][0]
@@ -64,7 +64,7 @@ def test_a_shortened_transition_is_told() -> None:
 
 def test_a_larger_picture_costs_more() -> None:
     small, large = (
-        foresee(spec({"duration": 10}, output={"resolution": size}), {})["estimate"]["render_seconds"]
+        estimate_job(spec({"duration": 10}, output={"resolution": size}), {})["estimate"]["render_seconds"]
         for size in ("360p", "2160p")
     )
 
@@ -76,8 +76,8 @@ def brief(kind: str = "video", **brief: Any) -> Any:
 
 
 def test_of_a_brief_no_timeline_is_known() -> None:
-    script = foresee(brief("script", source_text="word " * 4000), {})
-    video = foresee(brief(topic="Tides", duration=20), {})
+    script = estimate_job(brief("script", source_text="word " * 4000), {})
+    video = estimate_job(brief(topic="Tides", duration=20), {})
 
     assert script["timeline"] is video["timeline"] is None
     assert script["estimate"]["llm_tokens"] > video["estimate"]["llm_tokens"] > 0
@@ -87,7 +87,7 @@ def test_of_a_brief_no_timeline_is_known() -> None:
 
 def test_a_video_of_a_brief_is_about_as_long_as_is_asked_or_usual() -> None:
     long, article, line = (
-        foresee(brief(source_text="Reefs grow. " * times, **more), {})["estimate"]
+        estimate_job(brief(source_text="Reefs grow. " * times, **more), {})["estimate"]
         for times, more in ((1000, {"duration": 30}), (1000, {}), (10, {}))
     )
 
@@ -100,7 +100,8 @@ def test_a_video_of_a_brief_is_about_as_long_as_is_asked_or_usual() -> None:
 
 def test_a_topic_that_nobody_tells_of_is_only_said() -> None:
     told, said = (
-        foresee(brief(topic="How a reef is born"), {}, asks_model=asks)["estimate"] for asks in (True, False)
+        estimate_job(brief(topic="How a reef is born"), {}, asks_model=asks)["estimate"]
+        for asks in (True, False)
     )
 
     assert told["duration"] > 30
@@ -116,7 +117,7 @@ def test_only_a_server_s_voice_is_paid_for() -> None:
         {"narration": {"text": "Bonjour.", "voice": {"name": "openai:alloy"}}},
     ]
 
-    served, alone = (foresee(spec(*scenes), {}, asks_speaker=asks)["estimate"] for asks in (True, False))
+    served, alone = (estimate_job(spec(*scenes), {}, asks_speaker=asks)["estimate"] for asks in (True, False))
 
     assert served["speech_characters"] == alone["speech_characters"] == 20
     assert (served["paid_characters"], alone["paid_characters"]) == (14, 0)
@@ -125,6 +126,6 @@ def test_only_a_server_s_voice_is_paid_for() -> None:
 def test_a_prompt_is_drawn_for_each_scene_that_asks_for_it() -> None:
     reef = {"type": "generated", "prompt": "a reef"}
 
-    outcome = foresee(spec({"duration": 1, "visual": reef}, {"duration": 1, "visual": reef}), {})
+    outcome = estimate_job(spec({"duration": 1, "visual": reef}, {"duration": 1, "visual": reef}), {})
 
     assert outcome["estimate"]["images"] == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.jobs.voice_validation import FEW, wrong
+from api.jobs.voice_validation import MAX_LOOKUPS, find_unknown_voices
 from api.schemas.speakers import Speaker
 from shared.settings import Settings
 
@@ -26,7 +26,7 @@ SERVED = Settings(
     ],
 )  # fmt: skip
 def test_who_is_here_is_right(config, voice, language):
-    assert wrong([Speaker("#/x", voice, language)], config) == []
+    assert find_unknown_voices([Speaker("#/x", voice, language)], config) == []
 
 
 @pytest.mark.parametrize(
@@ -39,21 +39,21 @@ def test_who_is_here_is_right(config, voice, language):
     ],
 )  # fmt: skip
 def test_a_voice_that_nobody_has_is_told_of_with_what_is_like_it(config, voice, advice):
-    ((place, why),) = wrong([Speaker("#/x", voice, "en")] * 2, config)
+    ((place, why),) = find_unknown_voices([Speaker("#/x", voice, "en")] * 2, config)
 
     assert place == "#/x"
     assert why.startswith(f"There is no such voice. {advice}")
 
 
 def test_a_language_that_nobody_speaks_is_told_of():
-    assert wrong([Speaker("#/language", None, "tlh"), Speaker("#/x", "en-us", "tlh")], PLAIN) == [
-        ("#/language", "No voice here speaks this language. Name a voice, or none.")
-    ]
+    assert find_unknown_voices(
+        [Speaker("#/language", None, "tlh"), Speaker("#/x", "en-us", "tlh")], PLAIN
+    ) == [("#/language", "No voice here speaks this language. Name a voice, or none.")]
 
 
 def test_for_a_mass_of_names_only_some_are_looked_up():
-    given = [Speaker(f"#/{index}", f"en_us{index}", "en") for index in range(FEW + 2)]
+    given = [Speaker(f"#/{index}", f"en_us{index}", "en") for index in range(MAX_LOOKUPS + 2)]
 
-    told = [why for _, why in wrong(given, PLAIN)]
+    told = [why for _, why in find_unknown_voices(given, PLAIN)]
 
-    assert ["Did you mean" in why for why in told] == [True] * FEW + [False] * 2
+    assert ["Did you mean" in why for why in told] == [True] * MAX_LOOKUPS + [False] * 2

@@ -31,18 +31,18 @@ def test_a_type_is_told_in_a_few_words(schema: dict[str, Any], words: str) -> No
         "components": {"schemas": {"One": {"properties": {"field": schema}, "required": ["field"]}}},
     }  # fmt: skip
 
-    ((field,),) = (shape.fields for shape in content.read(document).shapes)
+    ((field,),) = (shape.fields for shape in content.build_reference(document).shapes)
 
     assert (field.name, field.type, field.required) == ("field", words, True)
 
 
 def test_every_status_has_a_problem_and_every_problem_a_meaning() -> None:
-    known = content.problems()
+    known = content.problem_types()
 
     for status in (400, 401, 403, 404, 405, 406, 408, 409, 411, 413, 415, 416, 422, 429, 500, 501, 503):
-        assert problems.of_status(status)["type"].startswith("/problems/")
-    for status in problems.WORDS:
-        assert problems.of_status(status)["code"] in known
+        assert problems.problem_for_status(status)["type"].startswith("/problems/")
+    for status in problems.STATUS_DETAILS:
+        assert problems.problem_for_status(status)["code"] in known
     assert known["idempotency-key-reused"].status == 422
     assert all(meaning.about for meaning in known.values())
     assert ServiceError.code in known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.schemas.batch import BatchSchema, Checker
+from api.schemas.batch import BatchSchema, RowChecker
 from shared.errors import Invalid
 from shared.script.schema.loading import load
 from tests.work import calls
@@ -15,7 +15,7 @@ ASSET = "asset:6f1c0a52-9d0e-4b1e-8a52-1f0c2d3e4f50"
 
 def checked(document):
     spec = load(BatchSchema(), document)
-    return Checker(spec.defaults).check(list(enumerate(document["jobs"])))
+    return RowChecker(spec.defaults).check(list(enumerate(document["jobs"])))
 
 
 def batch(document):

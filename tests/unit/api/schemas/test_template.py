@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from api.library.built_in import built_in, built_in_body
-from api.library.template_expansion import expand
 from api.schemas.job import JobSchema
-from api.schemas.template import Template, TemplateSchema, TriedTemplateSchema, fill
-from api.schemas.template_fields import typed
+from api.schemas.template import NewTemplateSchema, Template, TemplateSchema, fill_template
+from api.schemas.template_directives import expand
+from api.schemas.template_fields import convert_cells
 from shared.errors import Invalid
 from shared.script.schema.loading import load
 
@@ -29,7 +29,7 @@ STRINGS = {"type": "list", "items": STRING, "max_items": 3}
 
 
 def template(scenes: list[Any], fields: dict[str, Any], **script: Any) -> Template:
-    return load(TriedTemplateSchema(), {"fields": fields, "script": {"scenes": scenes, **script}})
+    return load(NewTemplateSchema(), {"fields": fields, "script": {"scenes": scenes, **script}})
 
 
 def errors(scenes: list[Any], fields: dict[str, Any], **script: Any) -> dict[str, str]:
@@ -39,19 +39,19 @@ def errors(scenes: list[Any], fields: dict[str, Any], **script: Any) -> dict[str
 
 
 def texts(one: Template, **values: Any) -> list[str]:
-    return [scene.narration.text for scene in fill(one, values).script.scenes if scene.narration]
+    return [scene.narration.text for scene in fill_template(one, values).script.scenes if scene.narration]
 
 
 @pytest.mark.parametrize("name", built_in())
 def test_a_template_that_comes_along_says_what_it_is_and_passes(name):
     body = built_in_body(name)
 
-    one = load(TriedTemplateSchema(), body)
+    one = load(NewTemplateSchema(), body)
 
     assert one.title
     assert one.description
     assert all(field.get("description") for field in body["fields"].values())
-    assert fill(one, {key: field.sample for key, field in one.fields.items()}).script.scenes
+    assert fill_template(one, {key: field.sample for key, field in one.fields.items()}).script.scenes
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.stem)
@@ -61,7 +61,7 @@ def test_an_example_is_a_job_by_a_template_that_comes_along(path):
     one = load(TemplateSchema(), built_in_body(job.template_id))
 
     assert path.stem == job.template_id
-    assert fill(one, job.fields).script.scenes
+    assert fill_template(one, job.fields).script.scenes
 
 
 def test_every_template_that_comes_along_has_an_example():
@@ -89,11 +89,11 @@ def test_lists_are_gone_through_together():
     bars = [{"each": ["names", "values"], "label": "{{names}}", "value": "{{values}}"}]
     one = template([{"visual": {"type": "chart", "bars": bars}}], {"names": STRINGS, "values": NUMBERS})
 
-    (scene,) = fill(one, {"names": ["A", "B"], "values": [1, 2.5]}).script.scenes
+    (scene,) = fill_template(one, {"names": ["A", "B"], "values": [1, 2.5]}).script.scenes
 
     assert [(bar.label, bar.value) for bar in scene.visual.bars] == [("A", 1.0), ("B", 2.5)]
     with pytest.raises(ValidationError) as raised:
-        fill(one, {"names": ["A", "B"], "values": [1]})
+        fill_template(one, {"names": ["A", "B"], "values": [1]})
     assert raised.value.messages == {"fields": {"values": ["Must have as many items as names."]}}
 
 
@@ -116,7 +116,7 @@ def test_an_object_with_if_is_there_only_with_a_value():
         {"photo": {"type": "asset", "optional": True}, "more": {**STRING, "optional": True}},
     )
 
-    bare, full = fill(one, {}), fill(one, {"photo": ASSET, "more": "More."})
+    bare, full = fill_template(one, {}), fill_template(one, {"photo": ASSET, "more": "More."})
 
     assert [len(each.script.scenes) for each in (bare, full)] == [1, 2]
     assert [each.script.scenes[0].visual.type for each in (bare, full)] == ["color", "image"]
@@ -126,7 +126,7 @@ def test_an_object_with_if_is_there_only_with_a_value():
 def test_a_file_of_the_template_s_own_is_of_no_field():
     one = template([{"visual": {"type": "image", "src": ASSET}}], {})
 
-    assert fill(one, {}).sources == ((None, ASSET),)
+    assert fill_template(one, {}).sources == ((None, ASSET),)
 
 
 @UNHURRIED
@@ -134,7 +134,7 @@ def test_a_file_of_the_template_s_own_is_of_no_field():
 def test_a_value_is_data(value):
     one = template([{"narration": "Say {{x}}!", "text": [{"text": "{{x}}"}]}], {"x": STRING})
 
-    (scene,) = fill(one, {"x": value}).script.scenes
+    (scene,) = fill_template(one, {"x": value}).script.scenes
 
     assert (scene.narration.text, scene.text[0].text) == (f"Say {value}!", value)
 
@@ -248,11 +248,11 @@ def test_a_row_of_texts_becomes_values():
     )
     row = {"name": "7", "price": "9.50", "points": "a | b", "values": "1|x", "empty": ""}
 
-    values = typed(one.fields, row)
+    values = convert_cells(one.fields, row)
 
     assert values == {"name": "7", "price": 9.5, "points": ["a", "b"], "values": [1, "x"]}
     with pytest.raises(ValidationError) as raised:
-        fill(one, values)
+        fill_template(one, values)
     assert raised.value.messages == {"fields": {"values": {1: ["Must be a number from 0 to 9."]}}}
 
 
@@ -273,7 +273,7 @@ NAMES = ("each", "if", "else", "scenes", "narration", "text", "variables", "type
 def test_no_document_breaks_it(document):
     for body in (document, {"script": document, "fields": {"x": STRINGS}}):
         try:
-            found = load(TriedTemplateSchema(), body)
+            found = load(NewTemplateSchema(), body)
         except Invalid as error:
             found = error.args[1]
         assert found

@@ -12,7 +12,7 @@ from gunicorn.config import Config
 from gunicorn.http.errors import ParseException
 from gunicorn.http.parser import RequestParser
 
-from api.server.lingering import PIECE, finish
+from api.server.lingering import CHUNK_BYTES, drain_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +37,7 @@ def request(head: bytes, body: Iterable[bytes]) -> Any:
 def test_a_body_that_ends_leaves_the_connection_open(head: bytes, body: list[bytes]) -> None:
     one = request(head, body)
 
-    finish(one)
+    drain_body(one)
 
     assert not one.should_close()
     assert one.body.read(1) == b""
@@ -46,10 +46,10 @@ def test_a_body_that_ends_leaves_the_connection_open(head: bytes, body: list[byt
 def test_a_body_without_end_is_left_and_others_go_on_meanwhile() -> None:
     turns: list[float] = []
     other = gevent.spawn(lambda: [turns.append(gevent.sleep(0) or time.monotonic()) for _ in range(20)])
-    one = request(LONG, repeat(b" " * PIECE))
+    one = request(LONG, repeat(b" " * CHUNK_BYTES))
 
     begun = time.monotonic()
-    finish(one, 0.1)
+    drain_body(one, 0.1)
 
     assert 0.1 <= time.monotonic() - begun < 5
     assert one.should_close()
@@ -64,6 +64,6 @@ def test_a_malformed_body_closes_the_connection(is_read: bool) -> None:
         with pytest.raises(ParseException):
             one.body.read(1)
 
-    finish(one)
+    drain_body(one)
 
     assert one.should_close()

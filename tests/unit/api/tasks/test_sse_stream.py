@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import uuid
 
-from api.tasks.sse_stream import Stream
+from api.tasks.sse_stream import EventStream
 from api.tasks.task_changes import Event, Topic
 from shared.accounts import Identity
 from shared.states import State
 
 RUNNING = Event(uuid.UUID(int=1), version=3, status=State.RUNNING, id="7.000", data=b"running")
-ENDED = Event(RUNNING.about, version=4, status=State.SUCCEEDED, id="6.000", data=b"ended")
+ENDED = Event(RUNNING.subject_id, version=4, status=State.SUCCEEDED, id="6.000", data=b"ended")
 
 
-def watcher(*past: Event) -> Stream:
+def watcher(*past: Event) -> EventStream:
     who = Identity(uuid.uuid4(), "key", frozenset())
-    return Stream(Topic("account", who.account_id), who, None, iter(past))
+    return EventStream(Topic("account", who.account_id), who, None, iter(past))
 
 
-def told(stream: Stream) -> list[bytes]:
+def told(stream: EventStream) -> list[bytes]:
     """End it, and return the data of what it is told until then."""
-    stream.tell(None)
+    stream.notify(None)
     return [frame.rpartition(b"data: ")[2].strip() for frame in stream if b"data: " in frame]
 
 
 def test_an_end_that_is_found_in_the_past_is_the_last_word_of_its_task() -> None:
     stream = watcher(ENDED)
-    stream.tell(RUNNING)  # looked up before it ended
+    stream.notify(RUNNING)  # looked up before it ended
     frames = [next(stream), next(stream)]
 
-    stream.tell(RUNNING)
+    stream.notify(RUNNING)
 
     assert b"ended" in frames[1]
     assert told(stream) == []
@@ -37,7 +37,7 @@ def test_an_end_that_is_found_in_the_past_is_the_last_word_of_its_task() -> None
 
 def test_what_the_news_have_as_well_is_told_once() -> None:
     stream = watcher(RUNNING)
-    stream.tell(ENDED)
+    stream.notify(ENDED)
     next(stream)
 
     assert [b"ended" in next(stream)] == [True]

@@ -56,16 +56,18 @@ def test_what_is_no_password_is_refused(text):
     ],
 )
 def test_an_address_stands_for_who_has_it(one, other, same):
-    assert (login_throttle.source(one).subject == login_throttle.source(other).subject) is same
+    assert (
+        login_throttle.address_bucket(one).subject == login_throttle.address_bucket(other).subject
+    ) is same
 
 
 def test_buckets_of_one_thing_are_no_buckets_of_another():
     buckets = [
-        login_throttle.pair("a", "b"),
-        login_throttle.pair("ab", ""),
-        login_throttle.name("a"),
-        login_throttle.source("a"),
-        login_throttle.issued("a"),
+        login_throttle.pair_bucket("a", "b"),
+        login_throttle.pair_bucket("ab", ""),
+        login_throttle.name_bucket("a"),
+        login_throttle.address_bucket("a"),
+        login_throttle.logins_bucket("a"),
     ]
 
     assert len({each.subject for each in buckets}) == len(buckets)

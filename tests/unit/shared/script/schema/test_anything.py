@@ -7,7 +7,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.schemas.batch import BatchSchema, Checker
+from api.schemas.batch import BatchSchema, RowChecker
 from api.schemas.job import JobSchema
 from shared.errors import Invalid
 from shared.script.schema.loading import load, parse
@@ -98,7 +98,7 @@ def test_any_batch(document):
     places: tuple = ()
     try:
         spec = load(BatchSchema(), document)
-        places = tuple(Checker(spec.defaults).check(list(enumerate(document["jobs"])))[1])
+        places = tuple(RowChecker(spec.defaults).check(list(enumerate(document["jobs"])))[1])
     except Invalid as error:
         places = error.args[1]
     for pointer, detail in places:

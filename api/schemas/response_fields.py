@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
 
-class Moment(fields.Raw):
+class Timestamp(fields.Raw):
     """A moment in UTC, as RFC 3339 with milliseconds and a Z."""
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
@@ -22,7 +22,7 @@ class Moment(fields.Raw):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Shown(fields.Raw):
+class RawJson(fields.Raw):
     """JSON that is made already, documented by the schema that it follows."""
 
     def __init__(self, schema: Callable[[], Schema], *, nullable: bool = False, **kwargs: Any) -> None:

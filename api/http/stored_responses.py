@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-class UnderWay(Conflict):
+class RequestInProgress(Conflict):
     """The first request with the same Idempotency-Key is not answered yet."""
 
     headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredResponse:
     """What a POST was answered. `text` is the body as it was written then."""
 
     status: int
@@ -42,14 +42,16 @@ def fingerprint(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def recall(session: Session, account_id: uuid.UUID, key: str, mark: str, *, ttl: timedelta) -> Answer | None:
+def find_and_lock(
+    session: Session, account_id: uuid.UUID, key: str, mark: str, *, ttl: timedelta
+) -> StoredResponse | None:
     """Return the first answer to this key, or None, and then nobody else may use the key until the transaction's end.
 
     Raise `UnderWay` while the first request is under way, `IdempotencyKeyReused` where it asked for something else.
     """
     lock = int.from_bytes(hashlib.sha256(f"{account_id}:{key}".encode()).digest()[:8], "big", signed=True)
     if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": lock}):
-        raise UnderWay("The first request with this Idempotency-Key is still under way.")
+        raise RequestInProgress("The first request with this Idempotency-Key is still under way.")
     session.execute(
         delete(IdempotencyKey).where(
             IdempotencyKey.account_id == account_id,
@@ -64,10 +66,10 @@ def recall(session: Session, account_id: uuid.UUID, key: str, mark: str, *, ttl:
         return None
     if row.fingerprint != mark:
         raise IdempotencyKeyReused("This Idempotency-Key was used for a request with another body.")
-    return Answer(row.status, row.body, row.headers, row.text)
+    return StoredResponse(row.status, row.body, row.headers, row.text)
 
 
-def remember(session: Session, account_id: uuid.UUID, key: str, mark: str, answer: Answer) -> None:
+def store(session: Session, account_id: uuid.UUID, key: str, mark: str, answer: StoredResponse) -> None:
     """Keep the answer, in the transaction of the work that it tells of."""
     session.add(
         IdempotencyKey(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from marshmallow import ValidationError
 
 from api.library.template_versions import find_all
-from api.schemas.template import TemplateSchema, fill
+from api.schemas.template import TemplateSchema, fill_template
 from api.server import offload
 from shared.errors import Invalid
 from shared.script.schema.loading import MAX_ERRORS, invalid, load, pointer
@@ -19,70 +19,76 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from api.library.template_versions import Version
+    from api.library.template_versions import TemplateVersion
     from api.schemas.job import JobSpec
     from api.schemas.template import Template
 
-FEW = 8  # jobs are filled where they stand; it is a millisecond for each
-REMEMBERED = 256  # templates
-SOME = 10  # of what is wrong with a job, where much is wrong with others before it
-Asked = tuple[str, int | None]
-_read: dict[tuple[UUID, str, int, bool], Template] = {}
+MAX_INLINE_JOBS = 8  # jobs are filled where they stand; it is a millisecond for each
+MAX_CACHED = 256  # templates
+MAX_ERRORS_PER_JOB = 10  # of what is wrong with a job, where much is wrong with others before it
+TemplateKey = tuple[str, int | None]
+_cached_templates: dict[tuple[UUID, str, int, bool], Template] = {}
 
 
-def filled(
+def fill_templates(
     session: Session, account_id: UUID, specs: Sequence[JobSpec], places: Sequence[str]
 ) -> list[JobSpec]:
     """Return the jobs, those of a template with their script; or raise Invalid with the place of everything wrong."""
-    asked = {_asked(spec) for spec in specs if spec.template_id}
+    asked = {_template_key(spec) for spec in specs if spec.template_id}
     if not asked:
         return list(specs)
     found = find_all(session, account_id, asked)
-    if len(specs) <= FEW:
-        return _fill_all(account_id, specs, places, found)
-    return offload.run(_fill_all, account_id, specs, places, found)
+    if len(specs) <= MAX_INLINE_JOBS:
+        return _fill_jobs(account_id, specs, places, found)
+    return offload.run(_fill_jobs, account_id, specs, places, found)
 
 
-def template_of(session: Session, account_id: UUID, template_id: str, version: int | None) -> Template:
+def find_template(session: Session, account_id: UUID, template_id: str, version: int | None) -> Template:
     """Return a template of the account's, or raise Invalid at the place that names it."""
     asked = template_id, version
     found = find_all(session, account_id, [asked])
     if asked not in found:
         name = "template_id" if version is None else "template_version"
         raise Invalid("One value is wrong.", ((pointer("#", name), "There is no such template."),))
-    return _template(account_id, found[asked])
+    return _load_template(account_id, found[asked])
 
 
-def _asked(spec: JobSpec) -> Asked:
+def _template_key(spec: JobSpec) -> TemplateKey:
     return spec.template_id or "", spec.template_version
 
 
-def _fill_all(
-    account_id: UUID, specs: Sequence[JobSpec], places: Sequence[str], found: Mapping[Asked, Version]
+def _fill_jobs(
+    account_id: UUID,
+    specs: Sequence[JobSpec],
+    places: Sequence[str],
+    found: Mapping[TemplateKey, TemplateVersion],
 ) -> list[JobSpec]:
-    templates = {asked: _template(account_id, version) for asked, version in found.items()}
+    templates = {asked: _load_template(account_id, version) for asked, version in found.items()}
     made: list[JobSpec] = []
     wrong: list[tuple[str, str]] = []
     for spec, place in zip(specs, places, strict=True):
         try:
-            made.append(_fill(spec, place, found, templates) if spec.template_id else spec)
+            made.append(_fill_job(spec, place, found, templates) if spec.template_id else spec)
         except Invalid as error:
             # Each bad job is named, at once: those that seem good are filled again without the others.
-            wrong += error.args[1] if len(wrong) < MAX_ERRORS else error.args[1][:SOME]
+            wrong += error.args[1] if len(wrong) < MAX_ERRORS else error.args[1][:MAX_ERRORS_PER_JOB]
     if wrong:
         number = "One value is" if len(wrong) == 1 else f"{len(wrong)} values are"
         raise Invalid(f"{number} wrong.", tuple(wrong))
     return made
 
 
-def _fill(
-    spec: JobSpec, place: str, found: Mapping[Asked, Version], templates: Mapping[Asked, Template]
+def _fill_job(
+    spec: JobSpec,
+    place: str,
+    found: Mapping[TemplateKey, TemplateVersion],
+    templates: Mapping[TemplateKey, Template],
 ) -> JobSpec:
-    asked = _asked(spec)
+    asked = _template_key(spec)
     if asked not in found:
-        raise _unknown(spec, place)
+        raise _unknown_template(spec, place)
     try:
-        one = fill(templates[asked], spec.fields)
+        one = fill_template(templates[asked], spec.fields)
     except ValidationError as error:
         raise invalid(error, place) from error
     version = found[asked]
@@ -98,7 +104,7 @@ def _fill(
     )  # fmt: skip
 
 
-def _unknown(spec: JobSpec, place: str) -> Invalid:
+def _unknown_template(spec: JobSpec, place: str) -> Invalid:
     if spec.template_version is None:
         return Invalid(
             "One value is wrong.", ((pointer(place, "template_id"), "There is no such template."),)
@@ -107,12 +113,12 @@ def _unknown(spec: JobSpec, place: str) -> Invalid:
     return Invalid("One value is wrong.", ((where, "The template has no such version."),))
 
 
-def _template(account_id: UUID, version: Version) -> Template:
+def _load_template(account_id: UUID, version: TemplateVersion) -> Template:
     """Return a version that is kept. It never changes, and so is read once for many jobs."""
     kept = (account_id, version.template_id, version.version, version.built_in)
-    known = _read.get(kept)
+    known = _cached_templates.get(kept)
     if known is None:
-        if len(_read) >= REMEMBERED:
-            _read.clear()
-        known = _read[kept] = load(TemplateSchema(), version.body)
+        if len(_cached_templates) >= MAX_CACHED:
+            _cached_templates.clear()
+        known = _cached_templates[kept] = load(TemplateSchema(), version.body)
     return known

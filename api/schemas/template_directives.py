@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 MAX_NODES = 50_000  # of a filled template: lists in lists multiply
-_GONE = object()
+_OMITTED = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Expanded:
 def expand(script: Mapping[str, Any], values: Mapping[str, Any]) -> Expanded:
     """Fill a template's script with values, one for each of its fields, or raise ValidationError."""
     own = script.get("variables", {})
-    work = _Work(values, set(own) | set(values))
+    work = _Expansion(values, set(own) | set(values))
     # The script's own variables are values, and not a part of the form.
     form = {name: each for name, each in script.items() if name != "variables"}
     if "if" in form:
@@ -70,7 +70,7 @@ def expand(script: Mapping[str, Any], values: Mapping[str, Any]) -> Expanded:
 
 
 @dataclass(slots=True)
-class _Work:
+class _Expansion:
     values: Mapping[str, Any]
     taken: set[str]
     variables: dict[str, Any] = field(default_factory=dict)
@@ -94,12 +94,12 @@ class _Work:
 
     def _object(self, node: dict[str, Any], at: Path, source: Path, names: Mapping[str, str]) -> Any:
         if "if" in node and not self._has(node["if"], (*source, "if")):
-            return self.node(node["else"], at, (*source, "else"), names) if "else" in node else _GONE
+            return self.node(node["else"], at, (*source, "else"), names) if "else" in node else _OMITTED
         made = {}
         for name, each in node.items():
             if name not in ("if", "else"):
                 found = self.node(each, (*at, name), (*source, name), names)
-                if found is not _GONE:
+                if found is not _OMITTED:
                     made[name] = found
         return made
 
@@ -114,7 +114,7 @@ class _Work:
             here = (*source, index)
             for one, known in self._repeated(each, here, names):
                 found = self.node(one, (*at, len(made)), here, known)
-                if found is not _GONE:
+                if found is not _OMITTED:
                     made.append(found)
         return made
 

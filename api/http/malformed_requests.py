@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
-from api.problems import MEDIA_TYPE, of_status
+from api.problems import MEDIA_TYPE, problem_for_status
 
 if TYPE_CHECKING:
     import socket
@@ -16,7 +16,7 @@ def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) ->
     """Write a problem document instead of gunicorn's page. `mesg` is left out: it repeats what was sent."""
     del mesg
     name = uuid.uuid4().hex
-    document = {**of_status(status_int, reason), "instance": "/", "request_id": name}
+    document = {**problem_for_status(status_int, reason), "instance": "/", "request_id": name}
     body = json.dumps(document).encode()
     head = (
         f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 
-from api.server.malformed_requests import write_error
+from api.http.malformed_requests import write_error
 
 
 def test_a_refusal_before_any_request_is_a_problem_that_repeats_nothing() -> None:
