@@ -225,7 +225,7 @@ def sheet(tiles: list[tuple[str, Image.Image]], columns: int) -> Image.Image:
     across, down = TILE[0] + GAP, TILE[1] + LABEL + GAP
     whole = Image.new("RGB", (columns * across + GAP, rows * down + GAP), "#f4f5f7")
     pen = ImageDraw.Draw(whole)
-    face = ImageFont.truetype(str(fonts.file("Inter")), 16)
+    face = ImageFont.truetype(str(fonts.font_file("Inter")), 16)
     for index, (name, image) in enumerate(tiles):
         left, top = GAP + index % columns * across, GAP + index // columns * down
         whole.paste(image.resize(TILE, Image.Resampling.LANCZOS), (left, top))

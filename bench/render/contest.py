@@ -116,6 +116,6 @@ def font(folder: Path) -> Path:
 
     target = folder / "Inter.ttf"
     if not target.exists():
-        (source,) = (path for path in (fonts.config().parent / "fonts").glob("Inter[[]*"))
+        (source,) = (path for path in (fonts.fontconfig_file().parent / "fonts").glob("Inter[[]*"))
         shutil.copy(source.resolve(), target)
     return target

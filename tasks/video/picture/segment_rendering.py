@@ -87,7 +87,7 @@ def render_segment(  # noqa: PLR0913  (what a worker knows)
         else lambda progress: on_progress(count_frames_done(progress)),
         stop=stop,
         stdin=frames.stream_frames(made, size, 1 if still else spec["frames"]) if made else None,
-        env={"FONTCONFIG_FILE": str(fonts.config())},
+        env={"FONTCONFIG_FILE": str(fonts.fontconfig_file())},
     )
     verify(target, size, spec["fps"], spec["frames"])
     return _missing_glyph_warnings(completed.stderr)
@@ -109,8 +109,8 @@ def _make_layers(
     made: list[frames.FrameSource] = []
     for number, layer in enumerate(spec["layers"]):
         visual = layer["visual"]
-        written = chart.events(visual, _canvas(spec)) if "chart" in visual else []
-        written += text.events(layer.get("text", ()), spec.get("styles", {}), _canvas(spec), layer=1)
+        written = chart.draw_chart(visual, _canvas(spec)) if "chart" in visual else []
+        written += text.draw_texts(layer.get("text", ()), spec.get("styles", {}), _canvas(spec), layer=1)
         words = _write_subtitles(written, f"layer{number}.ass", spec, place.folder)
         source = spec["sources"].get(visual.get("source"))
         path = locate(source["storage_key"]) if source else None
@@ -135,7 +135,7 @@ def _draw_overlays(
     pending: list[ass.Event] = []
     for number, item in enumerate(spec.get("overlays", ())):
         if "source" not in item:
-            pending += text.events([item], spec["styles"], _canvas(spec), layer=4 * number)
+            pending += text.draw_texts([item], spec["styles"], _canvas(spec), layer=4 * number)
             continue
         if pending:
             over += _write_subtitles(pending, f"under{number}.ass", spec, place.folder)
@@ -143,7 +143,7 @@ def _draw_overlays(
         path = locate(spec["sources"][item["source"]]["storage_key"])
         over.append(image_overlays.prepare_overlay(item, path, size, f"stamp{number}.rgba", place))
     if "captions" in spec:
-        pending += caption_events.events(spec["captions"], spec["caption_style"], _canvas(spec))
+        pending += caption_events.draw_captions(spec["captions"], spec["caption_style"], _canvas(spec))
     return [*over, *_write_subtitles(pending, "over.ass", spec, place.folder)]
 
 
@@ -153,12 +153,12 @@ def _write_subtitles(
     """Write subtitle files, which the graph reads in ffmpeg's own folder: one of what stays, one of what moves."""
 
     def document(name: str, events: Sequence[ass.Event]) -> str:
-        text = ass.document(events, (spec["size"][0], spec["size"][1]), spec["fps"])
+        text = ass.to_document(events, (spec["size"][0], spec["size"][1]), spec["fps"])
         (work / name).write_text(text, encoding="utf-8")
         return name
 
-    spans = static_spans.spans(events, spec["frames"])
-    moving = static_spans.outside(events, spans)
+    spans = static_spans.find_static_spans(events, spec["frames"])
+    moving = static_spans.cut_out(events, spans)
     words: list[str | filter_graph.StaticSubtitles] = (
         [filter_graph.StaticSubtitles(document(f"lasting-{name}", events), spans)] if spans else []
     )

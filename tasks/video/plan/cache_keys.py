@@ -21,7 +21,7 @@ def renderer_versions(named: str | None = None) -> dict[str, str]:
         "ffmpeg": _ffmpeg_version(named) if named else metadata.version("imageio-ffmpeg"),
         "opencv": metadata.version("opencv-python-headless"),
         "pillow": metadata.version("pillow"),
-        "fonts": fonts.versions(),
+        "fonts": fonts.font_versions(),
         "breaks": metadata.version("icu4py"),
     }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.script.timeline import exact
 from shared.script.values import Text
-from tasks.video.picture.text.typesetting import IN_SECONDS, OUT_SECONDS, TYPED_AT_MOST
+from tasks.video.picture.text.typesetting import IN_SECONDS, MAX_TYPING_SHARE, OUT_SECONDS
 from tasks.video.plan import text_placement
 
 if TYPE_CHECKING:
@@ -33,21 +33,21 @@ def describe_texts(
     if not scene.text:
         return []
     fps = timeline.fps
-    timed = _timed(scene.text, slot.frames, fps)
-    near = text_placement.around(script, scene, _over(script, timeline, slot.start))
+    timed = _timed_texts(scene.text, slot.frames, fps)
+    near = text_placement.find_surroundings(script, scene, _timed_overlays(script, timeline, slot.start))
     offset = span.start - slot.start
     found = []
     for index, (text, start, end) in enumerate(timed):
-        item = _item(text, start, end, slot.frames) | text_placement.place(index, timed, near)
-        if seen := _seen(item, offset, span.frames, fps):
+        item = _describe_text(text, start, end, slot.frames) | text_placement.choose_place(index, timed, near)
+        if seen := _visible_part(item, offset, span.frames, fps):
             found.append(seen)
     return found
 
 
 def describe_chart_clearance(scene: Scene, script: Script, timeline: Timeline) -> dict[str, Any]:
     """Return what a scene's chart leaves room for."""
-    near = text_placement.around(script, scene, _over(script, timeline, 0))
-    clear = text_placement.clear(scene, near)
+    near = text_placement.find_surroundings(script, scene, _timed_overlays(script, timeline, 0))
+    clear = text_placement.chart_clearance(scene, near)
     return {"clear": clear} if clear else {}
 
 
@@ -58,36 +58,36 @@ def describe_overlays(
     if not script.overlays:
         return []
     found = []
-    timed = _over(script, timeline, 0)
-    near = text_placement.around(script, None)
+    timed = _timed_overlays(script, timeline, 0)
+    near = text_placement.find_surroundings(script, None)
     written = iter(range(len(timed)))
     for overlay in script.overlays:
-        start, end = _frames(overlay, timeline.frames, timeline.fps)
+        start, end = _frame_span(overlay, timeline.frames, timeline.fps)
         if not isinstance(overlay, Text):
             item = {
                 "source": sources[overlay.src].media.sha256, "position": overlay.position, "width": overlay.width,
                 "opacity": overlay.opacity, "start": start, "end": end,
             }  # fmt: skip
         elif overlay.text.strip():
-            item = _item(overlay, start, end, timeline.frames) | text_placement.place(
+            item = _describe_text(overlay, start, end, timeline.frames) | text_placement.choose_place(
                 next(written), timed, near
             )
         else:
             continue
-        if seen := _seen(item, span.start, span.frames, timeline.fps):
+        if seen := _visible_part(item, span.start, span.frames, timeline.fps):
             found.append(seen)
     return found
 
 
-def _over(script: Script, timeline: Timeline, before: int) -> list[text_placement.Timed]:
+def _timed_overlays(script: Script, timeline: Timeline, before: int) -> list[text_placement.TimedText]:
     """Return the texts over the whole video, their times counted from a frame of it."""
-    timed = _timed(text_placement.texts(script.overlays), timeline.frames, timeline.fps)
+    timed = _timed_texts(text_placement.select_texts(script.overlays), timeline.frames, timeline.fps)
     return [(text, start - before, end - before) for text, start, end in timed]
 
 
-def _timed(texts: Sequence[Text], frames: int, fps: int) -> list[text_placement.Timed]:
+def _timed_texts(texts: Sequence[Text], frames: int, fps: int) -> list[text_placement.TimedText]:
     """Return the texts that say something, with their first frame and the one after their last."""
-    return [(text, *_frames(text, frames, fps)) for text in texts if text.text.strip()]
+    return [(text, *_frame_span(text, frames, fps)) for text in texts if text.text.strip()]
 
 
 def cues_in_frames(cues: Sequence[Cue], script: Script, fps: int) -> list[dict[str, Any]]:
@@ -112,11 +112,11 @@ def describe_captions(cues: list[dict[str, Any]], script: Script, span: Span) ->
     """Return the captions that are seen in the span."""
     first = bisect_right(cues, span.start, key=lambda cue: int(cue["end"]))  # cues never overlap
     last = bisect_left(cues, span.end, key=lambda cue: int(cue["start"]))
-    seen = [_shifted(cue, span) for cue in cues[first:last]]
+    seen = [_shift_cue(cue, span) for cue in cues[first:last]]
     return {"position": script.captions.position, "cues": seen} if seen else None
 
 
-def _shifted(cue: dict[str, Any], span: Span) -> dict[str, Any]:
+def _shift_cue(cue: dict[str, Any], span: Span) -> dict[str, Any]:
     moved = {
         **cue,
         "start": max(0, cue["start"] - span.start),
@@ -131,14 +131,14 @@ def _shifted(cue: dict[str, Any], span: Span) -> dict[str, Any]:
     return moved
 
 
-def _frames(item: Text | ImageOverlay, frames: int, fps: int) -> tuple[int, int]:
+def _frame_span(item: Text | ImageOverlay, frames: int, fps: int) -> tuple[int, int]:
     """Return the first frame, and the one after the last, within so many frames."""
     start = round(exact(item.start) * fps)
     end = frames if item.end is None else min(frames, round(exact(item.end) * fps))
     return start, end
 
 
-def _item(text: Text, start: int, end: int, frames: int) -> dict[str, Any]:
+def _describe_text(text: Text, start: int, end: int, frames: int) -> dict[str, Any]:
     item: dict[str, Any] = {"text": text.text, "role": text.role, "start": start, "end": end}
     if text.animation != "none":
         item["animation"] = text.animation
@@ -147,7 +147,7 @@ def _item(text: Text, start: int, end: int, frames: int) -> dict[str, Any]:
     return item
 
 
-def _seen(item: dict[str, Any], offset: int, frames: int, fps: int) -> dict[str, Any] | None:
+def _visible_part(item: dict[str, Any], offset: int, frames: int, fps: int) -> dict[str, Any] | None:
     """Return the item as a segment of so many frames from `offset` on shows it, or None."""
     start, end = item["start"] - offset, item["end"] - offset
     if start >= frames or end <= 0 or start >= end:
@@ -157,7 +157,7 @@ def _seen(item: dict[str, Any], offset: int, frames: int, fps: int) -> dict[str,
         del seen["out"]
     if "out" in seen:
         return seen
-    arriving = {"type": TYPED_AT_MOST * (end - start), "none": 0}.get(
+    arriving = {"type": MAX_TYPING_SHARE * (end - start), "none": 0}.get(
         seen.get("animation", "none"), IN_SECONDS * fps
     )
     if -start >= arriving:

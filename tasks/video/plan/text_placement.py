@@ -15,32 +15,34 @@ if TYPE_CHECKING:
 
     from shared.script.values import ImageOverlay, Scene, Script
 
-Timed = tuple[Text, int, int]  # with its first frame, and the one after its last
+TimedText = tuple[Text, int, int]  # with its first frame, and the one after its last
 CENTRED = ("title", "subtitle", "quote")
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class Surroundings:
     """What else is on the picture. `captions`: where they are in the video; `spoken`: they are seen here."""
 
     captions: str | None = None
     spoken: bool = False
-    overlays: Sequence[Timed] = ()
+    overlays: Sequence[TimedText] = ()
 
 
-def around(script: Script, scene: Scene | None, overlays: Sequence[Timed] = ()) -> Around:
+def find_surroundings(
+    script: Script, scene: Scene | None, overlays: Sequence[TimedText] = ()
+) -> Surroundings:
     """Return what a scene's texts have around them, or what the overlays have (scene None): someone will speak."""
     captions = None if script.captions.style == "none" else script.captions.position
     spoken = scene is None or (scene.narration is not None and scene.narration.text != "")
-    return Around(captions, spoken, overlays)
+    return Surroundings(captions, spoken, overlays)
 
 
-def texts(overlays: Sequence[Text | ImageOverlay]) -> list[Text]:
+def select_texts(overlays: Sequence[Text | ImageOverlay]) -> list[Text]:
     """Return those of the overlays that are texts."""
     return [each for each in overlays if isinstance(each, Text)]
 
 
-def place(index: int, timed: Sequence[Timed], near: Around) -> dict[str, Any]:
+def choose_place(index: int, timed: Sequence[TimedText], near: Surroundings) -> dict[str, Any]:
     """Return where a text stands, given the others and what is around them."""
     text, start, end = timed[index]
     beside: list[tuple[int, str]] = [
@@ -55,13 +57,13 @@ def place(index: int, timed: Sequence[Timed], near: Around) -> dict[str, Any]:
         found["part"] = [alike.index(index), len(alike)]
     roles = {role for _, role in beside}
     if text.role in CENTRED:
-        found |= _centred(text.role, roles, near)
-    elif name := _aside(text.role, over, near):
+        found |= _place_centred(text.role, roles, near)
+    elif name := _place_aside(text.role, over, near):
         found["place"] = name
     return found
 
 
-def _centred(role: str, roles: set[str], near: Around) -> dict[str, str]:
+def _place_centred(role: str, roles: set[str], near: Surroundings) -> dict[str, str]:
     """Return how what stands in the middle shares it, and which part of the frame's height is left to all of it."""
     found = {}
     if "quote" in roles and len(roles.intersection(CENTRED)) > 1:
@@ -70,12 +72,12 @@ def _centred(role: str, roles: set[str], near: Around) -> dict[str, str]:
         return {"place": "beneath"}
     elif {"title", "subtitle"} <= roles and not (near.spoken and near.captions == "middle"):
         found["place"] = "above" if role == "title" else "below"
-    if band := _band(roles, near):
+    if band := _choose_band(roles, near):
         found["band"] = band
     return found
 
 
-def _band(roles: set[str], near: Around) -> str | None:
+def _choose_band(roles: set[str], near: Surroundings) -> str | None:
     if near.captions == "bottom" and "lower_third" in roles:
         return "high"
     if not near.spoken or near.captions not in ("middle", "top"):
@@ -85,7 +87,7 @@ def _band(roles: set[str], near: Around) -> str | None:
     return "lowest" if "label" in roles else "lower"
 
 
-def _aside(role: str, over: set[str], near: Around) -> str | None:
+def _place_aside(role: str, over: set[str], near: Surroundings) -> str | None:
     if role == "lower_third":
         return "raised" if near.captions == "bottom" or role in over else None
     lowered = "lowered" if near.captions == "top" else ""
@@ -93,7 +95,7 @@ def _aside(role: str, over: set[str], near: Around) -> str | None:
     return "_".join(filter(None, (lowered, under))) or None
 
 
-def clear(scene: Scene, near: Around) -> list[str]:
+def chart_clearance(scene: Scene, near: Surroundings) -> list[str]:
     """Return what a chart leaves room for."""
     labelled = any(text.role == "label" for text in (*scene.text, *(text for text, _, _ in near.overlays)))
     captions = near.captions if near.spoken else None

@@ -24,7 +24,7 @@ def describe_visual(
     if visual.type == "gradient":
         return {"kind": "paint", "colors": list(visual.colors), "angle": 135}
     if visual.type == "chart":
-        return {"kind": "paint", **look["background"], "chart": chart.described(visual, look)}
+        return {"kind": "paint", **look["background"], "chart": chart.describe_chart(visual, look)}
     media = sources[visual.src or ""].media
     found: dict[str, Any] = {"kind": media.kind, "source": media.sha256, "fit": visual.fit}
     if visual.motion != "none":

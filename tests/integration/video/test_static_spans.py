@@ -11,13 +11,13 @@ from tests.integration.video.rendering import read
 pytestmark = pytest.mark.services
 
 SIZE, FPS, FRAMES = (320, 180), 25, 60
-PEN = ass.Pen("Inter", 700, "en", 30, "#ffd166")
+PEN = ass.TextStyle("Inter", 700, "en", 30, "#ffd166")
 # Half-transparent colours over each other, a blurred edge, and a change in the middle.
 EVENTS = [
-    ass.Event(5, 50, 0, ass.shape((40, 50, 280, 130), 20, "#a02040", 0.6, blur=12)),
-    ass.Event(5, 50, 1, ass.shape((60, 70, 200, 150), 0, "#20c0a0", 0.3)),
-    ass.Event(5, 28, 2, ass.line("Once", PEN, (160, 90), 5, 0.8)),
-    ass.Event(28, 50, 2, ass.line("Twice", PEN, (160, 90), 5, 1.0)),
+    ass.Event(5, 50, 0, ass.rounded_box((40, 50, 280, 130), 20, "#a02040", 0.6, blur=12)),
+    ass.Event(5, 50, 1, ass.rounded_box((60, 70, 200, 150), 0, "#20c0a0", 0.3)),
+    ass.Event(5, 28, 2, ass.text_line("Once", PEN, (160, 90), 5, 0.8)),
+    ass.Event(28, 50, 2, ass.text_line("Twice", PEN, (160, 90), 5, 1.0)),
 ]
 LOSSLESS = {"c:v": "libx264", "qp": 0, "preset": "ultrafast", "pix_fmt": "yuv420p", "f": "mp4"}
 
@@ -32,13 +32,13 @@ def drawn(folder, name, words):
         command(*filter_graph.build_arguments(plan, f"file:{folder / name}")),
         cwd=folder,
         stdin=iter([noise.tobytes(), chroma.tobytes()]),
-        env={"FONTCONFIG_FILE": str(fonts.config())},
+        env={"FONTCONFIG_FILE": str(fonts.fontconfig_file())},
     )
     return read(folder / name), read(folder / name, rgb=True)
 
 
 def test_what_is_drawn_once_looks_as_if_it_was_drawn_on_every_frame(tmp_path):
-    (tmp_path / "words.ass").write_text(ass.document(EVENTS, SIZE, FPS))
+    (tmp_path / "words.ass").write_text(ass.to_document(EVENTS, SIZE, FPS))
 
     luma, colors = drawn(tmp_path, "each.mp4", "words.ass")
     once_luma, once_colors = drawn(

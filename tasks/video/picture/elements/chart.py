@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.video.picture.text.ass import Event, Pen, line, shape
-from tasks.video.picture.text.fitting import Face, fit
+from tasks.video.picture.text.ass import Event, TextStyle, rounded_box, text_line
+from tasks.video.picture.text.fitting import Face, fit_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 GROW_SECONDS = 0.9  # that one bar takes
 STAGGER_SECONDS = 0.12  # from one bar's beginning to the next one's
-BEFORE = "$€£¥₹₩"  # units that stand before the number
-QUIET = 0.45  # opacity of the bars that are not the one that is meant
-LEAST = 0.004  # of the room: what a bar of nothing still shows
+PREFIX_UNITS = "$€£¥₹₩"  # units that stand before the number
+DIMMED_OPACITY = 0.45  # opacity of the bars that are not the one that is meant
+MIN_BAR = 0.004  # of the room: what a bar of nothing still shows
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ChartPlace:
     """Where the chart lies, in parts of the frame, and how large its text is, in parts of the short side."""
 
     left: float
@@ -36,21 +36,21 @@ class Place:
     text: float
 
 
-WIDE = Place(0.08, 0.92, 0.08, 0.92, 0.058, 0.042)
-TALL = Place(0.06, 0.94, 0.12, 0.86, 0.068, 0.05)
+WIDE = ChartPlace(0.08, 0.92, 0.08, 0.92, 0.058, 0.042)
+TALL = ChartPlace(0.06, 0.94, 0.12, 0.86, 0.068, 0.05)
 # Where it begins below a label, below captions, below both; and where it ends above captions.
 WIDE_TOPS, WIDE_BOTTOM = {"label": 0.185, "top": 0.24, "both": 0.34}, 0.74
 TALL_TOPS, TALL_BOTTOM = {"label": 0.13, "top": 0.22, "both": 0.28}, 0.70
 
 
-def described(visual: Visual, look: Mapping[str, Any]) -> dict[str, Any]:
+def describe_chart(visual: Visual, look: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a spec says of a chart: what is written, how long each bar is, and the theme's hand."""
     most = max((bar.value for bar in visual.bars), default=0.0) or 1.0
     labels = {bar.label for bar in visual.bars}
     style, accent = look["text"]["subtitle"], look["captions"]["highlight"]
     return {
         "title": visual.title,
-        "bars": [[bar.label, written(bar, visual.unit), bar.value / most] for bar in visual.bars],
+        "bars": [[bar.label, format_value(bar, visual.unit), bar.value / most] for bar in visual.bars],
         "meant": [visual.highlight == bar.label or visual.highlight not in labels for bar in visual.bars],
         "font": style["font"],
         "weight": style["weight"],
@@ -60,34 +60,34 @@ def described(visual: Visual, look: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def written(bar: Bar, unit: str) -> str:
+def format_value(bar: Bar, unit: str) -> str:
     """Return a bar's value as people read it."""
     number = f"{bar.value:,.0f}" if bar.value.is_integer() else f"{bar.value:,.4f}".rstrip("0").rstrip(".")
     if not unit:
         return number
-    if unit in BEFORE:
+    if unit in PREFIX_UNITS:
         return unit + number
     return f"{number}{unit}" if unit.startswith(("%", "°")) else f"{number} {unit}"
 
 
-def events(visual: Mapping[str, Any], canvas: Canvas) -> list[Event]:
+def draw_chart(visual: Mapping[str, Any], canvas: Canvas) -> list[Event]:
     """Return everything that the chart puts on the picture."""
     chart = visual["chart"]
-    hand = _Hand(chart, canvas, placed(chart.get("clear", ()), canvas))
-    found = [_always(canvas, drawing) for drawing in (hand.panel(), *hand.title())]
+    hand = _ChartPainter(chart, canvas, place_chart(chart.get("clear", ()), canvas))
+    found = [_static_event(canvas, drawing) for drawing in (hand.panel(), *hand.title())]
     for index, (row, (label, value, part)) in enumerate(
         zip(hand.rows(len(chart["bars"])), chart["bars"], strict=True)
     ):
-        found += [_always(canvas, drawing) for drawing in hand.label(label, row)]
-        opacity = 1.0 if chart["meant"][index] else QUIET
-        for start, end, grown in growth(index, visual.get("from", 0), canvas):
-            length = max(LEAST, part * grown)
+        found += [_static_event(canvas, drawing) for drawing in hand.label(label, row)]
+        opacity = 1.0 if chart["meant"][index] else DIMMED_OPACITY
+        for start, end, grown in bar_growth(index, visual.get("from", 0), canvas):
+            length = max(MIN_BAR, part * grown)
             drawings = (hand.bar(row, length, opacity), *hand.value(value, row, length, grown))
             found += [Event(start, end, 0, drawing) for drawing in drawings]
     return found
 
 
-def placed(clear: Sequence[str], canvas: Canvas) -> Place:
+def place_chart(clear: Sequence[str], canvas: Canvas) -> ChartPlace:
     """Return where the chart lies, given what it leaves room for."""
     wide = canvas.width >= canvas.height
     place, tops, bottom = (WIDE, WIDE_TOPS, WIDE_BOTTOM) if wide else (TALL, TALL_TOPS, TALL_BOTTOM)
@@ -97,11 +97,11 @@ def placed(clear: Sequence[str], canvas: Canvas) -> Place:
     return replace(place, bottom=bottom) if "bottom" in clear else place
 
 
-def _always(canvas: Canvas, drawing: str) -> Event:
+def _static_event(canvas: Canvas, drawing: str) -> Event:
     return Event(0, canvas.frames, 0, drawing)
 
 
-def growth(index: int, first: int, canvas: Canvas) -> Iterator[tuple[int, int, float]]:
+def bar_growth(index: int, first: int, canvas: Canvas) -> Iterator[tuple[int, int, float]]:
     """Return how far a bar has grown over the segment's frames, frames that look the same as one."""
     for frame in range(canvas.frames):
         age = (first + frame + 1) / canvas.fps - index * STAGGER_SECONDS
@@ -124,12 +124,12 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hand:
+class _ChartPainter:
     """Draws one chart on one canvas."""
 
     chart: Mapping[str, Any]
     canvas: Canvas
-    place: Place
+    place: ChartPlace
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -146,7 +146,7 @@ class _Hand:
         return self.place.text * self.canvas.short
 
     def panel(self) -> str:
-        return shape(self.box, 0.5 * self.em, self.chart["ground"], 0.82)
+        return rounded_box(self.box, 0.5 * self.em, self.chart["ground"], 0.82)
 
     def title(self) -> list[str]:
         if not self.chart["title"]:
@@ -180,7 +180,9 @@ class _Hand:
     def bar(self, row: Row, part: float, opacity: float) -> str:
         end = row.start + part * (row.end - row.start - 0.5 * self.em)
         box = self._turned((row.start, row.top, end, row.bottom))
-        return shape(box, min(0.22 * self.em, 0.2 * (row.bottom - row.top)), self.chart["accent"], opacity)
+        return rounded_box(
+            box, min(0.22 * self.em, 0.2 * (row.bottom - row.top)), self.chart["accent"], opacity
+        )
 
     def value(self, text: str, row: Row, part: float, grown: float) -> list[str]:
         start = row.start + part * (row.end - row.start - 0.5 * self.em) + 0.4 * self.em
@@ -200,14 +202,14 @@ class _Hand:
         left, top, right, bottom = box
         face = self._face(bold=bold)
         size = min(em, 0.9 * (bottom - top))
-        block = fit(text, face, size, (right - left, bottom - top), 1.1)
-        pen = Pen(face.family, face.weight, face.language, block.em, self.chart["color"])
+        block = fit_text(text, face, size, (right - left, bottom - top), 1.1)
+        pen = TextStyle(face.family, face.weight, face.language, block.em, self.chart["color"])
         middle, step = (top + bottom) / 2, 1.1 * block.em
         first = middle - step * (len(block.lines) - 1) / 2
         across = self.canvas.width - left if self.canvas.rtl else left
         anchor = 6 if self.canvas.rtl else 4
         return [
-            line(part, pen, (across, first + index * step), anchor, opacity)
+            text_line(part, pen, (across, first + index * step), anchor, opacity)
             for index, part in enumerate(block.lines)
         ]
 

@@ -10,7 +10,7 @@ from tasks.video.picture.text import fonts
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HEAD = """[Script Info]
+HEADER = """[Script Info]
 ScriptType: v4.00+
 PlayResX: {width}
 PlayResY: {height}
@@ -30,8 +30,8 @@ Style: Default,Inter,48,&H00FFFFFF,&H00FFFFFF,&H00000000,&H00000000,0,0,0,0,100,
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
 # After these, libass sees no escape and no override; the joiner has no width and no glyph.
-INERT = str.maketrans({"\\": "\\⁠", "{": "\\{", "}": "\\}", "\n": " ", "\r": " "})
-CURVE = 0.5523  # of the radius: how far a Bézier's handles stand off to draw a quarter of a circle
+ESCAPES = str.maketrans({"\\": "\\⁠", "{": "\\{", "}": "\\}", "\n": " ", "\r": " "})
+BEZIER_CIRCLE = 0.5523  # of the radius: how far a Bézier's handles stand off to draw a quarter of a circle
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Pen:
+class TextStyle:
     """How a line of text is drawn. `em` and `spacing` in pixels."""
 
     family: str
@@ -58,55 +58,61 @@ class Pen:
     others: int = 0  # the weight of scripts that the family does not draw; 0: the same
 
 
-def document(events: Iterable[Event], size: tuple[int, int], fps: int) -> str:
+def to_document(events: Iterable[Event], size: tuple[int, int], fps: int) -> str:
     """Return a whole file. A frame is meant by the middle between it and the one before."""
-    head = HEAD.format(width=size[0], height=size[1])
+    head = HEADER.format(width=size[0], height=size[1])
     lines = [
-        f"Dialogue: {one.layer},{_clock(one.start, fps)},{_clock(one.end, fps)},Default,,0,0,0,,{one.text}"
+        f"Dialogue: {one.layer},{_format_time(one.start, fps)},{_format_time(one.end, fps)},Default,,0,0,0,,{one.text}"
         for one in events
     ]
     return head + "\n".join(lines) + "\n"
 
 
-def line(
-    text: str, pen: Pen, place: tuple[float, float], anchor: int, opacity: float, shown: int | None = None
+def text_line(
+    text: str,
+    pen: TextStyle,
+    place: tuple[float, float],
+    anchor: int,
+    opacity: float,
+    shown: int | None = None,
 ) -> str:
     """Return a line of text at a place. `shown` is how many characters of it are visible yet."""
     start = (
         f"{{\\an{anchor}\\pos({place[0]:.2f},{place[1]:.2f})"
-        f"\\fsp{pen.spacing:.2f}\\1c{color(pen.color)}\\1a{alpha(opacity)}}}"
+        f"\\fsp{pen.spacing:.2f}\\1c{ass_color(pen.color)}\\1a{ass_alpha(opacity)}}}"
     )
     if shown is None:
-        return start + glyphs(text, pen)
-    return start + glyphs(text[:shown], pen) + "{\\1a&HFF&}" + glyphs(text[shown:], pen)
+        return start + styled_text(text, pen)
+    return start + styled_text(text[:shown], pen) + "{\\1a&HFF&}" + styled_text(text[shown:], pen)
 
 
-def glyphs(text: str, pen: Pen) -> str:
+def styled_text(text: str, pen: TextStyle) -> str:
     """Return the text with each part's font named and sized to the same em."""
     return "".join(
-        _run(run, pen, own=run.family == pen.family) for run in fonts.runs(text, pen.family, pen.language)
+        _styled_run(run, pen, own=run.family == pen.family)
+        for run in fonts.split_runs(text, pen.family, pen.language)
     )
 
 
-def _run(run: fonts.Run, pen: Pen, *, own: bool) -> str:
+def _styled_run(run: fonts.Run, pen: TextStyle, *, own: bool) -> str:
     weight = pen.weight if own else pen.others or pen.weight
     size = pen.em * fonts.line_ratio(run.family)
     # A script that knows no italics would only be slanted by force.
-    return f"{{\\fn{run.family}\\fs{size:.2f}\\b{weight}\\i{int(pen.italic and own)}}}{inert(run.text)}"
+    return f"{{\\fn{run.family}\\fs{size:.2f}\\b{weight}\\i{int(pen.italic and own)}}}{escape(run.text)}"
 
 
-def inert(text: str) -> str:
+def escape(text: str) -> str:
     """Return the text so that nothing in it is an instruction."""
-    return text.translate(INERT)
+    return text.translate(ESCAPES)
 
 
-def shape(
+def rounded_box(
     box: tuple[float, float, float, float], radius: float, fill: str, opacity: float, blur: float = 0.0
 ) -> str:
     """Return a filled rectangle (left, top, right, bottom) with round corners."""
     left, top, right, bottom = box
     r = max(0.0, min(radius, (right - left) / 2, (bottom - top) / 2))
-    k = r * (1 - CURVE)
+    k = r * (1 - BEZIER_CIRCLE)
     path = (
         f"m {left + r:.1f} {top:.1f} l {right - r:.1f} {top:.1f} "
         f"b {right - k:.1f} {top:.1f} {right:.1f} {top + k:.1f} {right:.1f} {top + r:.1f} "
@@ -118,20 +124,20 @@ def shape(
         f"b {left:.1f} {top + k:.1f} {left + k:.1f} {top:.1f} {left + r:.1f} {top:.1f}"
     )
     soft = f"\\blur{blur:.1f}" if blur else ""
-    return f"{{\\an7\\pos(0,0)\\1c{color(fill)}\\1a{alpha(opacity)}{soft}\\p1}}{path}{{\\p0}}"
+    return f"{{\\an7\\pos(0,0)\\1c{ass_color(fill)}\\1a{ass_alpha(opacity)}{soft}\\p1}}{path}{{\\p0}}"
 
 
-def color(rgb: str) -> str:
+def ass_color(rgb: str) -> str:
     """Return `#rrggbb` as ASS has it: blue first."""
     return f"&H{rgb[5:7]}{rgb[3:5]}{rgb[1:3]}&".upper()
 
 
-def alpha(opacity: float) -> str:
+def ass_alpha(opacity: float) -> str:
     """Return an opacity as ASS has it: 00 is solid."""
     return f"&H{round(255 * (1 - min(max(opacity, 0.0), 1.0))):02X}&"
 
 
-def _clock(frame: int, fps: int) -> str:
+def _format_time(frame: int, fps: int) -> str:
     hundredths = max(0, round(100 * (frame - 0.5) / fps))
     minutes, rest = divmod(hundredths, 6000)
     hours, minutes = divmod(minutes, 60)

@@ -73,11 +73,11 @@ TALL_BANDS: dict[str | None, tuple[float, float]] = {
 }  # fmt: skip
 
 
-def room(item: Mapping[str, Any], canvas: Canvas) -> Box:
+def resolve_box(item: Mapping[str, Any], canvas: Canvas) -> Box:
     """Return the item's box in pixels, mirrored for languages that are read from the right."""
     wide = canvas.width > canvas.height
     name = item["role"] + (f"_{item['place']}" if item.get("place") else "")
-    box = _moved((WIDE if wide else TALL)[name], WIDE_BANDS if wide else TALL_BANDS, item.get("band"))
+    box = _fit_band((WIDE if wide else TALL)[name], WIDE_BANDS if wide else TALL_BANDS, item.get("band"))
     part, parts = item.get("part", (0, 1))
     tall = (box.bottom - box.top) / parts
     top = box.top + part * tall
@@ -88,7 +88,7 @@ def room(item: Mapping[str, Any], canvas: Canvas) -> Box:
     )  # fmt: skip
 
 
-def _moved(box: Box, bands: Mapping[str | None, tuple[float, float]], band: str | None) -> Box:
+def _fit_band(box: Box, bands: Mapping[str | None, tuple[float, float]], band: str | None) -> Box:
     """Return a box of the whole height as it lies in a part of it."""
     (start, end), (first, last) = bands[None], bands[band]
     scale = (last - first) / (end - start)

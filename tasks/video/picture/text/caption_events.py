@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.video.picture.text.ass import Event, Pen, color, glyphs, line, shape
-from tasks.video.picture.text.fitting import Block, Face, fit_lines
+from tasks.video.picture.text.ass import Event, TextStyle, ass_color, rounded_box, styled_text, text_line
+from tasks.video.picture.text.fitting import Face, TextBlock, fit_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 # Where a block's far edge is, in parts of the frame's height. On tall frames the players' own controls lie low.
 BOTTOM = {"wide": 0.93, "tall": 0.83}
 TOP = {"wide": 0.07, "tall": 0.10}
-ACROSS = 0.86  # of the frame's width, backing included
+MAX_WIDTH = 0.86  # of the frame's width, backing included
 LAYER = 1000
 
 
-def events(captions: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas) -> list[Event]:
+def draw_captions(captions: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas) -> list[Event]:
     """Return everything that the cues put on the picture."""
-    return [event for cue in captions["cues"] for event in _cue(cue, captions, style, canvas)]
+    return [event for cue in captions["cues"] for event in _draw_cue(cue, captions, style, canvas)]
 
 
-def _cue(
+def _draw_cue(
     cue: Mapping[str, Any], captions: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas
 ) -> Iterator[Event]:
     start, end = max(0, cue["start"]), min(canvas.frames, cue["end"])
     face = Face(style["font"], style["weight"], canvas.language)
     em = style["size"] * canvas.short
     leading = style.get("leading", 1.25)
-    room = ACROSS * canvas.width - 2 * style["padding"] * em
+    room = MAX_WIDTH * canvas.width - 2 * style["padding"] * em
     block = fit_lines(cue["lines"], face, em, room, leading)
-    top = _top(block, captions["position"], style, canvas)
-    pen = Pen(face.family, face.weight, face.language, block.em, style["color"])
+    top = _block_top(block, captions["position"], style, canvas)
+    pen = TextStyle(face.family, face.weight, face.language, block.em, style["color"])
     backing = style["backing"]
     pad = style["padding"] * block.em
     middle = canvas.width / 2
@@ -44,17 +44,17 @@ def _cue(
         middle + block.width / 2 + pad,
         top + block.height + pad * 0.45,
     )
-    fill = shape(box, backing.get("radius", 0.25) * block.em, backing["color"], backing["opacity"])
+    fill = rounded_box(box, backing.get("radius", 0.25) * block.em, backing["color"], backing["opacity"])
     yield Event(start, end, LAYER, fill)
     for index, text in enumerate(block.lines):
         place = (middle, top + leading * block.em * (index + 0.5))
-        yield Event(start, end, LAYER + 1, line(text, pen, place, 5, 1.0))
-        for word in _spoken(cue, index, text, start, end):
-            lit = _lit(text, word, pen, style["highlight"])
-            yield Event(word[0], word[1], LAYER + 2, line("", pen, place, 5, 1.0) + lit)
+        yield Event(start, end, LAYER + 1, text_line(text, pen, place, 5, 1.0))
+        for word in _word_spans(cue, index, text, start, end):
+            lit = _highlight_word(text, word, pen, style["highlight"])
+            yield Event(word[0], word[1], LAYER + 2, text_line("", pen, place, 5, 1.0) + lit)
 
 
-def _top(block: Block, position: str, style: Mapping[str, Any], canvas: Canvas) -> float:
+def _block_top(block: TextBlock, position: str, style: Mapping[str, Any], canvas: Canvas) -> float:
     kind = "wide" if canvas.width > canvas.height else "tall"
     pad = float(style["padding"]) * block.em * 0.45
     if position == "top":
@@ -64,7 +64,7 @@ def _top(block: Block, position: str, style: Mapping[str, Any], canvas: Canvas) 
     return BOTTOM[kind] * canvas.height - pad - block.height
 
 
-def _spoken(
+def _word_spans(
     cue: Mapping[str, Any], index: int, text: str, first: int, last: int
 ) -> Iterator[tuple[int, int, int, int]]:
     """Return for each word of a line the frames while it is lit, and where it stands in the line."""
@@ -80,8 +80,10 @@ def _spoken(
             yield max(first, start), min(last, end), found, at
 
 
-def _lit(text: str, word: tuple[int, int, int, int], pen: Pen, highlight: str) -> str:
+def _highlight_word(text: str, word: tuple[int, int, int, int], pen: TextStyle, highlight: str) -> str:
     """Return the line again with one word in another colour and the rest unseen: it lies exactly on the first."""
-    hidden, shown = "{\\1a&HFF&}", f"{{\\1a&H00&\\1c{color(highlight)}}}"
+    hidden, shown = "{\\1a&HFF&}", f"{{\\1a&H00&\\1c{ass_color(highlight)}}}"
     before, lit, after = text[: word[2]], text[word[2] : word[3]], text[word[3] :]
-    return hidden + glyphs(before, pen) + shown + glyphs(lit, pen) + hidden + glyphs(after, pen)
+    return (
+        hidden + styled_text(before, pen) + shown + styled_text(lit, pen) + hidden + styled_text(after, pen)
+    )

@@ -13,9 +13,9 @@ from tasks.video.picture.text import fonts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-SHRINK = 0.94  # a step
-SMALLEST = 1.0  # pixels of an em; without a floor, a box that has no height would be tried for ever
-CRAMPED = 0.6  # below this part of the wished size a word may be broken
+SHRINK_STEP = 0.94  # a step
+MIN_EM = 1.0  # pixels of an em; without a floor, a box that has no height would be tried for ever
+WORD_BREAK_SIZE = 0.6  # below this part of the wished size a word may be broken
 ROUNDING = 1 + 1e-9
 SLACK = 1.02  # libass's hinting may draw a little wider than was measured
 # Japanese and Chinese line breaking: what no line begins with, and what none ends with.
@@ -44,13 +44,13 @@ class Face:
 
     def width(self, text: str) -> float:
         """Return the width in ems."""
-        return fonts.width(
+        return fonts.text_width(
             text, self.family, self.weight, self.language, self.others or self.weight
         ) + self.spacing * len(text)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class TextBlock:
     """Lines that fit, and the pixels of an em."""
 
     lines: tuple[str, ...]
@@ -59,14 +59,14 @@ class Block:
     height: float
 
 
-def fit(text: str, face: Face, em: float, box: tuple[float, float], leading: float) -> Block:
+def fit_text(text: str, face: Face, em: float, box: tuple[float, float], leading: float) -> TextBlock:
     """Return the text in lines inside the box's width and height, at `em` pixels or the most that fit.
 
     Where not even the smallest size fits, as in a box without a height, the block at that size is returned.
     """
-    paragraphs = [_words(part, face.language) for part in _clean(text).split("\n")]
+    paragraphs = [_split_words(part, face.language) for part in _clean(text).split("\n")]
     for size in _sizes(em):
-        block = _set(paragraphs, face, size, box[0], leading, cramped=size < CRAMPED * em)
+        block = _set_lines(paragraphs, face, size, box[0], leading, cramped=size < WORD_BREAK_SIZE * em)
         if block.width <= box[0] * ROUNDING and block.height <= box[1]:
             break
     return block
@@ -75,32 +75,32 @@ def fit(text: str, face: Face, em: float, box: tuple[float, float], leading: flo
 def _sizes(em: float) -> Iterator[float]:
     """Yield `em` and ever smaller sizes down to the smallest."""
     size = em
-    while size > SMALLEST:
+    while size > MIN_EM:
         yield size
-        size *= SHRINK
-    yield SMALLEST
+        size *= SHRINK_STEP
+    yield MIN_EM
 
 
-def _set(
+def _set_lines(
     paragraphs: Sequence[list[str]], face: Face, size: float, wide: float, leading: float, *, cramped: bool
-) -> Block:
+) -> TextBlock:
     """Return the paragraphs in lines of at most that width where their words allow it."""
     room = wide / size / SLACK
     lines = [line for words in paragraphs for line in _wrap(words, face, room, cramped=cramped)]
     widest = max(face.width(line) for line in lines)
     height = (len(lines) - 1) * leading * size + size * max(1.0, leading)
-    return Block(tuple(lines), size, widest * size * SLACK, height)
+    return TextBlock(tuple(lines), size, widest * size * SLACK, height)
 
 
-def fit_lines(lines: Sequence[str], face: Face, em: float, wide: float, leading: float) -> Block:
+def fit_lines(lines: Sequence[str], face: Face, em: float, wide: float, leading: float) -> TextBlock:
     """Return given lines at `em` pixels, or the most that the width allows."""
     widest = max(face.width(line) for line in lines) * SLACK
-    size = max(SMALLEST, min(em, wide / widest) if widest else em)
+    size = max(MIN_EM, min(em, wide / widest) if widest else em)
     height = (len(lines) - 1) * leading * size + size * max(1.0, leading)
-    return Block(tuple(lines), size, widest * size, height)
+    return TextBlock(tuple(lines), size, widest * size, height)
 
 
-def clusters(text: str) -> list[str]:
+def split_clusters(text: str) -> list[str]:
     """Split into what a reader sees as characters: marks and joined emoji stay with their base."""
     found: list[str] = []
     for char in text:
@@ -119,11 +119,11 @@ def _clean(text: str) -> str:
     return kept.strip() or " "
 
 
-def _words(text: str, language: str) -> list[str]:
+def _split_words(text: str, language: str) -> list[str]:
     """Split at every place where a line may end; a word carries the spaces that follow it."""
     words: list[str] = []
     ends, place = line_breaks.find_breaks(text, language), 0
-    for cluster in clusters(text):
+    for cluster in split_clusters(text):
         if words and not _may_break(words[-1], cluster, known=place in ends):
             words[-1] += cluster
         else:
@@ -143,30 +143,30 @@ def _may_break(before: str, after: str, *, known: bool) -> bool:
         return False
     if line_breaks.is_unspaced(last) and line_breaks.is_unspaced(after[0]):
         return known
-    return last in DASHES or _wide(last) or _wide(after[0])
+    return last in DASHES or _is_wide(last) or _is_wide(after[0])
 
 
-def _wide(char: str) -> bool:
+def _is_wide(char: str) -> bool:
     return ord(char) > 0xDFF and unicodedata.name(char, "").startswith(WIDE)
 
 
 def _wrap(words: list[str], face: Face, room: float, *, cramped: bool) -> list[str]:
     """Break into the fewest lines, then make them about equally long."""
     if cramped:
-        words = [piece for word in words for piece in _pieces(word, face, room)]
+        words = [piece for word in words for piece in _break_word(word, face, room)]
     widths = [face.width(word) for word in words]
-    lines = _fill(widths, room)
+    lines = _fill_lines(widths, room)
     low, high = max(widths), room
     for _ in range(8):  # the narrowest room that needs no further line
         middle = (low + high) / 2
-        if len(_fill(widths, middle)) > len(lines):
+        if len(_fill_lines(widths, middle)) > len(lines):
             low = middle
         else:
             high = middle
-    return ["".join(words[start:end]).rstrip() for start, end in _fill(widths, max(high, low))]
+    return ["".join(words[start:end]).rstrip() for start, end in _fill_lines(widths, max(high, low))]
 
 
-def _fill(widths: list[float], room: float) -> list[tuple[int, int]]:
+def _fill_lines(widths: list[float], room: float) -> list[tuple[int, int]]:
     """Return the words of each line, first and after last, each line as full as it can be."""
     lines, start, used = [], 0, 0.0
     for index, width in enumerate(widths):
@@ -177,12 +177,12 @@ def _fill(widths: list[float], room: float) -> list[tuple[int, int]]:
     return [*lines, (start, len(widths))]
 
 
-def _pieces(word: str, face: Face, room: float) -> list[str]:
+def _break_word(word: str, face: Face, room: float) -> list[str]:
     """Break a word that is wider than a whole line."""
     if face.width(word) <= room:
         return [word]
     pieces = [""]
-    for cluster in clusters(word):
+    for cluster in split_clusters(word):
         if pieces[-1] and face.width(pieces[-1] + cluster) > room:
             pieces.append("")
         pieces[-1] += cluster

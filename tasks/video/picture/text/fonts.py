@@ -57,7 +57,7 @@ BLOCKS: tuple[tuple[int, str], ...] = (
     (0xFE00, ""), (0xFE30, "Han"), (0xFE50, ""), (0xFE70, "Arabic"), (0xFEFF, ""), (0xFF00, "Han"),
     (0xFFF0, ""), (0x1F000, "Emoji"), (0x1FB00, ""), (0x20000, "Han"), (0x32000, ""),
 )  # fmt: skip
-STARTS = [start for start, _ in BLOCKS]
+BLOCK_STARTS = [start for start, _ in BLOCKS]
 # They take the font of what stands before them: joiners, variation selectors, skin tones, combining marks, keycaps.
 JOINERS = frozenset(
     (0x200C, 0x200D, 0x20E3, *range(0x0300, 0x0370), *range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400))
@@ -66,17 +66,20 @@ DINGBATS = frozenset(
     (*range(0x2701, 0x2705), *range(0x2706, 0x270A), *range(0x2713, 0x2716), *range(0x2717, 0x2728))
 )
 EMOJI, SYMBOLS = "Noto Emoji", "Noto Sans Symbols 2"
-PICTURES = (EMOJI, SYMBOLS)
-KEYS = "0123456789#*"
-SIGNS = (0x2000, 0x2E00)  # between these lie punctuation, arrows, mathematics and pictures of many kinds
-HAN = {"ja": "JP", "ko": "KR", "zh-hant": "TC", "zh-tw": "TC", "zh-hk": "TC", "zh-mo": "TC"}
-SPOKEN = {
+PICTURE_FAMILIES = (EMOJI, SYMBOLS)
+KEYCAP_BASES = "0123456789#*"
+SYMBOL_RANGE = (
+    0x2000,
+    0x2E00,
+)  # between these lie punctuation, arrows, mathematics and pictures of many kinds
+HAN_FONTS = {"ja": "JP", "ko": "KR", "zh-hant": "TC", "zh-tw": "TC", "zh-hk": "TC", "zh-mo": "TC"}
+FAMILY_NAMES = {
     "SourceSerif4": "Source Serif 4",
     "JetBrainsMono": "JetBrains Mono",
     "FjallaOne": "Fjalla One",
     "FredokaOne": "Fredoka One",
 }
-MEASURED_AT = 256  # pixels of an em: widths are scaled from here
+MEASURING_EM = 256  # pixels of an em: widths are scaled from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +91,24 @@ class Run:
 
 
 @cache
-def versions() -> str:
+def font_versions() -> str:
     """Return the versions of everything that decides a glyph's shape."""
     return " ".join(f"{name}-{metadata.version(name.replace('_', '-'))}" for name in sorted(PACKAGES))
 
 
-def runs(text: str, family: str, language: str) -> list[Run]:
+def split_runs(text: str, family: str, language: str) -> list[Run]:
     """Split a text by the font that draws it; what belongs to no script goes with what stands before it."""
     found: list[Run] = []
     for place, char in enumerate(text):
         before = found[-1].family if found else family
-        if pictured(text, place):
+        if wants_emoji(text, place):
             drawn = EMOJI
-        elif before in PICTURES and ord(char) not in JOINERS:
+        elif before in PICTURE_FAMILIES and ord(char) not in JOINERS:
             drawn = (
-                _family(char, family, language, text) or family
+                _choose_family(char, family, language, text) or family
             )  # a picture's font has spaces as wide as it
         else:
-            drawn = _family(char, family, language, text) or before
+            drawn = _choose_family(char, family, language, text) or before
         if found and before == drawn:
             found[-1] = Run(found[-1].text + char, drawn)
         else:
@@ -113,110 +116,114 @@ def runs(text: str, family: str, language: str) -> list[Run]:
     return found
 
 
-def pictured(text: str, place: int) -> bool:
+def wants_emoji(text: str, place: int) -> bool:
     """Say whether what follows a character asks for its picture: a keycap, or the sign that says so."""
     following = text[place + 1 : place + 3].removeprefix("\ufe0f")
-    if text[place] in KEYS:
+    if text[place] in KEYCAP_BASES:
         return following.startswith("\u20e3")
-    return text[place + 1 : place + 2] == "\ufe0f" and opentype.covers(file(EMOJI), ord(text[place]))
+    return text[place + 1 : place + 2] == "\ufe0f" and opentype.covers(font_file(EMOJI), ord(text[place]))
 
 
-def _family(char: str, family: str, language: str, text: str) -> str | None:
+def _choose_family(char: str, family: str, language: str, text: str) -> str | None:
     code = ord(char)
     if code in JOINERS:
         return None
-    script = BLOCKS[bisect_right(STARTS, code) - 1][1]
+    script = BLOCKS[bisect_right(BLOCK_STARTS, code) - 1][1]
     if script == "":
         # Spaces and marks between words of a script are its own; letters and digits are the theme's.
-        return family if char.isalnum() else _symbol(code, family)
+        return family if char.isalnum() else _choose_symbol_family(code, family)
     if script == "Emoji":
         return SYMBOLS if code in DINGBATS else EMOJI
     if script == "Han":
-        return f"Noto Sans {_han(language, text)}"
+        return f"Noto Sans {_choose_han(language, text)}"
     return f"Noto Sans {script}"
 
 
-def _symbol(code: int, family: str) -> str | None:
+def _choose_symbol_family(code: int, family: str) -> str | None:
     """Return which font draws a sign that the theme's lacks, such as a star."""
-    if not SIGNS[0] <= code < SIGNS[1] or opentype.covers(file(family), code):
+    if not SYMBOL_RANGE[0] <= code < SYMBOL_RANGE[1] or opentype.covers(font_file(family), code):
         return None
-    return next((name for name in PICTURES if opentype.covers(file(name), code)), None)
+    return next((name for name in PICTURE_FAMILIES if opentype.covers(font_file(name), code)), None)
 
 
-def _han(language: str, text: str) -> str:
+def _choose_han(language: str, text: str) -> str:
     """Return which drawing of the shared Chinese characters the text wants."""
     tag = language.lower()
     if any("぀" <= char <= "ヿ" for char in text):
         return "JP"
-    return HAN.get(tag) or HAN.get("-".join(tag.split("-")[:2])) or HAN.get(tag.split("-")[0], "SC")
+    return (
+        HAN_FONTS.get(tag)
+        or HAN_FONTS.get("-".join(tag.split("-")[:2]))
+        or HAN_FONTS.get(tag.split("-")[0], "SC")
+    )
 
 
 @lru_cache(maxsize=8192)
-def width(text: str, family: str, weight: int, language: str, others: int) -> float:
+def text_width(text: str, family: str, weight: int, language: str, others: int) -> float:
     """Return how wide a text is, in ems; `others` is the weight of what other families draw."""
     widths = [
-        _face(run.family, weight if run.family == family else others).getlength(_measurable(run))
-        for run in runs(text, family, language)
+        _face(run.family, weight if run.family == family else others).getlength(_without_missing_marks(run))
+        for run in split_runs(text, family, language)
     ]
-    return sum(widths) / MEASURED_AT
+    return sum(widths) / MEASURING_EM
 
 
-def _measurable(run: Run) -> str:
+def _without_missing_marks(run: Run) -> str:
     """Return the run without marks that its font lacks: they would be measured as boxes, and stand on their letter."""
     if run.text.isascii():
         return run.text
     return "".join(
         char
         for char in run.text
-        if unicodedata.category(char) not in ("Mn", "Me") or opentype.covers(file(run.family), ord(char))
+        if unicodedata.category(char) not in ("Mn", "Me") or opentype.covers(font_file(run.family), ord(char))
     )
 
 
 def line_ratio(family: str) -> float:
     """Return libass's font size for one pixel of em: it scales a face so that ascent plus descent are the size."""
-    return opentype.line_ratio(file(family))
+    return opentype.line_ratio(font_file(family))
 
 
 @cache
 def _face(family: str, weight: int) -> ImageFont.FreeTypeFont:
-    face = ImageFont.truetype(str(_files()[family]), MEASURED_AT)
+    face = ImageFont.truetype(str(_font_files()[family]), MEASURING_EM)
     try:
         axes = face.get_variation_axes()
     except OSError:  # it has no axes
         return face
-    face.set_variation_by_axes([_wanted(axis, weight) for axis in axes])
+    face.set_variation_by_axes([_axis_value(axis, weight) for axis in axes])
     return face
 
 
-def _wanted(axis: Axis, weight: int) -> float:
+def _axis_value(axis: Axis, weight: int) -> float:
     """Return the weight within what the font has; every other axis stays at its default."""
     if b"weight" not in (axis["name"] or b"").lower():
         return float(axis["default"] or 0)
     return float(min(max(weight, axis["minimum"] or 0), axis["maximum"] or 1000))
 
 
-def file(family: str) -> Path:
+def font_file(family: str) -> Path:
     """Return the upright file of a family."""
-    return _files()[family]
+    return _font_files()[family]
 
 
 @cache
-def _files() -> dict[str, Path]:
+def _font_files() -> dict[str, Path]:
     """Return the upright file of each family."""
-    return {_name(path): path for path in _chosen() if "-Italic" not in path.name}
+    return {_family_name(path): path for path in _listed_files() if "-Italic" not in path.name}
 
 
-def _name(path: Path) -> str:
+def _family_name(path: Path) -> str:
     """Return a family's name from its file's: `NotoSansJP[wght].ttf` is Noto Sans JP."""
     stem = path.name.split("[")[0].split("-")[0].removesuffix(".ttf")
     for prefix, spoken in (("NotoSans", "Noto Sans "), ("NotoSerif", "Noto Serif "), ("Noto", "Noto ")):
         if stem.startswith(prefix):
             rest = stem.removeprefix(prefix)
             return (spoken + rest.replace("Symbols2", "Symbols 2")).strip()
-    return SPOKEN.get(stem, stem)
+    return FAMILY_NAMES.get(stem, stem)
 
 
-def _chosen() -> Iterator[Path]:
+def _listed_files() -> Iterator[Path]:
     for package, prefixes in PACKAGES.items():
         folder = Path(str(resources.files(package)))
         for path in sorted(folder.rglob("*.ttf")):
@@ -225,26 +232,26 @@ def _chosen() -> Iterator[Path]:
 
 
 @cache
-def config() -> Path:
+def fontconfig_file() -> Path:
     """Write the fontconfig file once for this machine and user, and return its path.
 
     Its folder holds links to the chosen fonts and fontconfig's cache, which saves a fifth of a second a process.
     """
-    mark = f"{versions()} {resources.files('manimgx_fonts')}"
+    mark = f"{font_versions()} {resources.files('manimgx_fonts')}"
     folder = (
         Path(tempfile.gettempdir())
         / f"scenemill-fonts-{os.getuid()}-{sha256(mark.encode()).hexdigest()[:12]}"
     )
     target = folder / "fonts.conf"
-    if not _ours(folder):
+    if not _make_private(folder):
         folder = Path(tempfile.mkdtemp(prefix="scenemill-fonts-"))
         target = folder / "fonts.conf"
     if not target.exists():
-        _write(folder, target)
+        _write_config(folder, target)
     return target
 
 
-def _ours(folder: Path) -> bool:
+def _make_private(folder: Path) -> bool:
     """Make the folder unless it is there; say whether it is ours alone: /tmp is open to others."""
     folder.mkdir(mode=0o700, exist_ok=True)
     facts = folder.lstat()
@@ -256,10 +263,10 @@ def _ours(folder: Path) -> bool:
     )
 
 
-def _write(folder: Path, target: Path) -> None:
+def _write_config(folder: Path, target: Path) -> None:
     links = folder / "fonts"
     links.mkdir(exist_ok=True)
-    for path in _chosen():
+    for path in _listed_files():
         link = links / path.name
         if not link.is_symlink():
             link.symlink_to(path)

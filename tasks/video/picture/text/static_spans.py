@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 Spans = tuple[tuple[int, int], ...]
 
-LONG = 12  # frames: what stays for less is drawn on each of them, which costs no more
-WORTH = 24  # frames in all: preparing to draw once has a price of its own
+MIN_FRAMES = 12  # frames: what stays for less is drawn on each of them, which costs no more
+MIN_TOTAL_FRAMES = 24  # frames in all: preparing to draw once has a price of its own
 
 
-def spans(events: Sequence[Event], frames: int) -> Spans:
+def find_static_spans(events: Sequence[Event], frames: int) -> Spans:
     """Return where, from one frame up to another, the same events are seen for long; none if it is not worth it."""
     edges = {min(max(frame, 0), frames) for event in events for frame in (event.start, event.end)}
     found = tuple(
         (start, end)
         for start, end in pairwise(sorted(edges))
-        if end - start >= LONG and any(event.start <= start < event.end for event in events)
+        if end - start >= MIN_FRAMES and any(event.start <= start < event.end for event in events)
     )
-    return found if sum(end - start for start, end in found) >= WORTH else ()
+    return found if sum(end - start for start, end in found) >= MIN_TOTAL_FRAMES else ()
 
 
-def outside(events: Sequence[Event], lasting: Spans) -> list[Event]:
+def cut_out(events: Sequence[Event], lasting: Spans) -> list[Event]:
     """Return what is seen of the events on all other frames."""
     return [piece for event in events for piece in _cut(event, lasting)]
 

@@ -8,20 +8,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.video.picture.text.ass import Event, Pen, line, shape
-from tasks.video.picture.text.boxes import Box, room
-from tasks.video.picture.text.fitting import Block, Face, clusters, fit
+from tasks.video.picture.text.ass import Event, TextStyle, rounded_box, text_line
+from tasks.video.picture.text.boxes import Box, resolve_box
+from tasks.video.picture.text.fitting import Face, TextBlock, fit_text, split_clusters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 IN_SECONDS = 0.5
 OUT_SECONDS = 0.35
-TYPED_PER_SECOND = 28.0
-TYPED_AT_MOST = 0.6  # of the time that the text is on screen
-RISE = 0.045  # of the frame's height
-FLAT = 0.7  # a backing's padding above and below, of that at its sides
-CONNECTED = (0x0600, 0x1100)  # scripts between these join or reorder letters: they are typed word by word
+TYPING_RATE = 28.0
+MAX_TYPING_SHARE = 0.6  # of the time that the text is on screen
+RISE_HEIGHT = 0.045  # of the frame's height
+VERTICAL_PADDING = 0.7  # a backing's padding above and below, of that at its sides
+CONNECTED_SCRIPTS = (
+    0x0600,
+    0x1100,
+)  # scripts between these join or reorder letters: they are typed word by word
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,43 +59,47 @@ class Moment:
     shown: int | None = None
 
 
-def events(
+def draw_texts(
     items: list[Mapping[str, Any]], styles: Mapping[str, Any], canvas: Canvas, layer: int = 0
 ) -> list[Event]:
     """Return everything that the texts put on the picture, later ones above."""
     found: list[Event] = []
     for index, item in enumerate(items):
-        found += _text(item, styles[item["role"]], canvas, layer + 4 * index)
+        found += _draw_text(item, styles[item["role"]], canvas, layer + 4 * index)
     return found
 
 
-def _text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas, layer: int) -> list[Event]:
+def _draw_text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas, layer: int) -> list[Event]:
     words = item["text"].upper() if style.get("uppercase") else item["text"]
     others = style.get("others", 0)
     face = Face(style["font"], style["weight"], canvas.language, style.get("spacing", 0.0), others)
-    box = room(item, canvas)
+    box = resolve_box(item, canvas)
     # Half of a low box is left to the text: a padding as high as the box would leave it none.
-    padding = min(style["padding"] * style["size"] * canvas.short, (box.bottom - box.top) / (4 * FLAT))
+    padding = min(
+        style["padding"] * style["size"] * canvas.short, (box.bottom - box.top) / (4 * VERTICAL_PADDING)
+    )
     leading = style.get("leading", 1.16)
-    block = fit(
+    block = fit_text(
         words, face, style["size"] * canvas.short,
-        (box.right - box.left - 2 * padding, box.bottom - box.top - 2 * FLAT * padding), leading,
+        (box.right - box.left - 2 * padding, box.bottom - box.top - 2 * VERTICAL_PADDING * padding), leading,
     )  # fmt: skip
-    lines = _place(block, box, padding, leading, rtl=canvas.rtl)
+    lines = _place_lines(block, box, padding, leading, rtl=canvas.rtl)
     spacing, italic = face.spacing * block.em, style.get("italic", False)
-    pen = Pen(face.family, face.weight, face.language, block.em, style["color"], spacing, italic, others)
-    total = sum(len(_units(text)) for text in block.lines)
+    pen = TextStyle(
+        face.family, face.weight, face.language, block.em, style["color"], spacing, italic, others
+    )
+    total = sum(len(_typing_units(text)) for text in block.lines)
     found: list[Event] = []
-    for moment in moments(item, total, canvas):
+    for moment in list_moments(item, total, canvas):
         found += [
             replace(one, layer=one.layer + layer)
-            for one in _draw(moment, lines, block, pen, style, canvas, box)
+            for one in _draw_moment(moment, lines, block, pen, style, canvas, box)
         ]
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class Set:
+class TextLayout:
     """Lines in their places: the text's own rectangle in pixels, and where each line is anchored."""
 
     left: float
@@ -102,11 +109,11 @@ class Set:
     lines: tuple[tuple[str, float, float], ...]
 
 
-def _place(block: Block, box: Box, padding: float, leading: float, *, rtl: bool) -> Set:
+def _place_lines(block: TextBlock, box: Box, padding: float, leading: float, *, rtl: bool) -> TextLayout:
     top = {
-        "top": box.top + FLAT * padding,
+        "top": box.top + VERTICAL_PADDING * padding,
         "middle": (box.top + box.bottom - block.height) / 2,
-        "bottom": box.bottom - FLAT * padding - block.height,
+        "bottom": box.bottom - VERTICAL_PADDING * padding - block.height,
     }[box.down]
     left = (box.left + box.right - block.width) / 2
     if box.across == "left":
@@ -114,15 +121,15 @@ def _place(block: Block, box: Box, padding: float, leading: float, *, rtl: bool)
     step = leading * block.em
     first = top + max(1.0, leading) * block.em / 2
     lines = tuple((text, left, first + index * step) for index, text in enumerate(block.lines))
-    return Set(left, top, left + block.width, top + block.height, lines)
+    return TextLayout(left, top, left + block.width, top + block.height, lines)
 
 
-def moments(item: Mapping[str, Any], units: int, canvas: Canvas) -> list[Moment]:
+def list_moments(item: Mapping[str, Any], units: int, canvas: Canvas) -> list[Moment]:
     """Return how the text looks over the frames of the segment, frames that look the same as one."""
     found: list[Moment] = []
     first, last = max(0, item["start"]), min(canvas.frames, item["end"])
     for frame in range(first, last):
-        opacity, drop, shown = _look(item, frame, units, canvas.fps)
+        opacity, drop, shown = _appearance(item, frame, units, canvas.fps)
         before = found[-1] if found else None
         if before and (before.opacity, before.drop, before.shown) == (opacity, drop, shown):
             found[-1] = replace(before, end=frame + 1)
@@ -131,18 +138,18 @@ def moments(item: Mapping[str, Any], units: int, canvas: Canvas) -> list[Moment]
     return found
 
 
-def _look(item: Mapping[str, Any], frame: int, units: int, fps: int) -> tuple[float, float, int | None]:
+def _appearance(item: Mapping[str, Any], frame: int, units: int, fps: int) -> tuple[float, float, int | None]:
     animation = item.get("animation", "none")
     if animation == "none":
         return 1.0, 0.0, None
     age, left = (frame - item["start"] + 1) / fps, (item["end"] - frame) / fps
     out = _ease(left / OUT_SECONDS) if item.get("out") else 1.0
     if animation == "type":
-        seconds = min(units / TYPED_PER_SECOND, TYPED_AT_MOST * (item["end"] - item["start"]) / fps)
+        seconds = min(units / TYPING_RATE, MAX_TYPING_SHARE * (item["end"] - item["start"]) / fps)
         shown = int(units * age / seconds) if age < seconds else None
         return out, 0.0, shown
     into = _ease(age / IN_SECONDS)
-    return round(into * out, 4), (RISE * (1 - into) if animation == "rise" else 0.0), None
+    return round(into * out, 4), (RISE_HEIGHT * (1 - into) if animation == "rise" else 0.0), None
 
 
 def _ease(part: float) -> float:
@@ -150,56 +157,64 @@ def _ease(part: float) -> float:
     return 1 - (1 - min(max(part, 0.0), 1.0)) ** 3
 
 
-def _draw(
-    moment: Moment, lines: Set, block: Block, pen: Pen, style: Mapping[str, Any], canvas: Canvas, box: Box
+def _draw_moment(
+    moment: Moment,
+    lines: TextLayout,
+    block: TextBlock,
+    pen: TextStyle,
+    style: Mapping[str, Any],
+    canvas: Canvas,
+    box: Box,
 ) -> Iterator[Event]:
     drop = moment.drop * canvas.height
     for layer, drawing in enumerate(
-        _backing(lines, block.em, style, moment.opacity, drop, mirrored=canvas.rtl)
+        _draw_backing(lines, block.em, style, moment.opacity, drop, mirrored=canvas.rtl)
     ):
         yield Event(moment.start, moment.end, layer, drawing)
     shown = moment.shown
     for text, _, middle in lines.lines:
-        units = _units(text)
+        units = _typing_units(text)
         visible = None if shown is None or shown >= len(units) else sum(map(len, units[: max(shown, 0)]))
         shown = None if shown is None else shown - len(units)
         across = _anchor(lines, box, canvas)
         place = (across[0], middle + drop)
-        yield Event(moment.start, moment.end, 3, line(text, pen, place, across[1], moment.opacity, visible))
+        yield Event(
+            moment.start, moment.end, 3, text_line(text, pen, place, across[1], moment.opacity, visible)
+        )
 
 
-def _anchor(lines: Set, box: Box, canvas: Canvas) -> tuple[float, int]:
+def _anchor(lines: TextLayout, box: Box, canvas: Canvas) -> tuple[float, int]:
     """Return x and ASS's number of the anchor: middle left, middle or middle right of a line."""
     if box.across == "center":
         return (lines.left + lines.right) / 2, 5
     return (lines.right, 6) if canvas.rtl else (lines.left, 4)
 
 
-def _backing(
-    lines: Set, em: float, style: Mapping[str, Any], opacity: float, drop: float, *, mirrored: bool
+def _draw_backing(
+    lines: TextLayout, em: float, style: Mapping[str, Any], opacity: float, drop: float, *, mirrored: bool
 ) -> Iterator[str]:
     """Return the shapes under a text: a box, a soft glow, or a bar with an accent at its leading edge."""
     backing = style["backing"]
     pad = style["padding"] * em
     box = (
         lines.left - pad,
-        lines.top - pad * FLAT + drop,
+        lines.top - pad * VERTICAL_PADDING + drop,
         lines.right + pad,
-        lines.bottom + pad * FLAT + drop,
+        lines.bottom + pad * VERTICAL_PADDING + drop,
     )
     radius = backing.get("radius", 0.2) * em
     soft = backing["shape"] == "glow"
-    yield shape(
+    yield rounded_box(
         box, em if soft else radius, backing["color"], backing["opacity"] * opacity, em * 0.5 if soft else 0.0
     )
     if accent := backing.get("accent"):
         thick = 0.14 * em
         edge = box[2] - thick if mirrored else box[0]
-        yield shape((edge, box[1], edge + thick, box[3]), 0, accent, opacity)
+        yield rounded_box((edge, box[1], edge + thick, box[3]), 0, accent, opacity)
 
 
-def _units(text: str) -> list[str]:
+def _typing_units(text: str) -> list[str]:
     """Split a line into what is typed at once."""
-    if any(CONNECTED[0] <= ord(char) < CONNECTED[1] for char in text):
+    if any(CONNECTED_SCRIPTS[0] <= ord(char) < CONNECTED_SCRIPTS[1] for char in text):
         return [f"{word} " for word in text.split(" ")]
-    return clusters(text)
+    return split_clusters(text)

@@ -7,7 +7,7 @@ import pytest
 from shared.script import timeline
 from shared.script.values import Captions, Narration, Scene, Script, Text
 from tasks.video.picture.elements import chart
-from tasks.video.picture.text.boxes import room
+from tasks.video.picture.text.boxes import resolve_box
 from tasks.video.picture.text.typesetting import Canvas
 from tasks.video.plan import text_layers, text_placement
 from tasks.video.plan.segments import split_spans
@@ -39,7 +39,7 @@ def placed(one, captions="bottom", overlays=()):
 )
 def test_no_role_lies_on_another_or_on_captions(roles, shape, captions):
     canvas = CANVASES[shape]
-    boxes = [room(item, canvas) for item in placed(scene(*roles), captions)]
+    boxes = [resolve_box(item, canvas) for item in placed(scene(*roles), captions)]
 
     first, last = (part * canvas.height for part in CAPTIONED[shape][captions])
     hair = 0.011 * canvas.height
@@ -51,7 +51,7 @@ def test_no_role_lies_on_another_or_on_captions(roles, shape, captions):
 
 
 def test_two_of_a_kind_share_its_place():
-    boxes = [room(item, CANVASES["wide"]) for item in placed(scene("title", "title"))]
+    boxes = [resolve_box(item, CANVASES["wide"]) for item in placed(scene("title", "title"))]
 
     assert boxes[0].bottom == pytest.approx(boxes[1].top)
 
@@ -95,13 +95,13 @@ def test_a_chart_leaves_room_for_what_is_there(captions, spoken, roles, clear):
     one = scene(*roles, spoken=spoken)
     script = Script((one,), captions=Captions("lines", captions))
 
-    assert text_placement.clear(one, text_placement.around(script, one)) == clear
+    assert text_placement.chart_clearance(one, text_placement.find_surroundings(script, one)) == clear
 
 
 @pytest.mark.parametrize("shape", ["wide", "tall"])
 @pytest.mark.parametrize("captions", ["bottom", "top"])
 def test_a_chart_lies_beside_captions(captions, shape):
-    place = chart.placed([captions], CANVASES[shape])
+    place = chart.place_chart([captions], CANVASES[shape])
 
     first, last = CAPTIONED[shape][captions]
     assert place.bottom <= first or place.top >= last

@@ -34,18 +34,18 @@ def boxes(found: list, frame: int) -> list[tuple[float, float]]:
     ],
 )  # fmt: skip
 def test_a_value_is_written_as_people_read_it(value, unit, text):
-    assert chart.written(Bar("x", value), unit) == text
+    assert chart.format_value(Bar("x", value), unit) == text
 
 
 def test_bars_are_as_long_as_their_values():
-    _, longest, half, none = boxes(chart.events(spec(("a", 10), ("b", 5), ("c", 0)), WIDE), 99)
+    _, longest, half, none = boxes(chart.draw_chart(spec(("a", 10), ("b", 5), ("c", 0)), WIDE), 99)
 
     assert half[1] - half[0] == pytest.approx((longest[1] - longest[0]) / 2, rel=0.01)
     assert none[1] - none[0] < 5
 
 
 def test_bars_grow_one_after_the_other_and_then_stay():
-    found = chart.events(spec(("a", 10), ("b", 10)), WIDE)
+    found = chart.draw_chart(spec(("a", 10), ("b", 10)), WIDE)
     ends = [[right for _, right in boxes(found, frame)[1:]] for frame in range(100)]
 
     assert len(ends[0]) == 1
@@ -55,14 +55,14 @@ def test_bars_grow_one_after_the_other_and_then_stay():
 
 
 def test_a_piece_that_begins_later_goes_on_where_the_one_before_ended():
-    whole = chart.events(spec(("a", 10), ("b", 7)), WIDE)
-    later = chart.events(spec(("a", 10), ("b", 7), first=9), WIDE)
+    whole = chart.draw_chart(spec(("a", 10), ("b", 7)), WIDE)
+    later = chart.draw_chart(spec(("a", 10), ("b", 7), first=9), WIDE)
 
     assert boxes(later, 0) == boxes(whole, 9)
 
 
 def test_the_bar_that_is_meant_stands_out():
-    found = chart.events(spec(("a", 10), ("b", 7), highlight="b"), WIDE)
+    found = chart.draw_chart(spec(("a", 10), ("b", 7), highlight="b"), WIDE)
     alphas = [
         re.search(r"\\1a(&H..&)", one.text)[1] for one in found if one.end == 100 and "\\p1" in one.text
     ]
@@ -72,7 +72,7 @@ def test_the_bar_that_is_meant_stands_out():
 
 
 def test_nothing_leaves_the_panel_however_long_it_is():
-    found = chart.events(spec(("w" * 60, 10), ("b", 10**15), title="w" * 120, unit="w" * 12), WIDE)
+    found = chart.draw_chart(spec(("w" * 60, 10), ("b", 10**15), title="w" * 120, unit="w" * 12), WIDE)
     (left, right), *bars = boxes(found, 99)
     places = [float(x) for one in found for x in re.findall(r"\\an4\\pos\((-?[\d.]+),", one.text)]
 
@@ -80,13 +80,13 @@ def test_nothing_leaves_the_panel_however_long_it_is():
 
 
 def test_what_is_written_is_data():
-    found = chart.events(spec(("{\\pos(0,0)}", 1), title="{\\b0}"), WIDE)
+    found = chart.draw_chart(spec(("{\\pos(0,0)}", 1), title="{\\b0}"), WIDE)
 
     assert not any("{\\pos(0,0)}" in one.text or "{\\b0}" in one.text for one in found)
 
 
 def test_a_language_from_the_right_has_its_bars_begin_there():
-    found = chart.events(spec(("א", 10), ("ב", 5)), Canvas(1280, 720, 25, 100, "he"))
+    found = chart.draw_chart(spec(("א", 10), ("ב", 5)), Canvas(1280, 720, 25, 100, "he"))
     _, longest, half = boxes(found, 99)
 
     assert longest[1] == half[1]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.video.picture.text.fitting import SMALLEST, Block, Face, clusters, fit, fit_lines
+from tasks.video.picture.text.fitting import MIN_EM, Face, TextBlock, fit_lines, fit_text, split_clusters
 
 FACE = Face("Inter", 700, "en")
 BOX = (800.0, 300.0)
@@ -12,14 +12,14 @@ LEADING = 1.2
 
 
 def test_a_short_text_keeps_its_size():
-    block = fit("How a reef is born", FACE, 80, BOX, LEADING)
+    block = fit_text("How a reef is born", FACE, 80, BOX, LEADING)
 
     assert block.lines == ("How a reef is born",)
     assert block.em == 80
 
 
 def test_lines_are_about_equally_long():
-    block = fit("A title that does not fit into a single line here", FACE, 70, BOX, LEADING)
+    block = fit_text("A title that does not fit into a single line here", FACE, 70, BOX, LEADING)
 
     widths = [FACE.width(text) for text in block.lines]
     assert len(widths) > 1
@@ -40,7 +40,7 @@ def test_lines_are_about_equally_long():
     ],
 )
 def test_any_text_shrinks_until_nothing_is_cut_off(text):
-    block = fit(text, FACE, 90, BOX, LEADING)
+    block = fit_text(text, FACE, 90, BOX, LEADING)
 
     assert block.width <= BOX[0] + 1e-6
     assert block.height <= BOX[1] + 1e-6
@@ -50,7 +50,7 @@ def test_any_text_shrinks_until_nothing_is_cut_off(text):
 @settings(deadline=None, max_examples=60)
 @given(st.text(max_size=120))
 def test_no_text_of_any_characters_escapes_its_box(text):
-    block = fit(text, FACE, 60, (300.0, 120.0), LEADING)
+    block = fit_text(text, FACE, 60, (300.0, 120.0), LEADING)
 
     assert block.width <= 300.0 + 1e-6
     assert block.height <= 120.0 + 1e-6
@@ -66,9 +66,9 @@ class CountedFace(Face):
         return super().width(text)
 
 
-def _fit_counted(text: str, em: float, box: tuple[float, float]) -> Block:
+def _fit_counted(text: str, em: float, box: tuple[float, float]) -> TextBlock:
     CountedFace.asked = 0
-    return fit(text, CountedFace("Inter", 700, "en"), em, box, LEADING)
+    return fit_text(text, CountedFace("Inter", 700, "en"), em, box, LEADING)
 
 
 @settings(deadline=None, max_examples=200)
@@ -82,18 +82,20 @@ def test_fitting_ends_whatever_the_box_and_the_size(text, em, box):
 
     sizes = 100  # 400 pixels shrink to one in 97 steps
     assert CountedFace.asked <= sizes * 4 * (len(text) + 1)
-    assert block.em >= SMALLEST
+    assert block.em >= MIN_EM
     fits = block.width <= box[0] + 1e-6 and block.height <= box[1] + 1e-6
-    assert fits or block.em == SMALLEST
+    assert fits or block.em == MIN_EM
 
 
 @pytest.mark.parametrize("wide", [-100.0, 0.0])
 def test_given_lines_keep_a_size_where_there_is_no_width(wide):
-    assert fit_lines(("a line",), FACE, 60, wide, LEADING).em == SMALLEST
+    assert fit_lines(("a line",), FACE, 60, wide, LEADING).em == MIN_EM
 
 
 def test_lines_break_where_a_reader_of_the_script_expects_it():
-    block = fit("海のいきもの。「サンゴ」のはなし、はじまりはじまり。", FACE, 60, (420.0, 400.0), LEADING)
+    block = fit_text(
+        "海のいきもの。「サンゴ」のはなし、はじまりはじまり。", FACE, 60, (420.0, 400.0), LEADING
+    )
 
     assert len(block.lines) > 1
     assert all(text[0] not in "。、」" for text in block.lines)
@@ -101,7 +103,7 @@ def test_lines_break_where_a_reader_of_the_script_expects_it():
 
 
 def test_line_ends_in_the_text_are_kept():
-    assert fit("Dr. Ada Corall\r\nMarine biologist", FACE, 40, BOX, LEADING).lines == (
+    assert fit_text("Dr. Ada Corall\r\nMarine biologist", FACE, 40, BOX, LEADING).lines == (
         "Dr. Ada Corall",
         "Marine biologist",
     )
@@ -109,13 +111,13 @@ def test_line_ends_in_the_text_are_kept():
 
 @pytest.mark.parametrize("end", ["\r", "\r\n", "\u2028", "\u2029"])
 def test_every_kind_of_line_end_is_one(end):
-    block = fit(f"first{end}second", FACE, 60, (600.0, 300.0), LEADING)
+    block = fit_text(f"first{end}second", FACE, 60, (600.0, 300.0), LEADING)
 
     assert block.lines == ("first", "second")
 
 
 def test_marks_and_joined_emoji_stay_with_their_base():
-    assert clusters("é👩‍🚀हि") == ["é", "👩‍🚀", "हि"]
+    assert split_clusters("é👩‍🚀हि") == ["é", "👩‍🚀", "हि"]
 
 
 def test_given_lines_shrink_to_the_width():

@@ -6,15 +6,15 @@ from tasks.video.picture.text import fonts, opentype
 
 
 def drawn(text):
-    return [(run.text, run.family) for run in fonts.runs(text, "Inter", "en")]
+    return [(run.text, run.family) for run in fonts.split_runs(text, "Inter", "en")]
 
 
 def test_a_space_after_an_emoji_is_as_wide_as_any_other():
     assert drawn("🐠 🐙!") == [
         ("🐠", "Noto Emoji"), (" ", "Inter"), ("🐙", "Noto Emoji"), ("!", "Inter"),
     ]  # fmt: skip
-    alone = fonts.width("🐠", "Inter", 700, "en", 700) + fonts.width("🐙", "Inter", 700, "en", 700)
-    assert fonts.width("🐠 🐙", "Inter", 700, "en", 700) - alone < 0.4
+    alone = fonts.text_width("🐠", "Inter", 700, "en", 700) + fonts.text_width("🐙", "Inter", 700, "en", 700)
+    assert fonts.text_width("🐠 🐙", "Inter", 700, "en", 700) - alone < 0.4
 
 
 @pytest.mark.parametrize("text", ["1️⃣", "#⃣", "❤️", "▶️", "⭐", "⏰", "👨‍👩‍👧‍👦", "👍🏽", "🇩🇪"])  # fmt: skip
@@ -27,13 +27,13 @@ def test_digits_and_signs_that_ask_for_no_picture_stay_letters():
 
 
 def test_marks_that_a_font_lacks_take_no_room():
-    plain, marked = (fonts.width(text, "Fjalla One", 400, "en", 400) for text in ("Za", "Z͓͎a"))
+    plain, marked = (fonts.text_width(text, "Fjalla One", 400, "en", 400) for text in ("Za", "Z͓͎a"))
 
     assert marked == pytest.approx(plain)
 
 
 def test_a_font_says_which_characters_it_draws():
-    assert opentype.covers(fonts.file("Inter"), ord("é"))
-    assert opentype.covers(fonts.file("Noto Sans JP"), ord("礁"))
-    assert not opentype.covers(fonts.file("Inter"), ord("礁"))
-    assert not opentype.covers(fonts.file("Noto Emoji"), ord("a"))
+    assert opentype.covers(fonts.font_file("Inter"), ord("é"))
+    assert opentype.covers(fonts.font_file("Noto Sans JP"), ord("礁"))
+    assert not opentype.covers(fonts.font_file("Inter"), ord("礁"))
+    assert not opentype.covers(fonts.font_file("Noto Emoji"), ord("a"))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.video.picture.text.ass import Event
-from tasks.video.picture.text.static_spans import LONG, WORTH, outside, spans
+from tasks.video.picture.text.static_spans import MIN_FRAMES, MIN_TOTAL_FRAMES, cut_out, find_static_spans
 
 EVENTS = st.lists(
     st.builds(
@@ -20,34 +20,37 @@ def seen(events, frame):
 
 
 def test_a_title_that_stays_is_one_span():
-    assert spans([Event(0, 100, 0, "box"), Event(0, 100, 1, "title")], 100) == ((0, 100),)
+    assert find_static_spans([Event(0, 100, 0, "box"), Event(0, 100, 1, "title")], 100) == ((0, 100),)
 
 
 def test_what_moves_first_and_then_stays_is_drawn_on_each_frame_only_while_it_moves():
     events = [Event(frame, frame + 1, 0, f"at {frame}") for frame in range(10)] + [Event(10, 60, 0, "there")]
 
-    lasting = spans(events, 60)
+    lasting = find_static_spans(events, 60)
 
     assert lasting == ((10, 60),)
-    assert outside(events, lasting) == events[:10]
+    assert cut_out(events, lasting) == events[:10]
 
 
 def test_an_event_that_goes_on_over_a_span_is_cut_at_its_edges():
     events = [Event(0, 80, 0, "title"), Event(30, 32, 1, "flash")]
 
-    assert spans(events, 80) == ((0, 30), (32, 80))
-    assert outside(events, spans(events, 80)) == [Event(30, 32, 0, "title"), Event(30, 32, 1, "flash")]
+    assert find_static_spans(events, 80) == ((0, 30), (32, 80))
+    assert cut_out(events, find_static_spans(events, 80)) == [
+        Event(30, 32, 0, "title"),
+        Event(30, 32, 1, "flash"),
+    ]
 
 
 def test_what_is_too_short_to_be_worth_it_is_drawn_on_each_frame():
-    assert spans([Event(0, WORTH - 1, 0, "title")], 100) == ()
+    assert find_static_spans([Event(0, MIN_TOTAL_FRAMES - 1, 0, "title")], 100) == ()
 
 
 @pytest.mark.slow
 @given(EVENTS)
 def test_every_frame_shows_what_was_meant_whichever_way(events):
-    lasting = spans(events, 120)
-    rest = outside(events, lasting)
+    lasting = find_static_spans(events, 120)
+    rest = cut_out(events, lasting)
 
     for frame in range(120):
         (span,) = [one for one in lasting if one[0] <= frame < one[1]] or [None]
@@ -56,4 +59,4 @@ def test_every_frame_shows_what_was_meant_whichever_way(events):
         else:
             assert seen(rest, frame) == []
             assert seen(events, span[0]) == seen(events, frame)
-            assert span[1] - span[0] >= LONG
+            assert span[1] - span[0] >= MIN_FRAMES

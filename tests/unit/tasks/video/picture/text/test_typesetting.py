@@ -5,8 +5,8 @@ import re
 import pytest
 
 from shared.themes import theme_names
-from tasks.video.picture.text.boxes import room
-from tasks.video.picture.text.typesetting import Canvas, events, moments
+from tasks.video.picture.text.boxes import resolve_box
+from tasks.video.picture.text.typesetting import Canvas, draw_texts, list_moments
 from tasks.video.picture.theme import load_theme
 
 CANVAS = Canvas(1920, 1080, 30, 90, "en")
@@ -18,11 +18,11 @@ def item(**fields):
 
 
 def test_what_does_not_move_is_one_event():
-    assert len(moments(item(), 10, CANVAS)) == 1
+    assert len(list_moments(item(), 10, CANVAS)) == 1
 
 
 def test_a_fade_settles_and_then_stays():
-    found = moments(item(animation="fade"), 10, CANVAS)
+    found = list_moments(item(animation="fade"), 10, CANVAS)
 
     assert found[0].opacity < 0.25
     assert found[-1].opacity == 1.0
@@ -31,14 +31,14 @@ def test_a_fade_settles_and_then_stays():
 
 
 def test_a_text_that_ends_before_its_scene_fades_out_too():
-    found = moments(item(animation="fade", end=60, out=True), 10, CANVAS)
+    found = list_moments(item(animation="fade", end=60, out=True), 10, CANVAS)
 
     assert found[-1].end == 60
     assert found[-1].opacity < 0.3
 
 
 def test_a_rise_comes_from_below_to_its_place():
-    drops = [one.drop for one in moments(item(animation="rise"), 10, CANVAS)]
+    drops = [one.drop for one in list_moments(item(animation="rise"), 10, CANVAS)]
 
     assert drops[0] > 0.03
     assert drops[-1] == 0.0
@@ -46,7 +46,7 @@ def test_a_rise_comes_from_below_to_its_place():
 
 
 def test_typing_shows_more_and_more_and_then_all():
-    shown = [one.shown for one in moments(item(animation="type"), 18, CANVAS)]
+    shown = [one.shown for one in list_moments(item(animation="type"), 18, CANVAS)]
 
     assert shown[-1] is None
     assert shown[:-1] == sorted(shown[:-1])
@@ -54,8 +54,8 @@ def test_typing_shows_more_and_more_and_then_all():
 
 
 def test_an_animation_goes_on_where_the_segment_before_left_it():
-    whole = moments(item(animation="rise"), 10, CANVAS)
-    later = moments(item(animation="rise", start=-5, end=85), 10, CANVAS)
+    whole = list_moments(item(animation="rise"), 10, CANVAS)
+    later = list_moments(item(animation="rise", start=-5, end=85), 10, CANVAS)
 
     assert (later[0].opacity, later[0].drop) == (whole[5].opacity, whole[5].drop)
 
@@ -65,7 +65,7 @@ def test_an_animation_goes_on_where_the_segment_before_left_it():
 def test_a_long_text_stays_in_the_title_safe_area(size, role):
     canvas = Canvas(*size, 30, 30, "en")
 
-    found = events([item(text="An endless text of many words. " * 12, role=role, end=30)], STYLES, canvas)
+    found = draw_texts([item(text="An endless text of many words. " * 12, role=role, end=30)], STYLES, canvas)
 
     numbers = re.findall(r"-?\d+\.\d", next(one.text for one in found).split("}")[1])
     xs, ys = [float(one) for one in numbers[::2]], [float(one) for one in numbers[1::2]]
@@ -78,7 +78,7 @@ def test_a_long_text_stays_in_the_title_safe_area(size, role):
 def test_languages_that_are_read_from_the_right_are_mirrored():
     arabic = Canvas(1920, 1080, 30, 30, "ar")
 
-    found = events([item(text="د. آدا كورال", role="lower_third", end=30)], STYLES, arabic)
+    found = draw_texts([item(text="د. آدا كورال", role="lower_third", end=30)], STYLES, arabic)
 
     assert any("\\an6" in one.text for one in found)
     assert all("\\an4" not in one.text for one in found)
@@ -87,7 +87,7 @@ def test_languages_that_are_read_from_the_right_are_mirrored():
 
 
 def test_a_later_text_lies_above_an_earlier_one():
-    found = events([item(), item(text="Second", role="label")], STYLES, CANVAS)
+    found = draw_texts([item(), item(text="Second", role="label")], STYLES, CANVAS)
 
     first = max(one.layer for one in found if "reef" in one.text)
     second = min(one.layer for one in found if "SECOND" in one.text)
@@ -113,7 +113,7 @@ def test_a_text_keeps_a_size_in_the_lowest_box(theme, size, place):
     canvas = Canvas(*size, 30, 90, "en")
     placed = item(text="What a reef is, in the words of those who live there", **place)
 
-    found = events([placed], load_theme(theme)["text"], canvas)
+    found = draw_texts([placed], load_theme(theme)["text"], canvas)
 
-    box = room(placed, canvas)
+    box = resolve_box(placed, canvas)
     assert min(_font_sizes(found)) > 0.05 * (box.bottom - box.top)
