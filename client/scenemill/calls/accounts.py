@@ -50,9 +50,9 @@ def refresh_token(refresh_token: str, *, scope: str | None = None) -> Flow[Token
     return (yield from one(TokenResponse, _form("refresh", fields)))
 
 
-def revoke_token(token: str, *, hint: str | None = None) -> Flow[None]:
+def revoke_token(token: str, *, token_type_hint: str | None = None) -> Flow[None]:
     """End the log-in that an access or refresh token belongs to."""
-    yield from nothing(_form("revoke", requests.given(token=token, token_type_hint=hint)))
+    yield from nothing(_form("revoke", requests.given(token=token, token_type_hint=token_type_hint)))
 
 
 def _form(what: str, fields: Mapping[str, str]) -> Request:
