@@ -11,8 +11,9 @@ from anyio.from_thread import start_blocking_portal
 from scenemill import AsyncScenemill, Scenemill
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
+    import httpx
     from anyio.from_thread import BlockingPortal
 
 CLIENTS = ("blocking", "asyncio")
@@ -47,14 +48,23 @@ class Bridge:
 
 
 @contextmanager
-def connect(kind: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
-    """Give a client of this kind, as one that blocks."""
+def connect(
+    kind: str, *args: Any, on_request: Callable[[httpx.Request], None] | None = None, **kwargs: Any
+) -> Iterator[Any]:
+    """Give a client of this kind, as one that blocks. `on_request` sees every request that it sends."""
+
+    async def hook(request: httpx.Request) -> None:
+        if on_request:
+            on_request(request)
+
     if kind == "blocking":
         with Scenemill(*args, **kwargs) as client:
+            client._http.event_hooks["request"] = [on_request] if on_request else []  # noqa: SLF001
             yield client
         return
     with start_blocking_portal(kind) as portal:
         client = portal.call(lambda: AsyncScenemill(*args, **kwargs))
+        client._http.event_hooks["request"] = [hook]  # noqa: SLF001
         try:
             yield Bridge(portal, client)
         finally:

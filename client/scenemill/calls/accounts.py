@@ -56,4 +56,6 @@ def revoke_token(token: str, *, token_type_hint: str | None = None) -> Flow[None
 
 
 def _form(what: str, fields: Mapping[str, str]) -> Request:
-    return Request(method="POST", path=f"/v1/auth/{what}", headers=FORM, body=bodies.form(fields))
+    return Request(
+        method="POST", path=f"/v1/auth/{what}", headers=FORM, body=bodies.form(fields), anonymous=True
+    )

@@ -55,11 +55,10 @@ def submit(
         return (
             yield from one(AcceptedBatch, requests.create(BATCH, requests.encoded(document), idempotency_key))
         )
-    body = bodies.Recorded(
-        _async_lines(jobs, defaults) if isinstance(jobs, AsyncIterable) else _lines(jobs, defaults)
-    )
-    request = _request(body, LINES, idempotency_key, on_invalid=on_invalid, webhook=webhook)
-    return (yield from one(AcceptedBatch, request))
+    lines = _async_lines(jobs, defaults) if isinstance(jobs, AsyncIterable) else _lines(jobs, defaults)
+    with bodies.Recorded(lines) as body:
+        request = _request(body, LINES, idempotency_key, on_invalid=on_invalid, webhook=webhook)
+        return (yield from one(AcceptedBatch, request))
 
 
 def submit_file(

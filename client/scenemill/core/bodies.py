@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from typing import IO, Protocol
+from typing import IO, Protocol, Self
 from urllib.parse import urlencode
 
 import anyio.to_thread
@@ -58,13 +58,19 @@ class Blocks:
 class Recorded:
     """A body whose source can be read once. What was read is recorded, so that it can be sent again.
 
-    An asynchronous source works with the asynchronous client alone.
+    A context manager, which ends the record. An asynchronous source works with the asynchronous client alone.
     """
 
     def __init__(self, source: Iterable[bytes] | AsyncIterable[bytes]) -> None:
         self._source = source
         self._iterator = source.__aiter__() if isinstance(source, AsyncIterable) else iter(source)
         self._record: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (lives as long as the body)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._record.close()
 
     def blocks(self) -> Iterator[bytes]:
         """Return the blocks: first what an earlier attempt has read, then the rest."""

@@ -17,6 +17,8 @@ from scenemill.errors import IntegrityError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
+    from httpx._client import UseClientDefault
+
     from scenemill.core.retry import Retry
     from scenemill.core.steps import Flow, Items, Step
 
@@ -89,7 +91,7 @@ class _Run:
         http = self._driver.http
         content = request.body.blocks() if request.body else None
         built = _ours(http.build_request(**_options(request, http.timeout), content=content), http.base_url)
-        response = http.send(built, stream=request.stream)
+        response = http.send(built, stream=request.stream, auth=_auth(request))
         if request.stream:
             self._streams.callback(response.close)
             if response.status_code >= 400:
@@ -164,13 +166,17 @@ class _AsyncRun:
         http = self._driver.http
         content = request.body.async_blocks() if request.body else None
         built = _ours(http.build_request(**_options(request, http.timeout), content=content), http.base_url)
-        response = await http.send(built, stream=request.stream)
+        response = await http.send(built, stream=request.stream, auth=_auth(request))
         if request.stream:
             self._streams.push_async_callback(response.aclose)
             if response.status_code >= 400:
                 await response.aread()
             self._readers[id(response)] = response.aiter_bytes(request.piece)
         return response
+
+
+def _auth(request: Request) -> httpx.Auth | UseClientDefault | None:
+    return None if request.anonymous else httpx.USE_CLIENT_DEFAULT
 
 
 def _ours(request: httpx.Request, base: httpx.URL) -> httpx.Request:

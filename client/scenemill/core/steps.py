@@ -26,7 +26,8 @@ class Request:
     """A request to the API. It is repeated after a failure if that is safe.
 
     `idempotent` says that a repetition is safe for a method for which it is not safe in general. With `stream` the
-    answer's body is left to `read`, `piece` bytes at a time, or as it arrives where `piece` is None.
+    answer's body is left to `read`, `piece` bytes at a time, or as it arrives where `piece` is None. One that is
+    `anonymous` carries neither key nor token.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Request:
     piece: int | None = None
     attempts: int | None = None
     read_timeout: float | None = None
+    anonymous: bool = False
 
     @property
     def repeatable(self) -> bool:
