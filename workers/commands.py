@@ -10,11 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from scenemill.errors import ScenemillError
 
 FOLDER = Path(".scenemill")
 API_PORT, FLOWER_PORT = 8000, 5555
@@ -29,7 +24,7 @@ data_option = click.option(
 )
 
 
-class StackFailed(ScenemillError):
+class StackFailed(click.ClickException):
     """The local stack did not come up."""
 
     exit_code = 6
@@ -109,6 +104,9 @@ def _print_table(addresses: dict[str, Any]) -> bool:
         ("Metrics", addresses["metrics"]["api"]),
         ("Log", addresses["log"]),
     )
+    from rich.console import Console  # noqa: PLC0415 (the list of commands must not wait for this import)
+    from rich.markup import escape  # noqa: PLC0415
+
     console = Console(soft_wrap=True, highlight=False)
     console.print("Scenemill is up. Ctrl-C stops it.", style="bold green")
     for name, value in rows:  # a table of rich would cut a key off in a narrow window
@@ -120,7 +118,9 @@ def _print_table(addresses: dict[str, Any]) -> bool:
 @data_option
 def demo(folder: Path) -> None:
     """Render examples/reef.json through the whole stack, and say where the video is."""
-    from workers.local import demo as show  # noqa: PLC0415 (the client's commands must not wait for this import)
+    from rich.console import Console  # noqa: PLC0415 (the client's commands must not wait for these imports)
+
+    from workers.local import demo as show  # noqa: PLC0415
 
     show.run(folder.resolve(), Console(soft_wrap=True))
 
@@ -167,7 +167,10 @@ def operator(username: str, account: str, folder: Path) -> None:
 @data_option
 def doctor(folder: Path, ffmpeg: str | None, broker: str | None, redis: str | None, *, as_json: bool) -> None:
     """Say what is found on this machine, which version, and what is below its floor."""
-    from workers.doctor import examine  # noqa: PLC0415 (the client's commands must not wait for this import)
+    from rich.console import Console  # noqa: PLC0415 (the client's commands must not wait for these imports)
+    from rich.table import Table  # noqa: PLC0415
+
+    from workers.doctor import examine  # noqa: PLC0415
     from workers.server_checks import reached  # noqa: PLC0415
 
     findings = examine(folder.resolve(), ffmpeg=ffmpeg)

@@ -119,7 +119,7 @@ class TaskFailed(ScenemillError):
 class WaitTimeout(ScenemillError):
     """A task or batch did not end in time; it goes on. `last` is how it was seen last."""
 
-    exit_code = 1
+    exit_code = 8
 
     def __init__(self, last: Task | Batch, timeout: float) -> None:
         super().__init__(last, timeout)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenemill import Scenemill
-from scenemill.cli.display import facts
-from scenemill.cli.jobs import read_job, render
+from scenemill.cli.documents import as_job, read
+from scenemill.cli.rendering import facts, render
 from scenemill.errors import ScenemillError
 from shared.media import probing
 from shared.processes.ffmpeg import ffmpeg_path
@@ -56,8 +56,10 @@ def run(folder: Path, console: Console) -> None:
         console.print(f"The stack is up at {addresses['api']} after {ready - began:.1f} s.", highlight=False)
         wait_for_pictures()
         with Scenemill(addresses["api"], addresses["api_key"]) as api:
-            job = read_job(SCRIPT, {})
-            done = render(api, job, folder=pictures, out=folder / "demo", console=console, label=SCRIPT.stem)
+            job = as_job(read(str(SCRIPT)), {})
+            done = render(
+                api, job, folder=pictures, target=folder / "demo", console=console, label=SCRIPT.stem
+            )
         took = time.monotonic() - ready
         video = done.files["video.mp4"]
         for path in (video, *(path for name, path in sorted(done.files.items()) if name != video.name)):

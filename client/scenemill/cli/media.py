@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 from scenemill.errors import MediaMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+# What a dry run puts in the place of a local file: nothing is uploaded for it.
+PLACEHOLDER = "https://local.invalid/"
 ELSEWHERE = ("asset:", "https://", "http://")
 
 
@@ -59,7 +63,17 @@ def find(source: str, folder: Path) -> Path:
     return path
 
 
-def upload_all(script: Any, folder: Path, upload: Callable[[Path], str]) -> Any:
-    """Upload each local file once, and return the script that names the assets."""
-    paths = {source: find(source, folder) for source in dict.fromkeys(local_sources(script))}
-    return replaced(script, {source: f"asset:{upload(path)}" for source, path in paths.items()})
+def files(script: Any, folder: Path | None) -> dict[str, Path]:
+    """Return the local files that a script names, each once, or raise MediaMissing."""
+    sources = list(dict.fromkeys(local_sources(script)))
+    if sources and folder is None:
+        raise MediaMissing(
+            f"The script names the local file {sources[0]!r}. Say with --media in which folder it is."
+        )
+    return {source: find(source, folder) for source in sources if folder is not None}
+
+
+def absolute(script: Any, url: str) -> Any:
+    """Return a script from the web in which a relative `src` is the address of a file beside the script."""
+    base = httpx.URL(url)
+    return replaced(script, {source: str(base.join(source)) for source in set(local_sources(script))})

@@ -1,0 +1,71 @@
+"""`scenemill login` and `scenemill logout`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from scenemill.auth import by_password, log_in, log_out
+from scenemill.cli import config
+from scenemill.cli.options import examples, pass_session
+from scenemill.errors import ApiError
+
+if TYPE_CHECKING:
+    from scenemill.cli.session import Session
+
+PASSWORD_CHANGE_NEEDED = "password-change-needed"  # noqa: S105 (a code of the API)
+
+
+@click.command(
+    epilog=examples(
+        "scenemill --api https://video.example.com login --user ada",
+    )
+)
+@click.option("--user", "username", prompt="User", help="Asked for when it is not given.")
+@pass_session
+def login(session: Session, /, username: str) -> None:
+    """Log in by user name and password, for all commands at this API until `scenemill logout`.
+
+    An address that is given by --api or SCENEMILL_API is stored where none is stored yet.
+    """
+    api = session.access.api
+    password = click.prompt("Password", hide_input=True, err=True)
+    try:
+        tokens = log_in(api, by_password(username, password))
+    except ApiError as error:
+        if error.code != PASSWORD_CHANGE_NEEDED:
+            raise
+        click.echo("This password is good once, for setting another.", err=True)
+        new = click.prompt("New password", hide_input=True, confirmation_prompt="Again", err=True)
+        tokens = log_in(api, by_password(username, password, new_password=new))
+    store = session.login_at(api)
+    with store.locked():
+        store.save(tokens)
+    _keep_address(session)
+    click.echo(f"Logged in at {api} as {username}.")
+
+
+def _keep_address(session: Session) -> None:
+    """Store the address, so that the commands that follow go to where the user has logged in."""
+    stored = config.load()
+    profile = session.access.profile
+    if session.access.explicit and not stored.get(profile).get("api"):
+        config.save(stored.changed(profile, "api", session.access.api))
+
+
+@click.command(
+    epilog=examples(
+        "scenemill logout",
+    )
+)
+@pass_session
+def logout(session: Session, /) -> None:
+    """Log out, on this machine and at the API."""
+    store = session.login_at(session.access.api)
+    with store.locked():
+        tokens = store.load()
+        if tokens is not None:
+            log_out(session.access.api, tokens)
+            store.save(None)
+    click.echo("Logged out." if tokens else f"Nobody was logged in at {session.access.api}.")

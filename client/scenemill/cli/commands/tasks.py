@@ -1,0 +1,314 @@
+"""`scenemill tasks`: what runs, what ran, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.text import Text
+
+from scenemill.cli import output, rendering, targets
+from scenemill.cli.following import doing, follow_task, outcome
+from scenemill.cli.groups import Group
+from scenemill.cli.options import (
+    examples,
+    folder_option,
+    force_option,
+    json_option,
+    limit_option,
+    pass_session,
+    quiet_option,
+    timeout_option,
+    yes_option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scenemill.cli.session import Session
+    from scenemill.types.tasks import Task
+
+STATUSES = ("queued", "running", "canceling", "succeeded", "failed", "canceled")
+KINDS = ("video", "script")
+WIDE = 100  # columns from which on a list has room for a custom_id
+
+task_id_argument = click.argument("task_id")
+task_ids_argument = click.argument("task_ids", metavar="TASK_ID...", nargs=-1, required=True)
+
+
+@click.group(cls=Group)
+def tasks() -> None:
+    """List, watch, cancel, retry, download and delete tasks. A task is the run of a job."""
+
+
+@tasks.command(
+    "list",
+    epilog=examples(
+        "scenemill tasks list --status running",
+        "scenemill tasks list --status failed --json | jq -r .task_id",
+    ),
+)
+@limit_option
+@click.option(
+    "--status", type=click.Choice(STATUSES), multiple=True, help="Only these. May be given several times."
+)
+@click.option("--kind", type=click.Choice(KINDS), help="Only these.")
+@click.option("--batch", metavar="BATCH_ID", help="Only those of a batch.")
+@click.option(
+    "--after", metavar="TIME", help="Only those created after a time, such as 2026-01-31T12:00:00Z."
+)
+@click.option("--before", metavar="TIME", help="Only those created before a time.")
+@click.option("--search", metavar="TEXT", help="Only those with this custom_id, or with metadata NAME:VALUE.")
+@json_option
+@pass_session
+def list_tasks(session: Session, /, *, as_json: bool, **options: Any) -> None:
+    """List tasks, newest first. With --json, one JSON line a task."""
+    with session.connect() as api:
+        found = api.tasks.list(
+            status=options["status"] or None,
+            kind=options["kind"],
+            batch=options["batch"],
+            created_after=options["after"],
+            created_before=options["before"],
+            q=options["search"],
+            limit=options["limit"],
+        )
+        if as_json:
+            for task in found:
+                output.print_json(task)
+            return
+        print_tasks(found)
+
+
+def print_tasks(found: Iterable[Task]) -> None:
+    """Print a table of tasks."""
+    rows = list(found)
+    if not rows:
+        output.stderr().print("There are no such tasks.", style="dim")
+        return
+    wide = output.stdout().width >= WIDE
+    table = output.table(
+        "Task", "Kind", "Status", "", "Created", *(("Custom id",) if wide else ()), right=("",), ids=True
+    )
+    for task in rows:
+        custom = (task.custom_id or "",) if wide else ()
+        shown = output.status(task.status, doing(task))
+        table.add_row(
+            task.task_id, task.kind, shown, f"{task.progress:.0%}", output.ago(task.created_at), *custom
+        )
+    output.show(table)
+
+
+@tasks.command(
+    "show",
+    epilog=examples(
+        "scenemill tasks show TASK_ID",
+    ),
+)
+@task_id_argument
+@json_option
+@pass_session
+def show_task(session: Session, /, task_id: str, *, as_json: bool) -> None:
+    """Show a task: how far it is, its scenes, its files, or why it failed."""
+    with session.connect() as api:
+        task = api.tasks.get(task_id)
+    if as_json:
+        output.print_json(task)
+    else:
+        print_task(task)
+
+
+def print_task(task: Task) -> None:
+    """Print everything that is known of a task."""
+    output.show(
+        output.facts(
+            [
+                ("Task", task.task_id),
+                ("Kind", task.kind),
+                ("Status", outcome(task)),
+                ("Doing", f"{doing(task)}, {task.progress:.0%}" if task.status == "running" else None),
+                ("Custom id", task.custom_id),
+                ("Batch", task.batch_id),
+                ("Priority", task.priority if task.priority != "normal" else None),
+                ("Attempt", task.attempt if task.attempt > 1 else None),
+                ("Created", output.local_time(task.created_at)),
+                ("Started", output.local_time(task.started_at)),
+                ("Finished", output.local_time(task.finished_at)),
+                ("Deleted at", output.local_time(task.expires_at)),
+            ]
+        )
+    )
+    _print_scenes(task)
+    _print_files(task)
+    output.show(*(Text(line, style="dim") for line in rendering.facts(task)))
+    if task.error:
+        output.show(*(Text.assemble((f"  {one.pointer}  ", "red"), one.detail) for one in task.error.errors))
+
+
+def _print_scenes(task: Task) -> None:
+    if not task.scenes or task.finished:
+        return
+    table = output.table("Scene", "Status", "", right=("",))
+    for scene in task.scenes:
+        word = "cached" if scene.cached else scene.status
+        table.add_row(scene.id, word, f"{scene.progress:.0%}" if scene.status == "rendering" else "")
+    output.show(Text(), table)
+
+
+def _print_files(task: Task) -> None:
+    if not task.artifacts:
+        return
+    table = output.table("File", "Size", "Type", "Picture", right=("Size",))
+    for one in task.artifacts:
+        picture = f"{one.width}x{one.height}" if one.width else ""
+        table.add_row(one.name, output.size(one.bytes), one.media_type, picture)
+    output.show(Text(), table)
+
+
+@tasks.command(
+    "watch",
+    epilog=examples(
+        "scenemill tasks watch TASK_ID && echo done",
+    ),
+)
+@task_id_argument
+@timeout_option
+@quiet_option
+@click.option("--json", "as_json", is_flag=True, help="Print each change as one JSON line.")
+@pass_session
+def watch_task(
+    session: Session, /, task_id: str, *, timeout: float | None, quiet: bool, as_json: bool
+) -> None:
+    """Watch a task until it has ended. The exit code is 0 where it has succeeded, and 1 otherwise."""
+    console = output.stderr()
+    with session.connect() as api:
+        task = api.tasks.get(task_id)
+        if as_json:
+            ended = api.tasks.wait(task, on_change=output.print_json, timeout=timeout, check=False)
+        else:
+            ended = follow_task(api, task, label=task.kind, console=console, quiet=quiet, timeout=timeout)
+    rendering.succeeded(ended)
+    if not as_json and not quiet:
+        click.echo(f"{task_id}: succeeded")
+        console.print(f"Download it: scenemill tasks download {task_id}", style="dim")
+
+
+@tasks.command(
+    "cancel",
+    epilog=examples(
+        "scenemill tasks cancel TASK_ID",
+    ),
+)
+@task_ids_argument
+@json_option
+@pass_session
+def cancel_tasks(session: Session, /, task_ids: tuple[str, ...], *, as_json: bool) -> None:
+    """Cancel tasks that have not ended."""
+    with session.connect() as api:
+        for task_id in task_ids:
+            _print_state(api.tasks.cancel(task_id), as_json=as_json)
+
+
+@tasks.command(
+    "retry",
+    epilog=examples(
+        "scenemill tasks retry TASK_ID",
+    ),
+)
+@task_ids_argument
+@json_option
+@pass_session
+def retry_tasks(session: Session, /, task_ids: tuple[str, ...], *, as_json: bool) -> None:
+    """Run failed or canceled tasks again. What is rendered of them is used again."""
+    with session.connect() as api:
+        for task_id in task_ids:
+            _print_state(api.tasks.retry(task_id), as_json=as_json)
+
+
+def _print_state(task: Task, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(task)
+    else:
+        click.echo(f"{task.task_id}: {task.status}")
+
+
+@tasks.command(
+    "delete",
+    epilog=examples(
+        "scenemill tasks delete --yes TASK_ID",
+    ),
+)
+@task_ids_argument
+@yes_option
+@json_option
+@pass_session
+def delete_tasks(session: Session, /, task_ids: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
+    """Delete finished tasks with their files."""
+    what = "this task" if len(task_ids) == 1 else f"these {len(task_ids)} tasks"
+    output.confirm(f"Delete {what} and all files of it?", yes=yes)
+    with session.connect() as api:
+        for task_id in task_ids:
+            api.tasks.delete(task_id)
+            if as_json:
+                output.print_json({"task_id": task_id, "deleted": True})
+            else:
+                click.echo(f"{task_id}: deleted")
+
+
+@tasks.command(
+    "download",
+    epilog=examples(
+        "scenemill tasks download TASK_ID --out reef",
+        "scenemill tasks download TASK_ID --output-file reef.mp4",
+    ),
+)
+@task_id_argument
+@folder_option
+@click.option("--output-file", type=click.Path(path_type=Path), metavar="PATH",
+              help="Download one file, to this path: the video, or what --name says.")  # fmt: skip
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Which file --output-file is, such as captions.srt.  [default: by its ending]",
+)
+@force_option
+@json_option
+@pass_session
+def download_task(session: Session, /, task_id: str, *, as_json: bool, **options: Any) -> None:
+    """Download what a task has made: all files into a folder, or one to a path."""
+    path, name = options["output_file"], options["name"]
+    if path and options["out"]:
+        raise click.UsageError("Give --out for all files, or --output-file for one, and not both.")
+    if name and not path:
+        raise click.UsageError("--name says which file --output-file is. Give both.")
+    if path:
+        targets.check_file(path, force=options["force"])
+    with session.connect() as api:
+        task = rendering.succeeded(api.tasks.get(task_id))
+        target: Path | targets.OneFile = options["out"] or Path(task_id)
+        if path:
+            target = _one_file(task, path, name)
+        elif isinstance(target, Path):
+            targets.check_folder(target, [one.name for one in task.artifacts], force=options["force"])
+        done = rendering.download(api, task, target)
+    if as_json:
+        output.print_json(
+            {"task_id": task_id, "files": {one: str(found) for one, found in done.files.items()}}
+        )
+    else:
+        for found in done.files.values():
+            click.echo(str(found))
+
+
+def _one_file(task: Task, path: Path, name: str | None) -> targets.OneFile:
+    """Return which artifact a path is to be: the one of this name, else the first with the same ending."""
+    names = [one.name for one in task.artifacts]
+    fitting = [
+        one for one in names if one == name or (name is None and one.endswith(path.suffix.lower() or ".mp4"))
+    ]
+    if not fitting:
+        raise click.UsageError(
+            f"The task has no such file. It has: {', '.join(names) or 'none'}. Choose with --name."
+        )
+    return targets.OneFile(path, fitting[0])
