@@ -50,7 +50,7 @@ def create_app(config: Settings | None = None) -> Flask:
     config = config or settings()
     app = Flask("scenemill", static_folder=None, template_folder=str(pages.TEMPLATES))
     app.config.update(
-        MAX_CONTENT_LENGTH=config.max_body,
+        MAX_CONTENT_LENGTH=config.max_body_bytes,
         MAX_FORM_MEMORY_SIZE=64 * 1024,
         MAX_FORM_PARTS=20,
         TRAP_HTTP_EXCEPTIONS=False,

@@ -13,7 +13,7 @@ from api.http import query_params
 from api.http.request_context import config
 from api.openapi import document
 from shared import accounts
-from shared.db import glance
+from shared.db import autocommit_session
 from shared.errors import Forbidden, Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ def _identify_caller() -> None:
 
 def _find_identity(header: str) -> Identity | None:
     if match := _KEY_HEADER.fullmatch(header):
-        with glance() as session:
-            return accounts.identify(session, match[1])
+        with autocommit_session() as session:
+            return accounts.authenticate_key(session, match[1])
     if (match := _TOKEN_HEADER.fullmatch(header)) and (
         claims := access_tokens.verify(match[1], config().signing_secrets())
     ):
-        with glance() as session:
+        with autocommit_session() as session:
             return logins.identify(session, claims)
     return None
 

@@ -21,7 +21,7 @@ from api.http import malformed_requests
 from api.server import gevent_psycopg2, lingering
 from api.server.keepalive import idle_connections
 from shared import logs
-from shared.settings import settings
+from shared.settings import settings, warn_of_former_names
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -56,6 +56,7 @@ class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 (the na
         """Send everything to the root logger."""
         super().setup(cfg)
         logs.configure(settings().log_level, "api")
+        warn_of_former_names()
         for log in (self.error_log, self.access_log):
             log.handlers.clear()
             log.propagate = True

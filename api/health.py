@@ -15,10 +15,10 @@ from api import problems
 from api.http import request_metrics
 from api.http.request_context import config
 from api.server import offload
-from shared import redis_sentinel
+from shared import redis_client
 from shared.db import transaction
 from shared.storage.factory import storage
-from shared.storage.folder import Folder
+from shared.storage.folder import FolderStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ def _check_postgres() -> None:
 
 def _redis_check(url: str) -> Callable[[], object]:
     def ping() -> None:
-        with redis_sentinel.connect(
+        with redis_client.connect(
             url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
         ) as client:
             client.ping()
@@ -97,7 +97,7 @@ def _redis_check(url: str) -> Callable[[], object]:
 
 def _check_storage() -> None:
     files = storage()
-    if isinstance(files, Folder):
-        offload.run(files.check)
+    if isinstance(files, FolderStorage):
+        offload.run(files.check_writable)
     else:
-        files.check()  # it waits for the network, and others go on
+        files.check_writable()  # it waits for the network, and others go on

@@ -17,7 +17,7 @@ from api.http.response_docs import BASIC, HEADERS, OAUTH, SECURITY, describe_ope
 from api.schemas import openapi_fields
 from api.schemas.responses import ProblemSchema
 from api.server import offload
-from shared.script.schema.loading import invalid
+from shared.script.schema.loading import as_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +129,7 @@ class StrictParser(FlaskParser):
     ) -> NoReturn:
         """Raise `Invalid` with a pointer for each place."""
         ((location, messages),) = error.messages.items()  # type: ignore[union-attr]  # webargs wraps them so
-        raise invalid(ValidationError(messages), _POINTER_PREFIXES[location]) from error
+        raise as_invalid(ValidationError(messages), _POINTER_PREFIXES[location]) from error
 
 
 class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types

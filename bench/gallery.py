@@ -86,7 +86,7 @@ class Studio:
         sources = {
             src: segments.Source(src, str(path), probing.probe(path)) for src, path in self.files.items()
         }
-        plan = timeline.plan(script, {}, output.fps)
+        plan = timeline.plan_timeline(script, {}, output.fps)
         found = segments.plan_segments(
             plan, script, output, sources, cues, account="gallery", versions=renderer_versions()
         )[segment]

@@ -20,7 +20,7 @@ from sqlalchemy import bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shared.models import Account, ApiKey
-from shared.prepared_statements import Prepared
+from shared.prepared_statements import PreparedStatement
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 SCOPES = ("jobs:read", "jobs:write", "assets:read", "assets:write", "templates:write", "keys:write", "admin")
 PREFIX = "sm_live"
 # Every request asks this.
-_OPENED = (ApiKey.account_id, ApiKey.secret_hash, ApiKey.scopes)
-_KEY = Prepared(
+_KEY_COLUMNS = (ApiKey.account_id, ApiKey.secret_hash, ApiKey.scopes)
+_KEY_QUERY = PreparedStatement(
     "recognise_key",
-    select(*_OPENED)
+    select(*_KEY_COLUMNS)
     .join(Account, Account.id == ApiKey.account_id)
     .where(ApiKey.id == bindparam("key_id"), ApiKey.revoked_at.is_(None), Account.disabled_at.is_(None)),
-    returns=[column(each.key, each.type) for each in _OPENED],
+    returns=[column(each.key, each.type) for each in _KEY_COLUMNS],
 )
-_NOBODY = hashlib.sha256(b"no key has this hash").hexdigest()
+_DUMMY_HASH = hashlib.sha256(b"no key has this hash").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def checksum(body: str) -> str:
     return f"{zlib.crc32(body.encode()):08x}"
 
 
-def _hash(secret: str) -> str:
+def _hash_secret(secret: str) -> str:
     # The secret has 192 random bits, so that a plain hash is enough: there is nothing to guess.
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -75,31 +75,33 @@ def create_key(
     """Make a key and return its row and the key itself, which is not kept and cannot be had again."""
     key_id, secret = secrets.token_hex(6), secrets.token_hex(24)
     body = f"{PREFIX}_{key_id}_{secret}"
-    row = ApiKey(id=key_id, account_id=account_id, name=name, secret_hash=_hash(secret), scopes=list(scopes))
+    row = ApiKey(
+        id=key_id, account_id=account_id, name=name, secret_hash=_hash_secret(secret), scopes=list(scopes)
+    )
     session.add(row)
     session.flush()
     return row, f"{body}_{checksum(body)}"
 
 
-def identify(session: Session, key: str) -> Identity | None:
+def authenticate_key(session: Session, key: str) -> Identity | None:
     """Recognise a key, in the same time whether its id is known or not."""
     body, _, stated = key.rpartition("_")
     parts = body.split("_")
     if len(parts) != 4 or not body.startswith(PREFIX) or stated != checksum(body):
         return None
-    return identify_parts(session, parts[2], parts[3])
+    return authenticate_key_parts(session, parts[2], parts[3])
 
 
-def identify_parts(session: Session, key_id: str, secret: str) -> Identity | None:
+def authenticate_key_parts(session: Session, key_id: str, secret: str) -> Identity | None:
     """Recognise a key by its id and secret, in the same time whether the id is known or not."""
-    row = session.execute(_KEY.on(session), {"key_id": key_id}).first()
-    known = hmac.compare_digest(row.secret_hash if row else _NOBODY, _hash(secret))
+    row = session.execute(_KEY_QUERY.prepare(session), {"key_id": key_id}).first()
+    known = hmac.compare_digest(row.secret_hash if row else _DUMMY_HASH, _hash_secret(secret))
     if row is None or not known:
         return None
     return Identity(row.account_id, key_id, frozenset(row.scopes))
 
 
-def living(session: Session, key_ids: Collection[str]) -> dict[Any, frozenset[str]]:
+def active_key_scopes(session: Session, key_ids: Collection[str]) -> dict[Any, frozenset[str]]:
     """Return the scopes of those keys that open something."""
     if not key_ids:
         return {}
@@ -111,7 +113,7 @@ def living(session: Session, key_ids: Collection[str]) -> dict[Any, frozenset[st
     return {row.id: frozenset(row.scopes) for row in rows}
 
 
-def owner_of(session: Session, key_id: str) -> uuid.UUID | None:
+def key_owner(session: Session, key_id: str) -> uuid.UUID | None:
     """Return whose a key is, or was; None where there is none of this id."""
     return session.scalar(select(ApiKey.account_id).where(ApiKey.id == key_id))
 
@@ -145,7 +147,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) == 3 and arguments[:2] == ["ensure-key", "--file"]:
         return _ensure_key(Path(arguments[2]))
     if len(arguments) == 3 and arguments[0] == "budget":
-        return _budget(arguments[1], arguments[2])
+        return _set_budget(arguments[1], arguments[2])
     sys.stderr.write(USAGE)
     return 2
 
@@ -156,7 +158,7 @@ def _ensure_key(path: Path) -> int:
 
     with transaction() as session:
         key = path.read_text().strip() if path.exists() else ""
-        if not key or identify(session, key) is None:
+        if not key or authenticate_key(session, key) is None:
             account_id = ensure_account(session, "default")
             _, key = create_key(session, account_id, "first key", SCOPES)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +168,7 @@ def _ensure_key(path: Path) -> int:
     return 0
 
 
-def _budget(name: str, amount: str) -> int:
+def _set_budget(name: str, amount: str) -> int:
     from shared.db import transaction  # noqa: PLC0415  (as above)
 
     try:

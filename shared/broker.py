@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from shared.celery_config import celery_settings, precedence
+from shared.celery_config import celery_settings, priority_for
 from shared.settings import settings
 
 app = Celery("scenemill", set_as_current=False)
@@ -16,6 +16,6 @@ def _configure(sender: Celery, **_: object) -> None:
     sender.config_from_object(celery_settings(settings()))
 
 
-def priority(level: int) -> int:
+def broker_priority(level: int) -> int:
     """Return the priority of a message whose level is this one: the lowest level is taken first."""
-    return precedence(settings().broker_url, level)
+    return priority_for(settings().broker_url, level)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from kombu import Exchange, Queue
 
-from shared import redis_sentinel
-from shared.names import QUEUE_OF, QueueName, TaskName
+from shared import redis_client
+from shared.names import TASK_QUEUES, QueueName, TaskName
 
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-AMQP = ("amqp://", "amqps://", "pyamqp://")
-MOST_URGENT = 9  # as RabbitMQ counts; more levels than ten cost it memory
+AMQP_SCHEMES = ("amqp://", "amqps://", "pyamqp://")
+MAX_PRIORITY = 9  # as RabbitMQ counts; more levels than ten cost it memory
 
 
 def celery_settings(config: Settings) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def celery_settings(config: Settings) -> dict[str, Any]:
     No result backend: Postgres keeps the results, and a backend that is away would hold publishing up for 19 s.
     """
     return {
-        **_broker(config.broker_url),
+        **_broker_settings(config.broker_url),
         "result_backend": None,
         "task_ignore_result": True,
         "task_serializer": "json",
@@ -30,7 +30,7 @@ def celery_settings(config: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": False,
         "task_create_missing_queues": False,
         "task_default_queue": QueueName.CONTROL,
-        "task_routes": {name: {"queue": QUEUE_OF[name]} for name in TaskName},
+        "task_routes": {name: {"queue": TASK_QUEUES[name]} for name in TaskName},
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2},
         "broker_connection_timeout": 3,
         "broker_connection_retry_on_startup": True,
@@ -49,19 +49,19 @@ def celery_settings(config: Settings) -> dict[str, Any]:
 
 def is_amqp(url: str) -> bool:
     """Tell whether the broker is RabbitMQ or its like."""
-    return url.startswith(AMQP)
+    return url.startswith(AMQP_SCHEMES)
 
 
-def precedence(url: str, level: int) -> int:
+def priority_for(url: str, level: int) -> int:
     """Return a message's priority as this broker counts. `level` is taken first the lower it is, as with Redis."""
-    return MOST_URGENT - level if is_amqp(url) else level
+    return MAX_PRIORITY - level if is_amqp(url) else level
 
 
-def _broker(url: str) -> dict[str, Any]:
-    return _rabbitmq(url) if is_amqp(url) else _redis(url)
+def _broker_settings(url: str) -> dict[str, Any]:
+    return _rabbitmq_settings(url) if is_amqp(url) else _redis_settings(url)
 
 
-def _redis(url: str) -> dict[str, Any]:
+def _redis_settings(url: str) -> dict[str, Any]:
     """Return what is so with Redis, alone or in a group with Sentinels.
 
     Acks come early: a lease in Postgres brings back what a dead worker held, late acks would only add duplicates.
@@ -75,7 +75,7 @@ def _redis(url: str) -> dict[str, Any]:
         # Acks come early, so that nothing stays unacknowledged for long; this only bounds a crash's leftovers.
         "visibility_timeout": 3600,
     }
-    if group := redis_sentinel.group(url):
+    if group := redis_client.parse_sentinel_url(url):
         url = group.kombu_url()
         transport |= {"master_name": group.name, "sentinel_kwargs": group.sentinel_options(**waits)}
     return {
@@ -90,7 +90,7 @@ def _redis(url: str) -> dict[str, Any]:
     }
 
 
-def _rabbitmq(url: str) -> dict[str, Any]:
+def _rabbitmq_settings(url: str) -> dict[str, Any]:
     """Return what is so with RabbitMQ.
 
     Acks come late, since what is not acknowledged is all that a worker is given: with early ones it would hoard as many
@@ -105,7 +105,7 @@ def _rabbitmq(url: str) -> dict[str, Any]:
         },
         "broker_heartbeat": 10,
         "task_queues": [
-            Queue(name, Exchange(name), routing_key=name, max_priority=MOST_URGENT) for name in QueueName
+            Queue(name, Exchange(name), routing_key=name, max_priority=MAX_PRIORITY) for name in QueueName
         ],
         "task_acks_late": True,
         "worker_disable_prefetch": False,

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
-RESTED_SECONDS = 1.0  # no server is stopped and started again within them
+PING_AFTER_IDLE_SECONDS = 1.0  # no server is stopped and started again within them
 
 
 def _milliseconds(value: timedelta) -> int:
     return int(value.total_seconds() * 1000)
 
 
-def connect(config: Settings) -> Engine:
+def make_engine(config: Settings) -> Engine:
     """Make an engine. Every wait of it is bounded: for a connection, a statement, a lock, an idle transaction."""
     limits = (
         f"-c statement_timeout={_milliseconds(config.statement_timeout)}"
@@ -45,7 +45,7 @@ def connect(config: Settings) -> Engine:
     }
     made = create_engine(
         config.database_url,
-        pool_size=config.database_pool,
+        pool_size=config.database_pool_size,
         max_overflow=0,
         pool_timeout=5,
         pool_use_lifo=True,  # what was used last is prepared, and need not be asked whether it lives
@@ -53,11 +53,11 @@ def connect(config: Settings) -> Engine:
         connect_args=arguments,
         hide_parameters=True,  # scripts and hashes are nobody's business in a log
     )
-    _ping_what_rested(made)
+    _ping_idle_connections(made)
     return made
 
 
-def _ping_what_rested(pool_of: Engine) -> None:
+def _ping_idle_connections(pool_of: Engine) -> None:
     """Ask whether a connection still lives before it is used, unless it was used a moment ago.
 
     SQLAlchemy's own pre-ping asks each time, which under load is a round trip for every transaction.
@@ -69,7 +69,7 @@ def _ping_what_rested(pool_of: Engine) -> None:
 
     @event.listens_for(pool_of, "checkout")
     def _ping(connection: Any, record: Any, _: Any) -> None:
-        if time.monotonic() - record.info.get("rests_since", time.monotonic()) < RESTED_SECONDS:
+        if time.monotonic() - record.info.get("rests_since", time.monotonic()) < PING_AFTER_IDLE_SECONDS:
             return
         try:
             pool_of.dialect.do_ping(connection)
@@ -80,11 +80,11 @@ def _ping_what_rested(pool_of: Engine) -> None:
 @lru_cache(maxsize=1)
 def engine() -> Engine:
     """Return this process's engine."""
-    return connect(settings())
+    return make_engine(settings())
 
 
 @lru_cache(maxsize=1)
-def _factory() -> sessionmaker[Session]:
+def _session_factory() -> sessionmaker[Session]:
     return sessionmaker(engine(), expire_on_commit=False)
 
 
@@ -92,24 +92,24 @@ def _factory() -> sessionmaker[Session]:
 def transaction() -> Iterator[Session]:
     """Open a session, commit at the end; Postgres being away becomes `Unavailable`."""
     try:
-        with _factory().begin() as session:
+        with _session_factory().begin() as session:
             yield session
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise Unavailable("The database cannot be reached. Try again shortly.") from error
 
 
 @contextmanager
-def glance() -> Iterator[Session]:
+def autocommit_session() -> Iterator[Session]:
     """Open a session without a transaction: for what asks one thing, and is spared the words before and after it."""
     try:
-        with _factory()() as session, _each_its_own(session):
+        with _session_factory()() as session, _autocommit(session):
             yield session
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise Unavailable("The database cannot be reached. Try again shortly.") from error
 
 
 @contextmanager
-def _each_its_own(session: Session) -> Iterator[None]:
+def _autocommit(session: Session) -> Iterator[None]:
     """Have each statement be its own transaction.
 
     The driver is told, not SQLAlchemy: by its isolation levels it would name one to the server, before and after.
@@ -124,7 +124,7 @@ def _each_its_own(session: Session) -> Iterator[None]:
 
 
 @contextmanager
-def alone(lock: int) -> Iterator[bool]:
+def advisory_lock(lock: int) -> Iterator[bool]:
     """Hold a lock of the database's for as long as the block lasts, or say False where another holds it.
 
     It is the connection's, and no transaction stays open meanwhile, however long the block takes.

@@ -137,13 +137,13 @@ class Locked(ServiceError):
     status, code, title = 423, "locked", "Locked"
 
 
-class TooMany(ServiceError):
+class RateLimitExceeded(ServiceError):
     """Requests come too fast."""
 
     status, code, title = 429, "too-fast", "Too many requests"
 
 
-class TooManyAtOnce(TooMany):
+class ConcurrencyLimitExceeded(RateLimitExceeded):
     """An account has too many of something under way at once: requests, streams of events, unfinished uploads."""
 
     code, title = "too-many-at-once", "Too many at once"
@@ -259,6 +259,6 @@ JOB_CODES = frozenset(
 )  # fmt: skip
 
 
-def of_job(error: ServiceError) -> ServiceError:
+def as_job_error(error: ServiceError) -> ServiceError:
     """Return the error that a job ends with, where it ends because of this one."""
     return error if error.code in JOB_CODES else JobFailed(error.detail)

@@ -20,32 +20,32 @@ _bound: ContextVar[dict[str, Any] | None] = ContextVar("bound", default=None)
 @contextmanager
 def bind(**fields: Any) -> Iterator[None]:
     """Add fields to every line that is logged inside the block, in this thread or greenlet."""
-    token = _bound.set({**bound(), **fields})
+    token = _bound.set({**bound_fields(), **fields})
     try:
         yield
     finally:
         _bound.reset(token)
 
 
-def bound() -> dict[str, Any]:
+def bound_fields() -> dict[str, Any]:
     """Return the fields in force, to hand them on to another thread."""
     return _bound.get() or {}
 
 
-class _Context(logging.Filter):
+class _ContextFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        for name, value in bound().items():
+        for name, value in bound_fields().items():
             if not hasattr(record, name):
                 setattr(record, name, value)
         return True
 
 
-class _Lines(JsonFormatter):
+class _JsonLines(JsonFormatter):
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
-        return moment(record.created)
+        return format_timestamp(record.created)
 
 
-def moment(seconds: float) -> str:
+def format_timestamp(seconds: float) -> str:
     """Write a moment as every line of the log has it: in UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -55,10 +55,10 @@ def logging_config(level: str, service: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"context": {"()": _Context}},
+        "filters": {"context": {"()": _ContextFilter}},
         "formatters": {
             "json": {
-                "()": _Lines,
+                "()": _JsonLines,
                 "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
                 "rename_fields": {
                     "asctime": "time",

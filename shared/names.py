@@ -27,7 +27,7 @@ class TaskName(StrEnum):
     MEASURE = "upkeep.measure"
 
 
-QUEUE_OF: dict[TaskName, QueueName] = {
+TASK_QUEUES: dict[TaskName, QueueName] = {
     TaskName.SCRIPT: QueueName.SCRIPTS,
     TaskName.VIDEO: QueueName.RENDERS,
     TaskName.SEGMENT: QueueName.RENDERS,
@@ -39,4 +39,4 @@ QUEUE_OF: dict[TaskName, QueueName] = {
     TaskName.MEASURE: QueueName.CONTROL,
 }
 
-TASK_OF_KIND: dict[str, TaskName] = {"script": TaskName.SCRIPT, "video": TaskName.VIDEO}
+JOB_TASKS: dict[str, TaskName] = {"script": TaskName.SCRIPT, "video": TaskName.VIDEO}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _CASTING: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
-class Prepared:
+class PreparedStatement:
     """A statement and the name that Postgres knows it by, once a connection has used it.
 
     `returns` are the columns that come back, in order; the statement itself need not name their types then. `columns` are
@@ -65,7 +65,7 @@ class Prepared:
         execute = text(f"EXECUTE {self._name}({names})").bindparams(*binds)
         return execute.columns(*self._returns) if self._returns else execute
 
-    def on(self, session: Session) -> Executable:
+    def prepare(self, session: Session) -> Executable:
         """Prepare it on the session's connection, unless it is, and return what executes it."""
         connection = session.connection()
         known: set[str] = connection.info.setdefault("prepared", set())

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, order=True)
-class Alarm:
+class Timer:
     """One call that is put off. `due` is a moment of `time.monotonic`."""
 
     due: float
@@ -30,20 +30,20 @@ class Alarm:
     call: Callable[[], object] | None = field(compare=False)
 
 
-class Alarms:
+class TimerThread:
     """Calls what is due, in a thread of its own. A call is to be short: it holds up the others, and those who call off."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: list[Alarm] = []
+        self._waiting: list[Timer] = []
         self._numbers = itertools.count()
         self._wakes = 0.0
         self._thread: threading.Thread | None = None
 
-    def after(self, seconds: float, call: Callable[[], object]) -> Alarm:
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Timer:
         """Have it called in so many seconds."""
         with self._changed:
-            alarm = Alarm(time.monotonic() + seconds, next(self._numbers), call)
+            alarm = Timer(time.monotonic() + seconds, next(self._numbers), call)
             heapq.heappush(self._waiting, alarm)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
@@ -52,7 +52,7 @@ class Alarms:
                 self._changed.notify()
         return alarm
 
-    def call_off(self, alarm: Alarm) -> bool:
+    def cancel(self, alarm: Timer) -> bool:
         """Return True when it has not been called, and never will be; False when the call has been made."""
         with self._changed:
             pending, alarm.call = alarm.call is not None, None
@@ -63,12 +63,12 @@ class Alarms:
             while True:
                 now = time.monotonic()
                 while self._waiting and self._waiting[0].due <= now:
-                    self._ring(heapq.heappop(self._waiting))
+                    self._fire(heapq.heappop(self._waiting))
                 self._wakes = self._waiting[0].due if self._waiting else float("inf")
                 self._changed.wait(max(0.0, self._wakes - now) if self._waiting else None)
 
     @staticmethod
-    def _ring(alarm: Alarm) -> None:
+    def _fire(alarm: Timer) -> None:
         call, alarm.call = alarm.call, None
         if call is None:
             return
@@ -78,23 +78,23 @@ class Alarms:
             log.exception("alarm_surprised")
 
 
-_alarms = Alarms()
+_timers = TimerThread()
 
 
-def _forget() -> None:
+def _reset_after_fork() -> None:
     """Begin anew in a forked child: the parent's thread is not there, and its lock may be held for ever."""
-    global _alarms  # noqa: PLW0603 (one a process)
-    _alarms = Alarms()
+    global _timers  # noqa: PLW0603 (one a process)
+    _timers = TimerThread()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def after(seconds: float, call: Callable[[], object]) -> Alarm:
+def call_later(seconds: float, call: Callable[[], object]) -> Timer:
     """Have this process call it in so many seconds; it is to be short, such as the start of a thread."""
-    return _alarms.after(seconds, call)
+    return _timers.call_later(seconds, call)
 
 
-def call_off(alarm: Alarm) -> bool:
+def cancel(alarm: Timer) -> bool:
     """Return True when it has not been called, and never will be; False when the call has been made."""
-    return _alarms.call_off(alarm)
+    return _timers.cancel(alarm)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 
-class Spent(StrEnum):
+class UsageKind(StrEnum):
     """What costs."""
 
     TOKENS = "tokens"
@@ -33,19 +33,19 @@ class Spent(StrEnum):
     RENDER_SECONDS = "render_seconds"
 
 
-def cost(kind: Spent, amount: float, config: Settings) -> float:
+def cost(kind: UsageKind, amount: float, config: Settings) -> float:
     """Return what so much costs today: tokens and characters are priced by the thousand, transcriptions by the minute."""
     prices = {
-        Spent.TOKENS: config.price_tokens / 1000,
-        Spent.CHARACTERS: config.price_characters / 1000,
-        Spent.TRANSCRIBED: config.price_transcription / 60,
-        Spent.IMAGES: config.price_images,
-        Spent.RENDER_SECONDS: config.price_render_seconds,
+        UsageKind.TOKENS: config.price_tokens / 1000,
+        UsageKind.CHARACTERS: config.price_characters / 1000,
+        UsageKind.TRANSCRIBED: config.price_transcription / 60,
+        UsageKind.IMAGES: config.price_images,
+        UsageKind.RENDER_SECONDS: config.price_render_seconds,
     }
     return prices[kind] * amount
 
 
-def charge(session: Session, job: Job, kind: Spent, amount: float, config: Settings) -> None:
+def record_usage(session: Session, job: Job, kind: UsageKind, amount: float, config: Settings) -> None:
     """Write down what an attempt has used. It stays, however the attempt ends."""
     if amount:
         session.add(
@@ -60,17 +60,17 @@ def charge(session: Session, job: Job, kind: Spent, amount: float, config: Setti
         )
 
 
-def afford(session: Session, job: Job, kind: Spent, amount: float, config: Settings) -> None:
+def check_budget(session: Session, job: Job, kind: UsageKind, amount: float, config: Settings) -> None:
     """Raise QuotaExceeded where so much more would break the job's or the account's budget."""
-    afford_cost(session, job, cost(kind, amount, config))
+    check_budget_for_cost(session, job, cost(kind, amount, config))
 
 
-def afford_cost(session: Session, job: Job, more: float) -> None:
+def check_budget_for_cost(session: Session, job: Job, more: float) -> None:
     """Raise QuotaExceeded where what costs so much would break the job's or the account's budget."""
     limit = job.spec.get("budget")
     if limit is not None and job_cost(session, job.id) + more > limit:
         raise QuotaExceeded("The job's budget does not allow what comes next.")
-    month = budget(session, job.account_id)
+    month = monthly_budget(session, job.account_id)
     if month is not None and month_cost(session, job.account_id) + more > month:
         raise QuotaExceeded("The account's budget of this month does not allow what comes next.")
 
@@ -82,7 +82,7 @@ def job_cost(session: Session, job_id: uuid.UUID) -> float:
     )
 
 
-def job_amount(session: Session, job_id: uuid.UUID, kind: Spent) -> float:
+def job_amount(session: Session, job_id: uuid.UUID, kind: UsageKind) -> float:
     """Return how much of a kind a job has used, over all its attempts."""
     total = select(func.coalesce(func.sum(Usage.amount), 0.0)).where(
         Usage.job_id == job_id, Usage.kind == kind
@@ -98,13 +98,13 @@ def month_cost(session: Session, account_id: uuid.UUID) -> float:
     return session.scalar(total) or 0.0
 
 
-def stored(session: Session, account_id: uuid.UUID) -> dict[str, int]:
+def stored_bytes(session: Session, account_id: uuid.UUID) -> dict[str, int]:
     """Return the bytes that an account's files take, by what they are."""
     cache = (StoredSegment, StoredSpeech, StoredMix)
     return {
-        "assets": _bytes(session, account_id, Asset),
+        "assets": _table_bytes(session, account_id, Asset),
         "artifacts": _artifact_bytes(session, account_id),
-        "cache": sum(_bytes(session, account_id, table) for table in cache),
+        "cache": sum(_table_bytes(session, account_id, table) for table in cache),
     }
 
 
@@ -115,7 +115,7 @@ def _artifact_bytes(session: Session, account_id: uuid.UUID) -> int:
     return int(session.scalar(jobs.where(Job.account_id == account_id)) or 0)
 
 
-def _bytes(session: Session, account_id: uuid.UUID, table: Any) -> int:
+def _table_bytes(session: Session, account_id: uuid.UUID, table: Any) -> int:
     # A file that several rows name is there once.
     files = select(table.storage_key, func.max(table.bytes).label("size")).where(
         table.account_id == account_id
@@ -124,12 +124,12 @@ def _bytes(session: Session, account_id: uuid.UUID, table: Any) -> int:
     return int(session.scalar(select(func.coalesce(func.sum(each.c.size), 0))) or 0)
 
 
-def budget(session: Session, account_id: uuid.UUID) -> float | None:
+def monthly_budget(session: Session, account_id: uuid.UUID) -> float | None:
     """Return what a calendar month may cost the account, or None where nothing limits it."""
     return session.scalar(select(Account.budget).where(Account.id == account_id))
 
 
-def months(
+def monthly_usage(
     session: Session, account_id: uuid.UUID, *, since: datetime | None = None
 ) -> list[tuple[datetime, str, float, float]]:
     """Return (first moment of the month in UTC, kind, amount, cost), oldest first."""

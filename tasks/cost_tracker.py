@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shared.models import Job
-    from shared.usage import Spent
+    from shared.usage import UsageKind
 
 
 @dataclass(slots=True)
@@ -32,17 +32,17 @@ class Purse:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._lock = threading.Lock()
-        self._spending: defaultdict[Spent, float] = defaultdict(float)
-        self.spent: defaultdict[Spent, float] = defaultdict(float)
+        self._spending: defaultdict[UsageKind, float] = defaultdict(float)
+        self.spent: defaultdict[UsageKind, float] = defaultdict(float)
 
     @contextmanager
-    def paying(self, kind: Spent, amount: float) -> Iterator[Bill]:
+    def paying(self, kind: UsageKind, amount: float) -> Iterator[Bill]:
         """Make a call inside the block, or raise QuotaExceeded before it. A call that fails costs nothing."""
         with self._lock:
             self._spending[kind] += amount
             try:
                 with transaction() as session:
-                    usage.afford_cost(session, self._job, self._pending())
+                    usage.check_budget_for_cost(session, self._job, self._pending())
             except BaseException:
                 self._spending[kind] -= amount
                 raise
@@ -50,7 +50,7 @@ class Purse:
         try:
             yield bill
             with self._lock, transaction() as session:
-                usage.charge(session, self._job, kind, bill.amount, settings())
+                usage.record_usage(session, self._job, kind, bill.amount, settings())
                 self.spent[kind] += bill.amount
         finally:
             with self._lock:

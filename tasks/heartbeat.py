@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from shared import timers
 from shared.errors import Unavailable
-from shared.logs import bind, bound
+from shared.logs import bind, bound_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +34,10 @@ class Pulse:
         self._lease = lease.total_seconds()
         self._over = threading.Event()
         self._unwanted = threading.Event()
-        self._context = bound()
+        self._context = bound_fields()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._began = 0.0
-        self._first: timers.Alarm | None = None
+        self._first: timers.Timer | None = None
 
     def unwanted(self) -> bool:
         """Tell whether the work is to be dropped. Cheap: it looks at a flag."""
@@ -45,14 +45,14 @@ class Pulse:
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
-        self._first = timers.after(self._every, self._thread.start)
+        self._first = timers.call_later(self._every, self._thread.start)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        if self._first is not None and not timers.call_off(self._first):
+        if self._first is not None and not timers.cancel(self._first):
             self._thread.join(timeout=30)
 
     def _run(self) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import metrics
-from shared.db import glance, transaction
+from shared.db import autocommit_session, transaction
 from shared.dispatch import publishing as dispatch
 from shared.errors import JobFailed, ServiceError, Unavailable
 from shared.lifecycle import cancellation, jobs
@@ -92,7 +92,7 @@ class Attempt:
                 session,
                 self.job.id,
                 self.job.attempt,
-                lease=settings().lease,
+                lease=settings().lease_duration,
                 stage=self.stage,
                 progress=self.progress,
             )
@@ -102,13 +102,13 @@ class Attempt:
 def begin(stage: Stage) -> Callable[[Session, uuid.UUID, Settings], Job | None]:
     """Return the claim of a queued job, which starts in this stage."""
     return lambda session, job_id, config: jobs.claim(
-        session, job_id, stage, lease=config.lease, worker=socket.gethostname()
+        session, job_id, stage, lease=config.lease_duration, worker=socket.gethostname()
     )
 
 
 def assembly(session: Session, job_id: uuid.UUID, config: Settings) -> Job | None:
     """Claim a rendered job for its assembly."""
-    return assemblies.claim(session, job_id, lease=config.lease, worker=socket.gethostname())
+    return assemblies.claim(session, job_id, lease=config.lease_duration, worker=socket.gethostname())
 
 
 def run(
@@ -117,7 +117,7 @@ def run(
     claim: Callable[[Session, uuid.UUID, Settings], Job | None],
 ) -> None:
     """Claim the job, perform it, settle it. `perform` returns None when it has handed the job over itself."""
-    job = patiently(lambda session: claim(session, uuid.UUID(job_id), settings()), through=glance)
+    job = patiently(lambda session: claim(session, uuid.UUID(job_id), settings()), through=autocommit_session)
     if job is None:
         log.info("job_not_claimed", extra={"task_id": job_id})
         return
@@ -159,7 +159,7 @@ def _attempt(
 ) -> str:
     """Perform with a heartbeat beside it, and end the job where that went well."""
     config = settings()
-    with Pulse(attempt.beat, every=config.heartbeat, lease=config.lease) as pulse:
+    with Pulse(attempt.beat, every=config.heartbeat_interval, lease=config.lease_duration) as pulse:
         attempt.pulse = pulse
         done = perform(attempt)
         attempt.check()
@@ -210,7 +210,7 @@ def _stopped(job: Job) -> str:
         return _settled(job, State.CANCELED)
     none = timedelta(0)
     if drained() and patiently(
-        lambda session: jobs.put_back(session, job.id, job.attempt, delay=none, charge=False)
+        lambda session: jobs.requeue(session, job.id, job.attempt, delay=none, charge=False)
     ):
         return "handed_back"
     return "lost"
@@ -220,7 +220,7 @@ def _again(job: Job, error: Unavailable) -> str:
     delay = backoff(job.attempt, settings())
     if error.retry_after is not None:
         delay = max(delay, timedelta(seconds=error.retry_after))
-    state = patiently(lambda session: jobs.put_back(session, job.id, job.attempt, delay=delay))
+    state = patiently(lambda session: jobs.requeue(session, job.id, job.attempt, delay=delay))
     return "retried" if state is not None else _fail(job, error)
 
 
@@ -238,11 +238,11 @@ def _settled(job: Job, state: State) -> str:
 
 def drained() -> bool:
     """Tell whether this worker has been ending for so long that it hands its work back."""
-    return draining.past(settings().drain.total_seconds())
+    return draining.past(settings().shutdown_grace.total_seconds())
 
 
 def backoff(attempt: int, config: Settings) -> timedelta:
     """Return how long to wait before the next attempt: doubling, capped, with full jitter on its upper half."""
-    ceiling: timedelta = min(config.retry_cap, config.retry_base * 2 ** min(attempt - 1, 16))
+    ceiling: timedelta = min(config.retry_max_delay, config.retry_base_delay * 2 ** min(attempt - 1, 16))
     share: float = random.uniform(0.5, 1.0)  # noqa: S311 (jitter, not a secret)
     return ceiling * share

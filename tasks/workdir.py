@@ -25,7 +25,7 @@ from shared.errors import (
 )
 from shared.processes.ffmpeg import Stopped
 from shared.settings import settings
-from shared.storage.base import room
+from shared.storage.base import disk_full_as_storage_error
 from shared.storage.factory import storage
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def work_folder() -> AbstractContextManager[Path]:
 @contextmanager
 def folder(root: Path, *others: Path) -> Iterator[Path]:
     """Give a folder in `root`; raise StorageFull where the work fails for want of room, in it or in the others."""
-    with room():
+    with disk_full_as_storage_error():
         root.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=root))
     try:

@@ -59,7 +59,7 @@ def _note_a_death(task_id: str, exception: BaseException, **_: object) -> None:
 @signals.worker_process_init.connect
 def _begin_a_process(**_: object) -> None:
     db.after_fork()
-    orphans.adopt()
+    orphans.become_subreaper()
 
 
 @signals.worker_ready.connect

@@ -8,7 +8,7 @@ from celery import signals
 
 from shared import logs
 from shared.broker import app
-from shared.settings import settings
+from shared.settings import settings, warn_of_former_names
 from workers.schedule import schedule
 
 if TYPE_CHECKING:
@@ -25,3 +25,4 @@ def _plan(sender: Celery, **_: object) -> None:
 @signals.setup_logging.connect
 def _log_as_json(**_: object) -> None:
     logs.configure(settings().log_level, "worker")
+    warn_of_former_names()

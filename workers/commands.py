@@ -138,12 +138,12 @@ def operator(username: str, account: str, folder: Path) -> None:
     from pydantic import ValidationError  # noqa: PLC0415 (the client's commands must not wait for these imports)
 
     from shared.errors import ServiceError  # noqa: PLC0415
-    from shared.security.users import USERNAME  # noqa: PLC0415
+    from shared.security.users import USERNAME_PATTERN  # noqa: PLC0415
     from shared.settings import settings  # noqa: PLC0415
     from workers import first_operator  # noqa: PLC0415
     from workers.local.state import State  # noqa: PLC0415
 
-    if not re.fullmatch(USERNAME, username):
+    if not re.fullmatch(USERNAME_PATTERN, username):
         raise click.UsageError("A name has letters, digits and . _ @ + -, a letter or digit first.")
     try:
         url = settings().database_url

@@ -24,8 +24,8 @@ def let_in(database_url: str, username: str, account: str) -> str:
 
     A user that is there gets every scope, is enabled again, and stays in its account.
     """
-    password = passwords.one_time()
-    kept = passwords.hashed(password)
+    password = passwords.make_one_time_password()
+    kept = passwords.hash_password(password)
     engine = create_engine(
         database_url, hide_parameters=True, connect_args={"connect_timeout": CONNECT_SECONDS}
     )
@@ -42,16 +42,16 @@ def let_in(database_url: str, username: str, account: str) -> str:
 
 
 def _write(session: Session, username: str, kept: str, account: str) -> None:
-    found = users.candidate(session, username)
-    user = users.locked(session, found.user_id) if found else None
+    found = users.find_candidate(session, username)
+    user = users.lock_user(session, found.user_id) if found else None
     if user is None:
         account_id: uuid.UUID = accounts.ensure_account(session, account)
-        user = users.create(session, account_id, username, kept, accounts.SCOPES, one_time=True)
+        user = users.create_user(session, account_id, username, kept, accounts.SCOPES, one_time=True)
         if user is None:
             raise Unavailable("Somebody else makes this user just now.")
     else:
         users.set_password(session, user, kept, one_time=True)
-        users.change(session, user, {"scopes": accounts.SCOPES, "disabled": False})
+        users.update_user(session, user, {"scopes": accounts.SCOPES, "disabled": False})
     # Who did it is whoever could: no key and no user.
     session.add(
         AuditEvent(account_id=user.account_id, action="users.let_in", subject=f"user:{user.id}", actor=None)

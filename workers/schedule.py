@@ -18,7 +18,7 @@ EXPIRY_SECONDS = 7200.0
 
 def schedule(config: Settings) -> dict[str, Any]:
     """Return Celery's beat schedule."""
-    sweep = config.sweep.total_seconds()
+    sweep = config.sweep_interval.total_seconds()
     return {
         "sweep": {
             "task": TaskName.SWEEP,

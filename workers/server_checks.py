@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from shared import redis_sentinel
+from shared import redis_client
 from shared.celery_config import is_amqp
 from workers.doctor import REDIS_FLOORS, Finding, judged
 
@@ -31,7 +31,7 @@ def reached(name: str, url: str) -> Finding:
             "socket_connect_timeout": SECONDS,
             "retry": Retry(NoBackoff(), 0),
         }
-        with redis_sentinel.connect(url, **waits) as client:
+        with redis_client.connect(url, **waits) as client:
             server: Any = client.info("server")
         return judged(name, str(server["redis_version"]), REDIS_FLOORS, where=where, risk=OPEN)
     except (RedisError, KombuError, OSError, ValueError) as error:

@@ -22,9 +22,9 @@ from api.tasks import views
 from shared import accounts
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
-from shared.names import QUEUE_OF, TASK_OF_KIND, QueueName
-from shared.script.schema.fields import Flag, Number, Whole, Words
-from shared.script.schema.loading import Strict
+from shared.names import JOB_TASKS, TASK_QUEUES, QueueName
+from shared.script.schema.fields import StrictBoolean, StrictInteger, StrictNumber, StrictString
+from shared.script.schema.loading import StrictSchema
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -77,25 +77,25 @@ class AccountPageSchema(Schema):
     next_cursor = fields.String(allow_none=True)
 
 
-class ShareSchema(Strict):
+class ShareSchema(StrictSchema):
     """What an account gets."""
 
-    weight = Whole(1, 1000, about=_WEIGHT)
-    budget = Number(0, 1e12, nullable=True, about=_BUDGET)
+    weight = StrictInteger(1, 1000, description=_WEIGHT)
+    budget = StrictNumber(0, 1e12, nullable=True, description=_BUDGET)
 
 
 class AccountChangeSchema(ShareSchema):
     """What is to be set of an account."""
 
-    disabled = Flag(
-        about="While it is, no key and no user of it gets in; its log-ins end. What it was promised is done."
+    disabled = StrictBoolean(
+        description="While it is, no key and no user of it gets in; its log-ins end. What it was promised is done."
     )
 
 
 class NewAccountSchema(ShareSchema):
     """An account that is to be made."""
 
-    name = Words(100, one_line=True, required=True)
+    name = StrictString(100, one_line=True, required=True)
 
 
 class AuditEventSchema(Schema):
@@ -254,14 +254,14 @@ def show_queues() -> dict[str, Any]:
         depths = operator_queries.queue_depths(session)
         lost = operator_queries.find_quarantined(session, limit=MAX_QUARANTINED)
         ended = queue_depth.completion_rate(session).finished
-    queues = [_queue_view(kind, depths["kinds"].get(kind, {})) for kind in TASK_OF_KIND]
+    queues = [_queue_view(kind, depths["kinds"].get(kind, {})) for kind in JOB_TASKS]
     return {
         "queues": queues,
         "segments": depths["segments"],
         "unfinished": sum(one["waiting"] + one["published"] + one["running"] for one in queues),
         "most": limits.max_queued,
         "finished_last_minute": ended,
-        "window": {"unclaimed": limits.account_unclaimed, "running": limits.account_running},
+        "window": {"unclaimed": limits.max_unclaimed_per_account, "running": limits.max_running_per_account},
         "quarantined": lost,
     }
 
@@ -300,4 +300,4 @@ def _create_key(session: Session, account_id: UUID, wanted: dict[str, Any]) -> S
 
 def _queue_view(kind: str, depth: dict[str, Any]) -> dict[str, Any]:
     counts = {name: depth.get(name, 0) for name in ("waiting", "published", "running")}
-    return {"queue": QUEUE_OF[TASK_OF_KIND[kind]], "oldest_wait": float(depth.get("oldest") or 0), **counts}
+    return {"queue": TASK_QUEUES[JOB_TASKS[kind]], "oldest_wait": float(depth.get("oldest") or 0), **counts}

@@ -33,7 +33,7 @@ blueprint = Resource("api-keys", "Keys to this API.")
 def list_keys() -> dict[str, Any]:
     """List the account's keys, without their secrets."""
     with transaction() as session:
-        return {"data": [views.api_key_view(each) for each in listing.keys(session, account_id())]}
+        return {"data": [views.api_key_view(each) for each in listing.list_keys(session, account_id())]}
 
 
 @blueprint.post("/api-keys")

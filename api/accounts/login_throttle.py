@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import func, select, text, update
 
-from shared.errors import TooMany
-from shared.models import Guess
+from shared.errors import RateLimitExceeded
+from shared.models import LoginThrottle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Bucket:
         return hashlib.sha256(b"".join(f"{len(part)}:{part}".encode() for part in parts)).hexdigest()
 
 
-class TooManyLoginAttempts(TooMany):
+class TooManyLoginAttempts(RateLimitExceeded):
     """Log-ins failed too often: from this address, or with this name."""
 
     code: ClassVar[str] = "too-many-guesses"
@@ -94,16 +94,18 @@ def refund_attempt(session: Session, buckets: Sequence[Bucket]) -> None:
     """Count one try less in each: it was no guess."""
     for bucket in buckets:
         session.execute(
-            update(Guess)
-            .where(Guess.subject == bucket.subject)
-            .values(forgotten_at=Guess.forgotten_at - bucket.pace)
+            update(LoginThrottle)
+            .where(LoginThrottle.subject == bucket.subject)
+            .values(forgotten_at=LoginThrottle.forgotten_at - bucket.pace)
         )
 
 
 def rewrite_bucket(session: Session, buckets: Sequence[Bucket]) -> None:
     """Write one of them once more as it is."""
     session.execute(
-        update(Guess).where(Guess.subject == buckets[0].subject).values(forgotten_at=Guess.forgotten_at)
+        update(LoginThrottle)
+        .where(LoginThrottle.subject == buckets[0].subject)
+        .values(forgotten_at=LoginThrottle.forgotten_at)
     )
 
 
@@ -131,6 +133,6 @@ RETURNING subject
 
 def _seconds_until_free(session: Session, bucket: Bucket) -> float:
     room = bucket.pace * (bucket.burst - 1)
-    left = func.extract("epoch", Guess.forgotten_at - room - func.clock_timestamp())
-    seconds = session.scalar(select(left).where(Guess.subject == bucket.subject))
+    left = func.extract("epoch", LoginThrottle.forgotten_at - room - func.clock_timestamp())
+    seconds = session.scalar(select(left).where(LoginThrottle.subject == bucket.subject))
     return max(1.0, float(seconds or 0))

@@ -159,7 +159,7 @@ def identify(session: Session, claims: Claims) -> Identity | None:
 def find_revoked(session: Session, callers: Collection[Identity]) -> set[Identity]:
     """Return which of these would not get in any more, or not with all their scopes."""
     login_ids = [one.login_id for one in callers if one.login_id]
-    alive: dict[uuid.UUID | str, frozenset[str]] = accounts.living(
+    alive: dict[uuid.UUID | str, frozenset[str]] = accounts.active_key_scopes(
         session, [one.actor for one in callers if not one.login_id]
     )
     if login_ids:

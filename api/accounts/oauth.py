@@ -15,7 +15,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from api.http import bodies, query_params
 from api.openapi import takes
 from shared.errors import BadRequest, Invalid, ServiceError
-from shared.script.schema.loading import invalid, parse
+from shared.script.schema.loading import as_invalid, parse_strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,11 +107,13 @@ def read_request(schema: type[Schema]) -> dict[str, Any]:
         raise UnsupportedMediaType("The body must be a form, or JSON.")
     raw = bodies.read_all(MAX_BODY)
     try:
-        loaded: dict[str, Any] = schema().load(parse(raw) if request.mimetype == JSON else _parse_form(raw))
+        loaded: dict[str, Any] = schema().load(
+            parse_strict_json(raw) if request.mimetype == JSON else _parse_form(raw)
+        )
     except BadRequest as error:
         raise InvalidRequest(error.detail) from error
     except ValidationError as error:
-        raise InvalidRequest(*invalid(error).args) from error
+        raise InvalidRequest(*as_invalid(error).args) from error
     return loaded
 
 

@@ -23,7 +23,7 @@ from api.schemas.logins import NewPassword
 from api.server import offload
 from shared import accounts
 from shared.db import transaction
-from shared.errors import ServiceError, TooMany, Unavailable
+from shared.errors import RateLimitExceeded, ServiceError, Unavailable
 from shared.metrics import logins as counted
 from shared.security import passwords, users
 
@@ -74,7 +74,7 @@ def grant_by_password(given: dict[str, Any]) -> dict[str, Any]:
     _check_new_password(new, given["password"])
     attempt = _count_attempt(given["username"].lower(), given["password"], given.get("scope"))
     kept = attempt.candidate.password_hash if attempt.candidate else None
-    good = _run_hash(passwords.verify, kept, attempt.password)
+    good = _run_hash(passwords.verify_password, kept, attempt.password)
     wanted = hash_password(new) if good and new is not None else None
     with transaction() as session:
         outcome = _log_in(session, attempt, wanted) if good else oauth.InvalidGrant(_NOT_ACCEPTED)
@@ -147,7 +147,7 @@ def _count_attempt(username: str, password: str, scope: str | None) -> Attempt:
     """Count the attempt, or raise TooManyGuesses. Who was here before is not closed out by others' guessing."""
     address = _client_address()
     with transaction() as session:
-        candidate = users.candidate(session, username)
+        candidate = users.find_candidate(session, username)
         buckets = [login_throttle.address_bucket(address), login_throttle.pair_bucket(username, address)]
         if not logins.has_logged_in_from(
             session, candidate.user_id if candidate else _NO_USER, login_throttle.client_network(address)
@@ -155,7 +155,7 @@ def _count_attempt(username: str, password: str, scope: str | None) -> Attempt:
             buckets.append(login_throttle.name_bucket(username))
         try:
             login_throttle.count_attempt(session, buckets)
-        except TooMany:
+        except RateLimitExceeded:
             counted.labels(grant="password", outcome="throttled").inc()
             raise
     return Attempt(tuple(buckets), candidate, password, scope)
@@ -172,7 +172,7 @@ def _check_new_password(new: str | None, password: str) -> None:
 
 def _log_in(session: Session, attempt: Attempt, wanted: str | None) -> tuple[Family, str] | ServiceError:
     """Begin the log-in of whom the password was right for, unless something changed or is missing."""
-    user = users.locked(session, attempt.candidate.user_id) if attempt.candidate else None
+    user = users.lock_user(session, attempt.candidate.user_id) if attempt.candidate else None
     if (
         user is None
         or attempt.candidate is None
@@ -215,15 +215,15 @@ def _begin_login(
 def _find_identity(session: Session, key_id: str, secret: str) -> accounts.Identity | None:
     """Recognise a key by its id and its secret, which may be the whole key."""
     if whole := _KEY.fullmatch(secret):
-        found = accounts.identify(session, secret)
+        found = accounts.authenticate_key(session, secret)
         return found if whole[1] == key_id else None
     if not _KEY_ID.fullmatch(key_id) or not _SECRET.fullmatch(secret):
         return None
-    return accounts.identify_parts(session, key_id, secret)
+    return accounts.authenticate_key_parts(session, key_id, secret)
 
 
 def _record_wrong_key(session: Session, key_id: str) -> None:
-    owner = accounts.owner_of(session, key_id) if _KEY_ID.fullmatch(key_id) else None
+    owner = accounts.key_owner(session, key_id) if _KEY_ID.fullmatch(key_id) else None
     if owner:
         audit.record(session, owner, "logins.refused", key_id, None)
 
@@ -252,7 +252,13 @@ def _token_response(
 
 
 def _record_refusal(grant: str, error: ServiceError, how: Renewal | None = None) -> ServiceError:
-    outcome = "reused" if how is Renewal.REUSED else "throttled" if isinstance(error, TooMany) else "refused"
+    outcome = (
+        "reused"
+        if how is Renewal.REUSED
+        else "throttled"
+        if isinstance(error, RateLimitExceeded)
+        else "refused"
+    )
     counted.labels(grant=grant, outcome=outcome).inc()
     log.info("login_refused", extra={"grant": grant, "code": error.code, "remote": _client_address()})
     return error
@@ -260,7 +266,7 @@ def _record_refusal(grant: str, error: ServiceError, how: Renewal | None = None)
 
 def hash_password(password: str) -> str:
     """Return what is kept of a password that is to be set."""
-    return _run_hash(passwords.hashed, password)
+    return _run_hash(passwords.hash_password, password)
 
 
 def _run_hash(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

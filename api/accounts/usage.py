@@ -13,7 +13,7 @@ from api.http.request_context import config
 from api.openapi import Resource
 from shared import usage
 from shared.db import transaction
-from shared.usage import Spent
+from shared.usage import UsageKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ class MonthSchema(Schema):
     month = fields.String(metadata={"description": "Such as 2026-01."})
     cost = fields.Float()
     used = fields.Dict(
-        keys=fields.String(metadata={"enum": [str(kind) for kind in Spent]}),
+        keys=fields.String(metadata={"enum": [str(kind) for kind in UsageKind]}),
         values=fields.Nested(SpentSchema),
     )
 
@@ -77,9 +77,9 @@ def get_usage(query: dict[str, Any]) -> dict[str, Any]:
     """Show what the account has used and stores, and what it may."""
     with transaction() as session:
         now = datetime.now(UTC)
-        rows = usage.months(session, account_id(), since=_months_before(now, query["months"] - 1))
-        stored = usage.stored(session, account_id())
-        budget = usage.budget(session, account_id())
+        rows = usage.monthly_usage(session, account_id(), since=_months_before(now, query["months"] - 1))
+        stored = usage.stored_bytes(session, account_id())
+        budget = usage.monthly_budget(session, account_id())
     months = group_by_month(rows, now)
     return {
         "months": months,
@@ -104,11 +104,11 @@ def _quotas_view(budget: float | None, spent: float) -> dict[str, Any]:
     return {
         "budget": budget,
         "budget_left": None if budget is None else max(0.0, budget - spent),
-        "asset_bytes": limits.max_asset,
+        "asset_bytes": limits.max_asset_bytes,
         "unfinished_uploads": limits.max_uploads,
-        "body_bytes": limits.max_body,
-        "batch_jobs": limits.max_batch,
-        "running_jobs": limits.account_running,
+        "body_bytes": limits.max_body_bytes,
+        "batch_jobs": limits.max_batch_jobs,
+        "running_jobs": limits.max_running_per_account,
     }
 
 

@@ -46,7 +46,7 @@ def list_users(account_id: UUID) -> dict[str, Any]:
     with transaction() as session:
         if not operator_queries.account_exists(session, account_id):
             raise NotFound("There is no such account.")
-        return {"data": users.listed(session, account_id)}
+        return {"data": users.list_users(session, account_id)}
 
 
 @blueprint.post("/admin/accounts/<uuid:account_id>/users")
@@ -58,7 +58,7 @@ def list_users(account_id: UUID) -> dict[str, Any]:
 def create_user(wanted: dict[str, Any], account_id: UUID) -> Response:
     """Make a user of an account. Without a password it gets a one-time password, shown this once."""
     password = wanted.get("password")
-    shown = None if password else passwords.one_time()
+    shown = None if password else passwords.make_one_time_password()
     kept = token_grants.hash_password(password or shown or "")
     with transaction() as session:
         answer = idempotency.run_once(
@@ -84,7 +84,7 @@ def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
         user = _lock_user(session, user_id)
         if kept:
             users.set_password(session, user, kept, one_time=False)
-        users.change(session, user, wanted)
+        users.update_user(session, user, wanted)
         acceptance.record_audit_event(session, "users.changed", f"user:{user_id}")
         return user
 
@@ -95,7 +95,7 @@ def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
 @blueprint.response(200, NewPasswordUserSchema)
 def reset_password(user_id: UUID) -> dict[str, Any]:
     """Make a one-time password, shown this once, in place of the user's. It is good for a week, to set another."""
-    shown = passwords.one_time()
+    shown = passwords.make_one_time_password()
     kept = token_grants.hash_password(shown)
     with transaction() as session:
         user = _lock_user(session, user_id)
@@ -113,7 +113,7 @@ def delete_user(user_id: UUID) -> None:
     """Delete a user with all log-ins. Keys that it made are the account's, and stay."""
     _refuse_own_user(user_id)
     with transaction() as session:
-        if users.remove(session, user_id) is None:
+        if users.delete_user(session, user_id) is None:
             raise NotFound("There is no such user.")
         acceptance.record_audit_event(session, "users.deleted", f"user:{user_id}")
 
@@ -124,7 +124,7 @@ def _create_user(
     if not operator_queries.account_exists(session, account_id):
         raise NotFound("There is no such account.")
     name = wanted["username"].lower()
-    user = users.create(session, account_id, name, kept, wanted["scopes"], one_time=shown is not None)
+    user = users.create_user(session, account_id, name, kept, wanted["scopes"], one_time=shown is not None)
     if user is None:
         raise Conflict("There is a user of this name.")
     acceptance.record_audit_event(session, "users.created", f"user:{user.id}")
@@ -132,7 +132,7 @@ def _create_user(
 
 
 def _lock_user(session: Session, user_id: UUID) -> User:
-    user = users.locked(session, user_id)
+    user = users.lock_user(session, user_id)
     if user is None:
         raise NotFound("There is no such user.")
     return user

@@ -21,8 +21,8 @@ from api.schemas.response_fields import Timestamp
 from shared.db import transaction
 from shared.errors import NotFound
 from shared.lifecycle import deliveries, listing
-from shared.script.schema.fields import Whole
-from shared.script.schema.loading import Strict
+from shared.script.schema.fields import StrictInteger
+from shared.script.schema.loading import StrictSchema
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -94,10 +94,12 @@ class SecretSchema(Schema):
     signing = fields.Integer(metadata={"description": "How many sign now: former ones do until they retire."})
 
 
-class RotationSchema(Strict):
+class RotationSchema(StrictSchema):
     """How a new secret takes over."""
 
-    overlap = Whole(0, MAX_OVERLAP_SECONDS, default=24 * 3600, about="Seconds that the former one signs on.")
+    overlap = StrictInteger(
+        0, MAX_OVERLAP_SECONDS, default=24 * 3600, description="Seconds that the former one signs on."
+    )
 
 
 @blueprint.get("/webhook-deliveries")
@@ -108,7 +110,7 @@ def list_deliveries(query: dict[str, Any]) -> dict[str, Any]:
     """List what was told to webhooks, newest first, each with its tries."""
     subject = query.get("task_id") or query.get("batch_id")
     with transaction() as session:
-        found, following = listing.deliveries(
+        found, following = listing.list_deliveries(
             session,
             account_id(),
             limit=query["limit"],
@@ -173,7 +175,7 @@ def rotate_secret(wanted: dict[str, Any]) -> Response:
 
 
 def _rotate_secret(session: Session, wanted: dict[str, Any]) -> StoredResponse:
-    secret = deliveries.rotate(session, account_id(), overlap=timedelta(seconds=wanted["overlap"]))
+    secret = deliveries.rotate_secret(session, account_id(), overlap=timedelta(seconds=wanted["overlap"]))
     acceptance.record_audit_event(session, "webhooks.secret_rotated", "")
     signing = len(deliveries.signing_secrets(session, account_id()))
     return StoredResponse(201, SecretSchema().dump({"secret": secret, "signing": signing}))
@@ -184,7 +186,7 @@ def _without_secret(answer: StoredResponse) -> StoredResponse:
 
 
 def _find_delivery(session: Session, delivery_id: UUID) -> dict[str, Any]:
-    row = listing.delivery(session, account_id(), delivery_id)
+    row = listing.find_delivery(session, account_id(), delivery_id)
     if row is None:
         raise NotFound("There is no such delivery.")
     return _delivery_views(session, [row])[0]
@@ -193,8 +195,8 @@ def _find_delivery(session: Session, delivery_id: UUID) -> dict[str, Any]:
 def _delivery_views(session: Session, rows: list[Delivery]) -> list[dict[str, Any]]:
     if not rows:
         return []
-    tries = listing.delivery_attempts(session, [row.id for row in rows])
-    gone = listing.disabled_addresses(session, account_id(), [row.url for row in rows])
+    tries = listing.list_delivery_attempts(session, [row.id for row in rows])
+    gone = listing.find_disabled_addresses(session, account_id(), [row.url for row in rows])
     return [_delivery_view(row, tries.get(row.id, []), disabled=row.url in gone) for row in rows]
 
 

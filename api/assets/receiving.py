@@ -82,7 +82,7 @@ def probe_file(path: Path, sha256: str) -> Media:
 
 def create_asset(session: Session, file: StoredFile) -> Asset:
     """Write a stored file down as an asset of the caller; its bytes are kept unless the account has the same already."""
-    asset = assets.keep(session, account_id(), file.media, file.key, file.name)
+    asset = assets.create(session, account_id(), file.media, file.key, file.name)
     file.referenced = asset.storage_key == file.key
     acceptance.record_audit_event(session, "assets.created", str(asset.id))
     return asset
@@ -95,7 +95,7 @@ def clean_file_name(name: str | None) -> str | None:
 
 
 def _incoming_file() -> IncomingFile:
-    most = config().max_asset
+    most = config().max_asset_bytes
     multipart = request.mimetype == "multipart/form-data"
     upload = IncomingFile(bodies.read_chunks(most + MULTIPART_OVERHEAD if multipart else most))
     content = _read_multipart(upload, upload.chunks) if multipart else upload.chunks

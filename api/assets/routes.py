@@ -71,7 +71,7 @@ def create_asset() -> Response:
 def list_assets(query: dict[str, Any]) -> dict[str, Any]:
     """List assets, newest first."""
     with transaction() as session:
-        found, following = listing.assets(
+        found, following = listing.list_assets(
             session, account_id(), limit=query["limit"], after=query.get("cursor")
         )
     return {"data": [views.asset_view(each) for each in found], "next_cursor": following and str(following)}
@@ -112,7 +112,7 @@ def delete_asset(asset_id: UUID) -> None:
     """Delete an asset that no unfinished task uses."""
     _find(asset_id)
     with transaction() as session:
-        unneeded = assets.remove(session, account_id(), asset_id)
+        unneeded = assets.delete(session, account_id(), asset_id)
         if unneeded is None:
             raise Conflict("An unfinished task uses this asset.")
         acceptance.record_audit_event(session, "assets.deleted", str(asset_id))
@@ -122,7 +122,7 @@ def delete_asset(asset_id: UUID) -> None:
 
 def _find(asset_id: UUID) -> Asset:
     with transaction() as session:
-        found = listing.asset(session, account_id(), asset_id)
+        found = listing.find_asset(session, account_id(), asset_id)
     if found is None:
         raise NotFound("There is no such asset.")
     return found

@@ -27,7 +27,7 @@ from shared.lifecycle.uploads import UploadState
 from shared.media import probing
 from shared.storage import unfinished_uploads
 from shared.storage.factory import storage
-from shared.storage.folder import Folder
+from shared.storage.folder import FolderStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from shared.models import Upload
-    from shared.storage.unfinished_uploads import Part
+    from shared.storage.unfinished_uploads import PartialFile
 
 CHUNK_BYTES = 64 * 1024  # bytes that are read at once: a connection that stands still loses no more
 SAVE_BYTES = 16 * 1024 * 1024  # after which what came is written down
@@ -55,9 +55,9 @@ def find_upload(upload_id: UUID) -> Upload:
     if upload is None:
         raise NotFound("There is no such upload.")
     if upload.state in ENDED_DETAILS:
-        offload.run(unfinished_uploads.remove, config(), upload_id)
+        offload.run(unfinished_uploads.remove_upload, config(), upload_id)
         raise Gone(ENDED_DETAILS[UploadState(upload.state)])
-    if upload.asset_id is None and not unfinished_uploads.has(config(), upload_id, upload.received):
+    if upload.asset_id is None and not unfinished_uploads.has_bytes(config(), upload_id, upload.received):
         raise Gone("The bytes of this upload are no longer there. Begin a new one.")
     return upload
 
@@ -68,7 +68,7 @@ def append_body(
     """Add the request's body to the upload at this place, which must be its end, and return what it is then."""
     if find_upload(upload_id).asset_id is not None:
         return _check_finished(upload_id, offset)
-    with unfinished_uploads.hold(config(), upload_id) as part:
+    with unfinished_uploads.open_exclusively(config(), upload_id) as part:
         upload = find_upload(upload_id)  # as it is now that nobody else can change it
         if upload.asset_id is None:
             _check_offset(upload, offset, length)
@@ -84,7 +84,7 @@ def finish_upload(upload: Upload) -> Upload:
     if upload.asset_id is not None or upload.received != upload.length:
         return upload
     try:
-        with unfinished_uploads.hold(config(), upload.id) as part:
+        with unfinished_uploads.open_exclusively(config(), upload.id) as part:
             upload = find_upload(upload.id)
             if upload.asset_id is None:
                 _create_asset(upload, part)
@@ -96,8 +96,8 @@ def finish_upload(upload: Upload) -> Upload:
 def end_upload(upload_id: UUID, state: UploadState) -> None:
     """End an upload that is open, and throw its bytes away."""
     with transaction() as session:
-        uploads.end(session, upload_id, state)
-    offload.run(unfinished_uploads.remove, config(), upload_id)
+        uploads.end_upload(session, upload_id, state)
+    offload.run(unfinished_uploads.remove_upload, config(), upload_id)
 
 
 def _check_finished(upload_id: UUID, offset: int) -> Upload:
@@ -123,7 +123,7 @@ def _check_offset(upload: Upload, offset: int, length: int | None) -> None:
 class _Append:
     """A piece that is being received. `upload` tells how far the whole is, as it is written down."""
 
-    def __init__(self, upload: Upload, part: Part, checksum: tus_headers.Checksum | None) -> None:
+    def __init__(self, upload: Upload, part: PartialFile, checksum: tus_headers.Checksum | None) -> None:
         self._upload = upload
         self._part = part
         self._checksum = checksum
@@ -146,7 +146,7 @@ class _Append:
             self._save()
 
     def _bytes_left(self) -> int:
-        whole = config().max_asset if self._upload.length is None else self._upload.length
+        whole = config().max_asset_bytes if self._upload.length is None else self._upload.length
         return whole - self._end
 
     def _write(self, chunk: bytes) -> None:
@@ -171,7 +171,7 @@ class _Append:
 
 
 @contextmanager
-def _cut_on_error(part: Part, upload: Upload) -> Iterator[None]:
+def _cut_on_error(part: PartialFile, upload: Upload) -> Iterator[None]:
     """Cut off again what does not count when something goes wrong: a full disk has more use for the room."""
     try:
         yield
@@ -192,7 +192,7 @@ def _refuse_on_error(upload: Upload) -> Iterator[None]:
 
 def _save_progress(upload: Upload, received: int) -> None:
     with transaction() as session:
-        expires_at = uploads.advance(
+        expires_at = uploads.record_progress(
             session, upload, received, length=upload.length, expiry=config().upload_expiry
         )
     if expires_at is None:
@@ -200,7 +200,7 @@ def _save_progress(upload: Upload, received: int) -> None:
     upload.received, upload.expires_at = received, expires_at
 
 
-def _create_asset(upload: Upload, part: Part) -> None:
+def _create_asset(upload: Upload, part: PartialFile) -> None:
     if upload.received != upload.length:
         return
     with _refuse_on_error(upload):
@@ -224,7 +224,7 @@ def _create_asset(upload: Upload, part: Part) -> None:
 def _link_to_storage(part: Path, key: str) -> None:
     """Store the file under the key; it stays where it is too, until that is known to have gone well."""
     place = storage()
-    if isinstance(place, Folder):
+    if isinstance(place, FolderStorage):
         offload.run(place.link, part, key)
     else:
         place.link(part, key)  # it waits for the network, and others go on

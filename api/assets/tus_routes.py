@@ -97,7 +97,7 @@ def create_upload() -> Response:
 
     Its length is told by `Upload-Length`, or later where `Upload-Defer-Length` is 1. Then the pieces follow by PATCH.
     """
-    asked = tus_headers.parse_creation(request.headers, config().max_asset)
+    asked = tus_headers.parse_creation(request.headers, config().max_asset_bytes)
     with_body = _has_body() or asked.length == 0
     with transaction() as session:
         answer = idempotency.run_once(session, _fingerprint(asked), lambda: _create(session, asked))
@@ -159,7 +159,7 @@ def append_to_upload(upload_id: UUID) -> Response:
     if offset is None:
         raise BadRequest("Upload-Offset is needed.")
     length = tus_headers.check_length(
-        tus_headers.parse_number(request.headers, "Upload-Length"), config().max_asset
+        tus_headers.parse_number(request.headers, "Upload-Length"), config().max_asset_bytes
     )
     checksum = tus_headers.parse_checksum(request.headers.get("Upload-Checksum"))
     return _without_content_type(
@@ -179,7 +179,7 @@ def delete_upload(upload_id: UUID) -> Response:
     with transaction() as session:
         uploads.terminate(session, upload_id)
         acceptance.record_audit_event(session, "uploads.terminated", str(upload_id))
-    offload.run(unfinished_uploads.remove, config(), upload_id)
+    offload.run(unfinished_uploads.remove_upload, config(), upload_id)
     return _drop_content_type(Response(status=HTTPStatus.NO_CONTENT))
 
 
@@ -205,7 +205,7 @@ def _create(session: Session, asked: tus_headers.Creation) -> StoredResponse:
 @lru_cache(maxsize=1)
 def _clear_orphans(_: int) -> None:
     """Remove what belongs to no upload any more, once in each such time: no worker may see the folder."""
-    offload.run(unfinished_uploads.clear, config())
+    offload.run(unfinished_uploads.remove_orphans, config())
 
 
 def _append_first_chunk(upload_id: UUID, checksum: tus_headers.Checksum | None) -> Upload:
@@ -250,7 +250,7 @@ def _add_upload_headers(response: Response, upload: Upload) -> Response:
 def _options(**_: Any) -> Response:
     response = Response(status=HTTPStatus.NO_CONTENT)
     response.headers["Tus-Version"] = tus_headers.VERSION
-    response.headers["Tus-Max-Size"] = str(config().max_asset)
+    response.headers["Tus-Max-Size"] = str(config().max_asset_bytes)
     response.headers["Tus-Extension"] = ",".join(tus_headers.EXTENSIONS)
     response.headers["Tus-Checksum-Algorithm"] = ",".join(tus_headers.ALGORITHMS)
     return _drop_content_type(response)

@@ -31,7 +31,7 @@ def cancel(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> int:
     changed = {"version": Job.version + 1}
     stopping = {"state": State.CANCELING, **changed}
     session.execute(update(Job).where(Job.id.in_(ids), worked_on).values(stopping))
-    jobs.end(session, (Job.id.in_(ids), Job.state != State.CANCELING), State.CANCELED)
+    jobs.end_all(session, (Job.id.in_(ids), Job.state != State.CANCELING), State.CANCELED)
     return len(ids)
 
 
@@ -39,8 +39,8 @@ def retry(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *, attem
     """Queue every failed job again, and return how many they were."""
     failed = _lock_job_ids(session, account_id, batch_id, State.FAILED)
     if failed:
-        completion.reopen(session, batch_id, State.FAILED, len(failed))
-        session.execute(update(Job).where(Job.id.in_(failed)).values(jobs.afresh(attempts)))
+        completion.uncount_in_batch(session, batch_id, State.FAILED, len(failed))
+        session.execute(update(Job).where(Job.id.in_(failed)).values(jobs.requeued_values(attempts)))
     return len(failed)
 
 

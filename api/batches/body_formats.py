@@ -23,7 +23,7 @@ from api.server import offload
 from shared.db import transaction
 from shared.errors import Invalid
 from shared.script.schema.loading import load
-from shared.script.schema.sources import Address
+from shared.script.schema.sources import WebhookUrlField
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ def receive_body(query: dict[str, Any]) -> bytes:
     if form not in (JSON, NDJSON, CSV) or request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType(f"The body must be {JSON}, {NDJSON} or {CSV}.")
     _check_query(form, query)
-    body = bodies.read_all(config().max_batch_body)
+    body = bodies.read_all(config().max_batch_body_bytes)
     g.body_size = len(body)
     return body
 
@@ -83,7 +83,7 @@ def parse_body(query: dict[str, Any], body: bytes) -> PostedBatch:
     """Return the request's batch, or raise what is wrong with it as a whole."""
     form = request.mimetype
     mark = hashlib.sha256(b"\n".join((form.encode(), request.query_string, body))).digest()
-    most = config().max_batch
+    most = config().max_batch_jobs
     if form == JSON:
         found = offload.run_if_large(len(body), rows.parse_json, body, most)
         return _check_size(PostedBatch(load(BatchSchema(), found.head), found.jobs, found.strict, mark))
@@ -132,14 +132,14 @@ def _spec_of_query(query: dict[str, Any]) -> BatchSpec:
     url = query.get("webhook")
     if url is not None:
         try:
-            Address().check(url)
+            WebhookUrlField().check(url)
         except ValidationError as error:
             raise Invalid("One value is wrong.", (("#/webhook", error.messages[0]),)) from error
     return BatchSpec({}, query.get("on_invalid", "reject"), BatchWebhook(url) if url else None)
 
 
 def _check_size(posted: PostedBatch) -> PostedBatch:
-    most = config().max_batch
+    most = config().max_batch_jobs
     if not 1 <= len(posted.rows) <= most:
         raise Invalid("One value is wrong.", (("#/jobs", f"Must have 1 to {most} items."),))
     return posted

@@ -157,10 +157,10 @@ def _accept(session: Session, posted: PostedBatch, batch_import: BatchImport) ->
 
 def _result_lines(owner: UUID, batch_id: UUID) -> Iterator[bytes]:
     """Give lines page by page; between two of them nothing is held, however slowly they are read."""
-    wanted, after = listing.Wanted(batch_id=batch_id), None
+    wanted, after = listing.JobFilter(batch_id=batch_id), None
     while True:
         with transaction() as session:
-            found, after = listing.jobs(session, owner, wanted, limit=PAGE_SIZE, after=after)
+            found, after = listing.list_jobs(session, owner, wanted, limit=PAGE_SIZE, after=after)
             shown = views.task_views(session, found)
         schema = TaskSchema()
         yield b"".join(json.dumps(schema.dump(one), ensure_ascii=False).encode() + b"\n" for one in shown)

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import BadRequest, Invalid
-from shared.script.schema.loading import parse
+from shared.script.schema.loading import parse_strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,10 +74,10 @@ def parse_json(body: bytes, most: int) -> Rows:
     if len(spans) > most:
         raise Invalid("One value is wrong.", ((f"#/{_JOBS}", f"Must have 1 to {most} items."),))
     try:
-        head = parse(_skeleton(body, spans))
+        head = parse_strict_json(_skeleton(body, spans))
     except BadRequest:
         if len(body) <= _MAX_REPARSED_BYTES:
-            parse(body)
+            parse_strict_json(body)
         raise BadRequest("The body is not JSON.") from None
     listed = head.get(_JOBS) if isinstance(head, dict) else None
     if not isinstance(listed, list):

@@ -10,7 +10,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 
 from api.schemas.job import KINDS
 from api.schemas.template import TEMPLATE_ID
-from shared.lifecycle.listing import Cursor, Wanted
+from shared.lifecycle.listing import Cursor, JobFilter
 from shared.script.schema.loading import load
 from shared.states import State
 
@@ -163,7 +163,7 @@ class TasksQuery(PageQuery):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        wanted = Wanted(
+        wanted = JobFilter(
             kinds=data.get("kind", ()),
             states=tuple(State(name) for name in data.get("status", ())),
             batch_id=data.get("batch_id"),

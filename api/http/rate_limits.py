@@ -20,8 +20,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from api.auth import identity
-from shared import redis_sentinel
-from shared.errors import TooManyAtOnce
+from shared import redis_client
+from shared.errors import ConcurrencyLimitExceeded
 
 if TYPE_CHECKING:
     from flask_limiter import RequestLimit
@@ -67,7 +67,7 @@ def _storage_options(url: str) -> dict[str, Any]:
         "socket_timeout": REDIS_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }
-    group = redis_sentinel.group(url)
+    group = redis_client.parse_sentinel_url(url)
     if group is None:
         return {"storage_uri": url, "storage_options": waits}
     opened = {"db": group.database, "username": group.username, "password": group.password}
@@ -132,7 +132,7 @@ class ConcurrencyLimit:
         key = _account_key()
         with self._lock:
             if self._inside[key] >= self._most:
-                raise TooManyAtOnce(
+                raise ConcurrencyLimitExceeded(
                     f"This account has {self._most} requests under way. Wait for some of them to end."
                 )
             self._inside[key] += 1

@@ -20,7 +20,7 @@ from api.http import bodies
 from api.server import offload
 from shared import logs
 from shared.errors import NotFound
-from shared.script.schema.loading import parse
+from shared.script.schema.loading import parse_strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,9 +68,9 @@ def json_body() -> Any:
         encoding = request.headers.get("Content-Encoding", "identity")
         if not _is_json(request.mimetype) or encoding != "identity":
             raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
-        body = bodies.read_all(config().max_body)
+        body = bodies.read_all(config().max_body_bytes)
         g.body_size = len(body)
-        g.json_body = offload.run_if_large(len(body), parse, body)
+        g.json_body = offload.run_if_large(len(body), parse_strict_json, body)
     return g.json_body
 
 

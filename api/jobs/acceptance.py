@@ -28,9 +28,9 @@ from shared.errors import Invalid
 from shared.lifecycle import listing, submissions
 from shared.metrics import jobs_accepted
 from shared.models import Base
-from shared.prepared_statements import Prepared
-from shared.script.schema.canonical import sources, wanted
-from shared.script.schema.loading import load, pointer
+from shared.prepared_statements import PreparedStatement
+from shared.script.schema.canonical import list_sources, source_kinds
+from shared.script.schema.loading import json_pointer, load
 from shared.script.schema.script import ScriptSchema
 from shared.script.schema.sources import asset_id
 from shared.states import State
@@ -50,7 +50,7 @@ ASSET_KIND_NAMES = {"image": "an image", "video": "a video", "audio": "a sound",
 
 _admission = Admission()
 _publisher = publishing.Publisher()
-_INSERT_AUDIT_EVENT = Prepared(
+_INSERT_AUDIT_EVENT = PreparedStatement(
     "note_event",
     insert(Base.metadata.tables["audit_events"]).inline(),
     columns=["account_id", "action", "subject", "actor", "request_id"],
@@ -137,7 +137,7 @@ def record_audit_event(session: Session, action: str, subject: str) -> None:
     """Write down who did what."""
     who = caller()
     session.execute(
-        _INSERT_AUDIT_EVENT.on(session),
+        _INSERT_AUDIT_EVENT.prepare(session),
         {
             "account_id": who.account_id,
             "action": action,
@@ -180,7 +180,7 @@ def _submissions(
 
 
 def _artifact_seconds() -> int | None:
-    keep = config().keep_artifacts
+    keep = config().artifact_retention
     return int(keep.total_seconds()) if keep else None
 
 
@@ -190,10 +190,10 @@ def _lock_assets(session: Session, account_id: uuid.UUID, specs: Sequence[JobSpe
         (where, uuid.UUID(name), kind)
         for spec in specs
         if spec.script
-        for (where, src), kind in zip(spec.sources, wanted(spec.script), strict=True)
+        for (where, src), kind in zip(spec.sources, source_kinds(spec.script), strict=True)
         if (name := asset_id(src))
     ]
-    held = listing.hold_assets(session, account_id, {each for _, each, _ in named}) if named else {}
+    held = listing.lock_assets(session, account_id, {each for _, each, _ in named}) if named else {}
     wrong = ((where, why) for where, each, kind in named if (why := _asset_mismatch(held.get(each), kind)))
     return list(dict.fromkeys(wrong))
 
@@ -218,9 +218,9 @@ def _resolve_script_tasks(
     ids = [uuid.UUID(spec.script_task_id) for spec in specs if spec.script_task_id]
     if not ids:
         return list(specs)
-    found = {job.id: job.result for job in listing.jobs_by_id(session, account_id, ids) if _is_script(job)}
+    found = {job.id: job.result for job in listing.find_jobs(session, account_id, ids) if _is_script(job)}
     wrong = [
-        (pointer(place, "script_task_id"), "Is not a succeeded script task.")
+        (json_pointer(place, "script_task_id"), "Is not a succeeded script task.")
         for spec, place in zip(specs, places, strict=True)
         if spec.script_task_id and uuid.UUID(spec.script_task_id) not in found
     ]
@@ -232,14 +232,14 @@ def _resolve_script_tasks(
 def _with_task_script(spec: JobSpec, place: str, found: dict[uuid.UUID, Any]) -> JobSpec:
     if not spec.script_task_id:
         return spec
-    at = pointer(place, "script_task_id")
+    at = json_pointer(place, "script_task_id")
     document = found[uuid.UUID(spec.script_task_id)]["script"]
     script = load(ScriptSchema(), document, at)
     return replace(
         spec,
         script=script,
         script_task_id=None,
-        sources=tuple((at, src) for _, src in sources(script, document)),
+        sources=tuple((at, src) for _, src in list_sources(script, document)),
         speakers=tuple(each._replace(where=at) for each in speakers(script, document)),
     )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from api.jobs import queue_depth
-from shared.errors import TooLarge, TooMany, Unavailable
+from shared.errors import RateLimitExceeded, TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -37,7 +37,7 @@ class QueueFull(Unavailable):
     code, title = "queue-full", "Queue full"
 
 
-class AccountQueueFull(TooMany):
+class AccountQueueFull(RateLimitExceeded):
     """The account has as many unfinished jobs as it may have. `args[1]` is in how many seconds to try again."""
 
     code, title = "queue-full", "Queue full"
@@ -87,7 +87,7 @@ class Admission:
 
     def admit(self, session: Session, account_id: UUID, more: int, limits: Settings) -> None:
         """Let `more` jobs of the account in, or raise AccountQueueFull or QueueFull; TooLarge where they never fit."""
-        most = limits.max_queued_account
+        most = limits.max_queued_per_account
         if more > max(1, min(most, limits.max_queued)):  # a limit of 0 closes the queue, to whatever comes
             raise TooLarge(
                 f"These are {more} jobs, and {min(most, limits.max_queued)} may be unfinished at a time. "

@@ -23,7 +23,7 @@ from shared.errors import Invalid
 from shared.lifecycle import listing
 from shared.script.schema.loading import load
 from shared.script.schema.sources import asset_id
-from shared.usage import Spent
+from shared.usage import UsageKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,11 +100,13 @@ def _dry_run_response() -> Response:
 
 def _cost(estimate: dict[str, Any]) -> float:
     spent = {
-        Spent.TOKENS: estimate["llm_tokens"],
-        Spent.CHARACTERS: estimate["paid_characters"],
-        Spent.TRANSCRIBED: estimate["paid_speech_seconds"] if config().speech_transcription_model else 0.0,
-        Spent.IMAGES: estimate["images"],
-        Spent.RENDER_SECONDS: estimate["render_seconds"],
+        UsageKind.TOKENS: estimate["llm_tokens"],
+        UsageKind.CHARACTERS: estimate["paid_characters"],
+        UsageKind.TRANSCRIBED: estimate["paid_speech_seconds"]
+        if config().speech_transcription_model
+        else 0.0,
+        UsageKind.IMAGES: estimate["images"],
+        UsageKind.RENDER_SECONDS: estimate["render_seconds"],
     }
     return round(sum(usage.cost(kind, amount, config()) for kind, amount in spent.items()), 6)
 
@@ -115,7 +117,7 @@ def _recording_seconds(spec: JobSpec) -> dict[str, Fraction]:
     named = {scene.narration.src for scene in scenes if scene.narration and scene.narration.src}
     ids = {src: UUID(name) for src in named if (name := asset_id(src))}
     with transaction() as session:
-        found = {src: listing.asset(session, account_id(), each) for src, each in ids.items()}
+        found = {src: listing.find_asset(session, account_id(), each) for src, each in ids.items()}
     return {
         src: Fraction(str(asset.facts["duration"]))
         for src, asset in found.items()

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from shared.script import speaking_rate
-from shared.script.timeline import exact, plan, unseen
+from shared.script.timeline import describe_unseen, exact_fraction, plan_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ def estimate_job(
         used = _Consumption(tokens, characters, served, heard)
         return _dry_run_document(None, [], duration, spec.output, used)
     said = {one.id: length for one in spec.script.scenes if (length := _narration_seconds(one, recordings))}
-    line = plan(spec.script, {name: seconds for name, (seconds, _) in said.items()}, spec.output.fps)
+    line = plan_timeline(spec.script, {name: seconds for name, (seconds, _) in said.items()}, spec.output.fps)
     known = {name for name, (_, measured) in said.items() if measured}
     scenes = list(_scene_times(line, spec.script, known))
     warnings = list(_warnings(line, spec.script))
@@ -57,7 +57,7 @@ def estimate_job(
         tokens,
         sum(len(each.text) for each in spoken),
         sum(len(each.text) for each in paid),
-        sum(speaking_rate.seconds(each.text) / each.voice.speed for each in paid),
+        sum(speaking_rate.estimate_speech_seconds(each.text) / each.voice.speed for each in paid),
         sum(1 for one in spec.script.scenes if one.visual and one.visual.type == "generated"),
     )
     return _dry_run_document(scenes, warnings, float(line.seconds), spec.output, used)
@@ -81,7 +81,7 @@ def _uses_speech_server(voice: str | None) -> bool:
 def _estimate_brief(brief: Brief, *, asks_model: bool) -> tuple[float, int]:
     """Return about how long a video of a brief would be, and how many characters are said in it."""
     text = brief.source_text or brief.topic or ""
-    whole = speaking_rate.seconds(text) + speaking_rate.PAUSE
+    whole = speaking_rate.estimate_speech_seconds(text) + speaking_rate.PAUSE
     # A model tells of a topic, the outliner only says it.
     invented = asks_model and not brief.source_text
     usual = DEFAULT_SCENES * SCENE_SECONDS if invented else min(whole, DEFAULT_SECONDS)
@@ -119,9 +119,9 @@ def _scene_times(line: Timeline, script: Script, known: set[str]) -> Iterator[di
 
 def _warnings(line: Timeline, script: Script) -> Iterator[str]:
     for slot, scene in zip(line.scenes, script.scenes, strict=True):
-        if slot.transition < int(exact(scene.transition.duration) * line.fps):
+        if slot.transition < int(exact_fraction(scene.transition.duration) * line.fps):
             yield f"The transition into {scene.id} is shortened to {slot.transition / line.fps:.2f} s: its scenes are short."
-    yield from unseen(line, script)
+    yield from describe_unseen(line, script)
 
 
 def _narration_seconds(scene: Scene, recordings: Mapping[str, Fraction]) -> tuple[Fraction, bool] | None:
@@ -133,7 +133,9 @@ def _narration_seconds(scene: Scene, recordings: Mapping[str, Fraction]) -> tupl
         return recordings[narration.src], True
     if not narration.src and narration.voice.name == "none":
         return None
-    return Fraction(round(speaking_rate.seconds(narration.text) / narration.voice.speed * 1000), 1000), False
+    return Fraction(
+        round(speaking_rate.estimate_speech_seconds(narration.text) / narration.voice.speed * 1000), 1000
+    ), False
 
 
 def _render_seconds(output: Output | None, duration: float) -> float:

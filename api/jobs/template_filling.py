@@ -11,7 +11,7 @@ from api.library.template_versions import find_all
 from api.schemas.template import TemplateSchema, fill_template
 from api.server import offload
 from shared.errors import Invalid
-from shared.script.schema.loading import MAX_ERRORS, invalid, load, pointer
+from shared.script.schema.loading import MAX_ERRORS, as_invalid, json_pointer, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def find_template(session: Session, account_id: UUID, template_id: str, version:
     found = find_all(session, account_id, [asked])
     if asked not in found:
         name = "template_id" if version is None else "template_version"
-        raise Invalid("One value is wrong.", ((pointer("#", name), "There is no such template."),))
+        raise Invalid("One value is wrong.", ((json_pointer("#", name), "There is no such template."),))
     return _load_template(account_id, found[asked])
 
 
@@ -90,11 +90,11 @@ def _fill_job(
     try:
         one = fill_template(templates[asked], spec.fields)
     except ValidationError as error:
-        raise invalid(error, place) from error
+        raise as_invalid(error, place) from error
     version = found[asked]
 
     def at(field: str | None) -> str:
-        return pointer(place, "fields", field) if field else pointer(place, "template_id")
+        return json_pointer(place, "fields", field) if field else json_pointer(place, "template_id")
 
     return replace(
         spec, script=one.script, template=(version.template_id, version.version),
@@ -107,9 +107,9 @@ def _fill_job(
 def _unknown_template(spec: JobSpec, place: str) -> Invalid:
     if spec.template_version is None:
         return Invalid(
-            "One value is wrong.", ((pointer(place, "template_id"), "There is no such template."),)
+            "One value is wrong.", ((json_pointer(place, "template_id"), "There is no such template."),)
         )
-    where = pointer(place, "template_version")
+    where = json_pointer(place, "template_version")
     return Invalid("One value is wrong.", ((where, "The template has no such version."),))
 
 

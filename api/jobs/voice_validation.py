@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from shared.script.voices import catalogue, find, for_language, listed
+from shared.script.voices import available_voices, configured_voices, find_voice, voice_for_language
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,17 +23,17 @@ MAX_LOOKUPS = 10  # names of one request for which others are looked up; a batch
 
 def find_unknown_voices(speakers: Iterable[Speaker], config: Settings) -> list[FieldError]:
     """Return the places of the speakers that nobody is, with names that are like theirs."""
-    named = listed(config)
+    named = configured_voices(config)
     found: dict[FieldError, None] = {}
     unknown: set[str] = set()
     for where, voice, language in speakers:
         if voice is None:
-            if not (for_language(language) or any(each.speaks(language) for each in named.values())):
+            if not (voice_for_language(language) or any(each.speaks(language) for each in named.values())):
                 found[where, "No voice here speaks this language. Name a voice, or none."] = None
-        elif voice not in named and find(voice) is None:
+        elif voice not in named and find_voice(voice) is None:
             unknown.add(voice)
             like = (
-                _similar_voices(voice.rpartition(":")[2], catalogue(config))
+                _similar_voices(voice.rpartition(":")[2], available_voices(config))
                 if len(unknown) <= MAX_LOOKUPS
                 else ()
             )
@@ -49,7 +49,7 @@ def _suggestion(like: tuple[str, ...]) -> str:
 def _similar_voices(asked: str, voices: tuple[SpokenVoice, ...]) -> tuple[str, ...]:
     """Return the names of voices that may have been meant: by a language, a name that is nearly right, or a title."""
     word = asked.casefold().partition("+")[0]
-    language = for_language(word)
+    language = voice_for_language(word)
     called = {each.name.rpartition(":")[2]: each.name for each in reversed(voices)}
     found = [language.name] if language else []
     found += [called[each] for each in get_close_matches(word, called, MAX_SUGGESTIONS, MIN_SIMILARITY)]

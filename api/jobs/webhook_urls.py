@@ -54,7 +54,7 @@ class WebhookUrlChecker:
         left = min(HOST_SECONDS, self._until - time.monotonic())
         if left <= 0:
             return "The hosts of this request take too long to be found."
-        looking = _resolvers.submit(ssrf_guard.check, url, allow_private=self._allow_private)
+        looking = _resolvers.submit(ssrf_guard.check_url, url, allow_private=self._allow_private)
         try:
             looking.result(left)
         except Late:

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 from api.auth import requires
 from api.http.query_params import VoicesQuery
 from api.openapi import Resource
-from shared.script.voices import catalogue
+from shared.script.voices import available_voices
 from shared.settings import settings
 from shared.themes import theme_names
 
@@ -60,7 +60,7 @@ def list_voices(query: dict[str, Any]) -> dict[str, Any]:
     return {
         "data": [
             {"name": each.name, "language": each.language, "title": each.title}
-            for each in catalogue(settings())
+            for each in available_voices(settings())
             if language is None or each.speaks(language)
         ]
     }

@@ -6,16 +6,16 @@ from marshmallow import Schema, fields
 
 from api.schemas.responses import ApiKeySchema
 from shared.accounts import SCOPES
-from shared.script.schema.containers import Items
-from shared.script.schema.fields import Choice, Words
-from shared.script.schema.loading import Strict
+from shared.script.schema.containers import StrictList
+from shared.script.schema.fields import Choice, StrictString
+from shared.script.schema.loading import StrictSchema
 
 
-class ApiKeyRequestSchema(Strict):
+class ApiKeyRequestSchema(StrictSchema):
     """A key that is to be made."""
 
-    name = Words(100, one_line=True, required=True, about="To tell it from other keys.")
-    scopes = Items(Choice(SCOPES), least=1, most=len(SCOPES), unique=True, required=True)
+    name = StrictString(100, one_line=True, required=True, description="To tell it from other keys.")
+    scopes = StrictList(Choice(SCOPES), minimum=1, maximum=len(SCOPES), unique=True, required=True)
 
 
 class ApiKeysSchema(Schema):

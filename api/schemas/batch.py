@@ -10,10 +10,10 @@ from marshmallow import ValidationError, post_load
 from api.batches.row_parsing import MalformedRow
 from api.schemas.job import INPUTS, KINDS, TEMPLATE_MEMBERS, JobSchema, JobSpec
 from shared.errors import BadRequest, Invalid
-from shared.script.schema.containers import Items, Object, sharing
-from shared.script.schema.fields import Checked, Choice
-from shared.script.schema.loading import Strict, load, parse, pointer
-from shared.script.schema.sources import Address
+from shared.script.schema.containers import StrictList, StrictObject, share_objects
+from shared.script.schema.fields import Choice, StrictField
+from shared.script.schema.loading import StrictSchema, json_pointer, load, parse_strict_json
+from shared.script.schema.sources import WebhookUrlField
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,7 +62,7 @@ class JobDefaultsSchema(JobSchema):
     kind = Choice(KINDS)
 
 
-class DefaultsField(Checked):
+class DefaultsField(StrictField):
     """Any members of a job, each checked as in a job; whether they make one is seen when they are merged."""
 
     def check(self, value: Any) -> dict[str, Any]:
@@ -79,13 +79,13 @@ class DefaultsField(Checked):
             raise ValidationError(errors)
         return value
 
-    def described(self, converter: Any) -> dict[str, Any]:
+    def json_schema(self, converter: Any) -> dict[str, Any]:
         """Describe a job of which nothing is required."""
         reference: dict[str, Any] = converter.resolve_nested_schema(_members)
         return reference
 
 
-class JobsField(Checked):
+class JobsField(StrictField):
     """A list of jobs, of which only the length is looked at here."""
 
     def check(self, value: Any) -> None:
@@ -95,18 +95,22 @@ class JobsField(Checked):
         if not 1 <= len(value) <= MAX_JOBS:
             raise ValidationError(f"Must have 1 to {MAX_JOBS} items.")
 
-    def described(self, converter: Any) -> dict[str, Any]:
+    def json_schema(self, converter: Any) -> dict[str, Any]:
         """Describe a list of jobs."""
         items = converter.resolve_nested_schema(_job)
         return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_JOBS}
 
 
-class BatchWebhookSchema(Strict):
+class BatchWebhookSchema(StrictSchema):
     """Where to tell of a batch's end: `batch.finished` is posted there."""
 
-    url = Address(required=True)
-    events = Items(
-        Choice((BATCH_FINISHED,)), least=1, most=1, default=(BATCH_FINISHED,), about="There is one, so far."
+    url = WebhookUrlField(required=True)
+    events = StrictList(
+        Choice((BATCH_FINISHED,)),
+        minimum=1,
+        maximum=1,
+        default=(BATCH_FINISHED,),
+        description="There is one, so far.",
     )
 
     @post_load
@@ -114,13 +118,15 @@ class BatchWebhookSchema(Strict):
         return BatchWebhook(data["url"])
 
 
-class BatchSchema(Strict):
+class BatchSchema(StrictSchema):
     """Jobs; what a job does not say, it takes from `defaults`. `output`, `metadata` and `fields` are merged member by member."""
 
     jobs = JobsField(required=True)
-    defaults = DefaultsField(about="A job's own member wins.")
-    on_invalid = Choice(("reject", "skip"), default="reject", about="What a wrong job does to the others.")
-    webhook = Object(BatchWebhookSchema)
+    defaults = DefaultsField(description="A job's own member wins.")
+    on_invalid = Choice(
+        ("reject", "skip"), default="reject", description="What a wrong job does to the others."
+    )
+    webhook = StrictObject(BatchWebhookSchema)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> BatchSpec:
@@ -146,7 +152,7 @@ class RowChecker:
         """Return the good jobs with their numbers, and the place of everything wrong in the others."""
         good: list[tuple[int, JobSpec]] = []
         wrong: list[FieldError] = []
-        with sharing(self._known):
+        with share_objects(self._known):
             for at, row in rows:
                 try:
                     good.append((at, self._job(at, row)))
@@ -179,7 +185,7 @@ class RowChecker:
         if not isinstance(row, bytes):
             return row
         try:
-            return parse(row)
+            return parse_strict_json(row)
         except BadRequest as error:
             words = error.detail.replace("The body", "The job", 1)
             if self.strict:
@@ -199,7 +205,7 @@ class RowChecker:
 
 def job_pointer(at: int) -> str:
     """Return the pointer to a job of a batch, whatever form it came in."""
-    return pointer("#", "jobs", at)
+    return json_pointer("#", "jobs", at)
 
 
 def job_index(where: str) -> int | None:

@@ -11,14 +11,14 @@ from api.schemas.speakers import Speaker, speakers
 from api.schemas.template import MAX_FIELDS, TEMPLATE_ID
 from api.schemas.template_fields import AnyValue
 from shared.script.schema.brief import BriefSchema, dump_brief
-from shared.script.schema.canonical import dump, sources
-from shared.script.schema.containers import Items, Object, Pairs, SharedObject, once
-from shared.script.schema.fields import Choice, Number, Pattern, Whole, Words
-from shared.script.schema.loading import Strict
+from shared.script.schema.canonical import dump_script, list_sources
+from shared.script.schema.containers import SharedObject, StrictList, StrictMapping, StrictObject, load_once
+from shared.script.schema.fields import Choice, PatternString, StrictInteger, StrictNumber, StrictString
+from shared.script.schema.loading import StrictSchema
 from shared.script.schema.output import OutputSchema, dump_output
 from shared.script.schema.placeholders import NAME
 from shared.script.schema.script import ScriptSchema
-from shared.script.schema.sources import Address
+from shared.script.schema.sources import WebhookUrlField
 from shared.script.values import Brief, Output, Script
 
 if TYPE_CHECKING:
@@ -67,39 +67,48 @@ class JobSpec:
     speakers: tuple[Speaker, ...] = field(default=(), compare=False)
 
 
-class WebhookSchema(Strict):
+class WebhookSchema(StrictSchema):
     """Where to tell of a job's end."""
 
-    url = Address(required=True)
-    events = Items(Choice(EVENTS), least=1, most=len(EVENTS), unique=True, default=EVENTS)
+    url = WebhookUrlField(required=True)
+    events = StrictList(Choice(EVENTS), minimum=1, maximum=len(EVENTS), unique=True, default=EVENTS)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Webhook:
         return Webhook(**data)
 
 
-class JobSchema(Strict):
+class JobSchema(StrictSchema):
     """A job: a video of a script, a brief, a template or a script job's result; or a script of a brief."""
 
     kind = Choice(KINDS, required=True)
     script = SharedObject(ScriptSchema)
     brief = SharedObject(BriefSchema)
-    script_task_id = Pattern(
-        r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "Must be a task's id.", most=36,
-        about="A script job whose result is the script.",
+    script_task_id = PatternString(
+        r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "Must be a task's id.", maximum=36,
+        description="A script job whose result is the script.",
     )  # fmt: skip
-    template_id = Pattern(TEMPLATE_ID, "Must be a template's id.", most=64, about="From GET /v1/templates.")
-    template_version = Whole(1, 2**31, about="The newest one, unless this says which.")
-    fields = Pairs(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
-        Pattern(NAME, "Must be a field's name.", most=64), AnyValue(), most=MAX_FIELDS, about="The template's.",
+    template_id = PatternString(
+        TEMPLATE_ID, "Must be a template's id.", maximum=64, description="From GET /v1/templates."
+    )
+    template_version = StrictInteger(1, 2**31, description="The newest one, unless this says which.")
+    fields = StrictMapping(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
+        PatternString(NAME, "Must be a field's name.", maximum=64), AnyValue(), maximum=MAX_FIELDS, description="The template's.",
     )  # fmt: skip
-    output = Object(OutputSchema)
-    custom_id = Words(64, one_line=True)
+    output = StrictObject(OutputSchema)
+    custom_id = StrictString(64, one_line=True)
     priority = Choice(PRIORITIES, default="normal")
-    metadata = Pairs(Words(64, one_line=True), Words(512, least=0), most=16, about="Returned as given.")
-    webhook = Object(WebhookSchema)
-    expires_in = Whole(1, _YEAR, about="Seconds that the artifacts are kept.")
-    budget = Number(0.000001, 1e12, about="What the job may cost at most, in the currency of the prices.")
+    metadata = StrictMapping(
+        StrictString(64, one_line=True),
+        StrictString(512, minimum=0),
+        maximum=16,
+        description="Returned as given.",
+    )
+    webhook = StrictObject(WebhookSchema)
+    expires_in = StrictInteger(1, _YEAR, description="Seconds that the artifacts are kept.")
+    budget = StrictNumber(
+        0.000001, 1e12, description="What the job may cost at most, in the currency of the prices."
+    )
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_made_of(self, _: Any, original: Any, **__: Any) -> None:
@@ -129,7 +138,7 @@ class JobSchema(Strict):
         if data["kind"] == "video":
             data.setdefault("output", Output())
         if "script" in data:
-            data["sources"], data["speakers"] = once(
+            data["sources"], data["speakers"] = load_once(
                 original["script"], lambda: _sources_and_speakers(data, original)
             )
         elif "brief" in data and data["kind"] == "video":
@@ -139,14 +148,14 @@ class JobSchema(Strict):
 
 def _sources_and_speakers(data: dict[str, Any], original: Any) -> tuple[Any, Any]:
     script, document = data["script"], original["script"]
-    return sources(script, document, "#/script"), speakers(script, document, "#/script")
+    return list_sources(script, document, "#/script"), speakers(script, document, "#/script")
 
 
 def dump_job(spec: JobSpec) -> dict[str, Any]:
     """Return the JSON that loads as `spec`, its script resolved."""
     document = {
         "kind": spec.kind,
-        "script": spec.script and dump(spec.script),
+        "script": spec.script and dump_script(spec.script),
         "brief": spec.brief and dump_brief(spec.brief),
         "script_task_id": spec.script_task_id,
         "output": spec.output and dump_output(spec.output),

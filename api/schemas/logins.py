@@ -8,11 +8,11 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
 from api.schemas.response_fields import Timestamp
 from shared.accounts import SCOPES
-from shared.script.schema.containers import Items
-from shared.script.schema.fields import Choice, Flag, Pattern, Words
-from shared.script.schema.loading import Strict
-from shared.security.passwords import LEAST, MOST
-from shared.security.users import USERNAME
+from shared.script.schema.containers import StrictList
+from shared.script.schema.fields import Choice, PatternString, StrictBoolean, StrictString
+from shared.script.schema.loading import StrictSchema
+from shared.security.passwords import MAX_LENGTH, MIN_LENGTH
+from shared.security.users import USERNAME_PATTERN
 
 _MAX_TYPED = 1024  # characters of a password that is tried: more than any that can be set
 GRANTS = ("password", "client_credentials", "refresh_token")
@@ -38,28 +38,34 @@ class OAuthRequestSchema(Schema):
 class TokenRequestSchema(OAuthRequestSchema):
     """What is given for tokens: a user's password, an API key, or a refresh token."""
 
-    grant_type = Words(100, required=True, about=f"One of {', '.join(f'`{grant}`' for grant in GRANTS)}.")
-    username = Words(100, about="With `password`.")
-    password = Words(_MAX_TYPED, about="The user's.")
-    new_password = Words(_MAX_TYPED, about=f"Sets another from now on, of {LEAST} to {MOST} characters.")
-    client_id = Words(100, about="With `client_credentials`: the key's id. Or by HTTP Basic.")
-    client_secret = Words(200, about="The key, or the secret in it.")
-    refresh_token = Words(200, about="With `refresh_token`.")
-    scope = Words(200, about="Scopes with blanks between, of those that are held; else all of them.")
+    grant_type = StrictString(
+        100, required=True, description=f"One of {', '.join(f'`{grant}`' for grant in GRANTS)}."
+    )
+    username = StrictString(100, description="With `password`.")
+    password = StrictString(_MAX_TYPED, description="The user's.")
+    new_password = StrictString(
+        _MAX_TYPED, description=f"Sets another from now on, of {MIN_LENGTH} to {MAX_LENGTH} characters."
+    )
+    client_id = StrictString(100, description="With `client_credentials`: the key's id. Or by HTTP Basic.")
+    client_secret = StrictString(200, description="The key, or the secret in it.")
+    refresh_token = StrictString(200, description="With `refresh_token`.")
+    scope = StrictString(
+        200, description="Scopes with blanks between, of those that are held; else all of them."
+    )
 
 
 class RefreshRequestSchema(OAuthRequestSchema):
     """A refresh token. It is used up by this."""
 
-    refresh_token = Words(200, required=True)
-    scope = Words(200, about="Fewer scopes than the log-in has, for this access token.")
+    refresh_token = StrictString(200, required=True)
+    scope = StrictString(200, description="Fewer scopes than the log-in has, for this access token.")
 
 
 class RevocationSchema(OAuthRequestSchema):
     """Any token of the log-in that is to end."""
 
-    token = Words(4096, required=True)
-    token_type_hint = Words(100, about="Is not needed: the tokens tell themselves apart.")
+    token = StrictString(4096, required=True)
+    token_type_hint = StrictString(100, description="Is not needed: the tokens tell themselves apart.")
 
 
 class TokensSchema(Schema):
@@ -73,16 +79,16 @@ class TokensSchema(Schema):
     scope = fields.String()
 
 
-class NewPassword(Words):
+class NewPassword(StrictString):
     """A password that is to be set."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(MOST, least=LEAST, one_line=True, **kwargs)
+        super().__init__(MAX_LENGTH, minimum=MIN_LENGTH, one_line=True, **kwargs)
 
     def check(self, value: Any) -> str:
         """Refuse what is too short, or a single character over and over."""
-        if isinstance(value, str) and len(value) < LEAST:
-            raise ValidationError(f"Must have {LEAST} characters or more.")
+        if isinstance(value, str) and len(value) < MIN_LENGTH:
+            raise ValidationError(f"Must have {MIN_LENGTH} characters or more.")
         text = super().check(value)
         if len(set(text)) < 5:
             raise ValidationError("Must have 5 different characters or more.")
@@ -97,27 +103,30 @@ class NewPassword(Words):
         return None
 
 
-def scopes(**kwargs: Any) -> Items:
+def scopes(**kwargs: Any) -> StrictList:
     """Return a field of what a user may do."""
-    return Items(Choice(SCOPES), least=1, most=len(SCOPES), unique=True, **kwargs)
+    return StrictList(Choice(SCOPES), minimum=1, maximum=len(SCOPES), unique=True, **kwargs)
 
 
-class NewUserSchema(Strict):
+class NewUserSchema(StrictSchema):
     """A user that is to be made."""
 
-    username = Pattern(
-        USERNAME, "Has letters, digits and . _ @ + -, a letter or digit first.", most=100, required=True
+    username = PatternString(
+        USERNAME_PATTERN,
+        "Has letters, digits and . _ @ + -, a letter or digit first.",
+        maximum=100,
+        required=True,
     )
     scopes = scopes(required=True)
-    password = NewPassword(about="Without it a one-time password is made, and shown this once.")
+    password = NewPassword(description="Without it a one-time password is made, and shown this once.")
 
 
-class UserChangeSchema(Strict):
+class UserChangeSchema(StrictSchema):
     """What is to be set of a user."""
 
     scopes = scopes()
-    password = NewPassword(about="Ends all log-ins of the user.")
-    disabled = Flag(about="Ends all log-ins of the user.")
+    password = NewPassword(description="Ends all log-ins of the user.")
+    disabled = StrictBoolean(description="Ends all log-ins of the user.")
 
 
 class UserSchema(Schema):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.schemas.response_fields import RawJson, Timestamp
-from shared.script.schema.fields import Checked
+from shared.script.schema.fields import StrictField
 
 
 def register(converter: Any) -> None:
@@ -16,11 +16,11 @@ def register(converter: Any) -> None:
 def field2schema(converter: Any, field: Any, ret: dict[str, Any]) -> dict[str, Any]:
     """Return what a field says of itself; `ret` is what apispec found out, and is mended in place."""
     if isinstance(field, RawJson):
-        described = field.described(converter)
+        described = field.json_schema(converter)
     elif isinstance(field, Timestamp):
         described = {"type": ["string", "null"] if field.allow_none else "string", "format": "date-time"}
-    elif isinstance(field, Checked):
-        described = field.described(converter)
+    elif isinstance(field, StrictField):
+        described = field.json_schema(converter)
         if field.allow_none:
             described = {"anyOf": [described, {"type": "null"}]}
     else:

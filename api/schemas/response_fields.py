@@ -30,7 +30,7 @@ class RawJson(fields.Raw):
         self._make = schema
         self._schema: Schema | None = None
 
-    def described(self, converter: Any) -> dict[str, Any]:
+    def json_schema(self, converter: Any) -> dict[str, Any]:
         """Refer to the schema."""
         self._schema = self._schema or self._make()
         reference: dict[str, Any] = converter.resolve_nested_schema(self._schema)

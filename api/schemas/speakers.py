@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.script.schema.canonical import numbered
-from shared.script.schema.loading import pointer
+from shared.script.schema.canonical import number_scenes
+from shared.script.schema.loading import json_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,19 +29,23 @@ def speakers(script: Script, document: Any = None, at: str = "#") -> tuple[Speak
         for scene in script.scenes
         if (said := scene.narration) is not None and _is_spoken(said)
     }
-    found = [Speaker(pointer(at, "language"), None, script.language)] if None in named else []
+    found = [Speaker(json_pointer(at, "language"), None, script.language)] if None in named else []
     if named - {None}:
         found += dict.fromkeys(_named_speakers(script, document, at))
     return tuple(found)
 
 
 def _named_speakers(script: Script, document: Any, at: str) -> Iterator[Speaker]:
-    usual = pointer(at, "defaults", "voice", "name")
-    for index, scene, resolved in numbered(script, document):
+    usual = json_pointer(at, "defaults", "voice", "name")
+    for index, scene, resolved in number_scenes(script, document):
         said = resolved.narration
         if said is None or said.voice.name is None or not _is_spoken(said):
             continue
-        own = pointer(at, "scenes", index, "narration", "voice", "name") if _names_a_voice(scene) else usual
+        own = (
+            json_pointer(at, "scenes", index, "narration", "voice", "name")
+            if _names_a_voice(scene)
+            else usual
+        )
         yield Speaker(own, said.voice.name, script.language)
 
 

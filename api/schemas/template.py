@@ -12,10 +12,10 @@ from api.schemas.speakers import speakers
 from api.schemas.template_directives import Expanded, Path, UnequalLists, expand, nested
 from api.schemas.template_fields import FIELD_SCHEMAS, TemplateField, check_values
 from shared.script.schema import placeholders
-from shared.script.schema.canonical import sources
-from shared.script.schema.containers import Pairs, Variant
-from shared.script.schema.fields import Checked, Pattern, Words
-from shared.script.schema.loading import Strict, invalid, pointer
+from shared.script.schema.canonical import list_sources
+from shared.script.schema.containers import DiscriminatedObject, StrictMapping
+from shared.script.schema.fields import PatternString, StrictField, StrictString
+from shared.script.schema.loading import StrictSchema, as_invalid, json_pointer
 from shared.script.schema.script import ScriptSchema
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def fill_template(template: Template, given: Mapping[str, Any]) -> FilledTemplat
 
     return FilledTemplate(
         script,
-        tuple((field(where), src) for where, src in sources(script, expanded.document)),
+        tuple((field(where), src) for where, src in list_sources(script, expanded.document)),
         tuple((field(each.where), each) for each in speakers(script, expanded.document)),
     )
 
 
-class TemplateScript(Checked):
+class TemplateScript(StrictField):
     """A script with placeholders, `each` and `if`; what is wrong with it is seen when it is filled."""
 
     def check(self, value: Any) -> Any:
@@ -84,19 +84,20 @@ class TemplateScript(Checked):
             raise ValidationError({"variables": ["Must be an object."]})
         return value
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe an object."""
         return {"type": "object", "description": "A script with `{{field}}`, `each`, `if` and `else`."}
 
 
-class TemplateSchema(Strict):
+class TemplateSchema(StrictSchema):
     """A template: its form alone. One that is kept was tried when it was put."""
 
-    title = Words(200, least=0, one_line=True, default="")
-    description = Words(1000, least=0, default="")
-    fields = Pairs(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
-        Pattern(placeholders.NAME, "Must be named by 1 to 64 of a-z, A-Z, 0-9, _ and -."),
-        Variant("type", lambda: FIELD_SCHEMAS), most=MAX_FIELDS, default={}, about="By the names that stand in the script.",
+    title = StrictString(200, minimum=0, one_line=True, default="")
+    description = StrictString(1000, minimum=0, default="")
+    fields = StrictMapping(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
+        PatternString(placeholders.NAME, "Must be named by 1 to 64 of a-z, A-Z, 0-9, _ and -."),
+        DiscriminatedObject("type", lambda: FIELD_SCHEMAS), maximum=MAX_FIELDS, default={},
+        description="By the names that stand in the script.",
     )  # fmt: skip
     script = TemplateScript(required=True)
 
@@ -148,7 +149,7 @@ def _check_filled(template: Template, given: Mapping[str, Any]) -> int:
         _SCRIPT.load(expanded.document)
     except ValidationError as error:
         found: dict[str, Any] = {}
-        for where, detail in islice(invalid(error).args[1], 100):
+        for where, detail in islice(as_invalid(error).args[1], 100):
             _merge_messages(found, nested(expanded.place(_parse_pointer(where)), [detail]))
         raise ValidationError({"script": found}) from error
     return len(expanded.places)
@@ -161,13 +162,13 @@ def _unequal_list_errors(error: UnequalLists) -> dict[str, Any]:
 
 def _errors_by_field(error: ValidationError, expanded: Expanded) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for where, detail in islice(invalid(error).args[1], 100):
+    for where, detail in islice(as_invalid(error).args[1], 100):
         path = _parse_pointer(where)
         names = expanded.names(path)
         for name in names:
             _merge_messages(found, {"fields": {name: [detail]}})
         if not names:
-            place = pointer("#", *expanded.place(path))
+            place = json_pointer("#", *expanded.place(path))
             _merge_messages(found, {"template_id": [f"The template cannot be filled so: {place}: {detail}"]})
     return found
 

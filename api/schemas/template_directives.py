@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import ValidationError
 
 from shared.script.schema import placeholders
-from shared.script.schema.canonical import texts
+from shared.script.schema.canonical import iterate_strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ class Expanded:
                 node = node[part]
             except (KeyError, IndexError, TypeError):
                 break
-        used = placeholders.names(node) if isinstance(node, str) else []
+        used = placeholders.placeholder_names(node) if isinstance(node, str) else []
         return list(dict.fromkeys(self.fields[name] for name in used if name in self.fields))
 
 
@@ -57,13 +57,13 @@ def expand(script: Mapping[str, Any], values: Mapping[str, Any]) -> Expanded:
     if "if" in form:
         raise ValidationError(nested(("if",), ["Unknown field."]))  # there is nothing that holds it
     document = work.node(form, (), (), {})
-    used = {name for text in texts(document) for name in placeholders.names(text)}
+    used = {name for text in iterate_strings(document) for name in placeholders.placeholder_names(text)}
     for name in used & values.keys():
         value = values[name]
         work.add(
             name,
             name,
-            ", ".join(map(placeholders.written, value)) if isinstance(value, list | tuple) else value,
+            ", ".join(map(placeholders.variable_text, value)) if isinstance(value, list | tuple) else value,
         )
     document["variables"] = {**own, **work.variables}
     return Expanded(document, work.fields, work.places)
@@ -87,7 +87,7 @@ class _Expansion:
             raise ValidationError("The filled template is too large.")
         self.places[at] = source
         if isinstance(node, str):
-            return placeholders.rename(node, names)
+            return placeholders.rename_placeholders(node, names)
         if isinstance(node, list):
             return self._list(node, at, source, names)
         return self._object(node, at, source, names) if isinstance(node, dict) else node

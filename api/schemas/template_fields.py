@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, post_load
 
-from shared.script.schema.containers import Items, Variant
-from shared.script.schema.fields import Checked, Choice, Flag, Number, Whole, Words
-from shared.script.schema.loading import Strict
-from shared.script.schema.sources import Source
-from shared.script.schema.visuals import Color
+from shared.script.schema.containers import DiscriminatedObject, StrictList
+from shared.script.schema.fields import (
+    Choice,
+    StrictBoolean,
+    StrictField,
+    StrictInteger,
+    StrictNumber,
+    StrictString,
+)
+from shared.script.schema.loading import StrictSchema
+from shared.script.schema.sources import SourceField
+from shared.script.schema.visuals import ColorField
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +36,7 @@ class TemplateField:
     """A field. `extremes` are values at its limits: what a template must stand."""
 
     type: str
-    checker: Checked
+    checker: StrictField
     extremes: tuple[Any, ...]
     optional: bool = False
     default: Any = None
@@ -42,27 +49,29 @@ class TemplateField:
         return next((each for each in given if each is not None), self.extremes[0])
 
 
-class AnyValue(Checked):
+class AnyValue(StrictField):
     """A value that is checked elsewhere."""
 
     def check(self, value: Any) -> Any:
         """Return it as it came."""
         return value
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe what a field may have."""
         return {"type": ["string", "number", "array"]}
 
 
-class FieldSchema(Strict):
+class FieldSchema(StrictSchema):
     """What all fields have. One without a default is needed, unless it is optional."""
 
-    description = Words(500, least=0, default="")
-    default = AnyValue(about="Taken where the field is not given.")
+    description = StrictString(500, minimum=0, default="")
+    default = AnyValue(description="Taken where the field is not given.")
     example = AnyValue()
-    optional = Flag(default=False, about="May be left out; objects with `if` are then left out too.")
+    optional = StrictBoolean(
+        default=False, description="May be left out; objects with `if` are then left out too."
+    )
 
-    def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+    def limits(self, data: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
         """Return what checks a value, and values at the limits."""
         raise NotImplementedError
 
@@ -83,26 +92,26 @@ class StringFieldSchema(FieldSchema):
     """A text."""
 
     type = Choice(["string"], required=True)
-    min_length = Whole(0, MAX_STRING, default=1)
-    max_length = Whole(1, MAX_STRING, default=200)
+    min_length = StrictInteger(0, MAX_STRING, default=1)
+    max_length = StrictInteger(1, MAX_STRING, default=200)
 
-    def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+    def limits(self, data: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
         """Return a check of the length."""
         least, most = data["min_length"], data["max_length"]
         if least > most:
             raise ValidationError({"min_length": ["Is more than max_length."]})
-        return BoundedText(most, least=least), ("W" * least, "W" * most)
+        return BoundedText(most, minimum=least), ("W" * least, "W" * most)
 
 
-class BoundedText(Words):
+class BoundedText(StrictString):
     """A text whose least length is told too."""
 
     def check(self, value: Any) -> str:
         """Refuse what is too short by its limit."""
-        text = super().check(value) if value != "" or not self.least else value
-        if len(text) < self.least:
+        text = super().check(value) if value != "" or not self.minimum else value
+        if len(text) < self.minimum:
             raise ValidationError(
-                f"Must be at least {self.least} character{'s' if self.least > 1 else ''} long."
+                f"Must be at least {self.minimum} character{'s' if self.minimum > 1 else ''} long."
             )
         return text
 
@@ -111,10 +120,10 @@ class NumberFieldSchema(FieldSchema):
     """A number."""
 
     type = Choice(["number"], required=True)
-    minimum = Number(-MAX_NUMBER, MAX_NUMBER, default=-MAX_NUMBER)
-    maximum = Number(-MAX_NUMBER, MAX_NUMBER, default=MAX_NUMBER)
+    minimum = StrictNumber(-MAX_NUMBER, MAX_NUMBER, default=-MAX_NUMBER)
+    maximum = StrictNumber(-MAX_NUMBER, MAX_NUMBER, default=MAX_NUMBER)
 
-    def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+    def limits(self, data: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
         """Return a check of the bounds."""
         least, most = data["minimum"], data["maximum"]
         if least > most:
@@ -122,7 +131,7 @@ class NumberFieldSchema(FieldSchema):
         return UnconvertedNumber(least, most), (least, most)
 
 
-class UnconvertedNumber(Number):
+class UnconvertedNumber(StrictNumber):
     """A number that stays what it was: 5 is shown as 5, and not as 5.0."""
 
     def check(self, value: Any) -> Any:
@@ -136,9 +145,9 @@ class ColorFieldSchema(FieldSchema):
 
     type = Choice(["color"], required=True)
 
-    def limits(self, _: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+    def limits(self, _: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
         """Return a check of the form."""
-        return Color(), ("#000000",)
+        return ColorField(), ("#000000",)
 
 
 class AssetFieldSchema(FieldSchema):
@@ -146,18 +155,18 @@ class AssetFieldSchema(FieldSchema):
 
     type = Choice(["asset"], required=True)
 
-    def limits(self, _: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+    def limits(self, _: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
         """Return a check of the form; whether it is there is seen when a job is made."""
-        return Source(), (_ASSET,)
+        return SourceField(), (_ASSET,)
 
 
 class ChoiceFieldSchema(FieldSchema):
     """One of a few texts."""
 
     type = Choice(["choice"], required=True)
-    choices = Items(Words(200), least=1, most=MAX_CHOICES, unique=True, required=True)
+    choices = StrictList(StrictString(200), minimum=1, maximum=MAX_CHOICES, unique=True, required=True)
 
-    def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+    def limits(self, data: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
         """Return a check of the choices."""
         return Choice(data["choices"]), data["choices"]
 
@@ -166,17 +175,17 @@ class ListFieldSchema(FieldSchema):
     """Several values of one type, for objects with `each`."""
 
     type = Choice(["list"], required=True)
-    items: Checked = Variant("type", lambda: SCALAR_SCHEMAS, required=True)
-    min_items = Whole(0, MAX_ITEMS, default=1)
-    max_items = Whole(1, MAX_ITEMS, default=10)
+    items: StrictField = DiscriminatedObject("type", lambda: SCALAR_SCHEMAS, required=True)
+    min_items = StrictInteger(0, MAX_ITEMS, default=1)
+    max_items = StrictInteger(1, MAX_ITEMS, default=10)
 
-    def limits(self, data: dict[str, Any]) -> tuple[Checked, tuple[Any, ...]]:
+    def limits(self, data: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
         """Return a check of the number and of each item."""
         least, most, item = data["min_items"], data["max_items"], data["items"]
         if least > most:
             raise ValidationError({"min_items": ["Is more than max_items."]})
         lowest, highest = item.extremes[0], item.extremes[-1]
-        return Items(item.checker, least=least, most=most), ([lowest] * least, [highest] * most)
+        return StrictList(item.checker, minimum=least, maximum=most), ([lowest] * least, [highest] * most)
 
 
 SCALAR_SCHEMAS: dict[str, type[FieldSchema]] = {
@@ -226,8 +235,8 @@ def _convert_cell(field: TemplateField | None, cell: str) -> Any:
     return cell if field is None else _convert_number(cell, field.checker)
 
 
-def _convert_number(cell: str, checker: Checked) -> Any:
-    if not isinstance(checker, Number):
+def _convert_number(cell: str, checker: StrictField) -> Any:
+    if not isinstance(checker, StrictNumber):
         return cell
     for kind in (int, float):
         try:

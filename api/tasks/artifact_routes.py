@@ -28,7 +28,7 @@ blueprint = Resource("artifacts", "The files that tasks made.")
 def get_artifact(query: dict[str, Any], task_id: UUID, name: str) -> Response:
     """Download a file that a task made, or a range of it."""
     with transaction() as session:
-        found = listing.artifact(session, account_id(), task_id, name)
+        found = listing.find_artifact(session, account_id(), task_id, name)
     if found is None:
         raise NotFound("There is no such file.")
     shown = name.rpartition("/")[2]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Float, bindparam, case, cast, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.lifecycle.listing import SHOWN
+from shared.lifecycle.listing import WITHOUT_DOCUMENTS
 from shared.models import Batch, Job, Segment
 from shared.states import SegmentState, State
 
@@ -57,7 +57,9 @@ def job_versions(session: Session, job_ids: Iterable[uuid.UUID]) -> dict[uuid.UU
 
 def load_jobs(session: Session, ids: Sequence[uuid.UUID]) -> list[Job]:
     """Return jobs as they are shown, in this order, without those that are gone."""
-    found = {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(ids)).options(*SHOWN))}
+    found = {
+        job.id: job for job in session.scalars(select(Job).where(Job.id.in_(ids)).options(*WITHOUT_DOCUMENTS))
+    }
     return [found[each] for each in ids if each in found]
 
 

@@ -93,7 +93,7 @@ def delete_task(task_id: UUID) -> None:
     """Delete a finished task with its files."""
     with transaction() as session:
         find_job(session, task_id)
-        unneeded = retention.remove(session, account_id(), task_id)
+        unneeded = retention.delete_job(session, account_id(), task_id)
         if unneeded is None:
             raise Conflict("The task is unfinished: cancel it first.")
         acceptance.record_audit_event(session, "jobs.deleted", str(task_id))
@@ -102,19 +102,19 @@ def delete_task(task_id: UUID) -> None:
 
 
 def list_page(
-    *, wanted: listing.Wanted, limit: int, after: listing.Cursor | None, batch_id: UUID | None = None
+    *, wanted: listing.JobFilter, limit: int, after: listing.Cursor | None, batch_id: UUID | None = None
 ) -> dict[str, Any]:
     """Return a page of the caller's tasks, of one batch where it is named."""
     wanted = replace(wanted, batch_id=batch_id or wanted.batch_id)
     with transaction() as session:
-        found, following = listing.jobs(session, account_id(), wanted, limit=limit, after=after)
+        found, following = listing.list_jobs(session, account_id(), wanted, limit=limit, after=after)
         return {"data": views.task_views(session, found), "next_cursor": following and str(following)}
 
 
 def find_job(session: Session, task_id: UUID) -> Job:
     """Return the caller's job as it is now, or raise NotFound."""
     session.expire_all()
-    job = listing.job(session, account_id(), task_id)
+    job = listing.find_job(session, account_id(), task_id)
     if job is None:
         raise NotFound("There is no such task.")
     return job

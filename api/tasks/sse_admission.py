@@ -21,7 +21,7 @@ SLOT_SECONDS = 30.0  # that one waits for its turn; a thousand are through in a 
 
 def register(app: Flask, config: Settings) -> None:
     """Let streams wait for their turn before anything is asked for them. Other requests keep half the connections."""
-    turns = StartSlots(max(1, config.database_pool // 2))
+    turns = StartSlots(max(1, config.database_pool_size // 2))
     app.before_request(turns.acquire)
     app.teardown_request(turns.release)
 

@@ -19,7 +19,7 @@ from flask import Response, request
 from api.auth import caller
 from api.openapi import no_content
 from api.tasks.change_poller import is_stopping, poller
-from shared.errors import TooManyAtOnce, Unavailable
+from shared.errors import ConcurrencyLimitExceeded, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,7 +56,9 @@ def stream_response(
     owner = who.account_id
     with _lock:
         if _open_streams[owner] >= MAX_STREAMS_PER_ACCOUNT:
-            raise TooManyAtOnce(f"This account has {MAX_STREAMS_PER_ACCOUNT} streams of events open.")
+            raise ConcurrencyLimitExceeded(
+                f"This account has {MAX_STREAMS_PER_ACCOUNT} streams of events open."
+            )
         if _open_streams.total() >= MAX_STREAMS:
             raise Unavailable("Too many streams of events are open here. Try again shortly.")
         _open_streams[owner] += 1

@@ -30,7 +30,7 @@ def task_views(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     unplanned = [job.id for job in videos if job.id not in scenes]
     names = progress_queries.scene_ids(session, unplanned) if unplanned else {}
     done = [job.id for job in videos if job.state == State.SUCCEEDED]
-    files = listing.artifacts(session, done) if done else {}
+    files = listing.list_artifacts(session, done) if done else {}
     return [
         _task(
             job,

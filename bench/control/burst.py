@@ -45,7 +45,7 @@ def measured(lab: Lab, *, quick: bool) -> dict[str, Any]:
     hog, each = number // 2, number // 2 // (ACCOUNTS - 1)
     limit = str(int(0.6 * hog))  # the hog asks for more than an account may have, so that refusals are seen
     with (
-        lab.gunicorn("api.wsgi:app", "/readyz", SCENEMILL_MAX_QUEUED_ACCOUNT=limit) as (address, _),
+        lab.gunicorn("api.wsgi:app", "/readyz", SCENEMILL_MAX_QUEUED_PER_ACCOUNT=limit) as (address, _),
         lab.worker("workers.app", "control", 1, "-B", "-s", str(lab.folder / "beat"), "--pidfile="),
         lab.worker("bench.control.noop", "scripts", SLOTS),
     ):

@@ -41,7 +41,7 @@ def measured(lab: Lab, folder: Path, *, quick: bool) -> dict[str, Any]:
     before = _before(folder / "videos.db", rows)
     url = lab.database("bench_database")
     sizes.fill(url, rows, THREADS * 4)
-    engine = db.connect(settings().model_copy(update={"database_url": url}))
+    engine = db.make_engine(settings().model_copy(update={"database_url": url}))
     try:
         with Session(engine) as session:
             owners = list(session.scalars(select(Account.id)))
@@ -49,7 +49,9 @@ def measured(lab: Lab, folder: Path, *, quick: bool) -> dict[str, Any]:
 
         def now(thread: int, turn: int) -> None:
             with Session(engine, expire_on_commit=False) as session, session.begin():
-                listing.jobs(session, owners[turn % len(owners)], listing.Wanted(), limit=50, after=None)
+                listing.list_jobs(
+                    session, owners[turn % len(owners)], listing.JobFilter(), limit=50, after=None
+                )
             with Session(engine) as session, session.begin():
                 jobs.heartbeat(session, waiting[thread], 0, lease=timedelta(seconds=1))
 

@@ -17,7 +17,7 @@ from sqlalchemy import event, func, select, text, update
 
 from shared import db
 from shared.lifecycle import jobs, listing
-from shared.lifecycle.listing import Wanted
+from shared.lifecycle.listing import JobFilter
 from shared.models import Account, Job
 from shared.states import Stage, State
 from tasks.upkeep import sweep
@@ -79,8 +79,8 @@ def _lists(number: int) -> Iterator[Callable[[], None]]:
         owners = session.scalars(select(Account.id)).all()
         middles = {owner: _middle(session, owner) for owner in owners}
     wishes = cycle(
-        [(Wanted(), False), (Wanted(), True), (Wanted(states=(State.FAILED,)), False),
-         (Wanted(states=(State.QUEUED,)), False), (Wanted(kinds=("script",)), True)]
+        [(JobFilter(), False), (JobFilter(), True), (JobFilter(states=(State.FAILED,)), False),
+         (JobFilter(states=(State.QUEUED,)), False), (JobFilter(kinds=("script",)), True)]
     )  # fmt: skip
     for at in range(number):
         owner, (wanted, inside) = owners[at % len(owners)], next(wishes)
@@ -97,9 +97,9 @@ def _middle(session: Any, owner: UUID) -> listing.Cursor:
     return listing.Cursor(row[0], row[1])
 
 
-def _list(owner: UUID, wanted: Wanted, after: listing.Cursor | None) -> None:
+def _list(owner: UUID, wanted: JobFilter, after: listing.Cursor | None) -> None:
     with db.transaction() as session:
-        found, _ = listing.jobs(session, owner, wanted, limit=PAGE, after=after)
+        found, _ = listing.list_jobs(session, owner, wanted, limit=PAGE, after=after)
     assert found
 
 

@@ -92,7 +92,7 @@ def planning(count: int = 500) -> float:
     taken = []
     for _ in range(7):
         began = time.perf_counter()
-        planned = timeline.plan(script, {}, output.fps)
+        planned = timeline.plan_timeline(script, {}, output.fps)
         cues = captions.make_cues(planned, script, {})
         segments.plan_segments(
             planned, script, output, {}, cues, account="bench", versions=renderer_versions()

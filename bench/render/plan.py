@@ -55,7 +55,7 @@ def make(folder: Path) -> Plan:
     lengths = {
         scene.id: Fraction(one.samples, one.rate) for scene, one in zip(script.scenes, spoken, strict=True)
     }
-    planned = timeline.plan(script, lengths, reel.FPS)
+    planned = timeline.plan_timeline(script, lengths, reel.FPS)
     return Plan(
         reel=media,
         titles=reel.TITLES,

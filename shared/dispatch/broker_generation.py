@@ -15,7 +15,7 @@ from amqp.exceptions import NotFound
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from shared import redis_sentinel
+from shared import redis_client
 from shared.broker import app
 from shared.celery_config import is_amqp
 from shared.settings import settings
@@ -29,42 +29,42 @@ if TYPE_CHECKING:
 KEY = "scenemill:epoch"
 QUEUE = "scenemill.epoch"
 # RabbitMQ's own errors are the connection's, and differ by transport; those that are left are the network's.
-AWAY = (RedisError, KombuError, OSError)
+BROKER_ERRORS = (RedisError, KombuError, OSError)
 
 
-def is_lost() -> bool:
+def may_have_lost_messages() -> bool:
     """Tell whether messages of this epoch may be gone. A broker that does not answer has lost nothing yet."""
     try:
-        return _queue_is_gone() if is_amqp(settings().broker_url) else _redis_is_another()
-    except AWAY:
+        return _is_queue_gone() if is_amqp(settings().broker_url) else _is_another_redis()
+    except BROKER_ERRORS:
         return False
 
 
-def begin() -> None:
+def start_generation() -> None:
     """Begin a new epoch, once all that was published is going to be published again."""
-    with contextlib.suppress(*AWAY):  # the next sweep finds it still lost, and publishes once more
+    with contextlib.suppress(*BROKER_ERRORS):  # the next sweep finds it still lost, and publishes once more
         if is_amqp(settings().broker_url):
             with _channel() as channel:
                 channel.queue_declare(QUEUE, durable=True, auto_delete=False)
         else:
-            _redis().set(KEY, _process())
+            _redis().set(KEY, _redis_run_id())
 
 
 @lru_cache(maxsize=1)
 def _redis() -> Redis:
-    return redis_sentinel.connect(settings().broker_url, socket_timeout=2, socket_connect_timeout=2)
+    return redis_client.connect(settings().broker_url, socket_timeout=2, socket_connect_timeout=2)
 
 
-def _redis_is_another() -> bool:
+def _is_another_redis() -> bool:
     held = _redis().get(KEY)
-    return not isinstance(held, bytes) or held.decode() != _process()
+    return not isinstance(held, bytes) or held.decode() != _redis_run_id()
 
 
-def _process() -> str:
+def _redis_run_id() -> str:
     return str(_redis().info("server")["run_id"])
 
 
-def _queue_is_gone() -> bool:
+def _is_queue_gone() -> bool:
     try:
         with _channel() as channel:
             channel.queue_declare(QUEUE, passive=True)

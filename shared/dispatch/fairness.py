@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Integer, Uuid, bindparam, select, text
 
-from shared.dispatch.messages import Level, Nudge
+from shared.dispatch.messages import Message, PriorityLevel
 from shared.lifecycle.submissions import HEAD_START
 from shared.models import Account
 from shared.names import TaskName
-from shared.prepared_statements import Prepared
+from shared.prepared_statements import PreparedStatement
 
 if TYPE_CHECKING:
     import uuid
@@ -39,12 +39,14 @@ class Window:
     @classmethod
     def of(cls, config: Settings) -> Window:
         """Return the window that the settings give an account of weight 1."""
-        return cls(unclaimed=config.account_unclaimed, running=config.account_running)
+        return cls(unclaimed=config.max_unclaimed_per_account, running=config.max_running_per_account)
 
 
 _WEIGHT = select(Account.weight).where(Account.id == bindparam("account"))
-_LOCK = Prepared("lock_window", _WEIGHT.with_for_update(key_share=True))
-_LOCK_IF_FREE = Prepared("lock_free_window", _WEIGHT.with_for_update(key_share=True, skip_locked=True))
+_LOCK = PreparedStatement("lock_window", _WEIGHT.with_for_update(key_share=True))
+_LOCK_IF_FREE = PreparedStatement(
+    "lock_free_window", _WEIGHT.with_for_update(key_share=True, skip_locked=True)
+)
 # A row that somebody else is about to change is left to the next time: this waits for no row, whatever it is part of.
 # Segments of a job that has ended are nobody's work any more, and take no place in the window.
 # The longest segments of a job go first, so that at its end no worker waits long for another.
@@ -132,7 +134,7 @@ ORDER BY again DESC, turn NULLS FIRST, job_id, frames DESC, index
     bindparam("unclaimed", type_=Integer),
     bindparam("running", type_=Integer),
 )
-_ADMIT = Prepared("admit", _ADMISSION)
+_ADMIT = PreparedStatement("admit", _ADMISSION)
 
 _TASKS = {
     "assembly": TaskName.ASSEMBLE,
@@ -142,22 +144,22 @@ _TASKS = {
 }
 
 
-def admit(session: Session, account_id: uuid.UUID, window: Window) -> list[Nudge]:
+def admit(session: Session, account_id: uuid.UUID, window: Window) -> list[Message]:
     """Mark the account's next work as published, as far as its window allows, and return it to be sent."""
     # One at a time for each account: two that count at once would both find room.
-    weight = session.scalar(_LOCK.on(session), {"account": account_id})
+    weight = session.scalar(_LOCK.prepare(session), {"account": account_id})
     return [] if weight is None else _admit(session, account_id, weight, window)
 
 
-def admit_unless_busy(session: Session, account_id: uuid.UUID, window: Window) -> list[Nudge] | None:
+def try_admit(session: Session, account_id: uuid.UUID, window: Window) -> list[Message] | None:
     """Do the same within a transaction that has locks of its own; None where somebody else is at it: nothing is waited for."""
-    weight = session.scalar(_LOCK_IF_FREE.on(session), {"account": account_id})
+    weight = session.scalar(_LOCK_IF_FREE.prepare(session), {"account": account_id})
     return None if weight is None else _admit(session, account_id, weight, window)
 
 
-def _admit(session: Session, account_id: uuid.UUID, weight: int, window: Window) -> list[Nudge]:
+def _admit(session: Session, account_id: uuid.UUID, weight: int, window: Window) -> list[Message]:
     rows = session.execute(
-        _ADMIT.on(session),
+        _ADMIT.prepare(session),
         {
             "account": account_id,
             "weight": weight,
@@ -166,27 +168,27 @@ def _admit(session: Session, account_id: uuid.UUID, weight: int, window: Window)
         },
     )
     return [
-        Nudge(
+        Message(
             _TASKS[row.what],
             row.id,
             row.job_id,
             request_id=row.request_id,
             account_id=account_id,
-            level=Level.FIRST if row.again or row.idle else level(row.waited),
+            priority=PriorityLevel.URGENT if row.again or row.idle else priority_of(row.waited),
         )
         for row in rows
     ]
 
 
-def level(waited: timedelta) -> Level:
+def priority_of(waited: timedelta) -> PriorityLevel:
     """Return how soon a message is taken whose job's turn came so long ago, or is still to come.
 
     A new job's is moved by its priority. It rises while it waits: bulk counts as normal after an hour, and either as
     interactive an hour after that, so that none waits for ever behind a stream of others, at the broker as little as here.
     """
     if waited >= -HEAD_START["interactive"]:
-        return Level.SOON
-    return Level.NORMAL if waited >= -HEAD_START["normal"] else Level.LAST
+        return PriorityLevel.HIGH
+    return PriorityLevel.NORMAL if waited >= -HEAD_START["normal"] else PriorityLevel.LOW
 
 
 _WAITING = text("""

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from shared.models import Job
 
 
-class Level(IntEnum):
+class PriorityLevel(IntEnum):
     """How soon a message is taken: the lowest first. They are steps that Celery's Redis transport has."""
 
-    FIRST = 0
-    SOON = 3
+    URGENT = 0
+    HIGH = 3
     NORMAL = 6
-    LAST = 9
+    LOW = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Nudge:
+class Message:
     """One message: a task's name and the id that it carries. The rest is for logs, for Flower and for its place."""
 
     task: TaskName
@@ -32,9 +32,9 @@ class Nudge:
     job_id: uuid.UUID
     account_id: uuid.UUID
     request_id: str | None = None
-    level: Level = Level.NORMAL
+    priority: PriorityLevel = PriorityLevel.NORMAL
 
 
-def of_mix(job: Job) -> Nudge:
-    """Return the nudge that has a planned job's sound mixed; it is taken first, since assembly waits for nothing."""
-    return Nudge(TaskName.MIX, job.id, job.id, job.account_id, job.request_id, Level.FIRST)
+def mix_message(job: Job) -> Message:
+    """Return the message that has a planned job's sound mixed; it is taken first, since assembly waits for nothing."""
+    return Message(TaskName.MIX, job.id, job.id, job.account_id, job.request_id, PriorityLevel.URGENT)

@@ -1,4 +1,4 @@
-"""Nudges: publish the id of what is to be done. The row is the truth, so a nudge may be lost, late or doubled."""
+"""Publishes the ids of work to the broker. The row is the truth, so a message may be lost, late or doubled."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from kombu.exceptions import KombuError
 from sqlalchemy import update
 
 from shared import timers
-from shared.broker import app, priority
+from shared.broker import app, broker_priority
 from shared.db import transaction
-from shared.dispatch.fairness import Window, admit, admit_unless_busy
+from shared.dispatch.fairness import Window, admit, try_admit
 from shared.errors import Unavailable
 from shared.models import Job, Segment
 from shared.names import TaskName
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from shared.dispatch.messages import Nudge
+    from shared.dispatch.messages import Message
 
 log = logging.getLogger(__name__)
 
@@ -44,33 +44,33 @@ BUSY_SECONDS, BUSY_PAUSE = 5.0, 0.02
 _SUFFIXES = {TaskName.ASSEMBLE: ".assemble", TaskName.MIX: ".mix"}
 
 
-def send(nudges: Iterable[Nudge]) -> list[Nudge]:
+def send(messages: Iterable[Message]) -> list[Message]:
     """Publish and return what the broker took. It stops at the first refusal: the sweeper publishes the rest."""
-    taken: list[Nudge] = []
+    taken: list[Message] = []
     try:
         with app.producer_pool.acquire(block=True, timeout=5) as producer:
-            for nudge in nudges:
-                suffix = _SUFFIXES.get(nudge.task, "")
+            for message in messages:
+                suffix = _SUFFIXES.get(message.task, "")
                 app.send_task(
-                    nudge.task,
-                    args=[str(nudge.id)],
-                    task_id=f"{nudge.id}{suffix}",
-                    root_id=str(nudge.job_id),
-                    headers={"request_id": nudge.request_id, "job_id": str(nudge.job_id)},
-                    priority=priority(nudge.level),
+                    message.task,
+                    args=[str(message.id)],
+                    task_id=f"{message.id}{suffix}",
+                    root_id=str(message.job_id),
+                    headers={"request_id": message.request_id, "job_id": str(message.job_id)},
+                    priority=broker_priority(message.priority),
                     confirm_timeout=CONFIRM_SECONDS,
                     producer=producer,
                 )
-                taken.append(nudge)
+                taken.append(message)
     except (KombuError, CeleryError, OSError) as error:
         log.warning("publish_failed", extra={"reason": type(error).__name__, "published": len(taken)})
     return taken
 
 
-def unmark(session: Session, nudges: Sequence[Nudge]) -> None:
+def unmark(session: Session, messages: Sequence[Message]) -> None:
     """Note down that these were not published after all."""
-    jobs = [nudge.id for nudge in nudges if nudge.task != TaskName.SEGMENT]
-    segments = [nudge.id for nudge in nudges if nudge.task == TaskName.SEGMENT]
+    jobs = [message.id for message in messages if message.task != TaskName.SEGMENT]
+    segments = [message.id for message in messages if message.task == TaskName.SEGMENT]
     if jobs:
         session.execute(update(Job).where(Job.id.in_(jobs)).values(published_at=None))
     if segments:
@@ -82,7 +82,7 @@ def publish(account_id: uuid.UUID, *, waits: bool = True) -> int | None:
 
     Where somebody else is at the window it `waits` for them, or leaves the account to them: None.
     """
-    look = admit if waits else admit_unless_busy
+    look = admit if waits else try_admit
     try:
         # Marked first, so that nobody else publishes the same, and no row is locked while the broker is asked.
         with transaction() as session:
@@ -93,12 +93,12 @@ def publish(account_id: uuid.UUID, *, waits: bool = True) -> int | None:
         return 0
 
 
-def send_marked(nudges: Sequence[Nudge]) -> int:
+def send_marked(messages: Sequence[Message]) -> int:
     """Publish what is marked as published, and return how much was; of the rest the mark is taken away."""
-    taken = send(nudges) if nudges else []
-    if len(taken) < len(nudges):
+    taken = send(messages) if messages else []
+    if len(taken) < len(messages):
         with transaction() as session:
-            unmark(session, nudges[len(taken) :])
+            unmark(session, messages[len(taken) :])
     return len(taken)
 
 
@@ -126,16 +126,16 @@ class Publishing:
         self._account_id = account_id
         self._due = False
         self._tried = False
-        self._marked: list[Nudge] | None = None
+        self._marked: list[Message] | None = None
         self._thread = threading.Thread(
             target=copy_context().run, args=(_publish_whatever_comes, account_id), name="publish", daemon=True
         )
-        self._soon = timers.after(AT_ONCE_SECONDS, self._thread.start)
+        self._soon = timers.call_later(AT_ONCE_SECONDS, self._thread.start)
 
     def mark(self, session: Session) -> None:
         """Mark, in the transaction that ends the work, what that makes room for. It is sent when that is committed."""
         self._marked, self._tried = None, True
-        self._marked = admit_unless_busy(session, self._account_id, Window.of(settings()))
+        self._marked = try_admit(session, self._account_id, Window.of(settings()))
 
     def again(self) -> None:
         """Publish at the end too: the work has made room once more."""
@@ -147,7 +147,7 @@ class Publishing:
         Where others of the account were at it, it is looked at once more, and beside what this process does next: most
         times they found all that there is, and a slot that waits for them stands still.
         """
-        if timers.call_off(self._soon):
+        if timers.cancel(self._soon):
             self._due = True
         else:
             self._thread.join(PUBLISHING_SECONDS)

@@ -9,9 +9,10 @@ import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import func, select, text
 
-from shared.lifecycle.listing import is_used
+from shared.lifecycle.listing import is_asset_in_use
 from shared.models import Asset
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def new_key(account_id: uuid.UUID) -> str:
     return f"assets/{account_id}/{uuid.uuid4().hex}"
 
 
-def keep(session: Session, account_id: uuid.UUID, media: Media, key: str, name: str | None) -> Asset:
+def create(session: Session, account_id: uuid.UUID, media: Media, key: str, name: str | None) -> Asset:
     """Write an uploaded file down under a new id. Where its bytes are stored already, the row names those."""
     same = session.scalar(
         select(Asset)
@@ -49,19 +50,19 @@ def keep(session: Session, account_id: uuid.UUID, media: Media, key: str, name: 
     return asset
 
 
-def remove(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> list[str] | None:
+def delete(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> list[str] | None:
     """Delete an asset and return the storage keys that nobody needs any more; None while a job uses it."""
     asset = session.scalar(
         select(Asset).where(Asset.account_id == account_id, Asset.id == asset_id).with_for_update()
     )
     if asset is None:
         return []
-    if is_used(session, asset_id):
+    if is_asset_in_use(session, asset_id):
         return None
     # Of two that delete the last two rows of one file, the second must see what the first did.
     lock = int.from_bytes(hashlib.sha256(asset.storage_key.encode()).digest()[:8], "big", signed=True)
     session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
-    session.execute(delete(Asset).where(Asset.id == asset_id))
+    session.execute(delete_rows(Asset).where(Asset.id == asset_id))
     others = select(func.count()).where(
         Asset.account_id == account_id, Asset.sha256 == asset.sha256, Asset.storage_key == asset.storage_key
     )

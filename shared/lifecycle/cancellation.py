@@ -28,17 +28,17 @@ def cancel(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> State 
     )
     if job is None:
         return None
-    worked_on = job.leased_until is not None or _renders(session, job_id)
+    worked_on = job.leased_until is not None or _has_running_segments(session, job_id)
     if worked_on:
         session.execute(
             update(Job).where(Job.id == job_id).values(state=State.CANCELING, version=Job.version + 1)
         )
         return State.CANCELING
-    jobs.end(session, (Job.id == job_id,), State.CANCELED)
+    jobs.end_all(session, (Job.id == job_id,), State.CANCELED)
     return State.CANCELED
 
 
-def _renders(session: Session, job_id: uuid.UUID) -> bool:
+def _has_running_segments(session: Session, job_id: uuid.UUID) -> bool:
     running = select(Segment.id).where(Segment.job_id == job_id, Segment.state == SegmentState.RUNNING)
     return session.scalar(running.limit(1)) is not None
 
@@ -51,10 +51,10 @@ def release(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
         .values(leased_until=None)
         .returning(Job.id)
     )
-    return ours is not None and end(session, job_id)
+    return ours is not None and finish(session, job_id)
 
 
-def end(session: Session, job_id: uuid.UUID) -> bool:
+def finish(session: Session, job_id: uuid.UUID) -> bool:
     """Let a job that was asked to stop be over, once nobody works on it any more."""
     locked = session.scalar(
         select(Job.id)
@@ -65,6 +65,6 @@ def end(session: Session, job_id: uuid.UUID) -> bool:
         )
         .with_for_update()
     )
-    if locked is None or _renders(session, job_id):
+    if locked is None or _has_running_segments(session, job_id):
         return False
-    return jobs.end(session, (Job.id == job_id,), State.CANCELED) == 1
+    return jobs.end_all(session, (Job.id == job_id,), State.CANCELED) == 1

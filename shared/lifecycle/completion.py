@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 # What an UPDATE that ends jobs returns, for `note`.
-ENDED = (
+ENDED_COLUMNS = (
     Job.id,
     Job.account_id,
     Job.kind,
@@ -35,21 +35,21 @@ ENDED = (
 )
 
 
-def note(session: Session, ended: Sequence[Row[Any]], state: State) -> None:
+def record_ends(session: Session, ended: Sequence[Row[Any]], state: State) -> None:
     """Write down what follows from these jobs' end; nothing at all where there is neither webhook nor batch."""
     event = f"task.{state}"
     deliveries = [
-        _delivery(row.account_id, row.webhook["url"], event, row.finished_at, _told(row, state))
+        _delivery(row.account_id, row.webhook["url"], event, row.finished_at, _task_data(row, state))
         for row in ended
         if row.webhook is not None and event in row.webhook["events"]
     ]
     if deliveries:
         session.execute(insert(Delivery), deliveries)
     for batch_id in sorted({row.batch_id for row in ended if row.batch_id is not None}):
-        _count(session, batch_id, state, sum(row.batch_id == batch_id for row in ended))
+        _count_in_batch(session, batch_id, state, sum(row.batch_id == batch_id for row in ended))
 
 
-def _told(row: Row[Any], state: State) -> dict[str, Any]:
+def _task_data(row: Row[Any], state: State) -> dict[str, Any]:
     told = {
         "task_id": str(row.id),
         "kind": row.kind,
@@ -77,7 +77,7 @@ def _delivery(
     }
 
 
-def _count(session: Session, batch_id: uuid.UUID, state: State, number: int) -> None:
+def _count_in_batch(session: Session, batch_id: uuid.UUID, state: State, number: int) -> None:
     """Count ended jobs in their batch; the one that makes it whole ends the batch, and tells of it."""
     column = {State.SUCCEEDED: Batch.succeeded, State.FAILED: Batch.failed, State.CANCELED: Batch.canceled}[
         state
@@ -103,7 +103,7 @@ def _count(session: Session, batch_id: uuid.UUID, state: State, number: int) -> 
     session.execute(insert(Delivery), [told])
 
 
-def reopen(session: Session, batch_id: uuid.UUID | None, state: State, number: int = 1) -> None:
+def uncount_in_batch(session: Session, batch_id: uuid.UUID | None, state: State, number: int = 1) -> None:
     """Take jobs that run again out of their batch's count."""
     if batch_id is None:
         return

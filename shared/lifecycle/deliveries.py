@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 # Seconds until the next try, as the contract promises; after the last the delivery has failed.
-SCHEDULE = tuple(
+RETRY_SCHEDULE = tuple(
     timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 )
 JITTER = 0.1
-GONE = 410
-OVERLAP = timedelta(hours=24)
-MOST_SECRETS = 5  # that sign beside the newest one
-MOST_TRIES = 50  # that are kept of a delivery: who resends it for ever is shown the last ones
-GIVEN_UP = 1000  # that end at once because their address is gone
-PER_ACCOUNT = 4  # that are taken at once, so that nobody's slow receiver keeps others waiting
+HTTP_GONE = 410
+SECRET_OVERLAP = timedelta(hours=24)
+MAX_OLD_SECRETS = 5  # that sign beside the newest one
+MAX_KEPT_ATTEMPTS = 50  # that are kept of a delivery: who resends it for ever is shown the last ones
+MAX_GIVEN_UP = 1000  # that end at once because their address is gone
+MAX_PER_ACCOUNT = 4  # that are taken at once, so that nobody's slow receiver keeps others waiting
 
 # The accounts for which something is due, by a step through the index for each of them.
 _WAITING = """
@@ -75,23 +75,23 @@ class Outcome:
     seconds: float
 
     @property
-    def good(self) -> bool:
+    def delivered(self) -> bool:
         """Tell whether the receiver has it: 2xx alone; a redirect is not followed and counts as a failure."""
         return self.status is not None and 200 <= self.status < 300
 
 
 def claim(
-    session: Session, bite: int, *, lease: timedelta, under_way: Mapping[uuid.UUID, int] | None = None
+    session: Session, limit: int, *, lease: timedelta, in_flight: Mapping[uuid.UUID, int] | None = None
 ) -> list[Delivery]:
     """Take deliveries that are due, a few of each account; for as long as the lease nobody else tries them.
 
     Of an account that has its share under way already nothing is taken, and of one that has some, after the others.
     What is due for an address that answered 410 ends here, untried: a bite of it, and what is left with the next claim.
     """
-    _give_up(session, list(session.scalars(_GONE, {"bite": GIVEN_UP})))
-    served = dict(under_way or {})
-    busy = [account_id for account_id, number in served.items() if number >= PER_ACCOUNT]
-    given = {"share": PER_ACCOUNT, "bite": bite, "busy": busy, "served": list(served)}
+    _give_up(session, list(session.scalars(_GONE, {"bite": MAX_GIVEN_UP})))
+    served = dict(in_flight or {})
+    busy = [account_id for account_id, number in served.items() if number >= MAX_PER_ACCOUNT]
+    given = {"share": MAX_PER_ACCOUNT, "bite": limit, "busy": busy, "served": list(served)}
     ids = list(session.scalars(_DUE, given))
     if not ids:
         return []
@@ -113,7 +113,7 @@ def settle(session: Session, delivery: Delivery, outcome: Outcome) -> str:
     session.execute(
         delete(DeliveryAttempt).where(
             DeliveryAttempt.delivery_id == delivery.id,
-            DeliveryAttempt.number <= delivery.attempt - MOST_TRIES,
+            DeliveryAttempt.number <= delivery.attempt - MAX_KEPT_ATTEMPTS,
         )
     )
     session.add(
@@ -126,9 +126,9 @@ def settle(session: Session, delivery: Delivery, outcome: Outcome) -> str:
             seconds=outcome.seconds,
         )
     )
-    state, delay = _next(delivery.attempt - delivery.resent_at_attempt, outcome)
-    if outcome.status == GONE:
-        disable(session, delivery.account_id, delivery.url)
+    state, delay = _next_state(delivery.attempt - delivery.resent_at_attempt, outcome)
+    if outcome.status == HTTP_GONE:
+        disable_address(session, delivery.account_id, delivery.url)
     session.execute(
         update(Delivery)
         .where(Delivery.id == delivery.id, Delivery.attempt == delivery.attempt)
@@ -141,21 +141,21 @@ def settle(session: Session, delivery: Delivery, outcome: Outcome) -> str:
     return state
 
 
-def _next(tries: int, outcome: Outcome) -> tuple[str, timedelta]:
-    if outcome.good:
+def _next_state(tries: int, outcome: Outcome) -> tuple[str, timedelta]:
+    if outcome.delivered:
         return "delivered", timedelta(0)
-    if outcome.status == GONE or tries > len(SCHEDULE):
+    if outcome.status == HTTP_GONE or tries > len(RETRY_SCHEDULE):
         return "failed", timedelta(0)
-    return "pending", SCHEDULE[tries - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (jitter, not a secret)
+    return "pending", RETRY_SCHEDULE[tries - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (jitter, not a secret)
 
 
-def disable(session: Session, account_id: uuid.UUID, url: str) -> None:
+def disable_address(session: Session, account_id: uuid.UUID, url: str) -> None:
     """Send nothing to an address any more that answered 410, and end what was waiting for it; what is much, when it is due."""
     session.execute(upsert(DisabledAddress).values(account_id=account_id, url=url).on_conflict_do_nothing())
     waiting = (
         select(Delivery.id)
         .where(Delivery.account_id == account_id, Delivery.url == url, Delivery.state == "pending")
-        .limit(GIVEN_UP)
+        .limit(MAX_GIVEN_UP)
         .with_for_update(skip_locked=True)
     )
     _give_up(session, session.scalars(waiting).all())
@@ -167,7 +167,7 @@ def _give_up(session: Session, ids: Sequence[uuid.UUID]) -> None:
         session.execute(update(Delivery).where(Delivery.id.in_(ids)).values(ended))
 
 
-def enable(session: Session, account_id: uuid.UUID, url: str) -> None:
+def enable_address(session: Session, account_id: uuid.UUID, url: str) -> None:
     """Send to an address again."""
     row = session.get(DisabledAddress, (account_id, url))
     if row is not None:
@@ -183,7 +183,7 @@ def resend(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> b
         .returning(Delivery)
     )
     if row is not None:
-        enable(session, account_id, row.url)
+        enable_address(session, account_id, row.url)
     return row is not None
 
 
@@ -199,10 +199,10 @@ def signing_secrets(session: Session, account_id: uuid.UUID) -> list[str]:
             .order_by(WebhookSecret.created_at.desc(), WebhookSecret.id.desc())
         )
     )
-    return found or [rotate(session, account_id)]
+    return found or [rotate_secret(session, account_id)]
 
 
-def rotate(session: Session, account_id: uuid.UUID, *, overlap: timedelta = OVERLAP) -> str:
+def rotate_secret(session: Session, account_id: uuid.UUID, *, overlap: timedelta = SECRET_OVERLAP) -> str:
     """Make a new secret and return it; the former one signs beside it until the overlap is over, older ones as long as theirs.
 
     Raise Conflict where too many would: each is a signature on every message.
@@ -217,15 +217,15 @@ def rotate(session: Session, account_id: uuid.UUID, *, overlap: timedelta = OVER
     former = select(func.count()).where(
         WebhookSecret.account_id == account_id, WebhookSecret.retires_at > func.now()
     )
-    if session.scalars(former).one() > MOST_SECRETS:
-        raise Conflict(f"{MOST_SECRETS} former secrets sign still. Let one retire, or ask for no overlap.")
+    if session.scalars(former).one() > MAX_OLD_SECRETS:
+        raise Conflict(f"{MAX_OLD_SECRETS} former secrets sign still. Let one retire, or ask for no overlap.")
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     session.add(WebhookSecret(account_id=account_id, secret=secret))
     session.flush()
     return secret
 
 
-def attempts(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> list[dict[str, Any]]:
+def list_attempts(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> list[dict[str, Any]]:
     """Return each try of a delivery, oldest first."""
     rows = session.scalars(
         select(DeliveryAttempt)

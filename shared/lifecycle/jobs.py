@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Interval, bindparam, case, column, func, insert, literal, or_, select, update
 
-from shared.errors import of_job
+from shared.errors import as_job_error
 from shared.lifecycle import completion
 from shared.models import Artifact, Base, Job
-from shared.prepared_statements import Prepared
+from shared.prepared_statements import PreparedStatement
 from shared.states import Stage, State
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from shared.errors import ServiceError
 
 # Where each stage begins on the bar: planning is quick, and the rest is weighed by frames.
-RENDERING_FROM, ASSEMBLING_FROM = 0.1, 0.95
+RENDERING_PROGRESS, ASSEMBLING_PROGRESS = 0.1, 0.95
 _JOBS = Base.metadata.tables["jobs"]
-_CLAIM = Prepared(
+_CLAIM = PreparedStatement(
     "claim_job",
     update(Job)
     .where(
@@ -66,12 +66,12 @@ def claim(session: Session, job_id: uuid.UUID, stage: Stage, *, lease: timedelta
     One whose message counts as lost is not: another job may have its place within the account's limit. It is told of again.
     """
     given = {"job": job_id, "begun": stage, "lease": lease, "by": worker}
-    claimed: Job | None = session.scalar(_claimed(_CLAIM.on(session)), given)
+    claimed: Job | None = session.scalar(_select_claimed(_CLAIM.prepare(session)), given)
     return claimed
 
 
 @lru_cache(maxsize=1)
-def _claimed(execution: Any) -> Executable:
+def _select_claimed(execution: Any) -> Executable:
     return select(Job).from_statement(execution).execution_options(populate_existing=True)
 
 
@@ -100,7 +100,7 @@ def heartbeat(
     )
 
 
-def hand_over(session: Session, job_id: uuid.UUID, attempt: int, plan: dict[str, Any]) -> bool:
+def hand_over_to_segments(session: Session, job_id: uuid.UUID, attempt: int, plan: dict[str, Any]) -> bool:
     """Give the lease up for the segments' own ones: from here on the job is moved by whoever finishes a segment."""
     done = session.scalar(
         update(Job)
@@ -110,7 +110,7 @@ def hand_over(session: Session, job_id: uuid.UUID, attempt: int, plan: dict[str,
             plan=plan,
             leased_until=None,
             worker=None,
-            progress=func.greatest(Job.progress, RENDERING_FROM),
+            progress=func.greatest(Job.progress, RENDERING_PROGRESS),
             version=Job.version + 1,
         )
         .returning(Job.id)
@@ -122,7 +122,7 @@ def succeed(
     session: Session, job: Job, result: dict[str, Any], artifacts: Sequence[dict[str, Any]] = ()
 ) -> bool:
     """Publish the job's end and its artifacts, if this attempt still holds it."""
-    if not _finish(session, job.id, job.attempt, State.SUCCEEDED, result=result, progress=1.0):
+    if not _end_attempt(session, job.id, job.attempt, State.SUCCEEDED, result=result, progress=1.0):
         return False
     if artifacts:
         owned = [{"account_id": job.account_id, "job_id": job.id, **artifact} for artifact in artifacts]
@@ -133,45 +133,48 @@ def succeed(
 
 def fail(session: Session, job_id: uuid.UUID, attempt: int, error: ServiceError) -> bool:
     """End the job with the reason that a client reads, if this attempt still holds it."""
-    return _finish(session, job_id, attempt, State.FAILED, error=of_job(error).problem())
+    return _end_attempt(session, job_id, attempt, State.FAILED, error=as_job_error(error).problem())
 
 
-def _finish(session: Session, job_id: uuid.UUID, attempt: int, state: State, **values: Any) -> bool:
-    given = {_given(name): value for name, value in values.items()}
-    ending = _ends(state, tuple(values)).on(session)
+def _end_attempt(session: Session, job_id: uuid.UUID, attempt: int, state: State, **values: Any) -> bool:
+    given = {_parameter(name): value for name, value in values.items()}
+    ending = _end_statement(state, tuple(values)).prepare(session)
     ended = session.execute(ending, {"job": job_id, "held": attempt, **given}).all()
-    completion.note(session, ended, state)
+    completion.record_ends(session, ended, state)
     return len(ended) == 1
 
 
 @lru_cache(maxsize=8)
-def _ends(state: State, names: tuple[str, ...]) -> Prepared:
+def _end_statement(state: State, names: tuple[str, ...]) -> PreparedStatement:
     """Return what ends one job and writes these columns. Built once for each way to end."""
-    given: dict[str, Any] = {name: bindparam(_given(name)) for name in names}
-    return Prepared(
+    given: dict[str, Any] = {name: bindparam(_parameter(name)) for name in names}
+    return PreparedStatement(
         f"end_job_{state}_{'_'.join(names)}",
         update(Job)
         .where(Job.id == bindparam("job"), Job.attempt == bindparam("held"), Job.state == State.RUNNING)
-        .values(state=state, **_ending(), **given)
-        .returning(*completion.ENDED),
-        returns=[column(each.key, each.type) for each in completion.ENDED],
+        .values(state=state, **_end_values(), **given)
+        .returning(*completion.ENDED_COLUMNS),
+        returns=[column(each.key, each.type) for each in completion.ENDED_COLUMNS],
     )
 
 
-def _given(column: str) -> str:
+def _parameter(column: str) -> str:
     return f"new_{column}"  # a column's own name is taken by the UPDATE
 
 
-def end(session: Session, which: Sequence[ColumnElement[bool]], state: State, **values: Any) -> int:
+def end_all(session: Session, which: Sequence[ColumnElement[bool]], state: State, **values: Any) -> int:
     """End the jobs that are so, with all that follows from it, and return how many they were."""
     ended = session.execute(
-        update(Job).where(*which).values(state=state, **_ending(), **values).returning(*completion.ENDED)
+        update(Job)
+        .where(*which)
+        .values(state=state, **_end_values(), **values)
+        .returning(*completion.ENDED_COLUMNS)
     ).all()
-    completion.note(session, ended, state)
+    completion.record_ends(session, ended, state)
     return len(ended)
 
 
-def _ending() -> dict[str, Any]:
+def _end_values() -> dict[str, Any]:
     kept = func.make_interval(0, 0, 0, 0, 0, 0, Job.expires_in)
     return {
         "finished_at": func.now(),
@@ -182,7 +185,7 @@ def _ending() -> dict[str, Any]:
     }
 
 
-def put_back(
+def requeue(
     session: Session, job_id: uuid.UUID, attempt: int, *, delay: timedelta, charge: bool = True
 ) -> State | None:
     """Queue the job again after `delay`, or say None when it is not ours or has no attempt left.
@@ -216,12 +219,12 @@ def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempt
     )
     if ended is None:
         return False
-    completion.reopen(session, ended.batch_id, State(ended.state))
-    session.execute(update(Job).where(Job.id == job_id).values(afresh(attempts)))
+    completion.uncount_in_batch(session, ended.batch_id, State(ended.state))
+    session.execute(update(Job).where(Job.id == job_id).values(requeued_values(attempts)))
     return True
 
 
-def afresh(attempts: int) -> dict[str, Any]:
+def requeued_values(attempts: int) -> dict[str, Any]:
     """Return what queues an ended job again."""
     return {
         "state": State.QUEUED,

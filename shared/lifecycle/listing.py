@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
-PAGE_BYTES = 2 * 1024 * 1024  # of results as Postgres keeps them, which is compressed
+MAX_PAGE_BYTES = 2 * 1024 * 1024  # of results as Postgres keeps them, which is compressed
 # A spec and a plan may be megabytes, and no list shows them.
-SHOWN = (defer(Job.spec, raiseload=True), defer(Job.plan, raiseload=True))
+WITHOUT_DOCUMENTS = (defer(Job.spec, raiseload=True), defer(Job.plan, raiseload=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class JobFilter:
     """Which jobs are asked for."""
 
     kinds: tuple[str, ...] = ()
@@ -80,8 +80,8 @@ class Wanted:
     text: str | None = None
 
 
-def jobs(
-    session: Session, account_id: uuid.UUID, wanted: Wanted, *, limit: int, after: Cursor | None
+def list_jobs(
+    session: Session, account_id: uuid.UUID, wanted: JobFilter, *, limit: int, after: Cursor | None
 ) -> tuple[list[Job], Cursor | None]:
     """Return a page of the account's jobs and the cursor of the next one.
 
@@ -89,38 +89,40 @@ def jobs(
     """
     size = func.coalesce(func.pg_column_size(Job.result), 0)
     query = select(Job.id, Job.created_at, size).where(Job.account_id == account_id, *_conditions(wanted))
-    order = _as_they_came if wanted.batch_id else _ordered
+    order = _oldest_first if wanted.batch_id else _newest_first
     rows = list(session.execute(order(query, Job, limit, after)))
     sums = itertools.accumulate(row[2] for row in rows)
-    fitting = sum(1 for total in sums if total <= PAGE_BYTES) or 1
+    fitting = sum(1 for total in sums if total <= MAX_PAGE_BYTES) or 1
     taken = rows[: min(limit, fitting)]
     following = Cursor(taken[-1][1], taken[-1][0]) if len(rows) > len(taken) else None
-    return jobs_by_id(session, account_id, [row[0] for row in taken]), following
+    return find_jobs(session, account_id, [row[0] for row in taken]), following
 
 
-def job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | None:
+def find_job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | None:
     """Return the account's job, or None."""
-    return session.scalar(select(Job).where(Job.account_id == account_id, Job.id == job_id).options(*SHOWN))
+    return session.scalar(
+        select(Job).where(Job.account_id == account_id, Job.id == job_id).options(*WITHOUT_DOCUMENTS)
+    )
 
 
-def jobs_by_id(session: Session, account_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> list[Job]:
+def find_jobs(session: Session, account_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> list[Job]:
     """Return these of the account's jobs, in this order."""
-    query = select(Job).where(Job.account_id == account_id, Job.id.in_(ids)).options(*SHOWN)
+    query = select(Job).where(Job.account_id == account_id, Job.id.in_(ids)).options(*WITHOUT_DOCUMENTS)
     found = {row.id: row for row in session.scalars(query)}
     return [found[each] for each in ids if each in found]
 
 
-def assets(
+def list_assets(
     session: Session, account_id: uuid.UUID, *, limit: int, after: Cursor | None
 ) -> tuple[list[Asset], Cursor | None]:
     """Return a page of the account's assets and the cursor of the next one."""
-    query = _ordered(select(Asset).where(Asset.account_id == account_id), Asset, limit, after)
+    query = _newest_first(select(Asset).where(Asset.account_id == account_id), Asset, limit, after)
     rows = list(session.scalars(query))
     last = rows[limit - 1] if len(rows) > limit else None
     return rows[:limit], Cursor(last.created_at, last.id) if last else None
 
 
-def deliveries(
+def list_deliveries(
     session: Session,
     account_id: uuid.UUID,
     *,
@@ -138,19 +140,21 @@ def deliveries(
         query = query.where(Delivery.event == event)
     if subject:
         query = query.where(Delivery.subject == subject)
-    rows = list(session.scalars(_ordered(query, Delivery, limit, after)))
+    rows = list(session.scalars(_newest_first(query, Delivery, limit, after)))
     last = rows[limit - 1] if len(rows) > limit else None
     return rows[:limit], Cursor(last.created_at, last.id) if last else None
 
 
-def delivery(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery | None:
+def find_delivery(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery | None:
     """Return the account's delivery, or None."""
     return session.scalar(
         select(Delivery).where(Delivery.account_id == account_id, Delivery.id == delivery_id)
     )
 
 
-def delivery_attempts(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[DeliveryAttempt]]:
+def list_delivery_attempts(
+    session: Session, ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, list[DeliveryAttempt]]:
     """Return the tries of deliveries, oldest first."""
     rows = session.scalars(
         select(DeliveryAttempt).where(DeliveryAttempt.delivery_id.in_(ids)).order_by(DeliveryAttempt.id)
@@ -161,7 +165,7 @@ def delivery_attempts(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.U
     return found
 
 
-def disabled_addresses(session: Session, account_id: uuid.UUID, urls: Iterable[str]) -> set[str]:
+def find_disabled_addresses(session: Session, account_id: uuid.UUID, urls: Iterable[str]) -> set[str]:
     """Return which of the addresses are sent nothing any more, since they answered that they are gone."""
     query = select(DisabledAddress.url).where(
         DisabledAddress.account_id == account_id, DisabledAddress.url.in_(set(urls))
@@ -169,14 +173,16 @@ def disabled_addresses(session: Session, account_id: uuid.UUID, urls: Iterable[s
     return set(session.scalars(query))
 
 
-def _ordered(query: Query, table: type[Job | Asset | Delivery], limit: int, after: Cursor | None) -> Query:
+def _newest_first(
+    query: Query, table: type[Job | Asset | Delivery], limit: int, after: Cursor | None
+) -> Query:
     """Ask for one row more than the page has: whether it is there tells whether there is a next page."""
     if after is not None:
         query = query.where(tuple_(table.created_at, table.id) < tuple_(after.created_at, after.id))
     return query.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
 
 
-def _as_they_came(
+def _oldest_first(
     query: Query, table: type[Job | Asset | Delivery], limit: int, after: Cursor | None
 ) -> Query:
     """Ask for it in the other direction: for what one transaction wrote down, under ids that go up."""
@@ -195,7 +201,7 @@ def _in_batch(batch_id: uuid.UUID) -> tuple[Any, Any]:
     return Job.created_at == began, Job.batch_id.is_not_distinct_from(batch_id)
 
 
-def _conditions(wanted: Wanted) -> list[Any]:
+def _conditions(wanted: JobFilter) -> list[Any]:
     found: list[Any] = []
     if wanted.kinds:
         found.append(Job.kind.in_(wanted.kinds))
@@ -220,7 +226,7 @@ def _mentions(text: str) -> Any:
     return or_(Job.custom_id.icontains(text, autoescape=True), pairs)
 
 
-def artifacts(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Artifact]]:
+def list_artifacts(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Artifact]]:
     """Return the files that jobs made, in their order."""
     rows = session.scalars(
         select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.job_id, Artifact.position)
@@ -231,7 +237,7 @@ def artifacts(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID,
     return found
 
 
-def artifact(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, name: str) -> Artifact | None:
+def find_artifact(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, name: str) -> Artifact | None:
     """Return one file of the account's job, or None."""
     return session.scalar(
         select(Artifact).where(
@@ -240,12 +246,12 @@ def artifact(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, name: s
     )
 
 
-def asset(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> Asset | None:
+def find_asset(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> Asset | None:
     """Return the account's asset, or None."""
     return session.scalar(select(Asset).where(Asset.account_id == account_id, Asset.id == asset_id))
 
 
-def hold_assets(
+def lock_assets(
     session: Session, account_id: uuid.UUID, ids: Iterable[uuid.UUID]
 ) -> dict[uuid.UUID, dict[str, Any]]:
     """Return the facts of those of these assets that the account has; none can be deleted before the transaction ends."""
@@ -258,7 +264,7 @@ def hold_assets(
     return {row.id: row.facts for row in session.execute(held)}
 
 
-def is_used(session: Session, asset_id: uuid.UUID) -> bool:
+def is_asset_in_use(session: Session, asset_id: uuid.UUID) -> bool:
     """Whether an unfinished job names the asset."""
     using = (
         select(JobAsset.job_id)
@@ -269,7 +275,7 @@ def is_used(session: Session, asset_id: uuid.UUID) -> bool:
     return session.scalar(using) is not None
 
 
-def keys(session: Session, account_id: uuid.UUID) -> list[ApiKey]:
+def list_keys(session: Session, account_id: uuid.UUID) -> list[ApiKey]:
     """Return the account's keys, newest first, revoked ones too."""
     return list(
         session.scalars(

@@ -19,10 +19,10 @@ from shared.models import (
     Batch,
     Delivery,
     DisabledAddress,
-    Guess,
     IdempotencyKey,
     Job,
     Login,
+    LoginThrottle,
     RefreshToken,
     Segment,
     StoredMix,
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from shared.models import Base
 
 Store = type[StoredSegment] | type[StoredSpeech] | type[StoredMix]
-BITE = 500
-PIECES = 5000  # rows that go with those of a bite: a long video has thousands of segments
-LOGINS_KEPT = timedelta(days=1)  # after their end, so that a late thief is still told from noise
+BATCH_ROWS = 500
+BATCH_CHILD_ROWS = 5000  # rows that go with those of a bite: a long video has thousands of segments
+LOGIN_RETENTION = timedelta(days=1)  # after their end, so that a late thief is still told from noise
 
 
-def remove(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> list[str] | None:
+def delete_job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> list[str] | None:
     """Delete a finished job and return the storage keys of its artifacts; None when it is missing or unfinished."""
     held = (
         select(Job.id, Job.batch_id)
@@ -56,35 +56,37 @@ def remove(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> list[s
         .with_for_update()
     )
     found = session.execute(held).all()
-    return _thrown(session, found) if found else None
+    return _delete_jobs(session, found) if found else None
 
 
-def expired(session: Session) -> tuple[int, list[str]]:
+def delete_expired_jobs(session: Session) -> tuple[int, list[str]]:
     """Delete finished jobs whose time is over; return how many, and the storage keys of their artifacts."""
     pieces = select(func.count()).where(Segment.job_id == Job.id).scalar_subquery()
     over = session.execute(
         select(Job.id, Job.batch_id, pieces.label("pieces"))
         .where(Job.expires_at < func.now(), Job.state.in_(FINISHED))
-        .limit(BITE)
+        .limit(BATCH_ROWS)
         .with_for_update(of=Job, skip_locked=True)
     ).all()
     sums = accumulate(row.pieces for row in over)
-    fitting = sum(1 for total in sums if total <= PIECES) or 1
-    return len(over[:fitting]), _thrown(session, over[:fitting])
+    fitting = sum(1 for total in sums if total <= BATCH_CHILD_ROWS) or 1
+    return len(over[:fitting]), _delete_jobs(session, over[:fitting])
 
 
-def _thrown(session: Session, gone: Sequence[Any]) -> list[str]:
+def _delete_jobs(session: Session, gone: Sequence[Any]) -> list[str]:
     ids = [row.id for row in gone]
     if not ids:
         return []
-    keys = list(session.scalars(select(Artifact.storage_key).where(Artifact.job_id.in_(ids))))
+    delete_idempotency_keys = list(
+        session.scalars(select(Artifact.storage_key).where(Artifact.job_id.in_(ids)))
+    )
     session.execute(delete(Job).where(Job.id.in_(ids)))
     if batches := {row.batch_id for row in gone} - {None}:
-        _emptied(session, batches)
-    return keys
+        _delete_empty_batches(session, batches)
+    return delete_idempotency_keys
 
 
-def _emptied(session: Session, batches: set[uuid.UUID]) -> None:
+def _delete_empty_batches(session: Session, batches: set[uuid.UUID]) -> None:
     """Have finished batches go with the last of their jobs.
 
     They are held first: of two who throw away the last two, the second must see what the first did.
@@ -95,58 +97,66 @@ def _emptied(session: Session, batches: set[uuid.UUID]) -> None:
     session.execute(delete(Batch).where(Batch.id.in_(ids), ~left))
 
 
-def keys(session: Session, *, kept: timedelta) -> int:
+def delete_idempotency_keys(session: Session, *, older_than: timedelta) -> int:
     """Forget the idempotency keys that are past their time."""
-    return _forget(session, IdempotencyKey, IdempotencyKey.created_at < func.now() - kept)
+    return _delete_batch(session, IdempotencyKey, IdempotencyKey.created_at < func.now() - older_than)
 
 
-def deliveries(session: Session, *, kept: timedelta) -> int:
+def delete_deliveries(session: Session, *, older_than: timedelta) -> int:
     """Forget webhooks that were delivered or given up long ago, with all their tries."""
-    return _forget(session, Delivery, Delivery.state != "pending", Delivery.finished_at < func.now() - kept)
+    return _delete_batch(
+        session, Delivery, Delivery.state != "pending", Delivery.finished_at < func.now() - older_than
+    )
 
 
-def secrets(session: Session) -> int:
+def delete_retired_secrets(session: Session) -> int:
     """Forget what has signed webhooks, once nothing is signed with it any more."""
-    return _forget(session, WebhookSecret, WebhookSecret.retires_at < func.now())
+    return _delete_batch(session, WebhookSecret, WebhookSecret.retires_at < func.now())
 
 
-def addresses(session: Session, *, kept: timedelta) -> int:
+def delete_disabled_addresses(session: Session, *, older_than: timedelta) -> int:
     """Forget which addresses were gone long ago: should anything be sent there again, one message finds it out."""
-    return _forget(session, DisabledAddress, DisabledAddress.at < func.now() - kept)
+    return _delete_batch(session, DisabledAddress, DisabledAddress.at < func.now() - older_than)
 
 
-def events(session: Session, *, kept: timedelta) -> int:
+def delete_audit_events(session: Session, *, older_than: timedelta) -> int:
     """Forget who did what long ago. Their ids go up with time, so that no other index is needed to find the oldest."""
-    oldest = select(_place(AuditEvent), AuditEvent.at < func.now() - kept).order_by(AuditEvent.id).limit(BITE)
+    oldest = (
+        select(_row_location(AuditEvent), AuditEvent.at < func.now() - older_than)
+        .order_by(AuditEvent.id)
+        .limit(BATCH_ROWS)
+    )
     rows = session.execute(oldest.with_for_update(skip_locked=True)).all()
-    return _delete(session, AuditEvent, [place for place, old in rows if old])
+    return _delete_rows(session, AuditEvent, [place for place, old in rows if old])
 
 
-def tokens(session: Session) -> int:
+def delete_refresh_tokens(session: Session) -> int:
     """Forget the refresh tokens of log-ins that are over: one that was renewed without a pause has a million."""
-    over = exists().where(Login.id == RefreshToken.login_id, _over())
-    return _forget(session, RefreshToken, over, bite=PIECES)
+    over = exists().where(Login.id == RefreshToken.login_id, _login_is_over())
+    return _delete_batch(session, RefreshToken, over, limit=BATCH_CHILD_ROWS)
 
 
-def logins(session: Session) -> int:
+def delete_logins(session: Session) -> int:
     """Forget log-ins that ended long enough ago, once nothing descends from them."""
-    return _forget(session, Login, _over(), ~exists().where(RefreshToken.login_id == Login.id))
+    return _delete_batch(session, Login, _login_is_over(), ~exists().where(RefreshToken.login_id == Login.id))
 
 
-def api_keys(session: Session, *, kept: timedelta) -> int:
+def delete_revoked_keys(session: Session, *, older_than: timedelta) -> int:
     """Forget keys that were revoked long ago, once no log-in began with them."""
-    old = ApiKey.revoked_at < func.now() - kept
-    return _forget(session, ApiKey, old, ~exists().where(Login.key_id == ApiKey.id))
+    old = ApiKey.revoked_at < func.now() - older_than
+    return _delete_batch(session, ApiKey, old, ~exists().where(Login.key_id == ApiKey.id))
 
 
-def guesses(session: Session) -> int:
+def delete_guesses(session: Session) -> int:
     """Forget the guesses that count for nothing any more."""
-    return _forget(session, Guess, Guess.forgotten_at < func.now())
+    return _delete_batch(session, LoginThrottle, LoginThrottle.forgotten_at < func.now())
 
 
-def uploads(session: Session, *, kept: timedelta) -> int:
+def delete_uploads(session: Session, *, older_than: timedelta) -> int:
     """Forget uploads that have been over for long enough; an asset that one has become stays."""
-    return _forget(session, Upload, Upload.state != UploadState.OPEN, Upload.expires_at < func.now() - kept)
+    return _delete_batch(
+        session, Upload, Upload.state != UploadState.OPEN, Upload.expires_at < func.now() - older_than
+    )
 
 
 def evict(session: Session, store: Store, *, most: int, idle: timedelta = timedelta(0)) -> list[str]:
@@ -160,37 +170,41 @@ def evict(session: Session, store: Store, *, most: int, idle: timedelta = timede
         return []
     in_use = select(Segment.account_id, Segment.key).join(Job, Job.id == Segment.job_id)
     oldest = session.execute(
-        select(_place(store).label("place"), store.storage_key, store.bytes)
+        select(_row_location(store).label("place"), store.storage_key, store.bytes)
         # NOT IN hashes what is in use once, however little of it Postgres expects; NOT EXISTS would look through all of it
         # for each row.
         .where(tuple_(store.account_id, store.key).not_in(in_use.where(Job.state == State.RUNNING)))
         .where(store.used_at < func.now() - idle)
         .order_by(store.used_at)
-        .limit(BITE)
+        .limit(BATCH_ROWS)
         .with_for_update(of=store, skip_locked=True)
     ).all()
     freed = accumulate((row.bytes for row in oldest), initial=0)
     gone = [row for row, before in zip(oldest, freed, strict=False) if before < over]
-    _delete(session, store, [row.place for row in gone])
+    _delete_rows(session, store, [row.place for row in gone])
     return [row.storage_key for row in gone]
 
 
-def _over() -> ColumnElement[bool]:
-    long_ago = func.now() - LOGINS_KEPT
+def _login_is_over() -> ColumnElement[bool]:
+    long_ago = func.now() - LOGIN_RETENTION
     return or_(Login.expires_at < long_ago, Login.revoked_at < long_ago)
 
 
-def _forget(session: Session, table: type[Base], *which: ColumnElement[bool], bite: int | None = None) -> int:
-    held = select(_place(table)).select_from(table).where(*which).limit(bite or BITE)
-    return _delete(session, table, session.scalars(held.with_for_update(of=table, skip_locked=True)).all())
+def _delete_batch(
+    session: Session, table: type[Base], *which: ColumnElement[bool], limit: int | None = None
+) -> int:
+    held = select(_row_location(table)).select_from(table).where(*which).limit(limit or BATCH_ROWS)
+    return _delete_rows(
+        session, table, session.scalars(held.with_for_update(of=table, skip_locked=True)).all()
+    )
 
 
-def _place(table: type[Base]) -> ColumnElement[str]:
+def _row_location(table: type[Base]) -> ColumnElement[str]:
     """Name where a row lies. One that is held stays there, and is found there without any index."""
     return literal_column(f"{table.__tablename__}.ctid")
 
 
-def _delete(session: Session, table: type[Base], places: Sequence[str]) -> int:
+def _delete_rows(session: Session, table: type[Base], places: Sequence[str]) -> int:
     if places:
         here = text("ctid = ANY(CAST(:places AS tid[]))").bindparams(places=list(places))
         session.execute(delete(table).where(here).execution_options(synchronize_session=False))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Interval, bindparam, func, insert
 
 from shared.models import Base, Job, JobAsset
-from shared.prepared_statements import Prepared
+from shared.prepared_statements import PreparedStatement
 from shared.states import State
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ HEAD_START = {"interactive": timedelta(hours=-1), "normal": timedelta(0), "bulk"
 
 _JOBS = Base.metadata.tables["jobs"]
 _INSERT = insert(_JOBS).values(turn=func.now() + bindparam("head_start", type_=Interval))
-_GIVEN = (
+_COLUMNS = (
     "id", "account_id", "batch_id", "kind", "spec", "metadata", "priority", "custom_id", "template_id",
     "template_version", "expires_in", "max_attempts", "request_id",
 )  # fmt: skip
-_SUBMIT = Prepared(
+_SUBMIT = PreparedStatement(
     "submit_job",
     _INSERT.returning(_JOBS.c.created_at),
     returns=[_JOBS.c.created_at],
-    columns=[*_GIVEN, "turn"],
+    columns=[*_COLUMNS, "turn"],
 )
 
 
@@ -79,7 +79,7 @@ def submit_one(
 ) -> Job:
     """Write one job down as queued, and return it as it was written, without asking for it again."""
     row = _row(account_id, one, max_attempts, request_id)
-    created_at = session.execute(_SUBMIT.on(session), row).scalar_one()
+    created_at = session.execute(_SUBMIT.prepare(session), row).scalar_one()
     if one.asset_ids:
         uses = [
             {"account_id": account_id, "job_id": row["id"], "asset_id": each} for each in set(one.asset_ids)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text, update
 
-from shared.errors import TooManyAtOnce
+from shared.errors import ConcurrencyLimitExceeded
 from shared.models import Upload
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def create(
         Upload.account_id == account_id, Upload.state == UploadState.OPEN, Upload.expires_at > func.now()
     )
     if (session.scalar(unfinished) or 0) >= most:
-        raise TooManyAtOnce(
+        raise ConcurrencyLimitExceeded(
             f"This account may have {most} unfinished uploads. Finish or terminate some of them."
         )
     upload = Upload(
@@ -75,7 +75,7 @@ def find(session: Session, account_id: uuid.UUID, upload_id: uuid.UUID) -> Uploa
     return upload
 
 
-def advance(
+def record_progress(
     session: Session, upload: Upload, received: int, *, length: int | None, expiry: timedelta
 ) -> datetime | None:
     """Write down that so much is on the disk, and return how long the upload may rest now; None: it is over."""
@@ -99,7 +99,7 @@ def terminate(session: Session, upload_id: uuid.UUID) -> None:
     )
 
 
-def end(session: Session, upload_id: uuid.UUID, state: UploadState) -> bool:
+def end_upload(session: Session, upload_id: uuid.UUID, state: UploadState) -> bool:
     """End an upload that is open; False: it is over already."""
     return _end(session, upload_id, state, None)
 

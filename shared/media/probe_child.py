@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import av.video.frame
     from PIL import Image as Pictures
 
-IMAGE_PIXELS = 120_000_000  # a 12000x9000 photo is 108 million
-VIDEO_PIXELS = 8192 * 4352
-LONGEST = 4 * 3600.0  # seconds
-STREAMS = 8
+MAX_IMAGE_PIXELS = 120_000_000  # a 12000x9000 photo is 108 million
+MAX_VIDEO_PIXELS = 8192 * 4352
+MAX_SECONDS = 4 * 3600.0  # seconds
+MAX_STREAMS = 8
 SCAN_SECONDS = 10.0  # of wall time, to find an end that the file does not state
 FIRST_FRAME_PACKETS = 400
 TRANSFERS = {
@@ -42,11 +42,11 @@ SOUND_CODECS = frozenset((
     "eac3", "amrnb", "amrwb",
 ))  # fmt: skip
 # The boxes inside an MP4's `moov` that lead to where it says in which file its samples lie.
-TO_REFERENCES = (b"trak", b"mdia", b"minf", b"dinf", b"dref")
+REFERENCE_BOXES = (b"trak", b"mdia", b"minf", b"dinf", b"dref")
 DECODERS = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9", "libaom-av1": "av1"}
 
 
-class Refused(Exception):
+class MediaRefused(Exception):
     """We do not take such a file; the word is one of `shared.media.probing.REFUSALS`."""
 
 
@@ -59,8 +59,12 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request["path"])
     facts = {"kind": request["kind"], "bytes": path.stat().st_size, "sha256": request["sha256"]}
     try:
-        facts |= _image(path, request["media_type"]) if request["kind"] == "image" else _moving(path, request)
-    except Refused as why:
+        facts |= (
+            _image(path, request["media_type"])
+            if request["kind"] == "image"
+            else _audio_or_video(path, request)
+        )
+    except MediaRefused as why:
         return {"refused": str(why)}
     except Unreadable:
         return {"unreadable": True}
@@ -73,7 +77,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
 def _image(path: Path, media_type: str) -> dict[str, Any]:
     from PIL import Image  # noqa: PLC0415  (a sound need not load it)
 
-    Image.MAX_IMAGE_PIXELS = IMAGE_PIXELS // 2  # Pillow refuses at twice this
+    Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS // 2  # Pillow refuses at twice this
     warnings.simplefilter("ignore")
     name = media_type.partition("/")[2].upper()
     try:
@@ -88,7 +92,7 @@ def _image(path: Path, media_type: str) -> dict[str, Any]:
             else:
                 image.load()
     except Image.DecompressionBombError:
-        raise Refused("too-many-pixels") from None
+        raise MediaRefused("too-many-pixels") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Unreadable from error
     return facts
@@ -96,8 +100,8 @@ def _image(path: Path, media_type: str) -> dict[str, Any]:
 
 def _image_facts(image: Pictures.Image) -> dict[str, Any]:
     width, height = image.size
-    if width * height > IMAGE_PIXELS:
-        raise Refused("too-many-pixels")
+    if width * height > MAX_IMAGE_PIXELS:
+        raise MediaRefused("too-many-pixels")
     oriented = orientation(image)
     if oriented in (5, 6, 7, 8):
         width, height = height, width
@@ -122,13 +126,13 @@ def orientation(image: Pictures.Image) -> int:
         return 1
 
 
-def _moving(path: Path, request: dict[str, Any]) -> dict[str, Any]:
+def _audio_or_video(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     import av  # noqa: PLC0415  (a picture need not load it)
 
     if request["demuxer"] == "mov":
         _check_boxes(path)
     limits = {
-        "probesize": "5000000", "analyzeduration": "5000000", "max_streams": str(STREAMS + 1),
+        "probesize": "5000000", "analyzeduration": "5000000", "max_streams": str(MAX_STREAMS + 1),
         "protocol_whitelist": "file", "max_probe_packets": "1000",
     }  # fmt: skip
     try:
@@ -138,7 +142,7 @@ def _moving(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             return _container_facts(container, request)
     except av.error.FFmpegError as error:
         if "streams" in str(error):
-            raise Refused("too-many-streams") from error
+            raise MediaRefused("too-many-streams") from error
         raise Unreadable from error
 
 
@@ -149,21 +153,27 @@ def _check_boxes(path: Path) -> None:
         for kind, start, end in _boxes(file, 0, total):
             if end > total:
                 raise Unreadable
-            if kind == b"moov" and _names_others(file, start, end):
-                raise Refused("names-others")
+            if kind == b"moov" and _has_external_references(file, start, end):
+                raise MediaRefused("names-others")
 
 
-def _names_others(file: BinaryIO, start: int, end: int, way: tuple[bytes, ...] = TO_REFERENCES) -> bool:
+def _has_external_references(
+    file: BinaryIO, start: int, end: int, way: tuple[bytes, ...] = REFERENCE_BOXES
+) -> bool:
     """Tell whether samples of a film are said to lie in other files. ffmpeg follows none, and it would be another film."""
     return any(
         kind == b"rmra"
-        or (_refers(file, inner + 8, stop) if way == (kind,) else _names_others(file, inner, stop, way[1:]))
+        or (
+            _lists_external_reference(file, inner + 8, stop)
+            if way == (kind,)
+            else _has_external_references(file, inner, stop, way[1:])
+        )
         for kind, inner, stop in _boxes(file, start, end)
         if kind in (way[0], b"rmra") and stop <= end
     )
 
 
-def _refers(file: BinaryIO, start: int, end: int) -> bool:
+def _lists_external_reference(file: BinaryIO, start: int, end: int) -> bool:
     """Tell whether a list of references has one that is neither flagged as "this very file" nor empty."""
     for _, inner, stop in _boxes(file, start, end):
         file.seek(inner)
@@ -190,8 +200,8 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, i
 
 
 def _container_facts(container: av.container.InputContainer, request: dict[str, Any]) -> dict[str, Any]:
-    if len(container.streams) > STREAMS:
-        raise Refused("too-many-streams")
+    if len(container.streams) > MAX_STREAMS:
+        raise MediaRefused("too-many-streams")
     pictures = [
         stream
         for stream in container.streams.video
@@ -206,11 +216,11 @@ def _container_facts(container: av.container.InputContainer, request: dict[str, 
     elif sounds and not pictures and request["demuxer"] != "matroska":
         facts |= {"kind": "audio"}
     else:
-        raise Refused("no-media")
+        raise MediaRefused("no-media")
     stream: av.stream.Stream = pictures[0] if pictures else sounds[0]
     facts["duration"] = duration = _duration(container, stream, exact=request["demuxer"] in ("mp3", "ogg"))
-    if duration > LONGEST:
-        raise Refused("too-long")
+    if duration > MAX_SECONDS:
+        raise MediaRefused("too-long")
     return facts
 
 
@@ -218,14 +228,14 @@ def _check_codec(stream: Any, allowed: frozenset[str]) -> None:
     name = stream.codec_context.codec.name if stream.codec_context is not None else ""
     name = DECODERS.get(name, name)
     if name not in allowed and not name.startswith("pcm_"):
-        raise Refused("codec")
+        raise MediaRefused("codec")
 
 
 def _video_facts(container: av.container.InputContainer, stream: Any) -> dict[str, Any]:
     _check_codec(stream, VIDEO_CODECS)
     context = stream.codec_context
-    if context.width * context.height > VIDEO_PIXELS:
-        raise Refused("too-many-pixels")
+    if context.width * context.height > MAX_VIDEO_PIXELS:
+        raise MediaRefused("too-many-pixels")
     context.thread_count = 1
     frame = _first_frame(container, stream)
     width, height = frame.width, frame.height
@@ -270,7 +280,7 @@ def _duration(container: av.container.InputContainer, stream: av.stream.Stream, 
         first = packet.pts if first is None else min(first, packet.pts)
         last = max(last, float((packet.pts + (packet.duration or 0)) * stream.time_base))
         if time.monotonic() - begun > SCAN_SECONDS:
-            raise Refused("too-long")
+            raise MediaRefused("too-long")
     if first is None or stream.time_base is None:
         raise Unreadable
     return last - float(max(first, 0) * stream.time_base)

@@ -18,7 +18,7 @@ from shared.processes import ffmpeg
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["image", "video", "audio"]
+MediaKind = Literal["image", "video", "audio"]
 
 HEAD_BYTES = 4096  # how much of a file `sniff` wants to see
 PROBE_LIMITS = ffmpeg.Limits(wall=20, stall=20, cpu=20, memory=2 << 30, file=1 << 20, nice=0)
@@ -33,10 +33,10 @@ REFUSALS = {
 }
 
 
-class Sniffed(NamedTuple):
+class SniffedType(NamedTuple):
     """What the first bytes say. `demuxer` is the only one that ffmpeg may use on the file."""
 
-    kind: Kind
+    kind: MediaKind
     media_type: str
     demuxer: str
 
@@ -48,7 +48,7 @@ class Media:
     `rotation` is clockwise degrees from the stored picture to the displayed one. `duration` is in seconds.
     """
 
-    kind: Kind
+    kind: MediaKind
     media_type: str
     bytes: int
     sha256: str
@@ -73,25 +73,25 @@ class Media:
         return cls(**{field.name: facts[field.name] for field in fields(cls) if field.name in facts})
 
 
-WEBM = Sniffed("video", "video/webm", "matroska")
-MKV = Sniffed("video", "video/x-matroska", "matroska")
-MP4 = Sniffed("video", "video/mp4", "mov")
-MOV = Sniffed("video", "video/quicktime", "mov")
-M4A = Sniffed("audio", "audio/mp4", "mov")
-MP3 = Sniffed("audio", "audio/mpeg", "mp3")
+WEBM = SniffedType("video", "video/webm", "matroska")
+MKV = SniffedType("video", "video/x-matroska", "matroska")
+MP4 = SniffedType("video", "video/mp4", "mov")
+MOV = SniffedType("video", "video/quicktime", "mov")
+M4A = SniffedType("audio", "audio/mp4", "mov")
+MP3 = SniffedType("audio", "audio/mpeg", "mp3")
 
-SIGNATURES: tuple[tuple[bytes, Sniffed], ...] = (
-    (b"\xff\xd8\xff", Sniffed("image", "image/jpeg", "jpeg_pipe")),
-    (b"\x89PNG\r\n\x1a\n", Sniffed("image", "image/png", "png_pipe")),
-    (b"GIF87a", Sniffed("image", "image/gif", "gif")),
-    (b"GIF89a", Sniffed("image", "image/gif", "gif")),
-    (b"fLaC", Sniffed("audio", "audio/flac", "flac")),
-    (b"OggS", Sniffed("audio", "audio/ogg", "ogg")),
+SIGNATURES: tuple[tuple[bytes, SniffedType], ...] = (
+    (b"\xff\xd8\xff", SniffedType("image", "image/jpeg", "jpeg_pipe")),
+    (b"\x89PNG\r\n\x1a\n", SniffedType("image", "image/png", "png_pipe")),
+    (b"GIF87a", SniffedType("image", "image/gif", "gif")),
+    (b"GIF89a", SniffedType("image", "image/gif", "gif")),
+    (b"fLaC", SniffedType("audio", "audio/flac", "flac")),
+    (b"OggS", SniffedType("audio", "audio/ogg", "ogg")),
     (b"ID3", MP3),
 )
 RIFF_FORMS = {
-    b"WEBP": Sniffed("image", "image/webp", "webp_pipe"),
-    b"WAVE": Sniffed("audio", "audio/wav", "wav"),
+    b"WEBP": SniffedType("image", "image/webp", "webp_pipe"),
+    b"WAVE": SniffedType("audio", "audio/wav", "wav"),
 }
 # Brands of `ftyp`. What shares the boxes but is something else (HEIC, AVIF, CR3 …) is not here.
 MP4_BRANDS = frozenset(
@@ -102,7 +102,7 @@ MP4_BRANDS = frozenset(
 OLD_QUICKTIME = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip"))
 
 
-def sniff(head: bytes) -> Sniffed:
+def sniff(head: bytes) -> SniffedType:
     """Return what a file is by its first bytes, or raise UnsupportedMedia."""
     for signature, sniffed in SIGNATURES:
         if head.startswith(signature):
@@ -125,7 +125,7 @@ def probe(path: Path, *, sha256: str | None = None) -> Media:
             sniffed = sniff(file.read(HEAD_BYTES))
     except OSError as error:
         raise AssetUnreadable("The file cannot be read.") from error
-    facts = _ask_child(path, sniffed, sha256)
+    facts = _run_probe_child(path, sniffed, sha256)
     if refusal := facts.pop("refused", None):
         raise UnsupportedMedia(REFUSALS[refusal])
     if facts.pop("unreadable", False):
@@ -136,7 +136,7 @@ def probe(path: Path, *, sha256: str | None = None) -> Media:
     return Media.from_json({"media_type": media_type, **facts})
 
 
-def _ask_child(path: Path, sniffed: Sniffed, sha256: str | None) -> dict[str, Any]:
+def _run_probe_child(path: Path, sniffed: SniffedType, sha256: str | None) -> dict[str, Any]:
     """Run `shared/media/probe_child.py` as a program: alone it starts fast, and needs no import path."""
     request = json.dumps({"path": str(path.resolve()), "sha256": sha256, **sniffed._asdict()})
     child = Path(__file__).with_name("probe_child.py")
@@ -152,11 +152,11 @@ def _ask_child(path: Path, sniffed: Sniffed, sha256: str | None) -> dict[str, An
     return facts
 
 
-def _riff(head: bytes) -> Sniffed | None:
+def _riff(head: bytes) -> SniffedType | None:
     return RIFF_FORMS.get(head[8:12]) if head[:4] in (b"RIFF", b"RF64") else None
 
 
-def _boxes(head: bytes) -> Sniffed | None:
+def _boxes(head: bytes) -> SniffedType | None:
     """Read the first box of an MP4 or QuickTime file."""
     size, name = int.from_bytes(head[:4], "big"), head[4:8]
     if name in OLD_QUICKTIME and (size >= 8 or size in (0, 1)):
@@ -171,7 +171,7 @@ def _boxes(head: bytes) -> Sniffed | None:
     return MP4 if brand.rstrip() in MP4_BRANDS else None
 
 
-def _ebml(head: bytes) -> Sniffed | None:
+def _ebml(head: bytes) -> SniffedType | None:
     """Find the DocType in the EBML header, which is among the first hundred bytes."""
     if not head.startswith(b"\x1aE\xdf\xa3"):
         return None
@@ -180,7 +180,7 @@ def _ebml(head: bytes) -> Sniffed | None:
     return {b"webm": WEBM, b"matroska": MKV}.get(name.rstrip(b"\0"))
 
 
-def _mpeg_sound(head: bytes) -> Sniffed | None:
+def _mpeg_sound(head: bytes) -> SniffedType | None:
     """Recognise MP3 without tags by two frame headers, each where the one before says that it is."""
     length = _mp3_frame(head)
     return MP3 if length and _mp3_frame(head[length:]) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from shared.db import connect
+from shared.db import make_engine
 from shared.migrations.run import migrate
 from shared.settings import settings
 
@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     if direction not in ("upgrade", "downgrade") or (direction == "downgrade" and len(arguments) != 2):
         sys.stderr.write(USAGE)
         return 2
-    migrate(connect(settings()), direction, arguments[1] if len(arguments) > 1 else "head")
+    migrate(make_engine(settings()), direction, arguments[1] if len(arguments) > 1 else "head")
     return 0
 
 

@@ -4,10 +4,19 @@ Every row belongs to an account, and every query of another module names it or r
 Whoever needs a table takes it from here, and so has them all: the foreign keys find each other.
 """
 
-from shared.models.accounts import Account, ApiKey, AuditEvent, Guess, Login, RefreshToken, Usage, User
+from shared.models.accounts import (
+    Account,
+    ApiKey,
+    AuditEvent,
+    Login,
+    LoginThrottle,
+    RefreshToken,
+    Usage,
+    User,
+)
 from shared.models.base import Base
 from shared.models.jobs import Artifact, Batch, IdempotencyKey, Job
-from shared.models.materials import Asset, JobAsset, Template, Upload
+from shared.models.library import Asset, JobAsset, Template, Upload
 from shared.models.segments import Segment, StoredMix, StoredSegment, StoredSpeech
 from shared.models.webhooks import Delivery, DeliveryAttempt, DisabledAddress, WebhookSecret
 
@@ -22,11 +31,11 @@ __all__ = [
     "Delivery",
     "DeliveryAttempt",
     "DisabledAddress",
-    "Guess",
     "IdempotencyKey",
     "Job",
     "JobAsset",
     "Login",
+    "LoginThrottle",
     "RefreshToken",
     "Segment",
     "StoredMix",

@@ -95,7 +95,7 @@ class RefreshToken(Base):
     used_at: Mapped[datetime | None]
 
 
-class Guess(Base):
+class LoginThrottle(Base):
     """How much somebody has guessed, as the moment at which that is forgotten. The subject is a hash.
 
     No account's: what is guessed at need not exist.

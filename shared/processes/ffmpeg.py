@@ -29,15 +29,27 @@ from shared.processes.pipes import Pipes, Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["TAKEN", "Completed", "Limits", "Progress", "Stopped", "command", "ffmpeg_path", "run"]
+__all__ = [
+    "INPUT_FRAME_STATS",
+    "CompletedProgram",
+    "Limits",
+    "Progress",
+    "Stopped",
+    "command",
+    "ffmpeg_path",
+    "run",
+]
 
 log = logging.getLogger(__name__)
 
 # Options of an output by which ffmpeg, from version 6 on, also tells each frame as its encoder gets it. An encoder looks
 # ahead by dozens of frames: for seconds, where the machine is slow, nothing is written, and much is done.
-TAKEN = {"stats_enc_pre:v": "pipe:1", "stats_enc_pre_fmt:v": "taken={n}"}
-FULL = ("No space left on device", "Disk quota exceeded")  # as the C library says it without a locale
-POLL = 0.1  # seconds between two looks at `stop` and at the clocks
+INPUT_FRAME_STATS = {"stats_enc_pre:v": "pipe:1", "stats_enc_pre_fmt:v": "taken={n}"}
+DISK_FULL_MESSAGES = (
+    "No space left on device",
+    "Disk quota exceeded",
+)  # as the C library says it without a locale
+POLL_SECONDS = 0.1  # seconds between two looks at `stop` and at the clocks
 
 
 class Stopped(Exception):
@@ -45,7 +57,7 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class CompletedProgram:
     """How a program ended, and what it cost. `stdout` is empty where the program wrote `-progress` to it."""
 
     returncode: int
@@ -57,7 +69,7 @@ class Completed:
 
 
 @cache
-def bundled() -> str:
+def bundled_ffmpeg() -> str:
     """Return the path of the static build that every worker has, so that all of them make the same bytes."""
     folder = Path(imageio_ffmpeg.__file__).parent / "binaries"
     found = sorted(folder.glob("ffmpeg-*"))
@@ -66,7 +78,7 @@ def bundled() -> str:
 
 def ffmpeg_path(named: str | Path | None = None) -> str:
     """Return the ffmpeg to use: the one that is named (`SCENEMILL_FFMPEG`), else the bundled one."""
-    return str(named) if named else bundled()
+    return str(named) if named else bundled_ffmpeg()
 
 
 def command(*arguments: str, ffmpeg: str | Path | None = None) -> list[str]:
@@ -87,7 +99,7 @@ def run(  # noqa: PLR0913  (one call says all about a process)
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
     check: bool = True,
-) -> Completed:
+) -> CompletedProgram:
     """Run the program to its end, or raise RenderFailed, RenderKilled, RenderStalled, RenderTimeout, StorageFull or Stopped.
 
     `stdin` is a file or an iterator of chunks. Where argv holds `-progress`, stdout is read as ffmpeg's
@@ -96,7 +108,7 @@ def run(  # noqa: PLR0913  (one call says all about a process)
     bounds = limits or Limits()
     chunks = None if stdin is None or hasattr(stdin, "fileno") else stdin
     source = subprocess.DEVNULL if stdin is None else subprocess.PIPE if chunks is not None else stdin
-    process = orphans.start(
+    process = orphans.start_program(
         lambda: subprocess.Popen(
             list(argv),
             cwd=cwd,
@@ -112,45 +124,45 @@ def run(  # noqa: PLR0913  (one call says all about a process)
     try:
         pipes = Pipes(process, chunks, on_progress, read_reports="-progress" in argv)
         try:
-            return _serve(process, pipes, bounds, stop, check=check)
+            return _run_to_end(process, pipes, bounds, stop, check=check)
         finally:
             pipes.close()
     finally:
         if process.returncode is None:
-            _end(process)
+            _kill_and_reap(process)
 
 
-def _serve(
+def _run_to_end(
     process: subprocess.Popen[bytes],
     pipes: Pipes,
     limits: Limits,
     stop: Callable[[], bool] | None,
     *,
     check: bool,
-) -> Completed:
+) -> CompletedProgram:
     """See the program through to its end, and judge it."""
     started = time.monotonic()
     try:
-        _attend(pipes, limits, stop, started)
+        _serve_pipes(pipes, limits, stop, started)
     except BaseException:
-        _end(process)
+        _kill_and_reap(process)
         pipes.drain()
-        _log(process, pipes, "process_killed", logging.WARNING)
+        _log_end(process, pipes, "process_killed", logging.WARNING)
         raise
     pipes.drain()
-    cpu, peak = _end(process)
+    cpu, peak = _kill_and_reap(process)
     seconds = time.monotonic() - started
-    completed = Completed(process.returncode, pipes.stdout(), pipes.stderr(), seconds, cpu, peak)
-    _judge(process, pipes, completed, check=check)
+    completed = CompletedProgram(process.returncode, pipes.stdout(), pipes.stderr(), seconds, cpu, peak)
+    _raise_for_exit(process, pipes, completed, check=check)
     return completed
 
 
-def _attend(pipes: Pipes, limits: Limits, stop: Callable[[], bool] | None, started: float) -> None:
+def _serve_pipes(pipes: Pipes, limits: Limits, stop: Callable[[], bool] | None, started: float) -> None:
     """Serve the pipes until the program has ended, or raise why it may not go on."""
     asked = 0.0
-    while not pipes.wait(POLL):
+    while not pipes.wait(POLL_SECONDS):
         now = time.monotonic()
-        if stop is not None and now - asked >= POLL:
+        if stop is not None and now - asked >= POLL_SECONDS:
             asked = now
             if stop():
                 raise Stopped
@@ -160,7 +172,7 @@ def _attend(pipes: Pipes, limits: Limits, stop: Callable[[], bool] | None, start
             raise RenderStalled("The work stood still for too long.")
 
 
-def _end(process: subprocess.Popen[bytes]) -> tuple[float, int]:
+def _kill_and_reap(process: subprocess.Popen[bytes]) -> tuple[float, int]:
     """Kill the group and reap its leader; return the CPU seconds and the peak memory.
 
     The leader is reaped last: until then its group's number cannot belong to anyone else.
@@ -169,17 +181,19 @@ def _end(process: subprocess.Popen[bytes]) -> tuple[float, int]:
         os.killpg(process.pid, signal.SIGKILL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    orphans.end(process.pid)
+    orphans.kill_leftovers(process.pid)
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
-def _judge(process: subprocess.Popen[bytes], pipes: Pipes, completed: Completed, *, check: bool) -> None:
+def _raise_for_exit(
+    process: subprocess.Popen[bytes], pipes: Pipes, completed: CompletedProgram, *, check: bool
+) -> None:
     """Raise what the exit code means, in words for a client."""
-    full = any(sign in completed.stderr for sign in FULL)
+    full = any(sign in completed.stderr for sign in DISK_FULL_MESSAGES)
     if not check or (completed.returncode == 0 and not full):
-        _log(process, pipes, "process_ended", logging.DEBUG)
+        _log_end(process, pipes, "process_ended", logging.DEBUG)
         return
-    _log(process, pipes, "process_failed", logging.WARNING)
+    _log_end(process, pipes, "process_failed", logging.WARNING)
     if full:  # even at exit code 0: what it could not write it did not always take as its failure
         raise StorageFull("There is no room left for the work's files.")
     if completed.returncode == -signal.SIGXCPU:
@@ -189,7 +203,7 @@ def _judge(process: subprocess.Popen[bytes], pipes: Pipes, completed: Completed,
     raise RenderFailed("The picture or the sound could not be made.")
 
 
-def _log(process: subprocess.Popen[bytes], pipes: Pipes, event: str, level: int) -> None:
+def _log_end(process: subprocess.Popen[bytes], pipes: Pipes, event: str, level: int) -> None:
     """Write how it ended; the log's context already names the job."""
     program = Path(str(process.args[0])).name  # type: ignore[index]
     log.log(

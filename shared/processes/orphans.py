@@ -23,18 +23,18 @@ T = TypeVar("T", bound="subprocess.Popen[bytes]")
 
 _lock = threading.Lock()
 _started: set[int] = set()
-_adopted_by: int | None = None
+_subreaper_pid: int | None = None
 
 
-def adopt() -> None:
+def become_subreaper() -> None:
     """Be the parent of what is left behind from now on. It holds for this process alone, and not for those it forks."""
-    global _adopted_by  # noqa: PLW0603 (one per process)
+    global _subreaper_pid  # noqa: PLW0603 (one per process)
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
-        _adopted_by = os.getpid()
+        _subreaper_pid = os.getpid()
         _started.clear()
 
 
-def start(begin: Callable[[], T]) -> T:
+def start_program(begin: Callable[[], T]) -> T:
     """Start a program, and know it for one of ours."""
     with _lock:  # who looks for orphans meanwhile would take it for one
         process = begin()
@@ -42,11 +42,11 @@ def start(begin: Callable[[], T]) -> T:
     return process
 
 
-def end(leader: int) -> None:
+def kill_leftovers(leader: int) -> None:
     """Kill and reap what a program left, whose leader has been reaped; with their children, which come to us in turn."""
     with _lock:
         _started.discard(leader)
-        if _adopted_by != os.getpid():
+        if _subreaper_pid != os.getpid():
             return
         while left := _children() - _started:
             for pid in left:

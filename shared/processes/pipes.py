@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 PIPE_BYTES = 1 << 20  # the most that a plain user may ask for
 READ_BYTES = 1 << 16
-STDOUT_KEPT = 4 << 20
-STDERR_KEPT = 32 << 10  # of the head, and again of the tail
+MAX_STDOUT_BYTES = 4 << 20
+MAX_STDERR_BYTES = 32 << 10  # of the head, and again of the tail
 DRAIN_ROUNDS = 64  # what is left in the pipes at the end: 64 x 64 KiB each
 
 
@@ -34,7 +34,7 @@ class Progress:
     taken: int = 0
 
 
-class Excerpt:
+class BoundedOutput:
     """The head and the tail of a stream of any length, in bounded memory."""
 
     def __init__(self, kept: int) -> None:
@@ -55,7 +55,7 @@ class Excerpt:
         return bytes(self._head) + bytes(self._tail[-self._kept :])
 
 
-class Reports:
+class ProgressReader:
     """Reads the blocks of key=value lines that ffmpeg writes to `-progress`, and the lines `taken=frame` between them."""
 
     def __init__(self, tell: Callable[[Progress], None] | None) -> None:
@@ -108,9 +108,9 @@ class Pipes:
         self._process = process
         self._chunks = chunks
         self._chunk = memoryview(b"")
-        self._stdout = None if read_reports else Excerpt(STDOUT_KEPT)
-        self._stderr = Excerpt(STDERR_KEPT)
-        self._reports = Reports(tell)
+        self._stdout = None if read_reports else BoundedOutput(MAX_STDOUT_BYTES)
+        self._stderr = BoundedOutput(MAX_STDERR_BYTES)
+        self._reports = ProgressReader(tell)
         self._selector = selectors.DefaultSelector()
         self._pidfd = os.pidfd_open(process.pid)
         self._selector.register(self._pidfd, selectors.EVENT_READ)

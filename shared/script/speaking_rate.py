@@ -19,13 +19,13 @@ _CLASSES = (
 PAUSE = 0.6
 
 
-def seconds(text: str) -> float:
+def estimate_speech_seconds(text: str) -> float:
     """Return about how long `text` takes to say; within a sixth of the truth for the embedded voices."""
     counts = [(len(pattern.findall(text)), each) for pattern, each in _CLASSES]
     others = len(text) - sum(count for count, _ in counts)
     return others * _LETTER + sum(count * each for count, each in counts)
 
 
-def length(narrations: list[str]) -> float:
+def estimate_video_seconds(narrations: list[str]) -> float:
     """Return about how long a video takes that says these, one a scene."""
-    return sum(seconds(text) + PAUSE for text in narrations)
+    return sum(estimate_speech_seconds(text) + PAUSE for text in narrations)

@@ -53,28 +53,30 @@ class Timeline:
         return Fraction(self.frames, self.fps)
 
 
-def exact(seconds: float | Fraction) -> Fraction:
+def exact_fraction(seconds: float | Fraction) -> Fraction:
     """Return the decimal number that was written: 0.1 is a tenth, not its nearest binary neighbour."""
     return seconds if isinstance(seconds, Fraction) else Fraction(str(seconds))
 
 
-def plan(script: Script, narration: Mapping[str, Fraction], fps: int) -> Timeline:
+def plan_timeline(script: Script, narration: Mapping[str, Fraction], fps: int) -> Timeline:
     """Lay the scenes out. `narration` holds the seconds of each scene that speaks, by its id."""
     scenes = script.scenes
-    spoken = [None if (said := narration.get(scene.id)) is None else exact(said) for scene in scenes]
-    wished = _wished(scenes, fps)
+    spoken = [None if (said := narration.get(scene.id)) is None else exact_fraction(said) for scene in scenes]
+    wished = _requested_transitions(scenes, fps)
     first = _lengths(scenes, spoken, wished, fps)
     transitions = [0] + [
         min(wish, min(before, after) // 2)
         for wish, (before, after) in zip(wished[1:], pairwise(first), strict=True)
     ]  # fmt: skip
-    return _place(scenes, spoken, transitions, _lengths(scenes, spoken, transitions, fps), fps)
+    return _place_scenes(scenes, spoken, transitions, _lengths(scenes, spoken, transitions, fps), fps)
 
 
-def _wished(scenes: Sequence[Scene], fps: int) -> list[int]:
+def _requested_transitions(scenes: Sequence[Scene], fps: int) -> list[int]:
     """Return the frames of each transition as the script has it; a part of a frame is dropped."""
     return [
-        0 if index == 0 or scene.transition.type == "cut" else floor(exact(scene.transition.duration) * fps)
+        0
+        if index == 0 or scene.transition.type == "cut"
+        else floor(exact_fraction(scene.transition.duration) * fps)
         for index, scene in enumerate(scenes)
     ]
 
@@ -93,48 +95,50 @@ def _lengths(
 
 def _seconds(scene: Scene, said: Fraction | None, into: Fraction, out_of: Fraction) -> Fraction:
     if said is None and scene.duration is not None:
-        return exact(scene.duration)
+        return exact_fraction(scene.duration)
     least = scene.silent_duration if said is None else scene.duration or 0
-    lasting = reading(scene) if said is None else said
+    lasting = reading_seconds(scene) if said is None else said
     if lasting is None:
-        return exact(least)
-    return max(exact(least), _lead(scene, into) + lasting + max(exact(scene.pad_after), out_of))
+        return exact_fraction(least)
+    return max(
+        exact_fraction(least), _lead(scene, into) + lasting + max(exact_fraction(scene.pad_after), out_of)
+    )
 
 
-def reading(scene: Scene) -> Fraction | None:
+def reading_seconds(scene: Scene) -> Fraction | None:
     """Return how long it takes to read what a scene only captions, or None where it captions nothing or is spoken."""
     told = scene.narration
     if told is None or told.src is not None or told.voice.name != "none" or not told.text.strip():
         return None
-    return Fraction(round(speaking_rate.seconds(told.text) * 1000), 1000)
+    return Fraction(round(speaking_rate.estimate_speech_seconds(told.text) * 1000), 1000)
 
 
-def unseen(timeline: Timeline, script: Script) -> Iterator[str]:
+def describe_unseen(timeline: Timeline, script: Script) -> Iterator[str]:
     """Yield a sentence for each text and overlay that never shows: its scene, or the video, is over by then."""
     for slot, scene in zip(timeline.scenes, script.scenes, strict=True):
         for text in scene.text:
-            if _late(text, slot.frames, timeline.fps):
+            if _starts_too_late(text, slot.frames, timeline.fps):
                 yield (
                     f"A text of scene {slot.id!r} is never seen: it starts at {text.start:g} s, "
                     f"and the scene lasts {slot.frames / timeline.fps:.2f} s."
                 )
     for overlay in script.overlays:
-        if _late(overlay, timeline.frames, timeline.fps):
+        if _starts_too_late(overlay, timeline.frames, timeline.fps):
             yield (
                 f"An overlay is never seen: it starts at {overlay.start:g} s, "
                 f"and the video lasts {float(timeline.seconds):.2f} s."
             )
 
 
-def _late(item: Text | ImageOverlay, frames: int, fps: int) -> bool:
-    return round(exact(item.start) * fps) >= frames
+def _starts_too_late(item: Text | ImageOverlay, frames: int, fps: int) -> bool:
+    return round(exact_fraction(item.start) * fps) >= frames
 
 
 def _lead(scene: Scene, into: Fraction) -> Fraction:
-    return max(exact(scene.pad_before), into)
+    return max(exact_fraction(scene.pad_before), into)
 
 
-def _place(
+def _place_scenes(
     scenes: Sequence[Scene],
     spoken: Sequence[Fraction | None],
     transitions: Sequence[int],

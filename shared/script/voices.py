@@ -35,11 +35,11 @@ class SpokenVoice:
 
     def speaks(self, tag: str) -> bool:
         """Say whether it speaks a language, whatever the region."""
-        return _primary(self.language) in ("mul", _spoken(tag))
+        return _primary_subtag(self.language) in ("mul", _spoken_language(tag))
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class LanguageClaim:
     """That a voice speaks a language, and how well: the lowest rank is the best."""
 
     language: str
@@ -57,29 +57,29 @@ class NamedVoice:
 
     def speaks(self, tag: str) -> bool:
         """Say whether it speaks a language, whatever the region."""
-        return self.language is None or _primary(self.language) == _primary(tag)
+        return self.language is None or _primary_subtag(self.language) == _primary_subtag(tag)
 
 
-def _spoken(tag: str) -> str:
+def _spoken_language(tag: str) -> str:
     """Return the primary tag that voices have for a language: some are called otherwise than people write them."""
-    found = for_language(tag)
-    return _primary(found.language) if found else _primary(tag)
+    found = voice_for_language(tag)
+    return _primary_subtag(found.language) if found else _primary_subtag(tag)
 
 
-def _primary(tag: str) -> str:
+def _primary_subtag(tag: str) -> str:
     return tag.lower().replace("_", "-").partition("-")[0]
 
 
-def catalogue(config: Settings) -> tuple[SpokenVoice, ...]:
+def available_voices(config: Settings) -> tuple[SpokenVoice, ...]:
     """Return every voice that a script may name here: those of the settings first."""
     servers = named_voices(config.speech_voices) if config.speech_endpoints() else ()
     named = [(f"openai:{each.name}", each) for each in servers]
     named += [(f"piper:{each.name}", each) for each in piper_voices(config.piper_voices)]
     found = [SpokenVoice(name, each.language or "mul", each.name, "") for name, each in named]
-    return (*found, *voices())
+    return (*found, *embedded_voices())
 
 
-def listed(config: Settings) -> dict[str, NamedVoice]:
+def configured_voices(config: Settings) -> dict[str, NamedVoice]:
     """Return the voices that the settings name, by what a script names them: Piper's also where its files are not."""
     return _listed(config.speech_voices if config.speech_endpoints() else "", config.piper_voices)
 
@@ -88,7 +88,7 @@ def listed(config: Settings) -> dict[str, NamedVoice]:
 def _listed(servers: str, piper: str) -> dict[str, NamedVoice]:
     files = [Path(part.strip()) for part in piper.split(",") if part.strip()]
     return {f"openai:{each.name}": each for each in named_voices(servers)} | {
-        f"piper:{each.stem}": NamedVoice(each.stem, _spoken_by(each)) for each in files
+        f"piper:{each.stem}": NamedVoice(each.stem, _piper_language(each)) for each in files
     }
 
 
@@ -103,7 +103,7 @@ def piper_voices(text: str) -> tuple[NamedVoice, ...]:
     files = [Path(part.strip()) for part in text.split(",") if part.strip()]
     if not files or not _has_piper():
         return ()
-    return tuple(NamedVoice(each.stem, _spoken_by(each), str(each)) for each in files if each.is_file())
+    return tuple(NamedVoice(each.stem, _piper_language(each), str(each)) for each in files if each.is_file())
 
 
 @cache
@@ -112,7 +112,7 @@ def _has_piper() -> bool:
     return importlib.util.find_spec("piper") is not None and bool(importlib.util.find_spec("piper.voice"))
 
 
-def _spoken_by(file: Path) -> str | None:
+def _piper_language(file: Path) -> str | None:
     """Return the language that a voice's description names."""
     try:
         code = json.loads(file.with_name(f"{file.name}.json").read_text("utf-8"))["language"]["code"]
@@ -121,48 +121,48 @@ def _spoken_by(file: Path) -> str | None:
     return str(code).replace("_", "-")
 
 
-def data_folder() -> Path:
+def espeak_data_folder() -> Path:
     """Return the folder of the engine's data."""
     return Path(espeakng_loader.get_data_path())
 
 
-def library() -> Path:
+def espeak_library() -> Path:
     """Return the engine's shared library."""
     return Path(espeakng_loader.get_library_path())
 
 
 @cache
-def voices() -> tuple[SpokenVoice, ...]:
+def embedded_voices() -> tuple[SpokenVoice, ...]:
     """Return every voice once, by name."""
     found = {claim.voice.name: claim.voice for claim in _claims()}
     return tuple(found[name] for name in sorted(found))
 
 
 @cache
-def variants() -> tuple[str, ...]:
+def embedded_variants() -> tuple[str, ...]:
     """Return the names of the variants that can follow a voice's name after a plus."""
-    names = (path.name for path in (data_folder() / "voices" / "!v").iterdir())
+    names = (path.name for path in (espeak_data_folder() / "voices" / "!v").iterdir())
     return tuple(sorted(name for name in names if name.isalnum()))
 
 
-def find(name: str) -> SpokenVoice | None:
+def find_voice(name: str) -> SpokenVoice | None:
     """Return the voice of that name, or None. A variant is kept in the name of what is returned."""
     base, plus, variant = name.partition("+")
-    voice = next((voice for voice in voices() if voice.name == base.lower()), None)
-    if voice is None or (plus and variant not in variants()):
+    voice = next((voice for voice in embedded_voices() if voice.name == base.lower()), None)
+    if voice is None or (plus and variant not in embedded_variants()):
         return None
     ending = f"{plus}{variant}"
     return SpokenVoice(voice.name + ending, voice.language, voice.title, voice.file + ending)
 
 
 @lru_cache(maxsize=1024)
-def for_language(tag: str) -> SpokenVoice | None:
+def voice_for_language(tag: str) -> SpokenVoice | None:
     """Return the voice that speaks a BCP 47 tag best, or None: `pt-BR`, then `pt`, and so on to its left."""
     parts = tag.lower().replace("_", "-").split("-")
     for length in range(len(parts), 0, -1):
         wanted = "-".join(parts[:length])
         if wanted in PREFERRED:
-            return find(PREFERRED[wanted])
+            return find_voice(PREFERRED[wanted])
         claims = [claim for claim in _claims() if claim.language == wanted]
         if claims:
             return min(claims, key=lambda claim: (claim.rank, claim.voice.name)).voice
@@ -170,16 +170,16 @@ def for_language(tag: str) -> SpokenVoice | None:
 
 
 @cache
-def _claims() -> tuple[Claim, ...]:
+def _claims() -> tuple[LanguageClaim, ...]:
     """Read what each file in `lang` says of itself: its name, and its languages with their ranks."""
-    claims: list[Claim] = []
-    for path in sorted((data_folder() / "lang").rglob("*")):
+    claims: list[LanguageClaim] = []
+    for path in sorted((espeak_data_folder() / "lang").rglob("*")):
         if path.is_file():
-            claims += _read(path)
+            claims += _read_claims(path)
     return tuple(claims)
 
 
-def _read(path: Path) -> list[Claim]:
+def _read_claims(path: Path) -> list[LanguageClaim]:
     title, dictionary, languages = path.name, "", list[tuple[str, int]]()
     # Some files carry comments in other encodings; what we read of them is ASCII.
     for line in path.read_text("utf-8", errors="replace").splitlines():
@@ -194,10 +194,10 @@ def _read(path: Path) -> list[Claim]:
     if not languages or not _has_dictionary(dictionary or languages[0][0].partition("-")[0]):
         return []
     name = languages[0][0]
-    voice = SpokenVoice(name, name, title, path.relative_to(data_folder() / "lang").as_posix())
-    return [Claim(tag, rank, voice) for tag, rank in languages]
+    voice = SpokenVoice(name, name, title, path.relative_to(espeak_data_folder() / "lang").as_posix())
+    return [LanguageClaim(tag, rank, voice) for tag, rank in languages]
 
 
 def _has_dictionary(name: str) -> bool:
     """Say whether the voice can speak: the data names a few whose dictionaries it does not hold."""
-    return (data_folder() / f"{name}_dict").is_file()
+    return (espeak_data_folder() / f"{name}_dict").is_file()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-REDIRECTS = 3
+MAX_REDIRECTS = 3
 POST_SECONDS = 15.0  # from the first byte sent to the status, however lively the receiver is meanwhile
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -33,13 +33,13 @@ IPV4_TRANSLATED = ipaddress.ip_network("::ffff:0:0:0/96")
 # All that is handed out in IPv6. The standard library's registry knows some of what lies outside of it, not all.
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 # Public by their ranges, and answered inside all the same: clouds' own services, the IETF's protocols, documents.
-INNER = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24", "3fff::/20")))
+SPECIAL_NETWORKS = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24", "3fff::/20")))
 # Names that the public DNS does not have, and networks of their own do (RFC 6761, 6762, 8375; ICANN keeps `internal` free).
-INNER_NAMES = {
+PRIVATE_DOMAINS = {
     "localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home", "home.arpa", "lan", "invalid",
 }  # fmt: skip
 # Why nothing was answered, the most telling first. What the operating system or the TLS library said is the cause.
-_UNANSWERED: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+_NETWORK_ERRORS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((httpcore.TimeoutException,), "{} did not answer in time."),
     ((ssl.SSLCertVerificationError,), "{} has a certificate that is not trusted."),
     ((ssl.SSLError,), "No encrypted connection to {} could be agreed on."),
@@ -47,13 +47,13 @@ _UNANSWERED: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((httpcore.ConnectError,), "{} could not be reached."),
     ((httpcore.ProtocolError,), "{} did not answer in HTTP."),
 )
-_BROKEN = "The connection to {} broke before all of an answer came."
+_BROKEN_MESSAGE = "The connection to {} broke before all of an answer came."
 # By these words httpcore tells a connection that ended from one that told nonsense.
-_CUT = ("disconnected", "closed connection")
+_CUT_OFF_PHRASES = ("disconnected", "closed connection")
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class DownloadLimits:
     """How much may come, and how long it may take, in bytes and seconds."""
 
     bytes: int
@@ -66,12 +66,12 @@ def is_public(text: str) -> bool:
     """Tell whether an address belongs to the public internet, also the one that hides in an IPv6 address."""
     address: Address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        hidden = _hidden(address)
+        hidden = _embedded_ipv4(address)
         if hidden is not None:
             return is_public(str(hidden))
         if address in LOCAL_NAT64 or address not in GLOBAL_UNICAST:
             return False
-    if any(address in network for network in INNER):
+    if any(address in network for network in SPECIAL_NETWORKS):
         return False
     return address.is_global and not address.is_multicast
 
@@ -82,11 +82,11 @@ def may_be_public(host: str) -> bool:
     return (
         len(labels) > 1
         and labels[-1][:1].isalpha()
-        and INNER_NAMES.isdisjoint((labels[-1], ".".join(labels[-2:])))
+        and PRIVATE_DOMAINS.isdisjoint((labels[-1], ".".join(labels[-2:])))
     )
 
 
-def _hidden(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+def _embedded_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     """Return the IPv4 address that traffic to this one ends at, if there is one."""
     if any(address in network for network in (NAT64, IPV4_COMPATIBLE, IPV4_TRANSLATED)):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
@@ -94,7 +94,7 @@ def _hidden(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
 
 
-class _Timed(httpcore.NetworkStream):
+class _DeadlineStream(httpcore.NetworkStream):
     """A connection that ends with its wall: who sends a byte now and then is not waited for longer than the silent."""
 
     def __init__(self, inner: httpcore.NetworkStream, deadline: float) -> None:
@@ -117,7 +117,7 @@ class _Timed(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """Go on encrypted, until the same moment."""
         left = self._left(timeout, httpcore.ConnectTimeout)
-        return _Timed(self._inner.start_tls(ssl_context, server_hostname, left), self._deadline)
+        return _DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, left), self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
         """Return what is known of the connection."""
@@ -130,7 +130,7 @@ class _Timed(httpcore.NetworkStream):
         return left if timeout is None else min(timeout, left)
 
 
-class _Guarded(httpcore.SyncBackend):
+class _GuardedBackend(httpcore.SyncBackend):
     """Connects to public addresses alone, unless the operator allows others, and until the deadline alone."""
 
     def __init__(self, what: str, deadline: float, *, allow_private: bool) -> None:
@@ -156,13 +156,13 @@ class _Guarded(httpcore.SyncBackend):
         if not self._allow_private and not all(map(is_public, addresses)):
             raise AssetUnreadable(f"{self._what} is not on the public internet.")
         connection = super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
-        return _Timed(connection, self._deadline)
+        return _DeadlineStream(connection, self._deadline)
 
 
 def fetch(
     url: str,
     target: IO[bytes],
-    bounds: Bounds,
+    bounds: DownloadLimits,
     *,
     allow_private: bool = False,
     ca_file: str | None = None,
@@ -171,16 +171,16 @@ def fetch(
     """Write what the URL answers to `target`, or raise AssetUnreadable (for good) or Unavailable (for now)."""
     deadline = time.monotonic() + bounds.wall
     context = ssl.create_default_context(cafile=ca_file)
-    backend = _Guarded("An address of the script", deadline, allow_private=allow_private)
+    backend = _GuardedBackend("An address of the script", deadline, allow_private=allow_private)
     try:
         with httpcore.ConnectionPool(ssl_context=context, network_backend=backend) as pool:
-            for _ in range(REDIRECTS + 1):
+            for _ in range(MAX_REDIRECTS + 1):
                 onward = _get(pool, url, target, bounds, deadline, stop)
                 if onward is None:
                     return
                 url = onward
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise AssetUnavailable(_unanswered(error, "An address of the script")) from error
+        raise AssetUnavailable(_describe_network_error(error, "An address of the script")) from error
     raise AssetUnreadable("An address of the script redirects too often.")
 
 
@@ -201,7 +201,7 @@ def post(
     timeout = {"connect": 5.0, "read": 10.0, "write": 10.0, "pool": 5.0}
     pool = httpcore.ConnectionPool(
         ssl_context=ssl.create_default_context(cafile=ca_file),
-        network_backend=_Guarded("The address", time.monotonic() + wall, allow_private=allow_private),
+        network_backend=_GuardedBackend("The address", time.monotonic() + wall, allow_private=allow_private),
     )
     try:
         with (
@@ -212,18 +212,24 @@ def post(
         ):
             return response.status  # the answer's body is nothing to us
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise Unavailable(_unanswered(error, "The address")) from error
+        raise Unavailable(_describe_network_error(error, "The address")) from error
 
 
-def _unanswered(error: Exception, what: str) -> str:
+def _describe_network_error(error: Exception, what: str) -> str:
     """Say in words that stay the same why there was no answer, with nothing of what lies within."""
     inner = error.__cause__ or error.__context__
-    known = (words for kinds, words in _UNANSWERED if isinstance(error, kinds) or isinstance(inner, kinds))
-    found = _BROKEN if any(words in str(error) for words in _CUT) else next(known, _BROKEN)
+    known = (
+        words for kinds, words in _NETWORK_ERRORS if isinstance(error, kinds) or isinstance(inner, kinds)
+    )
+    found = (
+        _BROKEN_MESSAGE
+        if any(words in str(error) for words in _CUT_OFF_PHRASES)
+        else next(known, _BROKEN_MESSAGE)
+    )
     return found.format(what if found.startswith("{") else what[0].lower() + what[1:])
 
 
-def check(url: str, *, allow_private: bool = False) -> None:
+def check_url(url: str, *, allow_private: bool = False) -> None:
     """Raise AssetUnreadable where a URL leads, by what its host resolves to now, to where we do not connect.
 
     A host that cannot be found now may be found when somebody connects, which looks at its addresses then.
@@ -243,7 +249,7 @@ def _get(
     pool: httpcore.ConnectionPool,
     url: str,
     target: IO[bytes],
-    bounds: Bounds,
+    bounds: DownloadLimits,
     deadline: float,
     stop: Callable[[], bool] | None,
 ) -> str | None:
@@ -269,7 +275,7 @@ def _get(
 def _copy(
     chunks: Iterable[bytes],
     target: IO[bytes],
-    bounds: Bounds,
+    bounds: DownloadLimits,
     deadline: float,
     stop: Callable[[], bool] | None,
 ) -> None:

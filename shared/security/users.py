@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 # ASCII alone, so that no two names look the same.
-USERNAME = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}"
-ONE_TIME = timedelta(days=7)  # how long a one-time password waits for its only use
+USERNAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}"
+ONE_TIME_PASSWORD_LIFETIME = timedelta(days=7)  # how long a one-time password waits for its only use
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Candidate:
     password_hash: str
 
 
-def create(
+def create_user(
     session: Session,
     account_id: uuid.UUID,
     username: str,
@@ -47,7 +47,7 @@ def create(
         account_id=account_id,
         username=username,
         password_hash=password_hash,
-        one_time_until=func.now() + ONE_TIME if one_time else None,
+        one_time_until=func.now() + ONE_TIME_PASSWORD_LIFETIME if one_time else None,
         scopes=list(scopes),
     )
     session.add(row)
@@ -56,17 +56,17 @@ def create(
     return row
 
 
-def listed(session: Session, account_id: uuid.UUID) -> list[User]:
+def list_users(session: Session, account_id: uuid.UUID) -> list[User]:
     """Return an account's users by name."""
     return list(session.scalars(select(User).where(User.account_id == account_id).order_by(User.username)))
 
 
-def locked(session: Session, user_id: uuid.UUID) -> User | None:
+def lock_user(session: Session, user_id: uuid.UUID) -> User | None:
     """Return a user that nobody else changes until the transaction ends."""
     return session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
-def candidate(session: Session, username: str) -> Candidate | None:
+def find_candidate(session: Session, username: str) -> Candidate | None:
     """Return who has this name."""
     row = session.execute(
         select(User.id, User.account_id, User.password_hash).where(User.username == username)
@@ -84,11 +84,13 @@ def may_log_in(session: Session, user: User) -> bool:
 def set_password(session: Session, user: User, password_hash: str, *, one_time: bool) -> None:
     """Set a password; what was logged in by the former one is not any more."""
     user.password_hash = password_hash
-    user.one_time_until = session.scalar(select(func.now() + ONE_TIME)) if one_time else None
+    user.one_time_until = (
+        session.scalar(select(func.now() + ONE_TIME_PASSWORD_LIFETIME)) if one_time else None
+    )
     end_logins(session, user.id)
 
 
-def change(session: Session, user: User, values: dict[str, Any]) -> None:
+def update_user(session: Session, user: User, values: dict[str, Any]) -> None:
     """Set a user's scopes, or disable or enable it. Disabling ends its log-ins for good."""
     if "scopes" in values:
         user.scopes = list(values["scopes"])
@@ -101,7 +103,7 @@ def change(session: Session, user: User, values: dict[str, Any]) -> None:
     session.flush()
 
 
-def remove(session: Session, user_id: uuid.UUID) -> uuid.UUID | None:
+def delete_user(session: Session, user_id: uuid.UUID) -> uuid.UUID | None:
     """Delete a user with its log-ins and return its account; None where there is none such."""
     return session.scalar(delete(User).where(User.id == user_id).returning(User.account_id))
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-CHUNK = 64 * 1024
-FULL = (errno.ENOSPC, errno.EDQUOT)
+CHUNK_BYTES = 64 * 1024
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Storage(ABC):
@@ -55,7 +55,7 @@ class Storage(ABC):
         """Give the bytes of a stored file from `start` up to `stop`, a little at a time."""
 
     @abstractmethod
-    def present(self, keys: Iterable[str]) -> set[str]:
+    def find_existing(self, keys: Iterable[str]) -> set[str]:
         """Return which of the keys have a file."""
 
     @abstractmethod
@@ -63,24 +63,24 @@ class Storage(ABC):
         """Remove a file; one that is gone already is fine."""
 
     @abstractmethod
-    def aged(self, before: float) -> Iterator[str]:
+    def list_older_than(self, before: float) -> Iterator[str]:
         """Give the keys of files that are older than that moment of the storage's clock."""
 
     @abstractmethod
-    def clear(self, before: float) -> int:
+    def remove_unfinished(self, before: float) -> int:
         """Remove what was begun before that moment and has no name yet; return how much."""
 
     @abstractmethod
-    def check(self) -> None:
+    def check_writable(self) -> None:
         """Write and remove a small file, or raise: what readiness asks for."""
 
 
 @contextmanager
-def room() -> Iterator[None]:
+def disk_full_as_storage_error() -> Iterator[None]:
     """Turn a full disk into the error that is retried."""
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL_ERRNOS:
             raise StorageFull("There is no room left to store files.") from error
         raise

@@ -11,16 +11,16 @@ from typing import IO, TYPE_CHECKING
 
 from shared.errors import AssetUnreadable, Conflict
 from shared.storage import unfinished_uploads
-from shared.storage.base import CHUNK, FULL, Storage, room
+from shared.storage.base import CHUNK_BYTES, DISK_FULL_ERRNOS, Storage, disk_full_as_storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-FOLDER_TRIES = 3
+PUBLISH_TRIES = 3
 
 
-class Folder(Storage):
+class FolderStorage(Storage):
     """Files in a folder that the API and all workers see."""
 
     def __init__(self, root: Path) -> None:
@@ -44,7 +44,7 @@ class Folder(Storage):
         """Write beside the others, safely to the disk, and rename."""
         part = self._incoming / uuid.uuid4().hex
         try:
-            with room(), part.open("xb") as file:
+            with disk_full_as_storage_error(), part.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -56,7 +56,7 @@ class Folder(Storage):
         """Move it from the same file system by a rename, from another one by a copy."""
         part = self._incoming / uuid.uuid4().hex
         try:
-            with room():
+            with disk_full_as_storage_error():
                 shutil.move(source, part)
                 with part.open("rb") as file:
                     os.fsync(file.fileno())
@@ -68,11 +68,11 @@ class Folder(Storage):
         """Share the content between the two names."""
         part = self._incoming / uuid.uuid4().hex
         try:
-            with room():
+            with disk_full_as_storage_error():
                 try:
                     os.link(source, part)
                 except OSError as error:
-                    if error.errno in FULL or not source.is_file():
+                    if error.errno in DISK_FULL_ERRNOS or not source.is_file():
                         raise
                     shutil.copyfile(source, part)  # a file system that knows no links
                 os.utime(part)  # or its new name would seem to be old, and nobody's
@@ -86,7 +86,7 @@ class Folder(Storage):
 
     def _publish(self, part: Path, key: str) -> None:
         target = self.path(key)
-        for left in reversed(range(FOLDER_TRIES)):
+        for left in reversed(range(PUBLISH_TRIES)):
             try:
                 self._name(part, target)
             except FileNotFoundError:  # the folder was empty until now, and has just been removed as such
@@ -96,7 +96,7 @@ class Folder(Storage):
                 return
 
     def _name(self, part: Path, target: Path) -> None:
-        with room():
+        with disk_full_as_storage_error():
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(part, target)
@@ -105,7 +105,7 @@ class Folder(Storage):
                     raise Conflict("Another file has this name.") from None
                 part.rename(target)  # dated anew: whoever stores it again is about to name it
             except OSError as error:
-                if error.errno in FULL:
+                if error.errno in DISK_FULL_ERRNOS:
                     raise
                 part.rename(target)  # a file system that knows no links
 
@@ -118,11 +118,11 @@ class Folder(Storage):
         """Read it from the disk."""
         with self.locate(key).open("rb") as file:
             file.seek(start)
-            while start < stop and (chunk := file.read(min(CHUNK, stop - start))):
+            while start < stop and (chunk := file.read(min(CHUNK_BYTES, stop - start))):
                 start += len(chunk)
                 yield chunk
 
-    def present(self, keys: Iterable[str]) -> set[str]:
+    def find_existing(self, keys: Iterable[str]) -> set[str]:
         """Ask the file system."""
         return {key for key in keys if self.path(key).is_file()}
 
@@ -136,20 +136,20 @@ class Folder(Storage):
                     break
                 above.rmdir()
 
-    def aged(self, before: float) -> Iterator[str]:
+    def list_older_than(self, before: float) -> Iterator[str]:
         """Walk the folder. What was left half done is among it: it has a name of no row."""
         for path in self.root.rglob("*"):
             key = str(path.relative_to(self.root))
             if _is_older(path, before) and not key.startswith(
-                f"{unfinished_uploads.FOLDER}/"
+                f"{unfinished_uploads.FOLDER_NAME}/"
             ):  # those have a time of their own
                 yield key
 
-    def clear(self, before: float) -> int:  # noqa: ARG002 (`aged` gives it already)
+    def remove_unfinished(self, before: float) -> int:  # noqa: ARG002 (`aged` gives it already)
         """Do nothing more."""
         return 0
 
-    def check(self) -> None:
+    def check_writable(self) -> None:
         """Write into the folder, and remove it."""
         probe = self._incoming / f"probe-{uuid.uuid4().hex}"
         probe.write_bytes(b"ok")

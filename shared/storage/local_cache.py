@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from shared.errors import Unavailable
-from shared.storage.base import room
+from shared.storage.base import disk_full_as_storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LONGEST = 1800.0  # seconds that one waits for another on this machine who fetches the same
-POLL = 0.05
-LOOK = 20  # copies are counted again when a twentieth of their room has come in
+FETCH_TIMEOUT_SECONDS = 1800.0  # seconds that one waits for another on this machine who fetches the same
+POLL_SECONDS = 0.05
+TRIM_FRACTION = 20  # copies are counted again when a twentieth of their room has come in
 
 
-class Copies:
+class LocalCache:
     """A folder of copies that all processes of a machine share. A copy's name is the hash of its key."""
 
     def __init__(self, root: Path, *, most: int, spare: float) -> None:
@@ -63,17 +63,17 @@ class Copies:
 
     def fetch(self, key: str, write: Callable[[IO[bytes]], None]) -> Path:
         """Return the copy; where there is none, one process has it written and the others wait for it."""
-        deadline = time.monotonic() + LONGEST
+        deadline = time.monotonic() + FETCH_TIMEOUT_SECONDS
         part = self._incoming / f"{self._path(key).name}.part"
         while True:
             if found := self.find(key):
                 return found
-            with room(), part.open("ab") as file:
+            with disk_full_as_storage_error(), part.open("ab") as file:
                 if _is_ours(file, part):
                     return self._written(key, file, part, write)
             if time.monotonic() > deadline:
                 raise Unavailable("The storage takes too long.")
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
 
     def _written(self, key: str, file: IO[bytes], part: Path, write: Callable[[IO[bytes]], None]) -> Path:
         if found := self.find(key):  # it came while we waited for our turn
@@ -92,7 +92,7 @@ class Copies:
         self._added += part.stat().st_size
         path.parent.mkdir(exist_ok=True)
         part.rename(path)
-        if self._added * LOOK >= self._most:
+        if self._added * TRIM_FRACTION >= self._most:
             self._added = 0
             self.trim()
         return path

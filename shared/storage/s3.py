@@ -12,10 +12,18 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared.errors import AssetUnreadable, Conflict, ServiceError, Unavailable
-from shared.storage.base import CHUNK, Storage, room
-from shared.storage.local_cache import Copies
-from shared.storage.s3_client import S3, TRIES, Denied, Missing, Taken, pause, translated
-from shared.storage.s3_parts import PART, Content, checksum, parts
+from shared.storage.base import CHUNK_BYTES, Storage, disk_full_as_storage_error
+from shared.storage.local_cache import LocalCache
+from shared.storage.s3_client import (
+    MAX_TRIES,
+    S3,
+    AccessDenied,
+    NameTaken,
+    ObjectMissing,
+    sleep_before_retry,
+    translate_errors,
+)
+from shared.storage.s3_parts import PART_BYTES, ContentFacts, checksum, iterate_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,25 +33,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LARGEST_COPY = 5 * 1024**3  # what S3 copies by one request
-ASKERS = 8
+MAX_COPY_BYTES = 5 * 1024**3  # what S3 copies by one request
+PARALLEL_HEADS = 8
 # An object that is stored a second time is dated anew once it is so old: whoever does so is about to name it.
-FRESH = timedelta(hours=1)
+REDATE_AFTER = timedelta(hours=1)
 
 
-def open_bucket(config: Settings) -> Bucket:
+def open_bucket(config: Settings) -> S3Storage:
     """Return the storage that `s3://bucket/prefix` names."""
     url = urlsplit(config.storage_url)
-    copies = Copies(
-        config.storage_cache_dir, most=config.storage_cache, spare=config.render_wall.total_seconds()
+    copies = LocalCache(
+        config.storage_cache_dir,
+        most=config.storage_cache_max_bytes,
+        spare=config.render_timeout.total_seconds(),
     )
-    return Bucket(S3(url.netloc, config), url.path.strip("/"), copies)
+    return S3Storage(S3(url.netloc, config), url.path.strip("/"), copies)
 
 
-class Bucket(Storage):
+class S3Storage(Storage):
     """Objects below a prefix of a bucket, with copies on this machine of those that are worked with."""
 
-    def __init__(self, s3: S3, prefix: str, copies: Copies) -> None:
+    def __init__(self, s3: S3, prefix: str, copies: LocalCache) -> None:
         self.root = copies.root
         self._s3 = s3
         self._prefix = f"{prefix}/" if prefix else ""
@@ -58,11 +68,11 @@ class Bucket(Storage):
         """Return the copy on this machine, which is fetched where there is none yet."""
         try:
             return self._copies.fetch(key, lambda file: self._download(key, file))
-        except Missing:
+        except ObjectMissing:
             raise AssetUnreadable("A stored file is missing.") from None
 
     def _download(self, key: str, file: IO[bytes]) -> None:
-        content = Content.told(self._s3.ask("head_object", Key=self._key(key)))
+        content = ContentFacts.told(self._s3.ask("head_object", Key=self._key(key)))
         digest = hashlib.sha256()
         for chunk in self.read(key, 0, content.bytes):
             digest.update(chunk)
@@ -86,24 +96,24 @@ class Bucket(Storage):
                     yield chunk
             except Unavailable:
                 failures += 1
-                if failures == TRIES:
+                if failures == MAX_TRIES:
                     raise
-                pause(failures)
+                sleep_before_retry(failures)
 
     def _stream(self, key: str, start: int, stop: int) -> Iterator[bytes]:
         answer = self._s3.once("get_object", Key=self._key(key), Range=f"bytes={start}-{stop - 1}")
-        with closing(answer["Body"]) as body, translated():
-            yield from body.iter_chunks(CHUNK)
+        with closing(answer["Body"]) as body, translate_errors():
+            yield from body.iter_chunks(CHUNK_BYTES)
 
-    def present(self, keys: Iterable[str]) -> set[str]:
+    def find_existing(self, keys: Iterable[str]) -> set[str]:
         """Ask for the facts of a few objects at once."""
         wanted = list(dict.fromkeys(keys))
-        with ThreadPoolExecutor(ASKERS, thread_name_prefix="storage") as pool:
+        with ThreadPoolExecutor(PARALLEL_HEADS, thread_name_prefix="storage") as pool:
             heads = list(pool.map(self._head, wanted))
         return {key for key, head in zip(wanted, heads, strict=True) if head is not None}
 
     def _head(self, key: str) -> dict[str, Any] | None:
-        with suppress(Missing):
+        with suppress(ObjectMissing):
             return self._s3.ask("head_object", Key=self._key(key))
         return None
 
@@ -113,7 +123,7 @@ class Bucket(Storage):
     def create(self, key: str) -> Iterator[IO[bytes]]:
         """Write it here, send it when it is whole, and keep it as the copy of this machine."""
         with self._copies.part() as part:
-            with room(), part.open("xb") as file:
+            with disk_full_as_storage_error(), part.open("xb") as file:
                 yield file
             self._send(part, key)
             self._copies.keep(part, key)
@@ -132,8 +142,8 @@ class Bucket(Storage):
         head = self._head(existing)
         if head is None:
             raise AssetUnreadable("A stored file is missing.")
-        content = Content.told(head)
-        if content.bytes > LARGEST_COPY:
+        content = ContentFacts.told(head)
+        if content.bytes > MAX_COPY_BYTES:
             self.link(self.locate(existing), key)
             return
         source = {"Bucket": self._s3.bucket, "Key": self._key(existing)}
@@ -141,13 +151,13 @@ class Bucket(Storage):
             self._surely(
                 key, content, lambda: self._s3.once("copy_object", Key=self._key(key), CopySource=source)
             )
-        except Missing:
+        except ObjectMissing:
             raise AssetUnreadable("A stored file is missing.") from None
 
     def _send(self, source: Path, key: str) -> None:
-        content = Content.of(source)
+        content = ContentFacts.of(source)
         facts = {"Key": self._key(key), "Metadata": {"sha256": content.sha256}}
-        if content.bytes > PART:
+        if content.bytes > PART_BYTES:
             self._send_parts(source, content, facts, key)
             return
         body = source.read_bytes()
@@ -158,11 +168,11 @@ class Bucket(Storage):
 
         self._surely(key, content, send)
 
-    def _send_parts(self, source: Path, content: Content, facts: dict[str, Any], key: str) -> None:
+    def _send_parts(self, source: Path, content: ContentFacts, facts: dict[str, Any], key: str) -> None:
         begun = self._s3.ask("create_multipart_upload", **facts, ChecksumAlgorithm="SHA256")
         upload = {"Key": facts["Key"], "UploadId": begun["UploadId"]}
         try:
-            sent = [self._send_part(upload, *each) for each in parts(source, content.bytes)]
+            sent = [self._send_part(upload, *each) for each in iterate_parts(source, content.bytes)]
             told = self._surely(
                 key,
                 content,
@@ -172,7 +182,7 @@ class Bucket(Storage):
             )
             if not told:  # it may have been there before, and then the parts are of no use
                 self._abort(upload)
-        except Missing:
+        except ObjectMissing:
             raise Unavailable("The storage has lost what was being sent.") from None
         except BaseException:
             self._abort(upload)
@@ -187,45 +197,45 @@ class Bucket(Storage):
         """Throw the parts away; what cannot be reached now is cleared later."""
         try:
             self._s3.ask("abort_multipart_upload", **upload)
-        except Missing:
+        except ObjectMissing:
             pass
         except ServiceError as error:
             log.warning("storage_upload_left", extra={"reason": error.detail})
 
-    def _surely(self, key: str, content: Content, write: Callable[[], object]) -> bool:
+    def _surely(self, key: str, content: ContentFacts, write: Callable[[], object]) -> bool:
         """Write until the name has the content, whatever is answered; a name that has another one is a Conflict.
 
         Return whether it was told that it is written; False: it was found to be there.
         """
-        for number in range(TRIES):
+        for number in range(MAX_TRIES):
             try:
                 write()
-            except (Taken, Missing, Unavailable) as error:
+            except (NameTaken, ObjectMissing, Unavailable) as error:
                 if self._has(key, content, new=number > 0):
                     return False
-                if isinstance(error, Missing | Denied):
+                if isinstance(error, ObjectMissing | AccessDenied):
                     raise
-                if number == TRIES - 1:
+                if number == MAX_TRIES - 1:
                     raise Unavailable("The storage cannot be used for now.") from error
                 log.warning("storage_asked_again", extra={"operation": "write", "reason": error.detail})
-                pause(number)
+                sleep_before_retry(number)
             else:
                 return True
         raise AssertionError
 
-    def _has(self, key: str, content: Content, *, new: bool) -> bool:
+    def _has(self, key: str, content: ContentFacts, *, new: bool) -> bool:
         """Tell whether the name has this content, or raise Conflict where it has another."""
         head = self._head(key)
         if head is None:
             return False
-        if Content.told(head) != content:
+        if ContentFacts.told(head) != content:
             raise Conflict("Another file has this name.")
-        if not new and datetime.now(UTC) - head["LastModified"] > FRESH:
+        if not new and datetime.now(UTC) - head["LastModified"] > REDATE_AFTER:
             self._date_anew(key, content)
         return True
 
-    def _date_anew(self, key: str, content: Content) -> None:
-        if content.bytes <= LARGEST_COPY:
+    def _date_anew(self, key: str, content: ContentFacts) -> None:
+        if content.bytes <= MAX_COPY_BYTES:
             self._s3.ask(
                 "copy_object",
                 Key=self._key(key),
@@ -241,7 +251,7 @@ class Bucket(Storage):
         self._copies.forget(key)
         self._s3.ask("delete_object", Key=self._key(key))
 
-    def aged(self, before: float) -> Iterator[str]:
+    def list_older_than(self, before: float) -> Iterator[str]:
         """List the bucket, a thousand objects a request."""
         asked: dict[str, Any] = {"Prefix": self._prefix}
         while True:
@@ -253,7 +263,7 @@ class Bucket(Storage):
                 return
             asked["ContinuationToken"] = page["NextContinuationToken"]
 
-    def clear(self, before: float) -> int:
+    def remove_unfinished(self, before: float) -> int:
         """Abort the uploads whose sender died, and make room on this machine."""
         self._copies.trim()
         cleared = 0
@@ -268,7 +278,7 @@ class Bucket(Storage):
                 return cleared
             asked |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
-    def check(self) -> None:
+    def check_writable(self) -> None:
         """Write an object and delete it, by one try."""
         self._s3.once("delete_object", Key=self._probe())
 
@@ -277,7 +287,7 @@ class Bucket(Storage):
         key = self._probe()
         try:
             self._s3.once("put_object", Key=key, Body=b"no", IfNoneMatch="*")
-        except Taken:
+        except NameTaken:
             return True
         finally:
             self._s3.once("delete_object", Key=key)

@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TRIES = 4
-PAUSE = 0.2  # seconds before the second try; doubled with each one
+MAX_TRIES = 4
+RETRY_SECONDS = 0.2  # seconds before the second try; doubled with each one
 CONNECT_SECONDS = 3.0
-CONNECTIONS = 32
+MAX_CONNECTIONS = 32
 # 409: two at once want the same name. RequestTimeout is a 400: the server waited for us.
-_PASSING = (408, 409, 425, 429, 500, 502, 503, 504)
-_PASSING_CODES = ("RequestTimeout", "RequestTimeTooSkewed", "SlowDown")
-_FULL = ("XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
+_TRANSIENT_STATUSES = (408, 409, 425, 429, 500, 502, 503, 504)
+_TRANSIENT_CODES = ("RequestTimeout", "RequestTimeTooSkewed", "SlowDown")
+_FULL_CODES = ("XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
 
 
-class Missing(ServiceError):
+class ObjectMissing(ServiceError):
     """There is no such object, or upload."""
 
 
-class Taken(ServiceError):
+class NameTaken(ServiceError):
     """The name has an object already."""
 
 
-class Denied(Unavailable):
+class AccessDenied(Unavailable):
     """Wrong keys, no such bucket, or a request that the server does not know. Whoever runs this can mend it."""
 
 
@@ -57,7 +57,7 @@ class S3:
 
     def once(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Make one request, or raise Missing, Taken or Unavailable; after the last its outcome may be unknown."""
-        with translated():
+        with translate_errors():
             answer: dict[str, Any] = getattr(self._of_this_process(), operation)(
                 Bucket=self.bucket, **parameters
             )
@@ -65,14 +65,14 @@ class S3:
 
     def ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Make a request that may be made twice, as often as it takes within bounds."""
-        for number in range(TRIES - 1):
+        for number in range(MAX_TRIES - 1):
             try:
                 return self.once(operation, **parameters)
-            except Denied:
+            except AccessDenied:
                 raise
             except Unavailable as error:
                 log.warning("storage_asked_again", extra={"operation": operation, "reason": _cause(error)})
-                pause(number)
+                sleep_before_retry(number)
         return self.once(operation, **parameters)
 
     def _of_this_process(self) -> Any:
@@ -96,7 +96,7 @@ class S3:
                 connect_timeout=CONNECT_SECONDS,
                 read_timeout=config.s3_timeout.total_seconds(),
                 retries={"total_max_attempts": 1, "mode": "standard"},
-                max_pool_connections=CONNECTIONS,
+                max_pool_connections=MAX_CONNECTIONS,
                 s3={"addressing_style": "path" if config.s3_endpoint else "auto"},
                 # We name the SHA-256 of what we send; other servers than Amazon's may know no other checksum.
                 request_checksum_calculation="when_required",
@@ -111,36 +111,36 @@ def _session() -> Any:
     return botocore.session.Session()
 
 
-def pause(number: int) -> None:
+def sleep_before_retry(number: int) -> None:
     """Wait before the next try."""
-    time.sleep(PAUSE * 2**number * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, not a secret)
+    time.sleep(RETRY_SECONDS * 2**number * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, not a secret)
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn the errors of the client into ours. What it says goes to the log, and not to who asked us."""
     try:
         yield
     except ClientError as error:
-        raise _ours(error) from error
+        raise _translate(error) from error
     except ParamValidationError:
         raise  # a fault of our own
     except BotoCoreError as error:
         raise Unavailable("The storage does not answer.") from error
 
 
-def _ours(error: ClientError) -> ServiceError:
+def _translate(error: ClientError) -> ServiceError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if status == 404 and code != "NoSuchBucket":
-        return Missing(code)
+        return ObjectMissing(code)
     if status == 412:
-        return Taken(code)
-    if status == 507 or code in _FULL:
+        return NameTaken(code)
+    if status == 507 or code in _FULL_CODES:
         return StorageFull("There is no room left to store files.")
-    if status not in _PASSING and code not in _PASSING_CODES:
+    if status not in _TRANSIENT_STATUSES and code not in _TRANSIENT_CODES:
         log.error("storage_refused", extra={"code": code, "status": status})
-        return Denied("The storage cannot be used for now.")
+        return AccessDenied("The storage cannot be used for now.")
     return Unavailable("The storage cannot be used for now.")
 
 

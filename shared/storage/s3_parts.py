@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PART = 8 * 1024**2  # bytes of one request, and of memory while it is made
-MOST_PARTS = 10_000
+PART_BYTES = 8 * 1024**2  # bytes of one request, and of memory while it is made
+MAX_PARTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class ContentFacts:
     """What a file holds, as an object's own facts tell it."""
 
     bytes: int
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> Content:
+    def of(cls, path: Path) -> ContentFacts:
         """Read a file through, giving way to others now and then."""
         digest, size = hashlib.sha256(), 0
         with path.open("rb") as file:
@@ -35,14 +35,14 @@ class Content:
         return cls(size, digest.hexdigest())
 
     @classmethod
-    def told(cls, head: dict[str, Any]) -> Content:
+    def told(cls, head: dict[str, Any]) -> ContentFacts:
         """Take it from the facts that S3 tells of an object."""
         return cls(int(head["ContentLength"]), head.get("Metadata", {}).get("sha256", ""))
 
 
-def parts(source: Path, size: int) -> Iterator[tuple[int, bytes]]:
+def iterate_parts(source: Path, size: int) -> Iterator[tuple[int, bytes]]:
     """Give the parts of a file with their numbers, as many as S3 takes."""
-    length = max(PART, -(-size // MOST_PARTS))
+    length = max(PART_BYTES, -(-size // MAX_PARTS))
     with source.open("rb") as file:
         number = 0
         while body := file.read(length):

@@ -22,42 +22,42 @@ if TYPE_CHECKING:
 
     from shared.settings import Settings
 
-FOLDER = "uploads"
+FOLDER_NAME = "uploads"
 # A file goes when it was not written to for longer than any row lives, by clocks that may differ.
-SLACK_SECONDS = 3 * 3600.0
+CLEANUP_GRACE_SECONDS = 3 * 3600.0
 
 
-def folder(config: Settings) -> Path:
+def upload_folder(config: Settings) -> Path:
     """Return where they are: beside the stored files where these are on a disk, so that a finished one need not move."""
     if config.upload_dir is not None:
         return config.upload_dir
     if config.storage_url.startswith("s3://"):
-        return config.work_dir / FOLDER
-    return Path(config.storage_url.removeprefix("file://")) / FOLDER
+        return config.work_dir / FOLDER_NAME
+    return Path(config.storage_url.removeprefix("file://")) / FOLDER_NAME
 
 
-def path(config: Settings, upload_id: UUID) -> Path:
+def upload_path(config: Settings, upload_id: UUID) -> Path:
     """Return the file of an upload, whether or not there is one."""
-    return folder(config) / upload_id.hex
+    return upload_folder(config) / upload_id.hex
 
 
-def remove(config: Settings, upload_id: UUID) -> None:
+def remove_upload(config: Settings, upload_id: UUID) -> None:
     """Remove the file of an upload; one that is gone already is fine."""
-    path(config, upload_id).unlink(missing_ok=True)
+    upload_path(config, upload_id).unlink(missing_ok=True)
 
 
-def has(config: Settings, upload_id: UUID, size: int) -> bool:
+def has_bytes(config: Settings, upload_id: UUID, size: int) -> bool:
     """Whether so many bytes of an upload are there."""
     with suppress(FileNotFoundError):
-        return path(config, upload_id).stat().st_size >= size
+        return upload_path(config, upload_id).stat().st_size >= size
     return size == 0
 
 
-def clear(config: Settings) -> int:
+def remove_orphans(config: Settings) -> int:
     """Remove the files that belong to no upload any more; return how many."""
-    before = time.time() - config.upload_expiry.total_seconds() - SLACK_SECONDS
+    before = time.time() - config.upload_expiry.total_seconds() - CLEANUP_GRACE_SECONDS
     removed = 0
-    for part in folder(config).glob("*"):
+    for part in upload_folder(config).glob("*"):
         with suppress(FileNotFoundError):
             if part.stat().st_mtime < before:
                 part.unlink()
@@ -65,7 +65,7 @@ def clear(config: Settings) -> int:
     return removed
 
 
-class Part:
+class PartialFile:
     """An upload's file that nobody else writes to."""
 
     def __init__(self, place: Path, number: int) -> None:
@@ -99,16 +99,16 @@ class Part:
 
 
 @contextmanager
-def hold(config: Settings, upload_id: UUID) -> Iterator[Part]:
+def open_exclusively(config: Settings, upload_id: UUID) -> Iterator[PartialFile]:
     """Open the upload's file, made if there is none, for this one alone; or raise Locked at once."""
-    place = path(config, upload_id)
+    place = upload_path(config, upload_id)
     number = _open(place)
     try:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Locked("Another request is writing to this upload.") from error
-        yield Part(place, number)
+        yield PartialFile(place, number)
     finally:
         os.close(number)
 

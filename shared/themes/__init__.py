@@ -16,7 +16,7 @@ def theme_names() -> tuple[str, ...]:
 
 
 @cache
-def theme_colors(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def theme_background_colors(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what a theme's backgrounds are made of: its ground colours, and those that glow on them."""
     background = json.loads((_FOLDER / f"{name}.json").read_text("utf-8"))["background"]
     glows = tuple(glow["color"] for glow in background.get("glows", ()))

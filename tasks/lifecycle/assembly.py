@@ -45,7 +45,7 @@ def begin(session: Session, job_id: uuid.UUID) -> bool:
             leased_until=None,
             published_at=None,
             run_after=func.now(),
-            progress=func.greatest(Job.progress, jobs.ASSEMBLING_FROM),
+            progress=func.greatest(Job.progress, jobs.ASSEMBLING_PROGRESS),
             version=Job.version + 1,
         )
         .returning(Job.id)

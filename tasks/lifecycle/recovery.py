@@ -50,7 +50,7 @@ def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tupl
         if job in spent:
             jobs.fail(session, job.id, job.attempt, _lost(job))
         else:
-            jobs.put_back(session, job.id, job.attempt, delay=delay_of(job.attempt))
+            jobs.requeue(session, job.id, job.attempt, delay=delay_of(job.attempt))
     taken_back = [job.id for job in dead if job not in spent]
     if taken_back:  # its turn had come once: nothing that nobody has begun goes before it
         session.execute(
@@ -73,7 +73,7 @@ def end_canceled(session: Session) -> int:
         .limit(BITE)
         .with_for_update(skip_locked=True)
     ).all()
-    return sum(cancellation.end(session, job_id) for job_id in waiting)
+    return sum(cancellation.finish(session, job_id) for job_id in waiting)
 
 
 def reclaim_segments(

@@ -126,12 +126,12 @@ def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: i
         .where(Segment.job_id == segment.job_id)
         .scalar_subquery()
     )
-    span = jobs.ASSEMBLING_FROM - jobs.RENDERING_FROM
+    span = jobs.ASSEMBLING_PROGRESS - jobs.RENDERING_PROGRESS
     session.execute(
         update(Job)
         .where(Job.id == segment.job_id, Job.state == State.RUNNING)
         .values(
-            progress=func.greatest(Job.progress, jobs.RENDERING_FROM + literal(span) * done),
+            progress=func.greatest(Job.progress, jobs.RENDERING_PROGRESS + literal(span) * done),
             version=Job.version + 1,
         )
     )

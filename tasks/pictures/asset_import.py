@@ -50,7 +50,7 @@ def fetch(job: Job, url: str, *, most: int, stop: Callable[[], bool], name: str 
         ssrf_guard.fetch(
             url,
             file,
-            ssrf_guard.Bounds(bytes=most),
+            ssrf_guard.DownloadLimits(bytes=most),
             allow_private=config.allow_private_addresses,
             ca_file=config.ca_file,
             stop=stop,
@@ -72,7 +72,7 @@ def again(job: Job, asset_id: uuid.UUID) -> Kept | None:
             .where(Asset.account_id == job.account_id, Asset.id == asset_id)
             .with_for_update(read=True, key_share=True)
         )
-        if asset is None or not storage().present([asset.storage_key]):
+        if asset is None or not storage().find_existing([asset.storage_key]):
             return None
         _hold(session, job, asset.id)
         return Kept(asset.id, asset.storage_key, Media.from_json(asset.facts))
@@ -84,7 +84,7 @@ def _keep(job: Job, write: Callable[[IO[bytes]], object], name: str) -> Kept:
             write(file)
         media = probe(storage().locate(key))
         with transaction() as session:
-            asset = assets.keep(session, job.account_id, media, key, name[:200])
+            asset = assets.create(session, job.account_id, media, key, name[:200])
             _hold(session, job, asset.id)
         kept.append(asset.storage_key)
         return Kept(asset.id, asset.storage_key, media)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import AssetUnavailable, AssetUnreadable, Unavailable, UnsupportedMedia
 from shared.settings import settings
-from shared.usage import Spent
+from shared.usage import UsageKind
 from tasks.pictures import asset_import
 from tasks.pictures.images_server import ImagesServer
 from tasks.providers import response_cache
@@ -71,7 +71,7 @@ class Drawing:
         question = response_cache.question("image", self.job.account_id, asked)
 
         def make() -> dict[str, Any]:
-            with self.purse.paying(Spent.IMAGES, 1):
+            with self.purse.paying(UsageKind.IMAGES, 1):
                 drawn = server.draw(prompt, shape, stop=self.stop)
             if drawn.content is not None:
                 kept = asset_import.take(self.job, drawn.content, prompt)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from shared import redis_sentinel
+from shared import redis_client
 from shared.processes.ffmpeg import Stopped
 from shared.settings import settings
 
@@ -48,7 +48,7 @@ class Answer:
 @lru_cache(maxsize=1)
 def connection() -> Redis:
     """Return this process's connections to Redis."""
-    return redis_sentinel.connect(settings().redis_url, socket_timeout=2, socket_connect_timeout=1)
+    return redis_client.connect(settings().redis_url, socket_timeout=2, socket_connect_timeout=1)
 
 
 def question(kind: str, account_id: uuid.UUID, parts: Any) -> str:
@@ -117,7 +117,7 @@ def _recall(redis: Redis, key: str, known: Any) -> Any:
 
 def _remember(redis: Redis, key: str, value: Any, ttl: float, token: str) -> None:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode()) > settings().cache_value:
+    if len(text.encode()) > settings().cache_max_value_bytes:
         return
     try:
         with redis.pipeline() as both:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.themes import theme_colors
+from shared.themes import theme_background_colors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ _SHARES = (0.55, 0.4, 0.7)  # how much of the glow is in a gradient's clear end;
 
 def gradients(number: int, theme: str = "slate") -> list[list[str]]:
     """Return a gradient a scene: the ground goes over into one glow after the other, from either side in turn."""
-    grounds, glows = theme_colors(theme)
+    grounds, glows = theme_background_colors(theme)
     return [_gradient(grounds, glows, scene) for scene in range(number)]
 
 

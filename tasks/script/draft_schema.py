@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.script.schema.containers import Items, Object, Variant
-from shared.script.schema.fields import Checked, Choice, Number, Words
-from shared.script.schema.loading import Strict
-from shared.script.schema.visuals import Color
+from shared.script.schema.containers import DiscriminatedObject, StrictList, StrictObject
+from shared.script.schema.fields import Choice, StrictField, StrictNumber, StrictString
+from shared.script.schema.loading import StrictSchema
+from shared.script.schema.visuals import ColorField
 
 if TYPE_CHECKING:
     from marshmallow import Schema
@@ -33,63 +33,77 @@ _UNSUPPORTED = (
 )
 
 
-class DraftTextSchema(Strict):
+class DraftTextSchema(StrictSchema):
     """Words on the picture."""
 
-    text = Words(
-        120, required=True, about="A few words: a heading, a name, a number. Not the narration again."
+    text = StrictString(
+        120, required=True, description="A few words: a heading, a name, a number. Not the narration again."
     )
     role = Choice(["title", "subtitle", "lower_third", "quote", "label"], required=True)
 
 
-class DraftGradientSchema(Strict):
+class DraftGradientSchema(StrictSchema):
     """A coloured background."""
 
     type = Choice(["gradient"], required=True)
-    colors = Items(
-        Color(about="#rrggbb, dark enough for white text."), least=2, most=4, required=True,
-        about="Two to four colours that suit what is told.",
+    colors = StrictList(
+        ColorField(description="#rrggbb, dark enough for white text."), minimum=2, maximum=4, required=True,
+        description="Two to four colours that suit what is told.",
     )  # fmt: skip
 
 
-class DraftBarSchema(Strict):
+class DraftBarSchema(StrictSchema):
     """A bar of a chart."""
 
-    label = Words(60, one_line=True, required=True)
-    value = Number(0, 1e15, required=True)
+    label = StrictString(60, one_line=True, required=True)
+    value = StrictNumber(0, 1e15, required=True)
 
 
-class DraftChartSchema(Strict):
+class DraftChartSchema(StrictSchema):
     """A chart of bars, where numbers are told."""
 
     type = Choice(["chart"], required=True)
-    title = Words(120, least=0, one_line=True, default="", about="What is compared; may be empty.")
-    unit = Words(
-        12, least=0, one_line=True, default="", about="What the values count, such as %; may be empty."
+    title = StrictString(
+        120, minimum=0, one_line=True, default="", description="What is compared; may be empty."
     )
-    bars = Items(
-        Object(DraftBarSchema), least=2, most=8, required=True,
-        about="Numbers of one kind, all of them from the brief.",
+    unit = StrictString(
+        12,
+        minimum=0,
+        one_line=True,
+        default="",
+        description="What the values count, such as %; may be empty.",
+    )
+    bars = StrictList(
+        StrictObject(DraftBarSchema), minimum=2, maximum=8, required=True,
+        description="Numbers of one kind, all of them from the brief.",
     )  # fmt: skip
 
 
-class DraftStockSchema(Strict):
+class DraftStockSchema(StrictSchema):
     """A picture to look for."""
 
     type = Choice(["stock"], required=True)
-    query = Words(
-        100, one_line=True, required=True, about="Two to five English words for a search of photographs."
+    query = StrictString(
+        100,
+        one_line=True,
+        required=True,
+        description="Two to five English words for a search of photographs.",
     )
 
 
-class DraftSceneSchema(Strict):
+class DraftSceneSchema(StrictSchema):
     """One scene."""
 
-    narration = Words(MAX_NARRATION, required=True, about="What is said, as plain spoken sentences.")
-    text = Items(
-        Object(DraftTextSchema), most=3, default=(), about="What is written on the picture; may be empty."
+    narration = StrictString(
+        MAX_NARRATION, required=True, description="What is said, as plain spoken sentences."
     )
-    visual: Checked = Variant(
+    text = StrictList(
+        StrictObject(DraftTextSchema),
+        maximum=3,
+        default=(),
+        description="What is written on the picture; may be empty.",
+    )
+    visual: StrictField = DiscriminatedObject(
         "type",
         lambda: {"gradient": DraftGradientSchema, "chart": DraftChartSchema, "stock": DraftStockSchema},
         default=None,
@@ -99,25 +113,25 @@ class DraftSceneSchema(Strict):
 class PlainSceneSchema(DraftSceneSchema):
     """One scene where there is nobody to find pictures."""
 
-    visual: Checked = Variant(
+    visual: StrictField = DiscriminatedObject(
         "type", lambda: {"gradient": DraftGradientSchema, "chart": DraftChartSchema}, default=None
     )
 
 
-class DraftSchema(Strict):
+class DraftSchema(StrictSchema):
     """A script as a model writes it."""
 
-    title = Words(120, one_line=True, required=True)
-    scenes = Items(Object(DraftSceneSchema), least=1, most=MAX_SCENES, required=True)
+    title = StrictString(120, one_line=True, required=True)
+    scenes = StrictList(StrictObject(DraftSceneSchema), minimum=1, maximum=MAX_SCENES, required=True)
 
 
 class PlainDraftSchema(DraftSchema):
     """A script without pictures."""
 
-    scenes = Items(Object(PlainSceneSchema), least=1, most=MAX_SCENES, required=True)
+    scenes = StrictList(StrictObject(PlainSceneSchema), minimum=1, maximum=MAX_SCENES, required=True)
 
 
-def draft_schema(*, pictures: bool) -> Strict:
+def draft_schema(*, pictures: bool) -> StrictSchema:
     """Return the schema of a model's answer; with `pictures`, scenes may ask for some."""
     return DraftSchema() if pictures else PlainDraftSchema()
 
@@ -140,9 +154,9 @@ class _Inline:
         }
 
     def field2property(self, field: Any) -> dict[str, Any]:
-        if not isinstance(field, Checked):
+        if not isinstance(field, StrictField):
             raise TypeError(f"{type(field).__name__} cannot be told to a model.")
-        described = field.described(self)
+        described = field.json_schema(self)
         plain = {
             "anyOf" if name == "oneOf" else name: value
             for name, value in described.items()

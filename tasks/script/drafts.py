@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import Invalid
 from shared.script import speaking_rate
 from shared.script.schema import placeholders
-from shared.script.schema.canonical import dump, sources, texts
+from shared.script.schema.canonical import dump_script, iterate_strings, list_sources
 from shared.script.schema.loading import load
 from shared.script.schema.script import ScriptSchema
 from tasks.script import outline_visuals
@@ -38,21 +38,21 @@ class Draft:
 def checked(answer: Any, brief: Brief, *, pictures: bool) -> Draft:
     """Return the answer as a script; or raise Invalid with its places in the answer."""
     script = load(ScriptSchema(), _literal(answer))
-    if named := sources(script, answer):
+    if named := list_sources(script, answer):
         places = tuple((pointer, "May not name a file or an address.") for pointer, _ in named)
         raise Invalid("The answer names files or addresses.", places)
     if not any(scene.narration for scene in script.scenes):
         raise Invalid("The answer says nothing.", (("#/scenes", "Some scene must have a narration."),))
     script = load(ScriptSchema(), _composed(answer, brief, pictures=pictures))
     wishes, far = _wishes(script, brief)
-    return Draft(dump(script), wishes, far)
+    return Draft(dump_script(script), wishes, far)
 
 
 def _literal(answer: Any) -> Any:
     """Let braces be braces, unless the model brought variables of its own."""
     if not isinstance(answer, dict) or "variables" in answer:
         return answer
-    variables = placeholders.literals(texts(answer))
+    variables = placeholders.literal_variables(iterate_strings(answer))
     return {**answer, "variables": variables} if variables else answer
 
 
@@ -65,7 +65,7 @@ def _composed(answer: dict[str, Any], brief: Brief, *, pictures: bool) -> dict[s
     scenes = [_scene(scene, colors[at], pictures=pictures) for at, scene in enumerate(answer["scenes"])]
     ours = {"theme": theme, "captions": {"style": "words"}}
     document = {**ours, **answer, "language": brief.language, "defaults": defaults, "scenes": scenes}
-    return {"variables": placeholders.literals(texts(document)), **document}
+    return {"variables": placeholders.literal_variables(iterate_strings(document)), **document}
 
 
 def _scene(scene: dict[str, Any], colors: list[str], *, pictures: bool) -> dict[str, Any]:
@@ -90,11 +90,11 @@ def _wishes(script: Script, brief: Brief) -> tuple[Places, float]:
         wishes.append(
             ("#/scenes", f"Has {len(narrations)} scenes, not the {brief.scenes} that were asked for.")
         )
-    told = " ".join(texts(dump(script))).casefold()
+    told = " ".join(iterate_strings(dump_script(script))).casefold()
     missing = [word for word in brief.keywords if word.casefold() not in told]
     if missing:
         wishes.append(("#/scenes", f"Does not say: {', '.join(missing)}."))
-    seconds = speaking_rate.length(narrations)
+    seconds = speaking_rate.estimate_video_seconds(narrations)
     far = abs(seconds / brief.duration - 1) if brief.duration else 0.0
     if brief.duration and far > TOLERANCE:
         change = "longer" if seconds < brief.duration else "shorter"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import BadRequest, Invalid, ModelRefused, ModelUnavailable, ScriptInvalid
-from shared.script.schema.containers import Items
-from shared.script.schema.fields import Words
-from shared.script.schema.loading import Strict, load
+from shared.script.schema.containers import StrictList
+from shared.script.schema.fields import StrictString
+from shared.script.schema.loading import StrictSchema, load
 from tasks.script import prompt
 from tasks.script.draft_schema import draft_schema, structured
 from tasks.script.drafts import Draft, checked
@@ -26,10 +26,10 @@ _DIGESTS = 3  # times that a text is digested before it is cut off
 Ask = Callable[[Sequence[dict[str, str]], dict[str, Any]], Reply]
 
 
-class PointsSchema(Strict):
+class PointsSchema(StrictSchema):
     """What matters in a part of a text."""
 
-    points = Items(Words(500), least=1, most=40, required=True)
+    points = StrictList(StrictString(500), minimum=1, maximum=40, required=True)
 
 
 class Dialogue:

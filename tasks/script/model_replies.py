@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import BadRequest
-from shared.script.schema.loading import parse
+from shared.script.schema.loading import parse_strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +75,7 @@ class Reply:
 def reply(body: bytes) -> Reply:
     """Read a chat completion, or raise Garbled."""
     try:
-        answer = parse(body)
+        answer = parse_strict_json(body)
     except BadRequest as error:
         raise Garbled("The answer is not JSON.") from error
     choice = _first(answer.get("choices")) if isinstance(answer, dict) else None
@@ -99,7 +99,7 @@ def said(content: str) -> Any:
     problem = BadRequest("The answer is empty.")
     for each in candidates:
         try:
-            return parse(each.encode("utf-8", "replace"))
+            return parse_strict_json(each.encode("utf-8", "replace"))
         except BadRequest as error:
             problem = error
     raise problem

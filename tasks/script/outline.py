@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.script import speaking_rate
 from shared.script.schema import placeholders
-from shared.script.schema.canonical import texts
+from shared.script.schema.canonical import iterate_strings
 from tasks.script import outline_visuals, term_weights
 from tasks.script.outline_visuals import Shot
 from tasks.script.sentences import Article, Sentence, article, split
@@ -52,7 +52,7 @@ def outline(brief: Brief) -> Outline:
     document = outline_visuals.dress(title, shots, brief, weights, headings)
     if closes and text.sentences and title and len(shots) > 1:
         document = outline_visuals.closed(document)
-    variables = placeholders.literals(texts(document))
+    variables = placeholders.literal_variables(iterate_strings(document))
     return Outline(
         {**document, "variables": variables} if variables else document, tuple(_warnings(brief, document))
     )
@@ -80,7 +80,9 @@ def _told(brief: Brief, text: Article, weights: term_weights.Weights, *, closes:
     for each in text.sentences:
         unique.setdefault(each.text, each)
     sentences = list(unique.values())
-    everything = sum(speaking_rate.seconds(each.text) for each in sentences) + speaking_rate.PAUSE
+    everything = (
+        sum(speaking_rate.estimate_speech_seconds(each.text) for each in sentences) + speaking_rate.PAUSE
+    )
     budget = brief.duration or (brief.scenes * SCENE if brief.scenes else min(everything, USUAL))
     number = min(brief.scenes or max(1, round(budget / SCENE)), len(sentences))
     if brief.duration:
@@ -90,7 +92,7 @@ def _told(brief: Brief, text: Article, weights: term_weights.Weights, *, closes:
     for part in _parts(sentences, number):
         share = budget / number - speaking_rate.PAUSE + left
         chosen = _chosen(part, share, brief, weights)
-        left = share - sum(speaking_rate.seconds(each.text) for each in chosen)
+        left = share - sum(speaking_rate.estimate_speech_seconds(each.text) for each in chosen)
         shot = _shot(chosen, brief.language, opened, large=len(shots) % 2 == 1)
         chart = next((charts[each.text] for each in part if each.text in charts), None) if shots else None
         shots.append(replace(shot, chart=chart))
@@ -110,7 +112,7 @@ def _parts(sentences: Sequence[Sentence], number: int) -> list[Sequence[Sentence
     """Cut the text into parts that take about as long to say, where a heading stands or a paragraph begins nearby."""
     marks = [0.0]
     for each in sentences:
-        marks.append(marks[-1] + speaking_rate.seconds(each.text))
+        marks.append(marks[-1] + speaking_rate.estimate_speech_seconds(each.text))
     share = marks[-1] / number
     cuts = [0]
     for part in range(1, number):
@@ -131,9 +133,9 @@ def _chosen(
     One that leans on the sentence before it is taken only after that one, or as the weightiest.
     """
     ranked = sorted(range(len(part)), key=lambda at: -_score(part[at], brief, weights))
-    taken, spent = {ranked[0]}, speaking_rate.seconds(part[ranked[0]].text)
+    taken, spent = {ranked[0]}, speaking_rate.estimate_speech_seconds(part[ranked[0]].text)
     for at in (*ranked, *ranked):  # twice, as what comes second may be what another leans on
-        seconds = speaking_rate.seconds(part[at].text)
+        seconds = speaking_rate.estimate_speech_seconds(part[at].text)
         stands = not (term_weights.leans(part[at].text) or _asks(part[at].text)) or at - 1 in taken
         if at not in taken and stands and spent + seconds <= share:
             taken.add(at)
@@ -210,5 +212,7 @@ def _warnings(brief: Brief, document: dict[str, Any]) -> list[str]:
 
 def _seconds(scene: dict[str, Any]) -> float:
     said: str = scene.get("narration", "")
-    shown = max(speaking_rate.length([said]) if said else 0.0, float(scene.get("duration", 0.0)))
+    shown = max(
+        speaking_rate.estimate_video_seconds([said]) if said else 0.0, float(scene.get("duration", 0.0))
+    )
     return shown + float(scene.get("pad_before", LEAD)) - LEAD

@@ -208,7 +208,7 @@ def _timed(shot: Shot, weights: Weights, shown: set[str], since: float) -> Itera
     at = CROSSFADE
     listed = 1 < sum(shot.items) <= MAX_LIST
     for sentence, item in zip(shot.sentences, shot.items, strict=True):
-        seconds = speaking_rate.seconds(sentence)
+        seconds = speaking_rate.estimate_speech_seconds(sentence)
         if item and len(sentence) <= MAX_ITEM:
             words = Highlight("title", sentence.rstrip(".\u3002"), 0)
             start = max(at - 0.2, since)
@@ -217,7 +217,7 @@ def _timed(shot: Shot, weights: Weights, shown: set[str], since: float) -> Itera
         else:
             found = highlights(sentence, weights, shown, 1 + int(seconds / OFTEN))
             for each in found or filter(None, [largest(sentence, weights, shown)]):
-                start = max(at + speaking_rate.seconds(sentence[: each.at]) - 0.2, since)
+                start = max(at + speaking_rate.estimate_speech_seconds(sentence[: each.at]) - 0.2, since)
                 if at + seconds - start >= LEAST_SHOWN:
                     shown.add(each.text.casefold())
                     yield _Timed(round(start, 1), each)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from shared import usage as ledger
 from shared.db import transaction
 from shared.script.schema.brief import BriefSchema, dump_brief
-from shared.script.schema.canonical import dump
+from shared.script.schema.canonical import dump_script
 from shared.script.schema.loading import load
 from shared.script.schema.script import ScriptSchema
 from shared.settings import settings
 from shared.states import Stage
-from shared.usage import Spent
+from shared.usage import UsageKind
 from tasks.pictures.search import stocks
 from tasks.providers import response_cache
 from tasks.run import Done
@@ -90,18 +90,18 @@ class _Budget(Meter):
         """Raise QuotaExceeded where the call would break a budget: what is sent, and an answer of usual length."""
         likely = characters / CHARACTERS_A_TOKEN + ANSWER_TOKENS
         with transaction() as session:
-            ledger.afford(session, self._job, Spent.TOKENS, likely, settings())
+            ledger.check_budget(session, self._job, UsageKind.TOKENS, likely, settings())
 
     def after(self, tokens: int) -> None:
         """Charge what the call used."""
         with transaction() as session:
-            ledger.charge(session, self._job, Spent.TOKENS, tokens, settings())
+            ledger.record_usage(session, self._job, UsageKind.TOKENS, tokens, settings())
 
 
 def perform(attempt: Attempt) -> Done:
     """Write the script of the job's brief; a person may edit it before it is rendered."""
     written = write_for(attempt)
-    script = dump(load(ScriptSchema(), written.document))
+    script = dump_script(load(ScriptSchema(), written.document))
     usage = {"llm_tokens": written.tokens}
     result = {"script": script, "model": written.model, "usage": usage, "cached": written.cached}
     return Done({**result, "warnings": list(written.warnings)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.script.values import Voice
-from shared.script.voices import SpokenVoice, voices
+from shared.script.voices import SpokenVoice, embedded_voices
 from tasks.speech.engine import RATE, Engine, Line, Speech, Word
 from tasks.speech.espeak import narrate
 
@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["RATE", "Engine", "Line", "Speech", "SpokenVoice", "Voice", "Word", "narrate", "speak", "voices"]
+__all__ = [
+    "RATE",
+    "Engine",
+    "Line",
+    "Speech",
+    "SpokenVoice",
+    "Voice",
+    "Word",
+    "embedded_voices",
+    "narrate",
+    "speak",
+]
 
 
 def speak(

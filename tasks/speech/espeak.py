@@ -45,7 +45,9 @@ class Espeak:
 
     def chosen(self, voice: Voice, language: str) -> str | None:
         """Return what the library calls the voice, else the language's own."""
-        found = voices.find(voice.name) if voice.name is not None else voices.for_language(language)
+        found = (
+            voices.find_voice(voice.name) if voice.name is not None else voices.voice_for_language(language)
+        )
         return found.file if found else None
 
     def identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
@@ -90,11 +92,11 @@ def narrate(lines: Sequence[Line], *, stop: Callable[[], bool] | None = None) ->
 def _voice(line: Line) -> str:
     """Return the engine's name of the voice that the line asks for, else of the language's own."""
     if line.voice.name is not None:
-        found = voices.find(line.voice.name)
+        found = voices.find_voice(line.voice.name)
         if found is None:
             raise SpeechFailed(f"There is no voice “{line.voice.name[:64]}”.")
     else:
-        found = voices.for_language(line.language)
+        found = voices.voice_for_language(line.language)
         if found is None:
             raise SpeechFailed(f"No voice speaks the language “{line.language[:35]}”.")
     return found.file
@@ -102,7 +104,7 @@ def _voice(line: Line) -> str:
 
 def _language(line: Line) -> str:
     """Return the language that the line's voice speaks, whatever the text is in."""
-    found = voices.find(line.voice.name) if line.voice.name is not None else None
+    found = voices.find_voice(line.voice.name) if line.voice.name is not None else None
     return found.language if found else line.language
 
 
@@ -126,8 +128,8 @@ def _run(
     with tempfile.TemporaryDirectory(prefix="speech-", dir=folder) as work:
         report = Path(work).resolve() / "report.json"
         request = {
-            "library": str(voices.library()),
-            "data": str(voices.data_folder()),
+            "library": str(voices.espeak_library()),
+            "data": str(voices.espeak_data_folder()),
             "report": str(report),
             "lines": requests,
         }

@@ -21,7 +21,7 @@ from shared.models import StoredSpeech
 from shared.script import speaking_rate
 from shared.settings import settings
 from shared.storage.factory import storage
-from shared.usage import Spent
+from shared.usage import UsageKind
 from tasks.providers import response_cache
 from tasks.speech.engine import Heard, Said, Sentence
 
@@ -114,7 +114,7 @@ class Speaker:
                     asked.add(key)
             return kept
 
-        with ThreadPoolExecutor(settings().speech_parallel, thread_name_prefix="speech") as pool:
+        with ThreadPoolExecutor(settings().speech_concurrency, thread_name_prefix="speech") as pool:
             running = {
                 key: pool.submit(copy_context().run, one, key, sentence)
                 for key, sentence in sentences.items()
@@ -132,10 +132,10 @@ class Speaker:
         question = response_cache.question("speech", self.account_id, key)
 
         def make() -> dict[str, Any]:
-            heard = speaking_rate.seconds(sentence.text) if engine.transcribes else 0.0
+            heard = speaking_rate.estimate_speech_seconds(sentence.text) if engine.transcribes else 0.0
             with (
-                self.purse.paying(Spent.CHARACTERS, len(sentence.text)),
-                self.purse.paying(Spent.TRANSCRIBED, heard) as bill,
+                self.purse.paying(UsageKind.CHARACTERS, len(sentence.text)),
+                self.purse.paying(UsageKind.TRANSCRIBED, heard) as bill,
             ):
                 (said,) = engine.say([sentence], stop=self.stop)
                 bill.amount = said.transcribed
@@ -143,7 +143,7 @@ class Speaker:
 
         ttl = settings().cache_ttl.total_seconds()
         answer = response_cache.once(question, make, ttl=ttl, fresh=self.fresh, stop=self.stop)
-        if answer.cached and not storage().present([answer.value["storage_key"]]):
+        if answer.cached and not storage().find_existing([answer.value["storage_key"]]):
             answer = response_cache.once(question, make, ttl=ttl, fresh=True, stop=self.stop)
         return Kept.from_json(answer.value), answer.cached
 
@@ -164,7 +164,7 @@ def stored(account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, Kept]:
             .values(used_at=func.now())
             .returning(StoredSpeech)
         ).all()
-    there = storage().present(row.storage_key for row in rows)
+    there = storage().find_existing(row.storage_key for row in rows)
     return {row.key: Kept.from_json(row.facts) for row in rows if row.storage_key in there}
 
 

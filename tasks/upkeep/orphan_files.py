@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from shared.db import alone, transaction
+from shared.db import advisory_lock, transaction
 from shared.storage import unfinished_uploads
 from shared.storage.factory import storage
 from tasks import stored_names
@@ -38,7 +38,7 @@ _RESTING = "scenemill:orphans:resting"
 def clear(config: Settings) -> dict[str, int]:
     """Remove what is nobody's, and return how much of each kind."""
     kinds: dict[str, Callable[[], int]] = {
-        "upload_files": partial(unfinished_uploads.clear, config),
+        "upload_files": partial(unfinished_uploads.remove_orphans, config),
         "orphan_files": orphans,
         "work_folders": partial(_stale, config),
     }
@@ -47,7 +47,7 @@ def clear(config: Settings) -> dict[str, int]:
 
 def orphans() -> int:
     """Remove files of storage that no row names, once they are old enough to be nobody's. One looks through them at a time."""
-    with alone(_LOCK) as first:
+    with advisory_lock(_LOCK) as first:
         if not first or _rests():
             return 0
         began = time.monotonic()
@@ -58,8 +58,8 @@ def orphans() -> int:
 
 def _orphans(before: float) -> int:
     files = storage()
-    removed = files.clear(before)
-    old = files.aged(before)
+    removed = files.remove_unfinished(before)
+    old = files.list_older_than(before)
     while keys := list(islice(old, ORPHAN_BITE)):
         with transaction() as session:
             named = stored_names.named(session, keys)
@@ -84,10 +84,10 @@ def _rest(took: float) -> None:
 
 def _stale(config: Settings) -> int:
     """Remove the folders of attempts whose worker died without cleaning up."""
-    before, removed = time.time() - 2 * config.render_wall.total_seconds(), 0
+    before, removed = time.time() - 2 * config.render_timeout.total_seconds(), 0
     for folder in config.work_dir.glob("*"):
         with suppress(FileNotFoundError):  # it ended meanwhile
-            if folder.name != unfinished_uploads.FOLDER and folder.stat().st_mtime < before:
+            if folder.name != unfinished_uploads.FOLDER_NAME and folder.stat().st_mtime < before:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += 1
     return removed

@@ -43,25 +43,25 @@ def purge(config: Settings) -> Counter[str]:
 
 
 def _records(config: Settings) -> dict[str, Callable[[], int]]:
-    kept = config.keep_records
+    older_than = config.record_retention
     kinds: dict[str, Callable[[Session], int]] = {
-        "keys_forgotten": partial(retention.keys, kept=config.idempotency_ttl),
-        "deliveries_forgotten": partial(retention.deliveries, kept=kept),
-        "secrets_forgotten": retention.secrets,
-        "addresses_forgotten": partial(retention.addresses, kept=kept),
-        "events_forgotten": partial(retention.events, kept=kept),
-        "tokens_forgotten": retention.tokens,
-        "logins_forgotten": retention.logins,
-        "api_keys_forgotten": partial(retention.api_keys, kept=kept),
-        "guesses_forgotten": retention.guesses,
-        "uploads_forgotten": partial(retention.uploads, kept=config.upload_expiry),
+        "keys_forgotten": partial(retention.delete_idempotency_keys, older_than=config.idempotency_ttl),
+        "deliveries_forgotten": partial(retention.delete_deliveries, older_than=older_than),
+        "secrets_forgotten": retention.delete_retired_secrets,
+        "addresses_forgotten": partial(retention.delete_disabled_addresses, older_than=older_than),
+        "events_forgotten": partial(retention.delete_audit_events, older_than=older_than),
+        "tokens_forgotten": retention.delete_refresh_tokens,
+        "logins_forgotten": retention.delete_logins,
+        "api_keys_forgotten": partial(retention.delete_revoked_keys, older_than=older_than),
+        "guesses_forgotten": retention.delete_guesses,
+        "uploads_forgotten": partial(retention.delete_uploads, older_than=config.upload_expiry),
         "segments_dropped": recovery.drop_segments,
     }
     return {name: partial(_bite, kind) for name, kind in kinds.items()}
 
 
 def _files(config: Settings) -> dict[str, Callable[[], int]]:
-    segments, spoken = config.segment_store, config.speech_store
+    segments, spoken = config.segment_store_max_bytes, config.speech_store_max_bytes
     return {
         "expired": _expired,
         "uploads_expired": partial(_uploads, config),
@@ -101,7 +101,7 @@ def _bite(kind: Callable[[Session], int]) -> int:
 
 def _expired() -> int:
     with transaction() as session:
-        gone, keys = retention.expired(session)
+        gone, keys = retention.delete_expired_jobs(session)
     _drop(keys)
     return gone
 
@@ -111,7 +111,7 @@ def _uploads(config: Settings) -> int:
     with transaction() as session:
         over = recovery.expire_uploads(session)
     for upload_id in over:
-        unfinished_uploads.remove(config, upload_id)
+        unfinished_uploads.remove_upload(config, upload_id)
     return len(over)
 
 

@@ -102,13 +102,13 @@ def _cancel() -> None:
 
 def _publish() -> None:
     config = settings()
-    lost = broker_generation.is_lost()
+    lost = broker_generation.may_have_lost_messages()
     with transaction() as session:
-        again = recovery.forget_published(session, forgotten=None if lost else config.republish)
+        again = recovery.forget_published(session, forgotten=None if lost else config.republish_after)
         accounts = fairness.waiting_accounts(session)
     if lost:
         log.warning("broker_lost_its_messages", extra={"forgotten": again})
-        broker_generation.begin()
+        broker_generation.start_generation()
     # An account that somebody else is at is looked at again in the next round: a stopped worker must not hold up the others.
     published = sum(publishing.publish(account_id, waits=False) or 0 for account_id in accounts)
     _count("forgotten", again)

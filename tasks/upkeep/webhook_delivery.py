@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from standardwebhooks.webhooks import Webhook
 
 from shared import metrics
-from shared.db import alone, transaction
+from shared.db import advisory_lock, transaction
 from shared.errors import ServiceError
 from shared.lifecycle import deliveries
 from shared.lifecycle.deliveries import Outcome
@@ -43,7 +43,7 @@ _under_way: dict[Future[None], UUID] = {}  # in this process, by account
 
 def deliver() -> None:
     """Send what is due, until nothing is or the round is over. One round runs at a time, whoever begins it."""
-    with alone(_LOCK) as first:
+    with advisory_lock(_LOCK) as first:
         if first:
             _round(time.monotonic() + ROUND_SECONDS)
 
@@ -68,7 +68,7 @@ def _claim(free: int, waited_for: Counter[UUID]) -> list[tuple[Delivery, list[st
     if not free:
         return []
     with transaction() as session:
-        due = deliveries.claim(session, free, lease=LEASE, under_way=waited_for)
+        due = deliveries.claim(session, free, lease=LEASE, in_flight=waited_for)
         keys = {
             account_id: deliveries.signing_secrets(session, account_id)
             for account_id in {delivery.account_id for delivery in due}
@@ -80,7 +80,7 @@ def _send(delivery: Delivery, keys: Sequence[str]) -> None:
     outcome = post(delivery, keys)
     with transaction() as session:
         state = deliveries.settle(session, delivery, outcome)
-    metrics.deliveries.labels(outcome="good" if outcome.good else "bad").inc()
+    metrics.deliveries.labels(outcome="good" if outcome.delivered else "bad").inc()
     log.info(
         "webhook_sent",
         extra={

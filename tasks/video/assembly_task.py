@@ -14,13 +14,13 @@ from shared import usage
 from shared.db import transaction
 from shared.errors import AssetUnreadable, Unavailable
 from shared.models import Segment, StoredSegment
-from shared.script.schema.canonical import dump
+from shared.script.schema.canonical import dump_script
 from shared.script.schema.output import dump_output
-from shared.script.timeline import unseen
+from shared.script.timeline import describe_unseen
 from shared.settings import settings
 from shared.states import Stage
 from shared.storage.factory import storage
-from shared.usage import Spent
+from shared.usage import UsageKind
 from tasks import stored_names
 from tasks.lifecycle import assembly
 from tasks.run import Done
@@ -61,8 +61,8 @@ def _charge(job: Job, rows: Sequence[tuple[Segment, str | None]]) -> None:
     """Write down what the rendering has cost beyond what an earlier attempt at assembly wrote down."""
     seconds = sum(segment.render_seconds for segment, _ in rows)
     with transaction() as session:
-        written = usage.job_amount(session, job.id, Spent.RENDER_SECONDS)
-        usage.charge(session, job, Spent.RENDER_SECONDS, max(0.0, seconds - written), settings())
+        written = usage.job_amount(session, job.id, UsageKind.RENDER_SECONDS)
+        usage.record_usage(session, job, UsageKind.RENDER_SECONDS, max(0.0, seconds - written), settings())
 
 
 def _assembly_key(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]) -> str:
@@ -71,7 +71,7 @@ def _assembly_key(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None
         "segments": [segment.key for segment, _ in rows],
         "sound": mix_task.mix_keys(plan),
         "output": dump_output(plan.output),
-        "script": dump(plan.script),
+        "script": dump_script(plan.script),
         "words": [asdict(cue) for cue in plan.cues],
         "revision": REVISION,
     }
@@ -144,10 +144,10 @@ def _job_result(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]
     timeline = plan.timeline
     cached = sum(segment.cached for segment, _ in rows)
     drawn = sorted({warning for segment, _ in rows for warning in segment.warnings})
-    warnings = list(dict.fromkeys([*plan.warnings, *unseen(timeline, plan.script), *drawn]))
+    warnings = list(dict.fromkeys([*plan.warnings, *describe_unseen(timeline, plan.script), *drawn]))
     return {
         "duration": float(timeline.frames / timeline.fps),
-        "script": dump(plan.script),
+        "script": dump_script(plan.script),
         "usage": {
             "render_seconds": round(sum(segment.render_seconds for segment, _ in rows), 3),
             "cached_segments": cached,

@@ -51,7 +51,9 @@ def perform(job_id: str) -> None:
         try:
             with (
                 work_folder() as work,
-                Pulse(lambda: _is_running(job), every=config.heartbeat, lease=config.lease) as pulse,
+                Pulse(
+                    lambda: _is_running(job), every=config.heartbeat_interval, lease=config.lease_duration
+                ) as pulse,
             ):
                 if find_mix(job.account_id, plan) is None:
                     make_mix(job.account_id, plan, work, stop=pulse.unwanted)

@@ -12,14 +12,14 @@ from shared.lifecycle import jobs
 from shared.media.probing import Media
 from shared.processes.ffmpeg import Stopped
 from shared.script import timeline
-from shared.script.schema.canonical import dump
+from shared.script.schema.canonical import dump_script
 from shared.script.schema.loading import load
 from shared.script.schema.output import OutputSchema
 from shared.script.schema.script import ScriptSchema
 from shared.settings import settings
 from shared.states import Stage
 from shared.storage.factory import storage
-from shared.usage import Spent
+from shared.usage import UsageKind
 from tasks.cost_tracker import Purse
 from tasks.lifecycle import assembly, segments
 from tasks.script.write_task import write_for
@@ -66,7 +66,7 @@ class Plan:
     def timeline(self) -> Timeline:
         """Return when each scene is."""
         lengths = {scene: said.seconds for scene, said in self.narrated.items()}
-        return timeline.plan(self.script, lengths, self.output.fps)
+        return timeline.plan_timeline(self.script, lengths, self.output.fps)
 
     @cached_property
     def cues(self) -> tuple[Cue, ...]:
@@ -78,7 +78,7 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return what the job's row keeps."""
         return {
-            "script": dump(self.script),
+            "script": dump_script(self.script),
             "found": {
                 src: {"storage_key": source.storage_key, "media": source.media.to_json()}
                 for src, source in self.found.items()
@@ -170,7 +170,7 @@ def _make_plan(attempt: Attempt, script: Script, written: Written | None) -> Pla
     usage = {
         "llm_tokens": written.tokens if written else 0,
         "speech_characters": sum(said.characters for said in told.scenes.values()),
-        "images": round(purse.spent[Spent.IMAGES]),
+        "images": round(purse.spent[UsageKind.IMAGES]),
     }
     return Plan(
         script,
@@ -188,9 +188,9 @@ def _make_plan(attempt: Attempt, script: Script, written: Written | None) -> Pla
 def _store_plan(job: Job, plan: Plan, wanted: tuple[PlannedSegment, ...]) -> None:
     planned = [segments.Planned(each.key, each.frames, each.scene_ids, each.spec) for each in wanted]
     with transaction() as session:
-        if not jobs.hand_over(session, job.id, job.attempt, plan.to_json()):
+        if not jobs.hand_over_to_segments(session, job.id, job.attempt, plan.to_json()):
             raise Stopped
         complete = segments.lay(session, job, planned) and assembly.begin(session, job.id)
     if not complete:
-        publishing.send([messages.of_mix(job)])
+        publishing.send([messages.mix_message(job)])
     publishing.publish(job.account_id)

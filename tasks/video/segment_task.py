@@ -47,7 +47,7 @@ class _ClaimedSegment:
     def beat(self) -> bool:
         config = settings()
         with transaction() as session:
-            held = segments.heartbeat(session, self.segment, lease=config.lease, frames=self.frames)
+            held = segments.heartbeat(session, self.segment, lease=config.lease_duration, frames=self.frames)
         return held and not drained()
 
     def note(self, frames: int) -> None:
@@ -58,7 +58,7 @@ def perform(segment_id: str) -> None:
     """Render the segment if it is to be had; a message that comes twice, late or for nothing changes nothing."""
     try:
         with transaction() as session:
-            segment = segments.claim(session, uuid.UUID(segment_id), lease=settings().lease)
+            segment = segments.claim(session, uuid.UUID(segment_id), lease=settings().lease_duration)
             found = segments.look_up(session, segment) if segment else None
     except IntegrityError:
         # Another worker renders this very key. It will mark this segment as done as well.
@@ -92,7 +92,10 @@ def _reuse_stored(segment: Segment, job: Job) -> str:
 def _render(work: _ClaimedSegment) -> str:
     config = settings()
     try:
-        with work_folder() as folder, Pulse(work.beat, every=config.heartbeat, lease=config.lease) as pulse:
+        with (
+            work_folder() as folder,
+            Pulse(work.beat, every=config.heartbeat_interval, lease=config.lease_duration) as pulse,
+        ):
             _render_and_store(work, folder, pulse)
     except Stopped:
         return _release(work)
@@ -121,7 +124,7 @@ def _render_and_store(work: _ClaimedSegment, folder: Path, pulse: Pulse) -> None
         stop=pulse.unwanted,
         ffmpeg=config.ffmpeg,
         limits=ffmpeg.Limits(
-            wall=config.render_wall.total_seconds(), stall=config.render_stall.total_seconds()
+            wall=config.render_timeout.total_seconds(), stall=config.render_stall_timeout.total_seconds()
         ),
     )
     seconds = time.monotonic() - began
@@ -168,7 +171,7 @@ def _release(work: _ClaimedSegment) -> str:
 
     def settle(session: Session) -> bool:
         segments.drop(session, work.segment)
-        return cancellation.end(session, work.job.id)
+        return cancellation.finish(session, work.job.id)
 
     if patiently(settle):
         return "canceled"

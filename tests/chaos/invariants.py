@@ -183,7 +183,7 @@ def _at_work(folder: str, program: str) -> Iterator[str]:
 
 def accounts_keep_their_limit(world: World) -> Iterator[str]:
     """I10: at no moment had an account more jobs begun than it may."""
-    limit = int(world.settings["SCENEMILL_ACCOUNT_RUNNING"])
+    limit = int(world.settings["SCENEMILL_MAX_RUNNING_PER_ACCOUNT"])
     running: dict[Any, set[Any]] = defaultdict(set)
     query = "SELECT account_id, job_id, new, at FROM chaos.moves WHERE what = 'job' ORDER BY at, number"
     for row in world.rows(query):

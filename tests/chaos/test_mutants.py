@@ -52,10 +52,10 @@ _TAKEN = """    note(session, "jobs.submitted", str(job.id))
 """
 _SENT = """    import time
     from sqlalchemy import text
-    from shared.dispatch import nudges
+    from shared.dispatch import messages
     from shared.dispatch.fairness import _TASKS
     session.execute(text("UPDATE jobs SET published_at = now() WHERE id = ANY(:ids)"), {"ids": [job.id]})
-    dispatch.send([nudges.Nudge(_TASKS[spec.kind], job.id, job.id, caller().account_id)])
+    dispatch.send([messages.Message(_TASKS[spec.kind], job.id, job.id, caller().account_id)])
     time.sleep(0.5)
 """
 PUBLISH_BEFORE_COMMIT = {"api/jobs/acceptance.py": [(_TAKEN, _TAKEN + _SENT)]}
@@ -73,7 +73,7 @@ def a_stale_attempt_commits(world: World) -> None:
         job = session.get_one(Job, uuid.UUID(task_id), with_for_update=True)
         blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%''succeeded''%'"
         world.wait(lambda: world.value(blocked), "the worker to write the end", 30)
-        jobs.put_back(session, job.id, job.attempt, delay=timedelta(0))
+        jobs.requeue(session, job.id, job.attempt, delay=timedelta(0))
         session.flush()
         taken = factories.claim(session, job.id, lease=timedelta(seconds=3))
         assert taken is not None
@@ -140,8 +140,8 @@ def broken_by(
     # Nothing is published again by and by: what is lost by a mutant stays lost.
     settings = {
         "PYTHONPATH": str(code),
-        "SCENEMILL_REPUBLISH": "3600",
-        "SCENEMILL_ACCOUNT_RUNNING": "2",  # so few that a handful of jobs meets the limit
+        "SCENEMILL_REPUBLISH_AFTER": "3600",
+        "SCENEMILL_MAX_RUNNING_PER_ACCOUNT": "2",  # so few that a handful of jobs meets the limit
     }
     with World(folder, seed, settings) as world:
         play(world)

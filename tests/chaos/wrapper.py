@@ -52,7 +52,7 @@ class Wrapper:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         self.path = folder / "ffmpeg"
-        self.path.write_text(_SHELL.replace("REAL", f"'{ffmpeg.bundled()}'"))
+        self.path.write_text(_SHELL.replace("REAL", f"'{ffmpeg.bundled_ffmpeg()}'"))
         self.path.chmod(0o755)
         self._next, self._always = folder / "next", folder / "always"
 

@@ -73,6 +73,6 @@ def stack(broker: Callable[[], Mapping[str, str]], storage: Mapping[str, str]) -
 def faulty(broker: Callable[[], Mapping[str, str]]) -> Iterator[Stack]:
     """A stack whose parts are killed: each test leaves it to recover by itself, as it does for whoever runs it."""
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        one = Stack(Path(folder), {**QUICK, "SCENEMILL_DRAIN": "1", **broker()}).start()
+        one = Stack(Path(folder), {**QUICK, "SCENEMILL_SHUTDOWN_GRACE": "1", **broker()}).start()
         yield one
         one.stop()

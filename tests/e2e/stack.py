@@ -23,11 +23,11 @@ READY_SECONDS = 90
 TERMINAL = ("succeeded", "failed", "canceled")
 # Faults show quickly, and nothing is so quick that a loaded machine fails it.
 QUICK = {
-    "SCENEMILL_LEASE": "3",
-    "SCENEMILL_HEARTBEAT": "0.7",
-    "SCENEMILL_SWEEP": "0.3",
-    "SCENEMILL_REPUBLISH": "5",
-    "SCENEMILL_RETRY_BASE": "0.2",
+    "SCENEMILL_LEASE_DURATION": "3",
+    "SCENEMILL_HEARTBEAT_INTERVAL": "0.7",
+    "SCENEMILL_SWEEP_INTERVAL": "0.3",
+    "SCENEMILL_REPUBLISH_AFTER": "5",
+    "SCENEMILL_RETRY_BASE_DELAY": "0.2",
     "SCENEMILL_RATE_LIMIT": "100000/minute",
     "SCENEMILL_ADDRESS_RATE_LIMIT": "100000/minute",
 }

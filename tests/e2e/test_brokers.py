@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.services, pytest.mark.timeout(240)]
 
 PREFIX = "scenemill-"
 REPUBLISH = 40  # far longer than a loss takes to be noticed
-SETTINGS = {**QUICK, "SCENEMILL_DRAIN": "1", "SCENEMILL_REPUBLISH": str(REPUBLISH)}
+SETTINGS = {**QUICK, "SCENEMILL_SHUTDOWN_GRACE": "1", "SCENEMILL_REPUBLISH_AFTER": str(REPUBLISH)}
 SHORT = {"kind": "video", "script": {"scenes": [{"duration": 1}]}, "output": SMALL}
 SPOKEN = {"kind": "video", "script": {"scenes": [{"narration": "Hello, world."}]}, "output": SMALL}
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
-from shared import redis_sentinel
+from shared import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +172,7 @@ def test_a_flushed_redis_loses_no_job(faulty: Stack) -> None:
     stack = faulty
     script = {"scenes": [{"duration": 1}, {"duration": 2}]}
     ids = [stack.post({"kind": "video", "script": script, "output": SMALL})["task_id"] for _ in range(5)]
-    with redis_sentinel.connect(stack.facts["redis_url"]) as connection:
+    with redis_client.connect(stack.facts["redis_url"]) as connection:
         connection.flushall()
 
     assert [stack.end(one)["status"] for one in ids] == ["succeeded"] * 5

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from shared import db
-from shared.db import connect
+from shared.db import make_engine
 from shared.migrations.run import migrate
 from shared.settings import Settings, settings
 from shared.storage.factory import storage
@@ -26,7 +26,7 @@ def database(postgres_url: str) -> Iterator[Engine]:
     config = Settings(
         database_url=postgres_url, broker_url="redis://", redis_url="redis://", storage_url="/nowhere"
     )
-    engine = connect(config)
+    engine = make_engine(config)
     migrate(engine)
     yield engine
     engine.dispose()
@@ -69,5 +69,5 @@ def process(
 
 
 def _forget() -> None:
-    for remembered in (settings, db.engine, db._factory, storage):  # noqa: SLF001 (a process begins anew)
+    for remembered in (settings, db.engine, db._session_factory, storage):  # noqa: SLF001 (a process begins anew)
         remembered.cache_clear()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete
 
-from shared.db import alone, transaction
+from shared.db import advisory_lock, transaction
 from shared.models import Account, Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.states import State
 from shared.storage.factory import storage
@@ -94,7 +94,7 @@ def files(process: Settings, tmp_path: Path) -> Iterator[dict[str, bool]]:
 
 
 def left(files: dict[str, bool]) -> set[bool]:
-    return {files[key] for key in storage().present(files)}
+    return {files[key] for key in storage().find_existing(files)}
 
 
 def test_only_what_no_row_names_is_removed(files: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_only_what_no_row_names_is_removed(files: dict[str, bool], monkeypatch: 
 
 
 def test_one_looks_through_the_files_at_a_time(files: dict[str, bool]) -> None:
-    with alone(orphan_files._LOCK):  # noqa: SLF001 (what another worker holds that looks through them)
+    with advisory_lock(orphan_files._LOCK):  # noqa: SLF001 (what another worker holds that looks through them)
         assert orphan_files.orphans() == 0
 
     assert left(files) == {True, False}

@@ -73,7 +73,7 @@ def test_an_end_that_comes_too_late_takes_its_files_away(job: Job, tmp_path: Pat
     def perform(attempt: Attempt) -> Done:
         rows.append(stored(attempt, tmp_path))
         with transaction() as session:  # its lease has run out, and another has begun
-            jobs.put_back(session, job.id, attempt.job.attempt, delay=timedelta(0))
+            jobs.requeue(session, job.id, attempt.job.attempt, delay=timedelta(0))
             assert factories.claim(session, job.id) is not None
         return Done({}, tuple(rows))
 

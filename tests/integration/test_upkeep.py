@@ -43,11 +43,11 @@ def test_what_its_worker_lost_is_told_of_in_the_same_round_and_later_when_lost_a
 ) -> None:
     with transaction() as session:
         job, rendering = factories.job(session, attempt=attempt - 1), factories.rendering_job(session)
-        assert factories.claim(session, job.id, lease=-process.lease) is not None
+        assert factories.claim(session, job.id, lease=-process.lease_duration) is not None
         (part,) = factories.segments_of(session, rendering)
         part.attempt = attempt - 1
         session.flush()
-        assert segments.claim(session, part.id, lease=-process.lease) is not None
+        assert segments.claim(session, part.id, lease=-process.lease_duration) is not None
 
     sweep.sweep()
 

@@ -10,7 +10,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from shared.logs import moment
+from shared.logs import format_timestamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def structured(service: str, line: str) -> dict[str, Any]:
 def event_now(service: str, level: str, message: str, **fields: Any) -> dict[str, Any]:
     """Return an event in the form of the log, at this moment."""
     return (
-        {"time": moment(time.time()), "level": level, "logger": service, "event": message}
+        {"time": format_timestamp(time.time()), "level": level, "logger": service, "event": message}
         | fields
         | {"service": service}
     )

@@ -7,17 +7,17 @@ from typing import Any
 
 from marshmallow import ValidationError, post_load, validates_schema
 
-from shared.script.schema.containers import Items
-from shared.script.schema.fields import Number, Whole, Words
-from shared.script.schema.loading import Strict
-from shared.script.schema.script import Language
+from shared.script.schema.containers import StrictList
+from shared.script.schema.fields import StrictInteger, StrictNumber, StrictString
+from shared.script.schema.loading import StrictSchema
+from shared.script.schema.script import LanguageField
 from shared.script.values import Brief
 
 MAX_SOURCE = 200_000
 MAX_SCENES = 100
 
 
-class SourceText(Words):
+class SourceText(StrictString):
     """A text as it comes out of a file: its line and page breaks are taken for newlines. It says something."""
 
     def check(self, value: Any) -> str:
@@ -30,18 +30,18 @@ class SourceText(Words):
         return text
 
 
-class BriefSchema(Strict):
+class BriefSchema(StrictSchema):
     """A topic, or a text to make a script of."""
 
     topic = SourceText(2000)
     source_text = SourceText(MAX_SOURCE)
-    audience = Words(200)
-    tone = Words(200)
-    language = Language(default="en")
-    duration = Number(3, 3600, about="Seconds that the video should take.")
-    scenes = Whole(1, MAX_SCENES)
-    style = Words(200, about="How the pictures should look.")
-    keywords = Items(Words(100), most=20, default=(), about="Words that must appear.")
+    audience = StrictString(200)
+    tone = StrictString(200)
+    language = LanguageField(default="en")
+    duration = StrictNumber(3, 3600, description="Seconds that the video should take.")
+    scenes = StrictInteger(1, MAX_SCENES)
+    style = StrictString(200, description="How the pictures should look.")
+    keywords = StrictList(StrictString(100), maximum=20, default=(), description="Words that must appear.")
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_subject(self, _: Any, original: Any, **__: Any) -> None:

@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from shared.script.schema import placeholders
-from shared.script.schema.loading import pointer
+from shared.script.schema.loading import json_pointer
 from shared.script.values import ImageOverlay, Narration, Scene, Script, Text, Transition, Visual
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _MEMBERS = {
 }
 
 
-def dump(script: Script) -> dict[str, Any]:
+def dump_script(script: Script) -> dict[str, Any]:
     """Return the script with every default written out, and without what it does not have."""
     document = {
         "title": script.title,
@@ -38,11 +38,11 @@ def dump(script: Script) -> dict[str, Any]:
         "scenes": [_scene(each) for each in script.scenes],
     }
     # A text may hold "{{name}}" as it is, brought in by a variable: it stands for itself.
-    variables = placeholders.literals(texts(document))
+    variables = placeholders.literal_variables(iterate_strings(document))
     return {name: value for name, value in {**document, "variables": variables}.items() if value}
 
 
-def sources(script: Script, document: Any = None, at: str = "#") -> tuple[tuple[str, str], ...]:
+def list_sources(script: Script, document: Any = None, at: str = "#") -> tuple[tuple[str, str], ...]:
     """Return each `src` that the script names, with the pointer to its place below `at`.
 
     The place is the one in `document`, the client's own, where disabled scenes are still counted.
@@ -50,29 +50,29 @@ def sources(script: Script, document: Any = None, at: str = "#") -> tuple[tuple[
     return tuple((place, src) for place, src, _ in _sources(script, document, at))
 
 
-def wanted(script: Script) -> tuple[str, ...]:
+def source_kinds(script: Script) -> tuple[str, ...]:
     """Return what each of the `sources` has to be, in their order: an image, a video, or a sound."""
     return tuple(kind for _, _, kind in _sources(script, None, "#"))
 
 
 def _sources(script: Script, document: Any, at: str) -> Iterator[tuple[str, str, str]]:
     if script.music:
-        yield pointer(at, "music", "src"), script.music.src, "sound"
+        yield json_pointer(at, "music", "src"), script.music.src, "sound"
     for index, overlay in enumerate(script.overlays):
         if isinstance(overlay, ImageOverlay):
-            yield pointer(at, "overlays", index, "src"), overlay.src, "image"
-    for index, _, scene in numbered(script, document):
+            yield json_pointer(at, "overlays", index, "src"), overlay.src, "image"
+    for index, _, scene in number_scenes(script, document):
         if scene.narration and scene.narration.src:
-            yield pointer(at, "scenes", index, "narration", "src"), scene.narration.src, "sound"
+            yield json_pointer(at, "scenes", index, "narration", "src"), scene.narration.src, "sound"
         visual = scene.visual
         path: tuple[str, ...] = ("visual",)
         while visual:
             if visual.src:
-                yield pointer(at, "scenes", index, *path, "src"), visual.src, visual.type
+                yield json_pointer(at, "scenes", index, *path, "src"), visual.src, visual.type
             visual, path = visual.fallback, (*path, "fallback")
 
 
-def numbered(script: Script, document: Any = None) -> Iterator[tuple[int, dict[str, Any], Scene]]:
+def number_scenes(script: Script, document: Any = None) -> Iterator[tuple[int, dict[str, Any], Scene]]:
     """Give each scene with its number in `document`, where disabled ones are still counted, and what stands there."""
     listed = document["scenes"] if document is not None else [{}] * len(script.scenes)
     enabled = ((index, scene) for index, scene in enumerate(listed) if scene.get("enabled", True))
@@ -127,10 +127,10 @@ def _transition(transition: Transition) -> dict[str, Any]:
     return {"type": "cut"} if transition.type == "cut" else _plain(transition)
 
 
-def texts(document: Any) -> Iterator[str]:
+def iterate_strings(document: Any) -> Iterator[str]:
     """Return every string in a JSON document."""
     if isinstance(document, str):
         yield document
     elif isinstance(document, dict | list):
         for each in document.values() if isinstance(document, dict) else document:
-            yield from texts(each)
+            yield from iterate_strings(each)

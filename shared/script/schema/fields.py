@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, fields, missing
 
-from shared.script.schema.placeholders import NAME, fill, number
+from shared.script.schema.placeholders import NAME, fill_number, fill_placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,13 +22,13 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_BREAK = re.compile(r"[\n\t\u2028\u2029]")
 
 
-class Checked(fields.Raw):
+class StrictField(fields.Raw):
     """The base of all fields here: absent, null, or checked. A default is a value of the wire, or None for "unset"."""
 
     def __init__(
-        self, *, required: bool = False, nullable: bool = False, default: Any = missing, about: str = ""
+        self, *, required: bool = False, nullable: bool = False, default: Any = missing, description: str = ""
     ) -> None:
-        metadata = {"description": about} if about else {}
+        metadata = {"description": description} if description else {}
         # `default=None` means "leave it None", and must not make marshmallow take a client's null.
         super().__init__(
             required=required, allow_none=nullable, load_default=default, metadata=metadata,
@@ -46,28 +46,39 @@ class Checked(fields.Raw):
         """Return what a schema hands on for `value`, or raise ValidationError."""
         raise NotImplementedError
 
-    def described(self, converter: Any) -> dict[str, Any]:
+    def json_schema(self, converter: Any) -> dict[str, Any]:
         """Return the JSON Schema of what `check` takes; `converter` is apispec's."""
         raise NotImplementedError
 
 
-class Words(Checked):
+class StrictString(StrictField):
     """A string of `least` to `most` characters. With `template`, `{{name}}` in it stands for the script's variable."""
 
     def __init__(
-        self, most: int, *, least: int = 1, template: bool = False, one_line: bool = False, **kwargs: Any
+        self,
+        maximum: int,
+        *,
+        minimum: int = 1,
+        placeholders_allowed: bool = False,
+        one_line: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.most, self.least, self.template, self.one_line = most, least, template, one_line
+        self.maximum, self.minimum, self.placeholders_allowed, self.one_line = (
+            maximum,
+            minimum,
+            placeholders_allowed,
+            one_line,
+        )
 
     def check(self, value: Any) -> str:
         """Refuse what is no string, too long, too short, or cannot be shown."""
         if not isinstance(value, str):
             raise ValidationError("Must be a string.")
-        text = fill(value, self.most) if self.template else value
-        if len(text) > self.most:
-            raise ValidationError(f"Must be at most {self.most} characters long.")
-        if len(text) < self.least:
+        text = fill_placeholders(value, self.maximum) if self.placeholders_allowed else value
+        if len(text) > self.maximum:
+            raise ValidationError(f"Must be at most {self.maximum} characters long.")
+        if len(text) < self.minimum:
             raise ValidationError("May not be empty.")
         if not text.isprintable():  # a fast answer for most texts
             self._refuse_unprintable(text)
@@ -79,16 +90,16 @@ class Words(Checked):
         if self.one_line and _LINE_BREAK.search(text):
             raise ValidationError("Must be a single line.")
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe the lengths."""
-        return {"type": "string", "minLength": self.least, "maxLength": self.most}
+        return {"type": "string", "minLength": self.minimum, "maxLength": self.maximum}
 
 
-class Pattern(Words):
+class PatternString(StrictString):
     """A string that matches a pattern as a whole; `rule` says in words what that is."""
 
-    def __init__(self, pattern: str, rule: str, *, most: int = 200, **kwargs: Any) -> None:
-        super().__init__(most, one_line=True, **kwargs)
+    def __init__(self, pattern: str, rule: str, *, maximum: int = 200, **kwargs: Any) -> None:
+        super().__init__(maximum, one_line=True, **kwargs)
         self.pattern, self.rule = re.compile(pattern), rule
 
     def check(self, value: Any) -> str:
@@ -98,57 +109,59 @@ class Pattern(Words):
             raise ValidationError(self.rule)
         return text
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe the pattern, which JSON Schema does not anchor by itself."""
-        if self.template:
+        if self.placeholders_allowed:
             return {"type": "string", "pattern": rf"^(?:{self.pattern.pattern}|\{{\{{{NAME}\}}\}})$"}
-        return {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$", "maxLength": self.most}
+        return {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$", "maxLength": self.maximum}
 
 
-class Number(Checked):
+class StrictNumber(StrictField):
     """A finite number within bounds; `bool` is none. With `template`, `{{name}}` may stand in its place."""
 
-    def __init__(self, least: float, most: float, *, template: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, minimum: float, maximum: float, *, placeholders_allowed: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.least, self.most, self.template = least, most, template
+        self.minimum, self.maximum, self.placeholders_allowed = minimum, maximum, placeholders_allowed
 
     def check(self, value: Any) -> float:
         """Compare before converting: an integer may be too big for a float."""
-        if self.template and isinstance(value, str):
-            value = number(value)
+        if self.placeholders_allowed and isinstance(value, str):
+            value = fill_number(value)
         counts = isinstance(value, int | float) and not isinstance(value, bool)
-        if not counts or not self.least <= value <= self.most:  # NaN compares false
-            raise ValidationError(f"Must be a number from {self.least:g} to {self.most:g}.")
+        if not counts or not self.minimum <= value <= self.maximum:  # NaN compares false
+            raise ValidationError(f"Must be a number from {self.minimum:g} to {self.maximum:g}.")
         return float(value)
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe the bounds."""
-        described = {"type": "number", "minimum": self.least, "maximum": self.most}
-        if not self.template:
+        described = {"type": "number", "minimum": self.minimum, "maximum": self.maximum}
+        if not self.placeholders_allowed:
             return described
         return {"anyOf": [described, {"type": "string", "pattern": rf"^\{{\{{{NAME}\}}\}}$"}]}
 
 
-class Whole(Number):
+class StrictInteger(StrictNumber):
     """A whole number within bounds. 30.0 is one, as JSON knows no other kind of number."""
 
     def check(self, value: Any) -> int:
         """Refuse fractions."""
         if isinstance(value, float) and not (math.isfinite(value) and value.is_integer()):
-            raise ValidationError(f"Must be a whole number from {self.least:.0f} to {self.most:.0f}.")
+            raise ValidationError(f"Must be a whole number from {self.minimum:.0f} to {self.maximum:.0f}.")
         try:
             return int(super().check(value))
         except ValidationError:
             raise ValidationError(
-                f"Must be a whole number from {self.least:.0f} to {self.most:.0f}."
+                f"Must be a whole number from {self.minimum:.0f} to {self.maximum:.0f}."
             ) from None
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe the bounds as integers."""
-        return {"type": "integer", "minimum": int(self.least), "maximum": int(self.most)}
+        return {"type": "integer", "minimum": int(self.minimum), "maximum": int(self.maximum)}
 
 
-class Flag(Checked):
+class StrictBoolean(StrictField):
     """`true` or `false`."""
 
     def check(self, value: Any) -> bool:
@@ -157,12 +170,12 @@ class Flag(Checked):
             raise ValidationError("Must be true or false.")
         return value
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe a boolean."""
         return {"type": "boolean"}
 
 
-class Choice(Checked):
+class Choice(StrictField):
     """One of a few values. A function may give them, when they are not known before the first use."""
 
     def __init__(self, choices: Sequence[Any] | Callable[[], Sequence[Any]], **kwargs: Any) -> None:
@@ -181,7 +194,7 @@ class Choice(Checked):
                 return choice
         raise ValidationError(f"Must be one of: {', '.join(map(str, self.choices))}.")
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe the values."""
         kind = "integer" if isinstance(self.choices[0], int) else "string"
         return {"type": kind, "enum": list(self.choices)}

@@ -31,7 +31,7 @@ _left: ContextVar[list[int] | None] = ContextVar("errors_left", default=None)
 _BIG_INTEGER = 400  # digits: more than any float holds, far fewer than int() refuses
 
 
-class Strict(Schema):
+class StrictSchema(Schema):
     """The base of all schemas for what comes in: an unknown member is an error."""
 
     error_messages = {"type": "Must be an object.", "unknown": "Unknown field."}  # noqa: RUF012 - marshmallow declares it so
@@ -54,7 +54,7 @@ class Strict(Schema):
             _left.reset(token)
 
 
-def parse(body: bytes) -> Any:
+def parse_strict_json(body: bytes) -> Any:
     """Return what the JSON text `body` says, or raise BadRequest that tells where it goes wrong."""
     if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
         raise BadRequest(f"The body has more than {MAX_VALUES} values.")
@@ -82,26 +82,26 @@ def load(schema: Schema, data: Any, at: str = "#") -> Any:
     try:
         return schema.load(data)
     except ValidationError as error:
-        raise invalid(error, at) from error
+        raise as_invalid(error, at) from error
 
 
-def invalid(error: ValidationError, at: str = "#") -> Invalid:
+def as_invalid(error: ValidationError, at: str = "#") -> Invalid:
     """Return our error for marshmallow's."""
-    places = sorted(_places(messages(error), ()), key=_order)
-    pairs = tuple((pointer(at, *path), detail) for path, detail in places[:MAX_ERRORS])
+    places = sorted(_places(error_messages(error), ()), key=_order)
+    pairs = tuple((json_pointer(at, *path), detail) for path, detail in places[:MAX_ERRORS])
     if len(places) > MAX_ERRORS:
         return Invalid(f"More than {MAX_ERRORS} values are wrong. So many are listed.", pairs)
     number = "One value is" if len(places) == 1 else f"{len(places)} values are"
     return Invalid(f"{number} wrong.", pairs)
 
 
-def errors_left() -> int:
+def remaining_errors() -> int:
     """Return how many more errors anyone would be told of."""
     left = _left.get()
     return left[0] if left else MAX_ERRORS
 
 
-def exhausted(before: int, found: Any) -> bool:
+def spend_errors(before: int, found: Any) -> bool:
     """Count these errors, which were found when `before` were left, and tell whether there are too many by now."""
     left = _left.get()
     if left is None:
@@ -110,13 +110,13 @@ def exhausted(before: int, found: Any) -> bool:
     return left[0] < 0
 
 
-def messages(error: ValidationError) -> dict[str, Any]:
+def error_messages(error: ValidationError) -> dict[str, Any]:
     """Return marshmallow's errors as a dict, also where they are of the whole."""
     found: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
     return found
 
 
-def pointer(at: str, *path: str | int) -> str:
+def json_pointer(at: str, *path: str | int) -> str:
     """Return the JSON pointer (RFC 6901) of `path` below the pointer `at`."""
     return at + "".join(f"/{_escaped(str(part))}" for part in path)
 
@@ -138,7 +138,7 @@ def _places(found: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
     else:
         for key, each in found.items():
             # A client's own member of this name is unknown, and no other error is worded like that.
-            own = key == SCHEMA and each != [Strict.error_messages["unknown"]]
+            own = key == SCHEMA and each != [StrictSchema.error_messages["unknown"]]
             yield from _places(each, path if own else (*path, key))
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import post_load
 
-from shared.script.schema.containers import Items
+from shared.script.schema.containers import StrictList
 from shared.script.schema.fields import Choice
-from shared.script.schema.loading import Strict
+from shared.script.schema.loading import StrictSchema
 from shared.script.values import Output
 
 ASPECTS = ("16:9", "9:16", "1:1", "4:5", "4:3", "21:9")
@@ -19,15 +19,17 @@ FORMATS = ("mp4", "webm", "hls", "gif", "mp3")
 SIDECARS = ("srt", "vtt", "poster", "storyboard", "script")
 
 
-class OutputSchema(Strict):
+class OutputSchema(StrictSchema):
     """How a video is encoded; the script says nothing of it."""
 
     aspect = Choice(ASPECTS, default="16:9")
-    resolution = Choice(RESOLUTIONS, default="1080p", about="The short side.")
+    resolution = Choice(RESOLUTIONS, default="1080p", description="The short side.")
     fps = Choice(FPS, default=30)
     quality = Choice(QUALITIES, default="standard")
-    formats = Items(Choice(FORMATS), least=1, most=len(FORMATS), unique=True, default=("mp4",))
-    sidecars = Items(Choice(SIDECARS), most=len(SIDECARS), unique=True, default=("srt", "vtt", "poster"))
+    formats = StrictList(Choice(FORMATS), minimum=1, maximum=len(FORMATS), unique=True, default=("mp4",))
+    sidecars = StrictList(
+        Choice(SIDECARS), maximum=len(SIDECARS), unique=True, default=("srt", "vtt", "poster")
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Output:

@@ -19,32 +19,32 @@ _variables: ContextVar[Mapping[str, str] | None] = ContextVar("script_variables"
 
 
 @contextmanager
-def known(variables: Any) -> Iterator[None]:
+def use_variables(variables: Any) -> Iterator[None]:
     """Fill placeholders from `variables` as the client wrote them; what is wrong with them is told by their own field."""
     pairs = variables.items() if isinstance(variables, dict) else ()
-    token = _variables.set({name: written(value) for name, value in pairs if is_value(value)})
+    token = _variables.set({name: variable_text(value) for name, value in pairs if is_variable_value(value)})
     try:
         yield
     finally:
         _variables.reset(token)
 
 
-def is_value(value: Any) -> bool:
+def is_variable_value(value: Any) -> bool:
     """Whether `value` may stand for a variable: a string or a number."""
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
-def written(value: Any) -> str:
+def variable_text(value: Any) -> str:
     """Return a variable's value as it is put into a text."""
     return value if isinstance(value, str) else str(value)
 
 
-def names(text: str) -> list[str]:
+def placeholder_names(text: str) -> list[str]:
     """Return the placeholders' names in `text`, in their order."""
     return _PLACEHOLDER.findall(text)
 
 
-def number(text: str) -> float | str:
+def fill_number(text: str) -> float | str:
     """Return the number that a lone placeholder stands for; anything else comes back as it is."""
     variables = _variables.get()
     match = _PLACEHOLDER.fullmatch(text)
@@ -58,26 +58,26 @@ def number(text: str) -> float | str:
         return text
 
 
-def rename(text: str, names: Mapping[str, str]) -> str:
+def rename_placeholders(text: str, placeholder_names: Mapping[str, str]) -> str:
     """Return the text with these placeholders named otherwise."""
-    return _PLACEHOLDER.sub(lambda match: f"{{{{{names.get(match[1], match[1])}}}}}", text)
+    return _PLACEHOLDER.sub(lambda match: f"{{{{{placeholder_names.get(match[1], match[1])}}}}}", text)
 
 
-def literals(texts: Iterable[str]) -> dict[str, str]:
+def literal_variables(texts: Iterable[str]) -> dict[str, str]:
     """Return variables with which each placeholder in `texts` stands for itself: their braces are braces."""
-    return {name: f"{{{{{name}}}}}" for text in texts for name in names(text)}
+    return {name: f"{{{{{name}}}}}" for text in texts for name in placeholder_names(text)}
 
 
-def fill(text: str, most: int) -> str:
+def fill_placeholders(text: str, maximum: int) -> str:
     """Replace each placeholder once, never what a value brings in; or raise ValidationError that names what is missing."""
     variables = _variables.get()
     if variables is None or "{{" not in text:
         return text
-    used = names(text)
+    used = placeholder_names(text)
     unknown = [name for name in dict.fromkeys(used) if name not in variables]
     if unknown:
         raise ValidationError(f"Unknown variable: {', '.join(unknown)}.")
     # A short text may name a long value thousands of times: the length is known before it is made.
-    if len(text) + sum(len(variables[name]) - len(name) - 4 for name in used) > most:
-        raise ValidationError(f"Must be at most {most} characters long once its variables are filled in.")
+    if len(text) + sum(len(variables[name]) - len(name) - 4 for name in used) > maximum:
+        raise ValidationError(f"Must be at most {maximum} characters long once its variables are filled in.")
     return _PLACEHOLDER.sub(lambda match: variables[match[1]], text)

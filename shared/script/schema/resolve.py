@@ -14,7 +14,7 @@ _PICTURES = ("image", "stock", "generated")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s|(?<=[\u3002\uff01\uff1f])|\n")
 
 
-def resolve(data: dict[str, Any]) -> Script:
+def resolve_script(data: dict[str, Any]) -> Script:
     """Make the script of what ScriptSchema has checked."""
     defaults = data.get("defaults", {})
     listed = data["scenes"]

@@ -7,12 +7,25 @@ from typing import Any, get_args
 from marshmallow import ValidationError, post_load, validates_schema
 
 from shared.script.schema import placeholders
-from shared.script.schema.containers import Items, Object, Pairs, StringOr, Variant
-from shared.script.schema.fields import Checked, Choice, Flag, Number, Pattern, Words
-from shared.script.schema.loading import Strict
-from shared.script.schema.resolve import resolve
-from shared.script.schema.sources import Source
-from shared.script.schema.visuals import FIT, MOTION, Visual
+from shared.script.schema.containers import (
+    DiscriminatedObject,
+    StrictList,
+    StrictMapping,
+    StrictObject,
+    StringOrObject,
+)
+from shared.script.schema.fields import (
+    Choice,
+    PatternString,
+    StrictBoolean,
+    StrictField,
+    StrictNumber,
+    StrictString,
+)
+from shared.script.schema.loading import StrictSchema
+from shared.script.schema.resolve import resolve_script
+from shared.script.schema.sources import SourceField
+from shared.script.schema.visuals import FIT, MOTION, VisualField
 from shared.script.values import (
     Animation,
     CaptionPosition,
@@ -36,63 +49,65 @@ MAX_VARIABLES = 10_000
 _SECONDS = (0, 86_400)  # a day: longer than any video here
 
 
-class Value(Checked):
+class VariableValueField(StrictField):
     """A variable's value: a string or a number."""
 
     def check(self, value: Any) -> str:
         """Return the value as it is written into a text."""
-        if not placeholders.is_value(value):
+        if not placeholders.is_variable_value(value):
             raise ValidationError("Must be a string or a number.")
-        return Words(MAX_NARRATION, least=0).check(placeholders.written(value))
+        return StrictString(MAX_NARRATION, minimum=0).check(placeholders.variable_text(value))
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe both."""
         return {"type": ["string", "number"], "maxLength": MAX_NARRATION}
 
 
-class Language(Pattern):
+class LanguageField(PatternString):
     """A BCP 47 tag."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*",
             "Must be a language tag such as en or pt-BR.",
-            most=35,
+            maximum=35,
             **kwargs,
         )
 
 
-class Theme(Choice):
+class ThemeField(Choice):
     """A theme's name, or the placeholder that stands for it."""
 
     def check(self, value: Any) -> Any:
         """Fill first."""
-        return super().check(placeholders.fill(value, MAX_TITLE) if isinstance(value, str) else value)
+        return super().check(
+            placeholders.fill_placeholders(value, MAX_TITLE) if isinstance(value, str) else value
+        )
 
-    def described(self, converter: Any) -> dict[str, Any]:
+    def json_schema(self, converter: Any) -> dict[str, Any]:
         """Describe both."""
         pattern = rf"^\{{\{{{placeholders.NAME}\}}\}}$"
-        return {"anyOf": [super().described(converter), {"type": "string", "pattern": pattern}]}
+        return {"anyOf": [super().json_schema(converter), {"type": "string", "pattern": pattern}]}
 
 
-class VoiceSchema(Strict):
+class VoiceSchema(StrictSchema):
     """Who speaks."""
 
-    name = Pattern(
+    name = PatternString(
         r"[A-Za-z0-9][A-Za-z0-9_.+:/ -]*",
         "Must be a name from GET /v1/voices, or none.",
-        most=100,
-        template=True,
+        maximum=100,
+        placeholders_allowed=True,
     )
-    speed = Number(0.5, 2)
+    speed = StrictNumber(0.5, 2)
 
 
-class NarrationSchema(Strict):
+class NarrationSchema(StrictSchema):
     """What is said. With `src` it is the client's own recording, and `text` captions it."""
 
-    text = Words(MAX_NARRATION, least=0, template=True, default="")
-    voice = Object(VoiceSchema, default=None)
-    src = Source(default=None)
+    text = StrictString(MAX_NARRATION, minimum=0, placeholders_allowed=True, default="")
+    voice = StrictObject(VoiceSchema, default=None)
+    src = SourceField(default=None)
 
     @post_load
     def _says_something(self, data: dict[str, Any], **_: Any) -> dict[str, Any] | None:
@@ -100,13 +115,13 @@ class NarrationSchema(Strict):
         return data if data["src"] or data["text"].strip() else None
 
 
-class TextSchema(Strict):
+class TextSchema(StrictSchema):
     """Words on the picture; times are seconds from the start of the scene, or for an overlay of the video."""
 
-    text = Words(MAX_TEXT, template=True, required=True)
+    text = StrictString(MAX_TEXT, placeholders_allowed=True, required=True)
     role = Choice(get_args(Role), default="title")
-    start = Number(*_SECONDS, default=0.0)
-    end = Number(*_SECONDS, default=None)
+    start = StrictNumber(*_SECONDS, default=0.0)
+    end = StrictNumber(*_SECONDS, default=None)
     animation = Choice(get_args(Animation), default="none")
 
     @post_load
@@ -126,16 +141,16 @@ class TextOverlaySchema(TextSchema):
         return Text(**{name: value for name, value in data.items() if name != "type"})
 
 
-class ImageOverlaySchema(Strict):
+class ImageOverlaySchema(StrictSchema):
     """A picture over the whole video, such as a logo; `width` is a part of the frame's."""
 
     type = Choice(["image"], required=True)
-    src = Source(required=True)
+    src = SourceField(required=True)
     position = Choice(get_args(Corner), default="top_right")
-    width = Number(0.01, 1, default=0.12)
-    opacity = Number(0, 1, default=1.0)
-    start = Number(*_SECONDS, default=0.0)
-    end = Number(*_SECONDS, default=None)
+    width = StrictNumber(0.01, 1, default=0.12)
+    opacity = StrictNumber(0, 1, default=1.0)
+    start = StrictNumber(*_SECONDS, default=0.0)
+    end = StrictNumber(*_SECONDS, default=None)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ImageOverlay:
@@ -143,11 +158,11 @@ class ImageOverlaySchema(Strict):
         return ImageOverlay(**{name: value for name, value in data.items() if name != "type"})
 
 
-class TransitionSchema(Strict):
+class TransitionSchema(StrictSchema):
     """How the picture comes into a scene."""
 
     type = Choice(get_args(TransitionType), required=True)
-    duration = Number(0.1, 2)
+    duration = StrictNumber(0.1, 2)
 
     @post_load
     def _check(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -156,7 +171,7 @@ class TransitionSchema(Strict):
         return data
 
 
-class CaptionsSchema(Strict):
+class CaptionsSchema(StrictSchema):
     """How speech is captioned on the picture."""
 
     style = Choice(get_args(CaptionStyle), default="lines")
@@ -167,71 +182,77 @@ class CaptionsSchema(Strict):
         return Captions(**data)
 
 
-class MusicSchema(Strict):
+class MusicSchema(StrictSchema):
     """Sound under the whole video, looped or cut to its length."""
 
-    src = Source(required=True)
-    volume = Number(0, 1, default=0.4)
-    duck = Flag(default=True)
-    fade_in = Number(0, 30, default=0.0)
-    fade_out = Number(0, 30, default=2.0)
+    src = SourceField(required=True)
+    volume = StrictNumber(0, 1, default=0.4)
+    duck = StrictBoolean(default=True)
+    fade_in = StrictNumber(0, 30, default=0.0)
+    fade_out = StrictNumber(0, 30, default=2.0)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Music:
         return Music(**data)
 
 
-class DefaultsSchema(Strict):
+class DefaultsSchema(StrictSchema):
     """What holds for each scene that does not say otherwise."""
 
-    voice = Object(VoiceSchema)
-    transition = Object(TransitionSchema)
-    motion = Choice(MOTION, about="For pictures; a clip moves by itself.")
+    voice = StrictObject(VoiceSchema)
+    transition = StrictObject(TransitionSchema)
+    motion = Choice(MOTION, description="For pictures; a clip moves by itself.")
     fit = Choice(FIT)
-    pad_before = Number(0, 10, about="Silence before a scene's narration, in seconds.")
-    pad_after = Number(0, 10)
-    silent_duration = Number(0.2, 600, about="How long a scene is that neither speaks nor names a duration.")
+    pad_before = StrictNumber(0, 10, description="Silence before a scene's narration, in seconds.")
+    pad_after = StrictNumber(0, 10)
+    silent_duration = StrictNumber(
+        0.2, 600, description="How long a scene is that neither speaks nor names a duration."
+    )
 
 
-class SceneSchema(Strict):
+class SceneSchema(StrictSchema):
     """One scene."""
 
-    id = Pattern(r"[a-z0-9_-]{1,64}", "Must be 1 to 64 of a-z, 0-9, _ and -.", most=64)
-    narration = StringOr(NarrationSchema, "text", default=None)
-    visual = Visual(default=None)
-    text = Items(Object(TextSchema), most=20, default=())
-    duration = Number(
-        0.2, 600, template=True, default=None, about="Seconds; a minimum where the scene speaks."
+    id = PatternString(r"[a-z0-9_-]{1,64}", "Must be 1 to 64 of a-z, 0-9, _ and -.", maximum=64)
+    narration = StringOrObject(NarrationSchema, "text", default=None)
+    visual = VisualField(default=None)
+    text = StrictList(StrictObject(TextSchema), maximum=20, default=())
+    duration = StrictNumber(
+        0.2,
+        600,
+        placeholders_allowed=True,
+        default=None,
+        description="Seconds; a minimum where the scene speaks.",
     )
-    transition = Object(TransitionSchema, about="Into this scene; the first one has none.")
-    pad_before = Number(0, 10)
-    pad_after = Number(0, 10)
-    silent_duration = Number(0.2, 600)
-    enabled = Flag(default=True)
+    transition = StrictObject(TransitionSchema, description="Into this scene; the first one has none.")
+    pad_before = StrictNumber(0, 10)
+    pad_after = StrictNumber(0, 10)
+    silent_duration = StrictNumber(0.2, 600)
+    enabled = StrictBoolean(default=True)
 
 
-class ScriptSchema(Strict):
+class ScriptSchema(StrictSchema):
     """A script: what is told and shown, scene by scene."""
 
-    title = Words(MAX_TITLE, least=0, template=True, one_line=True, default="")
-    language = Language(template=True, default="en")
-    theme = Theme(theme_names, default="slate")
-    variables = Pairs(
-        Pattern(placeholders.NAME, "Must be named by 1 to 64 of a-z, A-Z, 0-9, _ and -."), Value(),
-        most=MAX_VARIABLES, about="`{{name}}` in any text, src, query or prompt stands for the value.",
+    title = StrictString(MAX_TITLE, minimum=0, placeholders_allowed=True, one_line=True, default="")
+    language = LanguageField(placeholders_allowed=True, default="en")
+    theme = ThemeField(theme_names, default="slate")
+    variables = StrictMapping(
+        PatternString(placeholders.NAME, "Must be named by 1 to 64 of a-z, A-Z, 0-9, _ and -."), VariableValueField(),
+        maximum=MAX_VARIABLES, description="`{{name}}` in any text, src, query or prompt stands for the value.",
     )  # fmt: skip
-    defaults = Object(DefaultsSchema)
-    captions = Object(CaptionsSchema)
-    music = Object(MusicSchema, default=None)
-    overlays = Items(
-        Variant("type", lambda: {"text": TextOverlaySchema, "image": ImageOverlaySchema}, otherwise="text"),
-        most=50, default=(), about="Over the whole video; later in the list lies on top.",
+    defaults = StrictObject(DefaultsSchema)
+    captions = StrictObject(CaptionsSchema)
+    music = StrictObject(MusicSchema, default=None)
+    overlays = StrictList(
+        DiscriminatedObject("type", lambda: {"text": TextOverlaySchema, "image": ImageOverlaySchema}, default_type="text"),
+        maximum=50, default=(), description="Over the whole video; later in the list lies on top.",
     )  # fmt: skip
-    scenes = Items(Object(SceneSchema), least=1, most=MAX_SCENES, required=True)
+    scenes = StrictList(StrictObject(SceneSchema), minimum=1, maximum=MAX_SCENES, required=True)
 
     def load(self, data: Any, **kwargs: Any) -> Any:
         """Load with the script's own variables known to its texts."""
-        with placeholders.known(data.get("variables") if isinstance(data, dict) else None):
+        with placeholders.use_variables(data.get("variables") if isinstance(data, dict) else None):
             return super().load(data, **kwargs)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
@@ -254,7 +275,7 @@ class ScriptSchema(Strict):
 
     @post_load
     def _resolve(self, data: dict[str, Any], **_: Any) -> Script:
-        return resolve(data)
+        return resolve_script(data)
 
 
 def _refuse_backwards(data: dict[str, Any]) -> None:

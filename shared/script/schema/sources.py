@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from marshmallow import ValidationError
 
-from shared.script.schema.fields import Words
+from shared.script.schema.fields import StrictString
 
 _ASSET = re.compile(r"asset:([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})", re.IGNORECASE)
 # What RFC 3986 lets a URL hold, and nothing that two parsers might read in two ways.
@@ -18,11 +18,11 @@ _HOST = re.compile(r"[A-Za-z0-9.\-_\[\]:]+")
 MAX_URL = 2048
 
 
-class Source(Words):
+class SourceField(StrictString):
     """`asset:ID` or an https URL; placeholders are filled first."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(MAX_URL, template=True, one_line=True, **kwargs)
+        super().__init__(MAX_URL, placeholders_allowed=True, one_line=True, **kwargs)
 
     def check(self, value: Any) -> str:
         """Return the source in its one spelling."""
@@ -36,12 +36,12 @@ class Source(Words):
             raise ValidationError("Must be asset:ID or an https URL.")
         return text
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe both forms, and the placeholder that may stand for either."""
-        return {"type": "string", "maxLength": self.most, "pattern": r"^(asset:|https://|.*\{\{)"}
+        return {"type": "string", "maxLength": self.maximum, "pattern": r"^(asset:|https://|.*\{\{)"}
 
 
-class Address(Words):
+class WebhookUrlField(StrictString):
     """Where a webhook goes: an https URL. Plain http is let through for loopback alone.
 
     Whether private and loopback addresses are allowed is the operator's choice, and refused elsewhere.
@@ -58,9 +58,9 @@ class Address(Words):
             raise ValidationError("Must be an https URL.")
         return text
 
-    def described(self, _: Any) -> dict[str, Any]:
+    def json_schema(self, _: Any) -> dict[str, Any]:
         """Describe a URL."""
-        return {"type": "string", "format": "uri", "maxLength": self.most}
+        return {"type": "string", "format": "uri", "maxLength": self.maximum}
 
 
 def asset_id(src: str) -> str | None:

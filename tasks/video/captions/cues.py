@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shared.script.timeline import reading
+from shared.script.timeline import reading_seconds
 from tasks.speech.word_alignment import align
 from tasks.video.captions import line_breaks
 
@@ -89,7 +89,7 @@ def make_cues(
 
 def _unspoken_words(slot: Slot, scene: Scene, timeline: Timeline) -> Sequence[Word]:
     """Return the words of what is only captioned: they share the scene's time by their length."""
-    if scene.narration is None or reading(scene) is None:
+    if scene.narration is None or reading_seconds(scene) is None:
         return ()
     following = timeline.scenes[slot.index + 1].transition if slot.index + 1 < len(timeline.scenes) else 0
     tail = max(scene.pad_after, following / timeline.fps)

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from shared.script.schema.canonical import dump
+from shared.script.schema.canonical import dump_script
 from tasks.video.captions import subtitle_files
 from tasks.video.ffmpeg_runner import FfmpegRunner, title_arguments
 from tasks.video.output import formats, joining, language_codes, sidecars
@@ -246,7 +246,7 @@ def _write_texts(plan: AssemblyPlan, folder: Path) -> list[OutputFile]:
     if "vtt" in wanted:
         made.append(_write_text(folder / "captions.vtt", subtitle_files.to_vtt(plan.cues), "text/vtt"))
     if "script" in wanted:
-        text = json.dumps(dump(plan.script), ensure_ascii=False, indent=2)
+        text = json.dumps(dump_script(plan.script), ensure_ascii=False, indent=2)
         made.append(_write_text(folder / "script.json", text, "application/json"))
     return made
 

@@ -70,7 +70,9 @@ def render_segment(  # noqa: PLR0913  (what a worker knows)
         over=_draw_overlays(spec, size, place, locate),
         encoding={
             **encoding.encoder_options(size, spec["fps"], spec["quality"], encoder),
-            **(process.TAKEN if ffmpeg is None else {}),  # one that is named may be too old for that
+            **(
+                process.INPUT_FRAME_STATS if ffmpeg is None else {}
+            ),  # one that is named may be too old for that
         },
         upload=encoding.UPLOADS.get(encoder),
     )

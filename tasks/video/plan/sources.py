@@ -12,7 +12,7 @@ from shared.db import transaction
 from shared.errors import AssetUnavailable, AssetUnreadable, UnsupportedMedia
 from shared.media.probing import Media
 from shared.models import Asset
-from shared.script.schema.canonical import sources
+from shared.script.schema.canonical import list_sources
 from shared.settings import settings
 from tasks.pictures import asset_import
 from tasks.pictures.asset_import import ASSET
@@ -37,7 +37,7 @@ def gather_sources(job: Job, script: Script, *, stop: Callable[[], bool]) -> dic
     What cannot be had for good is left out, so that a fallback may take its place; raise AssetUnavailable for what may
     be had later, as long as there is another attempt.
     """
-    named = list(dict.fromkeys(src for _, src in sources(script)))
+    named = list(dict.fromkeys(src for _, src in list_sources(script)))
     ids = {uuid.UUID(src.removeprefix(ASSET)): src for src in named if src.startswith(ASSET)}
     found = _find_assets(job, ids) if ids else {}
     for url in named:
@@ -76,7 +76,7 @@ def _asset_source(src: str, asset: Asset) -> Source:
 def _fetch_url(job: Job, url: str, stop: Callable[[], bool]) -> Source | None:
     """Fetch what a URL answers into the account's assets, or return None when it cannot be had or is no medium."""
     try:
-        kept = asset_import.fetch(job, url, most=settings().max_asset, stop=stop)
+        kept = asset_import.fetch(job, url, most=settings().max_asset_bytes, stop=stop)
     except (AssetUnreadable, UnsupportedMedia) as error:
         log.warning("url_not_had", extra={"reason": error.detail})
         return None

@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
-from shared.script.timeline import exact
+from shared.script.timeline import exact_fraction
 from shared.script.values import Text
 from tasks.video.picture.text.typesetting import IN_SECONDS, MAX_TYPING_SHARE, OUT_SECONDS
 from tasks.video.plan import text_placement
@@ -133,8 +133,8 @@ def _shift_cue(cue: dict[str, Any], span: Span) -> dict[str, Any]:
 
 def _frame_span(item: Text | ImageOverlay, frames: int, fps: int) -> tuple[int, int]:
     """Return the first frame, and the one after the last, within so many frames."""
-    start = round(exact(item.start) * fps)
-    end = frames if item.end is None else min(frames, round(exact(item.end) * fps))
+    start = round(exact_fraction(item.start) * fps)
+    end = frames if item.end is None else min(frames, round(exact_fraction(item.end) * fps))
     return start, end
 
 

@@ -168,7 +168,7 @@ class VisualResolver:
     def _download(self, candidate: Candidate) -> Kept:
         job, stop = self.job, self.search.stop
         question = response_cache.question("file", job.account_id, [candidate.provider, candidate.url])
-        most = settings().max_stock_file
+        most = settings().max_stock_file_bytes
 
         def make() -> dict[str, Any]:
             kept = asset_import.fetch(job, candidate.url, most=most, stop=stop, name=candidate.page)

@@ -137,7 +137,7 @@ def api_database(postgres_url: str) -> str:
 def forget() -> None:
     if db.engine.cache_info().currsize:
         db.engine().dispose()
-    for cached in (settings, db.engine, db._factory, factory.storage):  # noqa: SLF001 (a process has one of each)
+    for cached in (settings, db.engine, db._session_factory, factory.storage):  # noqa: SLF001 (a process has one of each)
         cached.cache_clear()
 
 

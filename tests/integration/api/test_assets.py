@@ -108,7 +108,7 @@ def test_what_is_no_medium_is_refused_and_leaves_nothing(
 
 def test_a_file_over_the_limit_is_refused_and_leaves_nothing(config: Settings, stored: Path) -> None:
     data = picture() + bytes(200_000)
-    small = new_client(create_app(config.model_copy(update={"max_asset": 100_000})))
+    small = new_client(create_app(config.model_copy(update={"max_asset_bytes": 100_000})))
     before = files(stored)
 
     told = small.post("/v1/assets", data=data)

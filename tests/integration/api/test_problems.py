@@ -141,7 +141,7 @@ def test_an_encoded_body_is_refused(client: Client) -> None:
 def test_a_body_of_unknown_length_is_refused_at_the_limit(client: Client, config: Settings) -> None:
     answer = client.post(
         "/v1/jobs",
-        input_stream=io.BytesIO(b" " * (config.max_body + 10)),
+        input_stream=io.BytesIO(b" " * (config.max_body_bytes + 10)),
         content_type="application/json",
         environ_overrides={"wsgi.input_terminated": True},
     )

@@ -468,7 +468,7 @@ def test_a_page_of_tasks_costs_few_queries(client: Client) -> None:
 def test_a_page_of_large_results_ends_early_and_loses_none(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "PAGE_BYTES", 100_000)
+    monkeypatch.setattr(listing, "MAX_PAGE_BYTES", 100_000)
     ids = [client.job() for _ in range(5)]
     for task_id in ids[:4]:
         noise = [uuid.uuid4().hex for _ in range(2000)]  # nothing that could be compressed

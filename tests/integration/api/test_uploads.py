@@ -55,7 +55,7 @@ def head(client: Client, path: str) -> TestResponse:
 
 
 def part(config: Settings, path: str) -> Path:
-    return unfinished_uploads.path(config, uuid.UUID(path.rpartition("/")[2]))
+    return unfinished_uploads.upload_path(config, uuid.UUID(path.rpartition("/")[2]))
 
 
 def checksum(data: bytes, algorithm: str = "sha1") -> str:
@@ -109,7 +109,7 @@ def test_what_can_be_done_is_told_without_a_key(client: Client, config: Settings
 
         assert answer.status_code == 204
         assert answer.headers["Tus-Version"] == answer.headers["Tus-Resumable"] == "1.0.0"
-        assert answer.headers["Tus-Max-Size"] == str(config.max_asset)
+        assert answer.headers["Tus-Max-Size"] == str(config.max_asset_bytes)
         assert "sha1" in answer.headers["Tus-Checksum-Algorithm"].split(",")
         assert set(answer.headers["Tus-Extension"].split(",")) == {
             "creation", "creation-with-upload", "creation-defer-length", "checksum", "expiration", "termination",
@@ -228,7 +228,7 @@ def test_more_than_was_announced_is_refused_and_not_kept(client: Client, config:
 
 
 def test_a_file_over_the_limit_is_refused(config: Settings) -> None:
-    small = new_client(create_app(config.model_copy(update={"max_asset": 1000})))
+    small = new_client(create_app(config.model_copy(update={"max_asset_bytes": 1000})))
     path = begin(small, None)
 
     assert small.post("/v1/uploads", headers={**TUS, "Upload-Length": "1001"}).status_code == 413
@@ -320,7 +320,7 @@ def test_an_upload_whose_bytes_are_lost_is_gone(client: Client, config: Settings
 
 def test_only_one_writes_at_a_time(client: Client, config: Settings) -> None:
     path = begin(client)
-    with unfinished_uploads.hold(config, uuid.UUID(path[-36:])):
+    with unfinished_uploads.open_exclusively(config, uuid.UUID(path[-36:])):
         answer = patch(client, path, FILE, 0)
         seen = head(client, path)
 
@@ -491,7 +491,7 @@ def test_tidying_takes_what_expired_and_nothing_that_goes_on(client: Client, con
         patch(client, path, FILE[:HALF], 0)
     day_old = time.time() - 0.9 * config.upload_expiry.total_seconds()
     os.utime(part(config, resting), (day_old, day_old))
-    nobodys = unfinished_uploads.path(config, uuid.uuid4())
+    nobodys = unfinished_uploads.upload_path(config, uuid.uuid4())
     nobodys.write_bytes(b"of nobody")
     os.utime(nobodys, (day_old - 86_400, day_old - 86_400))
     client.delete(ended, headers=TUS)

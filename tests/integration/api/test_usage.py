@@ -14,7 +14,7 @@ from shared.db import transaction
 from shared.models import Artifact, Job, Usage
 from shared.script import speaking_rate
 from shared.states import State
-from shared.usage import Spent
+from shared.usage import UsageKind
 from tests import factories
 from tests.integration.api.conftest import HELLO, new_client, picture
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.services
 NOW = datetime.now(UTC)
 
 
-def use(client: Client, kind: Spent, amount: float, cost: float, at: datetime = NOW) -> None:
+def use(client: Client, kind: UsageKind, amount: float, cost: float, at: datetime = NOW) -> None:
     with transaction() as session:
         row = {"amount": amount, "cost": cost, "at": at}
         session.add(Usage(account_id=client.account_id, job_id=None, attempt=1, kind=kind, **row))
@@ -35,10 +35,10 @@ def use(client: Client, kind: Spent, amount: float, cost: float, at: datetime = 
 def test_it_sums_by_month_and_kind_newest_first(client: Client, stranger: Client) -> None:
     before = NOW.replace(day=1) - timedelta(days=1)
     for amount in (500, 1500):
-        use(client, Spent.TOKENS, amount, amount / 100)
-    use(client, Spent.IMAGES, 1, 0.5)
-    use(client, Spent.RENDER_SECONDS, 8, 0.25, before)
-    use(stranger, Spent.TOKENS, 7, 7)
+        use(client, UsageKind.TOKENS, amount, amount / 100)
+    use(client, UsageKind.IMAGES, 1, 0.5)
+    use(client, UsageKind.RENDER_SECONDS, 8, 0.25, before)
+    use(stranger, UsageKind.TOKENS, 7, 7)
 
     first, second = client.get("/v1/usage").json["months"]
 
@@ -64,9 +64,9 @@ def test_an_account_that_has_used_nothing_sees_this_month_and_no_budget(
     assert answer["storage"] == {"bytes": 0, "assets": 0, "artifacts": 0, "cache": 0}
     assert (answer["quotas"]["budget"], answer["quotas"]["budget_left"]) == (None, None)
     limits = {
-        "asset_bytes": config.max_asset,
+        "asset_bytes": config.max_asset_bytes,
         "unfinished_uploads": config.max_uploads,
-        "batch_jobs": config.max_batch,
+        "batch_jobs": config.max_batch_jobs,
     }
     assert {name: answer["quotas"][name] for name in limits} == limits
 
@@ -103,8 +103,8 @@ def test_it_tells_what_is_left_of_the_budget(client: Client) -> None:
     with transaction() as session:
         name = session.get_one(accounts.Account, client.account_id).name
     assert accounts.main(["budget", name, "12.5"]) == 0
-    use(client, Spent.IMAGES, 1, 2.0)
-    use(client, Spent.IMAGES, 1, 99.0, NOW - timedelta(days=40))
+    use(client, UsageKind.IMAGES, 1, 2.0)
+    use(client, UsageKind.IMAGES, 1, 99.0, NOW - timedelta(days=40))
 
     quotas = client.get("/v1/usage").json["quotas"]
 
@@ -129,9 +129,9 @@ def test_a_job_s_budget_holds_its_ledger(client: Client, config: Settings) -> No
     with transaction() as session:
         job = session.get_one(Job, uuid.UUID(task_id))
         priced = config.model_copy(update={"price_images": 0.4})
-        usage.afford(session, job, Spent.IMAGES, 1, priced)
+        usage.check_budget(session, job, UsageKind.IMAGES, 1, priced)
         with pytest.raises(usage.QuotaExceeded, match="job's budget"):
-            usage.afford(session, job, Spent.IMAGES, 2, priced)
+            usage.check_budget(session, job, UsageKind.IMAGES, 2, priced)
 
     for wrong in (0, -1, "1", None):
         answer = client.post("/v1/jobs", json={**HELLO, "budget": wrong})
@@ -156,7 +156,7 @@ def test_a_dry_run_tells_the_cost_and_that_a_budget_would_break(config: Settings
     unserved = free.post("/v1/jobs?dry_run=true", json=job).json["estimate"]
 
     assert (estimate["speech_characters"], estimate["images"]) == (200, 2)
-    heard = 2 * speaking_rate.seconds("x" * 100)
+    heard = 2 * speaking_rate.estimate_speech_seconds("x" * 100)
     assert estimate["cost"] == pytest.approx(2.0 + heard + 4.0 + estimate["render_seconds"], abs=1e-5)
     assert unserved["cost"] == pytest.approx(4.0 + unserved["render_seconds"])
     assert (tight["valid"], ["budget" in each for each in tight["warnings"]]) == (True, [True])

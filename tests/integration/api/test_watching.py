@@ -164,7 +164,7 @@ def test_a_thousand_watchers_cost_little_and_are_told_everything_in_order(
         [version for version, _ in one] == sorted({version for version, _ in one}) for one in crowd.told
     )
     assert grown < 100 << 20, grown
-    assert held <= config.database_pool
+    assert held <= config.database_pool_size
     assert answered < 5
     assert ending < 20  # who still watches is sent away, and not waited for
 

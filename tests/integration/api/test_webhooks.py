@@ -140,14 +140,14 @@ def test_no_more_secrets_sign_than_a_message_has_room_for_and_one_that_leaked_go
     client: Client,
 ) -> None:
     client.get("/v1/webhook-secret")
-    for former in range(1, deliveries.MOST_SECRETS + 1):
+    for former in range(1, deliveries.MAX_OLD_SECRETS + 1):
         assert client.post("/v1/webhook-secret", json={"overlap": 3600}).json["signing"] == former + 1
 
     refused = client.post("/v1/webhook-secret", json={"overlap": 3600})
     at_once = client.post("/v1/webhook-secret", json={"overlap": 0})
 
     assert (refused.status_code, refused.json["code"]) == (409, "conflict")
-    assert (at_once.status_code, at_once.json["signing"]) == (201, deliveries.MOST_SECRETS + 1)
+    assert (at_once.status_code, at_once.json["signing"]) == (201, deliveries.MAX_OLD_SECRETS + 1)
 
 
 @pytest.mark.parametrize(

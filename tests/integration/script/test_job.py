@@ -133,7 +133,7 @@ def test_an_account_without_money_left_is_stopped_too(model: LoopbackModel) -> N
 def test_a_canceled_job_lets_go_of_a_model_that_says_nothing(
     model: LoopbackModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SCENEMILL_HEARTBEAT", "0.2")
+    monkeypatch.setenv("SCENEMILL_HEARTBEAT_INTERVAL", "0.2")
     settings.cache_clear()
     model.always(llm.hangs(5))
     job = posted()

@@ -445,7 +445,7 @@ def test_a_script_of_the_wrong_length_is_adjusted_once(server, endpoint):
 
     assert len(server.requests) == 2
     assert "longer" in server.requests[1].last
-    seconds = speaking_rate.length([scene.narration.text for scene in loaded(written).scenes])
+    seconds = speaking_rate.estimate_video_seconds([scene.narration.text for scene in loaded(written).scenes])
     assert 34 <= seconds <= 46
     assert written.warnings == ()
 

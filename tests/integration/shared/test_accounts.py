@@ -26,7 +26,7 @@ def test_a_key_is_recognised_and_its_secret_is_not_kept(session: Session) -> Non
     account_id = factories.account(session)
     row, key = accounts.create_key(session, account_id, "ci", ["jobs:read"])
 
-    identity = accounts.identify(session, key)
+    identity = accounts.authenticate_key(session, key)
 
     assert identity == accounts.Identity(account_id, row.id, frozenset({"jobs:read"}))
     assert key.split("_")[3] not in repr({c.name: getattr(row, c.name) for c in row.__table__.columns})
@@ -46,7 +46,7 @@ def test_a_spoilt_key_is_nobody(session: Session, spoil: object) -> None:
     _, key = accounts.create_key(session, factories.account(session), "ci", [])
 
     assert callable(spoil)
-    assert accounts.identify(session, spoil(key)) is None
+    assert accounts.authenticate_key(session, spoil(key)) is None
 
 
 def test_a_revoked_key_opens_nothing_and_only_its_account_revokes_it(session: Session) -> None:
@@ -55,7 +55,7 @@ def test_a_revoked_key_opens_nothing_and_only_its_account_revokes_it(session: Se
 
     assert not accounts.revoke_key(session, factories.account(session), row.id)
     assert accounts.revoke_key(session, account_id, row.id)
-    assert accounts.identify(session, key) is None
+    assert accounts.authenticate_key(session, key) is None
 
 
 def test_an_account_is_made_once(session: Session) -> None:

@@ -176,7 +176,7 @@ def test_without_redis_every_answer_is_made(redis: Redis, key: str) -> None:
 
 
 def test_what_is_too_large_is_returned_and_not_remembered(redis: Redis, key: str) -> None:
-    value = "x" * (response_cache.settings().cache_value + 1)
+    value = "x" * (response_cache.settings().cache_max_value_bytes + 1)
 
     assert response_cache.once(key, Maker(value), ttl=60, redis=redis).value == value
     assert redis.get(key) is None

@@ -98,13 +98,13 @@ def test_a_stale_attempt_can_neither_end_nor_move_what_another_holds(session: Se
     stale = claim(session, job)
     assert stale is not None
     session.expunge(stale)
-    jobs.put_back(session, job.id, 1, delay=timedelta(0))
+    jobs.requeue(session, job.id, 1, delay=timedelta(0))
     assert claim(session, job) is not None
 
     assert not jobs.succeed(session, stale, {}, [artifact()])
     assert not jobs.fail(session, job.id, stale.attempt, RenderFailed("late"))
-    assert not jobs.hand_over(session, job.id, stale.attempt, {})
-    assert jobs.put_back(session, job.id, stale.attempt, delay=timedelta(0)) is None
+    assert not jobs.hand_over_to_segments(session, job.id, stale.attempt, {})
+    assert jobs.requeue(session, job.id, stale.attempt, delay=timedelta(0)) is None
     assembly.note(session, stale, "k" * 64)
     held = select(Job.stage, Job.plan, Job.assembly_key, Job.leased_until.is_not(None))
     assert session.execute(held.where(Job.id == job.id)).one() == (Stage.GATHERING, None, None, True)
@@ -115,7 +115,7 @@ def test_a_stale_attempt_can_neither_end_nor_move_what_another_holds(session: Se
 def test_a_stale_attempt_lets_go_of_no_canceled_job_that_another_holds(session: Session) -> None:
     job = factories.job(session)
     assert claim(session, job) is not None
-    jobs.put_back(session, job.id, 1, delay=timedelta(0))
+    jobs.requeue(session, job.id, 1, delay=timedelta(0))
     assert claim(session, job) is not None
     assert cancellation.cancel(session, job.account_id, job.id) == State.CANCELING
 
@@ -166,7 +166,7 @@ def test_a_canceling_job_never_succeeds(session: Session) -> None:
     assert cancellation.cancel(session, job.account_id, job.id) == State.CANCELING
     assert jobs.heartbeat(session, job.id, 1, lease=LEASE) == State.CANCELING
     assert not jobs.succeed(session, claimed, {})
-    assert not cancellation.end(session, job.id)  # its worker still holds it
+    assert not cancellation.finish(session, job.id)  # its worker still holds it
     assert cancellation.release(session, job.id, 1)
     assert state_of(session, job) == State.CANCELED
 
@@ -177,7 +177,7 @@ def test_another_account_can_neither_find_nor_cancel_nor_remove_nor_retry(sessio
 
     assert jobs.find(session, stranger, job.id) is None
     assert cancellation.cancel(session, stranger, job.id) is None
-    assert retention.remove(session, stranger, job.id) is None
+    assert retention.delete_job(session, stranger, job.id) is None
     assert not jobs.retry(session, stranger, job.id, attempts=3)
 
 
@@ -185,8 +185,8 @@ def test_putting_back_without_a_charge_leaves_as_many_attempts_as_before(session
     job = factories.job(session, max_attempts=1)
     assert claim(session, job) is not None
 
-    assert jobs.put_back(session, job.id, 1, delay=timedelta(0)) is None
-    assert jobs.put_back(session, job.id, 1, delay=timedelta(0), charge=False) == State.QUEUED
+    assert jobs.requeue(session, job.id, 1, delay=timedelta(0)) is None
+    assert jobs.requeue(session, job.id, 1, delay=timedelta(0), charge=False) == State.QUEUED
     again = claim(session, job)
     assert again is not None
     assert again.attempt == 2
@@ -204,12 +204,12 @@ def test_a_retry_gives_fresh_attempts_and_clears_the_error(session: Session) -> 
 
 def test_removing_gives_back_the_files_and_spares_unfinished_jobs(session: Session) -> None:
     job = factories.job(session)
-    assert retention.remove(session, job.account_id, job.id) is None
+    assert retention.delete_job(session, job.account_id, job.id) is None
     claimed = claim(session, job)
     assert claimed is not None
     jobs.succeed(session, claimed, {}, [artifact()])
 
-    assert retention.remove(session, job.account_id, job.id) == ["artifacts/video.mp4"]
+    assert retention.delete_job(session, job.account_id, job.id) == ["artifacts/video.mp4"]
     assert jobs.find(session, job.account_id, job.id) is None
 
 

@@ -12,7 +12,7 @@ from shared import usage
 from shared.errors import QuotaExceeded
 from shared.models import Account, Usage
 from shared.settings import Settings
-from shared.usage import Spent
+from shared.usage import UsageKind
 from tests import factories
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ CONFIG = Settings(
 def test_what_attempts_used_is_summed_by_month_and_kind(session: Session) -> None:
     job = factories.job(session, attempt=1)
     for amount in (500, 1500):
-        usage.charge(session, job, Spent.TOKENS, amount, CONFIG)
-    usage.charge(session, job, Spent.IMAGES, 1, CONFIG)
-    usage.charge(session, job, Spent.CHARACTERS, 0, CONFIG)
+        usage.record_usage(session, job, UsageKind.TOKENS, amount, CONFIG)
+    usage.record_usage(session, job, UsageKind.IMAGES, 1, CONFIG)
+    usage.record_usage(session, job, UsageKind.CHARACTERS, 0, CONFIG)
     session.flush()
 
-    rows = usage.months(session, job.account_id)
+    rows = usage.monthly_usage(session, job.account_id)
 
     assert [(kind, amount, cost) for _, kind, amount, cost in rows] == [
         ("images", 1.0, 0.5),
@@ -46,23 +46,23 @@ def test_what_attempts_used_is_summed_by_month_and_kind(session: Session) -> Non
 
 def test_a_job_s_budget_stops_before_what_would_break_it(session: Session) -> None:
     job = factories.job(session, spec={"kind": "video", "budget": 3.0})
-    usage.charge(session, job, Spent.TOKENS, 1000, CONFIG)
+    usage.record_usage(session, job, UsageKind.TOKENS, 1000, CONFIG)
     session.flush()
 
-    usage.afford(session, job, Spent.TOKENS, 500, CONFIG)
+    usage.check_budget(session, job, UsageKind.TOKENS, 500, CONFIG)
     with pytest.raises(QuotaExceeded, match="job's budget"):
-        usage.afford(session, job, Spent.TOKENS, 501, CONFIG)
+        usage.check_budget(session, job, UsageKind.TOKENS, 501, CONFIG)
 
 
 def test_an_account_s_budget_counts_this_month_alone(session: Session) -> None:
     job = factories.job(session)
     session.execute(update(Account).where(Account.id == job.account_id).values(budget=1.0))
-    usage.charge(session, job, Spent.IMAGES, 2, CONFIG)
+    usage.record_usage(session, job, UsageKind.IMAGES, 2, CONFIG)
     session.flush()
     with pytest.raises(QuotaExceeded, match="this month"):
-        usage.afford(session, job, Spent.IMAGES, 1, CONFIG)
+        usage.check_budget(session, job, UsageKind.IMAGES, 1, CONFIG)
 
     session.execute(update(Usage).values(at=datetime.now(UTC) - timedelta(days=32)))
 
-    usage.afford(session, job, Spent.IMAGES, 2, CONFIG)
+    usage.check_budget(session, job, UsageKind.IMAGES, 2, CONFIG)
     assert usage.month_cost(session, job.account_id) == 0

@@ -92,7 +92,7 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data(), keys=st.lists(st.sampled_from("abc"), min_size=1, max_size=3))
     def a_worker_hands_over(self, data: st.DataObject, keys: list[str]) -> None:
         held = data.draw(st.sampled_from(self.workers))
-        if jobs.hand_over(self.session, self.job.id, held.attempt, {}):
+        if jobs.hand_over_to_segments(self.session, self.job.id, held.attempt, {}):
             planned = [segments.Planned(key, 30, ("scene-1",), {}) for key in keys]
             segments.lay(self.session, held, planned)
             assembly.begin(self.session, self.job.id)
@@ -118,7 +118,7 @@ class Life(RuleBasedStateMachine):
             cancellation.release(self.session, self.job.id, held.attempt)
         else:
             charge = outcome == "again"
-            jobs.put_back(self.session, self.job.id, held.attempt, delay=NONE, charge=charge)
+            jobs.requeue(self.session, self.job.id, held.attempt, delay=NONE, charge=charge)
         assert not stale or self.now().state == state
 
     @rule(data=st.data())
@@ -147,7 +147,7 @@ class Life(RuleBasedStateMachine):
             segments.put_back(self.session, segment, delay=NONE, max_attempts=ATTEMPTS)
         elif outcome == "drop":
             segments.drop(self.session, segment)
-            cancellation.end(self.session, self.job.id)
+            cancellation.finish(self.session, self.job.id)
         elif outcome == "beat":
             segments.heartbeat(self.session, segment, lease=LEASE, frames=3)
         else:

@@ -49,7 +49,9 @@ def test_a_batch_is_read_in_its_order_page_by_page_without_sorting_it(session: S
 
     found, after, pages = [], None, 0
     while pages == 0 or after is not None:
-        page, after = listing.jobs(session, owner, listing.Wanted(batch_id=batch_id), limit=25, after=after)
+        page, after = listing.list_jobs(
+            session, owner, listing.JobFilter(batch_id=batch_id), limit=25, after=after
+        )
         found += [job.id for job in page]
         pages += 1
 

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from shared.errors import AssetUnreadable, ServiceError, Unavailable
-from shared.security.ssrf_guard import Bounds, fetch, is_public, post
+from shared.security.ssrf_guard import DownloadLimits, fetch, is_public, post
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 @contextmanager
 def fetched(server: tuple[str, Path], path: str, **bounds: float) -> Iterator[bytes]:
     target = io.BytesIO()
-    limits = Bounds(**{"bytes": 10_000, **bounds})  # type: ignore[arg-type]
+    limits = DownloadLimits(**{"bytes": 10_000, **bounds})  # type: ignore[arg-type]
     fetch(server[0] + path, target, limits, allow_private=True, ca_file=str(server[1]))
     yield target.getvalue()
 
@@ -191,7 +191,9 @@ def test_why_a_file_could_not_be_fetched_is_told_apart(server: tuple[str, Path])
     def told(url: str, *, trusted: bool = True) -> str:
         authority = str(server[1]) if trusted else None
         with pytest.raises(ServiceError) as caught:
-            fetch(url, io.BytesIO(), Bounds(bytes=10, read=0.1), allow_private=True, ca_file=authority)
+            fetch(
+                url, io.BytesIO(), DownloadLimits(bytes=10, read=0.1), allow_private=True, ca_file=authority
+            )
         return caught.value.detail
 
     with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -208,12 +210,12 @@ def test_why_a_file_could_not_be_fetched_is_told_apart(server: tuple[str, Path])
 
 def test_a_private_address_is_not_connected_to(server: tuple[str, Path]) -> None:
     with pytest.raises(AssetUnreadable, match="public"):
-        fetch(server[0] + "/file", io.BytesIO(), Bounds(bytes=10), ca_file=str(server[1]))
+        fetch(server[0] + "/file", io.BytesIO(), DownloadLimits(bytes=10), ca_file=str(server[1]))
 
 
 def test_a_certificate_that_nobody_vouches_for_is_not_trusted(server: tuple[str, Path]) -> None:
     with pytest.raises(Unavailable):
-        fetch(server[0] + "/file", io.BytesIO(), Bounds(bytes=10), allow_private=True)
+        fetch(server[0] + "/file", io.BytesIO(), DownloadLimits(bytes=10), allow_private=True)
 
 
 @pytest.mark.parametrize("address", [

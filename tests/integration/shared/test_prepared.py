@@ -10,7 +10,7 @@ from sqlalchemy import Integer, Interval, bindparam, column, event, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from shared.prepared_statements import Prepared
+from shared.prepared_statements import PreparedStatement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,16 +33,16 @@ def asked(database: Engine) -> Iterator[list[str]]:
     event.remove(database, "before_cursor_execute", note)
 
 
-def doubled(name: str) -> Prepared:
+def doubled(name: str) -> PreparedStatement:
     wanted = text("SELECT :number * 2 AS twice, '50%' AS part, :number AS again")
-    return Prepared(name, wanted.bindparams(bindparam("number", type_=Integer)))
+    return PreparedStatement(name, wanted.bindparams(bindparam("number", type_=Integer)))
 
 
 def test_it_is_prepared_once_a_connection(database: Engine, asked: list[str]) -> None:
     statement = doubled("one")
     with database.connect() as connection, Session(connection) as session:
         for number in (1, 2, 3):
-            row = session.execute(statement.on(session), {"number": number}).one()
+            row = session.execute(statement.prepare(session), {"number": number}).one()
             assert tuple(row) == (2 * number, "50%", number)
             session.commit()
 
@@ -54,11 +54,11 @@ def test_another_connection_prepares_its_own_and_so_does_one_after_a_loss(
 ) -> None:
     statement = doubled("each")
     with Session(database) as one, Session(database) as other:
-        assert one.execute(statement.on(one), {"number": 1}).one().twice == 2
-        assert other.execute(statement.on(other), {"number": 2}).one().twice == 4
+        assert one.execute(statement.prepare(one), {"number": 1}).one().twice == 2
+        assert other.execute(statement.prepare(other), {"number": 2}).one().twice == 4
         other.connection().invalidate()
         other.rollback()
-        assert other.execute(statement.on(other), {"number": 3}).one().twice == 6
+        assert other.execute(statement.prepare(other), {"number": 3}).one().twice == 6
 
     assert sum(one.startswith("PREPARE") for one in asked) == 3
 
@@ -66,9 +66,9 @@ def test_another_connection_prepares_its_own_and_so_does_one_after_a_loss(
 def test_what_was_prepared_in_a_transaction_that_was_undone_is_there_still(database: Engine) -> None:
     statement = doubled("undone")
     with Session(database) as session:
-        session.execute(statement.on(session), {"number": 1})
+        session.execute(statement.prepare(session), {"number": 1})
         session.rollback()
-        assert session.execute(statement.on(session), {"number": 2}).one().twice == 4
+        assert session.execute(statement.prepare(session), {"number": 2}).one().twice == 4
 
 
 def test_arguments_and_columns_keep_their_types(database: Engine) -> None:
@@ -76,10 +76,12 @@ def test_arguments_and_columns_keep_their_types(database: Engine) -> None:
         func.jsonb_build_object("given", bindparam("given", type_=JSONB)).label("document"),
         (func.make_interval(0, 0, 0, 1) + bindparam("more", type_=Interval)).label("later"),
     )
-    statement = Prepared("typed", wanted, returns=[column("document", JSONB), column("later", Interval)])
+    statement = PreparedStatement(
+        "typed", wanted, returns=[column("document", JSONB), column("later", Interval)]
+    )
     with Session(database) as session:
         row = session.execute(
-            statement.on(session), {"given": {"a": [1, None]}, "more": timedelta(hours=1)}
+            statement.prepare(session), {"given": {"a": [1, None]}, "more": timedelta(hours=1)}
         ).one()
 
     assert (row.document, row.later) == ({"given": {"a": [1, None]}}, timedelta(days=1, hours=1))

@@ -99,7 +99,7 @@ def test_expired_jobs_go_with_their_artifacts_and_unfinished_ones_stay(session: 
     expire(session, old, unfinished)
     artifact(session, old, "a/v.mp4")
 
-    assert retention.expired(session) == (1, ["a/v.mp4"])
+    assert retention.delete_expired_jobs(session) == (1, ["a/v.mp4"])
     assert (there(session, old), there(session, unfinished)) == (False, True)
 
 
@@ -110,7 +110,7 @@ def test_a_finished_batch_goes_with_the_last_of_its_jobs(session: Session) -> No
         expire(session, factories.job(session, owner, state=State.SUCCEEDED, batch_id=one.id))
     factories.job(session, owner, state=State.SUCCEEDED, batch_id=half.id)
 
-    retention.expired(session)
+    retention.delete_expired_jobs(session)
 
     assert [there(session, one) for one in (whole, half, unfinished)] == [False, True, True]
 
@@ -120,7 +120,10 @@ def test_old_idempotency_keys_are_forgotten(session: Session) -> None:
     stored_responses.store(session, factories.account(session), "k", "f" * 64, StoredResponse(202, {}))
     session.flush()
 
-    assert [retention.keys(session, kept=kept) for kept in (MINUTE, -MINUTE, -MINUTE)] == [0, 1, 0]
+    assert [
+        retention.delete_idempotency_keys(session, older_than=older_than)
+        for older_than in (MINUTE, -MINUTE, -MINUTE)
+    ] == [0, 1, 0]
 
 
 def test_webhooks_that_ended_long_ago_go_with_their_tries_and_waiting_ones_stay(session: Session) -> None:
@@ -128,11 +131,14 @@ def test_webhooks_that_ended_long_ago_go_with_their_tries_and_waiting_ones_stay(
     owner = factories.account(session)
     for state in ("delivered", "failed"):
         delivery(session, owner, state, 2 * YEAR)
-    kept = {delivery(session, owner, "pending", 2 * YEAR), delivery(session, owner, "delivered", MINUTE)}
+    older_than = {
+        delivery(session, owner, "pending", 2 * YEAR),
+        delivery(session, owner, "delivered", MINUTE),
+    }
 
-    assert retention.deliveries(session, kept=YEAR) == 2
-    assert set(session.scalars(select(Delivery.id))) == kept
-    assert set(session.scalars(select(DeliveryAttempt.delivery_id))) == kept
+    assert retention.delete_deliveries(session, older_than=YEAR) == 2
+    assert set(session.scalars(select(Delivery.id))) == older_than
+    assert set(session.scalars(select(DeliveryAttempt.delivery_id))) == older_than
 
 
 def test_audit_events_of_long_ago_are_forgotten(session: Session) -> None:
@@ -143,7 +149,7 @@ def test_audit_events_of_long_ago_are_forgotten(session: Session) -> None:
         session.add(AuditEvent(account_id=owner, at=at, action="jobs.submitted", subject=str(years)))
         session.flush()
 
-    assert retention.events(session, kept=YEAR) == 2
+    assert retention.delete_audit_events(session, older_than=YEAR) == 2
     assert list(session.scalars(select(AuditEvent.subject))) == ["0"]
 
 
@@ -171,9 +177,9 @@ def test_the_least_recently_used_segments_are_evicted_but_none_that_a_job_needs(
 
 def rotated(session: Session, account_id: uuid.UUID, *overlaps: timedelta) -> None:
     """Give the account a secret, and then another one for each overlap."""
-    deliveries.rotate(session, account_id)
+    deliveries.rotate_secret(session, account_id)
     for overlap in overlaps:
-        deliveries.rotate(session, account_id, overlap=overlap)
+        deliveries.rotate_secret(session, account_id, overlap=overlap)
 
 
 def test_what_signed_webhooks_is_forgotten_once_its_overlap_is_over(session: Session) -> None:
@@ -183,7 +189,7 @@ def test_what_signed_webhooks_is_forgotten_once_its_overlap_is_over(session: Ses
     rotated(session, other)
     signing = [deliveries.signing_secrets(session, each) for each in (owner, other)]
 
-    assert retention.secrets(session) == 2
+    assert retention.delete_retired_secrets(session) == 2
     assert [deliveries.signing_secrets(session, each) for each in (owner, other)] == signing
     assert session.scalar(select(func.count()).select_from(WebhookSecret)) == 3
 
@@ -195,7 +201,7 @@ def test_addresses_that_were_gone_long_ago_are_tried_again(session: Session) -> 
         session.add(DisabledAddress(account_id=owner, url=f"https://{name}.example/", at=func.now() - age))
     session.flush()
 
-    assert retention.addresses(session, kept=YEAR) == 1
+    assert retention.delete_disabled_addresses(session, older_than=YEAR) == 1
     assert list(session.scalars(select(DisabledAddress.url))) == ["https://new.example/"]
 
 
@@ -214,24 +220,24 @@ def log_in(session: Session, owner: uuid.UUID, key_id: str, *, renewed: int, end
 def test_a_log_in_goes_after_its_tokens_and_a_key_after_its_log_ins(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "PIECES", 3)
+    monkeypatch.setattr(retention, "BATCH_CHILD_ROWS", 3)
     owner = factories.account(session)
     old, new = (accounts.create_key(session, owner, name, ())[0].id for name in ("old", "new"))
     log_in(session, owner, old, renewed=5, ended=YEAR)
-    kept = log_in(session, owner, new, renewed=2, ended=MINUTE)
+    older_than = log_in(session, owner, new, renewed=2, ended=MINUTE)
     session.execute(update(ApiKey).where(ApiKey.id == old).values(revoked_at=func.now() - 2 * YEAR))
 
     def round_() -> tuple[int, int, int]:
-        key = retention.api_keys(session, kept=YEAR)
-        return key, retention.logins(session), retention.tokens(session)
+        key = retention.delete_revoked_keys(session, older_than=YEAR)
+        return key, retention.delete_logins(session), retention.delete_refresh_tokens(session)
 
     assert [round_() for _ in range(4)] == [(0, 0, 3), (0, 0, 2), (0, 1, 0), (1, 0, 0)]
-    assert list(session.scalars(select(Login.id).where(Login.account_id == owner))) == [kept.id]
+    assert list(session.scalars(select(Login.id).where(Login.account_id == owner))) == [older_than.id]
     assert set(session.scalars(select(ApiKey.id).where(ApiKey.account_id == owner))) == {new}
 
 
 def test_of_long_videos_few_go_at_once(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "PIECES", 5)
+    monkeypatch.setattr(retention, "BATCH_CHILD_ROWS", 5)
     long = [factories.rendering_job(session, tuple("abc")) for _ in range(3)]
     longer = factories.rendering_job(session, tuple("abcdefg"))
     for each in (*long, longer):
@@ -239,7 +245,7 @@ def test_of_long_videos_few_go_at_once(session: Session, monkeypatch: pytest.Mon
     session.flush()
     expire(session, *long, longer)
 
-    taken = [retention.expired(session)[0] for _ in range(5)]
+    taken = [retention.delete_expired_jobs(session)[0] for _ in range(5)]
 
     assert taken == [1, 1, 1, 1, 0]
 
@@ -253,12 +259,12 @@ def test_of_two_who_delete_the_last_two_jobs_of_a_batch_one_deletes_the_batch(pr
 
     def remove() -> None:
         with transaction() as session:
-            retention.remove(session, owner, jobs[1].id)
+            retention.delete_job(session, owner, jobs[1].id)
         removed.set()
 
     other = threading.Thread(target=remove)
     with transaction() as session:
-        retention.remove(session, owner, jobs[0].id)
+        retention.delete_job(session, owner, jobs[0].id)
         other.start()
         assert not removed.wait(0.2)
         assert there(session, both)
@@ -294,7 +300,7 @@ def test_what_cannot_be_thrown_away_now_keeps_nothing_else_from_going(
 def test_a_round_throws_all_away_that_is_past_its_time_and_no_file_that_a_row_names(
     process: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "BITE", 2)
+    monkeypatch.setattr(retention, "BATCH_ROWS", 2)
     files = storage()
     for key in ("artifacts/old", "artifacts/kept", "assets/kept", "artifacts/orphan", "artifacts/young"):
         (tmp_path / "content").write_text(key)
@@ -304,10 +310,10 @@ def test_a_round_throws_all_away_that_is_past_its_time_and_no_file_that_a_row_na
     with transaction() as session:
         owner = factories.account(session)
         old = [factories.job(session, owner, state=State.SUCCEEDED) for _ in range(5)]
-        kept = factories.job(session, owner, state=State.SUCCEEDED)
+        older_than = factories.job(session, owner, state=State.SUCCEEDED)
         expire(session, *old)
         artifact(session, old[0], "artifacts/old")
-        artifact(session, kept, "artifacts/kept")
+        artifact(session, older_than, "artifacts/kept")
         session.add(
             Asset(
                 id=uuid.uuid4(), account_id=owner, storage_key="assets/kept", sha256="0" * 64, bytes=1,
@@ -318,7 +324,7 @@ def test_a_round_throws_all_away_that_is_past_its_time_and_no_file_that_a_row_na
     sweep.tidy()
 
     with transaction() as session:
-        assert list(session.scalars(select(Job.id).where(Job.account_id == owner))) == [kept.id]
+        assert list(session.scalars(select(Job.id).where(Job.account_id == owner))) == [older_than.id]
         session.execute(delete(Account).where(Account.id == owner))
     names = ("artifacts/kept", "artifacts/young", "artifacts/old", "artifacts/orphan", "assets/kept")
-    assert files.present(names) == {"artifacts/kept", "artifacts/young", "assets/kept"}
+    assert files.find_existing(names) == {"artifacts/kept", "artifacts/young", "assets/kept"}

@@ -142,7 +142,7 @@ def test_a_heartbeat_raises_the_jobs_progress_by_frames(session: Session) -> Non
     segments.heartbeat(session, first, lease=LEASE, frames=30)
 
     session.refresh(job)
-    halfway = (jobs.RENDERING_FROM + jobs.ASSEMBLING_FROM) / 2
+    halfway = (jobs.RENDERING_PROGRESS + jobs.ASSEMBLING_PROGRESS) / 2
     assert job.progress == pytest.approx(halfway)
 
 
@@ -154,7 +154,7 @@ def test_the_work_is_unwanted_once_the_job_is_canceled(session: Session) -> None
     assert not segments.heartbeat(session, segment, lease=LEASE, frames=1)
     assert segments.claim(session, segment.id, lease=LEASE) is None
     segments.drop(session, segment)
-    assert cancellation.end(session, job.id)
+    assert cancellation.finish(session, job.id)
 
 
 def test_a_rendering_job_that_nobody_renders_is_canceled_at_once(session: Session) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, update
 from api.tasks import progress_queries
 from shared.dispatch import fairness
 from shared.dispatch.fairness import Window
-from shared.dispatch.messages import Level
+from shared.dispatch.messages import PriorityLevel
 from shared.lifecycle import jobs, submissions
 from shared.models import Job, Segment
 from shared.states import SegmentState, Stage, State
@@ -56,7 +56,7 @@ def test_a_lost_job_is_begun_again_before_any_other_begins(session: Session) -> 
     recovery.reclaim_jobs(session, no_delay)
 
     (first,) = fairness.admit(session, job.account_id, Window(unclaimed=1, running=10))
-    assert (first.id, first.level) == (job.id, Level.FIRST)
+    assert (first.id, first.priority) == (job.id, PriorityLevel.URGENT)
 
 
 def test_a_job_that_kills_every_worker_fails_as_worker_lost(session: Session) -> None:

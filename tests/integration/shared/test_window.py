@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api.accounts import operator_queries
 from shared.dispatch import fairness, publishing
 from shared.dispatch.fairness import Window
-from shared.dispatch.messages import Level
+from shared.dispatch.messages import PriorityLevel
 from shared.lifecycle import cancellation, submissions
 from shared.models import Account, Job, Segment
 from shared.names import TaskName
@@ -31,7 +31,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def admitted(session: Session, account_id: uuid.UUID, limits: Window = WINDOW) -> list[tuple[str, uuid.UUID]]:
-    return [(nudge.task, nudge.id) for nudge in fairness.admit(session, account_id, limits)]
+    return [(message.task, message.id) for message in fairness.admit(session, account_id, limits)]
 
 
 def submit(session: Session, account_id: uuid.UUID, *priorities: str) -> list[uuid.UUID]:
@@ -55,15 +55,15 @@ def test_a_place_is_kept_for_when_nothing_runs_and_what_takes_it_is_taken_first(
     made = datetime.now(UTC) - timedelta(minutes=1)
     turns = [made + timedelta(seconds=at) for at in range(4)]
     begun, _, _, following = (factories.job(session, account_id, turn=turn).id for turn in turns)
-    levels = [nudge.level for nudge in fairness.admit(session, account_id, WINDOW)]
+    levels = [message.priority for message in fairness.admit(session, account_id, WINDOW)]
     session.execute(update(Job).where(Job.id == begun).values(state=State.RUNNING, attempt=1))
     assert admitted(session, account_id) == []
 
     session.execute(update(Job).where(Job.id == begun).values(state=State.SUCCEEDED))
 
     (last,) = fairness.admit(session, account_id, WINDOW)
-    assert (last.id, last.level) == (following, Level.FIRST)
-    assert levels == [Level.FIRST, Level.NORMAL, Level.NORMAL]
+    assert (last.id, last.priority) == (following, PriorityLevel.URGENT)
+    assert levels == [PriorityLevel.URGENT, PriorityLevel.NORMAL, PriorityLevel.NORMAL]
 
 
 def test_one_account_s_hoard_takes_nothing_from_another_s_window(session: Session) -> None:
@@ -140,11 +140,13 @@ def test_the_first_segment_of_who_renders_nothing_is_taken_first(session: Sessio
     session.execute(update(Segment).where(Segment.id == parts[0]).values(state=SegmentState.RUNNING))
     while_it_renders = fairness.admit(session, job.account_id, window_of_two)
 
-    assert [(nudge.id, nudge.level) for nudge in begun] == [
-        (parts[0], Level.FIRST),
-        (parts[1], Level.NORMAL),
+    assert [(message.id, message.priority) for message in begun] == [
+        (parts[0], PriorityLevel.URGENT),
+        (parts[1], PriorityLevel.NORMAL),
     ]
-    assert [(nudge.id, nudge.level) for nudge in while_it_renders] == [(parts[2], Level.NORMAL)]
+    assert [(message.id, message.priority) for message in while_it_renders] == [
+        (parts[2], PriorityLevel.NORMAL)
+    ]
 
 
 def test_a_lost_segment_goes_before_what_nobody_has_begun(session: Session) -> None:
@@ -155,11 +157,11 @@ def test_a_lost_segment_goes_before_what_nobody_has_begun(session: Session) -> N
     factories.job(session, first.account_id, state=State.RUNNING, attempt=1)
     session.execute(update(Job).where(Job.id == other.id).values(turn=first.turn + timedelta(minutes=1)))
 
-    nudges = fairness.admit(session, first.account_id, Window(unclaimed=2, running=10))
+    messages = fairness.admit(session, first.account_id, Window(unclaimed=2, running=10))
 
-    assert [(nudge.id, nudge.level) for nudge in nudges] == [
-        (lost.id, Level.FIRST),
-        (factories.segments_of(session, first)[0].id, Level.NORMAL),
+    assert [(message.id, message.priority) for message in messages] == [
+        (lost.id, PriorityLevel.URGENT),
+        (factories.segments_of(session, first)[0].id, PriorityLevel.NORMAL),
     ]
 
 
@@ -217,41 +219,46 @@ def test_who_has_nothing_running_is_taken_before_who_has(session: Session) -> No
     for account_id in (idle, busy):
         submit(session, account_id, "normal", "bulk")
 
-    levels = {one: [nudge.level for nudge in fairness.admit(session, one, WINDOW)] for one in (idle, busy)}
+    levels = {
+        one: [message.priority for message in fairness.admit(session, one, WINDOW)] for one in (idle, busy)
+    }
 
-    assert levels == {idle: [Level.FIRST, Level.LAST], busy: [Level.NORMAL, Level.LAST]}
+    assert levels == {
+        idle: [PriorityLevel.URGENT, PriorityLevel.LOW],
+        busy: [PriorityLevel.NORMAL, PriorityLevel.LOW],
+    }
 
 
 @pytest.mark.parametrize(
     ("priority", "hours", "level"),
     [
-        ("interactive", 0, Level.SOON),
-        ("normal", 0.9, Level.NORMAL),
-        ("normal", 1, Level.SOON),
-        ("bulk", 0.9, Level.LAST),
-        ("bulk", 1, Level.NORMAL),
-        ("bulk", 2, Level.SOON),
+        ("interactive", 0, PriorityLevel.HIGH),
+        ("normal", 0.9, PriorityLevel.NORMAL),
+        ("normal", 1, PriorityLevel.HIGH),
+        ("bulk", 0.9, PriorityLevel.LOW),
+        ("bulk", 1, PriorityLevel.NORMAL),
+        ("bulk", 2, PriorityLevel.HIGH),
     ],
 )
 def test_at_the_broker_too_a_job_rises_while_it_waits(
-    session: Session, priority: str, hours: float, level: Level
+    session: Session, priority: str, hours: float, level: PriorityLevel
 ) -> None:
     busy = factories.account(session)
     factories.job(session, busy, state=State.RUNNING, attempt=1)
     submit(session, busy, priority)
     session.execute(update(Job).where(Job.account_id == busy).values(turn=Job.turn - timedelta(hours=hours)))
 
-    assert [nudge.level for nudge in fairness.admit(session, busy, WINDOW)] == [level]
+    assert [message.priority for message in fairness.admit(session, busy, WINDOW)] == [level]
 
 
 def test_what_the_broker_did_not_take_is_admitted_again(session: Session) -> None:
     job = factories.rendering_job(session, ("a",))
     submit(session, job.account_id, "normal")
-    nudges = fairness.admit(session, job.account_id, WINDOW)
+    messages = fairness.admit(session, job.account_id, WINDOW)
 
-    publishing.unmark(session, nudges)
+    publishing.unmark(session, messages)
 
-    assert fairness.admit(session, job.account_id, WINDOW) == nudges
+    assert fairness.admit(session, job.account_id, WINDOW) == messages
 
 
 def test_accounts_with_work_that_nobody_was_told_of_are_found(session: Session) -> None:
@@ -277,7 +284,7 @@ def test_two_that_admit_at_once_do_not_exceed_the_window(database: Engine) -> No
             admitted(other, account_id)
         one.commit()
         other.rollback()
-        assert fairness.admit_unless_busy(other, account_id, WINDOW) == []
+        assert fairness.try_admit(other, account_id, WINDOW) == []
         other.rollback()
         assert admitted(other, account_id) == []
         other.rollback()
@@ -294,7 +301,7 @@ def test_a_row_that_is_about_to_change_is_not_waited_for(database: Engine) -> No
         other.execute(select(func.set_config("lock_timeout", "200ms", True)))
 
         assert admitted(other, account_id) == [(TaskName.VIDEO, free)]
-        assert fairness.admit_unless_busy(one, account_id, WINDOW) is None
+        assert fairness.try_admit(one, account_id, WINDOW) is None
 
         other.rollback()
         one.delete(one.get(Account, account_id))

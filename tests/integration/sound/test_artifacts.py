@@ -13,7 +13,7 @@ from PIL import Image
 from shared.errors import RenderFailed
 from shared.processes import ffmpeg
 from shared.processes.ffmpeg import Stopped
-from shared.script.timeline import plan
+from shared.script.timeline import plan_timeline
 from shared.script.values import Music, Output, Scene, Script, Transition
 from tasks.video.captions.cues import Cue, CueWord
 from tasks.video.output.artifacts import AssemblyPlan, assemble, mix_sound
@@ -54,7 +54,7 @@ def segment(tmp_path):
 
 
 def planned(segments, frames, *, output=OUTPUT, title="A reef", cues=(CUE,), music=None, files=None):
-    timeline = plan(Script(scenes=(Scene("a", duration=frames / output.fps),)), {}, output.fps)
+    timeline = plan_timeline(Script(scenes=(Scene("a", duration=frames / output.fps),)), {}, output.fps)
     assert timeline.frames == frames
     script = Script(scenes=(Scene("a", duration=frames / output.fps),), title=title, music=music)
     return AssemblyPlan(script, output, timeline, segments, cues, {}, files or {})
@@ -209,7 +209,7 @@ def test_other_frame_rates_join_as_exactly(tmp_path, segment, fps):
 def test_five_hundred_scenes_of_a_fifth_of_a_second_are_joined(tmp_path, segment):
     piece = segment(0, 6)
     scenes = tuple(Scene(f"s{index}", duration=0.2, transition=Transition()) for index in range(500))
-    timeline = plan(Script(scenes=scenes), {}, 30)
+    timeline = plan_timeline(Script(scenes=scenes), {}, 30)
     whole = AssemblyPlan(Script(scenes=scenes), OUTPUT, timeline, [piece] * 500)
 
     made = assemble(whole, work=tmp_path)

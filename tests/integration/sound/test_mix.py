@@ -15,7 +15,7 @@ import pytest
 from shared.errors import AssetUnreadable
 from shared.media.probing import probe
 from shared.processes.ffmpeg import Stopped
-from shared.script.timeline import plan
+from shared.script.timeline import plan_timeline
 from shared.script.values import Music, Narration, Output, Scene, Script, Transition, Visual
 from tasks import speech
 from tasks.speech import Line
@@ -47,7 +47,7 @@ def laid(scenes, folder, *, files=None, music=None, fps=30, output=None):
         )
     )
     lengths = {key: Fraction(one.samples, RATE) for key, one in spoken.items()}
-    timeline = plan(script, lengths, fps)
+    timeline = plan_timeline(script, lengths, fps)
     return AssemblyPlan(
         script=script,
         output=output or Output(fps=fps, quality="draft"),

@@ -10,7 +10,7 @@ import pytest
 
 from shared.media.probing import probe
 from shared.processes import ffmpeg
-from shared.script.timeline import plan
+from shared.script.timeline import plan_timeline
 from shared.script.values import (
     Captions,
     Music,
@@ -56,7 +56,9 @@ def film(tmp_path, make):
         [Line(scene.narration.text, "en", tmp_path / f"{scene.id}.wav") for scene in told]
     )
     said = {scene.id: one for scene, one in zip(told, spoken, strict=True)}
-    timeline = plan(script, {key: Fraction(one.samples, one.rate) for key, one in said.items()}, OUTPUT.fps)
+    timeline = plan_timeline(
+        script, {key: Fraction(one.samples, one.rate) for key, one in said.items()}, OUTPUT.fps
+    )
     cues = captions.make_cues(timeline, script, {key: one.words for key, one in said.items()})
     media = {key: probe(path) for key, path in files.items()}
     sources = {key: segments.Source(key, str(path), media[key]) for key, path in files.items()}

@@ -20,7 +20,7 @@ from shared.script.values import Narration, Scene, Script, Voice
 from shared.script.voices import named_voices
 from shared.settings import LanguageModel, settings
 from shared.storage.factory import storage
-from shared.usage import Spent
+from shared.usage import UsageKind
 from tasks import speech
 from tasks.cost_tracker import Purse
 from tasks.providers import response_cache
@@ -77,7 +77,7 @@ def by_server(server: LoopbackSpeech, transcriber: str = "") -> SpeechServer:
     return SpeechServer(model, named_voices("alloy"), transcriber=transcriber, provider=provider)
 
 
-def spent(job: Job, kind: Spent = Spent.CHARACTERS) -> float:
+def spent(job: Job, kind: UsageKind = UsageKind.CHARACTERS) -> float:
     with transaction() as session:
         return usage.job_amount(session, job.id, kind)
 
@@ -185,7 +185,7 @@ def test_a_transcription_is_paid_for_by_the_second(speaker, server, job):
     narrate(speaker(), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
 
     assert len(server.asked("/v1/audio/transcriptions")) == 1
-    assert spent(job, Spent.TRANSCRIBED) == pytest.approx(told.scenes["s0"].seconds)
+    assert spent(job, UsageKind.TRANSCRIBED) == pytest.approx(told.scenes["s0"].seconds)
     assert spent(job) == len("Corals grow.")
 
 
@@ -194,7 +194,7 @@ def test_a_transcription_that_failed_costs_nothing(speaker, server, job):
 
     narrate(speaker(), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
 
-    assert (spent(job, Spent.TRANSCRIBED), spent(job)) == (0, len("Corals grow."))
+    assert (spent(job, UsageKind.TRANSCRIBED), spent(job)) == (0, len("Corals grow."))
 
 
 def test_a_budget_stops_before_a_sentence_whose_transcription_would_break_it(
@@ -208,7 +208,7 @@ def test_a_budget_stops_before_a_sentence_whose_transcription_would_break_it(
         narrate(speaker(poor), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
 
     assert server.requests == []
-    assert (spent(poor, Spent.TRANSCRIBED), spent(poor)) == (0, 0)
+    assert (spent(poor, UsageKind.TRANSCRIBED), spent(poor)) == (0, 0)
 
 
 def test_sentences_are_asked_for_at_once_but_not_all(speaker, server):
@@ -220,12 +220,12 @@ def test_sentences_are_asked_for_at_once_but_not_all(speaker, server):
 
     with ThreadPoolExecutor(1) as pool:
         telling = pool.submit(narrate, speaker(), script(text), {}, among=[by_server(server)])
-        while server.most < settings().speech_parallel and not telling.done():
+        while server.most < settings().speech_concurrency and not telling.done():
             gate.wait(0.01)
         gate.set()
         telling.result(30)
 
-    assert server.most == settings().speech_parallel
+    assert server.most == settings().speech_concurrency
     assert len(server.spoken) == 7
 
 

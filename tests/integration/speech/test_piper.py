@@ -11,7 +11,7 @@ import pytest
 from shared.errors import SpeechFailed
 from shared.processes.ffmpeg import Stopped
 from shared.script.values import Voice
-from shared.script.voices import catalogue, piper_voices
+from shared.script.voices import available_voices, piper_voices
 from tasks.speech.engine import RATE, Sentence
 from tasks.speech.piper import Piper
 
@@ -54,7 +54,7 @@ def test_speed_changes_the_length(engine, tmp_path):
 
 
 def test_a_voice_is_listed_and_found_by_its_language(engine, process, monkeypatch):
-    listed = catalogue(process.model_copy(update={"piper_voices": VOICE}))
+    listed = available_voices(process.model_copy(update={"piper_voices": VOICE}))
 
     assert (listed[0].name, listed[0].language) == (NAME, "en-US")
     assert engine.chosen(Voice(), "en-GB") == VOICE

@@ -41,7 +41,7 @@ def users(database: Engine) -> Iterator[Session]:
 def test_an_operator_is_made_and_let_in_again(process: Settings, users: Session) -> None:
     first = CliRunner().invoke(commands.operator, ["Ada"], catch_exceptions=False)
     user = users.scalars(select(User).where(User.username == "ada")).one()
-    assert passwords.verify(user.password_hash, first.output.strip())
+    assert passwords.verify_password(user.password_hash, first.output.strip())
     assert (set(user.scopes), user.one_time_until is None) == (set(SCOPES), False)
     user.scopes, user.disabled_at = ["jobs:read"], user.created_at
     users.commit()
@@ -50,7 +50,7 @@ def test_an_operator_is_made_and_let_in_again(process: Settings, users: Session)
 
     users.refresh(user)
     assert re.fullmatch(r"[a-z0-9-]{23}\n", again.output)
-    assert passwords.verify(user.password_hash, again.output.strip())
+    assert passwords.verify_password(user.password_hash, again.output.strip())
     assert (set(user.scopes), user.disabled_at) == (set(SCOPES), None)
     written = users.scalars(select(AuditEvent.subject).where(AuditEvent.action == "users.let_in"))
     assert list(written) == [f"user:{user.id}"] * 2

@@ -71,7 +71,7 @@ def render_script(
     sources = {
         src: segments.Source(src, str(path), probing.probe(path)) for src, path in (files or {}).items()
     }
-    plan = timeline.plan(script, narration or {}, output.fps)
+    plan = timeline.plan_timeline(script, narration or {}, output.fps)
     found = segments.plan_segments(
         plan, script, output, sources, cues, account="me", versions=renderer_versions(), encoder=encoder
     )

@@ -18,7 +18,7 @@ LARGE = Output(resolution="1440p", fps=60, quality="high")
 
 def test_frames_are_told_of_before_the_encoder_has_looked_ahead_far_enough_to_write_one(tmp_path):
     seen: list[ffmpeg.Progress] = []
-    taken = [part for name, value in ffmpeg.TAKEN.items() for part in (f"-{name}", value)]
+    taken = [part for name, value in ffmpeg.INPUT_FRAME_STATS.items() for part in (f"-{name}", value)]
 
     argv = ffmpeg.command(
         "-re", "-f", "lavfi", "-i", "testsrc=s=64x36:r=25:d=1", "-c:v", "libx264", *taken, "-f", "null", "-"

@@ -167,11 +167,11 @@ def test_slow_receivers_of_one_account_keep_no_other_account_waiting(
     slow.meanwhile = lambda: told.wait(10)
     with transaction() as session:
         hog, other = factories.account(session), factories.account(session)
-        for _ in range(2 * deliveries.PER_ACCOUNT):
+        for _ in range(2 * deliveries.MAX_PER_ACCOUNT):
             ended(session, hook(slow.url), hog)
-        for _ in range(2 * deliveries.PER_ACCOUNT + 1):
+        for _ in range(2 * deliveries.MAX_PER_ACCOUNT + 1):
             ended(session, hook(receiver.url), other)
-    receiver.meanwhile = lambda: told.set() if len(receiver.seen) == 2 * deliveries.PER_ACCOUNT else None
+    receiver.meanwhile = lambda: told.set() if len(receiver.seen) == 2 * deliveries.MAX_PER_ACCOUNT else None
     began = time.monotonic()
 
     webhook_delivery.deliver()
@@ -180,7 +180,7 @@ def test_slow_receivers_of_one_account_keep_no_other_account_waiting(
     slow.server.server_close()
     assert told.is_set()
     assert time.monotonic() - began < 8
-    assert len(slow.seen) == 2 * deliveries.PER_ACCOUNT
+    assert len(slow.seen) == 2 * deliveries.MAX_PER_ACCOUNT
 
 
 def test_a_round_ends_without_whoever_takes_long_and_the_next_one_goes_on_beside_them(
@@ -219,7 +219,7 @@ def test_a_delivery_is_stamped_with_the_moment_that_postgres_gave_it_out(
         id=factories.uuid.uuid4(), url=receiver.url, body="{}", run_after=at + webhook_delivery.LEASE
     )
 
-    assert webhook_delivery.post(one, [WEBHOOK_SECRET]).good
+    assert webhook_delivery.post(one, [WEBHOOK_SECRET]).delivered
 
     ((headers, _),) = receiver.seen
     assert headers["webhook-timestamp"] == str(int(at.timestamp()))
@@ -274,14 +274,14 @@ def test_after_the_last_try_it_has_failed(process: Settings, receiver: Receiver)
     assert len(receiver.seen) == 10  # at once, and nine times after
     assert delivery_of(job).state == "failed"
     with transaction() as session:
-        tries = deliveries.attempts(session, job.account_id, delivery_of(job).id)
+        tries = deliveries.list_attempts(session, job.account_id, delivery_of(job).id)
     assert [one["status"] for one in tries] == [500] * 10
 
 
 def test_of_what_is_resent_for_ever_the_last_tries_are_kept(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "MOST_TRIES", 3)
+    monkeypatch.setattr(deliveries, "MAX_KEPT_ATTEMPTS", 3)
     with transaction() as session:
         job = ended(session, hook(receiver.url))
 
@@ -292,7 +292,7 @@ def test_of_what_is_resent_for_ever_the_last_tries_are_kept(
 
     assert len(receiver.seen) == 5
     with transaction() as session:
-        tries = deliveries.attempts(session, job.account_id, delivery_of(job).id)
+        tries = deliveries.list_attempts(session, job.account_id, delivery_of(job).id)
     assert [one["number"] for one in tries] == [3, 4, 5]
 
 
@@ -333,7 +333,7 @@ def test_who_has_nothing_under_way_is_told_before_those_who_have(session: Sessio
     for quiet in accounts:
         under_way = dict.fromkeys(set(accounts) - {quiet}, 1)
         with session.begin_nested() as undone:
-            (told,) = deliveries.claim(session, 1, lease=LEASE, under_way=under_way)
+            (told,) = deliveries.claim(session, 1, lease=LEASE, in_flight=under_way)
             assert told.account_id == quiet
             undone.rollback()
 
@@ -341,10 +341,10 @@ def test_who_has_nothing_under_way_is_told_before_those_who_have(session: Sessio
 def test_much_that_waits_for_an_address_that_is_gone_ends_untried_a_bite_at_a_time(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "GIVEN_UP", 2)
+    monkeypatch.setattr(deliveries, "MAX_GIVEN_UP", 2)
     with transaction() as session:
         owner = factories.account(session)
-        deliveries.disable(session, owner, receiver.url)
+        deliveries.disable_address(session, owner, receiver.url)
         waiting = [ended(session, hook(receiver.url), owner) for _ in range(5)]
 
     def failed() -> int:
@@ -362,7 +362,7 @@ def test_a_rotated_secret_signs_beside_the_new_one_until_the_overlap_ends(
         account_id = factories.account(session)
         (old,) = deliveries.signing_secrets(session, account_id)
     with transaction() as session:
-        new = deliveries.rotate(session, account_id)
+        new = deliveries.rotate_secret(session, account_id)
         ended(session, hook(receiver.url), account_id)
 
     webhook_delivery.deliver()
@@ -371,7 +371,7 @@ def test_a_rotated_secret_signs_beside_the_new_one_until_the_overlap_ends(
     for secret in (old, new):
         assert Webhook(secret).verify(body, headers)["type"] == "task.succeeded"
     with transaction() as session:
-        deliveries.rotate(session, account_id, overlap=timedelta(0))
+        deliveries.rotate_secret(session, account_id, overlap=timedelta(0))
     with transaction() as session:
         assert old in deliveries.signing_secrets(session, account_id)  # retires by its own overlap
         assert new not in deliveries.signing_secrets(session, account_id)

@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, select, update
 
 from shared.db import transaction
 from shared.dispatch import publishing
-from shared.dispatch.messages import Nudge
+from shared.dispatch.messages import Message
 from shared.lifecycle import submissions
 from shared.models import Account, Job
 from shared.names import QueueName, TaskName
@@ -79,7 +79,7 @@ def test_the_last_task_of_a_process_lets_the_next_job_in_though_others_were_at_i
 
     with transaction() as session:  # somebody else lets others of this account in
         session.execute(select(Account.id).where(Account.id == account_id).with_for_update())
-        assert publishing.send([Nudge(TaskName.SCRIPT, first, first, account_id)])
+        assert publishing.send([Message(TaskName.SCRIPT, first, first, account_id)])
         until_succeeded(first)
         time.sleep(0.5)  # in which the process ends, or waits
 

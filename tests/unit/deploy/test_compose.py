@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from shared.names import QueueName
-from shared.settings import Settings
+from shared.settings import RENAMED, Settings
 from tests.unit.deploy.files import COMPOSE, DOCKERFILE, EXAMPLE, ROOT, compose, environment, services
 from workers.local import postgres as pg
 from workers.local import redis as rd
@@ -12,7 +12,7 @@ from workers.local.services import stop_ranks
 from workers.local.stack import QUEUES, Stack, Wish
 
 OURS = ("api", *(f"worker-{queue}" for queue in QUEUES), "beat", "flower", "migrate")
-SETTINGS = {f"SCENEMILL_{name.upper()}" for name in Settings.model_fields}
+SETTINGS = {f"SCENEMILL_{name.upper()}" for name in (*Settings.model_fields, *RENAMED)}
 NEEDED = {f"SCENEMILL_{name.upper()}" for name, field in Settings.model_fields.items() if field.is_required()}
 
 
@@ -86,6 +86,14 @@ def test_no_variable_is_misspelt(name):
     given = {key for key in environment(services()[name]) if key.startswith("SCENEMILL_")}
 
     assert given <= SETTINGS
+
+
+@pytest.mark.parametrize("name", ["api", "worker-renders"])
+def test_former_names_of_settings_are_passed_on_as_the_new_ones_are(name):
+    given = environment(services()[name]).keys()
+
+    passed_on = {old for old in RENAMED if f"SCENEMILL_{old.upper()}" in given}
+    assert passed_on == {old for old, new in RENAMED.items() if f"SCENEMILL_{new.upper()}" in given}
 
 
 def test_every_setting_reaches_a_container_from_the_env_file():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.settings import Settings
-from shared.storage.s3 import Bucket, open_bucket
+from shared.storage.s3 import S3Storage, open_bucket
 from tests.loopback.s3 import S3
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ def s3() -> Iterator[S3]:
 
 
 @pytest.fixture
-def bucket(s3: S3, tmp_path: Path) -> Bucket:
+def bucket(s3: S3, tmp_path: Path) -> S3Storage:
     return another(s3, tmp_path / "copies")
 
 
-def another(s3: S3, folder: Path, **more: Any) -> Bucket:
+def another(s3: S3, folder: Path, **more: Any) -> S3Storage:
     """Return the same storage as another machine sees it."""
     told = {
         name.removeprefix("SCENEMILL_").lower(): value for name, value in s3.settings("some/prefix").items()

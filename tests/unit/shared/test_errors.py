@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared import errors
-from shared.errors import BadRequest, JobFailed, ServiceError, StorageFull, Unavailable, of_job
+from shared.errors import BadRequest, JobFailed, ServiceError, StorageFull, Unavailable, as_job_error
 
 PROMISED = {
     "asset-unreadable", "llm-unavailable", "llm-invalid-script", "speech-failed", "render-failed", "render-timeout",
@@ -20,10 +20,10 @@ def descendants(base: type[ServiceError]) -> set[type[ServiceError]]:
 def test_a_job_fails_as_nothing_else_than_what_was_promised() -> None:
     known = {each for each in descendants(ServiceError) if each.__module__ == errors.__name__}
 
-    assert {of_job(each("Why.")).code for each in known} == PROMISED == errors.JOB_CODES
+    assert {as_job_error(each("Why.")).code for each in known} == PROMISED == errors.JOB_CODES
     assert {each.code for each in descendants(JobFailed)} <= PROMISED
 
 
 @pytest.mark.parametrize("error", [Unavailable("Why."), StorageFull("Why."), BadRequest("Why.")], ids=repr)
 def test_why_a_job_failed_is_told_whatever_it_was(error: ServiceError) -> None:
-    assert of_job(error).problem()["detail"] == "Why."
+    assert as_job_error(error).problem()["detail"] == "Why."

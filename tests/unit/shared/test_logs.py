@@ -7,7 +7,7 @@ import json
 import logging
 import logging.config
 
-from shared.logs import bind, logging_config, moment
+from shared.logs import bind, format_timestamp, logging_config
 from workers.local.output import event_now
 
 
@@ -37,4 +37,4 @@ def test_a_line_has_its_moment_to_the_millisecond_and_what_was_bound():
 
 
 def test_moments_are_written_in_utc():
-    assert moment(1_795_503_482.125) == "2026-11-24T06:58:02.125Z"
+    assert format_timestamp(1_795_503_482.125) == "2026-11-24T06:58:02.125Z"

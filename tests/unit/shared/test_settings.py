@@ -1,9 +1,10 @@
+import logging
 from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
 
-from shared.settings import Settings
+from shared.settings import RENAMED, Settings, warn_of_former_names
 
 NEEDED = {
     "database_url": "postgresql+psycopg2://there/scenemill",
@@ -30,17 +31,17 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     ],
 )
 def test_a_duration_is_read_from_the_environment(environment, text, duration):
-    environment.setenv("SCENEMILL_LEASE", text)
-    environment.setenv("SCENEMILL_KEEP_ARTIFACTS", text)
+    environment.setenv("SCENEMILL_LEASE_DURATION", text)
+    environment.setenv("SCENEMILL_ARTIFACT_RETENTION", text)
 
     read = Settings()
 
-    assert read.lease == duration
-    assert read.keep_artifacts == duration
+    assert read.lease_duration == duration
+    assert read.artifact_retention == duration
 
 
 def test_what_is_no_duration_is_refused(environment):
-    environment.setenv("SCENEMILL_LEASE", "soon")
+    environment.setenv("SCENEMILL_LEASE_DURATION", "soon")
 
     with pytest.raises(ValidationError, match="lease"):
         Settings()
@@ -64,3 +65,33 @@ def test_what_signs_tokens_is_long_and_not_shown_where_it_is_not(environment):
     with pytest.raises(ValidationError, match="token_secrets") as caught:
         Settings()
     assert "too-short-a-secret" not in str(caught.value)
+
+
+def test_a_former_name_is_still_read_and_the_new_one_wins(environment):
+    environment.setenv("SCENEMILL_LEASE", "45")
+    environment.setenv("SCENEMILL_DRAIN", "7")
+    environment.setenv("SCENEMILL_SHUTDOWN_GRACE", "8")
+
+    read = Settings()
+
+    assert read.lease_duration == timedelta(seconds=45)
+    assert read.shutdown_grace == timedelta(seconds=8)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_former_name_leads_to_a_setting_of_today(old, new):
+    assert old not in Settings.model_fields
+    assert new in Settings.model_fields
+
+
+def test_each_former_name_in_use_is_warned_of_once(environment, caplog):
+    environment.setenv("SCENEMILL_LEASE", "45")
+    environment.setenv("SCENEMILL_DRAIN", "7")
+
+    with caplog.at_level(logging.WARNING):
+        warn_of_former_names()
+
+    assert [(record.message, record.setting, record.use_instead) for record in caplog.records] == [
+        ("setting_renamed", "SCENEMILL_DRAIN", "SCENEMILL_SHUTDOWN_GRACE"),
+        ("setting_renamed", "SCENEMILL_LEASE", "SCENEMILL_LEASE_DURATION"),
+    ]

@@ -16,8 +16,8 @@ def test_what_is_due_is_called_in_its_order() -> None:
         seen.append("last")
         done.set()
 
-    timers.after(0.02, last)
-    timers.after(0.001, lambda: seen.append("first"))
+    timers.call_later(0.02, last)
+    timers.call_later(0.001, lambda: seen.append("first"))
 
     assert done.wait(5)
     assert seen == ["first", "last"]
@@ -26,45 +26,45 @@ def test_what_is_due_is_called_in_its_order() -> None:
 def test_what_is_called_off_is_never_called() -> None:
     seen: list[str] = []
     done = threading.Event()
-    alarm = timers.after(0.005, lambda: seen.append("never"))
+    alarm = timers.call_later(0.005, lambda: seen.append("never"))
 
-    assert timers.call_off(alarm)
+    assert timers.cancel(alarm)
 
-    timers.after(0.01, done.set)
+    timers.call_later(0.01, done.set)
     assert done.wait(5)
     assert seen == []
 
 
 def test_what_was_called_cannot_be_called_off() -> None:
     done = threading.Event()
-    alarm = timers.after(0, done.set)
+    alarm = timers.call_later(0, done.set)
     assert done.wait(5)
 
-    assert not timers.call_off(alarm)
+    assert not timers.cancel(alarm)
 
 
 def test_one_surprise_does_not_keep_the_others_from_being_called() -> None:
     done = threading.Event()
 
-    timers.after(0, lambda: 1 / 0)
-    timers.after(0.001, done.set)
+    timers.call_later(0, lambda: 1 / 0)
+    timers.call_later(0.001, done.set)
 
     assert done.wait(5)
 
 
 def test_a_forked_child_has_alarms_of_its_own() -> None:
-    waited = timers.after(60, threading.Event().set)
+    waited = timers.call_later(60, threading.Event().set)
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
         called = threading.Event()
-        timers.after(0.001, called.set)
+        timers.call_later(0.001, called.set)
         os.write(writes, b"y" if called.wait(5) else b"n")
         os._exit(0)
     os.waitpid(child, 0)
 
     assert os.read(reads, 1) == b"y"
 
-    assert timers.call_off(waited)
+    assert timers.cancel(waited)
     os.close(reads)
     os.close(writes)

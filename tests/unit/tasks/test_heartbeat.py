@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 
 from shared.errors import Unavailable
-from shared.logs import bind, bound
+from shared.logs import bind, bound_fields
 from tasks.heartbeat import Pulse
 
 FAST = timedelta(milliseconds=5)
@@ -21,7 +21,7 @@ class Beats:
         self.contexts: list[dict[str, object]] = []
 
     def __call__(self) -> bool:
-        self.contexts.append(bound())
+        self.contexts.append(bound_fields())
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if len(self.answers) == 1:
             self.seen.set()

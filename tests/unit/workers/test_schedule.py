@@ -10,7 +10,7 @@ from workers.schedule import schedule
 
 def test_no_clock_that_is_an_hour_wrong_makes_a_round_expire() -> None:
     config = Settings(
-        database_url="", broker_url="", redis_url="", storage_url="", sweep=timedelta(seconds=0.3)
+        database_url="", broker_url="", redis_url="", storage_url="", sweep_interval=timedelta(seconds=0.3)
     )
 
     planned = schedule(config)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PASSWORD = "correct horse battery"
 SECRET = "s" * 32
 # One hash for all tests: they are about what is done with it.
-HASH = passwords.hashed(PASSWORD)
+HASH = passwords.hash_password(PASSWORD)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def name(client: Client) -> str:
     made = f"user-{uuid.uuid4().hex[:12]}"
     scopes = [scope for scope in SCOPES if scope != "admin"]
     with transaction() as session:
-        users.create(session, client.account_id, made, HASH, scopes, one_time=False)
+        users.create_user(session, client.account_id, made, HASH, scopes, one_time=False)
     return made
 
 

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.services
 
 
 def one_time(client: Client) -> tuple[str, str]:
-    name, password = f"user-{uuid.uuid4().hex[:12]}", passwords.one_time()
+    name, password = f"user-{uuid.uuid4().hex[:12]}", passwords.make_one_time_password()
     with transaction() as session:
-        users.create(
-            session, client.account_id, name, passwords.hashed(password), ["jobs:read"], one_time=True
+        users.create_user(
+            session, client.account_id, name, passwords.hash_password(password), ["jobs:read"], one_time=True
         )
     return name, password
 
@@ -71,7 +71,7 @@ def test_a_new_password_ends_what_the_old_one_began(client: Client, name: str) -
 def test_a_name_is_the_same_in_capitals_and_a_password_in_another_spelling(client: Client) -> None:
     name = f"User-{uuid.uuid4().hex[:12]}"
     with transaction() as session:
-        kept = passwords.hashed("caf\u00e9 caf\u00e9 caf\u00e9")
-        users.create(session, client.account_id, name.lower(), kept, ["jobs:read"], one_time=False)
+        kept = passwords.hash_password("caf\u00e9 caf\u00e9 caf\u00e9")
+        users.create_user(session, client.account_id, name.lower(), kept, ["jobs:read"], one_time=False)
 
     assert log_in(client, name.upper(), "cafe\u0301 cafe\u0301 cafe\u0301").status_code == 200

@@ -8,7 +8,7 @@ import pytest
 
 from api.schemas.job import EVENTS, JobSchema, JobSpec, Webhook, dump_job
 from shared.errors import Invalid
-from shared.script.schema.loading import load, parse
+from shared.script.schema.loading import load, parse_strict_json
 from shared.script.values import Brief, Output
 
 SCRIPT = {"scenes": [{"narration": "Hello."}]}
@@ -82,7 +82,7 @@ def test_a_script_is_made_of_a_brief():
 def test_a_job_that_is_written_and_loaded_again_is_the_same(document):
     spec = load(JobSchema(), document)
 
-    assert load(JobSchema(), parse(json.dumps(dump_job(spec)).encode())) == spec
+    assert load(JobSchema(), parse_strict_json(json.dumps(dump_job(spec)).encode())) == spec
 
 
 def test_the_sources_of_a_job_point_into_the_request():

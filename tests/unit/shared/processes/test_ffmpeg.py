@@ -202,7 +202,7 @@ def test_a_worker_s_program_leaves_nobody_behind(tmp_path, leaving):
         "[time.sleep(.01) for _ in range(500) if not pathlib.Path('pid').exists()]"
     )
     worker = (
-        "import sys,pathlib; from shared import ffmpeg; from shared.processes import orphans; orphans.adopt();"
+        "import sys,pathlib; from shared.processes import ffmpeg, orphans; orphans.become_subreaper();"
         f"ffmpeg.run([sys.executable,'-c',{parent!r}], cwd=pathlib.Path({str(tmp_path)!r}), limits=ffmpeg.Limits(wall=20))"
     )
     subprocess.run(python(worker), check=True, timeout=30, cwd=Path(__file__).parents[3])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.script.timeline import plan, unseen
+from shared.script.timeline import describe_unseen, plan_timeline
 from shared.script.values import Narration, Scene, Script, Text, Transition, Voice
 from tests.work import calls
 
@@ -45,7 +45,7 @@ def plans(draw):
 @given(plans())
 def test_every_script_is_laid_out_by_the_formulas(case):
     script, narration, fps = case
-    timeline = plan(script, narration, fps)
+    timeline = plan_timeline(script, narration, fps)
     frame = Fraction(1, fps)
     slots = timeline.scenes
 
@@ -77,7 +77,7 @@ def test_a_transition_takes_at_most_half_of_the_shorter_scene():
         (Scene("a", duration=1.0), Scene("b", duration=0.5, transition=Transition("crossfade", 2.0)))
     )
 
-    timeline = plan(script, {}, 30)
+    timeline = plan_timeline(script, {}, 30)
 
     assert timeline.scenes[1].transition == 7
     assert timeline.frames == 30 + 15 - 7
@@ -86,7 +86,7 @@ def test_a_transition_takes_at_most_half_of_the_shorter_scene():
 def test_a_decimal_is_taken_as_it_was_written():
     script = Script((Scene("a", duration=0.3), Scene("b", duration=4.1)))
 
-    timeline = plan(script, {}, 30)
+    timeline = plan_timeline(script, {}, 30)
 
     assert [slot.frames for slot in timeline.scenes] == [9, 123]
 
@@ -94,7 +94,7 @@ def test_a_decimal_is_taken_as_it_was_written():
 def test_a_duration_is_a_minimum_where_the_scene_speaks():
     script = Script((Scene("a", duration=1.0), Scene("b", duration=9.0)))
 
-    timeline = plan(script, {"a": Fraction(3), "b": Fraction(3)}, 25)
+    timeline = plan_timeline(script, {"a": Fraction(3), "b": Fraction(3)}, 25)
 
     assert [slot.frames for slot in timeline.scenes] == [90, 225]
     assert timeline.scenes[1].narration_start == Fraction(90, 25) + Fraction(1, 5)
@@ -106,8 +106,10 @@ def test_planning_five_times_the_scenes_takes_five_times_the_work(fps):
     narration = {scene.id: Fraction(123_457 + i, 48_000) for i, scene in enumerate(scenes)}
     few, many = (Script(tuple(scenes[:number])) for number in (100, 500))
 
-    assert calls(lambda: plan(many, narration, fps)) <= 5.1 * calls(lambda: plan(few, narration, fps))
-    assert len(plan(many, narration, fps).scenes) == 500
+    assert calls(lambda: plan_timeline(many, narration, fps)) <= 5.1 * calls(
+        lambda: plan_timeline(few, narration, fps)
+    )
+    assert len(plan_timeline(many, narration, fps).scenes) == 500
 
 
 def captioned(
@@ -119,21 +121,21 @@ def captioned(
 def test_a_scene_that_is_only_captioned_lasts_until_it_is_read():
     script = Script((captioned(silent_duration=0.5), captioned("Hi.", "t")))
 
-    first, second = plan(script, {}, 25).scenes
+    first, second = plan_timeline(script, {}, 25).scenes
 
     assert 3.5 < first.frames / 25 < 7
     assert second.frames / 25 == Scene("t").silent_duration
 
 
 def test_a_duration_holds_where_nobody_speaks():
-    assert plan(Script((captioned(duration=2.0),)), {}, 25).frames == 50
+    assert plan_timeline(Script((captioned(duration=2.0),)), {}, 25).frames == 50
 
 
 def test_what_is_never_seen_is_told():
     late, seen = Text("late", start=9), Text("seen", start=1)
     script = Script((Scene("s", text=(late, seen), duration=4.0),), overlays=(Text("over", start=4),))
 
-    found = list(unseen(plan(script, {}, 25), script))
+    found = list(describe_unseen(plan_timeline(script, {}, 25), script))
 
     assert found == [
         "A text of scene 's' is never seen: it starts at 9 s, and the scene lasts 4.00 s.",

@@ -17,26 +17,26 @@ from shared.settings import Settings
     ],
 )  # fmt: skip
 def test_a_language_has_its_voice(tag, name):
-    found = voices.for_language(tag)
+    found = voices.voice_for_language(tag)
 
     assert found is not None
     assert found.name == name
 
 
 def test_a_language_that_nobody_speaks_has_none():
-    assert voices.for_language("xx-YY") is None
-    assert voices.for_language("") is None
+    assert voices.voice_for_language("xx-YY") is None
+    assert voices.voice_for_language("") is None
 
 
 def test_every_voice_is_listed_once_and_found_by_its_name():
-    listed = voices.voices()
+    listed = voices.embedded_voices()
 
     assert len({voice.name for voice in listed}) == len(listed) > 100
-    assert all(voices.find(voice.name) == voice for voice in listed)
+    assert all(voices.find_voice(voice.name) == voice for voice in listed)
 
 
 def test_a_variant_changes_the_name_alone():
-    found = voices.find("en-us+f3")
+    found = voices.find_voice("en-us+f3")
 
     assert found is not None
     assert (found.name, found.language, found.file) == ("en-us+f3", "en-us", "gmw/en-US+f3")
@@ -46,7 +46,7 @@ def test_a_variant_changes_the_name_alone():
     "name", ["", "nobody", "en-us+nobody", "en-us+", "../../etc/passwd", "en-us+../f3", "+f3"]
 )
 def test_another_name_finds_nothing(name):
-    assert voices.find(name) is None
+    assert voices.find_voice(name) is None
 
 
 def test_named_voices_say_which_language_they_speak():
@@ -63,8 +63,10 @@ def test_the_catalogue_lists_a_server_only_where_it_is_named():
     without = Settings(**places, speech_base_url="")
     named = Settings(**places, speech_base_url="http://127.0.0.1:1/v1", speech_voices="alloy, thorsten@de")
 
-    assert [each.name for each in voices.catalogue(without)] == [each.name for each in voices.voices()]
-    assert [(each.name, each.language) for each in voices.catalogue(named)[:2]] == [
+    assert [each.name for each in voices.available_voices(without)] == [
+        each.name for each in voices.embedded_voices()
+    ]
+    assert [(each.name, each.language) for each in voices.available_voices(named)[:2]] == [
         ("openai:alloy", "mul"),
         ("openai:thorsten", "de"),
     ]
@@ -80,7 +82,7 @@ def test_a_voice_file_that_is_not_there_is_not_listed():
     ids=["en", "pt-BR", "zh", "no"],
 )
 def test_voices_say_which_languages_they_speak(tag, least):
-    found = {voice.name for voice in voices.voices() if voice.speaks(tag)}
+    found = {voice.name for voice in voices.embedded_voices() if voice.speaks(tag)}
 
     assert least <= found
     assert "de" not in found

@@ -14,22 +14,22 @@ from shared.security import passwords
 
 
 def test_a_password_is_hashed_by_argon2id_with_a_salt_of_its_own():
-    one, other = passwords.hashed("correct horse"), passwords.hashed("correct horse")
+    one, other = passwords.hash_password("correct horse"), passwords.hash_password("correct horse")
 
     assert one.startswith("$argon2id$v=19$m=19456,t=3,p=1$")
     assert one != other
-    assert passwords.verify(one, "correct horse")
-    assert not passwords.verify(one, "correct horsE")
+    assert passwords.verify_password(one, "correct horse")
+    assert not passwords.verify_password(one, "correct horsE")
 
 
 def test_nobody_has_a_password_and_takes_as_long():
-    assert extract_parameters(passwords.NOBODY) == extract_parameters(passwords.hashed("x"))
-    assert not passwords.verify(None, "")
-    assert not passwords.verify("no hash at all", "x")
+    assert extract_parameters(passwords.DUMMY_HASH) == extract_parameters(passwords.hash_password("x"))
+    assert not passwords.verify_password(None, "")
+    assert not passwords.verify_password("no hash at all", "x")
 
 
 def test_one_time_passwords_can_be_typed_and_set():
-    made = {passwords.one_time() for _ in range(50)}
+    made = {passwords.make_one_time_password() for _ in range(50)}
 
     assert len(made) == 50
     assert all(re.fullmatch(r"([a-z2-9]{5}-){3}[a-z2-9]{5}", each) for each in made)

@@ -12,20 +12,20 @@ import pytest
 
 from shared.errors import AssetUnreadable, Conflict, StorageFull
 from shared.storage import unfinished_uploads
-from shared.storage.folder import Folder
+from shared.storage.folder import FolderStorage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.storage.base import Storage
-    from shared.storage.s3 import Bucket
+    from shared.storage.s3 import S3Storage
     from tests.loopback.s3 import S3
 
 
 @pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.slow)])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "folder":
-        return Folder(tmp_path / "storage")
+        return FolderStorage(tmp_path / "storage")
     found: Storage = request.getfixturevalue("bucket")
     return found
 
@@ -60,7 +60,7 @@ def test_a_writer_that_fails_leaves_nothing(storage: Storage) -> None:
         file.write(b"1")
         raise RuntimeError
 
-    assert storage.present(["a/b"]) == set()
+    assert storage.find_existing(["a/b"]) == set()
     assert leftovers(storage) == []
 
 
@@ -80,14 +80,14 @@ def test_a_finished_file_is_moved_in_and_can_be_deleted_twice(storage: Storage, 
 
 
 def test_folders_that_held_only_what_is_deleted_go_with_it(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "storage")
+    folder = FolderStorage(tmp_path / "storage")
     keys = ("artifacts/job/1/video.mp4", "artifacts/job/1/poster.jpg", "artifacts/other/1/video.mp4")
     for key in keys:
         with folder.create(key) as file:
             file.write(b"1")
 
     folder.delete(keys[0])
-    assert folder.present(keys) == set(keys[1:])
+    assert folder.find_existing(keys) == set(keys[1:])
     folder.delete(keys[1])
     folder.delete(keys[2])
 
@@ -97,7 +97,7 @@ def test_folders_that_held_only_what_is_deleted_go_with_it(tmp_path: Path) -> No
 def test_a_file_finds_its_way_into_a_folder_that_is_removed_as_empty_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, link = Folder(tmp_path / "storage"), os.link
+    folder, link = FolderStorage(tmp_path / "storage"), os.link
     removed: list[Path] = []
 
     def late(source: Path, target: Path) -> None:
@@ -122,10 +122,10 @@ def test_a_full_disk_is_an_error_that_is_retried(storage: Storage) -> None:
 
 
 def test_it_can_tell_whether_it_is_writable(storage: Storage) -> None:
-    storage.check()
+    storage.check_writable()
 
     assert leftovers(storage) == []
-    assert list(storage.aged(time.time() + 60)) == []
+    assert list(storage.list_older_than(time.time() + 60)) == []
 
 
 def test_a_second_name_lives_when_the_first_goes(storage: Storage) -> None:
@@ -158,7 +158,7 @@ def test_any_part_of_a_file_can_be_read(storage: Storage) -> None:
     assert b"".join(storage.read("a", 10, 13)) == bytes((10, 11, 12))
     assert b"".join(storage.read("a", 5, 5)) == b""
     assert storage.size("a") == 200
-    assert storage.present(["a", "b", "a"]) == {"a"}
+    assert storage.find_existing(["a", "b", "a"]) == {"a"}
 
 
 def test_what_is_old_is_found(storage: Storage, request: pytest.FixtureRequest) -> None:
@@ -167,7 +167,7 @@ def test_what_is_old_is_found(storage: Storage, request: pytest.FixtureRequest) 
     _age(storage, request)
     make(storage, "new")
 
-    assert set(storage.aged(time.time() - 3600)) == {"old/é 1+%.wav", "old/2"}
+    assert set(storage.list_older_than(time.time() - 3600)) == {"old/é 1+%.wav", "old/2"}
 
 
 def test_what_is_stored_again_is_new_again(storage: Storage, request: pytest.FixtureRequest) -> None:
@@ -177,12 +177,12 @@ def test_what_is_stored_again_is_new_again(storage: Storage, request: pytest.Fix
 
     make(storage, "again")
 
-    assert list(storage.aged(time.time() - 3600)) == ["old"]
+    assert list(storage.list_older_than(time.time() - 3600)) == ["old"]
 
 
 def _age(storage: Storage, request: pytest.FixtureRequest) -> None:
     """Date all that is there a day back."""
-    if isinstance(storage, Folder):
+    if isinstance(storage, FolderStorage):
         for path in storage.root.rglob("*"):
             os.utime(path, (time.time() - 86_400,) * 2)
         return
@@ -190,25 +190,25 @@ def _age(storage: Storage, request: pytest.FixtureRequest) -> None:
 
 
 def test_a_link_to_an_old_file_is_new(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "storage")
+    folder = FolderStorage(tmp_path / "storage")
     make(folder, "first")
     os.utime(folder.locate("first"), (time.time() - 86_400,) * 2)
 
     folder.copy("first", "second")
 
-    assert list(folder.aged(time.time() - 3600)) == []
+    assert list(folder.list_older_than(time.time() - 3600)) == []
 
 
 def test_an_upload_that_rests_is_not_taken_for_a_file_of_nobody(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "storage")
-    make(folder, f"{unfinished_uploads.FOLDER}/1")
-    os.utime(folder.locate(f"{unfinished_uploads.FOLDER}/1"), (time.time() - 86_400,) * 2)
+    folder = FolderStorage(tmp_path / "storage")
+    make(folder, f"{unfinished_uploads.FOLDER_NAME}/1")
+    os.utime(folder.locate(f"{unfinished_uploads.FOLDER_NAME}/1"), (time.time() - 86_400,) * 2)
 
-    assert list(folder.aged(time.time() - 3600)) == []
+    assert list(folder.list_older_than(time.time() - 3600)) == []
 
 
 @pytest.mark.slow
-def test_a_bucket_s_names_begin_with_its_prefix(bucket: Bucket, s3: S3) -> None:
+def test_a_bucket_s_names_begin_with_its_prefix(bucket: S3Storage, s3: S3) -> None:
     make(bucket, "a")
 
     assert list(s3.objects) == ["some/prefix/a"]

@@ -22,7 +22,7 @@ from tests.unit.shared.conftest import another
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shared.storage.s3 import Bucket
+    from shared.storage.s3 import S3Storage
     from tests.loopback.s3 import S3, Fault
 
 pytestmark = pytest.mark.slow
@@ -35,12 +35,12 @@ CONDITIONED: tuple[Fault, ...] = (*FAULTS, "412")  # where a condition is met
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "PAUSE", 0.001)
+    monkeypatch.setattr(s3, "RETRY_SECONDS", 0.001)
     monkeypatch.setattr("shared.storage.s3.PART", SMALLEST_PART)
-    monkeypatch.setattr(s3_parts, "PART", SMALLEST_PART)
+    monkeypatch.setattr(s3_parts, "PART_BYTES", SMALLEST_PART)
 
 
-def put(bucket: Bucket, folder: Path, data: bytes) -> None:
+def put(bucket: S3Storage, folder: Path, data: bytes) -> None:
     source = folder / "made"
     source.write_bytes(data)
     bucket.put(source, "a/b")
@@ -51,7 +51,7 @@ def asked(server: S3) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", CONDITIONED)
-def test_one_failure_is_got_over(bucket: Bucket, s3: S3, tmp_path: Path, kind: Fault) -> None:
+def test_one_failure_is_got_over(bucket: S3Storage, s3: S3, tmp_path: Path, kind: Fault) -> None:
     s3.fail(kind, lambda method, _: method == "PUT")
 
     put(bucket, tmp_path, b"content")
@@ -67,7 +67,7 @@ def test_one_failure_is_got_over(bucket: Bucket, s3: S3, tmp_path: Path, kind: F
     [*product(("uploads", "partNumber=2"), FAULTS), *product(["POST uploadId"], CONDITIONED)],
 )
 def test_a_large_file_gets_over_a_failure_at_each_step(
-    bucket: Bucket, s3: S3, tmp_path: Path, step: str, kind: Fault
+    bucket: S3Storage, s3: S3, tmp_path: Path, step: str, kind: Fault
 ) -> None:
     method, _, named = step.rpartition(" ")
     s3.fail(kind, lambda how, target: how.startswith(method) and named in target)
@@ -78,13 +78,13 @@ def test_a_large_file_gets_over_a_failure_at_each_step(
     assert s3.objects[KEY].content == LARGE
     left = 1 if (kind, step) == ("lost", "uploads") else 0  # nobody knows of that one: it is cleared later
     assert len(s3.uploads) == left
-    assert bucket.clear(time.time() + 60) == left
+    assert bucket.remove_unfinished(time.time() + 60) == left
     assert s3.uploads == {}
 
 
 @pytest.mark.parametrize("data", [b"content", LARGE], ids=["small", "large"])
 def test_a_bucket_that_goes_on_failing_leaves_nothing(
-    bucket: Bucket, s3: S3, tmp_path: Path, data: bytes
+    bucket: S3Storage, s3: S3, tmp_path: Path, data: bytes
 ) -> None:
     s3.fail("503", lambda method, target: method == "PUT" and "partNumber=1" not in target, times=99)
 
@@ -97,7 +97,7 @@ def test_a_bucket_that_goes_on_failing_leaves_nothing(
     assert bucket.size("a/b") is None
 
 
-def test_a_name_that_another_content_has_is_not_taken(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+def test_a_name_that_another_content_has_is_not_taken(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
     put(bucket, tmp_path, LARGE)
 
     with pytest.raises(Conflict):
@@ -107,7 +107,9 @@ def test_a_name_that_another_content_has_is_not_taken(bucket: Bucket, s3: S3, tm
     assert s3.uploads == {}
 
 
-def test_a_large_file_that_is_there_already_leaves_no_parts(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+def test_a_large_file_that_is_there_already_leaves_no_parts(
+    bucket: S3Storage, s3: S3, tmp_path: Path
+) -> None:
     put(bucket, tmp_path, LARGE)
 
     put(bucket, tmp_path, LARGE)
@@ -117,7 +119,9 @@ def test_a_large_file_that_is_there_already_leaves_no_parts(bucket: Bucket, s3: 
 
 
 @pytest.mark.parametrize("kind", ["500", "hang", "reset", "lost"])
-def test_a_file_is_fetched_though_answers_fail(bucket: Bucket, s3: S3, tmp_path: Path, kind: Fault) -> None:
+def test_a_file_is_fetched_though_answers_fail(
+    bucket: S3Storage, s3: S3, tmp_path: Path, kind: Fault
+) -> None:
     put(bucket, tmp_path, LARGE)
     s3.fail(kind, lambda method, _: method == "GET", times=2)
 
@@ -127,7 +131,7 @@ def test_a_file_is_fetched_though_answers_fail(bucket: Bucket, s3: S3, tmp_path:
     assert path.read_bytes() == LARGE
 
 
-def test_a_stream_that_breaks_goes_on_where_it_was(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+def test_a_stream_that_breaks_goes_on_where_it_was(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
     put(bucket, tmp_path, LARGE)
     s3.cut_at(3_000_000)
 
@@ -140,7 +144,9 @@ def test_a_stream_that_breaks_goes_on_where_it_was(bucket: Bucket, s3: S3, tmp_p
     assert 2_000_000 < starts[1] <= 3_000_005
 
 
-def test_a_file_that_is_not_what_was_stored_is_not_given_out(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+def test_a_file_that_is_not_what_was_stored_is_not_given_out(
+    bucket: S3Storage, s3: S3, tmp_path: Path
+) -> None:
     put(bucket, tmp_path, b"content")
     s3.spoil(KEY, b"cOntent")
 
@@ -150,7 +156,7 @@ def test_a_file_that_is_not_what_was_stored_is_not_given_out(bucket: Bucket, s3:
     assert [path for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()] == []
 
 
-def test_many_who_want_one_file_fetch_it_once(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+def test_many_who_want_one_file_fetch_it_once(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
     put(bucket, tmp_path, LARGE)
     before = len(s3.requests)
     machine = [another(s3, tmp_path / "elsewhere") for _ in range(4)]
@@ -163,7 +169,7 @@ def test_many_who_want_one_file_fetch_it_once(bucket: Bucket, s3: S3, tmp_path: 
 
 
 def test_what_one_has_left_who_died_over_a_fetch_is_no_part_of_the_file(
-    bucket: Bucket, s3: S3, tmp_path: Path
+    bucket: S3Storage, s3: S3, tmp_path: Path
 ) -> None:
     put(bucket, tmp_path, b"content")
     name = hashlib.sha256(b"a/b").hexdigest()
@@ -175,7 +181,7 @@ def test_what_one_has_left_who_died_over_a_fetch_is_no_part_of_the_file(
 
 
 def test_copies_are_bounded_and_the_last_used_stay(s3: S3, tmp_path: Path) -> None:
-    bucket = another(s3, tmp_path / "copies", storage_cache=250, render_wall=timedelta(0))
+    bucket = another(s3, tmp_path / "copies", storage_cache_max_bytes=250, render_timeout=timedelta(0))
     for name in ("1", "2", "3"):
         with bucket.create(name) as file:
             file.write(bytes(100))
@@ -186,10 +192,10 @@ def test_copies_are_bounded_and_the_last_used_stay(s3: S3, tmp_path: Path) -> No
 
     assert sum(path.stat().st_size for path in left) == 200
     assert {bucket.locate("1"), bucket.locate("3")} == set(left)
-    assert bucket.present(["2"]) == {"2"}  # what went was a copy
+    assert bucket.find_existing(["2"]) == {"2"}  # what went was a copy
 
 
-def test_lists_of_many_pages_are_read_to_their_end(bucket: Bucket, s3: S3) -> None:
+def test_lists_of_many_pages_are_read_to_their_end(bucket: S3Storage, s3: S3) -> None:
     s3.page = 2
     for number in range(5):
         with bucket.create(f"files/{number}") as file:
@@ -197,9 +203,9 @@ def test_lists_of_many_pages_are_read_to_their_end(bucket: Bucket, s3: S3) -> No
         s3.begin(f"some/prefix/parts/{number}")
     s3.begin("another/installation")
 
-    assert sorted(bucket.aged(time.time() + 60)) == [f"files/{number}" for number in range(5)]
-    assert bucket.clear(time.time() - 60) == 0
-    assert bucket.clear(time.time() + 60) == 5
+    assert sorted(bucket.list_older_than(time.time() + 60)) == [f"files/{number}" for number in range(5)]
+    assert bucket.remove_unfinished(time.time() - 60) == 0
+    assert bucket.remove_unfinished(time.time() + 60) == 5
     assert [one.key for one in s3.uploads.values()] == ["another/installation"]
 
 
@@ -209,7 +215,7 @@ def test_wrong_keys_are_told_to_the_operator_and_no_key_is_shown(
     wrong = another(s3, tmp_path, s3_secret_key="wrong-secret-of-forty-letters-and-more-xx")
 
     with caplog.at_level(logging.DEBUG, "shared"), pytest.raises(Unavailable) as caught:
-        wrong.check()
+        wrong.check_writable()
 
     assert ("SignatureDoesNotMatch", 403) in [(one.code, one.status) for one in caplog.records]  # type: ignore[attr-defined]
     told = caplog.text + repr(caught.value) + repr(caught.value.__cause__)
@@ -218,18 +224,18 @@ def test_wrong_keys_are_told_to_the_operator_and_no_key_is_shown(
     assert ACCESS_KEY not in repr(wrong._s3._config)  # noqa: SLF001
 
 
-def test_a_bucket_that_says_nothing_is_not_waited_for_long(bucket: Bucket, s3: S3) -> None:
+def test_a_bucket_that_says_nothing_is_not_waited_for_long(bucket: S3Storage, s3: S3) -> None:
     s3.fail("hang", times=99)
     began = time.monotonic()
 
     with pytest.raises(Unavailable):
-        bucket.check()
+        bucket.check_writable()
 
     assert time.monotonic() - began < 2
 
 
-def test_a_process_that_was_forked_has_connections_of_its_own(bucket: Bucket, s3: S3) -> None:
-    bucket.check()
+def test_a_process_that_was_forked_has_connections_of_its_own(bucket: S3Storage, s3: S3) -> None:
+    bucket.check_writable()
     ours = bucket._s3._of_this_process()  # noqa: SLF001 (two that share a connection may go well for long)
     read, write = os.pipe()
     if (child := os.fork()) == 0:
@@ -244,7 +250,7 @@ def test_a_process_that_was_forked_has_connections_of_its_own(bucket: Bucket, s3
         assert told.read() == b"well"
     os.waitpid(child, 0)
 
-    bucket.check()
+    bucket.check_writable()
 
     assert s3.objects[KEY].content == b"from the child"
 
@@ -253,7 +259,7 @@ def test_a_sum_is_of_all_parts(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(LARGE)
 
-    found = s3_parts.Content.of(path)
+    found = s3_parts.ContentFacts.of(path)
 
-    assert found == s3_parts.Content(len(LARGE), hashlib.sha256(LARGE).hexdigest())
-    assert b"".join(body for _, body in s3_parts.parts(path, len(LARGE))) == LARGE
+    assert found == s3_parts.ContentFacts(len(LARGE), hashlib.sha256(LARGE).hexdigest())
+    assert b"".join(body for _, body in s3_parts.iterate_parts(path, len(LARGE))) == LARGE

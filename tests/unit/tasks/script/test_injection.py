@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Invalid
-from shared.script.schema.canonical import sources
+from shared.script.schema.canonical import list_sources
 from shared.script.schema.loading import load
 from shared.script.schema.script import ScriptSchema
 from shared.script.values import Brief
@@ -61,7 +61,7 @@ def test_a_query_is_words_to_look_for_and_nothing_else():
 
     script = load(ScriptSchema(), checked(document, BRIEF, pictures=True).document)
 
-    assert sources(script) == ()
+    assert list_sources(script) == ()
     assert script.scenes[0].visual.query == "file:///etc/passwd"
     assert script.scenes[0].visual.fallback.type == "gradient"
 

@@ -57,9 +57,9 @@ def shown(brief: Brief) -> list[tuple[str, str]]:
 
 def seconds(brief: Brief) -> float:
     made = scenes(brief)
-    spoken = sum(scene.pad_before - 0.2 for scene in made if scene.narration) + speaking_rate.length(
-        told(brief)
-    )
+    spoken = sum(
+        scene.pad_before - 0.2 for scene in made if scene.narration
+    ) + speaking_rate.estimate_video_seconds(told(brief))
     return spoken + sum(scene.duration for scene in made if not scene.narration)
 
 
@@ -99,7 +99,7 @@ def test_what_stands_on_the_picture_is_the_text_s_own_and_new_each_time():
 def test_words_are_shown_about_when_they_are_said_and_one_after_the_other():
     for scene in scenes(Brief(source_text=ARTICLE)):
         large = [text for text in scene.text if text.role in ("title", "quote", "lower_third")]
-        spoken = speaking_rate.seconds(scene.narration.text) if scene.narration else 0.0
+        spoken = speaking_rate.estimate_speech_seconds(scene.narration.text) if scene.narration else 0.0
 
         assert all(text.start <= spoken for text in large)
         assert all(one.end == other.start for one, other in itertools.pairwise(large))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.script.schema.canonical import dump, sources
-from shared.script.schema.loading import load, parse
+from shared.script.schema.canonical import dump_script, list_sources
+from shared.script.schema.loading import load, parse_strict_json
 from shared.script.schema.script import ScriptSchema
 from shared.script.schema.visuals import FIT, MOTION, WHEN_SHORT
 
@@ -106,12 +106,12 @@ script = st.fixed_dictionaries(
 @given(script)
 def test_a_script_that_is_written_and_loaded_again_is_the_same(document):
     resolved = load(ScriptSchema(), document)
-    written = json.dumps(dump(resolved)).encode()
+    written = json.dumps(dump_script(resolved)).encode()
 
-    again = load(ScriptSchema(), parse(written))
+    again = load(ScriptSchema(), parse_strict_json(written))
 
     assert again == resolved
-    assert dump(again) == dump(resolved)
+    assert dump_script(again) == dump_script(resolved)
 
 
 def test_sources_are_found_at_their_place_in_the_clients_document():
@@ -136,7 +136,7 @@ def test_sources_are_found_at_their_place_in_the_clients_document():
         ],
     }
 
-    found = sources(load(ScriptSchema(), document), document, "#/script")
+    found = list_sources(load(ScriptSchema(), document), document, "#/script")
 
     assert found == (
         ("#/script/music/src", ID),
@@ -152,4 +152,4 @@ def test_sources_of_a_resolved_script_are_counted_by_its_own_scenes():
         ScriptSchema(), {"scenes": [{"enabled": False}, {"visual": {"type": "image", "src": ID}}]}
     )
 
-    assert sources(resolved) == (("#/scenes/0/visual/src", ID),)
+    assert list_sources(resolved) == (("#/scenes/0/visual/src", ID),)

@@ -8,14 +8,21 @@ import pytest
 from marshmallow import ValidationError
 
 from shared.errors import BadRequest, Invalid
-from shared.script.schema.loading import MAX_DEPTH, MAX_ERRORS, invalid, load, parse, pointer
+from shared.script.schema.loading import (
+    MAX_DEPTH,
+    MAX_ERRORS,
+    as_invalid,
+    json_pointer,
+    load,
+    parse_strict_json,
+)
 from shared.script.schema.script import ScriptSchema
 
 
 def test_json_is_read():
     body = '{"a": [1, 2.5, true, null, "é 😀"]}'.encode()
 
-    assert parse(body) == {"a": [1, 2.5, True, None, "é 😀"]}
+    assert parse_strict_json(body) == {"a": [1, 2.5, True, None, "é 😀"]}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +39,7 @@ def test_json_is_read():
 )
 def test_what_is_not_json_is_a_bad_request_that_says_where(body, words):
     with pytest.raises(BadRequest) as raised:
-        parse(body)
+        parse_strict_json(body)
 
     assert raised.value.status == 400
     assert words in raised.value.detail
@@ -44,34 +51,37 @@ def test_deep_nesting_is_a_bad_request(depth, open_, close):
     body = open_ * depth + "1" + close * depth
 
     with pytest.raises(BadRequest, match="nests deeper"):
-        parse(body.encode())
+        parse_strict_json(body.encode())
 
 
 def test_nesting_up_to_the_limit_is_read():
     body = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
 
-    assert parse(body)
+    assert parse_strict_json(body)
 
 
 def test_integers_of_any_length_are_read_and_are_too_big_for_every_field():
     huge = "9" * 10_000
 
-    assert parse(huge.encode()) == math.inf
+    assert parse_strict_json(huge.encode()) == math.inf
     with pytest.raises(Invalid) as raised:
-        load(ScriptSchema(), parse(f'{{"scenes": [{{"duration": {huge}}}, {{"duration": 1e999}}]}}'.encode()))
+        load(
+            ScriptSchema(),
+            parse_strict_json(f'{{"scenes": [{{"duration": {huge}}}, {{"duration": 1e999}}]}}'.encode()),
+        )
     assert [where for where, _ in raised.value.args[1]] == ["#/scenes/0/duration", "#/scenes/1/duration"]
 
 
 def test_pointers_are_escaped_and_bounded():
-    assert pointer("#/a", "b/c~d", 3) == "#/a/b~1c~0d/3"
-    assert pointer("#", "\ud800") == "#/\\ud800"
-    assert len(pointer("#", "x" * 100_000)) < 300
+    assert json_pointer("#/a", "b/c~d", 3) == "#/a/b~1c~0d/3"
+    assert json_pointer("#", "\ud800") == "#/\\ud800"
+    assert len(json_pointer("#", "x" * 100_000)) < 300
 
 
 def test_places_come_in_the_order_of_the_document():
     error = ValidationError({"scenes": {10: ["b"], 9: {"id": ["a"]}}, "_schema": ["whole"]})
 
-    assert invalid(error, "#/script").args[1] == (
+    assert as_invalid(error, "#/script").args[1] == (
         ("#/script", "whole"),
         ("#/script/scenes/9/id", "a"),
         ("#/script/scenes/10", "b"),
@@ -106,7 +116,7 @@ def test_an_object_of_a_thousand_unknown_members_is_wrong_as_a_whole():
 
 def test_more_values_than_anyone_means_to_send_are_not_read():
     with pytest.raises(BadRequest, match="more than 1000000 values"):
-        parse(b"[" + b"0," * 1_000_001 + b"0]")
+        parse_strict_json(b"[" + b"0," * 1_000_001 + b"0]")
 
 
 def test_the_problem_lists_pointer_and_detail():

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from shared.errors import Invalid
-from shared.script.schema.canonical import dump
+from shared.script.schema.canonical import dump_script
 from shared.script.schema.loading import load
 from shared.script.schema.script import ScriptSchema
 from shared.script.values import (
@@ -394,7 +394,7 @@ def test_a_chart_s_values_may_be_variables():
     )
 
     assert [(bar.label, bar.value) for bar in script.scenes[0].visual.bars] == [("A", 1.5), ("B", 2.0)]
-    assert load(ScriptSchema(), dump(script)) == script
+    assert load(ScriptSchema(), dump_script(script)) == script
 
 
 def test_colours_themes_languages_and_durations_may_be_variables():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from marshmallow import ValidationError
 
-from shared.script.schema.sources import Address, Source, asset_id
+from shared.script.schema.sources import SourceField, WebhookUrlField, asset_id
 
 ID = "6f1c0a52-9d0e-4b1e-8a52-1f0c2d3e4f50"
 
@@ -21,11 +21,11 @@ ID = "6f1c0a52-9d0e-4b1e-8a52-1f0c2d3e4f50"
     ],
 )
 def test_assets_and_https_are_taken_as_they_are(src):
-    assert Source().check(src) == src
+    assert SourceField().check(src) == src
 
 
 def test_an_assets_id_has_one_spelling():
-    assert Source().check(f"ASSET:{ID.upper()}") == f"asset:{ID}"
+    assert SourceField().check(f"ASSET:{ID.upper()}") == f"asset:{ID}"
     assert asset_id(f"asset:{ID}") == ID
     assert asset_id("https://example.org/a") is None
 
@@ -63,14 +63,14 @@ def test_an_assets_id_has_one_spelling():
 )
 def test_everything_else_is_refused(src):
     with pytest.raises(ValidationError):
-        Source().check(src)
+        SourceField().check(src)
 
 
 @pytest.mark.parametrize(
     "url", ["https://example.org/hook", "http://127.0.0.1:9000/x", "http://[::1]/", "http://localhost/"]
 )
 def test_a_webhook_is_https_or_loopback(url):
-    assert Address().check(url) == url
+    assert WebhookUrlField().check(url) == url
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_a_webhook_is_https_or_loopback(url):
 )
 def test_another_webhook_is_refused(url):
     with pytest.raises(ValidationError):
-        Address().check(url)
+        WebhookUrlField().check(url)
 
 
 @pytest.mark.parametrize("url", ["https://", "/hook", "example.org"])
 def test_an_address_without_a_host_is_told_of_no_asset(url):
     with pytest.raises(ValidationError, match=r"Must be an https URL\."):
-        Address().check(url)
+        WebhookUrlField().check(url)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.script.timeline import plan
+from shared.script.timeline import plan_timeline
 from shared.script.values import Narration, Scene, Script, Transition, Voice
 from tasks.speech.word_alignment import Heard, align, split
 from tasks.video.captions import cues as captions
@@ -34,7 +34,9 @@ def made(*texts: str, columns: int = captions.MAX_COLUMNS, transition: Transitio
     )
     script = Script(scenes=scenes)
     words = {scene.id: heard(scene.narration.text) for scene in scenes}
-    timeline = plan(script, {key: Fraction(len(said)) * Fraction(BEAT) for key, said in words.items()}, 30)
+    timeline = plan_timeline(
+        script, {key: Fraction(len(said)) * Fraction(BEAT) for key, said in words.items()}, 30
+    )
     return captions.make_cues(timeline, script, words, columns=columns), timeline
 
 
@@ -101,7 +103,7 @@ def test_a_word_longer_than_a_line_is_folded_and_nothing_is_lost():
 def test_a_scene_without_words_has_no_cue():
     script = Script(scenes=(Scene("quiet"),))
 
-    assert captions.make_cues(plan(script, {}, 30), script, {}) == ()
+    assert captions.make_cues(plan_timeline(script, {}, 30), script, {}) == ()
 
 
 @pytest.mark.parametrize(("aspect", "columns"), [("16:9", 42), ("21:9", 42), ("1:1", 33), ("9:16", 22)])
@@ -182,7 +184,7 @@ def test_captioning_ten_times_the_scenes_takes_ten_times_the_work():
 def test_what_nobody_speaks_is_captioned_over_its_scene():
     told = Narration("Coral grows a centimetre a year, and a reef takes ten thousand of them.", Voice("none"))
     script = Script((Scene("a", duration=2.0), Scene("b", told, transition=Transition("crossfade", 0.4))))
-    timeline = plan(script, {}, 25)
+    timeline = plan_timeline(script, {}, 25)
 
     cues = captions.make_cues(timeline, script, {})
 
@@ -195,7 +197,7 @@ def test_what_nobody_speaks_is_captioned_over_its_scene():
 def test_words_of_a_script_without_spaces_are_never_cut():
     text = "แนวปะการังเริ่มต้นจากตัวอ่อนเพียงตัวเดียวแล้วเติบโตอย่างช้ามากในแต่ละปีของทะเลลึก"
     script = Script((Scene("s", Narration(text)),), language="th")
-    timeline = plan(script, {"s": Fraction(8)}, 25)
+    timeline = plan_timeline(script, {"s": Fraction(8)}, 25)
 
     cues = captions.make_cues(timeline, script, {"s": align(text, (), 8.0)}, columns=30)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from shared.script.timeline import plan
+from shared.script.timeline import plan_timeline
 from shared.script.values import Scene, Script, Transition
 from tasks.video.output.sidecars import plan_storyboard, poster_frame, storyboard_vtt
 
@@ -52,7 +52,7 @@ def test_the_index_covers_all_of_the_time_and_stays_on_the_sheet():
 @pytest.mark.parametrize("seconds", [0.2, 1, 4, 60])
 def test_the_poster_is_in_the_first_scene_before_the_next_one_comes_in(seconds):
     scenes = (Scene("a", duration=seconds), Scene("b", duration=4, transition=Transition("crossfade", 2)))
-    timeline = plan(Script(scenes=scenes), {}, 30)
+    timeline = plan_timeline(Script(scenes=scenes), {}, 30)
 
     frame = poster_frame(timeline)
 

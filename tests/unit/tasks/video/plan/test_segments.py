@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from shared.media.probing import Media
-from shared.script.timeline import plan
+from shared.script.timeline import plan_timeline
 from shared.script.values import (
     Captions,
     ImageOverlay,
@@ -57,7 +57,7 @@ SCRIPT = Script(
 def keys(
     script=SCRIPT, output=OUTPUT, sources=SOURCES, cues=(), narration=None, account="me", versions=VERSIONS
 ):
-    timeline = plan(script, narration or {}, output.fps)
+    timeline = plan_timeline(script, narration or {}, output.fps)
     found = plan_segments(timeline, script, output, sources, cues, account=account, versions=versions)
     return [segment.key for segment in found]
 
@@ -74,7 +74,7 @@ def changed(before: list[str], after: list[str]) -> list[int]:
 
 
 def test_every_frame_is_in_exactly_one_segment():
-    timeline = plan(SCRIPT, {}, 30)
+    timeline = plan_timeline(SCRIPT, {}, 30)
 
     found = list(split_spans(timeline))
 
@@ -83,7 +83,7 @@ def test_every_frame_is_in_exactly_one_segment():
 
 
 def test_a_segment_names_the_scenes_that_are_seen_in_it():
-    timeline = plan(SCRIPT, {}, 30)
+    timeline = plan_timeline(SCRIPT, {}, 30)
 
     found = plan_segments(timeline, SCRIPT, Output(), SOURCES, (), account="me", versions=VERSIONS)
 
@@ -99,7 +99,7 @@ def test_a_segment_names_the_scenes_that_are_seen_in_it():
 
 
 def test_a_spec_survives_json():
-    timeline = plan(SCRIPT, {}, 30)
+    timeline = plan_timeline(SCRIPT, {}, 30)
 
     found = plan_segments(timeline, SCRIPT, Output(), SOURCES, (), account="me", versions=VERSIONS)
 
@@ -139,7 +139,7 @@ def test_a_longer_scene_moves_the_rest_without_changing_its_keys():
 
 def test_a_longer_narration_changes_no_caption_of_a_later_scene():
     def captioned(seconds: Fraction) -> list[str]:
-        timeline = plan(SCRIPT, {"one": seconds, "three": Fraction(3)}, 30)
+        timeline = plan_timeline(SCRIPT, {"one": seconds, "three": Fraction(3)}, 30)
         begin = float(timeline.scenes[2].narration_start)
         words = (CueWord("It", begin, begin + 0.123, 0), CueWord("speaks.", begin + 0.2, begin + 1.017, 0))
         cue = Cue(begin, begin + 1.4, ("It speaks.",), words)
@@ -204,7 +204,7 @@ def test_a_still_that_does_not_move_is_the_same_wherever_it_is_seen():
 
 def test_a_long_scene_is_cut_into_equal_pieces():
     script = Script((Scene("long", duration=61, visual=Visual("video", src="asset:v")),))
-    timeline = plan(script, {}, 25)
+    timeline = plan_timeline(script, {}, 25)
 
     found = plan_segments(timeline, script, Output(fps=25), SOURCES, (), account="me", versions=VERSIONS)
 
@@ -221,7 +221,7 @@ def test_cutting_five_times_the_scenes_takes_five_times_the_work():
 
     def made(number):
         script = Script(scenes[:number])
-        timeline = plan(script, {scene.id: Fraction(3) for scene in scenes}, 30)
+        timeline = plan_timeline(script, {scene.id: Fraction(3) for scene in scenes}, 30)
         return plan_segments(
             timeline, script, OUTPUT, SOURCES, cues[:number], account="me", versions=VERSIONS
         )

@@ -28,7 +28,7 @@ def scene(*roles, spoken=True):
 def placed(one, captions="bottom", overlays=()):
     """Return what the specs say of texts that are all on screen at once."""
     script = Script((one,), captions=Captions("lines", captions), overlays=overlays)
-    line = timeline.plan(script, {}, 25)
+    line = timeline.plan_timeline(script, {}, 25)
     return text_layers.describe_texts(one, script, line.scenes[0], next(iter(split_spans(line))), line)
 
 
@@ -69,7 +69,7 @@ def test_a_label_makes_way_for_one_that_stays_over_the_whole_video():
 def test_a_lower_third_over_the_whole_video_is_above_its_captions():
     one = scene()
     script = Script((one,), overlays=(Text("Sea School", "lower_third"),))
-    line = timeline.plan(script, {}, 25)
+    line = timeline.plan_timeline(script, {}, 25)
 
     (item,) = text_layers.describe_overlays(script, {}, next(iter(split_spans(line))), line)
 

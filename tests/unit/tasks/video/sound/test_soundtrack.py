@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.media.probing import Media
-from shared.script.timeline import plan
+from shared.script.timeline import plan_timeline
 from shared.script.values import Music, Narration, Scene, Script, Transition, Visual
 from tasks.video.captions.cues import Cue, CueWord
 from tasks.video.sound import ducking, limiter, mixing, soundtrack, tracks
@@ -41,7 +41,7 @@ def whole(*laid: Track, seconds: float) -> np.ndarray:
 
 
 def lay(script: Script, narration: dict | None = None, cues=(), song: Media = SONG):
-    timeline = plan(script, narration or {}, 30)
+    timeline = plan_timeline(script, narration or {}, 30)
     speech = {key: Path(f"{key}.wav") for key in narration or {}}
     sources, media = {"clip": Path("clip"), "song": Path("song")}, {"clip": CLIP, "song": song}
     return tracks.plan_tracks(script, timeline, cues, speech, sources, media), timeline
@@ -63,7 +63,7 @@ def test_narration_is_placed_on_its_very_sample():
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
 def test_a_video_is_a_whole_number_of_samples_at_every_frame_rate(fps):
-    timeline = plan(Script(scenes=(Scene("a", duration=0.2),)), {}, fps)
+    timeline = plan_timeline(Script(scenes=(Scene("a", duration=0.2),)), {}, fps)
 
     assert tracks.total_samples(timeline) == timeline.seconds * RATE
 
@@ -146,7 +146,7 @@ def test_the_envelope_is_down_while_someone_speaks_and_up_again_after():
 
 def test_a_pause_within_a_narration_lets_the_music_up():
     words = (CueWord("one", 0.2, 1.0, 0), CueWord("two", 3.0, 4.0, 0))
-    timeline = plan(Script(scenes=(Scene("a", Narration("one two")),)), {"a": Fraction(4)}, 30)
+    timeline = plan_timeline(Script(scenes=(Scene("a", Narration("one two")),)), {"a": Fraction(4)}, 30)
 
     assert ducking.merge_spans(ducking.find_speech(timeline, [Cue(0.2, 4.0, ("one two",), words)])) == [
         (0.2, 1.0),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from shared.celery_config import celery_settings, precedence
-from shared.redis_sentinel import Group, group
+from shared.celery_config import celery_settings, priority_for
+from shared.redis_client import SentinelGroup, parse_sentinel_url
 from shared.settings import Settings
 
-WHOLE = Group((("one", 26379), ("two", 26380)), "mine", 3, None, "p@ss", None)
+WHOLE = SentinelGroup((("one", 26379), ("two", 26380)), "mine", 3, None, "p@ss", None)
 
 
 @pytest.mark.parametrize(
@@ -22,18 +22,18 @@ WHOLE = Group((("one", 26379), ("two", 26380)), "mine", 3, None, "p@ss", None)
     ],
 )
 def test_each_spelling_names_the_same_group(url: str) -> None:
-    assert group(url) == WHOLE
+    assert parse_sentinel_url(url) == WHOLE
 
 
 @pytest.mark.parametrize("url", ["redis://one/0", "rediss://one/0", "amqp://one//"])
 def test_other_urls_name_none(url: str) -> None:
-    assert group(url) is None
+    assert parse_sentinel_url(url) is None
 
 
 @pytest.mark.parametrize("url", ["sentinel://one:26379", "sentinel:///mine/0", "sentinel://one/mine/0/more"])
 def test_a_group_without_name_or_place_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="redis\\+sentinel://"):
-        group(url)
+        parse_sentinel_url(url)
 
 
 def test_kombu_gets_every_sentinel_with_password_and_database() -> None:
@@ -62,5 +62,5 @@ def test_rabbitmq_confirms_acknowledges_late_and_counts_priorities_upwards() -> 
         "read_timeout": 10,
         "write_timeout": 5,
     }
-    assert [precedence("amqp://one//", level) for level in (0, 3, 6)] == [9, 6, 3]
-    assert [precedence("redis://one/0", level) for level in (0, 3, 6)] == [0, 3, 6]
+    assert [priority_for("amqp://one//", level) for level in (0, 3, 6)] == [9, 6, 3]
+    assert [priority_for("redis://one/0", level) for level in (0, 3, 6)] == [0, 3, 6]

@@ -16,15 +16,15 @@ from redis.sentinel import Sentinel
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-SCHEMES = ("sentinel://", "redis+sentinel://")
-PORT = 26379
+SENTINEL_SCHEMES = ("sentinel://", "redis+sentinel://")
+SENTINEL_PORT = 26379
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SentinelGroup:
     """Where a group's Sentinels are, which group it is, and how its servers are opened."""
 
-    places: tuple[tuple[str, int], ...]
+    addresses: tuple[tuple[str, int], ...]
     name: str
     database: int = 0
     username: str | None = None
@@ -39,29 +39,29 @@ class Group:
         """Return kombu's URL. Each Sentinel is written out in full: kombu takes one after the other for the whole URL."""
         login = ":".join(quote(part or "", safe="") for part in (self.username, self.password))
         opened = f"{login}@" if self.username or self.password else ""
-        return ";".join(f"sentinel://{opened}{host}:{port}/{self.database}" for host, port in self.places)
+        return ";".join(f"sentinel://{opened}{host}:{port}/{self.database}" for host, port in self.addresses)
 
     def limits_url(self) -> str:
         """Return the URL that the rate limiter's storage takes. Passwords and database go beside it."""
-        places = ",".join(f"{host}:{port}" for host, port in self.places)
+        places = ",".join(f"{host}:{port}" for host, port in self.addresses)
         return f"redis+sentinel://{places}/{quote(self.name, safe='')}"
 
 
-def group(url: str) -> Group | None:
+def parse_sentinel_url(url: str) -> SentinelGroup | None:
     """Return the group that the URL names, or None where it is of another kind. ValueError says what is wrong with it."""
-    if not url.startswith(SCHEMES):
+    if not url.startswith(SENTINEL_SCHEMES):
         return None
     parts = [urlsplit(part) for part in url.split(";")]
     asked = parse_qs(parts[-1].query)
     path = [unquote(step) for step in parts[-1].path.split("/") if step]
     if named := asked.get("master_name"):
         path.insert(0, named[0])
-    places = tuple(place for part in parts for place in _places(part))
+    places = tuple(place for part in parts for place in _parse_addresses(part))
     if not path or not places or len(path) > 2:
         raise ValueError(
             "A group of Sentinels is redis+sentinel://:PASSWORD@HOST:PORT,HOST:PORT/NAME/DATABASE."
         )
-    return Group(
+    return SentinelGroup(
         places,
         path[0],
         database=int(path[1]) if path[1:] else 0,
@@ -71,20 +71,20 @@ def group(url: str) -> Group | None:
     )
 
 
-def _places(part: SplitResult) -> list[tuple[str, int]]:
+def _parse_addresses(part: SplitResult) -> list[tuple[str, int]]:
     hosts = part.netloc.rpartition("@")[2].split(",")
     found = [urlsplit(f"//{host}") for host in hosts]
-    return [(one.hostname, one.port or PORT) for one in found if one.hostname]
+    return [(one.hostname, one.port or SENTINEL_PORT) for one in found if one.hostname]
 
 
 def connect(url: str, **options: Any) -> Redis:
     """Return a client for the URL; `options` are redis-py's. A group's master is asked for at each new connection."""
-    found = group(url)
+    found = parse_sentinel_url(url)
     if found is None:
         return Redis.from_url(url, **options)
     waits = {name: value for name, value in options.items() if name.startswith(("socket_", "retry"))}
     sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
-        list(found.places),
+        list(found.addresses),
         sentinel_kwargs=found.sentinel_options(**waits),
         db=found.database,
         username=found.username,
