@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Bill:
+class Reservation:
     """What a call is thought to cost until it was made, and then what it did."""
 
     amount: float
 
 
-class Purse:
+class CostTracker:
     """The money of one attempt. Its threads may pay at once: what is being spent already counts."""
 
     def __init__(self, job: Job) -> None:
@@ -36,7 +36,7 @@ class Purse:
         self.spent: defaultdict[UsageKind, float] = defaultdict(float)
 
     @contextmanager
-    def paying(self, kind: UsageKind, amount: float) -> Iterator[Bill]:
+    def reserve(self, kind: UsageKind, amount: float) -> Iterator[Reservation]:
         """Make a call inside the block, or raise QuotaExceeded before it. A call that fails costs nothing."""
         with self._lock:
             self._spending[kind] += amount
@@ -46,12 +46,12 @@ class Purse:
             except BaseException:
                 self._spending[kind] -= amount
                 raise
-        bill = Bill(amount)
+        reservation = Reservation(amount)
         try:
-            yield bill
+            yield reservation
             with self._lock, transaction() as session:
-                usage.record_usage(session, self._job, kind, bill.amount, settings())
-                self.spent[kind] += bill.amount
+                usage.record_usage(session, self._job, kind, reservation.amount, settings())
+                self.spent[kind] += reservation.amount
         finally:
             with self._lock:
                 self._spending[kind] -= amount

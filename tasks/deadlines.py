@@ -18,11 +18,11 @@ _POLL = 0.05
 _STEP = 0.2
 
 
-class TookTooLong(Exception):
+class DeadlineExceeded(Exception):
     """The call has not ended in time."""
 
 
-def within(seconds: float, stop: Callable[[], bool], call: Callable[[], T]) -> T:
+def call_with_deadline(seconds: float, stop: Callable[[], bool], call: Callable[[], T]) -> T:
     """Return what `call` returns; or raise what it raises, TookTooLong, or Stopped.
 
     The call is left to its own limits, in a thread of its own: a server that drips keeps no worker waiting.
@@ -45,13 +45,13 @@ def within(seconds: float, stop: Callable[[], bool], call: Callable[[], T]) -> T
         if stop():
             raise Stopped
         if time.monotonic() > until and thread.is_alive():
-            raise TookTooLong
+            raise DeadlineExceeded
     if failure:
         raise failure[0]
     return outcome[0]
 
 
-def rest(seconds: float, stop: Callable[[], bool], sleep: Callable[[float], None]) -> None:
+def sleep_unless_stopped(seconds: float, stop: Callable[[], bool], sleep: Callable[[float], None]) -> None:
     """Sleep in short steps, as a cancel must not wait for a server."""
     while seconds > 0:
         if stop():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Pulse:
+class Heartbeat:
     """Calls `beat` once per `every` in a thread of its own, as long as the `with` lasts.
 
     The thread begins with the first beat: work that is over before needs none.
@@ -32,16 +32,16 @@ class Pulse:
         self._beat = beat
         self._every = every.total_seconds()
         self._lease = lease.total_seconds()
-        self._over = threading.Event()
-        self._unwanted = threading.Event()
+        self._finished = threading.Event()
+        self._stop_requested = threading.Event()
         self._context = bound_fields()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._began = 0.0
         self._first: timers.Timer | None = None
 
-    def unwanted(self) -> bool:
+    def should_stop(self) -> bool:
         """Tell whether the work is to be dropped. Cheap: it looks at a flag."""
-        return self._unwanted.is_set()
+        return self._stop_requested.is_set()
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
@@ -51,25 +51,25 @@ class Pulse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._finished.set()
         if self._first is not None and not timers.cancel(self._first):
             self._thread.join(timeout=30)
 
     def _run(self) -> None:
         with bind(**self._context):
-            good = began = self._began
+            last_success = began = self._began
             # What a beat itself takes does not put the next one off.
-            while not self._over.wait(max(0.0, began + self._every - time.monotonic())):
+            while not self._finished.wait(max(0.0, began + self._every - time.monotonic())):
                 began = time.monotonic()
                 try:
-                    wanted = self._beat()
-                    good = began
+                    keep_going = self._beat()
+                    last_success = began
                 except Unavailable:
                     log.warning("heartbeat_missed")
-                    wanted = time.monotonic() - good < self._lease
+                    keep_going = time.monotonic() - last_success < self._lease
                 except Exception:
-                    log.exception("heartbeat_surprised")
-                    wanted = time.monotonic() - good < self._lease
-                if not wanted:
-                    self._unwanted.set()
+                    log.exception("heartbeat_unexpected_error")
+                    keep_going = time.monotonic() - last_success < self._lease
+                if not keep_going:
+                    self._stop_requested.set()
                     return

@@ -15,13 +15,13 @@ from tasks.video import assembly_task, mix_task, plan_task, segment_task
 @app.task(name=TaskName.SCRIPT)
 def write_script(job_id: str) -> None:
     """Write a script from a brief."""
-    run.run(job_id, script.perform, run.begin(Stage.WRITING))
+    run.run_job(job_id, script.perform, run.claim_queued(Stage.WRITING))
 
 
 @app.task(name=TaskName.VIDEO)
 def plan_video(job_id: str) -> None:
     """Plan a video and hand it over to its segments."""
-    run.run(job_id, plan_task.perform, run.begin(Stage.GATHERING))
+    run.run_job(job_id, plan_task.perform, run.claim_queued(Stage.GATHERING))
 
 
 @app.task(name=TaskName.SEGMENT)
@@ -39,13 +39,13 @@ def mix_sound(job_id: str) -> None:
 @app.task(name=TaskName.ASSEMBLE)
 def assemble_video(job_id: str) -> None:
     """Join what was rendered into the finished video."""
-    run.run(job_id, assembly_task.perform, run.assembly)
+    run.run_job(job_id, assembly_task.perform, run.claim_for_assembly)
 
 
 @app.task(name=TaskName.DELIVER)
 def deliver_webhooks() -> None:
     """Send the webhooks that are due."""
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
 
 
 @app.task(name=TaskName.SWEEP)
@@ -57,10 +57,10 @@ def sweep() -> None:
 @app.task(name=TaskName.TIDY)
 def tidy() -> None:
     """Throw away what expired."""
-    upkeep.tidy()
+    upkeep.purge()
 
 
 @app.task(name=TaskName.MEASURE)
 def measure() -> None:
     """Tell operators how much is unfinished."""
-    upkeep.measure()
+    upkeep.measure_queue()

@@ -25,9 +25,9 @@ from shared.settings import Settings, settings
 from shared.states import Stage, State
 from shared.storage.factory import storage
 from tasks import draining
-from tasks.heartbeat import Pulse
+from tasks.heartbeat import Heartbeat
 from tasks.lifecycle import assembly as assemblies
-from tasks.workdir import work_folder
+from tasks.workdir import attempt_workdir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +43,11 @@ log = logging.getLogger(__name__)
 
 SETTLE_TRIES = 5
 # An account may have only so many jobs begun, and after these one is no longer.
-MADE_ROOM = (State.SUCCEEDED, State.FAILED, State.CANCELED, "handed_back")
+SLOT_FREEING_OUTCOMES = (State.SUCCEEDED, State.FAILED, State.CANCELED, "handed_back")
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class JobOutput:
     """What a finished job leaves: its result, and artifacts as rows whose files are in storage already."""
 
     result: dict[str, Any]
@@ -62,30 +62,30 @@ class Attempt:
     stack: ExitStack = field(repr=False)
     stage: Stage | None = None
     progress: float = 0.0
-    pulse: Pulse | None = field(default=None, repr=False)
-    _work: Path | None = field(default=None, repr=False)
+    heartbeat: Heartbeat | None = field(default=None, repr=False)
+    _workdir: Path | None = field(default=None, repr=False)
 
     @property
-    def work(self) -> Path:
+    def workdir(self) -> Path:
         """The folder of the attempt's own files, made when it is first asked for and gone with the attempt."""
-        if self._work is None:
-            self._work = self.stack.enter_context(work_folder())
-        return self._work
+        if self._workdir is None:
+            self._workdir = self.stack.enter_context(attempt_workdir())
+        return self._workdir
 
-    def tell(self, stage: Stage, progress: float) -> None:
+    def report_progress(self, stage: Stage, progress: float) -> None:
         """Note how far the work is; the next heartbeat writes it down."""
         self.stage, self.progress = stage, progress
 
-    def unwanted(self) -> bool:
+    def should_stop(self) -> bool:
         """Tell whether to stop: canceled, or taken over."""
-        return self.pulse is not None and self.pulse.unwanted()
+        return self.heartbeat is not None and self.heartbeat.should_stop()
 
-    def check(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raise Stopped when the work is no longer wanted."""
-        if self.unwanted():
+        if self.should_stop():
             raise Stopped
 
-    def beat(self) -> bool:
+    def renew_lease(self) -> bool:
         """Extend the lease and write the progress; False when the attempt is over."""
         with transaction() as session:
             state = jobs.heartbeat(
@@ -96,28 +96,30 @@ class Attempt:
                 stage=self.stage,
                 progress=self.progress,
             )
-        return state == State.RUNNING and not drained()
+        return state == State.RUNNING and not shutdown_grace_is_over()
 
 
-def begin(stage: Stage) -> Callable[[Session, uuid.UUID, Settings], Job | None]:
+def claim_queued(stage: Stage) -> Callable[[Session, uuid.UUID, Settings], Job | None]:
     """Return the claim of a queued job, which starts in this stage."""
     return lambda session, job_id, config: jobs.claim(
         session, job_id, stage, lease=config.lease_duration, worker=socket.gethostname()
     )
 
 
-def assembly(session: Session, job_id: uuid.UUID, config: Settings) -> Job | None:
+def claim_for_assembly(session: Session, job_id: uuid.UUID, config: Settings) -> Job | None:
     """Claim a rendered job for its assembly."""
     return assemblies.claim(session, job_id, lease=config.lease_duration, worker=socket.gethostname())
 
 
-def run(
+def run_job(
     job_id: str,
-    perform: Callable[[Attempt], Done | None],
+    perform: Callable[[Attempt], JobOutput | None],
     claim: Callable[[Session, uuid.UUID, Settings], Job | None],
 ) -> None:
     """Claim the job, perform it, settle it. `perform` returns None when it has handed the job over itself."""
-    job = patiently(lambda session: claim(session, uuid.UUID(job_id), settings()), through=autocommit_session)
+    job = settle_with_retries(
+        lambda session: claim(session, uuid.UUID(job_id), settings()), through=autocommit_session
+    )
     if job is None:
         log.info("job_not_claimed", extra={"task_id": job_id})
         return
@@ -128,7 +130,7 @@ def run(
         log.info("job_claimed")
         began = time.monotonic()
         outcome = _perform(job, perform, publishing)
-        if outcome in MADE_ROOM:
+        if outcome in SLOT_FREEING_OUTCOMES:
             publishing.again()
         seconds = time.monotonic() - began
         metrics.attempts.labels(task=job.kind, outcome=outcome).inc()
@@ -136,37 +138,41 @@ def run(
         log.info("attempt_ended", extra={"outcome": outcome, "seconds": round(seconds, 3)})
 
 
-def _perform(job: Job, perform: Callable[[Attempt], Done | None], publishing: dispatch.Publishing) -> str:
+def _perform(
+    job: Job, perform: Callable[[Attempt], JobOutput | None], publishing: dispatch.Publishing
+) -> str:
     """Perform and settle; return the name of the outcome."""
     try:
         with ExitStack() as stack:
             return _attempt(Attempt(job, stack), perform, publishing)
     except Stopped:
-        return _stopped(job)
+        return _settle_stopped(job)
     except Unavailable as error:
         log.warning("attempt_unavailable", extra={"reason": error.detail}, exc_info=True)
-        return _again(job, error)
+        return _retry_later(job, error)
     except ServiceError as error:
         log.warning("attempt_failed", extra={"reason": error.detail}, exc_info=True)
         return _fail(job, error)
     except Exception:
-        log.exception("attempt_surprised")
+        log.exception("attempt_unexpected_error")
         return _fail(job, JobFailed("Something went wrong that we did not foresee."))
 
 
 def _attempt(
-    attempt: Attempt, perform: Callable[[Attempt], Done | None], publishing: dispatch.Publishing
+    attempt: Attempt, perform: Callable[[Attempt], JobOutput | None], publishing: dispatch.Publishing
 ) -> str:
     """Perform with a heartbeat beside it, and end the job where that went well."""
     config = settings()
-    with Pulse(attempt.beat, every=config.heartbeat_interval, lease=config.lease_duration) as pulse:
-        attempt.pulse = pulse
+    with Heartbeat(
+        attempt.renew_lease, every=config.heartbeat_interval, lease=config.lease_duration
+    ) as heartbeat:
+        attempt.heartbeat = heartbeat
         done = perform(attempt)
-        attempt.check()
+        attempt.raise_if_stopped()
         return "handed_over" if done is None else _succeed(attempt.job, done, publishing)
 
 
-def patiently(
+def settle_with_retries(
     settle: Callable[[Session], T], through: Callable[[], AbstractContextManager[Session]] = transaction
 ) -> T:
     """Run a settling transaction, and again while Postgres is away: each is conditional, so that twice does no harm."""
@@ -181,7 +187,7 @@ def patiently(
     raise AssertionError
 
 
-def _succeed(job: Job, done: Done, publishing: dispatch.Publishing) -> str:
+def _succeed(job: Job, done: JobOutput, publishing: dispatch.Publishing) -> str:
     def settle(session: Session) -> bool:
         ended = jobs.succeed(session, job, done.result, done.artifacts)
         if ended:
@@ -189,56 +195,56 @@ def _succeed(job: Job, done: Done, publishing: dispatch.Publishing) -> str:
         return ended
 
     try:
-        ended = patiently(settle)
+        ended = settle_with_retries(settle)
     except SQLAlchemyError:  # that others cannot be let in must not cost this job its end
-        log.exception("admission_surprised")
-        ended = patiently(lambda session: jobs.succeed(session, job, done.result, done.artifacts))
+        log.exception("admission_unexpected_error")
+        ended = settle_with_retries(lambda session: jobs.succeed(session, job, done.result, done.artifacts))
     if ended:
-        return _settled(job, State.SUCCEEDED)
+        return _record_settled(job, State.SUCCEEDED)
     # No row may also mean that the first COMMIT went through and only its answer was lost.
-    now = patiently(lambda session: jobs.find(session, job.account_id, job.id))
+    now = settle_with_retries(lambda session: jobs.find(session, job.account_id, job.id))
     if now is not None and now.state == State.SUCCEEDED and now.attempt == job.attempt:
-        return _settled(job, State.SUCCEEDED)
+        return _record_settled(job, State.SUCCEEDED)
     for artifact in done.artifacts:
         storage().delete(artifact["storage_key"])
-    return _stopped(job)
+    return _settle_stopped(job)
 
 
-def _stopped(job: Job) -> str:
+def _settle_stopped(job: Job) -> str:
     """End it where a client asked for that, hand it back where the worker ends, else write nothing: it is another's."""
-    if patiently(lambda session: cancellation.release(session, job.id, job.attempt)):
-        return _settled(job, State.CANCELED)
+    if settle_with_retries(lambda session: cancellation.release(session, job.id, job.attempt)):
+        return _record_settled(job, State.CANCELED)
     none = timedelta(0)
-    if drained() and patiently(
+    if shutdown_grace_is_over() and settle_with_retries(
         lambda session: jobs.requeue(session, job.id, job.attempt, delay=none, charge=False)
     ):
         return "handed_back"
     return "lost"
 
 
-def _again(job: Job, error: Unavailable) -> str:
+def _retry_later(job: Job, error: Unavailable) -> str:
     delay = backoff(job.attempt, settings())
     if error.retry_after is not None:
         delay = max(delay, timedelta(seconds=error.retry_after))
-    state = patiently(lambda session: jobs.requeue(session, job.id, job.attempt, delay=delay))
+    state = settle_with_retries(lambda session: jobs.requeue(session, job.id, job.attempt, delay=delay))
     return "retried" if state is not None else _fail(job, error)
 
 
 def _fail(job: Job, error: ServiceError) -> str:
-    if patiently(lambda session: jobs.fail(session, job.id, job.attempt, error)):
-        return _settled(job, State.FAILED)
-    return _stopped(job)
+    if settle_with_retries(lambda session: jobs.fail(session, job.id, job.attempt, error)):
+        return _record_settled(job, State.FAILED)
+    return _settle_stopped(job)
 
 
-def _settled(job: Job, state: State) -> str:
+def _record_settled(job: Job, state: State) -> str:
     metrics.jobs_settled.labels(kind=job.kind, outcome=state.value).inc()
     log.info("job_settled", extra={"state": state.value})
     return state.value
 
 
-def drained() -> bool:
+def shutdown_grace_is_over() -> bool:
     """Tell whether this worker has been ending for so long that it hands its work back."""
-    return draining.past(settings().shutdown_grace.total_seconds())
+    return draining.has_lasted(settings().shutdown_grace.total_seconds())
 
 
 def backoff(attempt: int, config: Settings) -> timedelta:

@@ -31,39 +31,41 @@ from shared.storage.factory import storage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LEAST = 16 << 20  # bytes: more than any one piece that is written, so that what did not fit leaves less
-FULL = (errno.ENOSPC, errno.EDQUOT)
+MIN_FREE_BYTES = (
+    16 << 20
+)  # bytes: more than any one piece that is written, so that what did not fit leaves less
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
-def work_folder() -> AbstractContextManager[Path]:
+def attempt_workdir() -> AbstractContextManager[Path]:
     """Give a folder for an attempt's own files, gone with the attempt."""
-    return folder(settings().work_dir, storage().root)
+    return workdir(settings().work_dir, storage().root)
 
 
 @contextmanager
-def folder(root: Path, *others: Path) -> Iterator[Path]:
+def workdir(root: Path, *others: Path) -> Iterator[Path]:
     """Give a folder in `root`; raise StorageFull where the work fails for want of room, in it or in the others."""
     with disk_full_as_storage_error():
         root.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=root))
+        path = Path(tempfile.mkdtemp(dir=root))
     try:
-        yield made
+        yield path
     except Exception as error:
-        passing = judge(error, made, (root, *others))
-        if passing is not None:
-            raise passing from error
+        retryable = disk_failure(error, path, (root, *others))
+        if retryable is not None:
+            raise retryable from error
         raise
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
 
 
-def judge(error: Exception, work: Path, places: Iterable[Path]) -> Unavailable | None:
+def disk_failure(error: Exception, work: Path, places: Iterable[Path]) -> Unavailable | None:
     """Return what the error comes of, where that is a disk that was full or went away; asked while the files are there."""
     if isinstance(error, Unavailable | Stopped):
         return None
-    if any(isinstance(one, OSError) and one.errno in FULL for one in _chain(error)):
+    if any(isinstance(one, OSError) and one.errno in DISK_FULL_ERRNOS for one in _causes(error)):
         return StorageFull("There is no room left for the work's files.")
-    if not _may_be_files(error):
+    if not _can_come_from_files(error):
         return None
     if not work.is_dir():
         return Unavailable("The folder of the work's files went away.")
@@ -72,7 +74,7 @@ def judge(error: Exception, work: Path, places: Iterable[Path]) -> Unavailable |
     return None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     """Give the error and what it came of."""
     found: BaseException | None = error
     while found is not None:
@@ -80,7 +82,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         found = found.__cause__ or found.__context__
 
 
-def _may_be_files(error: Exception) -> bool:
+def _can_come_from_files(error: Exception) -> bool:
     """Tell whether a file that was cut off or is missing can look like this."""
     if isinstance(error, RenderFailed | SpeechFailed | AssetUnreadable):
         return True
@@ -93,4 +95,4 @@ def _is_full(place: Path) -> bool:
     except OSError:
         return False
     no_names = found.f_files > 0 and found.f_favail == 0  # some file systems do not count their files
-    return no_names or found.f_bavail * found.f_frsize < LEAST
+    return no_names or found.f_bavail * found.f_frsize < MIN_FREE_BYTES

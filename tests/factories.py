@@ -42,8 +42,8 @@ def rendering_job(
 ) -> Job:
     """A job that is planned, with one queued segment of 30 frames for each key."""
     row = job(session, account_id, state=State.RUNNING, stage=Stage.RENDERING, attempt=1)
-    planned = [segments.Planned(key, 30, ("scene-1",), {}) for key in keys]
-    segments.lay(session, row, planned)
+    planned = [segments.PlannedSegment(key, 30, ("scene-1",), {}) for key in keys]
+    segments.replace_segments(session, row, planned)
     return row
 
 

@@ -32,32 +32,32 @@ pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20  # tries, a tenth of a secon
 
 
 @signals.worker_init.connect
-def _share_memory(**_: object) -> None:
-    draining.share()
+def _prepare_parent(**_: object) -> None:
+    draining.allocate()
     # A collector that looks at what was imported writes to it, and each pool process would have a copy of its own then.
     gc.collect()
     gc.freeze()
 
 
 @signals.worker_shutting_down.connect
-def _drain(**_: object) -> None:
-    draining.begin()
+def _start_draining(**_: object) -> None:
+    draining.start()
 
 
 @signals.task_failure.connect
-def _note_a_death(task_id: str, exception: BaseException, **_: object) -> None:
+def _record_crash(task_id: str, exception: BaseException, **_: object) -> None:
     """Count the death of a pool process against its job: the parent is told of it here, and of nothing else."""
-    if not isinstance(exception, WorkerLostError) or draining.has_begun():
+    if not isinstance(exception, WorkerLostError) or draining.is_active():
         return
     try:
         with db.transaction() as session:
-            worker_crashes.note(session, task_id)
+            worker_crashes.record_crash(session, task_id)
     except Unavailable:  # then its lease runs out
-        log.warning("death_not_noted", extra={"message_id": task_id})
+        log.warning("crash_not_recorded", extra={"message_id": task_id})
 
 
 @signals.worker_process_init.connect
-def _begin_a_process(**_: object) -> None:
+def _start_pool_process(**_: object) -> None:
     db.after_fork()
     orphans.become_subreaper()
 
@@ -68,10 +68,10 @@ def _serve_metrics(**_: object) -> None:
 
 
 @signals.worker_process_shutdown.connect
-def _publish_the_rest(**_: object) -> None:
+def _flush_publisher(**_: object) -> None:
     publishing.flush(FLUSH_SECONDS)
 
 
 @signals.worker_process_shutdown.connect
-def _leave_metrics(pid: int | None = None, **_: object) -> None:
-    metrics.leave(pid)
+def _forget_metrics(pid: int | None = None, **_: object) -> None:
+    metrics.forget_process(pid)

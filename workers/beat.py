@@ -18,7 +18,7 @@ __all__ = ["app"]
 
 
 @app.on_after_configure.connect
-def _plan(sender: Celery, **_: object) -> None:
+def _set_schedule(sender: Celery, **_: object) -> None:
     sender.conf.beat_schedule = schedule(settings())
 
 

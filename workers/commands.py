@@ -69,13 +69,13 @@ def up(  # noqa: PLR0913 (a parameter an option)
 ) -> None:
     """Run the whole of Scenemill on this machine until Ctrl-C."""
     from workers.local import run as local  # noqa: PLC0415 (the client's commands must not wait for this import)
-    from workers.local.stack import Wish, default_renders  # noqa: PLC0415
+    from workers.local.stack import StackOptions, default_renders  # noqa: PLC0415
     from workers.local.state import AlreadyRunning  # noqa: PLC0415
     from workers.local.supervisor import StartFailed  # noqa: PLC0415
 
     if flower_port is None:
         flower_port = FLOWER_PORT if port else 0
-    wish = Wish(
+    options = StackOptions(
         folder=folder.resolve(),
         api_port=port or None,
         flower_port=flower_port or None,
@@ -85,7 +85,7 @@ def up(  # noqa: PLR0913 (a parameter an option)
         storage_url=storage or None,
     )
     try:
-        local.run(wish, terminal=sys.stderr, on_ready=_print_line if as_json else _print_table)
+        local.run(options, terminal=sys.stderr, on_ready=_print_line if as_json else _print_table)
     except (AlreadyRunning, local.FolderTaken, local.PortTaken, StartFailed) as error:
         raise StackFailed(str(error)) from error
 
@@ -152,7 +152,7 @@ def operator(username: str, account: str, folder: Path) -> None:
     if not url:
         raise click.UsageError(f"Nothing runs on {folder}, and no settings name another installation.")
     try:
-        click.echo(first_operator.let_in(url, username, account))
+        click.echo(first_operator.create_or_reset_operator(url, username, account))
     except ServiceError as error:
         raise StackFailed(error.detail) from error
 
@@ -170,11 +170,13 @@ def doctor(folder: Path, ffmpeg: str | None, broker: str | None, redis: str | No
     from rich.console import Console  # noqa: PLC0415 (the client's commands must not wait for these imports)
     from rich.table import Table  # noqa: PLC0415
 
-    from workers.doctor import examine  # noqa: PLC0415
-    from workers.server_checks import reached  # noqa: PLC0415
+    from workers.doctor import run_checks  # noqa: PLC0415
+    from workers.server_checks import check_server  # noqa: PLC0415
 
-    findings = examine(folder.resolve(), ffmpeg=ffmpeg)
-    findings += [reached(name, url) for name, url in (("broker", broker), ("Redis by URL", redis)) if url]
+    findings = run_checks(folder.resolve(), ffmpeg=ffmpeg)
+    findings += [
+        check_server(name, url) for name, url in (("broker", broker), ("Redis by URL", redis)) if url
+    ]
     fine = all(finding.state != "missing" for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": fine, "findings": [asdict(finding) for finding in findings]}))

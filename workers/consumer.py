@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.worker.consumer import Consumer as CelerysConsumer
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4  # seconds between two tries; each is half a second longer than the last
+FIRST_PAUSE, MAX_PAUSE = 0.5, 4  # seconds between two tries; each is half a second longer than the last
 
 
 class Consumer(CelerysConsumer):
@@ -19,6 +19,6 @@ class Consumer(CelerysConsumer):
             conn.ensure_connection,
             interval_start=FIRST_PAUSE,
             interval_step=FIRST_PAUSE,
-            interval_max=LONGEST_PAUSE,
+            interval_max=MAX_PAUSE,
         )
         return super().ensure_connected(conn)

@@ -52,8 +52,8 @@ FONT_PACKS = {
     "justmytype-intl-cjk": "Chinese, Japanese, Korean",
     "manimgx-fonts": "emoji",
 }
-FREE_BYTES = 2 * 1000**3
-ASK_SECONDS = 10
+MIN_FREE_BYTES = 2 * 1000**3
+PROGRAM_SECONDS = 10
 # In a process of its own: the library is under the GPL, and no process of ours loads it.
 ESPEAK_VERSION = """
 import ctypes, sys
@@ -74,7 +74,7 @@ class Finding:
     note: str = ""
 
 
-def examine(folder: Path, *, ffmpeg: str | None = None) -> list[Finding]:
+def run_checks(folder: Path, *, ffmpeg: str | None = None) -> list[Finding]:
     """Look at everything that the local stack needs."""
     return [
         _python(),
@@ -90,13 +90,13 @@ def examine(folder: Path, *, ffmpeg: str | None = None) -> list[Finding]:
     ]
 
 
-def numbers(text: str) -> Version:
+def parse_version(text: str) -> Version:
     """Return the first version number in a text, or () when there is none."""
     found = re.search(r"\d+(?:\.\d+)*", text)
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
-def below(version: Version, floors: Iterable[Version]) -> Version | None:
+def missed_floor(version: Version, floors: Iterable[Version]) -> Version | None:
     """Return the floor that a version is below, or None.
 
     A floor of one or two numbers less the last is a branch: 7.2.16 binds 7.2.x. A version of no branch needs
@@ -111,24 +111,24 @@ def below(version: Version, floors: Iterable[Version]) -> Version | None:
     return higher[0]
 
 
-def judged(name: str, text: str, floors: Iterable[Version], *, where: str, risk: str) -> Finding:
+def judge_version(name: str, text: str, floors: Iterable[Version], *, where: str, risk: str) -> Finding:
     """Return the finding for a program whose version is known."""
-    version = numbers(text)
+    version = parse_version(text)
     shown = ".".join(map(str, version)) or "?"
-    floor = below(version, floors)
+    floor = missed_floor(version, floors)
     if floor is None:
         return Finding(name, "ok", shown, where)
     return Finding(name, "note", shown, where, f"below {'.'.join(map(str, floor))}: {risk}")
 
 
-def _asked(*argv: str) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
+def _run_program(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=False)
     return done.stdout + done.stderr
 
 
 def _python() -> Finding:
     version = platform.python_version()
-    finding = judged("Python", version, PYTHON_FLOORS, where=sys.executable, risk="too old")
+    finding = judge_version("Python", version, PYTHON_FLOORS, where=sys.executable, risk="too old")
     return (
         finding
         if finding.state == "ok"
@@ -139,15 +139,15 @@ def _python() -> Finding:
 def _ffmpeg(named: str | None) -> Finding:
     path = ffmpeg_path(named)
     try:
-        words = _asked(path, "-hide_banner", "-version")
-        filters = _asked(path, "-hide_banner", "-filters")
+        words = _run_program(path, "-hide_banner", "-version")
+        filters = _run_program(path, "-hide_banner", "-filters")
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding("ffmpeg", "missing", "", path, str(error))
     first = words.splitlines()[0] if words else ""
     lacking = [name for name in ("subtitles", "loudnorm", "xfade") if f" {name} " not in filters]
     if lacking:
         return Finding("ffmpeg", "missing", first, path, f"has no filter {', '.join(lacking)}")
-    return judged(
+    return judge_version(
         "ffmpeg", first, FFMPEG_FLOORS, where=path, risk="it reads files that others made; take a newer one"
     )
 
@@ -155,24 +155,24 @@ def _ffmpeg(named: str | None) -> Finding:
 def _postgres() -> Finding:
     try:
         path = str(postgres.programs() / "postgres")
-        words = _asked(path, "--version")
+        words = _run_program(path, "--version")
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding("Postgres", "missing", note=str(error))
     if os.geteuid() == 0 and shutil.which("useradd") is None:
         return Finding(
             "Postgres", "missing", words, path, "root needs useradd, to give Postgres a user of its own"
         )
-    return judged("Postgres", words, POSTGRES_FLOORS, where=path, risk="too old")
+    return judge_version("Postgres", words, POSTGRES_FLOORS, where=path, risk="too old")
 
 
 def _redis() -> Finding:
     try:
         path = redis.program()
-        words = _asked(path, "--version")
+        words = _run_program(path, "--version")
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding("Redis", "missing", note=str(error))
     safe = "fine on the loopback address, where the local stack has it; not where others can reach it"
-    return judged("Redis", words, REDIS_FLOORS, where=path, risk=safe)
+    return judge_version("Redis", words, REDIS_FLOORS, where=path, risk=safe)
 
 
 def _package(name: str, floor: Version) -> Finding:
@@ -180,7 +180,7 @@ def _package(name: str, floor: Version) -> Finding:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
         return Finding(name, "missing", note="make setup installs it")
-    return judged(name, version, (floor,), where=_package_folder(name), risk="holes are known")
+    return judge_version(name, version, (floor,), where=_package_folder(name), risk="holes are known")
 
 
 def _package_folder(name: str) -> str:
@@ -193,7 +193,7 @@ def _espeak() -> Finding:
     if spec is None or spec.origin is None:
         return Finding("espeak-ng", "missing", note="make setup installs it")
     path = Path(spec.origin).with_name("libespeak-ng.so")
-    words = _asked(sys.executable, "-I", "-c", ESPEAK_VERSION, str(path)).strip()
+    words = _run_program(sys.executable, "-I", "-c", ESPEAK_VERSION, str(path)).strip()
     if not words[:1].isdigit():  # else it is a traceback, which ends with what is wrong
         return Finding("espeak-ng", "missing", "", str(path), words.splitlines()[-1])
     voices = sum(1 for one in path.with_name("espeak-ng-data").rglob("*_dict"))
@@ -228,8 +228,8 @@ def _folder(folder: Path) -> Iterable[Finding]:
         note="" if writable else "cannot write here",
     )
     free = shutil.disk_usage(there).free
-    enough = free >= FREE_BYTES
-    note = "" if enough else f"less than {FREE_BYTES / 1e9:.0f} GB: long videos may not fit"
+    enough = free >= MIN_FREE_BYTES
+    note = "" if enough else f"less than {MIN_FREE_BYTES / 1e9:.0f} GB: long videos may not fit"
     yield Finding("disk", "ok" if enough else "note", f"{free / 1e9:.1f} GB free", str(there), note)
 
 

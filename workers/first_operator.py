@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5
 
 
-def let_in(database_url: str, username: str, account: str) -> str:
+def create_or_reset_operator(database_url: str, username: str, account: str) -> str:
     """Make a user with every scope, or give one that is there a new password; return it: it is good once, for a week.
 
     A user that is there gets every scope, is enabled again, and stays in its account.
@@ -31,7 +31,7 @@ def let_in(database_url: str, username: str, account: str) -> str:
     )
     try:
         with Session(engine) as session, session.begin():
-            _write(session, username.lower(), kept, account)
+            _write_operator(session, username.lower(), kept, account)
     except DBAPIError as error:
         raise Unavailable(
             "The database cannot be reached, or its tables are older than this program."
@@ -41,7 +41,7 @@ def let_in(database_url: str, username: str, account: str) -> str:
     return password
 
 
-def _write(session: Session, username: str, kept: str, account: str) -> None:
+def _write_operator(session: Session, username: str, kept: str, account: str) -> None:
     found = users.find_candidate(session, username)
     user = users.lock_user(session, found.user_id) if found else None
     if user is None:

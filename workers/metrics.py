@@ -25,7 +25,7 @@ def serve(port: int, host: str) -> None:
     start_http_server(port, addr=host, registry=registry)
 
 
-def leave(pid: int | None = None) -> None:
+def forget_process(pid: int | None = None) -> None:
     """Take a pool process that ends out of the gauges."""
     if _shares_files():
         mark_process_dead(pid or os.getpid())  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.concurrency import asynpool, prefork
 
-LOOK_AGAIN = 0.02  # seconds
+RECHECK_SECONDS = 0.02  # seconds
 
 
 class _Pool(asynpool.AsynPool):
@@ -17,12 +17,12 @@ class _Pool(asynpool.AsynPool):
     def _event_process_exit(self, hub: Any, proc: Any) -> None:
         """Take the death of a process whose pipe was closed: it can be waited for a moment later, not always now."""
         super()._event_process_exit(hub, proc)  # type: ignore[misc]  # its stubs leave that out
-        self._look_again(hub, proc)
+        self._recheck(hub, proc)
 
-    def _look_again(self, hub: Any, proc: Any) -> None:
+    def _recheck(self, hub: Any, proc: Any) -> None:
         if proc in self._pool:
             self.maintain_pool()
-            hub.call_later(LOOK_AGAIN, self._look_again, hub, proc)
+            hub.call_later(RECHECK_SECONDS, self._recheck, hub, proc)
 
 
 class TaskPool(prefork.TaskPool):

@@ -9,7 +9,7 @@ from shared.names import QueueName, TaskName
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-TIDY_SECONDS = 300.0
+PURGE_SECONDS = 300.0
 MEASURE_SECONDS = 15.0  # as often as Prometheus asks by default
 # Rounds that nobody took must not pile up for ever. Beat writes this moment down by its clock and a worker reads it by its
 # own: a shorter time would keep a worker whose clock is an hour ahead from ever sweeping.
@@ -32,7 +32,7 @@ def schedule(config: Settings) -> dict[str, Any]:
         },
         "tidy": {
             "task": TaskName.TIDY,
-            "schedule": TIDY_SECONDS,
+            "schedule": PURGE_SECONDS,
             "options": {"queue": QueueName.CONTROL, "expires": EXPIRY_SECONDS},
         },
         "measure": {

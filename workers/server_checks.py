@@ -13,19 +13,19 @@ from redis.retry import Retry
 
 from shared import redis_client
 from shared.celery_config import is_amqp
-from workers.doctor import REDIS_FLOORS, Finding, judged
+from workers.doctor import REDIS_FLOORS, Finding, judge_version
 
 SECONDS = 3
 RABBITMQ_FLOORS = ((3, 8),)
 OPEN = "holes are known; do not let others reach it"
 
 
-def reached(name: str, url: str) -> Finding:
+def check_server(name: str, url: str) -> Finding:
     """Return what is found at a broker's or a Redis's URL. No password is in it."""
     where = re.sub(r"//[^@/]*@", "//", url).partition("?")[0]
     try:
         if is_amqp(url):
-            return judged(name, _rabbitmq(url), RABBITMQ_FLOORS, where=where, risk="too old")
+            return judge_version(name, _rabbitmq(url), RABBITMQ_FLOORS, where=where, risk="too old")
         waits: Any = {
             "socket_timeout": SECONDS,
             "socket_connect_timeout": SECONDS,
@@ -33,7 +33,7 @@ def reached(name: str, url: str) -> Finding:
         }
         with redis_client.connect(url, **waits) as client:
             server: Any = client.info("server")
-        return judged(name, str(server["redis_version"]), REDIS_FLOORS, where=where, risk=OPEN)
+        return judge_version(name, str(server["redis_version"]), REDIS_FLOORS, where=where, risk=OPEN)
     except (RedisError, KombuError, OSError, ValueError) as error:
         return Finding(name, "missing", where=where, note=f"is not reached: {error}")
 

@@ -21,7 +21,7 @@ from shared.lifecycle import submissions
 from shared.models import Job
 from shared.states import Stage
 from tasks import run
-from tasks.run import Done
+from tasks.run import JobOutput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +146,7 @@ def statements(lab: Lab, number: int) -> float:
     event.listen(db.engine(), "before_cursor_execute", count)
     try:
         for job_id in ids:
-            run.run(str(job_id), lambda _: Done({}), run.begin(Stage.WRITING))
+            run.run_job(str(job_id), lambda _: JobOutput({}), run.claim_queued(Stage.WRITING))
     finally:
         event.remove(db.engine(), "before_cursor_execute", count)
     return len(counted) / number

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shared.names import TaskName
 from shared.states import Stage
 from tasks import run
-from tasks.run import Done
+from tasks.run import JobOutput
 from workers.app import app
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ app.tasks.unregister(TaskName.SCRIPT.value)  # Celery would take the member for 
 @app.task(name=TaskName.SCRIPT)
 def noop(job_id: str) -> None:
     """Claim the job, do what its brief says, settle it."""
-    run.run(job_id, perform, run.begin(Stage.WRITING))
+    run.run_job(job_id, perform, run.claim_queued(Stage.WRITING))
 
 
-def perform(attempt: Attempt) -> Done:
+def perform(attempt: Attempt) -> JobOutput:
     """Sleep for as many milliseconds as the job's topic says."""
     milliseconds = float(attempt.job.spec["brief"]["topic"])
     if milliseconds:
         time.sleep(milliseconds / 1000)
-    return Done({})
+    return JobOutput({})

@@ -53,7 +53,7 @@ def begin(session: Session, job_id: uuid.UUID) -> bool:
     return moved is not None
 
 
-def note(session: Session, job: Job, key: str) -> None:
+def record_assembly_key(session: Session, job: Job, key: str) -> None:
     """Note the hash of all that decides the job's artifacts."""
     session.execute(
         update(Job)
@@ -62,7 +62,7 @@ def note(session: Session, job: Job, key: str) -> None:
     )
 
 
-def assembled(session: Session, account_id: uuid.UUID, key: str) -> list[Artifact]:
+def find_equal_artifacts(session: Session, account_id: uuid.UUID, key: str) -> list[Artifact]:
     """Return the artifacts of the account's latest job that had the very same to assemble."""
     latest = (
         select(Job.id)

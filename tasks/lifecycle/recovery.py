@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute, Session
 
 
-BITE = 500
+BATCH = 500
 # Where a lost job stands: before an interactive one that has waited for less than an hour.
-AHEAD = 2 * submissions.HEAD_START["interactive"]
+RECLAIMED_HEAD_START = 2 * submissions.HEAD_START["interactive"]
 
 
 def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tuple[list[uuid.UUID], list[Job]]:
@@ -41,26 +41,30 @@ def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tupl
             select(Job)
             .where(Job.state == State.RUNNING, Job.leased_until < func.now())
             .order_by(Job.leased_until)
-            .limit(BITE)
+            .limit(BATCH)
             .with_for_update(skip_locked=True)
         )
     )
-    spent = [job for job in dead if job.attempt >= job.max_attempts or job.deaths >= worker_crashes.MOST]
+    spent = [
+        job for job in dead if job.attempt >= job.max_attempts or job.deaths >= worker_crashes.MAX_CRASHES
+    ]
     for job in dead:
         if job in spent:
-            jobs.fail(session, job.id, job.attempt, _lost(job))
+            jobs.fail(session, job.id, job.attempt, _worker_lost_error(job))
         else:
             jobs.requeue(session, job.id, job.attempt, delay=delay_of(job.attempt))
     taken_back = [job.id for job in dead if job not in spent]
     if taken_back:  # its turn had come once: nothing that nobody has begun goes before it
         session.execute(
-            update(Job).where(Job.id.in_(taken_back)).values(turn=func.least(Job.turn, func.now() + AHEAD))
+            update(Job)
+            .where(Job.id.in_(taken_back))
+            .values(turn=func.least(Job.turn, func.now() + RECLAIMED_HEAD_START))
         )
     return taken_back, spent
 
 
-def _lost(job: Job) -> WorkerLost:
-    if job.deaths >= worker_crashes.MOST:
+def _worker_lost_error(job: Job) -> WorkerLost:
+    if job.deaths >= worker_crashes.MAX_CRASHES:
         return WorkerLost(f"{job.deaths} workers died over it.")
     return WorkerLost("Every attempt ended with the loss of its worker.")
 
@@ -70,7 +74,7 @@ def end_canceled(session: Session) -> int:
     waiting = session.scalars(
         select(Job.id)
         .where(Job.state == State.CANCELING, or_(Job.leased_until.is_(None), Job.leased_until < func.now()))
-        .limit(BITE)
+        .limit(BATCH)
         .with_for_update(skip_locked=True)
     ).all()
     return sum(cancellation.finish(session, job_id) for job_id in waiting)
@@ -85,7 +89,7 @@ def reclaim_segments(
             select(Segment)
             .where(Segment.state == SegmentState.RUNNING, Segment.leased_until < func.now())
             .order_by(Segment.job_id)
-            .limit(BITE)
+            .limit(BATCH)
             .with_for_update(skip_locked=True)
         )
     )
@@ -97,7 +101,7 @@ def reclaim_segments(
             continue
         ours = session.scalar(
             update(Segment)
-            .where(*segments.held(segment), Segment.leased_until < func.now())
+            .where(*segments.held_by_attempt(segment), Segment.leased_until < func.now())
             .values(
                 state=SegmentState.QUEUED,
                 leased_until=None,
@@ -110,8 +114,8 @@ def reclaim_segments(
             continue
         taken_back += 1
         segments.release_key(session, segment.account_id, segment.key)
-        spent = segment.charged >= max_attempts or job.deaths >= worker_crashes.MOST
-        if spent and jobs.fail(session, job.id, job.attempt, _lost(job)):
+        spent = segment.charged >= max_attempts or job.deaths >= worker_crashes.MAX_CRASHES
+        if spent and jobs.fail(session, job.id, job.attempt, _worker_lost_error(job)):
             failed.append(job)
     return taken_back, failed
 
@@ -122,7 +126,7 @@ def drop_segments(session: Session) -> int:
         select(Segment.id)
         .join(Job, Job.id == Segment.job_id)
         .where(Segment.state == SegmentState.QUEUED, Job.state.in_((State.FAILED, State.CANCELED)))
-        .limit(BITE)
+        .limit(BATCH)
         .with_for_update(of=Segment, skip_locked=True)
     )
     dropped = session.scalars(
@@ -135,11 +139,11 @@ def drop_segments(session: Session) -> int:
     return len(dropped.all())
 
 
-def forget_published(session: Session, *, forgotten: timedelta | None) -> int:
+def clear_stale_publications(session: Session, *, older_than: timedelta | None) -> int:
     """Take back the mark of what was published so long ago that the message counts as lost; None: of everything."""
 
     def aged(column: InstrumentedAttribute[datetime | None]) -> ColumnElement[bool]:
-        return column.is_not(None) if forgotten is None else column < func.now() - forgotten
+        return column.is_not(None) if older_than is None else column < func.now() - older_than
 
     unclaimed = or_(
         Job.state == State.QUEUED,
@@ -147,10 +151,10 @@ def forget_published(session: Session, *, forgotten: timedelta | None) -> int:
     )
     lost_jobs = select(Job.id).where(unclaimed, aged(Job.published_at))
     lost_segments = select(Segment.id).where(Segment.state == SegmentState.QUEUED, aged(Segment.published_at))
-    return _unmark(session, Job, lost_jobs) + _unmark(session, Segment, lost_segments)
+    return _clear_published_at(session, Job, lost_jobs) + _clear_published_at(session, Segment, lost_segments)
 
 
-def _unmark(session: Session, table: type[Job | Segment], lost: Select[uuid.UUID]) -> int:
+def _clear_published_at(session: Session, table: type[Job | Segment], lost: Select[uuid.UUID]) -> int:
     """Take the mark from these rows, but not from one that somebody holds: whoever claims it has its message."""
     # Two statements: joined into one, so many may be lost that Postgres reads the whole table to find them again.
     free = session.scalars(lost.with_for_update(skip_locked=True)).all()
@@ -164,7 +168,7 @@ def expire_uploads(session: Session) -> list[uuid.UUID]:
     late = select(Upload.id).where(Upload.state == UploadState.OPEN, Upload.expires_at < func.now())
     over = session.scalars(
         update(Upload)
-        .where(Upload.id.in_(late.limit(BITE).with_for_update(skip_locked=True)))
+        .where(Upload.id.in_(late.limit(BATCH).with_for_update(skip_locked=True)))
         .values(state=UploadState.EXPIRED)
         .returning(Upload.id)
     ).all()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedSegment:
     """A segment as planning wants it."""
 
     key: str
@@ -36,10 +36,10 @@ class Planned:
     spec: dict[str, Any]
 
 
-def lay(session: Session, job: Job, planned: Sequence[Planned]) -> bool:
+def replace_segments(session: Session, job: Job, planned: Sequence[PlannedSegment]) -> bool:
     """Replace the job's segments by these; stored ones are done already. True when all of them are."""
     session.execute(delete(Segment).where(Segment.job_id == job.id))
-    stored = _touch(session, job.account_id, [segment.key for segment in planned])
+    stored = _mark_used(session, job.account_id, [segment.key for segment in planned])
     rows: list[dict[str, Any]] = [
         {
             "id": uuid.uuid4(),
@@ -61,7 +61,7 @@ def lay(session: Session, job: Job, planned: Sequence[Planned]) -> bool:
     return all(segment.key in stored for segment in planned)
 
 
-def _touch(session: Session, account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, list[str]]:
+def _mark_used(session: Session, account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, list[str]]:
     """Mark stored segments as used now, and return them with their warnings."""
     rows = session.execute(
         update(StoredSegment)
@@ -108,7 +108,7 @@ def claim(session: Session, segment_id: uuid.UUID, *, lease: timedelta) -> Segme
     )
 
 
-def held(segment: Segment) -> tuple[ColumnElement[bool], ...]:
+def held_by_attempt(segment: Segment) -> tuple[ColumnElement[bool], ...]:
     """Return what must be so for a write of this attempt to change anything."""
     return (
         Segment.id == segment.id,
@@ -120,7 +120,7 @@ def held(segment: Segment) -> tuple[ColumnElement[bool], ...]:
 def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: int) -> bool:
     """Extend the lease and write progress down; False when the work is to be dropped (lost, or the job has ended)."""
     noted = func.greatest(Segment.frames_done, frames)  # below, in this same transaction
-    known = case((and_(*held(segment)), noted), else_=Segment.frames_done)
+    known = case((and_(*held_by_attempt(segment)), noted), else_=Segment.frames_done)
     done = (
         select(func.sum(known) / cast(func.sum(Segment.frames), Float))
         .where(Segment.job_id == segment.job_id)
@@ -138,14 +138,14 @@ def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: i
     running = select(Job.id).where(Job.id == Segment.job_id, Job.state == State.RUNNING).exists()
     ours = session.scalar(
         update(Segment)
-        .where(*held(segment), running)
+        .where(*held_by_attempt(segment), running)
         .values(leased_until=func.now() + lease, frames_done=noted)
         .returning(Segment.id)
     )
     return ours is not None
 
 
-def look_up(session: Session, segment: Segment) -> tuple[Job, bool]:
+def find_job_of(session: Session, segment: Segment) -> tuple[Job, bool]:
     """Return the claimed segment's job without what it is made of, and whether the segment's key is stored by now."""
     stored = (
         select(StoredSegment.key)
@@ -175,7 +175,7 @@ def finish(
     session.execute(select(Job.id).where(Job.id == segment.job_id).with_for_update())
     ours = session.scalar(
         update(Segment)
-        .where(*held(segment))
+        .where(*held_by_attempt(segment))
         .values(
             state=SegmentState.DONE,
             cached=stored is None,
@@ -189,7 +189,7 @@ def finish(
     if ours is None:
         return None
     if stored is None:
-        _touch(session, segment.account_id, [segment.key])
+        _mark_used(session, segment.account_id, [segment.key])
     else:
         row = {"account_id": segment.account_id, "key": segment.key, "frames": segment.frames, **stored}
         session.execute(
@@ -216,7 +216,7 @@ def waiting_jobs(session: Session, account_id: uuid.UUID, key: str) -> list[uuid
     )
 
 
-def fulfil(session: Session, job_id: uuid.UUID, key: str) -> bool:
+def complete_waiting(session: Session, job_id: uuid.UUID, key: str) -> bool:
     """Mark a job's queued segments of a stored key as done; True when that was the last one."""
     session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
     session.execute(
@@ -227,7 +227,7 @@ def fulfil(session: Session, job_id: uuid.UUID, key: str) -> bool:
     return assembly.begin(session, job_id)
 
 
-def fulfil_stored(session: Session, bite: int) -> int:
+def complete_stored(session: Session, bite: int) -> int:
     """Give the jobs that wait for a stored key what they wait for: who stored it died before it could. Return how many.
 
     Only what was published: the message of such a segment was taken while another worker rendered its key.
@@ -247,27 +247,29 @@ def fulfil_stored(session: Session, bite: int) -> int:
     free = set(session.scalars(select(Job.id).where(among).with_for_update(skip_locked=True)))
     waiting = {(job_id, key) for job_id, key in found if job_id in free}
     for job_id, key in sorted(waiting):
-        fulfil(session, job_id, key)
+        complete_waiting(session, job_id, key)
     return len(waiting)
 
 
 def put_back(session: Session, segment: Segment, *, delay: timedelta, max_attempts: int) -> bool | None:
     """Queue the segment again; None when it is not ours any more, False when it has no attempt left."""
-    if _leave(session, segment, delay=delay) is None:
+    if _requeue(session, segment, delay=delay) is None:
         return None
     return segment.charged < max_attempts
 
 
 def drop(session: Session, segment: Segment) -> None:
     """Give the segment up uncharged, if it is still ours: it was stopped, and is not to blame for it."""
-    _leave(session, segment, delay=timedelta(0), charge=False)
+    _requeue(session, segment, delay=timedelta(0), charge=False)
 
 
-def _leave(session: Session, segment: Segment, *, delay: timedelta, charge: bool = True) -> uuid.UUID | None:
+def _requeue(
+    session: Session, segment: Segment, *, delay: timedelta, charge: bool = True
+) -> uuid.UUID | None:
     session.execute(select(Job.id).where(Job.id == segment.job_id).with_for_update())
     ours = session.scalar(
         update(Segment)
-        .where(*held(segment))
+        .where(*held_by_attempt(segment))
         .values(
             state=SegmentState.QUEUED,
             charged=Segment.charged - (0 if charge else 1),

@@ -18,11 +18,11 @@ from shared.states import SegmentState, State
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-OVER = func.now() - timedelta(seconds=1)
-MOST = 2  # deaths of processes; a job that caused so many is given up
+LEASE_ENDED = func.now() - timedelta(seconds=1)
+MAX_CRASHES = 2  # deaths of processes; a job that caused so many is given up
 
 
-def note(session: Session, message_id: str) -> bool:
+def record_crash(session: Session, message_id: str) -> bool:
     """Count a death against the job whose message this was, and end the lease; False where nothing was held by it.
 
     The fencing token is not known here. Should another worker hold the work by now, its attempt is lost, and nothing else.
@@ -35,12 +35,12 @@ def note(session: Session, message_id: str) -> bool:
     # The job's row first, as everywhere.
     died = update(Job).where(Job.id == (job_id or held), Job.state.in_((State.RUNNING, State.CANCELING)))
     if job_id is None:
-        died = died.where(Job.leased_until.is_not(None)).values(leased_until=OVER)
+        died = died.where(Job.leased_until.is_not(None)).values(leased_until=LEASE_ENDED)
     counted = session.scalar(died.values(deaths=Job.deaths + 1).returning(Job.id))
     if job_id is not None:
         session.execute(
             update(Segment)
             .where(Segment.id == held, Segment.state == SegmentState.RUNNING)
-            .values(leased_until=OVER)
+            .values(leased_until=LEASE_ENDED)
         )
     return counted is not None

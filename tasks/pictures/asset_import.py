@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from shared.models import Job
 
-ASSET = "asset:"
+ASSET_PREFIX = "asset:"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ImportedAsset:
     """An asset of the account that the job holds on to."""
 
     asset_id: uuid.UUID
@@ -39,10 +39,12 @@ class Kept:
     @property
     def src(self) -> str:
         """What a script names it by."""
-        return f"{ASSET}{self.asset_id}"
+        return f"{ASSET_PREFIX}{self.asset_id}"
 
 
-def fetch(job: Job, url: str, *, most: int, stop: Callable[[], bool], name: str | None = None) -> Kept:
+def import_url(
+    job: Job, url: str, *, max_bytes: int, stop: Callable[[], bool], name: str | None = None
+) -> ImportedAsset:
     """Fetch what a URL answers; or raise AssetUnreadable or UnsupportedMedia (for good) or Unavailable (for now)."""
     config = settings()
 
@@ -50,21 +52,21 @@ def fetch(job: Job, url: str, *, most: int, stop: Callable[[], bool], name: str 
         ssrf_guard.fetch(
             url,
             file,
-            ssrf_guard.DownloadLimits(bytes=most),
+            ssrf_guard.DownloadLimits(bytes=max_bytes),
             allow_private=config.allow_private_addresses,
             ca_file=config.ca_file,
             stop=stop,
         )
 
-    return _keep(job, write, name or url)
+    return _import(job, write, name or url)
 
 
-def take(job: Job, content: bytes, name: str) -> Kept:
+def import_bytes(job: Job, content: bytes, name: str) -> ImportedAsset:
     """Keep bytes that are here already."""
-    return _keep(job, lambda file: file.write(content), name)
+    return _import(job, lambda file: file.write(content), name)
 
 
-def again(job: Job, asset_id: uuid.UUID) -> Kept | None:
+def reuse_asset(job: Job, asset_id: uuid.UUID) -> ImportedAsset | None:
     """Return an asset that was kept before, or None where it is gone."""
     with transaction() as session:
         asset = session.scalar(
@@ -74,33 +76,33 @@ def again(job: Job, asset_id: uuid.UUID) -> Kept | None:
         )
         if asset is None or not storage().find_existing([asset.storage_key]):
             return None
-        _hold(session, job, asset.id)
-        return Kept(asset.id, asset.storage_key, Media.from_json(asset.facts))
+        _attach_to_job(session, job, asset.id)
+        return ImportedAsset(asset.id, asset.storage_key, Media.from_json(asset.facts))
 
 
-def _keep(job: Job, write: Callable[[IO[bytes]], object], name: str) -> Kept:
-    with _new_file(job) as (key, kept):
+def _import(job: Job, write: Callable[[IO[bytes]], object], name: str) -> ImportedAsset:
+    with _new_file(job) as (key, retained_keys):
         with storage().create(key) as file:
             write(file)
         media = probe(storage().locate(key))
         with transaction() as session:
             asset = assets.create(session, job.account_id, media, key, name[:200])
-            _hold(session, job, asset.id)
-        kept.append(asset.storage_key)
-        return Kept(asset.id, asset.storage_key, media)
+            _attach_to_job(session, job, asset.id)
+        retained_keys.append(asset.storage_key)
+        return ImportedAsset(asset.id, asset.storage_key, media)
 
 
 @contextmanager
 def _new_file(job: Job) -> Iterator[tuple[str, list[str]]]:
     """Give a storage key; its file goes unless it is the one that was kept in the end."""
-    key, kept = assets.new_key(job.account_id), list[str]()
+    key, retained_keys = assets.new_key(job.account_id), list[str]()
     try:
-        yield key, kept
+        yield key, retained_keys
     finally:
-        if key not in kept:
+        if key not in retained_keys:
             storage().delete(key)
 
 
-def _hold(session: Session, job: Job, asset_id: uuid.UUID) -> None:
+def _attach_to_job(session: Session, job: Job, asset_id: uuid.UUID) -> None:
     row = {"account_id": job.account_id, "job_id": job.id, "asset_id": asset_id}
     session.execute(insert(JobAsset).values(row).on_conflict_do_nothing())

@@ -12,49 +12,49 @@ from shared.errors import AssetUnavailable, AssetUnreadable, Unavailable, Unsupp
 from shared.settings import settings
 from shared.usage import UsageKind
 from tasks.pictures import asset_import
-from tasks.pictures.images_server import ImagesServer
+from tasks.pictures.image_server import ImageServer
 from tasks.providers import response_cache
-from tasks.providers.http_client import Refused
+from tasks.providers.http_client import RequestRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shared.models import Job
-    from tasks.cost_tracker import Purse
-    from tasks.pictures.asset_import import Kept
-    from tasks.pictures.stock import Shape
+    from tasks.cost_tracker import CostTracker
+    from tasks.pictures.asset_import import ImportedAsset
+    from tasks.pictures.stock_apis import Orientation
 
 log = logging.getLogger(__name__)
 
-MOST_BYTES = 48 * 1024 * 1024
+MAX_IMAGE_BYTES = 48 * 1024 * 1024
 
 
 @lru_cache(maxsize=1)
-def painters() -> tuple[ImagesServer, ...]:
+def image_servers() -> tuple[ImageServer, ...]:
     """Return the image servers that the settings name, in order; what is learnt of each lasts as long as the process."""
-    return tuple(ImagesServer(model) for model in settings().images_endpoints())
+    return tuple(ImageServer(model) for model in settings().images_endpoints())
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class ImageGenerator:
     """What one attempt has drawn for it. `fresh` takes nothing that was drawn before."""
 
     job: Job
-    purse: Purse
-    among: Sequence[ImagesServer]
+    cost_tracker: CostTracker
+    servers: Sequence[ImageServer]
     stop: Callable[[], bool]
-    fresh: bool = False
+    refresh: bool = False
 
-    def draw(self, prompt: str, shape: Shape, number: int = 0) -> Kept:
+    def generate(self, prompt: str, shape: Orientation, number: int = 0) -> ImportedAsset:
         """Return a picture of the prompt; `number` tells several of one prompt apart.
 
         Raise AssetUnreadable where there is none to be had, and Unavailable where there may be later.
         """
         failures: list[AssetUnreadable | Unavailable] = []
-        for server in self.among:
+        for server in self.servers:
             try:
-                return self._once(server, prompt, shape, number)
-            except Refused as error:
+                return self._generate_once(server, prompt, shape, number)
+            except RequestRefused as error:
                 log.warning("images_refused", extra={"model": server.model.model, "status": error.status})
                 failures.append(AssetUnreadable("The image server refused to make it."))
             except UnsupportedMedia:
@@ -66,31 +66,33 @@ class Drawing:
             raise min(later, key=lambda error: error.retry_after or 0.0)
         raise failures[0] if failures else AssetUnreadable("No image server is set up.")
 
-    def _once(self, server: ImagesServer, prompt: str, shape: Shape, number: int) -> Kept:
+    def _generate_once(
+        self, server: ImageServer, prompt: str, shape: Orientation, number: int
+    ) -> ImportedAsset:
         asked = [server.model.base_url, server.model.model, prompt, shape, number]
-        question = response_cache.question("image", self.job.account_id, asked)
+        question = response_cache.cache_key("image", self.job.account_id, asked)
 
         def make() -> dict[str, Any]:
-            with self.purse.paying(UsageKind.IMAGES, 1):
-                drawn = server.draw(prompt, shape, stop=self.stop)
-            if drawn.content is not None:
-                kept = asset_import.take(self.job, drawn.content, prompt)
+            with self.cost_tracker.reserve(UsageKind.IMAGES, 1):
+                generated = server.generate(prompt, shape, stop=self.stop)
+            if generated.content is not None:
+                asset = asset_import.import_bytes(self.job, generated.content, prompt)
             else:
-                kept = asset_import.fetch(
-                    self.job, drawn.url or "", most=MOST_BYTES, stop=self.stop, name=prompt
+                asset = asset_import.import_url(
+                    self.job, generated.url or "", max_bytes=MAX_IMAGE_BYTES, stop=self.stop, name=prompt
                 )
-            return {"asset_id": str(kept.asset_id)}
+            return {"asset_id": str(asset.asset_id)}
 
-        return remembered(self.job, question, make, fresh=self.fresh, stop=self.stop)
+        return cached_asset(self.job, question, make, refresh=self.refresh, stop=self.stop)
 
 
-def remembered(
-    job: Job, question: str, make: Callable[[], dict[str, Any]], *, fresh: bool, stop: Callable[[], bool]
-) -> Kept:
+def cached_asset(
+    job: Job, question: str, make: Callable[[], dict[str, Any]], *, refresh: bool, stop: Callable[[], bool]
+) -> ImportedAsset:
     """Return the asset that answers a question; one that was deleted since is made again."""
     ttl = settings().cache_ttl.total_seconds()
-    for again in (fresh, True):
-        answer = response_cache.once(question, make, ttl=ttl, fresh=again, stop=stop)
-        if kept := asset_import.again(job, uuid.UUID(answer.value["asset_id"])):
-            return kept
+    for again in (refresh, True):
+        answer = response_cache.get_or_compute(question, make, ttl=ttl, refresh=again, stop=stop)
+        if asset := asset_import.reuse_asset(job, uuid.UUID(answer.value["asset_id"])):
+            return asset
     raise AssetUnavailable("A picture was deleted while it was wanted.")

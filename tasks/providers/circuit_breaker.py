@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FAILURES = 5
+FAILURE_THRESHOLD = 5
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 300.0
 
 
-class Breaker:
+class CircuitBreaker:
     """Counts the failures of one endpoint in this process. `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -22,13 +22,13 @@ class Breaker:
         self._pause = FIRST_PAUSE
         self._open_until = 0.0
 
-    def wait(self) -> float:
+    def seconds_until_allowed(self) -> float:
         """Return 0 when the endpoint may be asked, else for how many seconds it may not.
 
         After a pause one caller is let through; the others wait for what it meets.
         """
         with self._lock:
-            if self._failures < FAILURES:
+            if self._failures < FAILURE_THRESHOLD:
                 return 0.0
             left = self._open_until - self._clock()
             if left <= 0:
@@ -40,19 +40,19 @@ class Breaker:
     def is_open(self) -> bool:
         """Whether the endpoint failed too often for another try now."""
         with self._lock:
-            return self._failures >= FAILURES and self._open_until > self._clock()
+            return self._failures >= FAILURE_THRESHOLD and self._open_until > self._clock()
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Close the circuit."""
         with self._lock:
             self._failures, self._pause = 0, FIRST_PAUSE
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         """Note a failure; enough of them open the circuit, and each that follows opens it for longer."""
         with self._lock:
             self._failures += 1
-            if self._failures < FAILURES:
+            if self._failures < FAILURE_THRESHOLD:
                 return
-            if self._failures > FAILURES:
+            if self._failures > FAILURE_THRESHOLD:
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
             self._open_until = self._clock() + self._pause

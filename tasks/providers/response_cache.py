@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # A leader says that it lives this often; who is silent for three times as long has crashed.
-BEAT_SECONDS = 2.0
+LOCK_RENEWAL_SECONDS = 2.0
 POLL_SECONDS = 0.05
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 _EXTEND = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CachedValue:
     """A JSON value, and whether it was there already."""
 
     value: Any
@@ -51,21 +51,21 @@ def connection() -> Redis:
     return redis_client.connect(settings().redis_url, socket_timeout=2, socket_connect_timeout=1)
 
 
-def question(kind: str, account_id: uuid.UUID, parts: Any) -> str:
+def cache_key(kind: str, account_id: uuid.UUID, parts: Any) -> str:
     """Return the key of a question: `parts` is JSON that holds all that decides the answer."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return f"scenemill:cache:{kind}:{account_id}:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def once(
+def get_or_compute(
     key: str,
-    make: Callable[[], Any],
+    compute: Callable[[], Any],
     *,
     ttl: float,
-    fresh: bool = False,
+    refresh: bool = False,
     stop: Callable[[], bool] = lambda: False,
     redis: Redis | None = None,
-) -> Answer:
+) -> CachedValue:
     """Return the remembered answer, or have exactly one caller make it while the others wait for it.
 
     `fresh` asks again whatever is remembered; of many that do so at once one asks, and the others take what it was told.
@@ -76,46 +76,46 @@ def once(
     token = secrets.token_hex(8)
     try:
         # For who asks afresh, only what somebody was told since then is an answer.
-        known = redis.get(f"{key}:by") if fresh else b""
+        previous_writer = redis.get(f"{key}:by") if refresh else b""
         while not stop():
-            if (found := _look(redis, key, known)) is not None:
-                return Answer(json.loads(found), cached=True)
-            if redis.set(f"{key}:lock", token, nx=True, px=_milliseconds()):
+            if (found := _read_unless_by(redis, key, previous_writer)) is not None:
+                return CachedValue(json.loads(found), cached=True)
+            if redis.set(f"{key}:lock", token, nx=True, px=_lock_milliseconds()):
                 break
             time.sleep(POLL_SECONDS)
         else:
             raise Stopped
     except RedisError:
         log.warning("cache_unavailable")
-        return Answer(make(), cached=False)
-    with _Leader(redis, f"{key}:lock", token):
+        return CachedValue(compute(), cached=False)
+    with _RenewedLock(redis, f"{key}:lock", token):
         # Between our look and our turn, the leader before us may have answered.
-        if (made := _recall(redis, key, known)) is not None:
-            return Answer(json.loads(made), cached=True)
-        value = make()
-        _remember(redis, key, value, ttl, token)
-    return Answer(value, cached=False)
+        if (stored := _try_read(redis, key, previous_writer)) is not None:
+            return CachedValue(json.loads(stored), cached=True)
+        value = compute()
+        _write(redis, key, value, ttl, token)
+    return CachedValue(value, cached=False)
 
 
-def _milliseconds() -> int:
-    return int(BEAT_SECONDS * 3000)
+def _lock_milliseconds() -> int:
+    return int(LOCK_RENEWAL_SECONDS * 3000)
 
 
-def _look(redis: Redis, key: str, known: Any) -> Any:
+def _read_unless_by(redis: Redis, key: str, previous_writer: Any) -> Any:
     """Return what is remembered, unless it is by who is `known` already."""
     value, by = redis.mget(key, f"{key}:by")
-    return None if by == known else value
+    return None if by == previous_writer else value
 
 
-def _recall(redis: Redis, key: str, known: Any) -> Any:
+def _try_read(redis: Redis, key: str, previous_writer: Any) -> Any:
     try:
-        return _look(redis, key, known)
+        return _read_unless_by(redis, key, previous_writer)
     except RedisError:
         log.warning("cache_unavailable")
         return None
 
 
-def _remember(redis: Redis, key: str, value: Any, ttl: float, token: str) -> None:
+def _write(redis: Redis, key: str, value: Any, ttl: float, token: str) -> None:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if len(text.encode()) > settings().cache_max_value_bytes:
         return
@@ -128,28 +128,28 @@ def _remember(redis: Redis, key: str, value: Any, ttl: float, token: str) -> Non
         log.warning("cache_unavailable")
 
 
-class _Leader:
+class _RenewedLock:
     """Keeps the lock alive while its owner works, and lets go of it at the end."""
 
     def __init__(self, redis: Redis, lock: str, token: str) -> None:
         self._redis, self._lock, self._token = redis, lock, token
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="cache-leader", daemon=True)
+        self._finished = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="cache-leader", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._finished.set()
         self._thread.join(timeout=10)
         try:
             self._redis.eval(_RELEASE, 1, self._lock, self._token)
         except RedisError:
             log.warning("cache_unavailable")
 
-    def _beat(self) -> None:
-        while not self._over.wait(BEAT_SECONDS):
+    def _renew(self) -> None:
+        while not self._finished.wait(LOCK_RENEWAL_SECONDS):
             try:
-                self._redis.eval(_EXTEND, 1, self._lock, self._token, str(_milliseconds()))
+                self._redis.eval(_EXTEND, 1, self._lock, self._token, str(_lock_milliseconds()))
             except RedisError:
                 log.warning("cache_unavailable")

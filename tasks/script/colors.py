@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # White on a colour of this relative luminance stands out 7 to 1, as WCAG counts it.
-MOST_LUMINANCE = 0.1
+MAX_LUMINANCE = 0.1
 _SHARES = (0.55, 0.4, 0.7)  # how much of the glow is in a gradient's clear end; neighbours differ
 
 
-def gradients(number: int, theme: str = "slate") -> list[list[str]]:
+def scene_gradients(number: int, theme: str = "slate") -> list[list[str]]:
     """Return a gradient a scene: the ground goes over into one glow after the other, from either side in turn."""
     grounds, glows = theme_background_colors(theme)
     return [_gradient(grounds, glows, scene) for scene in range(number)]
@@ -28,18 +28,18 @@ def luminance(color: str) -> float:
 
 def _gradient(grounds: Sequence[str], glows: Sequence[str], scene: int) -> list[str]:
     deep = grounds[scene % len(grounds)]
-    clear = _mixed(deep, glows[scene % len(glows)], _SHARES[scene % len(_SHARES)])
-    pair = [_darkened(deep), _darkened(clear)]
+    clear = _mix(deep, glows[scene % len(glows)], _SHARES[scene % len(_SHARES)])
+    pair = [_darken(deep), _darken(clear)]
     return pair if scene % 2 == 0 else pair[::-1]
 
 
-def _darkened(color: str) -> str:
-    while luminance(color) > MOST_LUMINANCE:
-        color = _mixed(color, "#000000", 0.1)
+def _darken(color: str) -> str:
+    while luminance(color) > MAX_LUMINANCE:
+        color = _mix(color, "#000000", 0.1)
     return color
 
 
-def _mixed(color: str, other: str, share: float) -> str:
+def _mix(color: str, other: str, share: float) -> str:
     pairs = zip(_parts(color), _parts(other), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 

@@ -136,7 +136,7 @@ def draft_schema(*, pictures: bool) -> StrictSchema:
     return DraftSchema() if pictures else PlainDraftSchema()
 
 
-def structured(schema: Schema) -> dict[str, Any]:
+def strict_json_schema(schema: Schema) -> dict[str, Any]:
     """Return `schema` as JSON Schema for strict structured output: every member required, nothing beside them."""
     return _Inline().resolve_nested_schema(schema)
 

@@ -15,13 +15,13 @@ from shared.script.schema.canonical import dump_script, iterate_strings, list_so
 from shared.script.schema.loading import load
 from shared.script.schema.script import ScriptSchema
 from tasks.script import outline_visuals
-from tasks.script.colors import gradients
+from tasks.script.colors import scene_gradients
 
 if TYPE_CHECKING:
     from shared.script.values import Brief, Script
 
 TOLERANCE = 0.15  # how far the length may be from the one that was asked for
-_FOUND = ("stock", "generated")  # visuals that someone has to find or make
+_SOURCED_VISUALS = ("stock", "generated")  # visuals that someone has to find or make
 
 Places = tuple[tuple[str, str], ...]
 
@@ -31,24 +31,24 @@ class Draft:
     """A script that could be rendered, and what of the brief it does not fulfil; `far` is how far its length is off."""
 
     document: dict[str, Any]
-    wishes: Places
-    far: float
+    shortfalls: Places
+    length_error: float
 
 
-def checked(answer: Any, brief: Brief, *, pictures: bool) -> Draft:
+def check_draft(answer: Any, brief: Brief, *, pictures: bool) -> Draft:
     """Return the answer as a script; or raise Invalid with its places in the answer."""
-    script = load(ScriptSchema(), _literal(answer))
+    script = load(ScriptSchema(), _escape_braces(answer))
     if named := list_sources(script, answer):
         places = tuple((pointer, "May not name a file or an address.") for pointer, _ in named)
         raise Invalid("The answer names files or addresses.", places)
     if not any(scene.narration for scene in script.scenes):
         raise Invalid("The answer says nothing.", (("#/scenes", "Some scene must have a narration."),))
-    script = load(ScriptSchema(), _composed(answer, brief, pictures=pictures))
-    wishes, far = _wishes(script, brief)
-    return Draft(dump_script(script), wishes, far)
+    script = load(ScriptSchema(), _compose(answer, brief, pictures=pictures))
+    shortfalls, length_error = _shortfalls(script, brief)
+    return Draft(dump_script(script), shortfalls, length_error)
 
 
-def _literal(answer: Any) -> Any:
+def _escape_braces(answer: Any) -> Any:
     """Let braces be braces, unless the model brought variables of its own."""
     if not isinstance(answer, dict) or "variables" in answer:
         return answer
@@ -56,12 +56,12 @@ def _literal(answer: Any) -> Any:
     return {**answer, "variables": variables} if variables else answer
 
 
-def _composed(answer: dict[str, Any], brief: Brief, *, pictures: bool) -> dict[str, Any]:
+def _compose(answer: dict[str, Any], brief: Brief, *, pictures: bool) -> dict[str, Any]:
     """Put the answer's words into our form: the brief's language and theme, its voice, backgrounds, transitions."""
     defaults = {"transition": {"type": "crossfade", "duration": 0.5}, **answer.get("defaults", {})}
     defaults.pop("voice", None)
-    theme = outline_visuals.theme(brief, str(answer.get("title", "")))
-    colors = gradients(len(answer["scenes"]), theme)
+    theme = outline_visuals.choose_theme(brief, str(answer.get("title", "")))
+    colors = scene_gradients(len(answer["scenes"]), theme)
     scenes = [_scene(scene, colors[at], pictures=pictures) for at, scene in enumerate(answer["scenes"])]
     ours = {"theme": theme, "captions": {"style": "words"}}
     document = {**ours, **answer, "language": brief.language, "defaults": defaults, "scenes": scenes}
@@ -71,7 +71,7 @@ def _composed(answer: dict[str, Any], brief: Brief, *, pictures: bool) -> dict[s
 def _scene(scene: dict[str, Any], colors: list[str], *, pictures: bool) -> dict[str, Any]:
     gradient = {"type": "gradient", "colors": colors}
     visual = scene.get("visual", gradient)
-    if visual["type"] in _FOUND:
+    if visual["type"] in _SOURCED_VISUALS:
         visual = {"fallback": gradient, **visual} if pictures else gradient
     narration = scene.get("narration", "")
     said = narration.get("text", "") if isinstance(narration, dict) else narration
@@ -82,25 +82,25 @@ def _scene(scene: dict[str, Any], colors: list[str], *, pictures: bool) -> dict[
     return {**scene, "narration": said, "visual": visual, "text": written}
 
 
-def _wishes(script: Script, brief: Brief) -> tuple[Places, float]:
+def _shortfalls(script: Script, brief: Brief) -> tuple[Places, float]:
     """Return what of the brief a valid script does not fulfil, and how far its length is off."""
     narrations = [scene.narration.text if scene.narration else "" for scene in script.scenes]
-    wishes: list[tuple[str, str]] = []
+    shortfalls: list[tuple[str, str]] = []
     if brief.scenes and len(narrations) != brief.scenes:
-        wishes.append(
+        shortfalls.append(
             ("#/scenes", f"Has {len(narrations)} scenes, not the {brief.scenes} that were asked for.")
         )
     told = " ".join(iterate_strings(dump_script(script))).casefold()
     missing = [word for word in brief.keywords if word.casefold() not in told]
     if missing:
-        wishes.append(("#/scenes", f"Does not say: {', '.join(missing)}."))
+        shortfalls.append(("#/scenes", f"Does not say: {', '.join(missing)}."))
     seconds = speaking_rate.estimate_video_seconds(narrations)
-    far = abs(seconds / brief.duration - 1) if brief.duration else 0.0
-    if brief.duration and far > TOLERANCE:
+    length_error = abs(seconds / brief.duration - 1) if brief.duration else 0.0
+    if brief.duration and length_error > TOLERANCE:
         change = "longer" if seconds < brief.duration else "shorter"
         detail = (
             f"Takes about {seconds:.0f} seconds to say, not {brief.duration:g}: all narration together must be "
             f"{change}, {brief.duration / seconds:.2f} times what it is."
         )
-        wishes.append(("#/scenes", detail))
-    return tuple(wishes), far
+        shortfalls.append(("#/scenes", detail))
+    return tuple(shortfalls), length_error

@@ -15,13 +15,13 @@ from tasks.script import term_weights
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.script.term_weights import Weights
+    from tasks.script.term_weights import TermWeights
 
 MAX_WORDS, MAX_LENGTH = 9, 54  # of a few words; more is read more slowly than it is said
-MAX_BELOW = 70
-LEAST_TERMS = 2  # of a few words that make sense alone
+MAX_SUBTITLE = 70
+MIN_TERMS = 2  # of a few words that make sense alone
 MAX_LABEL = 40
-TWICE = log1p(2)  # the weight of a word that the text says twice
+WEIGHT_OF_TWICE = log1p(2)  # the weight of a word that the text says twice
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _WIDE_LEAST, _WIDE_MOST = 4, 16  # characters
 _QUOTED = re.compile(
@@ -33,11 +33,11 @@ _COMMA = re.compile(r"[,\uff0c](?=[^\w\s]$)")  # which ends a quotation that the
 _CLAUSE = re.compile(
     r"[^,;:()\u2013\u2014\uff0c\u3001\uff1b\uff1a\u3002\uff01\uff1f\u060c\u061b\u061f.!?]+(?:[.,](?=\d)[^,;:()\u2013\u2014.!?]*)*"
 )
-_OPENS = re.compile(
+_CLAUSE_OPENING = re.compile(
     r"\s+(?=(?:that|which|who|because|while|when|dass|weil|qui|que|parce|porque|che)\s)|\s+--+\s+"
 )
 # Where one that is too long may be parted as well.
-_LOOSE = re.compile(
+_LOOSE_BREAK = re.compile(
     r"\s+(?=(?:and|or|but|to|for|with|as|in|from|und|oder|mit|f\u00fcr|et|ou|pour|avec|y|para|con|per|e|ma)\s)"
 )
 _EMPTY_START = re.compile(
@@ -63,7 +63,7 @@ class Highlight:
     role: Literal["quote", "title", "lower_third"]
     text: str
     at: int
-    below: str = ""
+    subtitle: str = ""
 
     @property
     def end(self) -> int:
@@ -71,10 +71,10 @@ class Highlight:
         return self.at + len(self.text)
 
 
-def highlights(sentence: str, weights: Weights, shown: set[str], most: int = 1) -> list[Highlight]:
+def find_highlights(sentence: str, weights: TermWeights, shown: set[str], most: int = 1) -> list[Highlight]:
     """Return the best that did not stand there before, at most so many and none inside another, in the sentence's order."""
     chosen: list[Highlight] = []
-    for each in _found(sentence, weights):
+    for each in _candidates(sentence, weights):
         apart = all(not (each.at < other.end and other.at < each.end) for other in chosen)
         known = any(each.text.casefold() in text for text in shown)
         if len(chosen) < most and apart and not known:
@@ -82,61 +82,65 @@ def highlights(sentence: str, weights: Weights, shown: set[str], most: int = 1) 
     return sorted(chosen, key=lambda each: each.at)
 
 
-def largest(sentence: str, weights: Weights, shown: set[str], least: float = TWICE) -> Highlight | None:
+def heaviest_word(
+    sentence: str, weights: TermWeights, shown: set[str], least: float = WEIGHT_OF_TWICE
+) -> Highlight | None:
     """Return the one word that weighs most, and no less than `least`, where nothing else can stand alone."""
     words = [
         word
-        for word in term_weights.words(sentence)
+        for word in term_weights.content_words(sentence)
         if len(word) <= MAX_LABEL
         and weights.terms.get(word.lower(), 0.0) >= least
         and word.casefold() not in shown
     ]
     best = max(words, key=lambda word: (weights.terms.get(word.lower(), 0.0), len(word)), default=None)
-    return Highlight("title", capital(best), sentence.find(best)) if best else None
+    return Highlight("title", capitalized(best), sentence.find(best)) if best else None
 
 
-def capital(text: str) -> str:
+def capitalized(text: str) -> str:
     """Return the text with its first letter large."""
     return text[:1].upper() + text[1:]
 
 
-def _found(sentence: str, weights: Weights) -> Iterator[Highlight]:
+def _candidates(sentence: str, weights: TermWeights) -> Iterator[Highlight]:
     """Give what could stand on the picture, best first."""
     for match in _QUOTED.finditer(sentence):
         yield Highlight("quote", _COMMA.sub("", match[0]), match.start())
-    phrases = [each for each in term_weights.phrases(sentence) if 3 <= len(each) <= MAX_LABEL]
+    phrases = [each for each in term_weights.label_phrases(sentence) if 3 <= len(each) <= MAX_LABEL]
     numbers = sorted(
         (each for each in phrases if term_weights.is_number(each)), key=str.isdigit
     )  # years come last
     names = [each for each in phrases if not term_weights.is_number(each)]
     for number in numbers:
-        yield _number(sentence, number)
+        yield _number_highlight(sentence, number)
     long_names = [name for name in names if " " in name]
-    yield from (Highlight("lower_third", capital(name), sentence.find(name)) for name in long_names)
-    yield from sorted(_clauses(sentence), key=lambda each: -weights.of(each.text))
+    yield from (Highlight("lower_third", capitalized(name), sentence.find(name)) for name in long_names)
+    yield from sorted(_clauses(sentence), key=lambda each: -weights.weight_of(each.text))
     yield from (
-        Highlight("lower_third", capital(name), sentence.find(name)) for name in names if " " not in name
+        Highlight("lower_third", capitalized(name), sentence.find(name)) for name in names if " " not in name
     )
 
 
-def _number(sentence: str, number: str) -> Highlight:
+def _number_highlight(sentence: str, number: str) -> Highlight:
     """Return a number with the words after it, or those before it, that say what it is about."""
     at = max(sentence.find(number), 0)
-    after = _first(sentence[at + len(number) :])
-    before = _last(sentence[:at])
-    return Highlight("title", number, at, next((each for each in (after, before) if _is_telling(each)), ""))
+    after = _first_clause(sentence[at + len(number) :])
+    before = _last_clause(sentence[:at])
+    return Highlight(
+        "title", number, at, next((each for each in (after, before) if _is_informative(each)), "")
+    )
 
 
-def _is_telling(words: str) -> bool:
-    return len(words) <= MAX_BELOW and bool(term_weights.words(words))
+def _is_informative(words: str) -> bool:
+    return len(words) <= MAX_SUBTITLE and bool(term_weights.content_words(words))
 
 
-def _first(text: str) -> str:
+def _first_clause(text: str) -> str:
     match = _CLAUSE.match(text)
     return match[0].strip() if match else ""
 
 
-def _last(text: str) -> str:
+def _last_clause(text: str) -> str:
     clauses = _CLAUSE.findall(text)
     return clauses[-1].strip() if clauses and text[-1:].isspace() else ""
 
@@ -145,33 +149,35 @@ def _clauses(sentence: str) -> Iterator[Highlight]:
     """Give the clauses that make sense alone: short, and of two terms or more."""
     for match in _CLAUSE.finditer(sentence):
         at = match.start()
-        for part in _parts(match[0]):
+        for part in _split_clause(match[0]):
             begin = sentence.index(part, at)
             at = begin + len(part)
-            bare = _trimmed(part.strip())
+            bare = _trim_clause(part.strip())
             if _stands_alone(bare, sentence):
-                yield Highlight("quote", capital(bare), begin + part.index(bare))
+                yield Highlight("quote", capitalized(bare), begin + part.index(bare))
 
 
-def _parts(clause: str) -> list[str]:
+def _split_clause(clause: str) -> list[str]:
     found: list[str] = []
-    for part in _OPENS.split(clause):
-        found += [part] if len(part) <= MAX_LENGTH else _LOOSE.split(part)
+    for part in _CLAUSE_OPENING.split(clause):
+        found += [part] if len(part) <= MAX_LENGTH else _LOOSE_BREAK.split(part)
     return found
 
 
-def _trimmed(words: str) -> str:
+def _trim_clause(words: str) -> str:
     """Leave out the words that a clause only hangs by, at both its ends."""
     if match := _EMPTY_START.match(words):
         words = words[match.end() :]
-    while " " in words and not _carries(words.rpartition(" ")[2]):
+    while " " in words and not _has_content(words.rpartition(" ")[2]):
         words = words.rpartition(" ")[0].rstrip()
     return words
 
 
-def _carries(word: str) -> bool:
+def _has_content(word: str) -> bool:
     small = word.casefold()
-    return small not in _EMPTY_END and (len(small) < term_weights.LEAST or term_weights.carries(small))
+    return small not in _EMPTY_END and (
+        len(small) < term_weights.LEAST or term_weights.is_content_word(small)
+    )
 
 
 def _stands_alone(words: str, sentence: str) -> bool:
@@ -183,5 +189,5 @@ def _stands_alone(words: str, sentence: str) -> bool:
     return (
         2 <= number <= MAX_WORDS
         and len(words) <= MAX_LENGTH
-        and len(term_weights.words(words)) >= LEAST_TERMS
+        and len(term_weights.content_words(words)) >= MIN_TERMS
     )

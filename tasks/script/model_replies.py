@@ -37,11 +37,11 @@ _NO_CREDIT = (
 )
 
 
-class Garbled(Exception):
+class UnreadableReply(Exception):
     """The answer is no completion: HTML, cut off, or of another shape."""
 
 
-class Busy(Exception):
+class ModelBusy(Exception):
     """The server could not answer now. `retry_after` is what it asked for, in seconds."""
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
@@ -49,12 +49,12 @@ class Busy(Exception):
         self.retry_after = retry_after
 
 
-class TooLong(Exception):
+class PromptTooLong(Exception):
     """The model cannot read that much at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came over HTTP."""
 
     status: int
@@ -68,20 +68,20 @@ class Reply:
 
     content: str
     tokens: int
-    cut: bool = False
-    refused: str = ""
+    truncated: bool = False
+    refusal: str = ""
 
 
-def reply(body: bytes) -> Reply:
+def parse_reply(body: bytes) -> Reply:
     """Read a chat completion, or raise Garbled."""
     try:
         answer = parse_strict_json(body)
     except BadRequest as error:
-        raise Garbled("The answer is not JSON.") from error
+        raise UnreadableReply("The answer is not JSON.") from error
     choice = _first(answer.get("choices")) if isinstance(answer, dict) else None
     message = choice.get("message") if choice else None
     if not choice or not isinstance(message, dict):
-        raise Garbled("The answer is no chat completion.")
+        raise UnreadableReply("The answer is no chat completion.")
     reason = choice.get("finish_reason")
     refused = message.get("refusal") or ("content filter" if reason == "content_filter" else "")
     return Reply(
@@ -89,7 +89,7 @@ def reply(body: bytes) -> Reply:
     )
 
 
-def said(content: str) -> Any:
+def extract_json(content: str) -> Any:
     """Return the JSON document in a model's words, or raise BadRequest: bare, fenced, or with talk around it."""
     text = _THINKING.sub("", content).strip()
     fenced = _FENCE.search(text)
@@ -105,7 +105,7 @@ def said(content: str) -> Any:
     raise problem
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds that `Retry-After` asks for, which may be a number or a date; None where it says nothing."""
     milliseconds = headers.get("retry-after-ms", "")
     value = headers.get("retry-after", "").strip()
@@ -118,22 +118,22 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     return max(0.0, (moment - (sent or now)).total_seconds()) if moment else None
 
 
-def has_no_credit(body: bytes) -> bool:
+def is_out_of_credit(body: bytes) -> bool:
     """Whether a 429 is about money, not about pace."""
     return any(word.encode() in body[:10_000] for word in _NO_CREDIT)
 
 
-def is_about_the_format(body: bytes) -> bool:
+def is_format_refusal(body: bytes) -> bool:
     """Whether a refusal is about the structure that was asked for, which another server may not know."""
     return bool(_FORMAT.search(_head(body)))
 
 
-def is_about_roles(body: bytes) -> bool:
+def is_role_refusal(body: bytes) -> bool:
     """Whether a refusal is about a system message, which some models' templates do not know."""
     return bool(_ROLES.search(_head(body)))
 
 
-def is_too_long(body: bytes) -> bool:
+def is_length_refusal(body: bytes) -> bool:
     """Whether a refusal is about how much there was to read."""
     return bool(_TOO_LONG.search(_head(body)))
 

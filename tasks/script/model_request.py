@@ -9,15 +9,15 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 from openai import APIConnectionError, APIStatusError, OpenAI
 
-from tasks.script.model_replies import Answer, Busy
+from tasks.script.model_replies import ModelBusy, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.script.model import Model
+    from tasks.script.model import ModelConfig
 
 
-def complete(model: Model, request: dict[str, Any]) -> Answer:
+def complete(model: ModelConfig, request: dict[str, Any]) -> Response:
     """Ask for a chat completion, and return what comes; or raise Busy where nothing does.
 
     The connection is this call's own: one that was kept idle may be gone, or be another process's after a fork.
@@ -25,14 +25,14 @@ def complete(model: Model, request: dict[str, Any]) -> Answer:
     try:
         with _client(model) as client:
             found = client.chat.completions.with_raw_response.create(**request).http_response
-            return Answer(found.status_code, found.headers, found.content)
+            return Response(found.status_code, found.headers, found.content)
     except APIStatusError as error:
-        return Answer(error.status_code, error.response.headers, error.response.content)
+        return Response(error.status_code, error.response.headers, error.response.content)
     except APIConnectionError as error:
-        raise Busy("The model's server could not be reached, or broke off.") from error
+        raise ModelBusy("The model's server could not be reached, or broke off.") from error
 
 
-def _client(model: Model) -> OpenAI:
+def _client(model: ModelConfig) -> OpenAI:
     address = urlsplit(model.base_url)
     return OpenAI(
         base_url=address._replace(query="").geturl(),
@@ -52,7 +52,7 @@ def _client(model: Model) -> OpenAI:
 class _Bounded(httpx2.BaseTransport):
     """Reads no more of an answer than the model's limits allow. What is packed is not unpacked."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: ModelConfig) -> None:
         self._model = model
         self._transport = httpx2.HTTPTransport(trust_env=False)
 

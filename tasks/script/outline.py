@@ -13,23 +13,23 @@ from shared.script.schema import placeholders
 from shared.script.schema.canonical import iterate_strings
 from tasks.script import outline_visuals, term_weights
 from tasks.script.outline_visuals import Shot
-from tasks.script.sentences import Article, Sentence, article, split
+from tasks.script.sentences import Article, Sentence, parse_article, split_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.script.values import Brief
 
-SCENE = 9.0  # seconds: long enough for a thought, short enough for one picture
-USUAL = 75.0  # seconds of a video for which no length was asked
-LONGEST_CARD = 8.0  # seconds that one line may stand alone
-SILENT_CARD = 2.5
-CARDS = 3  # scenes of a topic for which no number was asked
-MUST = 100.0  # a sentence that names a keyword goes before all that name none
+SCENE_SECONDS = 9.0  # seconds: long enough for a thought, short enough for one picture
+DEFAULT_SECONDS = 75.0  # seconds of a video for which no length was asked
+MAX_CARD_SECONDS = 8.0  # seconds that one line may stand alone
+SILENT_CARD_SECONDS = 2.5
+DEFAULT_TOPIC_SCENES = 3  # scenes of a topic for which no number was asked
+KEYWORD_WEIGHT = 100.0  # a sentence that names a keyword goes before all that name none
 MAX_TITLE = 80
 MAX_LABEL = 40
-LEAD = 0.2  # seconds before the first word of any scene
-LEAST_CLOSED = 30.0  # seconds of a video that has time for a last card
+LEAD_SECONDS = 0.2  # seconds before the first word of any scene
+MIN_SECONDS_WITH_CLOSING = 30.0  # seconds of a video that has time for a last card
 _FULL_STOP = {"ja": "\u3002", "zh": "\u3002", "hi": "\u0964", "ur": "\u06d4"}
 
 
@@ -41,17 +41,19 @@ class Outline:
     warnings: tuple[str, ...] = ()
 
 
-def outline(brief: Brief) -> Outline:
+def write_outline(brief: Brief) -> Outline:
     """Make a script of the brief's source text, or of its topic alone."""
-    text = article(brief.source_text) if brief.source_text else Article("", ())
+    text = parse_article(brief.source_text) if brief.source_text else Article("", ())
     title = _title(brief, text)
-    weights = term_weights.weigh(each.text for each in text.sentences)
-    closes = brief.scenes is None and (brief.duration or USUAL) >= LEAST_CLOSED
-    shots = _told(brief, text, weights, closes=closes) if text.sentences else _cards(brief, title)
-    headings = list(dict.fromkeys(each.heading for each in text.sentences if each.opens))
-    document = outline_visuals.dress(title, shots, brief, weights, headings)
+    weights = term_weights.weigh_terms(each.text for each in text.sentences)
+    closes = brief.scenes is None and (brief.duration or DEFAULT_SECONDS) >= MIN_SECONDS_WITH_CLOSING
+    shots = (
+        _narrated_shots(brief, text, weights, closes=closes) if text.sentences else _topic_shots(brief, title)
+    )
+    headings = list(dict.fromkeys(each.heading for each in text.sentences if each.starts_section))
+    document = outline_visuals.build_document(title, shots, brief, weights, headings)
     if closes and text.sentences and title and len(shots) > 1:
-        document = outline_visuals.closed(document)
+        document = outline_visuals.with_closing_card(document)
     variables = placeholders.literal_variables(iterate_strings(document))
     return Outline(
         {**document, "variables": variables} if variables else document, tuple(_warnings(brief, document))
@@ -59,7 +61,7 @@ def outline(brief: Brief) -> Outline:
 
 
 def _title(brief: Brief, text: Article) -> str:
-    lines = split((brief.topic or "").strip().partition("\n")[0])
+    lines = split_sentences((brief.topic or "").strip().partition("\n")[0])
     first = text.sentences[0].text if text.sentences else ""
     title = next(
         (each for each in (*lines[:1], text.title, first, (brief.source_text or "").strip()) if each), ""
@@ -74,7 +76,9 @@ def _title(brief: Brief, text: Article) -> str:
     return whole.rstrip(",;:") + "\u2026"
 
 
-def _told(brief: Brief, text: Article, weights: term_weights.Weights, *, closes: bool) -> list[Shot]:
+def _narrated_shots(
+    brief: Brief, text: Article, weights: term_weights.TermWeights, *, closes: bool
+) -> list[Shot]:
     """Choose from each part of the text, so that its end is told as well as its beginning."""
     unique: dict[str, Sentence] = {}
     for each in text.sentences:
@@ -83,15 +87,17 @@ def _told(brief: Brief, text: Article, weights: term_weights.Weights, *, closes:
     everything = (
         sum(speaking_rate.estimate_speech_seconds(each.text) for each in sentences) + speaking_rate.PAUSE
     )
-    budget = brief.duration or (brief.scenes * SCENE if brief.scenes else min(everything, USUAL))
-    number = min(brief.scenes or max(1, round(budget / SCENE)), len(sentences))
+    budget = brief.duration or (
+        brief.scenes * SCENE_SECONDS if brief.scenes else min(everything, DEFAULT_SECONDS)
+    )
+    number = min(brief.scenes or max(1, round(budget / SCENE_SECONDS)), len(sentences))
     if brief.duration:
-        budget -= outline_visuals.OPENING + (outline_visuals.CLOSING if closes else 0.0)
+        budget -= outline_visuals.OPENING_SECONDS + (outline_visuals.CLOSING_SECONDS if closes else 0.0)
     charts = {text.sentences[at].text: chart for at, chart in text.charts}
     shots, opened, left = list[Shot](), set[str](), 0.0
-    for part in _parts(sentences, number):
+    for part in _split_into_parts(sentences, number):
         share = budget / number - speaking_rate.PAUSE + left
-        chosen = _chosen(part, share, brief, weights)
+        chosen = _choose_sentences(part, share, brief, weights)
         left = share - sum(speaking_rate.estimate_speech_seconds(each.text) for each in chosen)
         shot = _shot(chosen, brief.language, opened, large=len(shots) % 2 == 1)
         chart = next((charts[each.text] for each in part if each.text in charts), None) if shots else None
@@ -101,14 +107,16 @@ def _told(brief: Brief, text: Article, weights: term_weights.Weights, *, closes:
 
 def _shot(chosen: Sequence[Sentence], language: str, opened: set[str], *, large: bool) -> Shot:
     """Return what a scene tells. A heading is shown by the first scene that tells of what stands under it."""
-    heading = _capital(chosen[0].heading)
+    heading = _capitalized(chosen[0].heading)
     new = heading if 3 <= len(heading) <= MAX_LABEL and heading not in opened else ""
     opened.add(heading)
-    said = tuple(_ended(each.text, language) for each in chosen)
-    return Shot(_joined(said, language), said, tuple(each.item for each in chosen), new, large=large)
+    said = tuple(_with_full_stop(each.text, language) for each in chosen)
+    return Shot(
+        _join_sentences(said, language), said, tuple(each.is_item for each in chosen), new, large=large
+    )
 
 
-def _parts(sentences: Sequence[Sentence], number: int) -> list[Sequence[Sentence]]:
+def _split_into_parts(sentences: Sequence[Sentence], number: int) -> list[Sequence[Sentence]]:
     """Cut the text into parts that take about as long to say, where a heading stands or a paragraph begins nearby."""
     marks = [0.0]
     for each in sentences:
@@ -117,16 +125,16 @@ def _parts(sentences: Sequence[Sentence], number: int) -> list[Sequence[Sentence
     cuts = [0]
     for part in range(1, number):
         possible = range(cuts[-1] + 1, len(sentences) - (number - part) + 1)
-        cuts.append(min(possible, key=lambda at: _distance(marks[at] - part * share, sentences[at], share)))
+        cuts.append(min(possible, key=lambda at: _cut_cost(marks[at] - part * share, sentences[at], share)))
     return [sentences[start:end] for start, end in zip(cuts, [*cuts[1:], len(sentences)], strict=True)]
 
 
-def _distance(seconds: float, begins: Sentence, share: float) -> float:
-    return abs(seconds) + share * (0.0 if begins.opens else 0.25 if begins.first else 0.5)
+def _cut_cost(seconds: float, begins: Sentence, share: float) -> float:
+    return abs(seconds) + share * (0.0 if begins.starts_section else 0.25 if begins.starts_paragraph else 0.5)
 
 
-def _chosen(
-    part: Sequence[Sentence], share: float, brief: Brief, weights: term_weights.Weights
+def _choose_sentences(
+    part: Sequence[Sentence], share: float, brief: Brief, weights: term_weights.TermWeights
 ) -> list[Sentence]:
     """Take the weightiest sentences that fit, and at least one; hand them back in the order of the text.
 
@@ -136,61 +144,64 @@ def _chosen(
     taken, spent = {ranked[0]}, speaking_rate.estimate_speech_seconds(part[ranked[0]].text)
     for at in (*ranked, *ranked):  # twice, as what comes second may be what another leans on
         seconds = speaking_rate.estimate_speech_seconds(part[at].text)
-        stands = not (term_weights.leans(part[at].text) or _asks(part[at].text)) or at - 1 in taken
+        stands = (
+            not (term_weights.depends_on_previous(part[at].text) or _is_question(part[at].text))
+            or at - 1 in taken
+        )
         if at not in taken and stands and spent + seconds <= share:
             taken.add(at)
             spent += seconds
     return [part[at] for at in sorted(taken)]
 
 
-def _asks(text: str) -> bool:
+def _is_question(text: str) -> bool:
     return text.rstrip("\"'\u201d\u00bb").endswith(("?", "\uff1f", "\u061f"))
 
 
-def _score(sentence: Sentence, brief: Brief, weights: term_weights.Weights) -> float:
+def _score(sentence: Sentence, brief: Brief, weights: term_weights.TermWeights) -> float:
     """Weigh a sentence by its terms; more where it opens a paragraph or names a keyword, less where it leans on another."""
     text = sentence.text.casefold()
-    score = weights.of(sentence.text)
-    score *= 1.25 if sentence.first else 1.0
-    score *= MUST if any(word.casefold() in text for word in brief.keywords) else 1.0
-    score *= 0.6 if term_weights.leans(text) else 1.0
-    return score * (0.8 if _asks(text) else 1.0)
+    score = weights.weight_of(sentence.text)
+    score *= 1.25 if sentence.starts_paragraph else 1.0
+    score *= KEYWORD_WEIGHT if any(word.casefold() in text for word in brief.keywords) else 1.0
+    score *= 0.6 if term_weights.depends_on_previous(text) else 1.0
+    return score * (0.8 if _is_question(text) else 1.0)
 
 
-def _capital(text: str) -> str:
+def _capitalized(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _cards(brief: Brief, title: str) -> list[Shot]:
+def _topic_shots(brief: Brief, title: str) -> list[Shot]:
     """Say what a topic says, then the keywords; where more scenes are wanted, show its words and its title. Invent nothing."""
     topic = brief.topic or brief.source_text or ""
-    spoken = [each.text for each in article(topic).sentences] or [title]
-    shots = [_card(line, brief.language) for line in spoken]
-    shots += [_card(word, brief.language, shows=word) for word in map(_capital, brief.keywords)]
+    spoken = [each.text for each in parse_article(topic).sentences] or [title]
+    shots = [_topic_shot(line, brief.language) for line in spoken]
+    shots += [_topic_shot(word, brief.language, shows=word) for word in map(_capitalized, brief.keywords)]
     shown = {word.casefold() for word in brief.keywords}
-    words = [word for word in term_weights.words(topic) if word.casefold() not in shown]
-    missing = max((brief.scenes or CARDS) - len(shots), 0)
-    silent = [*map(_capital, words[: missing - 1]), title] if missing and title else []
-    shots += [Shot("", card=word, seconds=SILENT_CARD) for word in silent]
+    words = [word for word in term_weights.content_words(topic) if word.casefold() not in shown]
+    missing = max((brief.scenes or DEFAULT_TOPIC_SCENES) - len(shots), 0)
+    silent = [*map(_capitalized, words[: missing - 1]), title] if missing and title else []
+    shots += [Shot("", card=word, seconds=SILENT_CARD_SECONDS) for word in silent]
     shots = shots[: brief.scenes]
     if brief.duration:
-        each = min(brief.duration / len(shots), LONGEST_CARD)
+        each = min(brief.duration / len(shots), MAX_CARD_SECONDS)
         shots = [replace(shot, seconds=each) for shot in shots]
     return shots
 
 
-def _card(line: str, language: str, shows: str = "") -> Shot:
-    said = _ended(line, language)
+def _topic_shot(line: str, language: str, shows: str = "") -> Shot:
+    said = _with_full_stop(line, language)
     return Shot(said, card=shows) if shows else Shot(said, (said,), (False,))
 
 
-def _ended(sentence: str, language: str) -> str:
+def _with_full_stop(sentence: str, language: str) -> str:
     """End a sentence: an item of a list may have no full stop of its own."""
     stop = _FULL_STOP.get(language.partition("-")[0].lower(), ".")
     return sentence if not sentence or not sentence[-1].isalnum() else sentence + stop
 
 
-def _joined(sentences: Sequence[str], language: str) -> str:
+def _join_sentences(sentences: Sequence[str], language: str) -> str:
     stop = _FULL_STOP.get(language.partition("-")[0].lower(), ".")
     return ("" if stop == "\u3002" else " ").join(sentences)
 
@@ -215,4 +226,4 @@ def _seconds(scene: dict[str, Any]) -> float:
     shown = max(
         speaking_rate.estimate_video_seconds([said]) if said else 0.0, float(scene.get("duration", 0.0))
     )
-    return shown + float(scene.get("pad_before", LEAD)) - LEAD
+    return shown + float(scene.get("pad_before", LEAD_SECONDS)) - LEAD_SECONDS

@@ -11,31 +11,31 @@ from zlib import crc32
 
 from shared.script import speaking_rate
 from tasks.script import term_weights
-from tasks.script.colors import gradients
-from tasks.script.highlights import Highlight, highlights, largest
+from tasks.script.colors import scene_gradients
+from tasks.script.highlights import Highlight, find_highlights, heaviest_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from shared.script.values import Brief
-    from tasks.script.term_weights import Weights
+    from tasks.script.term_weights import TermWeights
 
 CROSSFADE = 0.5
-OPENING = 0.8  # seconds before the first word, for the title to arrive
-CLOSING = 3.0  # seconds of the last card
-TITLE_STAYS, HEADING_STAYS = 3.2, 2.4  # seconds that they stand alone
-ITEM_AFTER = 0.4  # seconds from one item of a list to the next, at least
-LEAST_SHOWN = 1.6  # seconds in which a few words can be read
-OFTEN = 4.0  # seconds of a sentence for which one thing is shown
+OPENING_SECONDS = 0.8  # seconds before the first word, for the title to arrive
+CLOSING_SECONDS = 3.0  # seconds of the last card
+TITLE_SECONDS, HEADING_SECONDS = 3.2, 2.4  # seconds that they stand alone
+ITEM_GAP_SECONDS = 0.4  # seconds from one item of a list to the next, at least
+MIN_SHOWN_SECONDS = 1.6  # seconds in which a few words can be read
+SECONDS_PER_HIGHLIGHT = 4.0  # seconds of a sentence for which one thing is shown
 MAX_LABEL = 40
 MAX_ITEM = 64
 MAX_LIST = 5  # items that stand below each other; more of them stand alone, one after the other
-CORNER = 28  # characters of a title that is too long for its corner
+MAX_CORNER_TITLE = 28  # characters of a title that is too long for its corner
 MAX_CONTENTS = 110
 MAX_CHART_TITLE = 60
 # Whose letters are light on dark, and suit any matter; and the one that words of a brief ask for.
 THEMES = ("slate", "bulletin", "forest", "chalk", "sunrise")
-_ASKED_BY = {
+_THEME_WORDS = {
     "paper": ("paper", "light", "bright", "minimal", "book"),
     "noir": ("noir", "black", "serious", "solemn", "dramatic", "film", "sad"),
     "neon": ("neon", "tech", "cyber", "futur", "night", "game", "bold"),
@@ -45,8 +45,8 @@ _ASKED_BY = {
     "bulletin": ("bulletin", "news", "business", "corporate", "formal"),
     "slate": ("slate", "plain", "neutral", "sober", "modern"),
 }
-_LIGHT = ("paper",)  # on whose dark letters a dark gradient does not go
-_INTO = {
+_LIGHT_THEMES = ("paper",)  # on whose dark letters a dark gradient does not go
+_TRANSITIONS = {
     "heading": "slide_left",
     "list": "slide_up",
     "number": "zoom",
@@ -69,38 +69,38 @@ class Shot:
     large: bool = False  # writes its words as titles, so that neighbours differ
 
 
-def theme(brief: Brief, title: str) -> str:
+def choose_theme(brief: Brief, title: str) -> str:
     """Return the theme that the brief's own words ask for, else one that is always the same for a title."""
     asked = f"{brief.style or ''} {brief.tone or ''} {brief.audience or ''}".casefold().split()
-    for name, words in _ASKED_BY.items():
+    for name, words in _THEME_WORDS.items():
         if any(each.startswith(words) for each in asked):
             return name
     return THEMES[crc32(title.encode()) % len(THEMES)]
 
 
-def dress(
-    title: str, shots: Sequence[Shot], brief: Brief, weights: Weights, headings: Sequence[str]
+def build_document(
+    title: str, shots: Sequence[Shot], brief: Brief, weights: TermWeights, headings: Sequence[str]
 ) -> dict[str, Any]:
     """Return the document of a script that tells the shots, without its variables."""
-    name = theme(brief, title)
-    colors = gradients(len(shots), name)
-    shown = {title.casefold(), *map(str.casefold, term_weights.words(title))}
+    name = choose_theme(brief, title)
+    colors = scene_gradients(len(shots), name)
+    shown = {title.casefold(), *map(str.casefold, term_weights.content_words(title))}
     scenes = []
     for at, shot in enumerate(shots):
         texts = (
-            _opening(title, shot, weights, shown, headings)
+            _opening_texts(title, shot, weights, shown, headings)
             if at == 0
-            else _texts(title, shot, weights, shown)
+            else _scene_texts(title, shot, weights, shown)
         )
         scene: dict[str, Any] = {"narration": shot.narration, "text": texts}
         if shot.chart:  # which fills the picture
-            scene |= {"visual": _headed(shot.chart, shot.heading), "text": []}
-        elif at and name not in _LIGHT and at % 2 == 0:
+            scene |= {"visual": _with_heading(shot.chart, shot.heading), "text": []}
+        elif at and name not in _LIGHT_THEMES and at % 2 == 0:
             scene["visual"] = {"type": "gradient", "colors": colors[at]}
         if at == 0 and shot.narration:
-            scene["pad_before"] = OPENING
-        if at and (into := _INTO.get(_manner(shot, texts), "crossfade")) != "crossfade":
-            scene["transition"] = {"type": into, "duration": CROSSFADE}
+            scene["pad_before"] = OPENING_SECONDS
+        if at and (transition := _TRANSITIONS.get(_shot_kind(shot, texts), "crossfade")) != "crossfade":
+            scene["transition"] = {"type": transition, "duration": CROSSFADE}
         scenes.append(scene | ({"duration": shot.seconds} if shot.seconds else {}))
     return {
         "title": title,
@@ -112,23 +112,23 @@ def dress(
     }
 
 
-def _headed(chart: dict[str, Any], heading: str) -> dict[str, Any]:
+def _with_heading(chart: dict[str, Any], heading: str) -> dict[str, Any]:
     """Put the heading that a scene opens above its chart."""
     title = ": ".join(each for each in (heading, chart["title"]) if each)
     return {**chart, "title": title} if len(title) <= MAX_CHART_TITLE else chart
 
 
-def closed(document: dict[str, Any]) -> dict[str, Any]:
+def with_closing_card(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document with a last card: its title once more, out of black."""
     last = {
-        "duration": CLOSING,
+        "duration": CLOSING_SECONDS,
         "text": [{"text": document["title"], "role": "title", "animation": "fade"}],
         "transition": {"type": "fade_black", "duration": 0.8},
     }
     return {**document, "scenes": [*document["scenes"], last]}
 
 
-def _manner(shot: Shot, texts: Sequence[dict[str, Any]]) -> str:
+def _shot_kind(shot: Shot, texts: Sequence[dict[str, Any]]) -> str:
     roles = [each["role"] for each in texts if each["role"] != "label"]
     if shot.heading:
         return "heading"
@@ -137,13 +137,13 @@ def _manner(shot: Shot, texts: Sequence[dict[str, Any]]) -> str:
     return "number" if roles[:2] == ["title", "subtitle"] or shot.card else "quote"
 
 
-def _opening(
-    title: str, shot: Shot, weights: Weights, shown: set[str], headings: Sequence[str]
+def _opening_texts(
+    title: str, shot: Shot, weights: TermWeights, shown: set[str], headings: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Show the title, above what the parts of the text are headed; then what is said."""
     if not title:
-        return _words(shot, weights, shown, 0.0)
-    later = _words(shot, weights, shown, TITLE_STAYS)
+        return _highlight_texts(shot, weights, shown, 0.0)
+    later = _highlight_texts(shot, weights, shown, TITLE_SECONDS)
     ends = {"end": later[0]["start"]} if later else {}
     texts = [{"text": title, "role": "title", "animation": "rise", **ends}]
     contents = " \u00b7 ".join(headings)
@@ -152,17 +152,17 @@ def _opening(
     return texts + later
 
 
-def _texts(title: str, shot: Shot, weights: Weights, shown: set[str]) -> list[dict[str, Any]]:
+def _scene_texts(title: str, shot: Shot, weights: TermWeights, shown: set[str]) -> list[dict[str, Any]]:
     """Show in the corner what all of it is about; a heading or a list large, or what is said."""
     if shot.card:
         return [{"text": shot.card, "role": "title", "animation": "rise"}]
     texts: list[dict[str, Any]] = []
     if title:
-        texts.append({"text": _corner(title), "role": "label"})
+        texts.append({"text": _corner_title(title), "role": "label"})
     if not shot.heading:
-        return texts + (_words(shot, weights, shown, 0.0) or _at_least(shot, weights, shown))
+        return texts + (_highlight_texts(shot, weights, shown, 0.0) or _fallback_text(shot, weights, shown))
     shown.add(shot.heading.casefold())
-    later = _words(shot, weights, shown, HEADING_STAYS)
+    later = _highlight_texts(shot, weights, shown, HEADING_SECONDS)
     ends = {"end": later[0]["start"]} if later else {}
     return [
         *texts,
@@ -172,22 +172,22 @@ def _texts(title: str, shot: Shot, weights: Weights, shown: set[str]) -> list[di
 
 
 @dataclass(frozen=True, slots=True)
-class _Timed:
+class _TimedHighlight:
     start: float
     words: Highlight
     item: bool = False
 
 
-def _corner(title: str) -> str:
+def _corner_title(title: str) -> str:
     if len(title) <= MAX_LABEL:
         return title
-    cut = title[:CORNER]
+    cut = title[:MAX_CORNER_TITLE]
     return (cut.rpartition(" ")[0] or cut).rstrip(" ,;:.\u2026") + "\u2026"
 
 
-def _words(shot: Shot, weights: Weights, shown: set[str], since: float) -> list[dict[str, Any]]:
+def _highlight_texts(shot: Shot, weights: TermWeights, shown: set[str], since: float) -> list[dict[str, Any]]:
     """Show what is worth it of each sentence, when it is said, until the next is. Items of a list stay together."""
-    timed = list(_timed(shot, weights, shown, since))
+    timed = list(_timed_highlights(shot, weights, shown, since))
     texts: list[dict[str, Any]] = []
     for at, each in enumerate(timed):
         later = next((other for other in timed[at + 1 :] if not (each.item and other.item)), None)
@@ -196,15 +196,17 @@ def _words(shot: Shot, weights: Weights, shown: set[str], since: float) -> list[
         role = "title" if words.role == "quote" and shot.large else words.role
         arrives = "type" if role == "quote" else "rise"
         texts.append({"text": words.text, "role": role, "animation": arrives, "start": each.start, **ends})
-        if words.below:
+        if words.subtitle:
             start = round(each.start + 0.3, 1)
             texts.append(
-                {"text": words.below, "role": "subtitle", "animation": "fade", "start": start, **ends}
+                {"text": words.subtitle, "role": "subtitle", "animation": "fade", "start": start, **ends}
             )
     return texts
 
 
-def _timed(shot: Shot, weights: Weights, shown: set[str], since: float) -> Iterator[_Timed]:
+def _timed_highlights(
+    shot: Shot, weights: TermWeights, shown: set[str], since: float
+) -> Iterator[_TimedHighlight]:
     at = CROSSFADE
     listed = 1 < sum(shot.items) <= MAX_LIST
     for sentence, item in zip(shot.sentences, shot.items, strict=True):
@@ -212,22 +214,24 @@ def _timed(shot: Shot, weights: Weights, shown: set[str], since: float) -> Itera
         if item and len(sentence) <= MAX_ITEM:
             words = Highlight("title", sentence.rstrip(".\u3002"), 0)
             start = max(at - 0.2, since)
-            yield _Timed(round(start, 1), words, item=listed)
-            since = start + (ITEM_AFTER if listed else LEAST_SHOWN)
+            yield _TimedHighlight(round(start, 1), words, item=listed)
+            since = start + (ITEM_GAP_SECONDS if listed else MIN_SHOWN_SECONDS)
         else:
-            found = highlights(sentence, weights, shown, 1 + int(seconds / OFTEN))
-            for each in found or filter(None, [largest(sentence, weights, shown)]):
+            found = find_highlights(sentence, weights, shown, 1 + int(seconds / SECONDS_PER_HIGHLIGHT))
+            for each in found or filter(None, [heaviest_word(sentence, weights, shown)]):
                 start = max(at + speaking_rate.estimate_speech_seconds(sentence[: each.at]) - 0.2, since)
-                if at + seconds - start >= LEAST_SHOWN:
+                if at + seconds - start >= MIN_SHOWN_SECONDS:
                     shown.add(each.text.casefold())
-                    yield _Timed(round(start, 1), each)
-                    since = start + LEAST_SHOWN
+                    yield _TimedHighlight(round(start, 1), each)
+                    since = start + MIN_SHOWN_SECONDS
         at += seconds
 
 
-def _at_least(shot: Shot, weights: Weights, shown: set[str]) -> list[dict[str, Any]]:
+def _fallback_text(shot: Shot, weights: TermWeights, shown: set[str]) -> list[dict[str, Any]]:
     """Show one of the scene's own words rather than nothing."""
-    found = next((each for said in shot.sentences if (each := largest(said, weights, shown, 0.0))), None)
+    found = next(
+        (each for said in shot.sentences if (each := heaviest_word(said, weights, shown, 0.0))), None
+    )
     if found is None:
         return []
     shown.add(found.text.casefold())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from shared.script.values import Brief
 
 # Narrators say some 150 words a minute, in characters of Latin script as `pace` counts them.
-WORDS_A_SECOND = 2.5
+WORDS_PER_SECOND = 2.5
 _LONGEST_ANSWER = 20_000  # characters of a wrong answer that are shown again
 
 _TASK = """\
@@ -39,15 +39,15 @@ Return the facts and thoughts that matter most, in its own order and language, e
 understood alone. Add nothing."""
 
 
-def script(brief: Brief, *, points: Sequence[str] = ()) -> list[dict[str, str]]:
+def script_messages(brief: Brief, *, points: Sequence[str] = ()) -> list[dict[str, str]]:
     """Return the messages that ask for a script; `points` stand for a source text that is too long."""
     wanted: dict[str, Any] = {
         "topic": brief.topic,
         "audience": brief.audience,
         "tone": brief.tone,
         "language": brief.language,
-        "scenes": brief.scenes or _scenes(brief),
-        "words": round(brief.duration * WORDS_A_SECOND) if brief.duration else None,
+        "scenes": brief.scenes or _usual_scene_count(brief),
+        "words": round(brief.duration * WORDS_PER_SECOND) if brief.duration else None,
         "style_of_pictures": brief.style,
         "keywords": list(brief.keywords) or None,
         "points": list(points) or None,
@@ -56,12 +56,12 @@ def script(brief: Brief, *, points: Sequence[str] = ()) -> list[dict[str, str]]:
     return [{"role": "system", "content": _TASK}, _document(wanted)]
 
 
-def digest(part: str, language: str) -> list[dict[str, str]]:
+def digest_messages(part: str, language: str) -> list[dict[str, str]]:
     """Return the messages that ask for what matters in one part of a long text."""
     return [{"role": "system", "content": _DIGEST}, _document({"language": language, "source_text": part})]
 
 
-def again(answer: str, wrong: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+def repair_messages(answer: str, wrong: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     """Return the messages that ask to mend an answer: what it was, and where it is wrong."""
     places = [{"pointer": pointer, "detail": detail} for pointer, detail in wrong[:50]]
     return [
@@ -74,7 +74,7 @@ def again(answer: str, wrong: Sequence[tuple[str, str]]) -> list[dict[str, str]]
     ]
 
 
-def _scenes(brief: Brief) -> str:
+def _usual_scene_count(brief: Brief) -> str:
     return f"about {max(3, round(brief.duration / 8))}" if brief.duration else "5 to 8"
 
 

@@ -11,8 +11,8 @@ from tasks.script import tables
 
 MAX_SENTENCE = 280  # characters; a longer one is cut where it pauses, as nobody can listen to it
 MAX_HEADING = 90
-_LEAST = 40  # characters of a part of one that was cut
-_FAR = 2000  # characters from its middle that a pause is looked for
+_MIN_PART = 40  # characters of a part of one that was cut
+_PAUSE_SEARCH = 2000  # characters from its middle that a pause is looked for
 
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 # Each pattern is bounded, or begins where it cannot begin again a character later: hostile text costs no more than other.
@@ -42,10 +42,10 @@ class Sentence:
     """One sentence. `first` in its paragraph, `opens` what is under `heading`, if it is under one; or an item of a list."""
 
     text: str
-    first: bool
-    opens: bool = False
+    starts_paragraph: bool
+    starts_section: bool = False
     heading: str = ""
-    item: bool = False
+    is_item: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +57,23 @@ class Article:
     charts: tuple[tuple[int, dict[str, Any]], ...] = ()
 
 
-def article(source: str) -> Article:
+def parse_article(source: str) -> Article:
     """Split `source`. A first line that looks like a heading is the title."""
     title, heading, opens = "", "", False
     sentences: list[Sentence] = []
     charts: list[tuple[int, dict[str, Any]]] = []
-    for block in _blocks(source):
+    for block in _split_blocks(source):
         if tables.is_table(block):
-            if sentences and (drawn := tables.chart(block)):
+            if sentences and (drawn := tables.chart_from_table(block)):
                 charts.append((len(sentences) - 1, drawn))
             continue
-        if (found := _heading(block)) is not None:
+        if (found := _heading_of(block)) is not None:
             if not sentences and not title:
                 title = found
             else:
                 heading, opens = found, True
             continue
-        parts = [part for part in _sentences(block) if _can_be_said(part)]
+        parts = [part for part in _spoken_sentences(block) if _is_speakable(part)]
         item = len(parts) == 1 and bool(_BULLET.match(block))
         sentences += [
             Sentence(part, at == 0, opens and at == 0, heading, item) for at, part in enumerate(parts)
@@ -82,7 +82,7 @@ def article(source: str) -> Article:
     return Article(title, tuple(sentences), tuple(charts))
 
 
-def split(text: str) -> list[str]:
+def split_sentences(text: str) -> list[str]:
     """Return the sentences of one paragraph."""
     found, start = [], 0
     for stop in _STOP.finditer(text):
@@ -93,7 +93,7 @@ def split(text: str) -> list[str]:
     return [sentence for sentence in (*found, text[start:].strip()) if sentence]
 
 
-def _blocks(source: str) -> list[str]:
+def _split_blocks(source: str) -> list[str]:
     """Return paragraphs; headings and items of a list are some of their own."""
     text = _TAG.sub("", _FENCE.sub("", source))
     blocks: list[str] = []
@@ -111,28 +111,28 @@ def _blocks(source: str) -> list[str]:
     return [block for block in blocks if block.strip()]
 
 
-def _heading(block: str) -> str | None:
+def _heading_of(block: str) -> str | None:
     """Return the heading that the block is: marked as one, or a short single line that ends no sentence."""
     line = block.strip()
     if marked := _HEADING.fullmatch(line):
-        return _plain(marked[1])
-    plain = _plain(line)
+        return _strip_markup(marked[1])
+    plain = _strip_markup(line)
     short = "\n" not in line and len(plain) <= MAX_HEADING and not _BULLET.match(line)
-    short = short and len(split(plain)) == 1
+    short = short and len(split_sentences(plain)) == 1
     return plain if short and plain[-1] not in _END + _WIDE_END + _CLOSERS + ":;,\uff1a" else None
 
 
-def _plain(text: str) -> str:
+def _strip_markup(text: str) -> str:
     text = _EMPHASIS.sub(r"\2", _NOTE.sub("", _URL.sub("", _LINK.sub(r"\1", text))))
     return _SPACES.sub(" ", text.lstrip("> ")).strip()
 
 
-def _sentences(block: str) -> list[str]:
-    text = _plain(_BULLET.sub("", block, count=1) if _BULLET.match(block) else block)
-    return [part for sentence in split(text) for part in _shorter(sentence)]
+def _spoken_sentences(block: str) -> list[str]:
+    text = _strip_markup(_BULLET.sub("", block, count=1) if _BULLET.match(block) else block)
+    return [part for sentence in split_sentences(text) for part in _split_long(sentence)]
 
 
-def _shorter(sentence: str) -> list[str]:
+def _split_long(sentence: str) -> list[str]:
     """Cut a sentence that is too long to listen to, at the pause nearest to its middle; and its halves too."""
     whole, left = list[str](), [sentence]
     while left:
@@ -145,12 +145,12 @@ def _shorter(sentence: str) -> list[str]:
 
 
 def _halves(sentence: str) -> list[str]:
-    within = (len(sentence) // 2 - _FAR, len(sentence) // 2 + _FAR)
+    within = (len(sentence) // 2 - _PAUSE_SEARCH, len(sentence) // 2 + _PAUSE_SEARCH)
     for pattern in (_PAUSE, _SPACES):
         pauses = [
             match
             for match in pattern.finditer(sentence, max(within[0], 0), within[1])
-            if _LEAST < match.start() < len(sentence) - _LEAST
+            if _MIN_PART < match.start() < len(sentence) - _MIN_PART
         ]
         if pauses:
             at = min(pauses, key=lambda match: abs(match.start() - len(sentence) / 2))
@@ -158,7 +158,7 @@ def _halves(sentence: str) -> list[str]:
     return [sentence[: MAX_SENTENCE - 1], sentence[MAX_SENTENCE - 1 :]]
 
 
-def _can_be_said(sentence: str) -> bool:
+def _is_speakable(sentence: str) -> bool:
     """Whether most of it is letters or numbers: tables, rules and code are not."""
     spoken = sum(unicodedata.category(each)[0] in "LNM" or each == " " for each in sentence)
     return any(each.isalnum() for each in sentence) and spoken >= 0.7 * len(sentence)

@@ -14,7 +14,7 @@ _NUMBER = re.compile(
 )
 
 
-def chart(block: str) -> dict[str, Any] | None:
+def chart_from_table(block: str) -> dict[str, Any] | None:
     """Return the chart of a table whose cells stand between bars, as a script has it; None where it has no numbers."""
     lines = [line.strip() for line in block.strip().splitlines()]
     if not is_table(block) or len(lines) < LEAST + 2:
@@ -26,7 +26,7 @@ def chart(block: str) -> dict[str, Any] | None:
         found = [_NUMBER.fullmatch(row[column]) for row in rows]
         numbers = [match for match in found if match]
         if len(numbers) == len(rows):
-            return _drawn(header[column], [row[0] for row in rows], numbers)
+            return _chart(header[column], [row[0] for row in rows], numbers)
     return None
 
 
@@ -41,7 +41,7 @@ def is_table(block: str) -> bool:
     )
 
 
-def _drawn(title: str, labels: list[str], numbers: list[re.Match[str]]) -> dict[str, Any]:
+def _chart(title: str, labels: list[str], numbers: list[re.Match[str]]) -> dict[str, Any]:
     units = {match["before"] or match["after"] or "" for match in numbers}
     unit = units.pop() if len(units) == 1 else ""
     bars = [

@@ -60,7 +60,7 @@ _FUNCTION_WORDS = frozenset(
 )
 
 # A sentence that begins with one of these says little without the one before it.
-_LEANING = frozenset(
+_DEPENDENT_OPENERS = frozenset(
     """
     it its they them their he him his she her this these that those here there and but so or yet also then thus
     however therefore such both neither er es sie ihr ihre dies diese dieser dieses das und aber doch oder auch dann
@@ -71,54 +71,54 @@ _LEANING = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class TermWeights:
     """How much each term of a text weighs."""
 
     terms: dict[str, float]
 
-    def of(self, sentence: str) -> float:
+    def weight_of(self, sentence: str) -> float:
         """Return the weight of a sentence."""
         found = set(terms(sentence))
         return sum(self.terms.get(term, 0.0) for term in found) / (8 + len(found))
 
 
-def weigh(sentences: Iterable[str]) -> Weights:
+def weigh_terms(sentences: Iterable[str]) -> TermWeights:
     """Weigh the terms of a text; what nearly every sentence has says nothing."""
     each = [terms(sentence) for sentence in sentences]
     counts = Counter(term for found in each for term in found)
     spread = Counter(term for found in each for term in set(found))
     common = {term for term, number in spread.items() if len(each) >= _MANY and number > _OFTEN * len(each)}
-    return Weights({term: math.log1p(count) for term, count in counts.items() if term not in common})
+    return TermWeights({term: math.log1p(count) for term, count in counts.items() if term not in common})
 
 
 def terms(sentence: str) -> list[str]:
     """Return the terms of a sentence, small."""
-    words = [word for match in _WORD.finditer(sentence) if _is_term(word := match[0].lower())]
+    long_words = [word for match in _WORD.finditer(sentence) if _is_term(word := match[0].lower())]
     runs = _CJK.findall(sentence)
-    return words + [run[at : at + 2] for run in runs for at in range(len(run) - 1)]
+    return long_words + [run[at : at + 2] for run in runs for at in range(len(run) - 1)]
 
 
-def words(text: str) -> list[str]:
+def content_words(text: str) -> list[str]:
     """Return the words that carry a text, each once, as they are written and in their order."""
     found = {word.casefold(): word for word in reversed(_WORD.findall(text)) if _is_term(word.lower())}
     return list(found.values())[::-1]
 
 
-def carries(word: str) -> bool:
+def is_content_word(word: str) -> bool:
     """Whether a word, small, says something by itself: it is no function word of four letters or more."""
     return word not in _FUNCTION_WORDS
 
 
-def leans(sentence: str) -> bool:
+def depends_on_previous(sentence: str) -> bool:
     """Whether a sentence leans on the one before it."""
     first = _WORD.search(sentence)
-    return first is not None and first[0].lower() in _LEANING
+    return first is not None and first[0].lower() in _DEPENDENT_OPENERS
 
 
-def phrases(sentence: str) -> list[str]:
+def label_phrases(sentence: str) -> list[str]:
     """Return what a sentence could be labelled with, best first: names of several words, numbers, other names."""
     names = _names(sentence)
-    numbers = [found for match in _NUMBER.finditer(sentence) if (found := _telling(match))]
+    numbers = [found for match in _NUMBER.finditer(sentence) if (found := _number_label(match))]
     return [name for name in names if " " in name] + numbers + [name for name in names if " " not in name]
 
 
@@ -127,7 +127,7 @@ def is_number(label: str) -> bool:
     return _NUMBER.fullmatch(label) is not None
 
 
-def _telling(number: re.Match[str]) -> str:
+def _number_label(number: re.Match[str]) -> str:
     """Return a year, an amount, or a number with what it counts; a bare number tells nothing."""
     digits, unit = number["digits"].rstrip(".,"), number["unit"] or ""
     if number["sign"] or "%" in unit:

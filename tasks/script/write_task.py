@@ -15,11 +15,11 @@ from shared.script.schema.script import ScriptSchema
 from shared.settings import settings
 from shared.states import Stage
 from shared.usage import UsageKind
-from tasks.pictures.search import stocks
+from tasks.pictures.stock_search import stock_providers
 from tasks.providers import response_cache
-from tasks.run import Done
-from tasks.script.model import Endpoint, Model
-from tasks.script.writing import CHARACTERS_A_TOKEN, Meter, write
+from tasks.run import JobOutput
+from tasks.script.model import ModelConfig, ModelEndpoint
+from tasks.script.writing import CHARACTERS_PER_TOKEN, Meter, write_script
 
 if TYPE_CHECKING:
     from shared.models import Job
@@ -31,18 +31,18 @@ ANSWER_TOKENS = 800  # what a script of some eight scenes takes
 
 
 @lru_cache(maxsize=1)
-def endpoints() -> tuple[Endpoint, ...]:
+def model_endpoints() -> tuple[ModelEndpoint, ...]:
     """Return the models that the settings name, in order; what is learnt of each lasts as long as the process."""
     config = settings()
     models = (
-        Model(name=named.model, base_url=named.base_url, api_key=named.api_key)
+        ModelConfig(name=named.model, base_url=named.base_url, api_key=named.api_key)
         for named in config.llm_endpoints()
     )
-    return tuple(Endpoint(model) for model in models)
+    return tuple(ModelEndpoint(model) for model in models)
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class JobScript:
     """A script for a job: who wrote it and what it cost now, which is nothing where it was written before."""
 
     document: dict[str, Any]
@@ -52,56 +52,58 @@ class Script:
     cached: bool
 
 
-def write_for(attempt: Attempt) -> Script:
+def write_job_script(attempt: Attempt) -> JobScript:
     """Return the script of the job's brief: the same brief of the same account is written once, also by many at once."""
-    attempt.tell(Stage.WRITING, 0.0)
+    attempt.report_progress(Stage.WRITING, 0.0)
     job, config = attempt.job, settings()
     brief = load(BriefSchema(), job.spec["brief"])
-    models = [endpoint.model.name for endpoint in endpoints()]
+    models = [endpoint.model.name for endpoint in model_endpoints()]
     if not models:
-        return _script(
-            asdict(write(brief)), cached=False
+        return _job_script(
+            asdict(write_script(brief)), cached=False
         )  # the outliner costs nothing and says the same again
-    pictures = bool(stocks())
-    answer = response_cache.once(
-        response_cache.question("script", job.account_id, [dump_brief(brief), models, pictures, REVISION]),
+    pictures = bool(stock_providers())
+    answer = response_cache.get_or_compute(
+        response_cache.cache_key("script", job.account_id, [dump_brief(brief), models, pictures, REVISION]),
         lambda: asdict(
-            write(brief, endpoints(), pictures=pictures, stop=attempt.unwanted, meter=_Budget(job))
+            write_script(
+                brief, model_endpoints(), pictures=pictures, stop=attempt.should_stop, meter=_BudgetMeter(job)
+            )
         ),
         ttl=config.cache_ttl.total_seconds(),
-        fresh=bool(job.spec.get("no_cache")),
-        stop=attempt.unwanted,
+        refresh=bool(job.spec.get("no_cache")),
+        stop=attempt.should_stop,
     )
-    return _script(answer.value, cached=answer.cached)
+    return _job_script(answer.value, cached=answer.cached)
 
 
-def _script(written: dict[str, Any], *, cached: bool) -> Script:
+def _job_script(written: dict[str, Any], *, cached: bool) -> JobScript:
     tokens = 0 if cached else written["tokens"]
-    return Script(written["script"], written["model"], tokens, tuple(written["warnings"]), cached)
+    return JobScript(written["script"], written["model"], tokens, tuple(written["warnings"]), cached)
 
 
-class _Budget(Meter):
+class _BudgetMeter(Meter):
     """Holds each call against the budgets before it is made, and writes down what it used, whatever comes of it."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    def before(self, characters: int) -> None:
+    def before_call(self, characters: int) -> None:
         """Raise QuotaExceeded where the call would break a budget: what is sent, and an answer of usual length."""
-        likely = characters / CHARACTERS_A_TOKEN + ANSWER_TOKENS
+        likely = characters / CHARACTERS_PER_TOKEN + ANSWER_TOKENS
         with transaction() as session:
             ledger.check_budget(session, self._job, UsageKind.TOKENS, likely, settings())
 
-    def after(self, tokens: int) -> None:
+    def after_call(self, tokens: int) -> None:
         """Charge what the call used."""
         with transaction() as session:
             ledger.record_usage(session, self._job, UsageKind.TOKENS, tokens, settings())
 
 
-def perform(attempt: Attempt) -> Done:
+def perform(attempt: Attempt) -> JobOutput:
     """Write the script of the job's brief; a person may edit it before it is rendered."""
-    written = write_for(attempt)
+    written = write_job_script(attempt)
     script = dump_script(load(ScriptSchema(), written.document))
     usage = {"llm_tokens": written.tokens}
     result = {"script": script, "model": written.model, "usage": usage, "cached": written.cached}
-    return Done({**result, "warnings": list(written.warnings)})
+    return JobOutput({**result, "warnings": list(written.warnings)})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.script.values import Voice
 from shared.script.voices import SpokenVoice, embedded_voices
-from tasks.speech.engine import RATE, Engine, Line, Speech, Word
+from tasks.speech.engine import SAMPLE_RATE, Line, Speech, SpeechEngine, Word
 from tasks.speech.espeak import narrate
 
 if TYPE_CHECKING:
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "RATE",
-    "Engine",
+    "SAMPLE_RATE",
     "Line",
     "Speech",
+    "SpeechEngine",
     "SpokenVoice",
     "Voice",
     "Word",

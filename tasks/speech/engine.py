@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-RATE = 48_000  # samples a second of everything that is spoken
+SAMPLE_RATE = 48_000  # samples a second of everything that is spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Speech:
     samples: int
     words: tuple[Word, ...]
     engine: str
-    rate: int = RATE
+    rate: int = SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class WordTime:
     """An engine's word: where it stands in the text, and when it is heard, in seconds."""
 
     place: int
@@ -69,33 +69,33 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SpokenSentence:
     """A spoken sentence: how long its mono 16-bit WAV file is, what is heard when, and the seconds of it transcribed."""
 
     samples: int
-    heard: tuple[Heard, ...]
+    heard: tuple[WordTime, ...]
     transcribed: float = 0.0
 
 
-class Engine(Protocol):
+class SpeechEngine(Protocol):
     """Speaks sentences. All engines have this shape; `costs` tells that each character is paid for."""
 
     name: str
-    costs: bool
+    is_paid: bool
 
     @property
     def transcribes(self) -> bool:
         """Whether what is spoken is also sent to be transcribed, which is paid for too."""
         ...
 
-    def chosen(self, voice: Voice, language: str) -> str | None:
+    def voice_id(self, voice: Voice, language: str) -> str | None:
         """Return the engine's own name of the voice that is asked for, or None where it does not have it."""
         ...
 
-    def identity(self, voice: Voice, language: str) -> Sequence[str | float]:
+    def cache_identity(self, voice: Voice, language: str) -> Sequence[str | float]:
         """Return all that decides, beside the text, how a sentence sounds and when its words are heard."""
         ...
 
-    def say(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[Said, ...]:
+    def speak(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[SpokenSentence, ...]:
         """Write each sentence's file, in order, or raise SpeechFailed, Unavailable or Stopped."""
         ...

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.script.values import Voice
-    from tasks.speech.engine import Engine
+    from tasks.speech.engine import SpeechEngine
 
 
 @lru_cache(maxsize=1)
-def engines() -> tuple[Engine, ...]:
+def speech_engines() -> tuple[SpeechEngine, ...]:
     """Return this process's engines in the order in which they are asked; what is learnt of each lasts as long as it."""
     config = settings()
     voices = named_voices(config.speech_voices)
-    servers: list[Engine] = [
+    servers: list[SpeechEngine] = [
         SpeechServer(model, voices, transcriber=config.speech_transcription_model)
         for model in config.speech_endpoints()
     ]
@@ -32,9 +32,9 @@ def engines() -> tuple[Engine, ...]:
     return (*servers, *([Piper(files)] if files else []), Espeak())
 
 
-def able(among: Sequence[Engine], voice: Voice, language: str) -> tuple[Engine, ...]:
+def engines_for(engines: Sequence[SpeechEngine], voice: Voice, language: str) -> tuple[SpeechEngine, ...]:
     """Return the engines that have the voice, in order, or raise SpeechFailed where none does."""
-    found = tuple(each for each in among if each.chosen(voice, language) is not None)
+    found = tuple(each for each in engines if each.voice_id(voice, language) is not None)
     if not found and voice.name is not None:
         raise SpeechFailed(f"There is no voice “{voice.name[:64]}”.")
     if not found:

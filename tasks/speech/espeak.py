@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import RenderFailed, RenderTimeout, SpeechFailed
 from shared.processes import ffmpeg
 from shared.script import voices
-from tasks.speech.engine import RATE, Heard, Line, Said, Sentence, Speech
-from tasks.speech.text_normalization import read
-from tasks.speech.utterances import Utterance, cut
-from tasks.speech.word_alignment import align
+from tasks.speech.engine import SAMPLE_RATE, Line, Sentence, Speech, SpokenSentence, WordTime
+from tasks.speech.text_normalization import normalize
+from tasks.speech.utterances import Utterance, split_utterances
+from tasks.speech.word_alignment import align_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,42 +30,42 @@ if TYPE_CHECKING:
 NAME = "espeak-ng"
 # Goes up when the same text is made another sound of, so that nothing older is taken for it.
 REVISION = 3
-PACE = 160  # words a minute at speed 1: a narrator's, not a screen reader's
-PACES = (80, 450)  # what the engine can do
-MEMORY = 2 << 30
-FILE = 1 << 30
+WORDS_A_MINUTE = 160  # words a minute at speed 1: a narrator's, not a screen reader's
+WORDS_A_MINUTE_RANGE = (80, 450)  # what the engine can do
+MAX_MEMORY = 2 << 30
+MAX_FILE_BYTES = 1 << 30
 
 
 class Espeak:
     """The embedded engine. It costs nothing, and says the same text in the same way for ever."""
 
     name = NAME
-    costs = False
+    is_paid = False
     transcribes = False
 
-    def chosen(self, voice: Voice, language: str) -> str | None:
+    def voice_id(self, voice: Voice, language: str) -> str | None:
         """Return what the library calls the voice, else the language's own."""
         found = (
             voices.find_voice(voice.name) if voice.name is not None else voices.voice_for_language(language)
         )
         return found.file if found else None
 
-    def identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
+    def cache_identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
         """Return the library's version and the voice that it speaks with."""
-        return (NAME, _version(), REVISION, self.chosen(voice, language) or "", voice.speed)
+        return (NAME, _version(), REVISION, self.voice_id(voice, language) or "", voice.speed)
 
-    def say(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[Said, ...]:
+    def speak(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[SpokenSentence, ...]:
         """Speak all of them by one child, which uses every core."""
         if not sentences:
             return ()
         lines = [Line(each.text, each.language, each.target, each.voice) for each in sentences]
         whole = [Utterance(each.text, tuple(range(len(each.text))), 0.0) for each in sentences]
-        spoken = [(read(each, _language(line)),) for each, line in zip(whole, lines, strict=True)]
+        spoken = [(normalize(each, _language(line)),) for each, line in zip(whole, lines, strict=True)]
         requests = [_request(line, _voice(line), each) for line, each in zip(lines, spoken, strict=True)]
         characters = sum(len(each.text) for each in sentences)
-        reports = _run(requests, sentences[0].target.parent, characters, stop)
+        reports = _run_child(requests, sentences[0].target.parent, characters, stop)
         return tuple(
-            Said(int(report["samples"]), tuple(_heard(each, report)))
+            SpokenSentence(int(report["samples"]), tuple(_word_times(each, report)))
             for each, report in zip(spoken, reports, strict=True)
         )
 
@@ -80,9 +80,11 @@ def narrate(lines: Sequence[Line], *, stop: Callable[[], bool] | None = None) ->
     if not lines:
         return ()
     chosen = [_voice(line) for line in lines]
-    spoken = [tuple(read(each, _language(line)) for each in cut(line.text)) for line in lines]
+    spoken = [
+        tuple(normalize(each, _language(line)) for each in split_utterances(line.text)) for line in lines
+    ]
     requests = [_request(*each) for each in zip(lines, chosen, spoken, strict=True)]
-    reports = _run(requests, lines[0].target.parent, sum(len(line.text) for line in lines), stop)
+    reports = _run_child(requests, lines[0].target.parent, sum(len(line.text) for line in lines), stop)
     return tuple(
         _speech(line, utterances, report)
         for line, utterances, report in zip(lines, spoken, reports, strict=True)
@@ -110,20 +112,22 @@ def _language(line: Line) -> str:
 
 def _request(line: Line, voice: str, utterances: Sequence[Utterance]) -> dict[str, Any]:
     speed = line.voice.speed
-    slowest, fastest = PACES
+    slowest, fastest = WORDS_A_MINUTE_RANGE
     return {
         "voice": voice,
-        "pace": min(max(round(PACE * speed), slowest), fastest),
+        "pace": min(max(round(WORDS_A_MINUTE * speed), slowest), fastest),
         "target": str(line.target.resolve()),
         "utterances": [{"text": each.spoken, "pause": each.pause / speed} for each in utterances],
     }
 
 
-def _run(
+def _run_child(
     requests: list[dict[str, Any]], folder: Path, characters: int, stop: Callable[[], bool] | None
 ) -> list[dict[str, Any]]:
     wall = 30 + characters / 200
-    limits = ffmpeg.Limits(wall=wall, stall=wall, cpu=int(wall), memory=MEMORY, file=FILE, nice=0)
+    limits = ffmpeg.Limits(
+        wall=wall, stall=wall, cpu=int(wall), memory=MAX_MEMORY, file=MAX_FILE_BYTES, nice=0
+    )
     child = Path(__file__).with_name("espeak_child.py")
     with tempfile.TemporaryDirectory(prefix="speech-", dir=folder) as work:
         report = Path(work).resolve() / "report.json"
@@ -153,12 +157,17 @@ def _run(
 def _speech(line: Line, utterances: Sequence[Utterance], report: dict[str, Any]) -> Speech:
     """Put what was heard at its places in the line's text."""
     samples = int(report["samples"])
-    return Speech(line.target, samples, align(line.text, _heard(utterances, report), samples / RATE), NAME)
+    return Speech(
+        line.target,
+        samples,
+        align_words(line.text, _word_times(utterances, report), samples / SAMPLE_RATE),
+        NAME,
+    )
 
 
-def _heard(utterances: Sequence[Utterance], report: dict[str, Any]) -> list[Heard]:
+def _word_times(utterances: Sequence[Utterance], report: dict[str, Any]) -> list[WordTime]:
     return [
-        Heard(utterance.places[min(max(int(place), 0), len(utterance.places) - 1)], start, end)
+        WordTime(utterance.places[min(max(int(place), 0), len(utterance.places) - 1)], start, end)
         for utterance, events in zip(utterances, report["heard"], strict=True)
         for place, start, end in events
     ]

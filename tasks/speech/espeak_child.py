@@ -33,7 +33,7 @@ SYNCHRONOUS = 2
 UTF8_PLAIN = 1  # characters are UTF-8; neither SSML nor [[phonemes]] mean anything
 RATE_PARAMETER = 1
 WORD_EVENT = 1
-FLOOR = 48  # of 32768: -57 dB, below it is silence
+SILENCE_LEVEL = 48  # of 32768: -57 dB, below it is silence
 MARGIN = 0.02  # seconds of silence kept around speech
 GRAIN = 0.005  # seconds: how finely the end of a word is looked for
 TAPS = 96  # of the low-pass at the input's rate: the images of speech are 80 dB down
@@ -66,7 +66,7 @@ class Spoken(NamedTuple):
     heard: list[tuple[int, float, float]]
 
 
-class Running(NamedTuple):
+class SpeakingFork(NamedTuple):
     """A process that speaks, and the pipe that its answer comes through."""
 
     pid: int
@@ -94,39 +94,39 @@ class Synthesizer:
         self.rate = int(self._library.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), 0))
         if self.rate <= 0:
             raise SystemExit("espeak-ng cannot read its data")
-        self._chosen: tuple[str, int] | None = None
+        self._loaded_voice: tuple[str, int] | None = None
         self._sound = bytearray()
         self._events: list[tuple[int, int]] = []
-        self._callback = CALLBACK(self._take)  # the library keeps no reference that Python can see
+        self._callback = CALLBACK(self._on_events)  # the library keeps no reference that Python can see
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def start(self, text: str, voice: str, pace: int) -> Running:
+    def start(self, text: str, voice: str, pace: int) -> SpeakingFork:
         """Begin to speak, in a process that ends with it."""
         self._choose(voice, pace)
-        resampling(self.rate)  # computed here once, and known to every fork
+        resampling_matrix(self.rate)  # computed here once, and known to every fork
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
                 os.close(reading)
                 with open(writing, "wb") as pipe:  # noqa: PTH123  (a descriptor has no path)
-                    pickle.dump(finished(*self._speak(text), self.rate), pipe)
+                    pickle.dump(finish_utterance(*self._speak(text), self.rate), pipe)
                 os._exit(0)
             finally:
                 os._exit(1)  # nothing of this process may go on in the parent's code
         os.close(writing)
-        return Running(pid, reading)
+        return SpeakingFork(pid, reading)
 
     def _choose(self, voice: str, pace: int) -> None:
         """Load a voice and its dictionary, which takes longer than to speak a sentence."""
-        if self._chosen == (voice, pace):
+        if self._loaded_voice == (voice, pace):
             return
         failed = self._library.espeak_SetVoiceByName(voice.encode()) or self._library.espeak_SetParameter(
             RATE_PARAMETER, pace, 0
         )
         if failed:
             raise SystemExit(f"espeak-ng has no voice {voice}")
-        self._chosen = (voice, pace)
+        self._loaded_voice = (voice, pace)
 
     def _speak(self, text: str) -> tuple[NDArray[np.int16], list[tuple[int, int]]]:
         """Return the samples, and for each word the character and the sample at which it begins."""
@@ -138,7 +138,7 @@ class Synthesizer:
             os._exit(1)
         return np.frombuffer(self._sound, np.int16), self._events
 
-    def _take(self, samples: Any, count: int, events: Any) -> int:
+    def _on_events(self, samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             self._sound += ctypes.string_at(samples, 2 * count)
         index = 0
@@ -151,7 +151,7 @@ class Synthesizer:
 
 
 @cache
-def resampling(rate: int) -> tuple[int, int, Samples]:
+def resampling_matrix(rate: int) -> tuple[int, int, Samples]:
     """Return inputs and outputs of one period, and the matrix that makes the outputs of one from its inputs.
 
     A windowed sinc below the lower of the two Nyquist frequencies. As rates are rational, its phases repeat.
@@ -174,48 +174,50 @@ def resample(samples: NDArray[np.int16], period: tuple[int, int, Samples]) -> Sa
     padded = np.zeros((blocks + 1) * inputs + TAPS, np.float32)
     padded[TAPS // 2 : TAPS // 2 + len(samples)] = samples
     rows = np.lib.stride_tricks.sliding_window_view(padded, inputs + TAPS)[::inputs][:blocks]
-    made = np.concatenate([rows[at : at + 2000] @ matrix for at in range(0, blocks, 2000)] or [padded[:0]])
+    convolved = np.concatenate(
+        [rows[at : at + 2000] @ matrix for at in range(0, blocks, 2000)] or [padded[:0]]
+    )
     count = round(len(samples) * outputs / inputs)
-    result: Samples = made.reshape(-1)[:count]
+    result: Samples = convolved.reshape(-1)[:count]
     return result
 
 
 def trim(samples: NDArray[np.int16], rate: int) -> tuple[int, int]:
     """Return where the sound begins and ends, with a margin."""
-    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > FLOOR)
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > SILENCE_LEVEL)
     if not len(loud):
         return 0, 0
     margin = int(MARGIN * rate)
     return max(0, int(loud[0]) - margin), min(len(samples), int(loud[-1]) + 1 + margin)
 
 
-def ends(samples: NDArray[np.int16], begins: list[int], rate: int) -> list[int]:
+def word_ends(samples: NDArray[np.int16], begins: list[int], rate: int) -> list[int]:
     """Return where each word falls silent: the last loud moment before the next one begins."""
     grain = int(GRAIN * rate)
     peaks = np.abs(samples[: len(samples) // grain * grain].astype(np.int32)).reshape(-1, grain).max(axis=1)
     found = []
     for begin, following in pairwise([*begins, len(samples)]):
-        loud = np.flatnonzero(peaks[begin // grain : following // grain] > FLOOR)
+        loud = np.flatnonzero(peaks[begin // grain : following // grain] > SILENCE_LEVEL)
         end = (begin // grain + int(loud[-1]) + 1) * grain if len(loud) else following
         found.append(min(end, following))
     return found
 
 
-def finished(samples: NDArray[np.int16], events: list[tuple[int, int]], rate: int) -> Spoken:
+def finish_utterance(samples: NDArray[np.int16], events: list[tuple[int, int]], rate: int) -> Spoken:
     """Trim, resample and fade an utterance."""
     begin, end = trim(samples, rate)
-    kept = samples[begin:end]
-    begins = [min(max(at - begin, 0), len(kept)) for _, at in events]
-    closes = ends(kept, begins, rate) if len(kept) else begins
+    trimmed = samples[begin:end]
+    begins = [min(max(at - begin, 0), len(trimmed)) for _, at in events]
+    closes = word_ends(trimmed, begins, rate) if len(trimmed) else begins
     heard = [
         (place, first / rate, last / rate)
         for (place, _), first, last in zip(events, begins, closes, strict=True)
     ]
-    sound = faded(resample(kept, resampling(rate))) * HEADROOM
+    sound = fade_ends(resample(trimmed, resampling_matrix(rate))) * HEADROOM
     return Spoken(np.clip(np.rint(sound), -32768, 32767).astype("<i2").tobytes(), heard)
 
 
-def faded(sound: Samples) -> Samples:
+def fade_ends(sound: Samples) -> Samples:
     """Return the sound with its first and last milliseconds faded, so that no cut can click."""
     ramp = np.linspace(0, 1, min(int(FADE * RATE), len(sound)), dtype=np.float32)
     sound[: len(ramp)] *= ramp
@@ -223,9 +225,9 @@ def faded(sound: Samples) -> Samples:
     return sound
 
 
-def spoken_ahead(synthesizer: Synthesizer, lines: list[dict[str, Any]]) -> Iterator[Spoken]:
+def speak_ahead(synthesizer: Synthesizer, lines: list[dict[str, Any]]) -> Iterator[Spoken]:
     """Yield every utterance of every line in order, while those that follow are being spoken on the other cores."""
-    running: deque[Running] = deque()
+    running: deque[SpeakingFork] = deque()
     for line in lines:
         for utterance in line["utterances"]:
             running.append(synthesizer.start(utterance["text"], line["voice"], line["pace"]))
@@ -259,5 +261,5 @@ def write(line: dict[str, Any], spoken: Iterator[Spoken]) -> dict[str, Any]:
 if __name__ == "__main__":
     request = json.load(sys.stdin)
     speaker = Synthesizer(request["library"], request["data"])
-    utterances = spoken_ahead(speaker, request["lines"])
+    utterances = speak_ahead(speaker, request["lines"])
     Path(request["report"]).write_text(json.dumps([write(line, utterances) for line in request["lines"]]))

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from shared.errors import RenderFailed, RenderTimeout, SpeechFailed
 from shared.processes import ffmpeg
-from tasks.speech.decoding import NoSpeech, decode
-from tasks.speech.engine import RATE, Said, Sentence
-from tasks.speech.word_timing import by_proportion
+from tasks.speech.decoding import NoAudibleSpeech, decode_to_wav
+from tasks.speech.engine import SAMPLE_RATE, Sentence, SpokenSentence
+from tasks.speech.word_timing import times_by_syllables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,45 +25,47 @@ if TYPE_CHECKING:
 
 PREFIX = "piper:"
 REVISION = 1
-MEMORY = 6 << 30  # of addresses: the runtime of the voices reserves far more than it uses
+MAX_MEMORY = 6 << 30  # of addresses: the runtime of the voices reserves far more than it uses
 
 
 class Piper:
     """The voices whose files the settings name."""
 
     name = "piper"
-    costs = False
+    is_paid = False
     transcribes = False
 
     def __init__(self, voices: Sequence[NamedVoice]) -> None:
         self._voices = voices
 
-    def chosen(self, voice: Voice, language: str) -> str | None:
+    def voice_id(self, voice: Voice, language: str) -> str | None:
         """Return the file of the voice of that name, else of the first that speaks the language."""
         if voice.name is not None:
             name = voice.name.removeprefix(PREFIX) if voice.name.startswith(PREFIX) else None
             return next((each.file for each in self._voices if each.name == name), None)
         return next((each.file for each in self._voices if each.speaks(language)), None)
 
-    def identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
+    def cache_identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
         """Return the voice's file, by its name and size."""
-        file = Path(self.chosen(voice, language) or "")
+        file = Path(self.voice_id(voice, language) or "")
         size = file.stat().st_size if file.is_file() else 0
         return ("piper", REVISION, file.name, size, voice.speed)
 
-    def say(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[Said, ...]:
+    def speak(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[SpokenSentence, ...]:
         """Speak all of them by one child, which loads each voice once."""
         if not sentences:
             return ()
         with tempfile.TemporaryDirectory(prefix="piper-", dir=sentences[0].target.parent) as work:
             files = [Path(work).resolve() / f"{index}.wav" for index in range(len(sentences))]
             self._run(list(zip(sentences, files, strict=True)), Path(work), stop)
-            return tuple(_said(each, file, stop) for each, file in zip(sentences, files, strict=True))
+            return tuple(
+                _spoken_sentence(each, file, stop) for each, file in zip(sentences, files, strict=True)
+            )
 
     def _run(self, lines: Sequence[tuple[Sentence, Path]], work: Path, stop: Callable[[], bool]) -> None:
         request = [
             {
-                "model": self.chosen(each.voice, each.language),
+                "model": self.voice_id(each.voice, each.language),
                 "text": each.text.replace("[[", "[ ["),  # else it would be read as phonemes
                 "speed": each.voice.speed,
                 "target": str(file),
@@ -71,7 +73,7 @@ class Piper:
             for each, file in lines
         ]
         wall = 60 + sum(len(each.text) for each, _ in lines) / 20
-        limits = ffmpeg.Limits(wall=wall, stall=wall, cpu=int(wall) * 4, memory=MEMORY, nice=0)
+        limits = ffmpeg.Limits(wall=wall, stall=wall, cpu=int(wall) * 4, memory=MAX_MEMORY, nice=0)
         child = Path(__file__).with_name("piper_child.py")
         try:
             ffmpeg.run(
@@ -87,9 +89,9 @@ class Piper:
             raise SpeechFailed("The text could not be spoken.") from error
 
 
-def _said(sentence: Sentence, file: Path, stop: Callable[[], bool]) -> Said:
+def _spoken_sentence(sentence: Sentence, file: Path, stop: Callable[[], bool]) -> SpokenSentence:
     try:
-        samples = decode(file.read_bytes(), sentence.target, stop=stop)
-    except NoSpeech as error:
+        samples = decode_to_wav(file.read_bytes(), sentence.target, stop=stop)
+    except NoAudibleSpeech as error:
         raise SpeechFailed("The text could not be spoken.") from error
-    return Said(samples, by_proportion(sentence.text, samples / RATE))
+    return SpokenSentence(samples, times_by_syllables(sentence.text, samples / SAMPLE_RATE))

@@ -16,7 +16,7 @@ from piper import PiperVoice, SynthesisConfig  # type: ignore[import-not-found] 
 
 
 @cache
-def loaded(model: str) -> Any:
+def load_voice(model: str) -> Any:
     """Load a voice once."""
     return PiperVoice.load(model)
 
@@ -25,7 +25,7 @@ def write(line: dict[str, Any]) -> None:
     """Speak a line to its file."""
     pace = SynthesisConfig(length_scale=1.0 / line["speed"])
     with wave.open(line["target"], "wb") as file:
-        loaded(line["model"]).synthesize_wav(line["text"], file, syn_config=pace)
+        load_voice(line["model"]).synthesize_wav(line["text"], file, syn_config=pace)
 
 
 if __name__ == "__main__":

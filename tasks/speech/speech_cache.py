@@ -23,7 +23,7 @@ from shared.settings import settings
 from shared.storage.factory import storage
 from shared.usage import UsageKind
 from tasks.providers import response_cache
-from tasks.speech.engine import Heard, Said, Sentence
+from tasks.speech.engine import Sentence, SpokenSentence, WordTime
 
 if TYPE_CHECKING:
     import uuid
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.script.values import Voice
-    from tasks.cost_tracker import Purse
-    from tasks.speech.engine import Engine
+    from tasks.cost_tracker import CostTracker
+    from tasks.speech.engine import SpeechEngine
 
-WRITERS = 4  # files that are brought safely to the disk at once
+PARALLEL_WRITES = 4  # files that are brought safely to the disk at once
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredSound:
     """A spoken sentence, or several joined, in storage. The file's name is the hash of what it holds."""
 
     storage_key: str
     sha256: str
     bytes: int
     samples: int
-    heard: tuple[Heard, ...] = ()
+    heard: tuple[WordTime, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON can hold; `from_json` undoes it."""
@@ -59,9 +59,9 @@ class Kept:
         }
 
     @classmethod
-    def from_json(cls, facts: Mapping[str, Any]) -> Kept:
+    def from_json(cls, facts: Mapping[str, Any]) -> StoredSound:
         """Make it again from `to_json`."""
-        heard = tuple(Heard(place, start, end) for place, start, end in facts["heard"])
+        heard = tuple(WordTime(place, start, end) for place, start, end in facts["heard"])
         return cls(**{**facts, "heard": heard})
 
 
@@ -70,49 +70,53 @@ class Speaker:
     """What one attempt at a job has spoken for it. `fresh` takes nothing from the store."""
 
     account_id: uuid.UUID
-    purse: Purse
-    work: Path
+    cost_tracker: CostTracker
+    workdir: Path
     stop: Callable[[], bool]
-    fresh: bool = False
+    refresh: bool = False
 
     def speak(
-        self, engine: Engine, voice: Voice, language: str, texts: Iterable[str]
-    ) -> tuple[dict[str, Kept], set[str]]:
+        self, engine: SpeechEngine, voice: Voice, language: str, texts: Iterable[str]
+    ) -> tuple[dict[str, StoredSound], set[str]]:
         """Return each sentence in storage, and those that were spoken just now; or raise what the engine raises."""
-        keys = {text: key_of([*engine.identity(voice, language), text]) for text in dict.fromkeys(texts)}
-        found = {} if self.fresh else stored(self.account_id, list(keys.values()))
+        keys = {
+            text: sound_key([*engine.cache_identity(voice, language), text]) for text in dict.fromkeys(texts)
+        }
+        found = {} if self.refresh else find_stored(self.account_id, list(keys.values()))
         missing = {text: key for text, key in keys.items() if key not in found}
         sentences = {
-            key: Sentence(text, language, self.work / f"{key}.wav", voice) for text, key in missing.items()
+            key: Sentence(text, language, self.workdir / f"{key}.wav", voice) for text, key in missing.items()
         }
-        if engine.costs:
-            made, asked = self._pay_for(engine, sentences)
+        if engine.is_paid:
+            spoken, paid_keys = self._speak_paid(engine, sentences)
         else:
-            made, asked = self._say(engine, sentences), set(sentences)
-        found |= made
+            spoken, paid_keys = self._speak_free(engine, sentences), set(sentences)
+        found |= spoken
         return {text: found[key] for text, key in keys.items()}, {
-            text for text, key in missing.items() if key in asked
+            text for text, key in missing.items() if key in paid_keys
         }
 
-    def _say(self, engine: Engine, sentences: Mapping[str, Sentence]) -> dict[str, Kept]:
-        said = engine.say(list(sentences.values()), stop=self.stop)
+    def _speak_free(self, engine: SpeechEngine, sentences: Mapping[str, Sentence]) -> dict[str, StoredSound]:
+        said = engine.speak(list(sentences.values()), stop=self.stop)
         files = [
             (key, sentence.target, each)
             for (key, sentence), each in zip(sentences.items(), said, strict=True)
         ]
-        return keep(self.account_id, files)
+        return store_sounds(self.account_id, files)
 
-    def _pay_for(self, engine: Engine, sentences: Mapping[str, Sentence]) -> tuple[dict[str, Kept], set[str]]:
+    def _speak_paid(
+        self, engine: SpeechEngine, sentences: Mapping[str, Sentence]
+    ) -> tuple[dict[str, StoredSound], set[str]]:
         """Have each spoken by a call of its own. What was spoken before one failed is kept and not paid for again."""
-        asked = set[str]()
+        paid_keys = set[str]()
         lock = threading.Lock()
 
-        def one(key: str, sentence: Sentence) -> Kept:
-            kept, cached = self._once(engine, key, sentence)
+        def one(key: str, sentence: Sentence) -> StoredSound:
+            sounds, cached = self._speak_once(engine, key, sentence)
             if not cached:
                 with lock:
-                    asked.add(key)
-            return kept
+                    paid_keys.add(key)
+            return sounds
 
         with ThreadPoolExecutor(settings().speech_concurrency, thread_name_prefix="speech") as pool:
             running = {
@@ -126,34 +130,34 @@ class Speaker:
         failed = [each for each in running.values() if not each.cancelled() and each.exception()]
         if failed:
             failed[0].result()
-        return {key: each.result() for key, each in running.items()}, asked
+        return {key: each.result() for key, each in running.items()}, paid_keys
 
-    def _once(self, engine: Engine, key: str, sentence: Sentence) -> tuple[Kept, bool]:
-        question = response_cache.question("speech", self.account_id, key)
+    def _speak_once(self, engine: SpeechEngine, key: str, sentence: Sentence) -> tuple[StoredSound, bool]:
+        question = response_cache.cache_key("speech", self.account_id, key)
 
         def make() -> dict[str, Any]:
             heard = speaking_rate.estimate_speech_seconds(sentence.text) if engine.transcribes else 0.0
             with (
-                self.purse.paying(UsageKind.CHARACTERS, len(sentence.text)),
-                self.purse.paying(UsageKind.TRANSCRIBED, heard) as bill,
+                self.cost_tracker.reserve(UsageKind.CHARACTERS, len(sentence.text)),
+                self.cost_tracker.reserve(UsageKind.TRANSCRIBED, heard) as reservation,
             ):
-                (said,) = engine.say([sentence], stop=self.stop)
-                bill.amount = said.transcribed
-            return keep(self.account_id, [(key, sentence.target, said)])[key].to_json()
+                (said,) = engine.speak([sentence], stop=self.stop)
+                reservation.amount = said.transcribed
+            return store_sounds(self.account_id, [(key, sentence.target, said)])[key].to_json()
 
         ttl = settings().cache_ttl.total_seconds()
-        answer = response_cache.once(question, make, ttl=ttl, fresh=self.fresh, stop=self.stop)
+        answer = response_cache.get_or_compute(question, make, ttl=ttl, refresh=self.refresh, stop=self.stop)
         if answer.cached and not storage().find_existing([answer.value["storage_key"]]):
-            answer = response_cache.once(question, make, ttl=ttl, fresh=True, stop=self.stop)
-        return Kept.from_json(answer.value), answer.cached
+            answer = response_cache.get_or_compute(question, make, ttl=ttl, refresh=True, stop=self.stop)
+        return StoredSound.from_json(answer.value), answer.cached
 
 
-def key_of(deciding: Sequence[Any]) -> str:
+def sound_key(deciding: Sequence[Any]) -> str:
     """Return the hash of all that decides a sound."""
     return hashlib.sha256(json.dumps(deciding, ensure_ascii=False).encode()).hexdigest()
 
 
-def stored(account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, Kept]:
+def find_stored(account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, StoredSound]:
     """Return what of this the store holds, and note that it was used."""
     if not keys:
         return {}
@@ -165,24 +169,26 @@ def stored(account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, Kept]:
             .returning(StoredSpeech)
         ).all()
     there = storage().find_existing(row.storage_key for row in rows)
-    return {row.key: Kept.from_json(row.facts) for row in rows if row.storage_key in there}
+    return {row.key: StoredSound.from_json(row.facts) for row in rows if row.storage_key in there}
 
 
-def keep(account_id: uuid.UUID, files: Sequence[tuple[str, Path, Said]]) -> dict[str, Kept]:
+def store_sounds(
+    account_id: uuid.UUID, files: Sequence[tuple[str, Path, SpokenSentence]]
+) -> dict[str, StoredSound]:
     """Move files into storage, each under its content's hash, and write down under which keys they are found."""
 
-    def put(file: tuple[str, Path, Said]) -> tuple[str, Kept]:
+    def put(file: tuple[str, Path, SpokenSentence]) -> tuple[str, StoredSound]:
         key, path, said = file
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         storage_key = f"speech/{account_id}/{sha256[:2]}/{sha256}.wav"
         storage().put(path, storage_key)
-        return key, Kept(storage_key, sha256, len(content), said.samples, said.heard)
+        return key, StoredSound(storage_key, sha256, len(content), said.samples, said.heard)
 
     if not files:
         return {}
-    with ThreadPoolExecutor(WRITERS, thread_name_prefix="speech") as pool:
-        kept = dict(pool.map(put, files))
+    with ThreadPoolExecutor(PARALLEL_WRITES, thread_name_prefix="speech") as pool:
+        sounds = dict(pool.map(put, files))
     rows = [
         {
             "account_id": account_id,
@@ -192,7 +198,7 @@ def keep(account_id: uuid.UUID, files: Sequence[tuple[str, Path, Said]]) -> dict
             "facts": each.to_json(),
         }
         for key, each in sorted(
-            kept.items()
+            sounds.items()
         )  # in one order, so that two who write the same wait and do not lock
     ]
     insert = upsert(StoredSpeech)
@@ -204,4 +210,4 @@ def keep(account_id: uuid.UUID, files: Sequence[tuple[str, Path, Said]]) -> dict
             ),
             rows,
         )
-    return kept
+    return sounds

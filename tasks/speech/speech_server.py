@@ -12,10 +12,17 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import SpeechFailed, Unavailable
-from tasks.providers.http_client import Address, Answer, Garbled, Provider, Refused, Request
-from tasks.speech.decoding import NoSpeech, decode
-from tasks.speech.engine import RATE, Heard, Said, Sentence
-from tasks.speech.word_timing import Transcribed, by_proportion, by_transcript
+from tasks.providers.http_client import (
+    Provider,
+    ProviderConfig,
+    Request,
+    RequestRefused,
+    Response,
+    UnreadableResponse,
+)
+from tasks.speech.decoding import NoAudibleSpeech, decode_to_wav
+from tasks.speech.engine import SAMPLE_RATE, Sentence, SpokenSentence, WordTime
+from tasks.speech.word_timing import TranscribedWord, times_by_syllables, times_by_transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,8 +37,8 @@ PREFIX = "openai:"
 REVISION = 1
 FORMATS = ("wav", "mp3")  # asked for in this order
 PCM_RATE = 24_000  # of bare samples that do not say their rate
-LEAST_BYTES, MOST_BYTES = 2 * 1024 * 1024, 40 * 1024 * 1024
-BYTES_A_CHARACTER = 20_000  # a slow voice at 48 kHz
+BASE_BYTES, MAX_RESPONSE_BYTES = 2 * 1024 * 1024, 40 * 1024 * 1024
+BYTES_PER_CHARACTER = 20_000  # a slow voice at 48 kHz
 _FORMAT = re.compile(r"response.?format|audio.?format|wav|unsupported format", re.IGNORECASE)
 _RATE = re.compile(r"rate=(\d{4,6})")
 
@@ -39,7 +46,7 @@ _RATE = re.compile(r"rate=(\d{4,6})")
 class SpeechServer:
     """One endpoint with its model and voices, and what this process has learnt of it."""
 
-    costs = True
+    is_paid = True
 
     def __init__(
         self,
@@ -52,18 +59,20 @@ class SpeechServer:
         self.name = f"{PREFIX}{model.model}"
         self._model, self._voices = model, voices
         headers = {"Authorization": f"Bearer {model.api_key}"} if model.api_key else {}
-        address = Address("The speech server", model.base_url, headers)
+        address = ProviderConfig("The speech server", model.base_url, headers)
         self.provider = provider or Provider(address)
-        self._ears = Provider(self.provider.address)  # a transcription that fails shall not silence the voice
+        self._transcription_provider = Provider(
+            self.provider.config
+        )  # a transcription that fails shall not silence the voice
         self._transcriber = transcriber
-        self._format = 0
+        self._format_index = 0
 
     @property
     def transcribes(self) -> bool:
         """Whether the times of words are asked for; no longer once the server showed that it does not know them."""
         return bool(self._transcriber)
 
-    def chosen(self, voice: Voice, language: str) -> str | None:
+    def voice_id(self, voice: Voice, language: str) -> str | None:
         """Return the voice of that name, else the first that speaks the language."""
         if voice.name is not None:
             name = voice.name.removeprefix(PREFIX)
@@ -71,61 +80,63 @@ class SpeechServer:
             return name if known else None
         return next((each.name for each in self._voices if each.speaks(language)), None)
 
-    def identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
+    def cache_identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
         """Return the endpoint, its model and the voice."""
-        name = self.chosen(voice, language) or ""
+        name = self.voice_id(voice, language) or ""
         return ("openai", REVISION, self._model.base_url, self._model.model, name, voice.speed, language)
 
-    def say(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[Said, ...]:
+    def speak(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[SpokenSentence, ...]:
         """Speak one sentence a call."""
-        return tuple(self._say(each, stop) for each in sentences)
+        return tuple(self._speak_sentence(each, stop) for each in sentences)
 
-    def _say(self, sentence: Sentence, stop: Callable[[], bool]) -> Said:
+    def _speak_sentence(self, sentence: Sentence, stop: Callable[[], bool]) -> SpokenSentence:
         try:
-            samples = self._sound(sentence, stop)
-        except Refused as error:
+            samples = self._fetch_sound(sentence, stop)
+        except RequestRefused as error:
             raise SpeechFailed(f"The speech server refused to speak ({error.status}).") from error
-        heard, transcribed = self._times(sentence, samples / RATE, stop)
-        return Said(samples, heard, transcribed)
+        heard, transcribed = self._fetch_word_times(sentence, samples / SAMPLE_RATE, stop)
+        return SpokenSentence(samples, heard, transcribed)
 
-    def _sound(self, sentence: Sentence, stop: Callable[[], bool]) -> int:
-        def read(answer: Answer) -> int:
+    def _fetch_sound(self, sentence: Sentence, stop: Callable[[], bool]) -> int:
+        def read(answer: Response) -> int:
             try:
-                return decode(answer.body, sentence.target, stop=stop, pcm=_pcm(answer))
-            except NoSpeech as error:
-                raise Garbled(str(error)) from error
+                return decode_to_wav(answer.body, sentence.target, stop=stop, pcm=_bare_sample_rate(answer))
+            except NoAudibleSpeech as error:
+                raise UnreadableResponse(str(error)) from error
 
         while True:
-            tried = self._format
+            tried = self._format_index
             try:
-                return self.provider.ask(self._request(sentence, FORMATS[tried]), read, stop=stop)
-            except Refused as error:
-                if tried + 1 == len(FORMATS) or not _FORMAT.search(error.words):
+                return self.provider.call(self._request(sentence, FORMATS[tried]), read, stop=stop)
+            except RequestRefused as error:
+                if tried + 1 == len(FORMATS) or not _FORMAT.search(error.body_start):
                     raise
-                self._format = tried + 1
-                log.info("speech_format_learnt", extra={"format": FORMATS[self._format]})
+                self._format_index = tried + 1
+                log.info("speech_format_changed", extra={"format": FORMATS[self._format_index]})
 
     def _request(self, sentence: Sentence, form: str) -> Request:
         body: dict[str, Any] = {
             "model": self._model.model,
             "input": sentence.text,
-            "voice": self.chosen(sentence.voice, sentence.language),
+            "voice": self.voice_id(sentence.voice, sentence.language),
             "response_format": form,
         }
         if sentence.voice.speed != 1.0:
             body["speed"] = sentence.voice.speed
-        most = min(LEAST_BYTES + BYTES_A_CHARACTER * len(sentence.text), MOST_BYTES)
-        return Request("POST", "/audio/speech", json=body, most=most)
+        max_bytes = min(BASE_BYTES + BYTES_PER_CHARACTER * len(sentence.text), MAX_RESPONSE_BYTES)
+        return Request("POST", "/audio/speech", json=body, max_bytes=max_bytes)
 
-    def _times(
+    def _fetch_word_times(
         self, sentence: Sentence, seconds: float, stop: Callable[[], bool]
-    ) -> tuple[tuple[Heard, ...], float]:
+    ) -> tuple[tuple[WordTime, ...], float]:
         """Return when each word is heard: as a transcript says, if one is to be had and fits the text; and what it cost."""
-        transcript = self._transcript(sentence, stop) if self._transcriber else None
-        found = by_transcript(sentence.text, transcript, seconds) if transcript else None
-        return found or by_proportion(sentence.text, seconds), 0.0 if transcript is None else seconds
+        transcript = self._fetch_transcript(sentence, stop) if self._transcriber else None
+        found = times_by_transcript(sentence.text, transcript, seconds) if transcript else None
+        return found or times_by_syllables(sentence.text, seconds), 0.0 if transcript is None else seconds
 
-    def _transcript(self, sentence: Sentence, stop: Callable[[], bool]) -> tuple[Transcribed, ...] | None:
+    def _fetch_transcript(
+        self, sentence: Sentence, stop: Callable[[], bool]
+    ) -> tuple[TranscribedWord, ...] | None:
         """Return the words of a transcript, none where it has no times; None where there is no transcript."""
         request = Request(
             "POST",
@@ -137,21 +148,21 @@ class SpeechServer:
                 "language": sentence.language.partition("-")[0].lower(),
             },
             files={"file": ("speech.wav", sentence.target.read_bytes(), "audio/wav")},
-            most=1024 * 1024,
+            max_bytes=1024 * 1024,
         )
         try:
-            words = self._ears.ask(request, _transcribed, stop=stop)
+            words = self._transcription_provider.call(request, _read_transcript, stop=stop)
         except Unavailable:
             return None
-        except Refused:
+        except RequestRefused:
             words = None
         if not words:
             self._transcriber = ""
-            log.info("speech_times_by_proportion", extra={"engine": self.name})
+            log.info("speech_transcription_disabled", extra={"engine": self.name})
         return words
 
 
-def _pcm(answer: Answer) -> int | None:
+def _bare_sample_rate(answer: Response) -> int | None:
     """Return the rate of bare samples, None for sound that says what it is."""
     kind = answer.headers.get("content-type", "").lower()
     if not kind.startswith(("audio/pcm", "audio/l16", "audio/x-pcm")):
@@ -160,13 +171,15 @@ def _pcm(answer: Answer) -> int | None:
     return int(rate[1]) if rate else PCM_RATE
 
 
-def _transcribed(answer: Answer) -> tuple[Transcribed, ...]:
+def _read_transcript(answer: Response) -> tuple[TranscribedWord, ...]:
     """Return the words of a transcript; none where the server gives no times of words."""
     try:
         document = json.loads(answer.body)
         words = document.get("words") or ()
-        found = [Transcribed(str(each["word"]), float(each["start"]), float(each["end"])) for each in words]
+        found = [
+            TranscribedWord(str(each["word"]), float(each["start"]), float(each["end"])) for each in words
+        ]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise Garbled("The transcript cannot be read.") from error
+        raise UnreadableResponse("The transcript cannot be read.") from error
     sound = (each for each in found if any(map(str.isalnum, each.text)) and 0 <= each.start <= each.end)
     return tuple(sorted(sound, key=lambda word: word.start))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from tasks.speech.utterances import Utterance
 
-SIGNS = "$€£¥₹₩₽₺₴₪₫₦"
+CURRENCY_SIGNS = "$€£¥₹₩₽₺₴₪₫₦"
 # What several are called, where the engine knows the sign as one alone; every other language keeps the sign.
-SEVERAL = {
+PLURALS = {
     "en": {"$": "dollars", "£": "pounds", "€": "euros", "₹": "rupees"},
     "es": {"$": "dólares", "£": "libras", "€": "euros"},
     "pt": {"$": "dólares", "£": "libras", "€": "euros"},
@@ -39,11 +39,11 @@ _MAGNITUDE = (
     r"|mill?ones|milh(?:ão|ões)|bilh(?:ão|ões)|milion[ei]|miliard[io]|miljoen|miljard|k|m|mn|bn|tn)"
 )
 _MONEY = re.compile(
-    rf"(?P<sign>[{SIGNS}])[ \u00a0]?(?P<whole>\d+(?:[.,\u00a0 ]\d{{3}})*)(?P<part>[.,]\d+)?(?![.,]?\d)"
+    rf"(?P<sign>[{CURRENCY_SIGNS}])[ \u00a0]?(?P<whole>\d+(?:[.,\u00a0 ]\d{{3}})*)(?P<part>[.,]\d+)?(?![.,]?\d)"
     rf"(?:[ \u00a0]?(?P<magnitude>{_MAGNITUDE})\b)?"
 )
-_AFTER = re.compile(
-    rf"(?<![\d.,])(?P<whole>\d+(?:[.,\u00a0 ]\d{{3}})*)(?P<part>[.,]\d\d)?(?P<magnitude>)[ \u00a0]?(?P<sign>[{SIGNS}])"
+_MONEY_SIGN_LAST = re.compile(
+    rf"(?<![\d.,])(?P<whole>\d+(?:[.,\u00a0 ]\d{{3}})*)(?P<part>[.,]\d\d)?(?P<magnitude>)[ \u00a0]?(?P<sign>[{CURRENCY_SIGNS}])"
 )
 _ISO = re.compile(r"(?<![\d-])(\d{4})-(\d\d)-(\d\d)(?![\d-])")
 _NUMERIC = re.compile(r"(?<![\d./])(\d{1,2})([./])(\d{1,2})\2(\d{4})(?![\d/]|\.\d)")
@@ -60,7 +60,7 @@ class _Change:
     words: str
 
 
-def read(utterance: Utterance, language: str) -> Utterance:
+def normalize(utterance: Utterance, language: str) -> Utterance:
     """Return the utterance as it is read aloud in a language; each character still knows its place in the text."""
     locale = _locale(language)
     if locale is None:
@@ -90,18 +90,18 @@ def _locale(language: str) -> Locale | None:
 def _changes(text: str, locale: Locale) -> list[_Change]:
     """Return what is written otherwise, in order; of two that overlap the first."""
     found: list[_Change] = []
-    for change in sorted(_each(text, locale), key=lambda each: (each.begin, -each.end)):
+    for change in sorted(_find_changes(text, locale), key=lambda each: (each.begin, -each.end)):
         if not found or change.begin >= found[-1].end:
             found.append(change)
     return found
 
 
-def _each(text: str, locale: Locale) -> Iterator[_Change]:
+def _find_changes(text: str, locale: Locale) -> Iterator[_Change]:
     readers: list[tuple[re.Pattern[str], Callable[[re.Match[str], Locale], str | None]]] = [
-        (_MONEY, _money),
-        (_AFTER, _money),
-        (_ISO, lambda match, where: _date(int(match[1]), int(match[2]), int(match[3]), where)),
-        (_NUMERIC, _numeric),
+        (_MONEY, _speak_money),
+        (_MONEY_SIGN_LAST, _speak_money),
+        (_ISO, lambda match, where: _speak_date(int(match[1]), int(match[2]), int(match[3]), where)),
+        (_NUMERIC, _speak_numeric_date),
     ]
     if locale.language == "en":
         readers += [(_DECADE, lambda match, _: f"{match[1]} {match[2]}s")]
@@ -115,12 +115,12 @@ def _each(text: str, locale: Locale) -> Iterator[_Change]:
                 yield _Change(match.start(), match.end(), words)
 
 
-def _money(match: re.Match[str], locale: Locale) -> str:
+def _speak_money(match: re.Match[str], locale: Locale) -> str:
     """Say the number, then the currency, then its hundredths."""
     whole, part, magnitude = match["whole"], match["part"] or "", match["magnitude"] or ""
     if locale.language == "en":
         magnitude = MAGNITUDES.get(magnitude, magnitude)
-    names = SEVERAL.get(locale.language, {})
+    names = PLURALS.get(locale.language, {})
     one = whole == "1" and not magnitude
     name = match["sign"] if one else names.get(match["sign"], match["sign"])
     if magnitude or (part and len(part) != 3):
@@ -128,16 +128,16 @@ def _money(match: re.Match[str], locale: Locale) -> str:
     return f"{whole} {name}" if part[1:] in ("", "00") else f"{whole} {name} {part[1:].lstrip('0')}"
 
 
-def _numeric(match: re.Match[str], locale: Locale) -> str | None:
+def _speak_numeric_date(match: re.Match[str], locale: Locale) -> str | None:
     """Say a date in figures, in the order in which the locale writes them."""
     first, second, year = int(match[1]), int(match[3]), int(match[4])
     pattern = get_date_format("short", locale=locale).pattern
     monthly = pattern.find("M") < pattern.find("d") and match[2] == "/"
     month, day = (first, second) if monthly else (second, first)
-    return _date(year, month, day, locale) or _date(year, day, month, locale)
+    return _speak_date(year, month, day, locale) or _speak_date(year, day, month, locale)
 
 
-def _date(year: int, month: int, day: int, locale: Locale) -> str | None:
+def _speak_date(year: int, month: int, day: int, locale: Locale) -> str | None:
     """Say a date with the name of its month, or return None where there is no such day."""
     try:
         written = format_date(date(year, month, day), "long", locale=locale)

@@ -37,12 +37,12 @@ class Utterance:
     pause: float
 
 
-def cut(text: str) -> tuple[Utterance, ...]:
+def split_utterances(text: str) -> tuple[Utterance, ...]:
     """Return the utterances of a text, in order; none where there is nothing to say."""
     found: list[Utterance] = []
     begin = 0
     for end, pause in [*_breaks(text), (len(text), 0.0)]:
-        spoken, places = _speakable(text, begin, end)
+        spoken, places = _speakable_characters(text, begin, end)
         if any(character.isalnum() for character in spoken):
             found.append(Utterance(spoken, places, pause))
         elif found and pause > found[-1].pause:  # a pause of its own, such as a line of dots
@@ -57,7 +57,7 @@ def _breaks(text: str) -> list[tuple[int, float]]:
     """Return where to breathe and for how long, in order; of two at one place the longer pause."""
     places: dict[int, float] = {}
     for match in STOP.finditer(text):
-        if not _abbreviates(text, match.start(), match.end()):
+        if not _ends_abbreviation(text, match.start(), match.end()):
             places[match.end()] = SENTENCE_PAUSE
     for pattern, pause in ((ELLIPSIS, ELLIPSIS_PAUSE), (PARAGRAPH, PARAGRAPH_PAUSE)):
         for match in pattern.finditer(text):
@@ -65,7 +65,7 @@ def _breaks(text: str) -> list[tuple[int, float]]:
     return sorted(places.items())
 
 
-def _abbreviates(text: str, begin: int, end: int) -> bool:
+def _ends_abbreviation(text: str, begin: int, end: int) -> bool:
     """Say whether the full stop belongs to a word ("Dr. Who", "J. Doe", "e.g. this") and ends no sentence."""
     if text[begin:end] != ".":
         return False
@@ -75,12 +75,12 @@ def _abbreviates(text: str, begin: int, end: int) -> bool:
     return word in ABBREVIATIONS or (len(word) == 1 and word.isalpha()) or following.islower()
 
 
-def _speakable(text: str, begin: int, end: int) -> tuple[str, tuple[int, ...]]:
+def _speakable_characters(text: str, begin: int, end: int) -> tuple[str, tuple[int, ...]]:
     """Return the characters that can be read aloud, each with its place; runs of others become one space."""
     characters: list[str] = []
     places: list[int] = []
     for place in range(begin, end):
-        character = _voice(text[place])
+        character = _speakable_character(text[place])
         if character == "" or (character == " " and (not characters or characters[-1] == " ")):
             continue
         characters.append(character)
@@ -88,7 +88,7 @@ def _speakable(text: str, begin: int, end: int) -> tuple[str, tuple[int, ...]]:
     return "".join(characters), tuple(places)
 
 
-def _voice(character: str) -> str:
+def _speakable_character(character: str) -> str:
     """Return the character as an engine may get it: itself, a space, or nothing."""
     if character in JOINERS:
         return character

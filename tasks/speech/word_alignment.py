@@ -7,12 +7,10 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tasks.speech.engine import Heard, Word
+from tasks.speech.engine import Word, WordTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-__all__ = ["Heard", "align", "split", "unspaced"]
 
 # Scripts that put no space between words: each of their characters is a word of its own.
 UNSPACED = (
@@ -21,13 +19,13 @@ UNSPACED = (
 )  # fmt: skip
 
 
-def align(text: str, heard: Iterable[Heard], seconds: float) -> tuple[Word, ...]:
+def align_words(text: str, heard: Iterable[WordTime], seconds: float) -> tuple[Word, ...]:
     """Return each word of the text with its time.
 
     Engines split and join words as they like ("1,234" is five of theirs, "Mr. X" may be one), so a word's time
     is that of all that was heard inside it; words in which nothing was heard share the time of the word before.
     """
-    spans = split(text)
+    spans = split_words(text)
     times = _times([begin for begin, _ in spans], sorted(heard, key=lambda word: word.start), seconds)
     words: list[Word] = []
     for group in _groups(times):
@@ -38,7 +36,7 @@ def align(text: str, heard: Iterable[Heard], seconds: float) -> tuple[Word, ...]
     return tuple(words)
 
 
-def split(text: str) -> list[tuple[int, int]]:
+def split_words(text: str) -> list[tuple[int, int]]:
     """Return begin and end of each word. What holds no letter and no digit belongs to the word before it."""
     spans: list[tuple[int, int]] = []
     for begin, end in _pieces(text):
@@ -61,21 +59,23 @@ def _pieces(text: str) -> Iterable[tuple[int, int]]:
             begin = None
         elif begin is None:
             begin = place
-        elif unspaced(character) or (unspaced(text[place - 1]) and character.isalnum()):
+        elif is_unspaced(character) or (is_unspaced(text[place - 1]) and character.isalnum()):
             yield begin, place
             begin = place
     if begin is not None:
         yield begin, len(text)
 
 
-def unspaced(character: str) -> bool:
+def is_unspaced(character: str) -> bool:
     """Say whether a line may break before the character with no space there. Marks stay with their letter."""
     if character < "\u0e00" or unicodedata.category(character).startswith("M"):
         return False
     return any(first <= character <= last for first, last in UNSPACED)
 
 
-def _times(begins: Sequence[int], heard: Sequence[Heard], seconds: float) -> list[tuple[float, float] | None]:
+def _times(
+    begins: Sequence[int], heard: Sequence[WordTime], seconds: float
+) -> list[tuple[float, float] | None]:
     """Return for each word when it begins and ends, None where nothing was heard in it."""
     times: list[tuple[float, float] | None] = [None] * len(begins)
     last = 0

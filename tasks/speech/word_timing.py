@@ -10,8 +10,8 @@ from difflib import SequenceMatcher
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from tasks.speech.engine import Heard
-from tasks.speech.word_alignment import split, unspaced
+from tasks.speech.engine import WordTime
+from tasks.speech.word_alignment import is_unspaced, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 BREATH = 1.2
 DIGIT = 1.6
 CONSONANT_SCRIPT = 0.45  # of a letter, in scripts that write few vowels or none
-LEAST_SHARE = 0.6  # of the words must be found in a transcript for it to be believed
+MIN_MATCHED_SHARE = 0.6  # of the words must be found in a transcript for it to be believed
 _VOWELS = re.compile("[aeiouyæœøıаеёиоуыэюяіїєαεηιουω]+")  # noqa: RUF001 - three alphabets
 _PAUSES = re.compile(r"[,;:—–、,،؛]")  # noqa: RUF001 - people write these
 
 
 @dataclass(frozen=True, slots=True)
-class Transcribed:
+class TranscribedWord:
     """A word as a transcript has it."""
 
     text: str
@@ -38,41 +38,43 @@ def syllables(word: str) -> float:
     """Return about how many syllables a word takes to say."""
     plain = "".join(each for each in unicodedata.normalize("NFKD", word.casefold()) if each.isalnum())
     digits = sum(each.isdigit() for each in plain)
-    ideographs = sum(unspaced(each) for each in plain)
+    ideographs = sum(is_unspaced(each) for each in plain)
     letters = len(plain) - digits - ideographs
     vowels = len(_VOWELS.findall(plain))
     spoken = vowels or letters * CONSONANT_SCRIPT
     return max(1.0, digits * DIGIT + ideographs + spoken)
 
 
-def by_proportion(text: str, seconds: float) -> tuple[Heard, ...]:
+def times_by_syllables(text: str, seconds: float) -> tuple[WordTime, ...]:
     """Return the words of a text that is said in so many seconds: each takes as long as its syllables do."""
-    return _shared(text, split(text), 0.0, seconds)
+    return _share_time(text, split_words(text), 0.0, seconds)
 
 
-def by_transcript(text: str, transcript: Sequence[Transcribed], seconds: float) -> tuple[Heard, ...] | None:
+def times_by_transcript(
+    text: str, transcript: Sequence[TranscribedWord], seconds: float
+) -> tuple[WordTime, ...] | None:
     """Return the words with the times of those that a transcript shares; those between share what lies between.
 
     Return None where the two have too little in common.
     """
-    spans = split(text)
+    spans = split_words(text)
     ours = [_plain(text[begin:end]) for begin, end in spans]
-    matched = _matched(ours, transcript, seconds)
-    if not spans or len(matched) < LEAST_SHARE * len(spans):
+    matched = _match_words(ours, transcript, seconds)
+    if not spans or len(matched) < MIN_MATCHED_SHARE * len(spans):
         return None
-    heard: list[Heard] = []
+    heard: list[WordTime] = []
     edge, at = 0.0, 0
     for index, (start, end) in sorted(matched.items()):
         if index > at:
-            heard += _shared(text, spans[at:index], edge, max(edge, start))
+            heard += _share_time(text, spans[at:index], edge, max(edge, start))
         begin = max(edge, start)
-        heard.append(Heard(spans[index][0], begin, max(begin, end)))
+        heard.append(WordTime(spans[index][0], begin, max(begin, end)))
         edge, at = max(begin, end), index + 1
-    return (*heard, *_shared(text, spans[at:], edge, max(edge, seconds)))
+    return (*heard, *_share_time(text, spans[at:], edge, max(edge, seconds)))
 
 
-def _matched(
-    ours: Sequence[str], transcript: Sequence[Transcribed], seconds: float
+def _match_words(
+    ours: Sequence[str], transcript: Sequence[TranscribedWord], seconds: float
 ) -> dict[int, tuple[float, float]]:
     """Return the time of each of our words that the transcript holds in the same order.
 
@@ -90,13 +92,13 @@ def _matched(
             continue
         head, tail = begin + block.b - block.a, end - 1 + block.b - block.a
         one, other = bisect_right(origin, head) - 1, bisect_right(origin, tail) - 1
-        start, _ = _inside(transcript[one], head - origin[one], 1, len(theirs[one]))
-        _, stop = _inside(transcript[other], tail - origin[other], 1, len(theirs[other]))
+        start, _ = _part_of_word(transcript[one], head - origin[one], 1, len(theirs[one]))
+        _, stop = _part_of_word(transcript[other], tail - origin[other], 1, len(theirs[other]))
         found[index] = (min(start, seconds), min(stop, seconds))
     return found
 
 
-def _inside(word: Transcribed, at: int, length: int, of: int) -> tuple[float, float]:
+def _part_of_word(word: TranscribedWord, at: int, length: int, of: int) -> tuple[float, float]:
     """Return when a part of a word's letters is heard."""
     each = (word.end - word.start) / of
     return word.start + each * at, word.start + each * (at + length)
@@ -106,7 +108,9 @@ def _plain(word: str) -> str:
     return "".join(each for each in unicodedata.normalize("NFKC", word.casefold()) if each.isalnum())
 
 
-def _shared(text: str, spans: Sequence[tuple[int, int]], start: float, end: float) -> tuple[Heard, ...]:
+def _share_time(
+    text: str, spans: Sequence[tuple[int, int]], start: float, end: float
+) -> tuple[WordTime, ...]:
     """Let words share a time by their syllables; after a comma nothing is heard for a breath."""
     words = [text[begin:close] for begin, close in spans]
     spoken = [syllables(word) for word in words]
@@ -115,9 +119,9 @@ def _shared(text: str, spans: Sequence[tuple[int, int]], start: float, end: floa
         BREATH if index < last and _PAUSES.search(word[-2:]) else 0.0 for index, word in enumerate(words)
     ]
     total = sum(spoken) + sum(breaths)
-    heard, at = list[Heard](), 0.0
+    heard, at = list[WordTime](), 0.0
     for (place, _), weight, breath in zip(spans, spoken, breaths, strict=True):
         begin = start + (end - start) * at / total
-        heard.append(Heard(place, begin, start + (end - start) * (at + weight) / total))
+        heard.append(WordTime(place, begin, start + (end - start) * (at + weight) / total))
         at += weight + breath
     return tuple(heard)

@@ -34,15 +34,17 @@ log = logging.getLogger(__name__)
 # A part of the time until the next round, so that two do not take all of a worker's slots.
 ROUND_SECONDS = 60.0
 # Speech and sound that a job may still be about to use: longer than any job takes from its planning to its end.
-SPOKEN_IDLE = timedelta(hours=6)
+SOUND_IDLE = timedelta(hours=6)
 
 
 def purge(config: Settings) -> Counter[str]:
     """Throw away what expired, old records and what the stores have no room for; return how much of each kind."""
-    return _in_turns({**_records(config), **_files(config)}, time.monotonic() + ROUND_SECONDS)
+    return _run_in_turns(
+        {**_record_removals(config), **_file_removals(config)}, time.monotonic() + ROUND_SECONDS
+    )
 
 
-def _records(config: Settings) -> dict[str, Callable[[], int]]:
+def _record_removals(config: Settings) -> dict[str, Callable[[], int]]:
     older_than = config.record_retention
     kinds: dict[str, Callable[[Session], int]] = {
         "keys_forgotten": partial(retention.delete_idempotency_keys, older_than=config.idempotency_ttl),
@@ -57,26 +59,26 @@ def _records(config: Settings) -> dict[str, Callable[[], int]]:
         "uploads_forgotten": partial(retention.delete_uploads, older_than=config.upload_expiry),
         "segments_dropped": recovery.drop_segments,
     }
-    return {name: partial(_bite, kind) for name, kind in kinds.items()}
+    return {name: partial(_run_in_transaction, kind) for name, kind in kinds.items()}
 
 
-def _files(config: Settings) -> dict[str, Callable[[], int]]:
+def _file_removals(config: Settings) -> dict[str, Callable[[], int]]:
     segments, spoken = config.segment_store_max_bytes, config.speech_store_max_bytes
     return {
-        "expired": _expired,
-        "uploads_expired": partial(_uploads, config),
-        "segments_evicted": partial(_evicted, StoredSegment, most=segments, idle=timedelta(0)),
-        "speech_evicted": partial(_evicted, StoredSpeech, most=spoken, idle=SPOKEN_IDLE),
-        "mixes_evicted": partial(_evicted, StoredMix, most=spoken, idle=SPOKEN_IDLE),
+        "expired": _delete_expired,
+        "uploads_expired": partial(_expire_uploads, config),
+        "segments_evicted": partial(_evict, StoredSegment, most=segments, idle=timedelta(0)),
+        "speech_evicted": partial(_evict, StoredSpeech, most=spoken, idle=SOUND_IDLE),
+        "mixes_evicted": partial(_evict, StoredMix, most=spoken, idle=SOUND_IDLE),
     }
 
 
-def _in_turns(kinds: Mapping[str, Callable[[], int]], until: float) -> Counter[str]:
+def _run_in_turns(kinds: Mapping[str, Callable[[], int]], until: float) -> Counter[str]:
     """Take bites until they find nothing, but none that begins too late; each is a transaction of its own."""
     total: Counter[str] = Counter()
     left = dict(kinds)
     while left:
-        taken = {name: tried(name, bite) for name, bite in left.items()}
+        taken = {name: run_or_postpone(name, batch) for name, batch in left.items()}
         total.update(taken)
         left = {name: kinds[name] for name, number in taken.items() if number}
         if time.monotonic() > until:
@@ -84,29 +86,29 @@ def _in_turns(kinds: Mapping[str, Callable[[], int]], until: float) -> Counter[s
     return total
 
 
-def tried(name: str, bite: Callable[[], int]) -> int:
+def run_or_postpone(name: str, batch: Callable[[], int]) -> int:
     """Return how much went; nothing where a lock, a database or a storage that is away holds it up."""
     try:
-        return bite()
+        return batch()
     except (Unavailable, OSError):
-        log.warning("purge_hindered", extra={"repair": name}, exc_info=True)
-        metrics.swept.labels(repair="hindered").inc()
+        log.warning("purge_failed", extra={"repair": name}, exc_info=True)
+        metrics.swept.labels(repair="postponed").inc()
         return 0
 
 
-def _bite(kind: Callable[[Session], int]) -> int:
+def _run_in_transaction(kind: Callable[[Session], int]) -> int:
     with transaction() as session:
         return kind(session)
 
 
-def _expired() -> int:
+def _delete_expired() -> int:
     with transaction() as session:
         gone, keys = retention.delete_expired_jobs(session)
-    _drop(keys)
+    _delete_files(keys)
     return gone
 
 
-def _uploads(config: Settings) -> int:
+def _expire_uploads(config: Settings) -> int:
     """End the uploads that rested for too long. Where their bytes lie on the API's machine alone, it removes them itself."""
     with transaction() as session:
         over = recovery.expire_uploads(session)
@@ -115,14 +117,14 @@ def _uploads(config: Settings) -> int:
     return len(over)
 
 
-def _evicted(store: retention.Store, *, most: int, idle: timedelta) -> int:
+def _evict(store: retention.Store, *, most: int, idle: timedelta) -> int:
     with transaction() as session:
         keys = retention.evict(session, store, most=most, idle=idle)
-    _drop(keys)
+    _delete_files(keys)
     return len(keys)
 
 
-def _drop(keys: Iterable[str]) -> None:
+def _delete_files(keys: Iterable[str]) -> None:
     """Remove files that no row names any more; what cannot be reached now is found to be nobody's later."""
     for key in keys:
         storage().delete(key)

@@ -29,28 +29,28 @@ def sweep() -> None:
 
     One that somebody's lock holds up, such as a stopped worker's on a batch, keeps no other from its work.
     """
-    done = [_done(repair) for repair in _REPAIRS]
+    done = [_succeeds(repair) for repair in _REPAIRS]
     if all(done):
         metrics.last_sweep.set_to_current_time()
 
 
-def _done(repair: Callable[[], None]) -> bool:
+def _succeeds(repair: Callable[[], None]) -> bool:
     try:
         repair()
     except Unavailable:
-        log.warning("sweep_hindered", extra={"repair": repair.__name__.strip("_")}, exc_info=True)
+        log.warning("repair_failed", extra={"repair": repair.__name__.strip("_")}, exc_info=True)
         return False
     return True
 
 
-def tidy() -> None:
+def purge() -> None:
     """Do one round of throwing away: expired jobs, old records, files that nobody names."""
     config = settings()
-    for repair, number in {**retention.purge(config), **orphan_files.clear(config)}.items():
+    for repair, number in {**retention.purge(config), **orphan_files.remove_orphans(config)}.items():
         _count(repair, number)
 
 
-def measure() -> None:
+def measure_queue() -> None:
     """Tell operators how much is unfinished. Counting takes as long as the queue is, so it is no part of a sweep."""
     with transaction() as session:
         counts = recovery.count_unfinished(session)
@@ -60,14 +60,14 @@ def measure() -> None:
     metrics.waiting_seconds.set(longest)
 
 
-def _delay_of(attempt: int) -> timedelta:
+def _retry_delay(attempt: int) -> timedelta:
     # A first loss is its worker's, and is made good at once; what is lost again may be to blame for it.
     return backoff(attempt - 1, settings()) if attempt > 1 else timedelta(0)
 
 
 def _reclaim_jobs() -> None:
     with transaction() as session:
-        taken_back, spent = recovery.reclaim_jobs(session, _delay_of)
+        taken_back, spent = recovery.reclaim_jobs(session, _retry_delay)
     _count("jobs_reclaimed", len(taken_back))
     _quarantine(spent)
 
@@ -75,7 +75,7 @@ def _reclaim_jobs() -> None:
 def _reclaim_segments() -> None:
     with transaction() as session:
         taken_back, failed = recovery.reclaim_segments(
-            session, _delay_of, max_attempts=settings().max_attempts
+            session, _retry_delay, max_attempts=settings().max_attempts
         )
     _count("segments_reclaimed", taken_back)
     _quarantine(failed)
@@ -88,26 +88,28 @@ def _quarantine(lost: Sequence[Job]) -> None:
     _count("jobs_quarantined", len(lost))
 
 
-def _fulfil() -> None:
+def _complete_stored_segments() -> None:
     with transaction() as session:
-        fulfilled = segments.fulfil_stored(session, recovery.BITE)
+        fulfilled = segments.complete_stored(session, recovery.BATCH)
     _count("segments_fulfilled", fulfilled)
 
 
-def _cancel() -> None:
+def _end_canceled() -> None:
     with transaction() as session:
         canceled = recovery.end_canceled(session)
     _count("jobs_canceled", canceled)
 
 
-def _publish() -> None:
+def _publish_again() -> None:
     config = settings()
     lost = broker_generation.may_have_lost_messages()
     with transaction() as session:
-        again = recovery.forget_published(session, forgotten=None if lost else config.republish_after)
+        again = recovery.clear_stale_publications(
+            session, older_than=None if lost else config.republish_after
+        )
         accounts = fairness.waiting_accounts(session)
     if lost:
-        log.warning("broker_lost_its_messages", extra={"forgotten": again})
+        log.warning("broker_messages_lost", extra={"forgotten": again})
         broker_generation.start_generation()
     # An account that somebody else is at is looked at again in the next round: a stopped worker must not hold up the others.
     published = sum(publishing.publish(account_id, waits=False) or 0 for account_id in accounts)
@@ -115,7 +117,7 @@ def _publish() -> None:
     _count("published", published)
 
 
-_REPAIRS = (_reclaim_jobs, _reclaim_segments, _fulfil, _cancel, _publish)
+_REPAIRS = (_reclaim_jobs, _reclaim_segments, _complete_stored_segments, _end_canceled, _publish_again)
 
 
 def _count(repair: str, number: int) -> None:

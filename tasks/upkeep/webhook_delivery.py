@@ -34,16 +34,16 @@ log = logging.getLogger(__name__)
 
 THREADS = 32
 ROUND_SECONDS = 15.0  # after which a round ends, and its slot is free for others
-LOOK_SECONDS = 1.0  # between two looks at what is due, as long as receivers are waited for
+POLL_SECONDS = 1.0  # between two looks at what is due, as long as receivers are waited for
 LEASE = timedelta(seconds=60)
-_LOCK = 7_310_519_042_018
+_LOCK_ID = 7_310_519_042_018
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook")  # its threads start when they are needed
-_under_way: dict[Future[None], UUID] = {}  # in this process, by account
+_in_flight: dict[Future[None], UUID] = {}  # in this process, by account
 
 
-def deliver() -> None:
+def deliver_due() -> None:
     """Send what is due, until nothing is or the round is over. One round runs at a time, whoever begins it."""
-    with advisory_lock(_LOCK) as first:
+    with advisory_lock(_LOCK_ID) as first:
         if first:
             _round(time.monotonic() + ROUND_SECONDS)
 
@@ -51,15 +51,15 @@ def deliver() -> None:
 def _round(until: float) -> None:
     """Keep the threads at work. No more is taken than begins at once, so that who is waited for holds up nobody else."""
     while time.monotonic() < until:
-        due = _claim(THREADS - len(_under_way), Counter(_under_way.values()))
-        _under_way.update(
+        due = _claim(THREADS - len(_in_flight), Counter(_in_flight.values()))
+        _in_flight.update(
             {_pool.submit(_send, delivery, keys): delivery.account_id for delivery, keys in due}
         )
-        if not _under_way:
+        if not _in_flight:
             return
-        ended, _ = wait(_under_way, min(LOOK_SECONDS, max(0.0, until - time.monotonic())), FIRST_COMPLETED)
+        ended, _ = wait(_in_flight, min(POLL_SECONDS, max(0.0, until - time.monotonic())), FIRST_COMPLETED)
         for each in ended:
-            del _under_way[each]
+            del _in_flight[each]
             each.result()
 
 
@@ -77,7 +77,7 @@ def _claim(free: int, waited_for: Counter[UUID]) -> list[tuple[Delivery, list[st
 
 
 def _send(delivery: Delivery, keys: Sequence[str]) -> None:
-    outcome = post(delivery, keys)
+    outcome = post_delivery(delivery, keys)
     with transaction() as session:
         state = deliveries.settle(session, delivery, outcome)
     metrics.deliveries.labels(outcome="good" if outcome.delivered else "bad").inc()
@@ -92,7 +92,7 @@ def _send(delivery: Delivery, keys: Sequence[str]) -> None:
     )
 
 
-def post(delivery: Delivery, keys: Sequence[str]) -> Outcome:
+def post_delivery(delivery: Delivery, keys: Sequence[str]) -> Outcome:
     """Send a delivery once, signed by every secret that is in force, and say how it went."""
     config = settings()
     claimed_at = delivery.run_after - LEASE  # by Postgres: receivers refuse what a wrong clock has stamped

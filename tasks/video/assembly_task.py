@@ -21,9 +21,9 @@ from shared.settings import settings
 from shared.states import Stage
 from shared.storage.factory import storage
 from shared.usage import UsageKind
-from tasks import stored_names
+from tasks import storage_keys
 from tasks.lifecycle import assembly
-from tasks.run import Done
+from tasks.run import JobOutput
 from tasks.video import mix_task, plan_task
 from tasks.video.output import artifacts as assemble
 
@@ -41,20 +41,20 @@ REVISION = 2
 ARTIFACT_COLUMNS = ("name", "position", "media_type", "bytes", "sha256", "width", "height", "duration")
 
 
-def perform(attempt: Attempt) -> Done:
+def perform(attempt: Attempt) -> JobOutput:
     """Assemble the job's video, store what was made, and return the job's result."""
     job = attempt.job
     plan = plan_task.load_plan(job)
     rows = _load_segments(job)
-    attempt.tell(Stage.ASSEMBLING, ASSEMBLY_START)
+    attempt.report_progress(Stage.ASSEMBLING, ASSEMBLY_START)
     key = _assembly_key(plan, rows)
     with transaction() as session:
-        assembly.note(session, job, key)
-        same = assembly.assembled(session, job.account_id, key)
+        assembly.record_assembly_key(session, job, key)
+        same = assembly.find_equal_artifacts(session, job.account_id, key)
     artifacts = _copy_artifacts(job, same) or _assemble_and_store(attempt, plan, rows)
-    attempt.check()
+    attempt.raise_if_stopped()
     _charge(job, rows)
-    return Done(_job_result(plan, rows), tuple(artifacts))
+    return JobOutput(_job_result(plan, rows), tuple(artifacts))
 
 
 def _charge(job: Job, rows: Sequence[tuple[Segment, str | None]]) -> None:
@@ -83,7 +83,7 @@ def _copy_artifacts(job: Job, same: Sequence[Artifact]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for artifact in same:
         row = {name: getattr(artifact, name) for name in ARTIFACT_COLUMNS}
-        row["storage_key"] = stored_names.artifact(job, artifact.name)
+        row["storage_key"] = storage_keys.artifact_key(job, artifact.name)
         try:
             storage().copy(artifact.storage_key, row["storage_key"])
         except AssetUnreadable:
@@ -100,17 +100,19 @@ def _assemble_and_store(
     job = attempt.job
     segments = _locate_segments(rows)
     heard = mix_task.find_mix(job.account_id, plan) or mix_task.make_mix(
-        job.account_id, plan, attempt.work, stop=attempt.unwanted
+        job.account_id, plan, attempt.workdir, stop=attempt.should_stop
     )
     made = assemble.assemble(
         plan_task.build_assembly_plan(plan, segments),
         mixed=heard,
-        work=attempt.work,
-        on_progress=lambda part: attempt.tell(Stage.ASSEMBLING, ASSEMBLY_START + (1 - ASSEMBLY_START) * part),
-        stop=attempt.unwanted,
+        work=attempt.workdir,
+        on_progress=lambda part: attempt.report_progress(
+            Stage.ASSEMBLING, ASSEMBLY_START + (1 - ASSEMBLY_START) * part
+        ),
+        stop=attempt.should_stop,
         ffmpeg=settings().ffmpeg,
     )
-    attempt.check()
+    attempt.raise_if_stopped()
     return _store_files(job, made)
 
 
@@ -166,7 +168,7 @@ def _store_files(job: Job, made: Sequence[OutputFile]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     try:
         for position, each in enumerate(made):
-            key = stored_names.artifact(job, each.name)
+            key = storage_keys.artifact_key(job, each.name)
             row: dict[str, Any] = {
                 "name": each.name,
                 "position": position,

@@ -23,12 +23,12 @@ from shared.processes.ffmpeg import Stopped
 from shared.settings import settings
 from shared.states import State
 from shared.storage.factory import storage
-from tasks.heartbeat import Pulse
+from tasks.heartbeat import Heartbeat
 from tasks.video import plan_task
 from tasks.video.output import artifacts
 from tasks.video.plan.cache_keys import renderer_versions
 from tasks.video.sound import tracks
-from tasks.workdir import work_folder
+from tasks.workdir import attempt_workdir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,15 +50,15 @@ def perform(job_id: str) -> None:
     with bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id):
         try:
             with (
-                work_folder() as work,
-                Pulse(
+                attempt_workdir() as work,
+                Heartbeat(
                     lambda: _is_running(job), every=config.heartbeat_interval, lease=config.lease_duration
-                ) as pulse,
+                ) as heartbeat,
             ):
                 if find_mix(job.account_id, plan) is None:
-                    make_mix(job.account_id, plan, work, stop=pulse.unwanted)
+                    make_mix(job.account_id, plan, work, stop=heartbeat.should_stop)
         except Stopped:
-            log.info("mix_not_wanted")
+            log.info("mix_stopped")
         except ServiceError as error:
             log.warning("mix_failed", extra={"reason": type(error).__name__})
 

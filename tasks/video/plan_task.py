@@ -20,9 +20,9 @@ from shared.settings import settings
 from shared.states import Stage
 from shared.storage.factory import storage
 from shared.usage import UsageKind
-from tasks.cost_tracker import Purse
+from tasks.cost_tracker import CostTracker
 from tasks.lifecycle import assembly, segments
-from tasks.script.write_task import write_for
+from tasks.script.write_task import write_job_script
 from tasks.speech.speech_cache import Speaker
 from tasks.video.captions import cues as captions
 from tasks.video.output.artifacts import AssemblyPlan
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from shared.models import Job
     from shared.script.timeline import Timeline
     from shared.script.values import Output, Script
-    from tasks.run import Attempt, Done
-    from tasks.script.write_task import Script as Written
+    from tasks.run import Attempt, JobOutput
+    from tasks.script.write_task import JobScript as Written
     from tasks.video.captions.cues import Cue
     from tasks.video.plan.segments import PlannedSegment
 
@@ -125,11 +125,11 @@ def build_assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
     )
 
 
-def perform(attempt: Attempt) -> Done | None:
+def perform(attempt: Attempt) -> JobOutput | None:
     """Plan the job, lay its segments down, publish those that are not stored yet."""
     job = attempt.job
     plan = _make_plan(attempt, *_load_or_write_script(attempt))
-    attempt.check()
+    attempt.raise_if_stopped()
     wanted = plan_segments(
         plan.timeline,
         plan.script,
@@ -140,7 +140,7 @@ def perform(attempt: Attempt) -> Done | None:
         versions=renderer_versions(settings().ffmpeg),
         encoder=plan.encoder,
     )
-    attempt.check()
+    attempt.raise_if_stopped()
     _store_plan(job, plan, wanted)
     return None
 
@@ -150,23 +150,23 @@ def _load_or_write_script(attempt: Attempt) -> tuple[Script, Written | None]:
     spec = attempt.job.spec
     if "script" in spec:
         return load(ScriptSchema(), spec["script"]), None
-    written = write_for(attempt)
+    written = write_job_script(attempt)
     return load(ScriptSchema(), written.document), written
 
 
 def _make_plan(attempt: Attempt, script: Script, written: Written | None) -> Plan:
     job = attempt.job
-    attempt.tell(Stage.GATHERING, 0.0)
+    attempt.report_progress(Stage.GATHERING, 0.0)
     output = load(OutputSchema(), job.spec["output"])
-    purse = Purse(job)
-    found = gather_sources(job, script, stop=attempt.unwanted)
-    shown = resolve_visuals(job, script, output, found, purse, stop=attempt.unwanted)
+    purse = CostTracker(job)
+    found = gather_sources(job, script, stop=attempt.should_stop)
+    shown = resolve_visuals(job, script, output, found, purse, stop=attempt.should_stop)
     script = replace(script, scenes=shown.scenes)
     found = {**found, **shown.sources}
-    attempt.tell(Stage.NARRATING, GATHERING_DONE)
+    attempt.report_progress(Stage.NARRATING, GATHERING_DONE)
     fresh = bool(job.spec.get("no_cache"))
-    told = narrate(Speaker(job.account_id, purse, attempt.work, attempt.unwanted, fresh), script, found)
-    attempt.tell(Stage.NARRATING, NARRATION_DONE)
+    told = narrate(Speaker(job.account_id, purse, attempt.workdir, attempt.should_stop, fresh), script, found)
+    attempt.report_progress(Stage.NARRATING, NARRATION_DONE)
     usage = {
         "llm_tokens": written.tokens if written else 0,
         "speech_characters": sum(said.characters for said in told.scenes.values()),
@@ -186,11 +186,11 @@ def _make_plan(attempt: Attempt, script: Script, written: Written | None) -> Pla
 
 
 def _store_plan(job: Job, plan: Plan, wanted: tuple[PlannedSegment, ...]) -> None:
-    planned = [segments.Planned(each.key, each.frames, each.scene_ids, each.spec) for each in wanted]
+    planned = [segments.PlannedSegment(each.key, each.frames, each.scene_ids, each.spec) for each in wanted]
     with transaction() as session:
         if not jobs.hand_over_to_segments(session, job.id, job.attempt, plan.to_json()):
             raise Stopped
-        complete = segments.lay(session, job, planned) and assembly.begin(session, job.id)
+        complete = segments.replace_segments(session, job, planned) and assembly.begin(session, job.id)
     if not complete:
         publishing.send([messages.mix_message(job)])
     publishing.publish(job.account_id)

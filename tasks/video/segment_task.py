@@ -19,11 +19,11 @@ from shared.processes import ffmpeg
 from shared.processes.ffmpeg import Stopped
 from shared.settings import settings
 from shared.storage.factory import storage
-from tasks.heartbeat import Pulse
+from tasks.heartbeat import Heartbeat
 from tasks.lifecycle import segments
-from tasks.run import backoff, drained, patiently
+from tasks.run import backoff, settle_with_retries, shutdown_grace_is_over
 from tasks.video.picture import segment_rendering
-from tasks.workdir import work_folder
+from tasks.workdir import attempt_workdir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,11 +44,11 @@ class _ClaimedSegment:
         self.job = job
         self.frames = 0
 
-    def beat(self) -> bool:
+    def renew_lease(self) -> bool:
         config = settings()
         with transaction() as session:
             held = segments.heartbeat(session, self.segment, lease=config.lease_duration, frames=self.frames)
-        return held and not drained()
+        return held and not shutdown_grace_is_over()
 
     def note(self, frames: int) -> None:
         self.frames = frames
@@ -59,7 +59,7 @@ def perform(segment_id: str) -> None:
     try:
         with transaction() as session:
             segment = segments.claim(session, uuid.UUID(segment_id), lease=settings().lease_duration)
-            found = segments.look_up(session, segment) if segment else None
+            found = segments.find_job_of(session, segment) if segment else None
     except IntegrityError:
         # Another worker renders this very key. It will mark this segment as done as well.
         log.info("segment_rendered_elsewhere", extra={"segment_id": segment_id})
@@ -83,7 +83,7 @@ def perform(segment_id: str) -> None:
 
 
 def _reuse_stored(segment: Segment, job: Job) -> str:
-    patiently(lambda session: segments.finish(session, segment))
+    settle_with_retries(lambda session: segments.finish(session, segment))
     publishing.publish(job.account_id)
     metrics.segments.labels(source="stored").inc()
     return "stored"
@@ -93,10 +93,12 @@ def _render(work: _ClaimedSegment) -> str:
     config = settings()
     try:
         with (
-            work_folder() as folder,
-            Pulse(work.beat, every=config.heartbeat_interval, lease=config.lease_duration) as pulse,
+            attempt_workdir() as folder,
+            Heartbeat(
+                work.renew_lease, every=config.heartbeat_interval, lease=config.lease_duration
+            ) as heartbeat,
         ):
-            _render_and_store(work, folder, pulse)
+            _render_and_store(work, folder, heartbeat)
     except Stopped:
         return _release(work)
     except Unavailable as error:
@@ -106,12 +108,12 @@ def _render(work: _ClaimedSegment) -> str:
         log.warning("segment_failed", extra={"reason": error.detail}, exc_info=True)
         return _fail_job(work, error)
     except Exception:
-        log.exception("segment_surprised")
+        log.exception("segment_unexpected_error")
         return _fail_job(work, JobFailed("Something went wrong that we did not foresee."))
     return "rendered"
 
 
-def _render_and_store(work: _ClaimedSegment, folder: Path, pulse: Pulse) -> None:
+def _render_and_store(work: _ClaimedSegment, folder: Path, heartbeat: Heartbeat) -> None:
     config, segment = settings(), work.segment
     began = time.monotonic()
     target = folder / "segment.mp4"
@@ -121,7 +123,7 @@ def _render_and_store(work: _ClaimedSegment, folder: Path, pulse: Pulse) -> None
         work=folder,
         locate=storage().locate,
         on_progress=work.note,
-        stop=pulse.unwanted,
+        stop=heartbeat.should_stop,
         ffmpeg=config.ffmpeg,
         limits=ffmpeg.Limits(
             wall=config.render_timeout.total_seconds(), stall=config.render_stall_timeout.total_seconds()
@@ -135,7 +137,7 @@ def _render_and_store(work: _ClaimedSegment, folder: Path, pulse: Pulse) -> None
         "warnings": list(warnings),
     }
     storage().put(target, stored["storage_key"])
-    last, waiting = patiently(lambda session: _mark_done(session, segment, seconds, stored))
+    last, waiting = settle_with_retries(lambda session: _mark_done(session, segment, seconds, stored))
     if last is None:
         storage().delete(stored["storage_key"])
         raise Stopped
@@ -161,7 +163,7 @@ def _complete_waiting_jobs(waiting: Sequence[uuid.UUID], key: str) -> bool:
     complete = False
     for job_id in waiting:
         with transaction() as session:
-            complete |= segments.fulfil(session, job_id, key)
+            complete |= segments.complete_waiting(session, job_id, key)
         metrics.segments.labels(source="shared").inc()
     return complete
 
@@ -173,16 +175,16 @@ def _release(work: _ClaimedSegment) -> str:
         segments.drop(session, work.segment)
         return cancellation.finish(session, work.job.id)
 
-    if patiently(settle):
+    if settle_with_retries(settle):
         return "canceled"
     publishing.publish(work.job.account_id)
-    return "handed_back" if drained() else "lost"
+    return "handed_back" if shutdown_grace_is_over() else "lost"
 
 
 def _retry_later(work: _ClaimedSegment, error: ServiceError) -> str:
     config, segment = settings(), work.segment
     delay = backoff(segment.attempt, config)
-    left = patiently(
+    left = settle_with_retries(
         lambda session: segments.put_back(session, segment, delay=delay, max_attempts=config.max_attempts)
     )
     return _fail_job(work, error) if left is False else "retried"
@@ -196,7 +198,7 @@ def _fail_job(work: _ClaimedSegment, error: ServiceError) -> str:
         segments.drop(session, work.segment)
         return failed
 
-    if not patiently(settle):
+    if not settle_with_retries(settle):
         return _release(work)
     outcome = "worker_lost" if isinstance(error, WorkerLost) else "failed"
     metrics.jobs_settled.labels(kind=work.job.kind, outcome="failed").inc()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.chaos import load
-from workers.local.services import LIVED
+from workers.local.services import STABLE_SECONDS
 
 if TYPE_CHECKING:
     from tests.chaos.world import World
@@ -30,7 +30,7 @@ def calm(world: World) -> None:
 
 
 def _is_well(world: World, name: str) -> bool:
-    return time.time() - world.service(name).create_time() > LIVED
+    return time.time() - world.service(name).create_time() > STABLE_SECONDS
 
 
 def _last_sweep(world: World) -> float:

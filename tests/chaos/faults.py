@@ -174,12 +174,12 @@ def _sending(world: World, request: str, headers: dict[str, str], length: int, d
 
 def redis_flushed(world: World) -> None:
     """F5: everything in Redis is gone at once, and that is noticed by the epoch's key."""
-    noticed = len(world.logged("broker_lost_its_messages"))
+    noticed = len(world.logged("broker_messages_lost"))
     with world.redis() as broker:
         world.wait(lambda: broker.exists("scenemill:epoch"), "an epoch")
         broker.flushall()
     world.hit("F5 Redis flushed", "the epoch was lost")
-    world.wait(lambda: len(world.logged("broker_lost_its_messages")) > noticed, "the loss to be noticed")
+    world.wait(lambda: len(world.logged("broker_messages_lost")) > noticed, "the loss to be noticed")
 
 
 def redis_back_empty(world: World, seconds: float = 5) -> None:

@@ -138,7 +138,9 @@ class World:
     def family(self) -> list[psutil.Process]:
         assert self.stack.process is not None
         return [
-            one for process in [self.stack.process, *self._extra] for one in processes.family(process.pid)[1:]
+            one
+            for process in [self.stack.process, *self._extra]
+            for one in processes.process_tree(process.pid)[1:]
         ]
 
     def service(self, name: str) -> psutil.Process:
@@ -147,7 +149,7 @@ class World:
 
     def whole(self, name: str) -> list[psutil.Process]:
         """Return a program and all that descends from it."""
-        return processes.family(self.service(name).pid)
+        return processes.process_tree(self.service(name).pid)
 
     def ffmpegs(self) -> list[psutil.Process]:
         return [one for one in self.stack.processes("-progress") if "celery" not in " ".join(_cmdline(one))]

@@ -14,7 +14,7 @@ from shared.models import Artifact, Job
 from shared.states import Stage, State
 from shared.storage.factory import storage
 from tasks import run
-from tasks.run import Attempt, Done
+from tasks.run import Attempt, JobOutput
 from tests import factories
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def stored(attempt: Attempt, folder: Path) -> dict[str, Any]:
 def test_an_end_whose_answer_was_lost_keeps_its_files(job: Job, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
 
-    def perform(attempt: Attempt) -> Done:
+    def perform(attempt: Attempt) -> JobOutput:
         rows.append(stored(attempt, tmp_path))
         with transaction() as session:  # as a COMMIT does whose answer does not come
             assert jobs.succeed(session, attempt.job, {}, rows)
-        return Done({}, tuple(rows))
+        return JobOutput({}, tuple(rows))
 
-    run.run(str(job.id), perform, run.begin(Stage.WRITING))
+    run.run_job(str(job.id), perform, run.claim_queued(Stage.WRITING))
 
     assert storage().locate(rows[0]["storage_key"]).read_bytes() == b"film"
     with transaction() as session:
@@ -70,14 +70,14 @@ def test_an_end_whose_answer_was_lost_keeps_its_files(job: Job, tmp_path: Path) 
 def test_an_end_that_comes_too_late_takes_its_files_away(job: Job, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
 
-    def perform(attempt: Attempt) -> Done:
+    def perform(attempt: Attempt) -> JobOutput:
         rows.append(stored(attempt, tmp_path))
         with transaction() as session:  # its lease has run out, and another has begun
             jobs.requeue(session, job.id, attempt.job.attempt, delay=timedelta(0))
             assert factories.claim(session, job.id) is not None
-        return Done({}, tuple(rows))
+        return JobOutput({}, tuple(rows))
 
-    run.run(str(job.id), perform, run.begin(Stage.WRITING))
+    run.run_job(str(job.id), perform, run.claim_queued(Stage.WRITING))
 
     assert not (storage().root / rows[0]["storage_key"]).exists()
     with transaction() as session:

@@ -18,7 +18,7 @@ from shared.models import Job
 from shared.settings import settings
 from shared.states import Stage, State
 from tasks import run
-from tasks.run import Done
+from tasks.run import JobOutput
 from tasks.video import assembly_task, plan_task, segment_task
 from tests import factories
 
@@ -76,7 +76,7 @@ def test_a_job_that_does_nothing_takes_six_statements_from_its_claim_to_its_end(
     job = posted(kind="script")
 
     with counted() as asked:
-        run.run(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
+        run.run_job(str(job.id), lambda _: JobOutput({}), run.claim_queued(Stage.WRITING))
 
     assert state_of(job.id) == State.SUCCEEDED
     assert len(asked) <= FOR_A_JOB, asked
@@ -88,7 +88,7 @@ def test_a_job_s_end_lets_the_next_one_in_within_the_same_transaction(unhurried:
         waits = factories.job(session, job.account_id, kind="script")
 
     with counted() as asked:
-        run.run(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
+        run.run_job(str(job.id), lambda _: JobOutput({}), run.claim_queued(Stage.WRITING))
 
     with transaction() as session:
         assert session.get_one(Job, waits.id).published_at == session.get_one(Job, job.id).finished_at
@@ -105,7 +105,7 @@ def test_where_somebody_else_is_at_the_account_s_window_a_job_s_end_does_not_wai
     with transaction() as session:
         fairness.admit(session, job.account_id, Window(unclaimed=0, running=0))
         published = threading.Thread(
-            target=run.run, args=(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
+            target=run.run_job, args=(str(job.id), lambda _: JobOutput({}), run.claim_queued(Stage.WRITING))
         )
         published.start()
         published.join(30)
@@ -129,7 +129,7 @@ def test_a_job_ends_also_where_the_next_one_cannot_be_let_in(unhurried: Settings
     with transaction() as session:
         session.execute(refused)
     try:
-        run.run(str(job.id), lambda _: Done({}), run.begin(Stage.WRITING))
+        run.run_job(str(job.id), lambda _: JobOutput({}), run.claim_queued(Stage.WRITING))
         assert publishing.flush(5)
     finally:
         with transaction() as session:
@@ -145,12 +145,12 @@ def test_a_video_takes_few_statements_a_segment(unhurried: Settings) -> None:
     job = posted(spec={"kind": "video", "script": {"scenes": scenes}, "output": output})
 
     with counted() as asked:
-        run.run(str(job.id), plan_task.perform, run.begin(Stage.GATHERING))
+        run.run_job(str(job.id), plan_task.perform, run.claim_queued(Stage.GATHERING))
         with transaction() as session:
             segments = factories.segments_of(session, job)  # one of those that are counted
         for segment in segments:
             segment_task.perform(str(segment.id))
-        run.run(str(job.id), assembly_task.perform, run.assembly)
+        run.run_job(str(job.id), assembly_task.perform, run.claim_for_assembly)
 
     assert state_of(job.id) == State.SUCCEEDED
     assert len(asked) <= FOR_A_SEGMENT * len(segments) + FOR_PLAN_AND_ASSEMBLY, asked

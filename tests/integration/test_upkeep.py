@@ -28,10 +28,10 @@ pytestmark = pytest.mark.services
 
 def test_one_round_takes_all_that_a_long_canceled_video_left_queued(process: Settings) -> None:
     with transaction() as session:
-        job = factories.rendering_job(session, tuple(map(str, range(recovery.BITE * 2 + 1))))
+        job = factories.rendering_job(session, tuple(map(str, range(recovery.BATCH * 2 + 1))))
         session.execute(update(Job).where(Job.id == job.id).values(state=State.CANCELED))
 
-    sweep.tidy()
+    sweep.purge()
 
     with transaction() as session:
         assert {each.state for each in factories.segments_of(session, job)} == {SegmentState.DROPPED}

@@ -51,7 +51,7 @@ def run(folder: Path, console: Console) -> None:
         )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     pictures = folder / "examples" / SCRIPT.stem
-    with _drawing(pictures, folder, console) as wait_for_pictures, _stack(folder, console) as addresses:
+    with _media(pictures, folder, console) as wait_for_pictures, _stack(folder, console) as addresses:
         ready = time.monotonic()
         console.print(f"The stack is up at {addresses['api']} after {ready - began:.1f} s.", highlight=False)
         wait_for_pictures()
@@ -64,13 +64,13 @@ def run(folder: Path, console: Console) -> None:
         video = done.files["video.mp4"]
         for path in (video, *(path for name, path in sorted(done.files.items()) if name != video.name)):
             console.print(f"  {path}", markup=False, highlight=False)
-        for line in (*facts(done.task), *measured(video)):
+        for line in (*facts(done.task), *measure_video(video)):
             console.print(f"  {line}", markup=False, highlight=False)
         console.print(f"From script to video in {took:.1f} s.", highlight=False)
     console.print(f"Done in {time.monotonic() - began:.1f} s.", style="bold green")
 
 
-def measured(video: Path) -> list[str]:
+def measure_video(video: Path) -> list[str]:
     """Return what probing and listening say about a video."""
     found = probing.probe(video)
     listen = ("-vn", "-af", "ebur128=framelog=quiet", "-f", "null", "-")
@@ -83,13 +83,13 @@ def measured(video: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _drawing(target: Path, folder: Path, console: Console) -> Iterator[Any]:
+def _media(target: Path, folder: Path, console: Console) -> Iterator[Any]:
     """Draw the example's media beside the start of the stack, and give a function that waits for them."""
     log = folder / "media.log"
     with log.open("wb") as output:
         process = processes.start(
             [sys.executable, str(MAKER), SCRIPT.stem, str(target)],
-            env=processes.inherited(),
+            env=processes.child_environment(),
             cwd=folder,
             output=output,
         )
@@ -116,13 +116,13 @@ def _stack(folder: Path, console: Console) -> Iterator[dict[str, Any]]:
         with state.locked():
             pass
     except AlreadyRunning:
-        yield _running_already(state, console)
+        yield _wait_for_running_stack(state, console)
         return
     log = folder / "up.log"
     with log.open("wb") as errors:
         process = processes.start(
             [sys.executable, "-m", "scenemill", "up", "--port", "0", "--json", "--data", str(folder)],
-            env=processes.inherited(),
+            env=processes.child_environment(),
             cwd=folder,
             output=subprocess.PIPE,
             errors=errors,
@@ -149,7 +149,7 @@ def _first_line(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
     raise DemoFailed("\n".join(["The stack did not come up.", *words[-20:]]))
 
 
-def _running_already(state: State, console: Console) -> dict[str, Any]:
+def _wait_for_running_stack(state: State, console: Console) -> dict[str, Any]:
     """Wait until the stack that someone else started is ready."""
     deadline = time.monotonic() + START_SECONDS
     with console.status("Waiting for the stack that is starting already"):

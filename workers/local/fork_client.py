@@ -18,18 +18,18 @@ from workers.local.fork_server import READY
 if TYPE_CHECKING:
     from workers.local.services import Service
 
-Program: TypeAlias = "subprocess.Popen[bytes] | Forked"
-ANSWER_SECONDS = 10.0  # a fork takes milliseconds
+Program: TypeAlias = "subprocess.Popen[bytes] | ForkedProcess"
+REPLY_SECONDS = 10.0  # a fork takes milliseconds
 
 
-class Forked:
+class ForkedProcess:
     """A program that the fork server started: it tells of it what `subprocess.Popen` tells of a child."""
 
     def __init__(self, pid: int, output: int, end: int) -> None:
         self.pid = pid
         self.stdout = os.fdopen(output, "rb")
         self.returncode: int | None = None
-        self._end = end
+        self._exit_reader = end
 
     def poll(self) -> int | None:
         """Return how it ended, or None while it runs."""
@@ -40,11 +40,11 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end and return its code, or raise TimeoutExpired."""
         if self.returncode is None:
-            if not select.select([self._end], [], [], timeout)[0]:
+            if not select.select([self._exit_reader], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
             # Nothing is told when the server ends: then the kernel kills what it forked.
-            self.returncode = int(os.read(self._end, 16) or -signal.SIGKILL)
-            os.close(self._end)
+            self.returncode = int(os.read(self._exit_reader, 16) or -signal.SIGKILL)
+            os.close(self._exit_reader)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -58,7 +58,7 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def started(service: Service) -> Program:
+def start_program(service: Service) -> Program:
     """Start a program of its own."""
     return processes.start(
         service.argv,
@@ -70,44 +70,44 @@ def started(service: Service) -> Program:
     )
 
 
-class Forks:
+class ForkClient:
     """Starts the server, and programs by it. Only Linux has all that it takes; elsewhere each program starts by itself."""
 
     possible = sys.platform == "linux"
 
     def __init__(self) -> None:
-        self._orders: socket.socket | None = None
+        self._socket: socket.socket | None = None
 
-    def begin(self, service: Service) -> Program:
+    def start_server(self, service: Service) -> Program:
         """Start the server itself."""
         self.close()
-        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._orders.settimeout(ANSWER_SECONDS)
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.settimeout(REPLY_SECONDS)
         with theirs:
             return processes.start(
                 service.argv,
                 env=service.env,
                 cwd=service.cwd,
                 output=subprocess.PIPE,
-                orders=theirs.fileno(),
+                stdin=theirs.fileno(),
                 death_signal=service.death_signal,
             )
 
     def close(self) -> None:
         """Ask for nothing more."""
-        if self._orders is not None:
-            self._orders.close()
-            self._orders = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def ready(self) -> bool:
         """Tell whether it has imported everything. It says so once."""
-        orders = self._orders
+        orders = self._socket
         return bool(orders and select.select([orders], [], [], 0)[0] and orders.recv(64) == READY)
 
     def fork(self, service: Service) -> Program:
         """Have `python -m …` forked; where the server has just died, it is started by itself."""
-        if self._orders is None:
-            return started(service)
+        if self._socket is None:
+            return start_program(service)
         order = {
             "name": service.name,
             "module": service.argv[2:],
@@ -116,17 +116,17 @@ class Forks:
             "death_signal": int(service.death_signal),
         }
         output, writes = os.pipe()
-        end, told = os.pipe()
+        end, exit_writer = os.pipe()
         try:
-            socket.send_fds(self._orders, [json.dumps(order).encode()], [writes, told])
-            pid = int(self._orders.recv(64))
+            socket.send_fds(self._socket, [json.dumps(order).encode()], [writes, exit_writer])
+            pid = int(self._socket.recv(64))
         except (OSError, ValueError):
             # One that answers too late would answer the next order with this one's pid: it ends, and so does what it forked.
             self.close()
             os.close(output)
             os.close(end)
-            return started(service)
+            return start_program(service)
         finally:
             os.close(writes)
-            os.close(told)
-        return Forked(pid, output, end)
+            os.close(exit_writer)
+        return ForkedProcess(pid, output, end)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 READY = b"ready"
-LARGEST = 128 * 1024  # of an order; most of it is an environment
+MAX_ORDER_BYTES = 128 * 1024  # of an order; most of it is an environment
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 
 
@@ -28,11 +28,11 @@ PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 class Order:
     """What a fork of this process is to become: what `python -m MODULE ARGUMENT...` would be."""
 
-    told: dict[str, Any]
+    request: dict[str, Any]
     output: int
     parent: int
 
-    def obey(self) -> None:
+    def become(self) -> None:
         """Become it, and return when it is over."""
         os.setsid()
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -41,74 +41,74 @@ class Order:
         for given in (nothing, self.output):
             os.close(given)
         os.environ.clear()
-        os.environ.update(self.told["env"])
-        os.chdir(self.told["cwd"])
+        os.environ.update(self.request["env"])
+        os.chdir(self.request["cwd"])
         kernel = ctypes.CDLL(None, use_errno=True)
-        kernel.prctl(PR_SET_NAME, self.told["name"].encode()[:15])
-        kernel.prctl(PR_SET_PDEATHSIG, self.told["death_signal"])
+        kernel.prctl(PR_SET_NAME, self.request["name"].encode()[:15])
+        kernel.prctl(PR_SET_PDEATHSIG, self.request["death_signal"])
         if os.getppid() != self.parent:
             sys.exit("The parent ended before its child began.")
-        module, *arguments = self.told["module"]
+        module, *arguments = self.request["module"]
         sys.argv[1:] = arguments
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-class Server:
+class ForkServer:
     """Takes orders from a socket, forks, and tells who ended."""
 
     def __init__(self, orders: socket.socket) -> None:
-        self._orders = orders
-        self._ends: dict[int, int] = {}  # where the end of a process is told, by its pid
-        self._woken, self._wakes = os.pipe()
-        for end in (self._woken, self._wakes):
+        self._socket = orders
+        self._exit_writers: dict[int, int] = {}  # where the end of a process is told, by its pid
+        self._wakeup_reader, self._wakeup_writer = os.pipe()
+        for end in (self._wakeup_reader, self._wakeup_writer):
             os.set_blocking(end, False)
 
     def serve(self) -> Order | None:
         """Serve until nobody can ask any more. In a fork, return what it is to become."""
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a signal without a handler would wake nobody up
-        signal.set_wakeup_fd(self._wakes, warn_on_full_buffer=False)
-        self._orders.send(READY)
+        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
+        self._socket.send(READY)
         with selectors.DefaultSelector() as selector:
-            selector.register(self._orders, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
+            selector.register(self._socket, selectors.EVENT_READ)
+            selector.register(self._wakeup_reader, selectors.EVENT_READ)
             while True:
                 for key, _ in selector.select():
-                    if key.fileobj == self._woken:
+                    if key.fileobj == self._wakeup_reader:
                         self._reap()
                         continue
-                    message, descriptors, _, _ = socket.recv_fds(self._orders, LARGEST, 2)
+                    message, descriptors, _, _ = socket.recv_fds(self._socket, MAX_ORDER_BYTES, 2)
                     if not message:
                         return None
                     if order := self._fork(json.loads(message), *descriptors):
                         return order
 
-    def _fork(self, told: dict[str, Any], output: int, end: int) -> Order | None:
+    def _fork(self, request: dict[str, Any], output: int, end: int) -> Order | None:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             os.close(end)
-            self._let_go()
-            return Order(told, output, parent)
+            self._close_inherited()
+            return Order(request, output, parent)
         os.close(output)
-        self._ends[pid] = end
-        self._orders.send(str(pid).encode())
+        self._exit_writers[pid] = end
+        self._socket.send(str(pid).encode())
         return None
 
-    def _let_go(self) -> None:
+    def _close_inherited(self) -> None:
         """Hold nothing of the server's in a fork."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        self._orders.close()
-        for descriptor in (self._woken, self._wakes, *self._ends.values()):
+        self._socket.close()
+        for descriptor in (self._wakeup_reader, self._wakeup_writer, *self._exit_writers.values()):
             os.close(descriptor)
 
     def _reap(self) -> None:
-        os.read(self._woken, 512)
-        while self._ends:
+        os.read(self._wakeup_reader, 512)
+        while self._exit_writers:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            end = self._ends.pop(pid)
+            end = self._exit_writers.pop(pid)
             os.write(end, str(os.waitstatus_to_exitcode(status)).encode())
             os.close(end)
 
@@ -119,8 +119,8 @@ def main() -> None:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collector that looks at it writes to it, and each fork would have a copy of its own then
-    if order := Server(socket.socket(fileno=os.dup(0))).serve():
-        order.obey()
+    if order := ForkServer(socket.socket(fileno=os.dup(0))).serve():
+        order.become()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ REDIS = re.compile(r"^\d+:[XCSM] \d+ \w+ \d+ [\d:.]+ (?P<level>[.\-*#]) (?P<mess
 PLAIN = re.compile(r"\b(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 # Flower colours its lines and puts the level's first letter in front: "[I 261124 05:41:25 command:168] …".
 TORNADO = re.compile(r"^\[(?P<level>[DIWEC]) \d+ [\d:]+ [\w.:]+\] (?P<message>.*)$")
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 LEVELS = {
     "LOG": "INFO",
     "NOTICE": "INFO",
@@ -42,7 +42,7 @@ LEVELS = {
 }
 
 
-def structured(service: str, line: str) -> dict[str, Any]:
+def parse_line(service: str, line: str) -> dict[str, Any]:
     """Return the event that a line of a program's output tells of."""
     if line.startswith("{"):
         try:
@@ -51,7 +51,7 @@ def structured(service: str, line: str) -> dict[str, Any]:
             event = None
         if isinstance(event, dict):
             return event | {"service": service}
-    level, message = _level(COLOUR.sub("", line))
+    level, message = _level(COLOR.sub("", line))
     return event_now(service, level, message)
 
 
@@ -73,7 +73,7 @@ def _level(line: str) -> tuple[str, str]:
     return (found["level"] if found else "INFO"), line
 
 
-class Log:
+class StackLog:
     """Writes events into a file that is rotated, and onto a terminal where one is given."""
 
     def __init__(self, folder: Path, terminal: TextIO | None) -> None:
@@ -86,7 +86,7 @@ class Log:
         """Write a line of a program's output."""
         text = raw.decode(errors="replace").rstrip()
         if text:
-            self.write(structured(service, text))
+            self.write(parse_line(service, text))
 
     def event(self, message: str, *, level: str = "INFO", **fields: Any) -> None:
         """Write an event of the local stack itself."""

@@ -22,7 +22,7 @@ from pathlib import Path
 import psycopg2
 
 from workers.local.ports import LOOPBACK
-from workers.local.processes import NOBODY_ELSE, Owner
+from workers.local.processes import CURRENT_USER, Owner
 
 VERSION = 18
 SYSTEM_USER = "pgserver"
@@ -58,7 +58,7 @@ class Postgres:
     data: Path
     port: int
     password: str
-    owner: Owner = NOBODY_ELSE
+    owner: Owner = CURRENT_USER
 
     def argv(self, **options: str) -> list[str]:
         """Return the command line. `options` overrule ours."""
@@ -105,17 +105,17 @@ def programs() -> Path:
 def prepare(folder: Path, port: int) -> Postgres:
     """Make data folder and password where they are missing, and return the server, not started yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    password = kept_secret(folder / "postgres.password")
+    password = load_or_create_secret(folder / "postgres.password")
     data = folder / "postgres"
     owner = owner_of(data)
-    if owner != NOBODY_ELSE:
-        open_the_way(programs(), data)
+    if owner != CURRENT_USER:
+        grant_access(programs(), data)
     if not (data / "PG_VERSION").exists():
         _initialise(data, password, owner)
     return Postgres(data=data, port=port, password=password, owner=owner)
 
 
-def kept_secret(file: Path) -> str:
+def load_or_create_secret(file: Path) -> str:
     """Return the secret in a file that only its owner can read, made at the first call."""
     if not file.exists():
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -167,7 +167,7 @@ def owner_of(data: Path) -> Owner:
 def system_owner() -> Owner:
     """Return whom Postgres runs as: root hands it to a system user, made when it is missing."""
     if os.geteuid() != 0:
-        return NOBODY_ELSE
+        return CURRENT_USER
     try:
         entry = pwd.getpwnam(SYSTEM_USER)
     except KeyError:
@@ -177,21 +177,21 @@ def system_owner() -> Owner:
     return Owner(entry.pw_uid, entry.pw_gid)
 
 
-def open_the_way(programs_folder: Path, data: Path) -> None:
+def grant_access(programs_folder: Path, data: Path) -> None:
     """Let the system user run the programs and pass through to its data.
 
     Passing through (x) is all that the folders above get: what is in them cannot be listed.
     """
     for folder in (*programs_folder.parents, *data.resolve().parents):
-        _add(folder, stat.S_IXOTH)
+        _add_mode(folder, stat.S_IXOTH)
     install = programs_folder.parent
     if not programs_folder.joinpath("postgres").stat().st_mode & stat.S_IXOTH:
         for path in (install, *install.rglob("*"), *install.parent.with_suffix(".libs").rglob("*")):
             executable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
-            _add(path, stat.S_IROTH | (stat.S_IXOTH if executable else 0))
+            _add_mode(path, stat.S_IROTH | (stat.S_IXOTH if executable else 0))
 
 
-def _add(path: Path, bits: int) -> None:
+def _add_mode(path: Path, bits: int) -> None:
     mode = path.stat().st_mode
     if mode & bits != bits:
         path.chmod(stat.S_IMODE(mode) | bits)

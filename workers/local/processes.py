@@ -17,7 +17,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-LEASH = Path(__file__).with_name("parent_death.py")
+PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Owner:
     gid: int = -1
 
 
-NOBODY_ELSE = Owner()
+CURRENT_USER = Owner()
 
 
-def inherited(**more: str) -> dict[str, str]:
+def child_environment(**more: str) -> dict[str, str]:
     """Return our own environment for a child, with `more` over it. It is handed on unread: settings read it."""
     return {**os.environ, **more}
 
@@ -43,28 +43,28 @@ def start(  # noqa: PLR0913 (what a program is started with)
     cwd: Path,
     output: int | IO[bytes],
     errors: int | IO[bytes] = subprocess.STDOUT,
-    orders: int | IO[bytes] = subprocess.DEVNULL,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
     death_signal: signal.Signals = signal.SIGKILL,
-    owner: Owner = NOBODY_ELSE,
+    owner: Owner = CURRENT_USER,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, so that a Ctrl-C reaches it only through us.
 
     It dies with the calling thread: call this from the main thread.
     """
-    leash = [sys.executable, "-I", "-S", str(LEASH)]
+    leash = [sys.executable, "-I", "-S", str(PARENT_DEATH)]
     limits = [str(number) for number in (os.getpid(), int(death_signal), owner.uid, owner.gid)]
     return subprocess.Popen(
         [*leash, *limits, *argv],
         env=dict(env),
         cwd=cwd,
-        stdin=orders,
+        stdin=stdin,
         stdout=output,
         stderr=errors,
         start_new_session=True,
     )
 
 
-def family(pid: int) -> list[psutil.Process]:
+def process_tree(pid: int) -> list[psutil.Process]:
     """Return the process and all that descend from it, while they exist."""
     try:
         head = psutil.Process(pid)
@@ -73,11 +73,11 @@ def family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def stop(process: subprocess.Popen[bytes], gently: signal.Signals, *, grace: float) -> bool:
+def stop(process: subprocess.Popen[bytes], graceful_signal: signal.Signals, *, grace: float) -> bool:
     """End a program and its children: `gently`, then by SIGKILL. Tell whether it ended by itself."""
-    relatives = family(process.pid)
+    relatives = process_tree(process.pid)
     with contextlib.suppress(ProcessLookupError):
-        process.send_signal(gently)
+        process.send_signal(graceful_signal)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=grace)
     ended = process.poll() is not None
@@ -101,10 +101,10 @@ def kill(relatives: Iterable[psutil.Process]) -> None:
                 relative.kill()
 
 
-def wait_until_gone(gone: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+def wait_until_gone(awaited: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
     """Wait for processes that need not be our children, and return those that still run."""
     deadline = time.monotonic() + seconds
-    left = list(gone)
+    left = list(awaited)
     while left and time.monotonic() < deadline:
         left = [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
         time.sleep(0.02)

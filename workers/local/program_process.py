@@ -8,8 +8,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from workers.local import processes
-from workers.local.fork_client import started
-from workers.local.services import LIVED, Service, pause_before_restart
+from workers.local.fork_client import start_program
+from workers.local.services import STABLE_SECONDS, Service, pause_before_restart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from workers.local.fork_client import Program
 
 PROBE_SECONDS = 0.1
-LONGEST_LINE = 65_536
+MAX_LINE = 65_536
 
 
-class Child:
+class ManagedProgram:
     """Holds what changes about a service while the stack runs."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
         self.process: Program | None = None
         self.ready = False
-        self.silent = False  # it closed its output
+        self.output_closed = False  # it closed its output
         self.deaths = 0
         self.last_lines: deque[bytes] = deque(maxlen=15)
         self.start_at = 0.0
         self._started = 0.0
         self._probed = 0.0
-        self._rest = b""
+        self._partial_line = b""
 
     def start(self) -> None:
         """Start the program."""
-        begin = self.service.begin or started
-        self.process = begin(self.service)
-        self.silent = False
+        launch = self.service.launch or start_program
+        self.process = launch(self.service)
+        self.output_closed = False
         self._started = time.monotonic()
         os.set_blocking(self.output, False)
 
@@ -51,26 +51,26 @@ class Child:
         return self.process.stdout.fileno()
 
     @property
-    def late(self) -> bool:
+    def is_overdue(self) -> bool:
         """Tell whether it is past its time to become ready."""
         return not self.ready and time.monotonic() - self._started > self.service.start_seconds
 
-    def lines(self) -> Iterator[bytes]:
+    def read_lines(self) -> Iterator[bytes]:
         """Read what the program has written, without waiting, and give the lines that are whole."""
         while True:
             try:
                 block = os.read(self.output, 65_536)
             except BlockingIOError:
                 return
-            *whole, self._rest = (self._rest + block).split(b"\n")
-            if not block or len(self._rest) > LONGEST_LINE:
-                whole, self._rest = [*whole, self._rest], b""
-            yield from (self._seen(line) for line in whole if line.strip())
+            *whole, self._partial_line = (self._partial_line + block).split(b"\n")
+            if not block or len(self._partial_line) > MAX_LINE:
+                whole, self._partial_line = [*whole, self._partial_line], b""
+            yield from (self._remember(line) for line in whole if line.strip())
             if not block:
-                self.silent = True
+                self.output_closed = True
                 return
 
-    def _seen(self, line: bytes) -> bytes:
+    def _remember(self, line: bytes) -> bytes:
         self.last_lines.append(line)
         return line
 
@@ -83,7 +83,7 @@ class Child:
         self._probed = time.monotonic()
         return self.ready
 
-    def bury(self) -> int:
+    def reap(self) -> int:
         """Take the end of a program that died: kill what it left, and say when it starts again. Return its code."""
         if self.process is None or self.process.returncode is None:
             raise RuntimeError(f"{self.service.name} has not ended.")
@@ -92,9 +92,9 @@ class Child:
         if self.process.stdout is not None:
             self.process.stdout.close()
         now = time.monotonic()
-        self.deaths = 1 if now - self._started > LIVED else self.deaths + 1
+        self.deaths = 1 if now - self._started > STABLE_SECONDS else self.deaths + 1
         self.start_at = now + pause_before_restart(self.deaths)
         self.process = None
-        self.ready = self.service.once and code == 0
-        self._rest = b""
+        self.ready = self.service.one_shot and code == 0
+        self._partial_line = b""
         return code

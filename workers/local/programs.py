@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from workers.local import postgres as pg
 from workers.local import redis as rd
-from workers.local.fork_client import Forks
+from workers.local.fork_client import ForkClient
 from workers.local.ports import LOOPBACK, is_open
-from workers.local.processes import inherited
+from workers.local.processes import child_environment
 from workers.local.services import Service
-from workers.local.state import MARK
+from workers.local.state import STACK_VARIABLE
 
 if TYPE_CHECKING:
     from workers.local.stack import Stack
@@ -27,7 +27,7 @@ FLOWER_USER = "scenemill"
 QUEUES = ("scripts", "renders", "control")
 FORKSERVER = "forkserver"
 # What every worker needs, with what Celery would import only when it starts one, or a pool process of it.
-IMPORTED = (
+PRELOADED_MODULES = (
     "workers.app", "workers.consumer",
     "celery.bin.celery", "celery.apps.beat", "celery.apps.worker", "celery.loaders.app",
     "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log", "celery.concurrency.prefork",
@@ -35,25 +35,25 @@ IMPORTED = (
     "billiard.popen_fork", "billiard.sharedctypes", "cffi.cparser", "kombu.transport.redis",
 )  # fmt: skip
 # What is read when a worker's modules are imported.
-ON_IMPORT = {
+IMPORT_ENVIRONMENT = {
     "CELERY_WORKER_REVOKES_MAX": "2000",
     # Containers and fresh machines are root's; JSON is all that our workers accept.
     "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
 }
-MEMORY = Path("/dev/shm")  # noqa: S108 (a name of our own in it, closed to others)
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a name of our own in it, closed to others)
 # What uses the servers ends first, all of it together: a job that is taken meanwhile waits for the next start.
-FIRST, LAST = 1, 2
+STOP_FIRST, STOP_LAST = 1, 2
 # How long what runs may take to end or to be handed back, before it is killed and its lease runs out instead.
 DRAIN_SECONDS = 20.0
 
 
-def all_of(stack: Stack) -> tuple[Service, ...]:
+def all_services(stack: Stack) -> tuple[Service, ...]:
     """Return all programs."""
     return (
         _postgres(stack),
         _redis(stack),
-        *((_forkserver(stack),) if Forks.possible else ()),
-        _once(stack, "migrations", "shared.migrations", after="postgres"),
+        *((_forkserver(stack),) if ForkClient.possible else ()),
+        _one_shot(stack, "migrations", "shared.migrations", after="postgres"),
         _accounts(stack),
         _api(stack),
         *(_worker(stack, queue) for queue in QUEUES),
@@ -64,24 +64,24 @@ def all_of(stack: Stack) -> tuple[Service, ...]:
 
 def _environment(stack: Stack, **more: str) -> dict[str, str]:
     """Return a program's environment: ours, which may name an LLM, with everything local put over it."""
-    folder = stack.wish.folder
+    folder = stack.options.folder
     local = {
         "PYTHONUNBUFFERED": "1",
         "PYTHONSAFEPATH": "1",  # our working folder holds data: nothing there is a module
-        MARK: str(folder),
+        STACK_VARIABLE: str(folder),
         "SCENEMILL_DATABASE_URL": stack.postgres.url(),
         "SCENEMILL_BROKER_URL": stack.broker_url,
         "SCENEMILL_REDIS_URL": stack.redis_url,
-        "SCENEMILL_STORAGE_URL": stack.wish.storage_url or str(folder / "storage"),
+        "SCENEMILL_STORAGE_URL": stack.options.storage_url or str(folder / "storage"),
         "SCENEMILL_STORAGE_CACHE_DIR": str(folder / "cache"),
         "SCENEMILL_WORK_DIR": str(folder / "work"),
     }
-    return inherited(**local, **more)
+    return child_environment(**local, **more)
 
 
 def _metrics_folder(stack: Stack, name: str) -> str:
     """Make the folder in which a program's processes share their counters. Those of an earlier run are gone."""
-    folder = metrics_root(stack.wish.folder) / name
+    folder = metrics_root(stack.options.folder) / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return str(folder)
@@ -92,13 +92,13 @@ def _postgres(stack: Stack) -> Service:
     return Service(
         name="postgres",
         argv=tuple(server.argv()),
-        cwd=stack.wish.folder,
-        env={MARK: str(stack.wish.folder)},
+        cwd=stack.options.folder,
+        env={STACK_VARIABLE: str(stack.options.folder)},
         ready=server.ready,
         stop_signal=pg.STOP_SIGNAL,
         death_signal=pg.DEATH_SIGNAL,
         owner=server.owner,
-        stop_order=LAST,
+        stop_order=STOP_LAST,
         grace=10,
     )
 
@@ -107,31 +107,31 @@ def _redis(stack: Stack) -> Service:
     return Service(
         name="redis",
         argv=tuple(stack.redis.argv()),
-        cwd=stack.wish.folder,
-        env={MARK: str(stack.wish.folder)},
+        cwd=stack.options.folder,
+        env={STACK_VARIABLE: str(stack.options.folder)},
         ready=stack.redis.ready,
         stop_signal=rd.STOP_SIGNAL,
         death_signal=rd.DEATH_SIGNAL,
-        stop_order=LAST,
+        stop_order=STOP_LAST,
     )
 
 
-def _once(stack: Stack, name: str, *module: str, after: str, secretive: bool = False) -> Service:
+def _one_shot(stack: Stack, name: str, *module: str, after: str, hides_output: bool = False) -> Service:
     return Service(
         name=name,
         argv=(sys.executable, "-m", *module),
-        cwd=stack.wish.folder,
+        cwd=stack.options.folder,
         env=_environment(stack),
         after=(after,),
-        once=True,
-        secretive=secretive,
+        one_shot=True,
+        hides_output=hides_output,
     )
 
 
 def _accounts(stack: Stack) -> Service:
     """Make the first API key. The program prints it, and a log is no place for a key."""
     module = ("shared.accounts", "ensure-key", "--file", str(stack.key_file))
-    return _once(stack, "accounts", *module, after="migrations", secretive=True)
+    return _one_shot(stack, "accounts", *module, after="migrations", hides_output=True)
 
 
 def _api(stack: Stack) -> Service:
@@ -152,15 +152,15 @@ def _api(stack: Stack) -> Service:
     return Service(
         name="api",
         argv=(sys.executable, "-m", "gunicorn", *options),
-        cwd=stack.wish.folder,
+        cwd=stack.options.folder,
         env=_environment(
             stack,
             PROMETHEUS_MULTIPROC_DIR=_metrics_folder(stack, "api"),
             SCENEMILL_TOKEN_SECRETS=stack.token_secret,
         ),
         after=("migrations", "redis"),
-        ready=lambda: answers(f"{stack.api}/readyz"),
-        stop_order=FIRST,
+        ready=lambda: answers_ok(f"{stack.api}/readyz"),
+        stop_order=STOP_FIRST,
         grace=10,
     )
 
@@ -169,60 +169,62 @@ def _forkserver(stack: Stack) -> Service:
     """Start what the workers and beat are forked from: they share its memory, and start at once."""
     return Service(
         name=FORKSERVER,
-        argv=(sys.executable, "-m", "workers.local.fork_server", *IMPORTED),
-        cwd=stack.wish.folder,
+        argv=(sys.executable, "-m", "workers.local.fork_server", *PRELOADED_MODULES),
+        cwd=stack.options.folder,
         # Whether to count in files is decided on import too; where, by each that counts.
-        env=_environment(stack, PROMETHEUS_MULTIPROC_DIR=_metrics_folder(stack, FORKSERVER), **ON_IMPORT),
-        begin=stack.forks.begin,
+        env=_environment(
+            stack, PROMETHEUS_MULTIPROC_DIR=_metrics_folder(stack, FORKSERVER), **IMPORT_ENVIRONMENT
+        ),
+        launch=stack.forks.start_server,
         ready=stack.forks.ready,
-        stop_order=LAST,
+        stop_order=STOP_LAST,
     )
 
 
-def _forked(stack: Stack, service: Service) -> Service:
+def _with_fork(stack: Stack, service: Service) -> Service:
     """Have a program forked where that is possible."""
-    if not Forks.possible:
+    if not ForkClient.possible:
         return service
-    return replace(service, begin=stack.forks.fork, after=(*service.after, FORKSERVER))
+    return replace(service, launch=stack.forks.fork, after=(*service.after, FORKSERVER))
 
 
 def _worker(stack: Stack, queue: str) -> Service:
     # Control has two: while webhooks wait for a slow receiver, what dead workers held is still taken back.
-    slots = {"renders": stack.wish.renders, "control": 2}.get(queue, 1)
+    slots = {"renders": stack.options.renders, "control": 2}.get(queue, 1)
     name = f"worker-{queue}"
     options = ("--without-gossip", "--without-mingle", "-c", str(slots), "-n", f"{queue}@%h")
     worker = Service(
         name=name,
         argv=(*_celery("worker", quiet=True), "-Q", queue, *options),
-        cwd=stack.wish.folder,
+        cwd=stack.options.folder,
         env=_environment(
             stack,
-            **ON_IMPORT,
+            **IMPORT_ENVIRONMENT,
             PROMETHEUS_MULTIPROC_DIR=_metrics_folder(stack, name),
             SCENEMILL_WORKER_METRICS_PORT=str(stack.metrics_ports[queue]),
         ),
         after=("migrations", "redis"),
         # It opens this port when it has begun to take messages.
         ready=lambda: is_open(stack.metrics_ports[queue]),
-        stop_order=FIRST,
+        stop_order=STOP_FIRST,
         grace=DRAIN_SECONDS,
     )
-    return _forked(stack, worker)
+    return _with_fork(stack, worker)
 
 
 def _beat(stack: Stack) -> Service:
-    schedule = str(stack.wish.folder / "beat-schedule")
+    schedule = str(stack.options.folder / "beat-schedule")
     beat = Service(
         name="beat",
         # Without a pid file: a stale one would keep it from starting, and our lock is enough.
         argv=(*_celery("beat", app="workers.beat", quiet=True), "--schedule", schedule, "--pidfile="),
-        cwd=stack.wish.folder,
+        cwd=stack.options.folder,
         env=_environment(stack),
         after=("migrations", "redis"),
         ready=lambda: True,
-        stop_order=FIRST,
+        stop_order=STOP_FIRST,
     )
-    return _forked(stack, beat)
+    return _with_fork(stack, beat)
 
 
 def _flower(stack: Stack) -> Service:
@@ -238,13 +240,13 @@ def _flower(stack: Stack) -> Service:
             # 4 kB each. What beat sends fills the 100,000 that Flower keeps by itself, and 400 MB, within a day.
             "--max-tasks=10000",
         ),
-        cwd=stack.wish.folder,
+        cwd=stack.options.folder,
         # In the environment, since everyone can read a command line.
         env=_environment(stack, FLOWER_BASIC_AUTH=auth),
         # It asks the workers who they are when it starts: one must be there to answer.
         after=("worker-control",),
         ready=lambda: is_open(stack.flower_port),
-        stop_order=FIRST,
+        stop_order=STOP_FIRST,
     )
 
 
@@ -252,7 +254,7 @@ def _celery(command: str, *, app: str = "workers.app", quiet: bool = False) -> t
     return (sys.executable, "-m", "celery", *(("--quiet",) if quiet else ()), "-A", app, command)
 
 
-def answers(url: str) -> bool:
+def answers_ok(url: str) -> bool:
     """Tell whether an address of our own answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310 (our own loopback address)
@@ -267,7 +269,7 @@ def metrics_root(data: Path) -> Path:
     A counter in a file on a full disk would kill its process (SIGBUS).
     """
     mark = hashlib.sha256(str(data).encode()).hexdigest()[:16]
-    for folder in (MEMORY / f"scenemill-{mark}", data / "metrics"):
+    for folder in (SHARED_MEMORY / f"scenemill-{mark}", data / "metrics"):
         if os.access(folder.parent, os.W_OK):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_uid == os.geteuid():  # nobody else made it before us

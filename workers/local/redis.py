@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from workers.local.ports import LOOPBACK
-from workers.local.postgres import kept_secret
+from workers.local.postgres import load_or_create_secret
 
 STOP_SIGNAL = DEATH_SIGNAL = signal.SIGTERM  # either way it writes its file to the end first
 
@@ -63,7 +63,7 @@ def prepare(folder: Path, port: int) -> Redis:
     """Write the configuration, and return the server, not started yet."""
     data = folder / "redis"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    password = kept_secret(folder / "redis.password")
+    password = load_or_create_secret(folder / "redis.password")
     config = data / "redis.conf"
     lines = [
         f"bind {LOOPBACK}",

@@ -7,10 +7,10 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from workers.local.output import Log
+from workers.local.output import StackLog
 from workers.local.ports import is_free
 from workers.local.programs import metrics_root
-from workers.local.stack import Stack, Wish, decide
+from workers.local.stack import Stack, StackOptions, plan_stack
 from workers.local.state import State
 from workers.local.supervisor import Supervisor
 
@@ -28,31 +28,33 @@ class FolderTaken(Exception):
     """The data folder is another user's."""
 
 
-def run(wish: Wish, *, terminal: TextIO | None, on_ready: Callable[[dict[str, Any]], bool]) -> None:
+def run(
+    options: StackOptions, *, terminal: TextIO | None, on_ready: Callable[[dict[str, Any]], bool]
+) -> None:
     """Run the stack, call `on_ready` with its addresses once all is up, and stay up while it said so.
 
     Raises AlreadyRunning, FolderTaken, PortTaken or StartFailed.
     """
-    _check_owner(wish.folder)
-    state = State(wish.folder)
+    _check_owner(options.folder)
+    state = State(options.folder)
     with state.locked():
-        log = Log(wish.folder / "logs", terminal)
+        log = StackLog(options.folder / "logs", terminal)
         try:
-            for name in state.end_leftovers():
+            for name in state.end_orphans():
                 log.event("leftover_ended", level="WARNING", program=name)
-            _check_ports(wish)
-            stack = decide(wish)
+            _check_ports(options)
+            stack = plan_stack(options)
             supervisor = Supervisor(
                 stack.services(), log, on_change=lambda: state.record(supervisor.running())
             )
             with contextlib.closing(stack.forks):
-                supervisor.run(lambda: _announce(stack, supervisor, state, on_ready))
+                supervisor.run(lambda: _publish_addresses(stack, supervisor, state, on_ready))
         finally:
             log.close()
-            shutil.rmtree(metrics_root(wish.folder), ignore_errors=True)
+            shutil.rmtree(metrics_root(options.folder), ignore_errors=True)
 
 
-def _announce(
+def _publish_addresses(
     stack: Stack, supervisor: Supervisor, state: State, on_ready: Callable[[dict[str, Any]], bool]
 ) -> bool:
     addresses = stack.addresses(supervisor.pids)
@@ -66,8 +68,8 @@ def _check_owner(folder: Path) -> None:
         raise FolderTaken(f"{folder} belongs to another user. Choose another folder with --data.")
 
 
-def _check_ports(wish: Wish) -> None:
-    for port, option in ((wish.api_port, "--port"), (wish.flower_port, "--flower-port")):
+def _check_ports(options: StackOptions) -> None:
+    for port, option in ((options.api_port, "--port"), (options.flower_port, "--flower-port")):
         if port is not None and not is_free(port):
             raise PortTaken(
                 f"Port {port} is taken by another program. Choose another with {option}, or 0 for any."

@@ -11,7 +11,7 @@ from workers.local import postgres as pg
 from workers.local import processes
 from workers.local import redis as rd
 from workers.local.ports import free_port
-from workers.local.processes import NOBODY_ELSE
+from workers.local.processes import CURRENT_USER
 
 if TYPE_CHECKING:
     import signal
@@ -64,7 +64,7 @@ def _running(
     ready: Callable[[], bool],
     stop_signal: signal.Signals,
     death_signal: signal.Signals,
-    owner: Owner = NOBODY_ELSE,
+    owner: Owner = CURRENT_USER,
 ) -> Iterator[None]:
     with log.open("ab") as output:
         process = processes.start(

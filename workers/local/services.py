@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workers.local.processes import NOBODY_ELSE, Owner
+from workers.local.processes import CURRENT_USER, Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from workers.local.fork_client import Program
 
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 5.0
+MAX_PAUSE = 5.0
 # Who lived this long was well: the next death counts as a first one again.
-LIVED = 15.0
+STABLE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -30,29 +30,29 @@ class Service:
     env: Mapping[str, str] = field(repr=False)
     after: tuple[str, ...] = ()
     ready: Callable[[], bool] | None = None
-    begin: Callable[[Service], Program] | None = None  # how it is started, where not by itself
-    once: bool = False
-    secretive: bool = False  # what it says is kept out of the log
+    launch: Callable[[Service], Program] | None = None  # how it is started, where not by itself
+    one_shot: bool = False
+    hides_output: bool = False  # what it says is kept out of the log
     start_seconds: float = 120.0
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     stop_order: int = 0  # the lowest stop first, those of one number together
     grace: float = 5.0
-    owner: Owner = NOBODY_ELSE
+    owner: Owner = CURRENT_USER
 
 
 def pause_before_restart(deaths: int) -> float:
     """Return how long to wait before a program is started again after so many deaths in a row."""
-    return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (deaths - 1)))
+    return float(min(MAX_PAUSE, FIRST_PAUSE * 2.0 ** (deaths - 1)))
 
 
-def startable(service: Service, ready: set[str]) -> bool:
+def may_start(service: Service, ready: set[str]) -> bool:
     """Tell whether all that a program waits for is there."""
     return set(service.after) <= ready
 
 
-def stop_ranks(services: tuple[Service, ...]) -> list[tuple[Service, ...]]:
+def stop_groups(services: tuple[Service, ...]) -> list[tuple[Service, ...]]:
     """Return the programs that stay, in the groups in which they stop."""
-    staying = [service for service in services if not service.once]
+    staying = [service for service in services if not service.one_shot]
     orders = sorted({service.stop_order for service in staying})
     return [tuple(one for one in staying if one.stop_order == order) for order in orders]

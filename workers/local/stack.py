@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workers.local import postgres as pg
 from workers.local import programs
 from workers.local import redis as rd
-from workers.local.fork_client import Forks
+from workers.local.fork_client import ForkClient
 from workers.local.ports import LOOPBACK, free_port
 from workers.local.programs import FLOWER_USER, QUEUES
 
@@ -24,7 +24,7 @@ FLOWER_PORT = 5555
 
 
 @dataclass(frozen=True)
-class Wish:
+class StackOptions:
     """What the caller of `up` asks for. A port of None is any free one."""
 
     folder: Path
@@ -42,7 +42,7 @@ class Wish:
 class Stack:
     """A stack whose ports and secrets are decided, ready to be started."""
 
-    wish: Wish
+    options: StackOptions
     postgres: pg.Postgres
     redis: rd.Redis
     api_port: int
@@ -50,7 +50,7 @@ class Stack:
     flower_password: str
     token_secret: str
     metrics_ports: dict[str, int]
-    forks: Forks = field(default_factory=Forks)
+    forks: ForkClient = field(default_factory=ForkClient)
 
     @property
     def api(self) -> str:
@@ -65,21 +65,21 @@ class Stack:
     @property
     def broker_url(self) -> str:
         """Return where Celery's messages go."""
-        return self.wish.broker_url or self.redis.url(0)
+        return self.options.broker_url or self.redis.url(0)
 
     @property
     def redis_url(self) -> str:
         """Return where is counted and remembered."""
-        return self.wish.redis_url or self.redis.url(1)
+        return self.options.redis_url or self.redis.url(1)
 
     @property
     def key_file(self) -> Path:
         """Return the file that holds the first API key."""
-        return self.wish.folder / "api.key"
+        return self.options.folder / "api.key"
 
     def services(self) -> tuple[Service, ...]:
         """Return all programs."""
-        return programs.all_of(self)
+        return programs.all_services(self)
 
     def addresses(self, pids: Callable[[str], list[int]]) -> dict[str, Any]:
         """Return what `up --json` prints when all is ready."""
@@ -97,8 +97,8 @@ class Stack:
                     name: f"http://{LOOPBACK}:{port}/metrics" for name, port in self.metrics_ports.items()
                 },
             },
-            "data": str(self.wish.folder),
-            "log": str(self.wish.folder / "logs" / "scenemill.log"),
+            "data": str(self.options.folder),
+            "log": str(self.options.folder / "logs" / "scenemill.log"),
             "pids": {
                 "supervisor": [os.getpid()],
                 "api": pids("api"),
@@ -113,20 +113,20 @@ def default_renders() -> int:
     return max(2, min(8, (os.cpu_count() or 1) // 2))
 
 
-def decide(wish: Wish) -> Stack:
+def plan_stack(options: StackOptions) -> Stack:
     """Decide ports and secrets, and prepare the servers' folders."""
-    folder = wish.folder
+    folder = options.folder
     for name in ("storage", "work"):
         (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     taken = _distinct_ports(5)
     return Stack(
-        wish=wish,
+        options=options,
         postgres=pg.prepare(folder, taken[0]),
         redis=rd.prepare(folder, taken[1]),
-        api_port=free_port() if wish.api_port is None else wish.api_port,
-        flower_port=free_port() if wish.flower_port is None else wish.flower_port,
-        flower_password=pg.kept_secret(folder / "flower.password"),
-        token_secret=pg.kept_secret(folder / "token.secret"),
+        api_port=free_port() if options.api_port is None else options.api_port,
+        flower_port=free_port() if options.flower_port is None else options.flower_port,
+        flower_password=pg.load_or_create_secret(folder / "flower.password"),
+        token_secret=pg.load_or_create_secret(folder / "token.secret"),
         metrics_ports=dict(zip(QUEUES, taken[2:], strict=True)),
     )
 

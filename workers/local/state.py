@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # Every program's environment carries the data folder under this name: so its children can be told from others'.
-MARK = "SCENEMILL_STACK"
+STACK_VARIABLE = "SCENEMILL_STACK"
 # Programs that close their files well at this signal; all others are killed.
-GENTLE = {"postgres": signal.SIGQUIT, "redis": signal.SIGTERM}
+GRACEFUL_SIGNALS = {"postgres": signal.SIGQUIT, "redis": signal.SIGTERM}
 
 
 class AlreadyRunning(Exception):
@@ -81,22 +81,22 @@ class State:
         with contextlib.suppress(OSError):
             _write_privately(self._pids, rows)
 
-    def end_leftovers(self) -> list[str]:
+    def end_orphans(self) -> list[str]:
         """End what an earlier stack on this folder left running. Return the names of what was ended."""
-        recorded = [(row, one) for row in _read(self._pids) or [] if (one := self._proven(row))]
-        relatives = [relative for _, one in recorded for relative in processes.family(one.pid)]
+        recorded = [(row, one) for row in _read(self._pids) or [] if (one := self._verified(row))]
+        relatives = [relative for _, one in recorded for relative in processes.process_tree(one.pid)]
         marked = list(self._marked())
         for row, one in recorded:
-            if gentle := GENTLE.get(row["name"]):
+            if gentle := GRACEFUL_SIGNALS.get(row["name"]):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.send_signal(gentle)
-        processes.wait_until_gone([one for row, one in recorded if row["name"] in GENTLE], 5)
+        processes.wait_until_gone([one for row, one in recorded if row["name"] in GRACEFUL_SIGNALS], 5)
         processes.kill([*relatives, *marked])
         processes.wait_until_gone([*relatives, *marked], 5)
         self._forget_dead_postmaster()
         return [row["name"] for row, _ in recorded]
 
-    def _proven(self, row: dict[str, Any]) -> psutil.Process | None:
+    def _verified(self, row: dict[str, Any]) -> psutil.Process | None:
         """Return the process of a record if it is the very one: same start, and at work in this folder."""
         try:
             one = psutil.Process(row["pid"])
@@ -111,7 +111,7 @@ class State:
         """Give the processes whose environment names this folder."""
         for one in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if one.pid != os.getpid() and one.environ().get(MARK) == str(self.folder):
+                if one.pid != os.getpid() and one.environ().get(STACK_VARIABLE) == str(self.folder):
                     yield one
 
     def _forget_dead_postmaster(self) -> None:

@@ -13,8 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 from workers.local import processes
-from workers.local.program_process import Child
-from workers.local.services import Service, startable, stop_ranks
+from workers.local.program_process import ManagedProgram
+from workers.local.services import Service, may_start, stop_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     import psutil
 
-    from workers.local.output import Log
+    from workers.local.output import StackLog
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-QUICK_GRACE = 1.0  # what each group gets after the second Ctrl-C
+HURRIED_GRACE = 1.0  # what each group gets after the second Ctrl-C
 BUSY_TICK, IDLE_TICK = 0.03, 0.5
 
 
@@ -36,8 +36,8 @@ class StartFailed(Exception):
 class Supervisor:
     """Holds the children while the stack runs."""
 
-    def __init__(self, services: tuple[Service, ...], log: Log, on_change: Callable[[], None]) -> None:
-        self.children = {service.name: Child(service) for service in services}
+    def __init__(self, services: tuple[Service, ...], log: StackLog, on_change: Callable[[], None]) -> None:
+        self.children = {service.name: ManagedProgram(service) for service in services}
         self._services = services
         self._log = log
         self._on_change = on_change
@@ -53,7 +53,7 @@ class Supervisor:
         with self._signals():
             try:
                 while not self._stops:
-                    self._turn()
+                    self._tick()
                     if not self._up and all(child.ready for child in self.children.values()):
                         self._up = True
                         if not on_ready():
@@ -64,7 +64,7 @@ class Supervisor:
     def pids(self, name: str) -> list[int]:
         """Return the pids of a program and of its children now, its own first."""
         process = self.children[name].process
-        return [] if process is None else [one.pid for one in processes.family(process.pid)]
+        return [] if process is None else [one.pid for one in processes.process_tree(process.pid)]
 
     def running(self) -> Iterator[tuple[str, int]]:
         """Give the name and pid of each program that runs."""
@@ -79,7 +79,7 @@ class Supervisor:
         os.set_blocking(writer, False)
         self._selector.register(reader, selectors.EVENT_READ, data=None)
         wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        former = {number: signal.signal(number, self._asked_to_stop) for number in STOP_SIGNALS}
+        former = {number: signal.signal(number, self._on_stop_signal) for number in STOP_SIGNALS}
         try:
             yield
         finally:
@@ -90,116 +90,118 @@ class Supervisor:
             os.close(reader)
             os.close(writer)
 
-    def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_stop_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stops += 1
 
-    def _turn(self) -> None:
+    def _tick(self) -> None:
         """Do one round: read what was written, take deaths, start what may start, ask who is ready."""
-        self._listen(IDLE_TICK if self._up else BUSY_TICK)
+        self._read_output(IDLE_TICK if self._up else BUSY_TICK)
         for child in self.children.values():
-            self._look_after(child)
+            self._supervise(child)
 
-    def _listen(self, seconds: float) -> None:
+    def _read_output(self, seconds: float) -> None:
         for key, _ in self._selector.select(seconds):
             if key.data is None:
                 os.read(key.fd, 512)
             else:
-                self._pass_on(key.data)
-                if key.data.silent:
+                self._log_lines(key.data)
+                if key.data.output_closed:
                     self._selector.unregister(key.fd)
 
-    def _pass_on(self, child: Child) -> None:
-        for line in child.lines():
-            if not child.service.secretive:
+    def _log_lines(self, child: ManagedProgram) -> None:
+        for line in child.read_lines():
+            if not child.service.hides_output:
                 self._log.line(child.service.name, line)
 
-    def _look_after(self, child: Child) -> None:
+    def _supervise(self, child: ManagedProgram) -> None:
         if child.process is not None:
             if child.process.poll() is not None:
-                self._ended(child)
+                self._handle_exit(child)
             elif child.probe():
                 self._log.event("program_ready", program=child.service.name)
-            elif child.late and not self._up:
+            elif child.is_overdue and not self._up:
                 raise StartFailed(
-                    self._explained(child, f"was not ready within {child.service.start_seconds:.0f} s")
+                    self._failure_message(child, f"was not ready within {child.service.start_seconds:.0f} s")
                 )
         elif self._may_start(child):
             self._start(child)
 
-    def _may_start(self, child: Child) -> bool:
-        done = child.service.once and child.ready
+    def _may_start(self, child: ManagedProgram) -> bool:
+        done = child.service.one_shot and child.ready
         return (
-            not done and time.monotonic() >= child.start_at and startable(child.service, self._ready_names())
+            not done and time.monotonic() >= child.start_at and may_start(child.service, self._ready_names())
         )
 
     def _ready_names(self) -> set[str]:
         return {name for name, child in self.children.items() if child.ready}
 
-    def _start(self, child: Child) -> None:
+    def _start(self, child: ManagedProgram) -> None:
         child.start()
         self._selector.register(child.output, selectors.EVENT_READ, data=child)
         self._on_change()
 
-    def _ended(self, child: Child) -> None:
+    def _handle_exit(self, child: ManagedProgram) -> None:
         """Take a death: a `once` program's good end is its readiness, anything else is said and repaired."""
-        code = self._forget(child)
+        code = self._reap(child)
         name = child.service.name
         if not child.ready and not self._up:
-            raise StartFailed(self._explained(child, f"ended with {code}"))
+            raise StartFailed(self._failure_message(child, f"ended with {code}"))
         if not child.ready:
             pause = round(child.start_at - time.monotonic(), 1)
             self._log.event("program_died", level="ERROR", program=name, code=code, restart_in=pause)
         self._on_change()
 
-    def _forget(self, child: Child) -> int:
-        if not child.silent:
-            self._pass_on(child)
+    def _reap(self, child: ManagedProgram) -> int:
+        if not child.output_closed:
+            self._log_lines(child)
             self._selector.unregister(child.output)
-        return child.bury()
+        return child.reap()
 
     @staticmethod
-    def _explained(child: Child, what: str) -> str:
+    def _failure_message(child: ManagedProgram, what: str) -> str:
         said = "\n".join(line.decode(errors="replace") for line in child.last_lines)
         return f"{child.service.name} {what}.\n{said}".rstrip()
 
     def _stop(self) -> None:
         """Stop group by group. Each has its grace; after a second signal hardly any; then SIGKILL."""
         self._log.event("stack_stopping")
-        for rank in stop_ranks(self._services):
+        for rank in stop_groups(self._services):
             self._stop_group([self.children[service.name] for service in rank])
-        self._stop_group([child for child in self.children.values() if child.service.once])
+        self._stop_group([child for child in self.children.values() if child.service.one_shot])
         self._log.event("stack_stopped")
 
-    def _stop_group(self, group: list[Child]) -> None:
+    def _stop_group(self, group: list[ManagedProgram]) -> None:
         alive = [child for child in group if child.process is not None]
-        relatives = [one for child in alive if child.process for one in processes.family(child.process.pid)]
+        relatives = [
+            one for child in alive if child.process for one in processes.process_tree(child.process.pid)
+        ]
         for child in alive:
             if child.process is not None:
                 child.process.send_signal(child.service.stop_signal)
         began, quick_from = time.monotonic(), None
         while alive:
-            self._listen(BUSY_TICK)
+            self._read_output(BUSY_TICK)
             alive = [child for child in alive if not self._has_stopped(child)]
             now = time.monotonic()
             if self._stops > 1 and quick_from is None:
                 quick_from = now
-            over = quick_from is not None and now - quick_from > QUICK_GRACE
+            over = quick_from is not None and now - quick_from > HURRIED_GRACE
             for child in alive:
                 if child.process is not None and (over or now - began > child.service.grace):
                     self._log.event("program_killed", level="WARNING", program=child.service.name)
                     child.process.kill()
                     child.process.wait(timeout=10)
-        self._clear_away(relatives)
+        self._kill_survivors(relatives)
 
-    def _has_stopped(self, child: Child) -> bool:
+    def _has_stopped(self, child: ManagedProgram) -> bool:
         if child.process is None or child.process.poll() is None:
             return False
-        self._forget(child)
+        self._reap(child)
         self._on_change()
         return True
 
     @staticmethod
-    def _clear_away(relatives: list[psutil.Process]) -> None:
+    def _kill_survivors(relatives: list[psutil.Process]) -> None:
         """Kill what outlived its parent, and see it gone."""
         processes.kill(relatives)
         processes.wait_until_gone(relatives, 5)

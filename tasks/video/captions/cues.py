@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.script.timeline import reading_seconds
-from tasks.speech.word_alignment import align
+from tasks.speech.word_alignment import align_words
 from tasks.video.captions import line_breaks
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _unspoken_words(slot: Slot, scene: Scene, timeline: Timeline) -> Sequence[Wo
     following = timeline.scenes[slot.index + 1].transition if slot.index + 1 < len(timeline.scenes) else 0
     tail = max(scene.pad_after, following / timeline.fps)
     seconds = slot.frames / timeline.fps - float(slot.lead) - tail
-    return align(scene.narration.text, (), max(seconds, 1 / timeline.fps))
+    return align_words(scene.narration.text, (), max(seconds, 1 / timeline.fps))
 
 
 def count_cells(text: str) -> int:

@@ -13,19 +13,19 @@ from shared.errors import AssetUnreadable, RenderFailed, SpeechFailed, SpeechUna
 from shared.media.probing import HEAD_BYTES, sniff
 from shared.processes import ffmpeg
 from shared.storage.factory import storage
-from tasks.speech import joining, utterances
-from tasks.speech.engine import RATE, Said, Word
-from tasks.speech.engines import able, engines
-from tasks.speech.speech_cache import Kept, Speaker, keep, key_of, stored
-from tasks.speech.word_alignment import align
+from tasks.speech import narration_file, utterances
+from tasks.speech.engine import SAMPLE_RATE, SpokenSentence, Word
+from tasks.speech.engines import engines_for, speech_engines
+from tasks.speech.speech_cache import Speaker, StoredSound, find_stored, sound_key, store_sounds
+from tasks.speech.word_alignment import align_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from shared.script.values import Scene, Script, Voice
-    from tasks.speech.engine import Engine
-    from tasks.speech.joining import Part
+    from tasks.speech.engine import SpeechEngine
+    from tasks.speech.narration_file import SpokenPart
     from tasks.speech.utterances import Utterance
     from tasks.video.plan.segments import Source
 
@@ -49,7 +49,7 @@ class SceneNarration:
     @property
     def seconds(self) -> Fraction:
         """Its length, exactly."""
-        return Fraction(self.samples, RATE)
+        return Fraction(self.samples, SAMPLE_RATE)
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON can hold; `from_json` undoes it."""
@@ -77,14 +77,16 @@ class _SceneText:
     text: str
     voice: Voice
     sentences: tuple[Utterance, ...]
-    kept: list[Kept] = field(default_factory=list)
+    kept: list[StoredSound] = field(default_factory=list)
     characters: int = 0
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[SpokenPart]:
         """Its sentences with their sound and the silence after each."""
         return [
-            joining.Part(each, kept.heard, kept.samples, joining.pause(each, self.voice.speed))
+            narration_file.SpokenPart(
+                each, kept.heard, kept.samples, narration_file.pause_samples(each, self.voice.speed)
+            )
             for each, kept in zip(self.sentences, self.kept, strict=True)
         ]
 
@@ -94,12 +96,12 @@ def narrate(
     script: Script,
     found: Mapping[str, Source],
     *,
-    among: Sequence[Engine] | None = None,
+    among: Sequence[SpeechEngine] | None = None,
 ) -> Narration:
     """Return the narration of each scene that speaks; what the account has not heard yet is spoken and stored."""
     scenes = [scene for scene in script.scenes if _has_speech(scene)]
     texts = [_scene_text(scene) for scene in scenes if scene.narration and scene.narration.src is None]
-    warnings = _speak_sentences(speaker, texts, script.language, engines() if among is None else among)
+    warnings = _speak_sentences(speaker, texts, script.language, speech_engines() if among is None else among)
     narrated = _join_sentences(speaker, texts)
     narrated |= {
         scene.id: _use_recording(speaker, scene, found)
@@ -120,11 +122,11 @@ def _scene_text(scene: Scene) -> _SceneText:
     narration = scene.narration
     if narration is None:
         raise TypeError(scene.id)  # `_speaks` said otherwise
-    return _SceneText(scene.id, narration.text, narration.voice, utterances.cut(narration.text))
+    return _SceneText(scene.id, narration.text, narration.voice, utterances.split_utterances(narration.text))
 
 
 def _speak_sentences(
-    speaker: Speaker, texts: Sequence[_SceneText], language: str, among: Sequence[Engine]
+    speaker: Speaker, texts: Sequence[_SceneText], language: str, among: Sequence[SpeechEngine]
 ) -> tuple[str, ...]:
     """Have all sentences spoken; each voice by one engine, so that no narrator changes within a video."""
     voices: dict[Voice, list[_SceneText]] = defaultdict(list)
@@ -132,7 +134,7 @@ def _speak_sentences(
         voices[each.voice].append(each)
     warnings = []
     for voice, said in voices.items():
-        candidates = able(among, voice, language)
+        candidates = engines_for(among, voice, language)
         sentences = [each.spoken for text in said for each in text.sentences]
         engine, kept, new = _speak_with_first_engine(speaker, candidates, voice, language, sentences)
         if engine is not candidates[0]:
@@ -148,8 +150,8 @@ def _speak_sentences(
 
 
 def _speak_with_first_engine(
-    speaker: Speaker, among: Sequence[Engine], voice: Voice, language: str, sentences: Sequence[str]
-) -> tuple[Engine, dict[str, Kept], set[str]]:
+    speaker: Speaker, among: Sequence[SpeechEngine], voice: Voice, language: str, sentences: Sequence[str]
+) -> tuple[SpeechEngine, dict[str, StoredSound], set[str]]:
     """Return the first engine that speaks it all, and what it spoke; or raise what leaves most hope."""
     failures: list[SpeechFailed | Unavailable] = []
     for engine in among:
@@ -168,19 +170,23 @@ def _speak_with_first_engine(
 def _join_sentences(speaker: Speaker, texts: Sequence[_SceneText]) -> dict[str, SceneNarration]:
     """Join each scene's sentences; one that is a single sentence is that sentence's file."""
     several = {each.scene: _joined_key(each) for each in texts if len(each.kept) != 1}
-    found = stored(speaker.account_id, list(several.values()))
+    found = find_stored(speaker.account_id, list(several.values()))
     files = {}
     for each in texts:
         key = several.get(each.scene)
         if key is not None and key not in found and key not in files:
-            target = speaker.work / f"{key}.wav"
+            target = speaker.workdir / f"{key}.wav"
             paths = [storage().locate(kept.storage_key) for kept in each.kept]
-            files[key] = (key, target, Said(joining.write(each.parts, paths, target), ()))
-    found |= keep(speaker.account_id, list(files.values()))
+            files[key] = (
+                key,
+                target,
+                SpokenSentence(narration_file.write_narration(each.parts, paths, target), ()),
+            )
+    found |= store_sounds(speaker.account_id, list(files.values()))
     narrated = {}
     for each in texts:
         whole = found[several[each.scene]] if each.scene in several else each.kept[0]
-        words = joining.words(each.text, each.parts)
+        words = narration_file.place_words(each.text, each.parts)
         cached = not each.characters and (several.get(each.scene) not in files)
         narrated[each.scene] = SceneNarration(
             whole.storage_key, whole.samples, words, each.characters, cached
@@ -189,8 +195,8 @@ def _join_sentences(speaker: Speaker, texts: Sequence[_SceneText]) -> dict[str, 
 
 
 def _joined_key(text: _SceneText) -> str:
-    sounds = [[kept.sha256, part.pause] for kept, part in zip(text.kept, text.parts, strict=True)]
-    return key_of(["joined", REVISION, *sounds])
+    sounds = [[kept.sha256, part.pause_samples] for kept, part in zip(text.kept, text.parts, strict=True)]
+    return sound_key(["joined", REVISION, *sounds])
 
 
 def _use_recording(speaker: Speaker, scene: Scene, found: Mapping[str, Source]) -> SceneNarration:
@@ -199,15 +205,15 @@ def _use_recording(speaker: Speaker, scene: Scene, found: Mapping[str, Source]) 
     source = found.get(narration.src or "") if narration else None
     if narration is None or source is None or not (source.media.has_audio or source.media.kind == "audio"):
         raise AssetUnreadable(f"The voice-over of scene {scene.id!r} has no sound that can be had.")
-    key = key_of(["recording", REVISION, source.media.sha256])
-    kept = stored(speaker.account_id, [key])
+    key = sound_key(["recording", REVISION, source.media.sha256])
+    kept = find_stored(speaker.account_id, [key])
     cached = key in kept
     if not cached:
-        target = speaker.work / f"{key}.wav"
+        target = speaker.workdir / f"{key}.wav"
         samples = _convert_recording(scene, source, target, speaker.stop)
-        kept = keep(speaker.account_id, [(key, target, Said(samples, ()))])
+        kept = store_sounds(speaker.account_id, [(key, target, SpokenSentence(samples, ()))])
     sound = kept[key]
-    words = align(narration.text, [], sound.samples / RATE)
+    words = align_words(narration.text, [], sound.samples / SAMPLE_RATE)
     return SceneNarration(sound.storage_key, sound.samples, words, cached=cached)
 
 
@@ -219,10 +225,10 @@ def _convert_recording(scene: Scene, source: Source, target: Path, stop: Callabl
     seconds = (source.media.duration or 0.0) + BEYOND
     argv = ffmpeg.command(
         "-f", demuxer, "-i", f"file:{path}", "-vn", "-sn", "-dn", "-map", "0:a:0", "-t", f"{seconds:.3f}",
-        "-ac", "1", "-ar", str(RATE), "-c:a", "pcm_s16le", "-bitexact", f"file:{target}",
+        "-ac", "1", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le", "-bitexact", f"file:{target}",
     )  # fmt: skip
     try:
-        limits = ffmpeg.Limits(file=round(seconds * RATE) * 2 + 4096)
+        limits = ffmpeg.Limits(file=round(seconds * SAMPLE_RATE) * 2 + 4096)
         ffmpeg.run(argv, cwd=target.parent, stop=stop, limits=limits)
     except RenderFailed as error:
         raise AssetUnreadable(f"The voice-over of scene {scene.id!r} cannot be read.") from error

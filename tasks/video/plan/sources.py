@@ -15,9 +15,9 @@ from shared.models import Asset
 from shared.script.schema.canonical import list_sources
 from shared.settings import settings
 from tasks.pictures import asset_import
-from tasks.pictures.asset_import import ASSET
-from tasks.pictures.generation import Drawing, painters
-from tasks.pictures.search import Search, stock_kinds, stocks
+from tasks.pictures.asset_import import ASSET_PREFIX
+from tasks.pictures.generation import ImageGenerator, image_servers
+from tasks.pictures.stock_search import StockSearch, parse_stock_kinds, stock_providers
 from tasks.video.plan.segments import Source
 from tasks.video.plan.visuals import ResolvedVisuals, VisualResolver
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from shared.models import Job
     from shared.script.values import Output, Script
-    from tasks.cost_tracker import Purse
+    from tasks.cost_tracker import CostTracker
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ def gather_sources(job: Job, script: Script, *, stop: Callable[[], bool]) -> dic
     be had later, as long as there is another attempt.
     """
     named = list(dict.fromkeys(src for _, src in list_sources(script)))
-    ids = {uuid.UUID(src.removeprefix(ASSET)): src for src in named if src.startswith(ASSET)}
+    ids = {uuid.UUID(src.removeprefix(ASSET_PREFIX)): src for src in named if src.startswith(ASSET_PREFIX)}
     found = _find_assets(job, ids) if ids else {}
     for url in named:
-        if not url.startswith(ASSET) and (fetched := _fetch_url(job, url, stop)):
+        if not url.startswith(ASSET_PREFIX) and (fetched := _fetch_url(job, url, stop)):
             found[url] = fetched
     return found
 
@@ -57,15 +57,15 @@ def resolve_visuals(
     script: Script,
     output: Output,
     found: Mapping[str, Source],
-    purse: Purse,
+    purse: CostTracker,
     *,
     stop: Callable[[], bool],
 ) -> ResolvedVisuals:
     """Return what each scene shows; stock pictures are found for it, and generated ones drawn."""
     fresh = bool(job.spec.get("no_cache"))
-    kinds = stock_kinds(settings().stock_kinds)
-    search = Search(job.account_id, output.size, stocks(), kinds, stop, fresh)
-    drawing = Drawing(job, purse, painters(), stop, fresh)
+    kinds = parse_stock_kinds(settings().stock_kinds)
+    search = StockSearch(job.account_id, output.size, stock_providers(), kinds, stop, fresh)
+    drawing = ImageGenerator(job, purse, image_servers(), stop, fresh)
     return VisualResolver(job, found, search, drawing).show(script.scenes)
 
 
@@ -76,7 +76,7 @@ def _asset_source(src: str, asset: Asset) -> Source:
 def _fetch_url(job: Job, url: str, stop: Callable[[], bool]) -> Source | None:
     """Fetch what a URL answers into the account's assets, or return None when it cannot be had or is no medium."""
     try:
-        kept = asset_import.fetch(job, url, most=settings().max_asset_bytes, stop=stop)
+        kept = asset_import.import_url(job, url, max_bytes=settings().max_asset_bytes, stop=stop)
     except (AssetUnreadable, UnsupportedMedia) as error:
         log.warning("url_not_had", extra={"reason": error.detail})
         return None

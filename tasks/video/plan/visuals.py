@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from shared.errors import AssetUnavailable, AssetUnreadable, Unavailable, UnsupportedMedia
 from shared.settings import settings
 from tasks.pictures import asset_import
-from tasks.pictures.generation import remembered
-from tasks.pictures.stock import Need
+from tasks.pictures.generation import cached_asset
+from tasks.pictures.stock_apis import StockQuery
 from tasks.providers import response_cache
 from tasks.video.plan.segments import Source
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from shared.models import Job
     from shared.script.values import Scene, Visual
-    from tasks.pictures.asset_import import Kept
-    from tasks.pictures.generation import Drawing
-    from tasks.pictures.search import Search
-    from tasks.pictures.stock import Candidate
+    from tasks.pictures.asset_import import ImportedAsset
+    from tasks.pictures.generation import ImageGenerator
+    from tasks.pictures.stock_apis import Candidate
+    from tasks.pictures.stock_search import StockSearch
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -89,8 +89,8 @@ class VisualResolver:
 
     job: Job
     found: Mapping[str, Source]
-    search: Search
-    drawing: Drawing
+    search: StockSearch
+    drawing: ImageGenerator
     sources: dict[str, Source] = field(default_factory=dict)
     credits: dict[str, dict[str, Any]] = field(default_factory=dict)
     _prompts: Counter[str] = field(default_factory=Counter)
@@ -116,7 +116,9 @@ class VisualResolver:
         visuals = [wish.visual for wish in wishes if wish.visual and wish.visual.type == "stock"]
         queries = list(dict.fromkeys((visual.query or "", visual.kind) for visual in visuals))
         for outcome in (
-            _call_concurrently(lambda asked: self.search.warm(*asked), queries) if len(queries) > 1 else ()
+            _call_concurrently(lambda asked: self.search.prefetch(*asked), queries)
+            if len(queries) > 1
+            else ()
         ):
             if isinstance(outcome, Exception):
                 raise outcome
@@ -139,7 +141,7 @@ class VisualResolver:
         return True
 
     def _choose(self, wish: _PendingVisual, visual: Visual) -> bool:
-        if not self.search.among:
+        if not self.search.providers:
             wish.fall_back("no stock provider is set up.")
             return False
         left = wish.tried < MAX_CANDIDATES
@@ -152,31 +154,31 @@ class VisualResolver:
     def _why_nothing(self) -> str:
         if self.search.failures:
             return "no stock provider could be asked."
-        if self.search.refused:
-            return f"{' and '.join(dict.fromkeys(self.search.refused))} refused the search."
+        if self.search.refusing_providers:
+            return f"{' and '.join(dict.fromkeys(self.search.refusing_providers))} refused the search."
         return "no stock provider has what was asked for."
 
-    def _get(self, wish: _PendingVisual) -> Kept:
+    def _get(self, wish: _PendingVisual) -> ImportedAsset:
         visual = wish.visual
         if visual is not None and visual.type == "generated":
-            shape = Need("", "photos", *self.search.size).shape
-            return self.drawing.draw(visual.prompt or "", shape, wish.number)
+            shape = StockQuery("", "photos", *self.search.size).orientation
+            return self.drawing.generate(visual.prompt or "", shape, wish.number)
         if wish.candidate is None:
             raise TypeError(wish.scene.id)  # `_settled` said otherwise
         return self._download(wish.candidate)
 
-    def _download(self, candidate: Candidate) -> Kept:
+    def _download(self, candidate: Candidate) -> ImportedAsset:
         job, stop = self.job, self.search.stop
-        question = response_cache.question("file", job.account_id, [candidate.provider, candidate.url])
+        question = response_cache.cache_key("file", job.account_id, [candidate.provider, candidate.url])
         most = settings().max_stock_file_bytes
 
         def make() -> dict[str, Any]:
-            kept = asset_import.fetch(job, candidate.url, most=most, stop=stop, name=candidate.page)
+            kept = asset_import.import_url(job, candidate.url, max_bytes=most, stop=stop, name=candidate.page)
             return {"asset_id": str(kept.asset_id)}
 
-        return remembered(job, question, make, fresh=False, stop=stop)
+        return cached_asset(job, question, make, refresh=False, stop=stop)
 
-    def _judge(self, wish: _PendingVisual, outcome: Kept | Exception) -> None:
+    def _judge(self, wish: _PendingVisual, outcome: ImportedAsset | Exception) -> None:
         if isinstance(outcome, (AssetUnreadable, UnsupportedMedia, Unavailable)):
             self._failed(wish, outcome)
         elif isinstance(outcome, Exception):
@@ -192,11 +194,11 @@ class VisualResolver:
         if wish.candidate is None:
             wish.fall_back(error.detail[:1].lower() + error.detail[1:], later)
             return
-        self.search.spoil(wish.candidate)
+        self.search.mark_unusable(wish.candidate)
         wish.tried += 1
         wish.later = wish.later or later
 
-    def _take(self, wish: _PendingVisual, kept: Kept) -> None:
+    def _take(self, wish: _PendingVisual, kept: ImportedAsset) -> None:
         visual, candidate = wish.visual, wish.candidate
         if visual is None:
             raise TypeError(wish.scene.id)

@@ -498,7 +498,7 @@ def test_tidying_takes_what_expired_and_nothing_that_goes_on(client: Client, con
     expire(over)
     expire(ended, "2 days")
 
-    sweep.tidy()
+    sweep.purge()
 
     assert not part(config, over).exists()
     assert not nobodys.exists()

@@ -12,13 +12,13 @@ import trustme
 from shared.db import transaction
 from shared.script.values import Scene, StockKind, Visual
 from shared.settings import LanguageModel, settings
-from tasks.cost_tracker import Purse
-from tasks.pictures.generation import Drawing
-from tasks.pictures.images_server import ImagesServer
-from tasks.pictures.search import Search, Stock, stock_kinds
-from tasks.pictures.stock import Pexels, Pixabay
+from tasks.cost_tracker import CostTracker
+from tasks.pictures.generation import ImageGenerator
+from tasks.pictures.image_server import ImageServer
+from tasks.pictures.stock_apis import Pexels, Pixabay
+from tasks.pictures.stock_search import StockProvider, StockSearch, parse_stock_kinds
 from tasks.providers import response_cache
-from tasks.providers.http_client import Address, Provider
+from tasks.providers.http_client import Provider, ProviderConfig
 from tasks.video.plan.visuals import ResolvedVisuals, VisualResolver
 from tests import factories
 from tests.loopback.images import LoopbackImages
@@ -78,8 +78,8 @@ def new_job(**columns: Any) -> Job:
 class Director:
     """Shows scenes of one account's jobs, as a worker's process that remembers what it learnt."""
 
-    stocks: list[Stock]
-    painters: list[ImagesServer]
+    stocks: list[StockProvider]
+    painters: list[ImageServer]
     job: Job = field(default_factory=new_job)
     size: tuple[int, int] = (1280, 720)
     kinds: str = "photos, clips"
@@ -87,8 +87,10 @@ class Director:
     def show(self, *visuals: Visual, job: Job | None = None, fresh: bool = False) -> ResolvedVisuals:
         job = job or self.job
         scenes = tuple(Scene(f"s{index}", visual=visual) for index, visual in enumerate(visuals))
-        search = Search(job.account_id, self.size, self.stocks, stock_kinds(self.kinds), lambda: False, fresh)
-        drawing = Drawing(job, Purse(job), self.painters, lambda: False, fresh)
+        search = StockSearch(
+            job.account_id, self.size, self.stocks, parse_stock_kinds(self.kinds), lambda: False, fresh
+        )
+        drawing = ImageGenerator(job, CostTracker(job), self.painters, lambda: False, fresh)
         return VisualResolver(job, {}, search, drawing).show(scenes)
 
 
@@ -97,21 +99,21 @@ def director(stock: LoopbackStock, images: LoopbackImages) -> Director:
     return Director([pexels(stock), pixabay(stock)], [painter(images)])
 
 
-def pexels(stock: LoopbackStock, read: float = 20.0) -> Stock:
-    return Stock(Pexels(), provider("Pexels", stock.root, {"Authorization": "pex-key"}, read))
+def pexels(stock: LoopbackStock, read: float = 20.0) -> StockProvider:
+    return StockProvider(Pexels(), provider("Pexels", stock.root, {"Authorization": "pex-key"}, read))
 
 
-def pixabay(stock: LoopbackStock) -> Stock:
-    return Stock(Pixabay("bay-key"), provider("Pixabay", f"{stock.root}/api"))
+def pixabay(stock: LoopbackStock) -> StockProvider:
+    return StockProvider(Pixabay("bay-key"), provider("Pixabay", f"{stock.root}/api"))
 
 
-def painter(images: LoopbackImages, read: float = 20.0) -> ImagesServer:
+def painter(images: LoopbackImages, read: float = 20.0) -> ImageServer:
     address = provider("The image server", images.base_url, {"Authorization": "Bearer sk-test"}, read)
-    return ImagesServer(LanguageModel(images.base_url, "gpt-image-1", "sk-test"), provider=address)
+    return ImageServer(LanguageModel(images.base_url, "gpt-image-1", "sk-test"), provider=address)
 
 
 def provider(name: str, base_url: str, headers: dict[str, str] | None = None, read: float = 20.0) -> Provider:
-    address = Address(name, base_url, headers or {}, read=read, deadline=2 * read)
+    address = ProviderConfig(name, base_url, headers or {}, read=read, deadline=2 * read)
     return Provider(address, sleep=lambda _: None)
 
 

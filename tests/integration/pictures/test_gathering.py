@@ -9,9 +9,9 @@ import pytest
 
 from shared.errors import AssetUnavailable, AssetUnreadable
 from shared.script.values import Scene, Script, Visual
-from tasks.cost_tracker import Purse
-from tasks.pictures.generation import Drawing
-from tasks.pictures.search import Search
+from tasks.cost_tracker import CostTracker
+from tasks.pictures.generation import ImageGenerator
+from tasks.pictures.stock_search import StockSearch
 from tasks.video.plan.sources import gather_sources
 from tasks.video.plan.visuals import VisualResolver
 from tests.integration.pictures.conftest import GRADIENT, new_job
@@ -36,8 +36,10 @@ def nobody() -> Iterator[str]:
 def shown(job: Job, url: str, fallback: Visual | None) -> ResolvedVisuals:
     scenes = (Scene("reef", visual=Visual("image", src=url, fallback=fallback)),)
     found = gather_sources(job, Script(scenes=scenes), stop=lambda: False)
-    search = Search(job.account_id, (640, 360), [], (), lambda: False, False)
-    return VisualResolver(job, found, search, Drawing(job, Purse(job), [], lambda: False, False)).show(scenes)
+    search = StockSearch(job.account_id, (640, 360), [], (), lambda: False, False)
+    return VisualResolver(
+        job, found, search, ImageGenerator(job, CostTracker(job), [], lambda: False, False)
+    ).show(scenes)
 
 
 @pytest.mark.usefixtures("process")

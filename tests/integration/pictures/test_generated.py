@@ -12,7 +12,7 @@ from shared.db import transaction
 from shared.errors import AssetUnreadable, QuotaExceeded, Unavailable
 from shared.models import Usage
 from shared.settings import settings
-from tasks.providers.http_client import TRIES
+from tasks.providers.http_client import MAX_CALLS
 from tests.integration.pictures.conftest import (
     GRADIENT,
     Director,
@@ -119,11 +119,11 @@ def test_no_cache_draws_afresh(director, images):
     ("behaviour", "calls"),
     [
         pytest.param(llm.status(429, headers={"Retry-After": "900"}), 1, id="429"),
-        pytest.param(llm.status(503), TRIES, id="503"),
-        pytest.param(llm.html(200), TRIES, id="HTML"),
-        pytest.param(llm.resets, TRIES, id="reset"),
-        pytest.param(says({"data": []}), TRIES, id="no picture"),
-        pytest.param(says({"data": [{"b64_json": "PGh0bWw+"}]}), TRIES, id="a page as a picture"),
+        pytest.param(llm.status(503), MAX_CALLS, id="503"),
+        pytest.param(llm.html(200), MAX_CALLS, id="HTML"),
+        pytest.param(llm.resets, MAX_CALLS, id="reset"),
+        pytest.param(says({"data": []}), MAX_CALLS, id="no picture"),
+        pytest.param(says({"data": [{"b64_json": "PGh0bWw+"}]}), MAX_CALLS, id="a page as a picture"),
         pytest.param(llm.status(400, error="content_policy_violation"), 1, id="content policy"),
         pytest.param(llm.status(429, kind="insufficient_quota"), 1, id="no credit"),
         pytest.param(llm.status(404, error="no such model"), 1, id="no model"),
@@ -147,7 +147,7 @@ def test_one_that_hangs_is_given_up_in_bounds(director, images):
     shown = director.show(drawn("a reef", fallback=GRADIENT))
 
     assert shown.scenes[0].visual == GRADIENT
-    assert len(images.requests) == TRIES
+    assert len(images.requests) == MAX_CALLS
 
 
 def test_without_a_fallback_the_job_waits_or_fails_with_the_scene(director, images):

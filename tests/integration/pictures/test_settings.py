@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.settings import settings
-from tasks.pictures.generation import painters
-from tasks.pictures.search import stock_kinds, stocks
+from tasks.pictures.generation import image_servers
+from tasks.pictures.stock_search import parse_stock_kinds, stock_providers
 from tasks.run import Attempt
 from tasks.script import write_task as script
-from tasks.speech.engines import engines
+from tasks.speech.engines import speech_engines
 from tests.integration.pictures.conftest import Director, drawn, looking_for, new_job
 from tests.loopback.llm import LoopbackModel
 
@@ -40,42 +40,46 @@ def named(stock: LoopbackStock, images: LoopbackImages, monkeypatch: pytest.Monk
     }
     for name, value in values.items():
         monkeypatch.setenv(f"SCENEMILL_{name}", value)
-    for cached in (settings, stocks, painters, engines):
+    for cached in (settings, stock_providers, image_servers, speech_engines):
         cached.cache_clear()
     yield
-    for cached in (settings, stocks, painters, engines):
+    for cached in (settings, stock_providers, image_servers, speech_engines):
         cached.cache_clear()
 
 
 def test_every_provider_that_has_a_key_is_asked_with_it(named, stock):
     stock.photos = 1
 
-    shown = Director(list(stocks()), []).show(looking_for("sea"), looking_for("sea"))
+    shown = Director(list(stock_providers()), []).show(looking_for("sea"), looking_for("sea"))
 
     assert [each["provider"] for each in shown.credits] == ["Pexels", "Pixabay"]
 
 
 def test_endpoints_are_tried_in_their_order_with_their_own_keys(named, images):
-    shown = Director([], list(painters())).show(drawn("sea"))
+    shown = Director([], list(image_servers())).show(drawn("sea"))
 
     assert shown.scenes[0].visual.type == "image"
     assert images.requests[0].headers["authorization"] == "Bearer sk-two"
 
 
 def test_engines_are_asked_in_order_and_the_embedded_one_last(named):
-    assert [each.name for each in engines()] == ["openai:gpt-4o-mini-tts", "espeak-ng"]
+    assert [each.name for each in speech_engines()] == ["openai:gpt-4o-mini-tts", "espeak-ng"]
 
 
 def test_no_key_stands_in_what_a_log_may_print(named):
     shown = repr(
-        [[each.provider.address for each in stocks()], [each.model for each in painters()], settings()]
+        [
+            [each.provider.config for each in stock_providers()],
+            [each.model for each in image_servers()],
+            settings(),
+        ]
     )
 
     assert not any(key in shown for key in ("pex-key", "bay-key", "sk-one", "sk-two", "sk-speech"))
 
 
 def test_kinds_are_read_in_their_order_and_others_passed_over():
-    assert stock_kinds("clips, photos,paintings") == ("clips", "photos")
+    assert parse_stock_kinds("clips, photos,paintings") == ("clips", "photos")
 
 
 @pytest.mark.parametrize("asks", [True, False])
@@ -86,11 +90,11 @@ def test_a_model_may_ask_for_pictures_where_somebody_finds_them(named, monkeypat
     with LoopbackModel() as model:
         monkeypatch.setenv("SCENEMILL_LLM_BASE_URL", model.base_url)
         monkeypatch.setenv("SCENEMILL_LLM_MODEL", "tiny")
-        for cached in (settings, stocks, script.endpoints):
+        for cached in (settings, stock_providers, script.model_endpoints):
             cached.cache_clear()
         job = new_job(kind="script", spec={"kind": "script", "brief": {"topic": "Reefs", "scenes": 2}})
 
-        script.write_for(Attempt(job, tmp_path))
+        script.write_job_script(Attempt(job, tmp_path))
 
-    script.endpoints.cache_clear()
+    script.model_endpoints.cache_clear()
     assert ("query" in json.dumps(model.requests[0].body["response_format"])) is asks

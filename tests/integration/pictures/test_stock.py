@@ -12,7 +12,7 @@ from shared.db import transaction
 from shared.errors import AssetUnreadable, Unavailable
 from shared.models import Asset, JobAsset
 from shared.storage.factory import storage
-from tasks.providers.http_client import TRIES
+from tasks.providers.http_client import MAX_CALLS
 from tests.integration.pictures.conftest import GRADIENT, Director, looking_for, new_job, pexels
 from tests.loopback import llm
 
@@ -162,10 +162,10 @@ def test_fifty_jobs_that_look_for_the_same_search_and_fetch_once(director, stock
     ("behaviour", "calls"),
     [
         pytest.param(llm.status(429, headers={"Retry-After": "3600"}), 1, id="429"),
-        pytest.param(llm.status(500), TRIES, id="500"),
-        pytest.param(llm.html(200), TRIES, id="HTML"),
-        pytest.param(llm.resets, TRIES, id="reset"),
-        pytest.param(llm.huge(50 * 1024 * 1024), TRIES, id="50 MB"),
+        pytest.param(llm.status(500), MAX_CALLS, id="500"),
+        pytest.param(llm.html(200), MAX_CALLS, id="HTML"),
+        pytest.param(llm.resets, MAX_CALLS, id="reset"),
+        pytest.param(llm.huge(50 * 1024 * 1024), MAX_CALLS, id="50 MB"),
         pytest.param(llm.status(401), 1, id="401"),
     ],
 )
@@ -181,12 +181,12 @@ def test_where_one_provider_fails_the_other_serves(director, stock, behaviour, c
 
 def test_a_provider_that_hangs_is_left_for_the_other(director, stock):
     director.stocks[0] = pexels(stock, read=0.3)
-    stock.then(*[llm.hangs(5)] * TRIES)
+    stock.then(*[llm.hangs(5)] * MAX_CALLS)
 
     shown = director.show(looking_for("coral reef"))
 
     assert shown.credits[0]["provider"] == "Pixabay"
-    assert len(stock.asked(PHOTOS)) == TRIES
+    assert len(stock.asked(PHOTOS)) == MAX_CALLS
 
 
 def test_where_all_fail_for_now_the_job_waits_as_long_as_it_is_told(director, stock):

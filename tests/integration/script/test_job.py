@@ -46,9 +46,9 @@ def model(process: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopba
         }.items():
             monkeypatch.setenv(f"SCENEMILL_{name}", value)
         settings.cache_clear()
-        script.endpoints.cache_clear()
+        script.model_endpoints.cache_clear()
         yield server
-    script.endpoints.cache_clear()
+    script.model_endpoints.cache_clear()
 
 
 def posted(account_id: uuid.UUID | None = None, **spec: Any) -> Job:
@@ -72,7 +72,7 @@ def used(account_id: uuid.UUID) -> tuple[int, float]:
 def test_a_script_job_ends_with_a_script_and_what_it_used(model: LoopbackModel) -> None:
     job = posted()
 
-    run.run(str(job.id), script.perform, run.begin(script.Stage.WRITING))
+    run.run_job(str(job.id), script.perform, run.claim_queued(script.Stage.WRITING))
 
     ended = after(job)
     assert ended.state == State.SUCCEEDED
@@ -88,7 +88,7 @@ def test_fifty_equal_briefs_at_once_make_one_call(model: LoopbackModel) -> None:
     jobs += [posted(jobs[0].account_id) for _ in range(49)]
 
     with ThreadPoolExecutor(25) as pool:
-        written = list(pool.map(lambda job: script.write_for(Attempt(job, Path())), jobs))
+        written = list(pool.map(lambda job: script.write_job_script(Attempt(job, Path())), jobs))
 
     assert len(model.requests) == 1
     assert sum(not one.cached for one in written) == 1
@@ -98,10 +98,10 @@ def test_fifty_equal_briefs_at_once_make_one_call(model: LoopbackModel) -> None:
 
 def test_another_account_and_a_fresh_question_are_asked_again(model: LoopbackModel) -> None:
     job = posted()
-    script.write_for(Attempt(job, Path()))
+    script.write_job_script(Attempt(job, Path()))
 
-    script.write_for(Attempt(posted(), Path()))
-    again = script.write_for(Attempt(posted(job.account_id, no_cache=True), Path()))
+    script.write_job_script(Attempt(posted(), Path()))
+    again = script.write_job_script(Attempt(posted(job.account_id, no_cache=True), Path()))
 
     assert len(model.requests) == 3
     assert not again.cached
@@ -111,7 +111,7 @@ def test_a_budget_stops_before_the_call_that_would_break_it(model: LoopbackModel
     job = posted(budget=0.001)
 
     with pytest.raises(QuotaExceeded):
-        script.write_for(Attempt(job, Path()))
+        script.write_job_script(Attempt(job, Path()))
 
     assert model.requests == []
     assert used(job.account_id) == (0, 0.0)
@@ -122,7 +122,7 @@ def test_an_account_without_money_left_is_stopped_too(model: LoopbackModel) -> N
     with transaction() as session:
         session.execute(update(Account).where(Account.id == job.account_id).values(budget=0.5))
 
-    run.run(str(job.id), script.perform, run.begin(script.Stage.WRITING))
+    run.run_job(str(job.id), script.perform, run.claim_queued(script.Stage.WRITING))
 
     ended = after(job)
     assert ended.error is not None
@@ -139,7 +139,9 @@ def test_a_canceled_job_lets_go_of_a_model_that_says_nothing(
     job = posted()
 
     with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(run.run, str(job.id), script.perform, run.begin(script.Stage.WRITING))
+        working = pool.submit(
+            run.run_job, str(job.id), script.perform, run.claim_queued(script.Stage.WRITING)
+        )
         deadline = time.monotonic() + 10
         while not model.requests:
             assert time.monotonic() < deadline
@@ -156,7 +158,7 @@ def test_what_a_failed_attempt_used_is_written_down(model: LoopbackModel) -> Non
     job = posted()
 
     with pytest.raises(ScriptInvalid):
-        script.write_for(Attempt(job, Path()))
+        script.write_job_script(Attempt(job, Path()))
 
     calls, tokens = used(job.account_id)
     assert calls == len(model.requests) > 1

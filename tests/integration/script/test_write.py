@@ -15,9 +15,9 @@ from shared.script import speaking_rate
 from shared.script.schema.loading import load
 from shared.script.schema.script import ScriptSchema
 from shared.script.values import Brief
-from tasks.providers.circuit_breaker import FAILURES
-from tasks.script.model import JSON, STRICT, TEXT, Endpoint, Model
-from tasks.script.writing import TRIES, write
+from tasks.providers.circuit_breaker import FAILURE_THRESHOLD
+from tasks.script.model import JSON_OBJECT, PLAIN_TEXT, STRICT_SCHEMA, ModelConfig, ModelEndpoint
+from tasks.script.writing import MAX_CALLS, write_script
 from tests.loopback import llm
 from tests.loopback.llm import LoopbackModel
 
@@ -34,7 +34,7 @@ def server():
 
 @pytest.fixture
 def endpoint(server):
-    return Endpoint(model(server))
+    return ModelEndpoint(model(server))
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def slept():
     return []
 
 
-def model(server, **limits) -> Model:
-    return Model(
+def model(server, **limits) -> ModelConfig:
+    return ModelConfig(
         "tiny", server.base_url, "sk-test", **{"connect": 5.0, "read": 20.0, "deadline": 30.0, **limits}
     )
 
 
 def ask(endpoint, brief=BRIEF, slept=None, **more):
-    return write(brief, [endpoint], sleep=(slept if slept is not None else []).append, **more)
+    return write_script(brief, [endpoint], sleep=(slept if slept is not None else []).append, **more)
 
 
 def loaded(written):
@@ -86,7 +86,7 @@ def test_the_form_is_asked_for_strictly_and_the_brief_is_data(server, endpoint):
 
 
 def test_a_version_in_the_address_is_sent_and_a_key_is_not_needed(server):
-    ask(Endpoint(Model("tiny", f"{server.base_url}?api-version=2026-01-01")))
+    ask(ModelEndpoint(ModelConfig("tiny", f"{server.base_url}?api-version=2026-01-01")))
 
     assert server.requests[0].path == "/v1/chat/completions"
     assert server.requests[0].query == {"api-version": "2026-01-01"}
@@ -157,7 +157,7 @@ def test_a_failure_that_may_pass_is_tried_again(server, endpoint, slept, failure
 def test_silence_is_not_listened_to_for_ever(server, silence):
     server.then(silence(1.0))
 
-    written = ask(Endpoint(model(server, read=0.3)))
+    written = ask(ModelEndpoint(model(server, read=0.3)))
 
     assert len(loaded(written).scenes) == 4
     assert len(server.requests) >= 2
@@ -169,7 +169,7 @@ def test_tries_end(server, endpoint, slept):
     with pytest.raises(ModelUnavailable) as raised:
         ask(endpoint, slept=slept)
 
-    assert len(server.requests) == TRIES
+    assert len(server.requests) == MAX_CALLS
     assert raised.value.code == "llm-unavailable"
     assert raised.value.retry_after is None
 
@@ -233,10 +233,10 @@ def test_a_dripping_server_is_left_at_the_deadline(server):
 
     start = time.monotonic()
     with pytest.raises(ModelUnavailable):
-        ask(Endpoint(model(server, deadline=0.4)))
+        ask(ModelEndpoint(model(server, deadline=0.4)))
 
     assert time.monotonic() - start < 3
-    assert len(server.requests) == TRIES
+    assert len(server.requests) == MAX_CALLS
 
 
 def test_a_cancel_does_not_wait_for_the_server(server):
@@ -246,7 +246,7 @@ def test_a_cancel_does_not_wait_for_the_server(server):
 
     start = time.monotonic()
     with pytest.raises(Stopped):
-        ask(Endpoint(model(server, read=5.0, deadline=5.0)), stop=canceled.is_set)
+        ask(ModelEndpoint(model(server, read=5.0, deadline=5.0)), stop=canceled.is_set)
 
     assert time.monotonic() - start < 1
 
@@ -256,12 +256,12 @@ def test_nobody_listening_is_unavailable(server):
         address = gone.base_url
 
     with pytest.raises(ModelUnavailable):
-        ask(Endpoint(Model("tiny", address, connect=0.5)))
+        ask(ModelEndpoint(ModelConfig("tiny", address, connect=0.5)))
 
 
 @pytest.mark.parametrize(
     ("unknown", "mode"),
-    [(("json_schema",), JSON), (("json_schema", "json_object"), TEXT)],
+    [(("json_schema",), JSON_OBJECT), (("json_schema", "json_object"), PLAIN_TEXT)],
     ids=["JSON mode", "text"],
 )
 def test_a_server_that_knows_less_is_asked_for_less_and_remembered(server, endpoint, unknown, mode):
@@ -357,7 +357,7 @@ def test_the_script_is_found_in_talk(server, endpoint, talk):
     written = ask(endpoint)
 
     assert len(loaded(written).scenes) == 4
-    assert endpoint.mode == STRICT
+    assert endpoint.mode == STRICT_SCHEMA
     assert len(server.requests) == 1
 
 
@@ -484,7 +484,7 @@ def test_a_long_text_is_digested_in_parts(server):
     text = "\n\n".join(
         f"Paragraph {number} tells of one more thing about the reef." * 4 for number in range(60)
     )
-    endpoint = Endpoint(model(server, context=4000))
+    endpoint = ModelEndpoint(model(server, context=4000))
 
     written = ask(endpoint, Brief(source_text=text, scenes=4))
 
@@ -524,9 +524,9 @@ def test_the_next_endpoint_serves_what_the_first_cannot(server):
     with LoopbackModel() as broken:
         for failure in (llm.status(500), llm.status(401), llm.says("no")):
             broken.always(failure)
-            endpoints = [Endpoint(Model("broken", broken.base_url)), Endpoint(model(server))]
+            endpoints = [ModelEndpoint(ModelConfig("broken", broken.base_url)), ModelEndpoint(model(server))]
 
-            written = write(BRIEF, endpoints, sleep=[].append)
+            written = write_script(BRIEF, endpoints, sleep=[].append)
 
             assert written.model == "tiny"
 
@@ -537,14 +537,18 @@ def test_when_no_endpoint_serves_the_soonest_try_is_told(server):
         other.always(llm.status(429, headers={"Retry-After": "30"}))
 
         with pytest.raises(ModelUnavailable) as raised:
-            write(BRIEF, [Endpoint(model(server)), Endpoint(Model("other", other.base_url))], sleep=[].append)
+            write_script(
+                BRIEF,
+                [ModelEndpoint(model(server)), ModelEndpoint(ModelConfig("other", other.base_url))],
+                sleep=[].append,
+            )
 
     assert raised.value.retry_after == 30
 
 
 def test_an_endpoint_that_fails_again_and_again_is_left_alone_for_a_while(server):
     now = [0.0]
-    endpoint = Endpoint(model(server), clock=lambda: now[0])
+    endpoint = ModelEndpoint(model(server), clock=lambda: now[0])
     server.always(llm.status(500))
     for _ in range(2):
         with pytest.raises(ModelUnavailable):
@@ -554,14 +558,14 @@ def test_an_endpoint_that_fails_again_and_again_is_left_alone_for_a_while(server
     with pytest.raises(ModelUnavailable) as raised:
         ask(endpoint)
 
-    assert calls == FAILURES < 2 * TRIES
+    assert calls == FAILURE_THRESHOLD < 2 * MAX_CALLS
     assert len(server.requests) == calls
     assert 0 < raised.value.retry_after <= 60
 
     now[0] += 61
     server.always(llm.writes_a_script)
     assert ask(endpoint).model == "tiny"
-    assert endpoint.breaker.wait() == 0
+    assert endpoint.breaker.seconds_until_allowed() == 0
 
 
 def test_no_key_is_shown(server, endpoint, caplog):
@@ -575,7 +579,7 @@ def test_no_key_is_shown(server, endpoint, caplog):
 
 
 def test_a_digest_is_mended_at_most_twice(server):
-    endpoint = Endpoint(model(server, context=2500))
+    endpoint = ModelEndpoint(model(server, context=2500))
     brief = Brief(source_text="One more thing about the reef. " * 150, scenes=4)
     server.then(llm.says('{"points": []}'))
 
@@ -603,11 +607,11 @@ def test_an_adjusted_script_that_cannot_be_used_does_not_replace_one_that_can(se
 def test_an_open_circuit_makes_room_for_the_next_endpoint(server):
     with LoopbackModel() as broken:
         broken.always(llm.status(500))
-        endpoints = [Endpoint(Model("broken", broken.base_url)), Endpoint(model(server))]
+        endpoints = [ModelEndpoint(ModelConfig("broken", broken.base_url)), ModelEndpoint(model(server))]
         for _ in range(4):
-            assert write(BRIEF, endpoints, sleep=[].append).model == "tiny"
+            assert write_script(BRIEF, endpoints, sleep=[].append).model == "tiny"
 
-        assert len(broken.requests) == FAILURES
+        assert len(broken.requests) == FAILURE_THRESHOLD
 
 
 def test_a_job_that_is_canceled_already_asks_nobody(server, endpoint):
@@ -622,13 +626,13 @@ def test_a_cancel_ends_the_wait_for_another_try(server, endpoint):
     waited = []
 
     with pytest.raises(Stopped):
-        write(BRIEF, [endpoint], sleep=waited.append, stop=lambda: len(waited) == 2)
+        write_script(BRIEF, [endpoint], sleep=waited.append, stop=lambda: len(waited) == 2)
 
     assert sum(waited) < 1
 
 
 def test_without_a_model_the_text_is_outlined():
-    written = write(Brief(source_text="Salt is old. It is white.", keywords=("pepper",)))
+    written = write_script(Brief(source_text="Salt is old. It is white.", keywords=("pepper",)))
 
     assert (written.model, written.tokens) == ("outline", 0)
     assert loaded(written).scenes[0].narration.text == "Salt is old. It is white."

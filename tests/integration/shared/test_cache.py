@@ -33,7 +33,7 @@ def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
 
 @pytest.fixture
 def key() -> str:
-    return response_cache.question("script", uuid.uuid4(), {"topic": "tides"})
+    return response_cache.cache_key("script", uuid.uuid4(), {"topic": "tides"})
 
 
 class Maker:
@@ -57,11 +57,11 @@ class Maker:
 def test_an_answer_is_made_once_and_then_remembered(redis: Redis, key: str) -> None:
     make = Maker({"a": [1]})
 
-    first, second = (response_cache.once(key, make, ttl=60, redis=redis) for _ in range(2))
+    first, second = (response_cache.get_or_compute(key, make, ttl=60, redis=redis) for _ in range(2))
 
     assert (first, second) == (
-        response_cache.Answer({"a": [1]}, cached=False),
-        response_cache.Answer({"a": [1]}, cached=True),
+        response_cache.CachedValue({"a": [1]}, cached=False),
+        response_cache.CachedValue({"a": [1]}, cached=True),
     )
     assert make.calls == 1
     assert 0 < redis.pttl(key) <= 60_000
@@ -72,7 +72,9 @@ def test_fifty_at_once_make_one_call(redis: Redis, key: str) -> None:
     make.gate.clear()
 
     with ThreadPoolExecutor(50) as pool:
-        asked = [pool.submit(response_cache.once, key, make, ttl=60, redis=redis) for _ in range(50)]
+        asked = [
+            pool.submit(response_cache.get_or_compute, key, make, ttl=60, redis=redis) for _ in range(50)
+        ]
         assert make.asked.wait(10)
         make.gate.set()
         answers = [one.result(10) for one in asked]
@@ -88,11 +90,11 @@ def test_who_looked_just_before_the_answer_came_does_not_ask_again(
 
     def look_too_early(*names: str) -> Any:
         monkeypatch.setattr(redis, "mget", look)
-        response_cache.once(key, make, ttl=60, redis=redis)
+        response_cache.get_or_compute(key, make, ttl=60, redis=redis)
         return None, None
 
     monkeypatch.setattr(redis, "mget", look_too_early)
-    answer = response_cache.once(key, make, ttl=60, redis=redis)
+    answer = response_cache.get_or_compute(key, make, ttl=60, redis=redis)
 
     assert answer.cached
     assert make.calls == 1
@@ -104,37 +106,42 @@ def test_who_waits_for_a_leader_that_crashed_leads_next(
     redis.set(f"{key}:lock", "a process that is no more", px=300)
     make = Maker()
 
-    assert response_cache.once(key, make, ttl=60, redis=redis) == response_cache.Answer("made", cached=False)
+    assert response_cache.get_or_compute(key, make, ttl=60, redis=redis) == response_cache.CachedValue(
+        "made", cached=False
+    )
     assert make.calls == 1
 
 
 def test_an_error_is_not_remembered_and_frees_the_next(redis: Redis, key: str) -> None:
     with pytest.raises(ValueError, match="no"):
-        response_cache.once(key, Maker(ValueError("no")), ttl=60, redis=redis)
+        response_cache.get_or_compute(key, Maker(ValueError("no")), ttl=60, redis=redis)
 
-    assert response_cache.once(key, Maker(), ttl=60, redis=redis).value == "made"
+    assert response_cache.get_or_compute(key, Maker(), ttl=60, redis=redis).value == "made"
     assert redis.exists(f"{key}:lock") == 0
 
 
 def test_a_fresh_question_is_asked_again_and_its_answer_remembered(redis: Redis, key: str) -> None:
-    response_cache.once(key, Maker("old"), ttl=60, redis=redis)
+    response_cache.get_or_compute(key, Maker("old"), ttl=60, redis=redis)
 
-    assert response_cache.once(key, Maker("new"), ttl=60, fresh=True, redis=redis) == response_cache.Answer(
-        "new", cached=False
+    assert response_cache.get_or_compute(
+        key, Maker("new"), ttl=60, refresh=True, redis=redis
+    ) == response_cache.CachedValue("new", cached=False)
+    assert response_cache.get_or_compute(key, Maker(), ttl=60, redis=redis) == response_cache.CachedValue(
+        "new", cached=True
     )
-    assert response_cache.once(key, Maker(), ttl=60, redis=redis) == response_cache.Answer("new", cached=True)
 
 
 def test_of_many_that_ask_afresh_at_once_one_asks_and_none_is_told_what_is_old(
     redis: Redis, key: str
 ) -> None:
-    response_cache.once(key, Maker("old"), ttl=60, redis=redis)
+    response_cache.get_or_compute(key, Maker("old"), ttl=60, redis=redis)
     make = Maker("new")
     make.gate.clear()
 
     with ThreadPoolExecutor(20) as pool:
         asked = [
-            pool.submit(response_cache.once, key, make, ttl=60, fresh=True, redis=redis) for _ in range(20)
+            pool.submit(response_cache.get_or_compute, key, make, ttl=60, refresh=True, redis=redis)
+            for _ in range(20)
         ]
         assert make.asked.wait(10)
         with pytest.raises(TimeoutError):
@@ -148,14 +155,14 @@ def test_of_many_that_ask_afresh_at_once_one_asks_and_none_is_told_what_is_old(
 
 
 def test_a_slow_leader_keeps_its_lock(redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response_cache, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(response_cache, "LOCK_RENEWAL_SECONDS", 0.05)
     make = Maker()
     make.gate.clear()
 
     with ThreadPoolExecutor(2) as pool:
-        one = pool.submit(response_cache.once, key, make, ttl=60, redis=redis)
+        one = pool.submit(response_cache.get_or_compute, key, make, ttl=60, redis=redis)
         assert make.asked.wait(10)
-        other = pool.submit(response_cache.once, key, make, ttl=60, redis=redis)
+        other = pool.submit(response_cache.get_or_compute, key, make, ttl=60, redis=redis)
         with pytest.raises(TimeoutError):
             other.result(0.5)
         make.gate.set()
@@ -169,7 +176,7 @@ def test_without_redis_every_answer_is_made(redis: Redis, key: str) -> None:
     nobody = Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
     make = Maker()
 
-    answers = [response_cache.once(key, make, ttl=60, redis=nobody) for _ in range(2)]
+    answers = [response_cache.get_or_compute(key, make, ttl=60, redis=nobody) for _ in range(2)]
 
     assert make.calls == 2
     assert not any(answer.cached for answer in answers)
@@ -178,11 +185,11 @@ def test_without_redis_every_answer_is_made(redis: Redis, key: str) -> None:
 def test_what_is_too_large_is_returned_and_not_remembered(redis: Redis, key: str) -> None:
     value = "x" * (response_cache.settings().cache_max_value_bytes + 1)
 
-    assert response_cache.once(key, Maker(value), ttl=60, redis=redis).value == value
+    assert response_cache.get_or_compute(key, Maker(value), ttl=60, redis=redis).value == value
     assert redis.get(key) is None
 
 
 def test_accounts_share_no_answers() -> None:
-    one, other = (response_cache.question("script", uuid.uuid4(), {"topic": "tides"}) for _ in range(2))
+    one, other = (response_cache.cache_key("script", uuid.uuid4(), {"topic": "tides"}) for _ in range(2))
 
     assert one != other

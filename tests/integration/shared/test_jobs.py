@@ -105,7 +105,7 @@ def test_a_stale_attempt_can_neither_end_nor_move_what_another_holds(session: Se
     assert not jobs.fail(session, job.id, stale.attempt, RenderFailed("late"))
     assert not jobs.hand_over_to_segments(session, job.id, stale.attempt, {})
     assert jobs.requeue(session, job.id, stale.attempt, delay=timedelta(0)) is None
-    assembly.note(session, stale, "k" * 64)
+    assembly.record_assembly_key(session, stale, "k" * 64)
     held = select(Job.stage, Job.plan, Job.assembly_key, Job.leased_until.is_not(None))
     assert session.execute(held.where(Job.id == job.id)).one() == (Stage.GATHERING, None, None, True)
     assert session.scalar(select(func.count()).where(Artifact.job_id == job.id)) == 0

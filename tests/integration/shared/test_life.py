@@ -93,8 +93,8 @@ class Life(RuleBasedStateMachine):
     def a_worker_hands_over(self, data: st.DataObject, keys: list[str]) -> None:
         held = data.draw(st.sampled_from(self.workers))
         if jobs.hand_over_to_segments(self.session, self.job.id, held.attempt, {}):
-            planned = [segments.Planned(key, 30, ("scene-1",), {}) for key in keys]
-            segments.lay(self.session, held, planned)
+            planned = [segments.PlannedSegment(key, 30, ("scene-1",), {}) for key in keys]
+            segments.replace_segments(self.session, held, planned)
             assembly.begin(self.session, self.job.id)
 
     @precondition(lambda self: self.workers)

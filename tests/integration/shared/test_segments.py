@@ -103,7 +103,7 @@ def test_a_job_that_waited_for_a_key_gets_it(session: Session) -> None:
     segments.finish(session, claim(session, factories.segments_of(session, one)[0]), stored=STORED)
 
     assert segments.waiting_jobs(session, one.account_id, "a") == [other.id]
-    assert segments.fulfil(session, other.id, "a") is True
+    assert segments.complete_waiting(session, other.id, "a") is True
     assert stage_of(session, other) == Stage.ASSEMBLING
 
 
@@ -116,8 +116,8 @@ def test_who_waits_for_a_key_gets_it_though_its_renderer_dies_right_after_storin
     session.execute(update(Segment).values(published_at=func.now()))
     segments.finish(session, claim(session, factories.segments_of(session, one)[0]), stored=STORED)
 
-    assert segments.fulfil_stored(session, 10) == 1
-    assert segments.fulfil_stored(session, 10) == 0
+    assert segments.complete_stored(session, 10) == 1
+    assert segments.complete_stored(session, 10) == 0
 
     states = [[part.state for part in factories.segments_of(session, job)] for job in (other, stranger)]
     assert states == [[SegmentState.DONE, SegmentState.QUEUED], [SegmentState.QUEUED]]

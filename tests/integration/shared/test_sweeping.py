@@ -75,7 +75,7 @@ def test_what_killed_its_worker_twice_is_given_up_with_attempts_left(session: Se
     job = factories.job(session, max_attempts=5)
     for state in (State.QUEUED, State.FAILED):
         assert factories.claim(session, job.id) is not None
-        assert worker_crashes.note(session, str(job.id))
+        assert worker_crashes.record_crash(session, str(job.id))
         recovery.reclaim_jobs(session, no_delay)
         session.refresh(job)
         assert job.state == state
@@ -91,7 +91,7 @@ def test_a_segment_s_death_counts_against_its_job(session: Session) -> None:
     job = factories.rendering_job(session, ("a", "b"))
     for segment in factories.segments_of(session, job):
         segments.claim(session, segment.id, lease=LEASE)
-        assert worker_crashes.note(session, str(segment.id))
+        assert worker_crashes.record_crash(session, str(segment.id))
         recovery.reclaim_segments(session, no_delay, max_attempts=5)
         session.refresh(job)
 
@@ -102,7 +102,7 @@ def test_a_segment_s_death_counts_against_its_job(session: Session) -> None:
 def test_a_death_over_what_nobody_held_counts_for_nothing(session: Session, message: str) -> None:
     job = factories.job(session)
 
-    assert not worker_crashes.note(session, message.format(job.id))
+    assert not worker_crashes.record_crash(session, message.format(job.id))
 
 
 def test_a_canceling_job_whose_worker_died_is_canceled(session: Session) -> None:
@@ -153,7 +153,7 @@ def test_what_an_ended_job_left_queued_waits_no_more(session: Session, state: St
     assert job.account_id not in waiting
     assert progress_queries.scene_progress(session, [job.id]) == shown
     assert jobs.retry(session, job.account_id, job.id, attempts=1)
-    segments.lay(session, job, [segments.Planned("d", 30, ("one",), {})])
+    segments.replace_segments(session, job, [segments.PlannedSegment("d", 30, ("one",), {})])
     assert [one.state for one in factories.segments_of(session, job)] == [SegmentState.QUEUED]
 
 
@@ -170,7 +170,7 @@ def test_who_waited_for_the_key_of_a_dead_worker_is_told_again(session: Session)
 
 def test_a_message_that_counts_as_lost_and_comes_all_the_same_begins_nothing(session: Session) -> None:
     job = factories.job(session, published_at=datetime.now(UTC) - 2 * MINUTE)
-    recovery.forget_published(session, forgotten=MINUTE)
+    recovery.clear_stale_publications(session, older_than=MINUTE)
 
     assert jobs.claim(session, job.id, Stage.GATHERING, lease=LEASE, worker="w") is None
     assert factories.claim(session, job.id) is not None
@@ -188,7 +188,7 @@ def test_a_message_that_nobody_claimed_for_long_counts_as_lost(session: Session)
         .values(published_at=datetime.now(UTC) - 2 * MINUTE)
     )
 
-    assert recovery.forget_published(session, forgotten=MINUTE) == 2
+    assert recovery.clear_stale_publications(session, older_than=MINUTE) == 2
 
     for row in (job, fresh, claimed):
         session.refresh(row)
@@ -196,4 +196,4 @@ def test_a_message_that_nobody_claimed_for_long_counts_as_lost(session: Session)
     assert fresh.published_at is not None
     assert claimed.published_at is not None
     assert factories.segments_of(session, rendering)[0].published_at is None
-    assert recovery.forget_published(session, forgotten=None) == 1
+    assert recovery.clear_stale_publications(session, older_than=None) == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.db import transaction
-from tasks.cost_tracker import Purse
+from tasks.cost_tracker import CostTracker
 from tasks.providers import response_cache
 from tasks.speech.speech_cache import Speaker
 from tests import factories
@@ -49,6 +49,6 @@ def speaker(job: Job, tmp_path: Path) -> Callable[..., Speaker]:
 
     def make(other: Job | None = None, *, fresh: bool = False) -> Speaker:
         mine = other or job
-        return Speaker(mine.account_id, Purse(mine), work, lambda: False, fresh)
+        return Speaker(mine.account_id, CostTracker(mine), work, lambda: False, fresh)
 
     return make

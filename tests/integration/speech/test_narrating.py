@@ -22,9 +22,9 @@ from shared.settings import LanguageModel, settings
 from shared.storage.factory import storage
 from shared.usage import UsageKind
 from tasks import speech
-from tasks.cost_tracker import Purse
+from tasks.cost_tracker import CostTracker
 from tasks.providers import response_cache
-from tasks.providers.http_client import Address, Provider
+from tasks.providers.http_client import Provider, ProviderConfig
 from tasks.speech import Line
 from tasks.speech.espeak import Espeak
 from tasks.speech.speech_cache import Speaker
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shared.models import Job
-    from tasks.speech.engine import Said, Sentence
+    from tasks.speech.engine import Sentence, SpokenSentence
     from tests.loopback.speech import LoopbackSpeech
 
 pytestmark = pytest.mark.services
@@ -55,24 +55,24 @@ def script(*texts: str, voice: Voice | None = None) -> Script:
 class Counting:
     """The embedded engine, and what it was asked to say."""
 
-    name, costs, transcribes = "counting", False, False
+    name, is_paid, transcribes = "counting", False, False
 
     def __init__(self) -> None:
         self.inner, self.said = Espeak(), list[str]()
 
-    def chosen(self, voice: Voice, language: str) -> str | None:
-        return self.inner.chosen(voice, language)
+    def voice_id(self, voice: Voice, language: str) -> str | None:
+        return self.inner.voice_id(voice, language)
 
-    def identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
-        return self.inner.identity(voice, language)
+    def cache_identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
+        return self.inner.cache_identity(voice, language)
 
-    def say(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[Said, ...]:
+    def speak(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[SpokenSentence, ...]:
         self.said += [each.text for each in sentences]
-        return self.inner.say(sentences, stop=stop)
+        return self.inner.speak(sentences, stop=stop)
 
 
 def by_server(server: LoopbackSpeech, transcriber: str = "") -> SpeechServer:
-    provider = Provider(Address("The speech server", server.base_url), sleep=lambda _: None)
+    provider = Provider(ProviderConfig("The speech server", server.base_url), sleep=lambda _: None)
     model = LanguageModel(server.base_url, "tts-1")
     return SpeechServer(model, named_voices("alloy"), transcriber=transcriber, provider=provider)
 
@@ -159,9 +159,9 @@ def test_no_account_hears_what_another_has_had_spoken(speaker):
 def test_a_text_of_nothing_that_can_be_said_is_a_moment_of_silence(speaker):
     told = narrate(speaker(), script("🎉"), {}, among=[Espeak()])
 
-    assert told.scenes["s0"].samples == speech.RATE // 10
+    assert told.scenes["s0"].samples == speech.SAMPLE_RATE // 10
     with wave.open(str(storage().locate(told.scenes["s0"].storage_key))) as file:
-        assert file.getnframes() == speech.RATE // 10
+        assert file.getnframes() == speech.SAMPLE_RATE // 10
 
 
 def test_a_voice_that_nobody_has_is_named(speaker):
@@ -236,7 +236,7 @@ def test_fifty_jobs_that_say_the_same_make_one_call(job, server, tmp_path):
     def one(index: int) -> bool:
         work = tmp_path / str(index)
         work.mkdir()
-        mine = Speaker(job.account_id, Purse(jobs[index]), work, lambda: False)
+        mine = Speaker(job.account_id, CostTracker(jobs[index]), work, lambda: False)
         return narrate(mine, script("Say it once."), {}, among=[engine]).scenes["s0"].cached
 
     with ThreadPoolExecutor(16) as pool:
@@ -274,7 +274,7 @@ def test_where_a_server_fails_the_next_engine_speaks_it_all(speaker, server, job
 
     told = narrate(speaker(), script(FIRST), {}, among=[by_server(server), Espeak()])
 
-    assert told.scenes["s0"].samples > speech.RATE
+    assert told.scenes["s0"].samples > speech.SAMPLE_RATE
     assert "espeak-ng" in told.warnings[0]
     assert spent(job) == len(server.spoken[0])  # what was spoken before it failed
 
@@ -309,7 +309,7 @@ def test_a_budget_stops_before_the_call_that_would_break_it(server, process, tmp
     monkeypatch.setenv("SCENEMILL_PRICE_CHARACTERS", "1000")  # one each
     settings.cache_clear()
     job = new_job(spec={"kind": "video", "budget": 50})
-    speaker = Speaker(job.account_id, Purse(job), tmp_path, lambda: False)
+    speaker = Speaker(job.account_id, CostTracker(job), tmp_path, lambda: False)
 
     with pytest.raises(QuotaExceeded):
         narrate(speaker, script("x" * 40 + ". " + "y" * 40 + "."), {}, among=[by_server(server), Espeak()])

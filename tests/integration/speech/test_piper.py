@@ -12,7 +12,7 @@ from shared.errors import SpeechFailed
 from shared.processes.ffmpeg import Stopped
 from shared.script.values import Voice
 from shared.script.voices import available_voices, piper_voices
-from tasks.speech.engine import RATE, Sentence
+from tasks.speech.engine import SAMPLE_RATE, Sentence
 from tasks.speech.piper import Piper
 
 pytestmark = pytest.mark.services
@@ -32,7 +32,7 @@ def say(engine, tmp_path, *texts, speed=1.0, stop=lambda: False):
         Sentence(text, "en", tmp_path / f"{index}.wav", Voice(NAME, speed))
         for index, text in enumerate(texts)
     ]
-    return engine.say(sentences, stop=stop)
+    return engine.speak(sentences, stop=stop)
 
 
 def test_sentences_become_narration_with_a_time_for_each_word(engine, tmp_path):
@@ -40,10 +40,10 @@ def test_sentences_become_narration_with_a_time_for_each_word(engine, tmp_path):
 
     for index, said in enumerate((first, second)):
         with wave.open(str(tmp_path / f"{index}.wav")) as file:
-            assert (file.getnchannels(), file.getframerate()) == (1, RATE)
-            assert file.getnframes() == said.samples > RATE // 2
+            assert (file.getnchannels(), file.getframerate()) == (1, SAMPLE_RATE)
+            assert file.getnframes() == said.samples > SAMPLE_RATE // 2
     assert len(first.heard) == 7
-    assert first.heard[-1].end == pytest.approx(first.samples / RATE)
+    assert first.heard[-1].end == pytest.approx(first.samples / SAMPLE_RATE)
 
 
 def test_speed_changes_the_length(engine, tmp_path):
@@ -57,9 +57,9 @@ def test_a_voice_is_listed_and_found_by_its_language(engine, process, monkeypatc
     listed = available_voices(process.model_copy(update={"piper_voices": VOICE}))
 
     assert (listed[0].name, listed[0].language) == (NAME, "en-US")
-    assert engine.chosen(Voice(), "en-GB") == VOICE
-    assert engine.chosen(Voice(), "de") is None
-    assert engine.chosen(Voice("en-us"), "en") is None
+    assert engine.voice_id(Voice(), "en-GB") == VOICE
+    assert engine.voice_id(Voice(), "de") is None
+    assert engine.voice_id(Voice("en-us"), "en") is None
 
 
 def test_what_is_no_voice_fails_the_narration_and_nothing_else(tmp_path):
@@ -68,7 +68,7 @@ def test_what_is_no_voice_fails_the_narration_and_nothing_else(tmp_path):
     engine = Piper(piper_voices(str(broken)))
 
     with pytest.raises(SpeechFailed):
-        engine.say([Sentence("Hello.", "en", tmp_path / "a.wav")], stop=lambda: False)
+        engine.speak([Sentence("Hello.", "en", tmp_path / "a.wav")], stop=lambda: False)
 
 
 def test_speech_that_is_no_longer_wanted_stops_at_once(engine, tmp_path):

@@ -14,9 +14,9 @@ from shared.processes.ffmpeg import Stopped
 from shared.script.values import Voice
 from shared.script.voices import named_voices
 from shared.settings import LanguageModel
-from tasks.providers.circuit_breaker import FAILURES
-from tasks.providers.http_client import TRIES, Address, Provider
-from tasks.speech.engine import RATE, Sentence
+from tasks.providers.circuit_breaker import FAILURE_THRESHOLD
+from tasks.providers.http_client import MAX_CALLS, Provider, ProviderConfig
+from tasks.speech.engine import SAMPLE_RATE, Sentence
 from tasks.speech.speech_server import SpeechServer
 from tests.loopback import llm
 from tests.loopback.server import says
@@ -40,7 +40,7 @@ def slept():
 
 
 def engine(server, slept=None, *, transcriber="", voices="alloy, thorsten@de", **limits):
-    address = Address(
+    address = ProviderConfig(
         "The speech server",
         server.base_url,
         {"Authorization": "Bearer sk-test"},
@@ -52,7 +52,7 @@ def engine(server, slept=None, *, transcriber="", voices="alloy, thorsten@de", *
 
 
 def say(engine, tmp_path, text=TEXT, voice=None, stop=lambda: False):
-    (said,) = engine.say([Sentence(text, "en", tmp_path / "a.wav", voice or Voice())], stop=stop)
+    (said,) = engine.speak([Sentence(text, "en", tmp_path / "a.wav", voice or Voice())], stop=stop)
     return said
 
 
@@ -66,12 +66,12 @@ def test_a_sentence_becomes_narration_whatever_the_server_sends(server, tmp_path
     said = say(engine(server), tmp_path)
 
     with wave.open(str(tmp_path / "a.wav")) as file:
-        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, RATE)
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, SAMPLE_RATE)
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     assert said.samples == len(samples)
     loud = np.flatnonzero(np.abs(samples.astype(int)) > 500)
-    assert loud[0] < 0.05 * RATE  # the silence that it came with is gone
-    assert len(samples) - loud[-1] < 0.05 * RATE
+    assert loud[0] < 0.05 * SAMPLE_RATE  # the silence that it came with is gone
+    assert len(samples) - loud[-1] < 0.05 * SAMPLE_RATE
     assert len(bursts(sound(tmp_path))) == len(TEXT.split())
     request = server.asked(SPEECH)[-1]
     assert request.headers["authorization"] == "Bearer sk-test"
@@ -107,7 +107,7 @@ def test_without_a_transcript_words_share_the_time_by_their_syllables(server, tm
 
     assert server.asked(EARS) == []
     assert [each.place for each in said.heard] == [TEXT.index(word) for word in TEXT.split()]
-    assert said.heard[-1].end == pytest.approx(said.samples / RATE)
+    assert said.heard[-1].end == pytest.approx(said.samples / SAMPLE_RATE)
     lengths = {TEXT[each.place :].split(maxsplit=1)[0]: each.end - each.start for each in said.heard}
     assert lengths["centimetre"] > 1.8 * lengths["one"]
 
@@ -167,20 +167,20 @@ def test_speed_and_voice_are_asked_for(server, tmp_path):
 def test_a_voice_is_chosen_by_its_name_or_its_language(server, voice, language, chosen):
     one = engine(server, voices="thorsten@de, alloy")
 
-    assert one.chosen(Voice(voice), language) == chosen
+    assert one.voice_id(Voice(voice), language) == chosen
 
 
 # What the server does; how often it is asked; the seconds slept, where they are known.
 FOR_NOW = [
-    pytest.param(llm.status(429, headers={"Retry-After": "3"}), TRIES, 6.0, id="429 for 3 seconds"),
+    pytest.param(llm.status(429, headers={"Retry-After": "3"}), MAX_CALLS, 6.0, id="429 for 3 seconds"),
     pytest.param(llm.status(429, headers={"Retry-After": "600"}), 1, 0.0, id="429 for ten minutes"),
-    pytest.param(llm.status(500), TRIES, None, id="500"),
-    pytest.param(llm.status(503, headers={"Retry-After": "soon"}), TRIES, None, id="503 with garbage"),
-    pytest.param(llm.html(200), TRIES, None, id="HTML"),
-    pytest.param(llm.html(502), TRIES, None, id="HTML of a proxy"),
-    pytest.param(llm.resets, TRIES, None, id="reset"),
-    pytest.param(llm.huge(50 * 1024 * 1024), TRIES, None, id="50 MB"),
-    pytest.param(says({"error": "no"}), TRIES, None, id="JSON instead of sound"),
+    pytest.param(llm.status(500), MAX_CALLS, None, id="500"),
+    pytest.param(llm.status(503, headers={"Retry-After": "soon"}), MAX_CALLS, None, id="503 with garbage"),
+    pytest.param(llm.html(200), MAX_CALLS, None, id="HTML"),
+    pytest.param(llm.html(502), MAX_CALLS, None, id="HTML of a proxy"),
+    pytest.param(llm.resets, MAX_CALLS, None, id="reset"),
+    pytest.param(llm.huge(50 * 1024 * 1024), MAX_CALLS, None, id="50 MB"),
+    pytest.param(says({"error": "no"}), MAX_CALLS, None, id="JSON instead of sound"),
 ]
 
 
@@ -204,7 +204,7 @@ def test_one_that_keeps_us_waiting_is_given_up_in_bounds(server, tmp_path, behav
     with pytest.raises(Unavailable):
         say(engine(server, read=0.3, deadline=0.5), tmp_path)
 
-    assert len(server.requests) == TRIES
+    assert len(server.requests) == MAX_CALLS
     assert time.monotonic() - began < 9
 
 
@@ -260,7 +260,7 @@ def test_who_failed_too_often_is_left_alone(server, tmp_path):
         with pytest.raises(Unavailable) as caught:
             say(one, tmp_path)
 
-    assert len(server.requests) == FAILURES
+    assert len(server.requests) == FAILURE_THRESHOLD
     assert caught.value.retry_after
 
 
@@ -282,4 +282,4 @@ def test_no_key_and_no_address_is_told_to_a_client(server, tmp_path):
 
     assert "sk-test" not in str(caught.value.args)
     assert "127.0.0.1" not in str(caught.value.args)
-    assert "sk-test" not in repr(engine(server).provider.address)
+    assert "sk-test" not in repr(engine(server).provider.config)

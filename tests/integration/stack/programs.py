@@ -6,7 +6,7 @@ import json
 
 import psutil
 
-from workers.local.output import Log
+from workers.local.output import StackLog
 from workers.local.supervisor import Supervisor
 
 STAY = "import time; print('up', flush=True); time.sleep(60)"
@@ -25,7 +25,7 @@ class Stage:
 
     def __init__(self, folder):
         self.folder = folder
-        self.log = Log(folder / "logs", None)
+        self.log = StackLog(folder / "logs", None)
 
     def run(self, services, on_ready=lambda _: False):
         supervisor = Supervisor(tuple(services), self.log, on_change=lambda: None)

@@ -11,13 +11,13 @@ import pytest
 
 from tests.integration.stack import programs
 from tests.integration.stack.programs import STAY, runs
-from workers.local.fork_client import Forks
+from workers.local.fork_client import ForkClient
 from workers.local.services import Service
 from workers.local.supervisor import StartFailed
 
 pytestmark = [
     pytest.mark.services,
-    pytest.mark.skipif(not Forks.possible, reason="only Linux has what it takes"),
+    pytest.mark.skipif(not ForkClient.possible, reason="only Linux has what it takes"),
 ]
 
 TELL = """
@@ -42,7 +42,7 @@ class Stage(programs.Stage):
 
     def __init__(self, folder):
         super().__init__(folder)
-        self.forks = Forks()
+        self.forks = ForkClient()
         (folder / "shared_by_all.py").write_text("import os\nPID = os.getpid()\n")
 
     def server(self):
@@ -51,7 +51,7 @@ class Stage(programs.Stage):
             argv=(sys.executable, "-m", "workers.local.fork_server", "shared_by_all"),
             cwd=self.folder,
             env={"PATH": os.defpath, "PYTHONPATH": str(self.folder)},
-            begin=self.forks.begin,
+            launch=self.forks.start_server,
             ready=self.forks.ready,
             stop_order=2,
         )
@@ -61,7 +61,7 @@ class Stage(programs.Stage):
         facts = {"after": ("forkserver",), "stop_order": 1, **facts}
         argv = (sys.executable, "-m", name, *arguments)
         env = {"ONLY": "this"}
-        return Service(name=name, argv=argv, cwd=self.folder, env=env, begin=self.forks.fork, **facts)
+        return Service(name=name, argv=argv, cwd=self.folder, env=env, launch=self.forks.fork, **facts)
 
     def run(self, services, on_ready=lambda _: False):
         return super().run((self.server(), *services), on_ready)
@@ -79,7 +79,7 @@ def stage(tmp_path):
 
 
 def test_a_fork_is_what_python_would_have_started_but_for_what_is_imported_already(stage):
-    stage.run([stage.forked("tell", TELL, "--one", "two", once=True)])
+    stage.run([stage.forked("tell", TELL, "--one", "two", one_shot=True)])
 
     said = next(event for event in stage.events() if event["service"] == "tell" and "argv" in event)
     assert said["argv"] == ["--one", "two"]
@@ -138,11 +138,11 @@ def test_where_no_server_is_each_starts_by_itself(stage):
 
 
 def test_a_server_that_does_not_answer_in_time_ends_and_the_program_starts_by_itself(stage):
-    server = stage.forks.begin(stage.server())
+    server = stage.forks.start_server(stage.server())
     while not stage.forks.ready():
         assert server.poll() is None
     os.kill(server.pid, signal.SIGSTOP)
-    stage.forks._orders.settimeout(0.2)  # noqa: SLF001 (it is ten seconds)
+    stage.forks._socket.settimeout(0.2)  # noqa: SLF001 (it is ten seconds)
     service = stage.forked("stays", "import time; time.sleep(60)")
     service = Service(**{**vars(service), "env": {"PYTHONPATH": str(stage.folder)}})
 

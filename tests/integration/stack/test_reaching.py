@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from workers.local.ports import free_port
-from workers.server_checks import reached
+from workers.server_checks import check_server
 
 pytestmark = pytest.mark.services
 
 
 def test_a_redis_that_answers_is_told_with_its_version_and_without_its_password(redis_url: str) -> None:
-    found = reached("broker", redis_url)
+    found = check_server("broker", redis_url)
 
     password = redis_url.split(":")[2].partition("@")[0]
     assert found.state in ("ok", "note")
@@ -23,7 +23,7 @@ def test_a_redis_that_answers_is_told_with_its_version_and_without_its_password(
                                  "sentinel://:secret@127.0.0.1:{0},127.0.0.1:{0}/name/0", "sentinel://:secret@/"],
                          ids=["redis", "rabbitmq", "sentinel", "no name"])  # fmt: skip
 def test_a_server_that_is_not_there_is_missing(url: str) -> None:
-    found = reached("broker", url.format(free_port()))
+    found = check_server("broker", url.format(free_port()))
 
     assert found.state == "missing"
     assert "secret" not in str(found)

@@ -12,7 +12,7 @@ import pytest
 
 from workers.local import postgres
 from workers.local.ports import free_port
-from workers.local.state import MARK, AlreadyRunning, State
+from workers.local.state import STACK_VARIABLE, AlreadyRunning, State
 
 pytestmark = pytest.mark.services
 
@@ -60,17 +60,17 @@ def test_a_recorded_program_that_still_runs_is_ended(tmp_path, sleeper):
     process = sleeper(tmp_path)
     State(tmp_path).record([("api", process.pid)])
 
-    ended = State(tmp_path).end_leftovers()
+    ended = State(tmp_path).end_orphans()
 
     assert ended == ["api"]
     assert has_ended(process)
 
 
 def test_children_that_lost_their_parent_are_known_by_their_environment(tmp_path, sleeper):
-    process = sleeper("/", **{MARK: str(tmp_path)})
-    other = sleeper("/", **{MARK: f"{tmp_path}-other"})
+    process = sleeper("/", **{STACK_VARIABLE: str(tmp_path)})
+    other = sleeper("/", **{STACK_VARIABLE: f"{tmp_path}-other"})
 
-    State(tmp_path).end_leftovers()
+    State(tmp_path).end_orphans()
 
     assert has_ended(process)
     assert other.poll() is None
@@ -85,7 +85,7 @@ def test_another_program_with_a_recorded_pid_is_left_alone(tmp_path, sleeper):
     ]
     (tmp_path / "processes.json").write_text(json.dumps(rows))
 
-    ended = State(tmp_path).end_leftovers()
+    ended = State(tmp_path).end_orphans()
 
     assert ended == []
     assert stranger.poll() is None
@@ -98,7 +98,7 @@ def test_postgres_starts_beside_a_pid_file_whose_pid_is_another_program_by_now(o
     stale = server.data / "postmaster.pid"
     stale.write_text(f"{sleeper('/').pid}\n{server.data}\n1\n5432\n\n127.0.0.1\n0 0\nready\n")
 
-    State(folder).end_leftovers()
+    State(folder).end_orphans()
 
     assert not stale.exists()
 
@@ -124,5 +124,5 @@ def test_a_full_disk_leaves_the_last_record(tmp_path):
 def test_a_broken_record_ends_nothing(tmp_path):
     (tmp_path / "processes.json").write_text('[{"name": "api", "pi')
 
-    assert State(tmp_path).end_leftovers() == []
+    assert State(tmp_path).end_orphans() == []
     assert psutil.pid_exists(os.getpid())

@@ -54,7 +54,7 @@ def test_a_program_starts_when_those_before_it_are_ready(stage):
     stage.run(
         [
             stage.service("second", second, ready=second_ready, after=("step",)),
-            stage.service("step", step, once=True, after=("first",)),
+            stage.service("step", step, one_shot=True, after=("first",)),
             stage.service("first", first, ready=first_ready),
         ]
     )
@@ -157,7 +157,7 @@ def test_a_program_that_ends_before_it_is_ready_fails_the_start_with_its_last_wo
         stage.run(
             [
                 stage.service("good", STAY, ready=lambda: True),
-                stage.service("bad", bad, once=True, after=("good",)),
+                stage.service("bad", bad, one_shot=True, after=("good",)),
             ]
         )
 
@@ -170,8 +170,8 @@ def test_a_program_that_is_never_ready_fails_the_start_in_time(stage):
 def test_what_a_secretive_program_says_stays_out_of_the_log(stage):
     stage.run(
         [
-            stage.service("open", "print('said')", once=True),
-            stage.service("shy", "print('sm_live_secret')", once=True, secretive=True),
+            stage.service("open", "print('said')", one_shot=True),
+            stage.service("shy", "print('sm_live_secret')", one_shot=True, hides_output=True),
         ]
     )
 
@@ -183,13 +183,13 @@ def test_what_a_secretive_program_says_stays_out_of_the_log(stage):
 def test_programs_die_with_a_supervisor_that_is_killed(tmp_path):
     code = f"""
 import os, pathlib, sys, time
-from workers.local.output import Log
+from workers.local.output import StackLog
 from workers.local.services import Service
 from workers.local.supervisor import Supervisor
 folder = pathlib.Path({str(tmp_path)!r})
 argv = (sys.executable, "-I", "-S", "-c", {DEAF!r})
 service = Service(name="one", argv=argv, cwd=folder, env={{}}, ready=lambda: True)
-supervisor = Supervisor((service,), Log(folder / "logs", None), on_change=lambda: None)
+supervisor = Supervisor((service,), StackLog(folder / "logs", None), on_change=lambda: None)
 supervisor.run(lambda: print(*supervisor.pids("one"), flush=True) or True)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as supervisor:

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from scenemill import Scenemill
-from workers.local.state import MARK
+from workers.local.state import STACK_VARIABLE
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
 
@@ -67,7 +67,7 @@ def processes_of(data):
         try:
             if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
                 continue
-            if Path(process.cwd()).is_relative_to(data) or process.environ().get(MARK) == str(data):
+            if Path(process.cwd()).is_relative_to(data) or process.environ().get(STACK_VARIABLE) == str(data):
                 found.append(process)
         except psutil.Error:
             continue

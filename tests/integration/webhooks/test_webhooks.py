@@ -103,8 +103,8 @@ def test_an_end_is_told_once_signed_and_whole(process: Settings, receiver: Recei
     with transaction() as session:
         job = ended(session, hook(receiver.url), meta={"a": "b"})
 
-    webhook_delivery.deliver()
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
+    webhook_delivery.deliver_due()
 
     (request,) = receiver.seen
     headers, body = request
@@ -134,7 +134,7 @@ def test_no_transaction_is_open_while_a_receiver_takes_its_time(
     with transaction() as session:
         ended(session, hook(receiver.url))
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
 
     assert open_ == [0]
 
@@ -146,14 +146,14 @@ def test_one_round_runs_at_a_time(process: Settings, receiver: Receiver) -> None
         receiver.meanwhile = lambda: None
         with transaction() as session:
             ended(session, hook(receiver.url))
-        webhook_delivery.deliver()  # on another connection, as another worker does
+        webhook_delivery.deliver_due()  # on another connection, as another worker does
         answered.append(len(receiver.seen))
 
     receiver.meanwhile = begin_another
     with transaction() as session:
         ended(session, hook(receiver.url))
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
 
     assert answered == [0]
     assert len(receiver.seen) == 2  # the first round went on with what had come meanwhile
@@ -174,7 +174,7 @@ def test_slow_receivers_of_one_account_keep_no_other_account_waiting(
     receiver.meanwhile = lambda: told.set() if len(receiver.seen) == 2 * deliveries.MAX_PER_ACCOUNT else None
     began = time.monotonic()
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
 
     slow.server.shutdown()
     slow.server.server_close()
@@ -193,22 +193,22 @@ def test_a_round_ends_without_whoever_takes_long_and_the_next_one_goes_on_beside
         waited_for = ended(session, hook(slow.url))
     monkeypatch.setattr(webhook_delivery, "ROUND_SECONDS", 0.2)
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
     with transaction() as session:
         other = ended(session, hook(receiver.url))
     until = time.monotonic() + 8
     while delivery_of(other).state == "pending" and time.monotonic() < until:  # a busy machine needs several
-        webhook_delivery.deliver()
+        webhook_delivery.deliver_due()
     states = [delivery_of(job).state for job in (waited_for, other)]
     told.set()
-    wait(list(webhook_delivery._under_way), 10)  # noqa: SLF001 (nothing else knows when it is over)
-    webhook_delivery.deliver()
+    wait(list(webhook_delivery._in_flight), 10)  # noqa: SLF001 (nothing else knows when it is over)
+    webhook_delivery.deliver_due()
     slow.server.shutdown()
     slow.server.server_close()
 
     assert states == ["pending", "delivered"]
     assert delivery_of(waited_for).state == "delivered"
-    assert not webhook_delivery._under_way  # noqa: SLF001 (it does not grow with the rounds)
+    assert not webhook_delivery._in_flight  # noqa: SLF001 (it does not grow with the rounds)
 
 
 def test_a_delivery_is_stamped_with_the_moment_that_postgres_gave_it_out(
@@ -219,7 +219,7 @@ def test_a_delivery_is_stamped_with_the_moment_that_postgres_gave_it_out(
         id=factories.uuid.uuid4(), url=receiver.url, body="{}", run_after=at + webhook_delivery.LEASE
     )
 
-    assert webhook_delivery.post(one, [WEBHOOK_SECRET]).delivered
+    assert webhook_delivery.post_delivery(one, [WEBHOOK_SECRET]).delivered
 
     ((headers, _),) = receiver.seen
     assert headers["webhook-timestamp"] == str(int(at.timestamp()))
@@ -233,7 +233,7 @@ def test_only_events_that_were_asked_for_are_told(process: Settings, receiver: R
         factories.claim(session, failing.id, lease=LEASE)
         jobs.fail(session, failing.id, 1, RenderFailed("No picture."))
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
 
     (told,) = [json.loads(body) for _, body in receiver.seen]
     assert told["data"]["task_id"] == str(failing.id)
@@ -248,12 +248,12 @@ def test_anything_but_2xx_is_tried_again_under_the_same_id(
     with transaction() as session:
         job = ended(session, hook(receiver.url))
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
     waiting = delivery_of(job)
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
     assert len(receiver.seen) == 1  # it is not due yet
     now_due(job)
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
 
     first, second = receiver.seen
     assert (waiting.state, waiting.attempt) == ("pending", 1)
@@ -269,7 +269,7 @@ def test_after_the_last_try_it_has_failed(process: Settings, receiver: Receiver)
 
     for _ in range(12):
         now_due(job)
-        webhook_delivery.deliver()
+        webhook_delivery.deliver_due()
 
     assert len(receiver.seen) == 10  # at once, and nine times after
     assert delivery_of(job).state == "failed"
@@ -281,12 +281,12 @@ def test_after_the_last_try_it_has_failed(process: Settings, receiver: Receiver)
 def test_of_what_is_resent_for_ever_the_last_tries_are_kept(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "MAX_KEPT_ATTEMPTS", 3)
+    monkeypatch.setattr(deliveries, "MOST_TRIES", 3)
     with transaction() as session:
         job = ended(session, hook(receiver.url))
 
     for _ in range(5):
-        webhook_delivery.deliver()
+        webhook_delivery.deliver_due()
         with transaction() as session:
             assert deliveries.resend(session, job.account_id, delivery_of(job).id)
 
@@ -307,19 +307,19 @@ def test_an_address_that_is_gone_gets_nothing_any_more_until_it_is_sent_again(
             update(Delivery).where(Delivery.subject == str(other.id)).values(run_after=func.now() + LEASE)
         )
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
     assert [delivery_of(one).state for one in (job, other)] == ["failed", "failed"]
 
     with transaction() as session:
         later = ended(session, hook(receiver.url), job.account_id)
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
     assert delivery_of(later).state == "failed"
     assert len(receiver.seen) == 1
 
     with transaction() as session:
         assert not deliveries.resend(session, factories.account(session), delivery_of(job).id)
         assert deliveries.resend(session, job.account_id, delivery_of(job).id)
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
     assert delivery_of(job).state == "delivered"
 
 
@@ -341,14 +341,14 @@ def test_who_has_nothing_under_way_is_told_before_those_who_have(session: Sessio
 def test_much_that_waits_for_an_address_that_is_gone_ends_untried_a_bite_at_a_time(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "MAX_GIVEN_UP", 2)
+    monkeypatch.setattr(deliveries, "GIVEN_UP", 2)
     with transaction() as session:
         owner = factories.account(session)
         deliveries.disable_address(session, owner, receiver.url)
         waiting = [ended(session, hook(receiver.url), owner) for _ in range(5)]
 
     def failed() -> int:
-        webhook_delivery.deliver()
+        webhook_delivery.deliver_due()
         return sum(delivery_of(each).state == "failed" for each in waiting)
 
     assert [failed() for _ in range(4)] == [2, 4, 5, 5]
@@ -365,7 +365,7 @@ def test_a_rotated_secret_signs_beside_the_new_one_until_the_overlap_ends(
         new = deliveries.rotate_secret(session, account_id)
         ended(session, hook(receiver.url), account_id)
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
 
     headers, body = receiver.seen[0]
     for secret in (old, new):
@@ -385,7 +385,7 @@ def test_a_private_address_is_refused_at_the_connection(
     with transaction() as session:
         job = ended(session, hook(receiver.url.replace("http://127.0.0.1", "https://127.0.0.1")))
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
 
     assert receiver.seen == []
     assert delivery_of(job).state == "pending"
@@ -407,7 +407,7 @@ def test_a_batch_tells_of_its_end_when_its_last_job_ends(process: Settings, rece
         assert session.scalar(select(Batch.finished_at).where(Batch.id == batch.id)) is None
         jobs.fail(session, failing.id, 1, RenderFailed("No."))
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
     with transaction() as session:
         jobs.retry(session, account_id, failing.id, attempts=1)
         again = session.scalars(select(Batch).where(Batch.id == batch.id)).one()
@@ -423,6 +423,6 @@ def test_a_stale_attempt_s_end_tells_nothing(process: Settings, receiver: Receiv
         job = factories.job(session, spec=hook(receiver.url), state=State.RUNNING, attempt=2)
         assert not jobs.fail(session, job.id, 1, RenderFailed("late"))
 
-    webhook_delivery.deliver()
+    webhook_delivery.deliver_due()
 
     assert receiver.seen == []

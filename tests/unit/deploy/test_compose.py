@@ -8,8 +8,8 @@ from shared.settings import RENAMED, Settings
 from tests.unit.deploy.files import COMPOSE, DOCKERFILE, EXAMPLE, ROOT, compose, environment, services
 from workers.local import postgres as pg
 from workers.local import redis as rd
-from workers.local.services import stop_ranks
-from workers.local.stack import QUEUES, Stack, Wish
+from workers.local.services import stop_groups
+from workers.local.stack import QUEUES, Stack, StackOptions
 
 OURS = ("api", *(f"worker-{queue}" for queue in QUEUES), "beat", "flower", "migrate")
 SETTINGS = {f"SCENEMILL_{name.upper()}" for name in (*Settings.model_fields, *RENAMED)}
@@ -19,7 +19,7 @@ NEEDED = {f"SCENEMILL_{name.upper()}" for name, field in Settings.model_fields.i
 @pytest.fixture
 def local_stack(tmp_path: Path) -> Stack:
     return Stack(
-        wish=Wish(folder=tmp_path, renders=2),
+        options=StackOptions(folder=tmp_path, renders=2),
         postgres=pg.Postgres(data=tmp_path, port=1, password="p"),
         redis=rd.Redis(config=tmp_path / "redis.conf", port=2, password="p"),
         api_port=3,
@@ -133,7 +133,7 @@ def test_a_process_is_started_as_the_local_stack_starts_it(local_stack, name):
 
 
 def test_the_local_stack_stops_its_servers_last_and_all_else_together(local_stack):
-    names = [{one.name for one in group} for group in stop_ranks(local_stack.services())]
+    names = [{one.name for one in group} for group in stop_groups(local_stack.services())]
 
     assert [group - {"forkserver"} for group in names[1:]] == [{"postgres", "redis"}]
     assert {"api", "beat", "flower", *(f"worker-{queue}" for queue in QUEUES)} == names[0]
@@ -143,7 +143,7 @@ def test_the_first_container_does_what_the_local_stack_does_first(local_stack):
     command = services()["migrate"]["command"][-1]
 
     for local in local_stack.services():
-        if local.once:
+        if local.one_shot:
             module = local.argv[local.argv.index("-m") + 1]
             assert f"python -m {module}" in command
 

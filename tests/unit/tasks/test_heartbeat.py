@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from shared.errors import Unavailable
 from shared.logs import bind, bound_fields
-from tasks.heartbeat import Pulse
+from tasks.heartbeat import Heartbeat
 
 FAST = timedelta(milliseconds=5)
 
@@ -33,33 +33,33 @@ class Beats:
 def test_work_is_wanted_until_a_beat_says_no() -> None:
     beats = Beats(True, True, False)
 
-    with Pulse(beats, every=FAST, lease=timedelta(seconds=60)) as pulse:
-        assert not pulse.unwanted()
-        assert pulse._unwanted.wait(5)  # noqa: SLF001 (waits for the very thing that `unwanted` looks at)
+    with Heartbeat(beats, every=FAST, lease=timedelta(seconds=60)) as heartbeat:
+        assert not heartbeat.should_stop()
+        assert heartbeat._stop_requested.wait(5)  # noqa: SLF001 (waits for the very thing that `unwanted` looks at)
 
-    assert pulse.unwanted()
+    assert heartbeat.should_stop()
 
 
 def test_a_beat_that_fails_once_is_forgiven_within_the_lease() -> None:
     beats = Beats(Unavailable("away"), ValueError("odd"), True)
 
-    with Pulse(beats, every=FAST, lease=timedelta(seconds=60)) as pulse:
+    with Heartbeat(beats, every=FAST, lease=timedelta(seconds=60)) as heartbeat:
         assert beats.seen.wait(5)
 
-    assert not pulse.unwanted()
+    assert not heartbeat.should_stop()
 
 
 def test_no_beat_within_the_lease_ends_the_work() -> None:
     beats = Beats(Unavailable("away"))
 
-    with Pulse(beats, every=FAST, lease=timedelta(milliseconds=30)) as pulse:
-        assert pulse._unwanted.wait(5)  # noqa: SLF001 (as above)
+    with Heartbeat(beats, every=FAST, lease=timedelta(milliseconds=30)) as heartbeat:
+        assert heartbeat._stop_requested.wait(5)  # noqa: SLF001 (as above)
 
 
 def test_its_lines_carry_the_context_of_the_work() -> None:
     beats = Beats(True)
 
-    with bind(task_id="t"), Pulse(beats, every=FAST, lease=timedelta(seconds=60)):
+    with bind(task_id="t"), Heartbeat(beats, every=FAST, lease=timedelta(seconds=60)):
         assert beats.seen.wait(5)
 
     assert beats.contexts[0] == {"task_id": "t"}

@@ -17,7 +17,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.processes.ffmpeg import Stopped
-from tasks.workdir import folder, judge
+from tasks.workdir import disk_failure, workdir
 
 FULL = Path("/sys")  # a file system without a free byte that is always there
 
@@ -36,8 +36,8 @@ def wrapped(inner: Exception) -> Exception:
 def test_what_comes_of_a_full_disk_can_be_tried_again_though_there_is_room_by_now(tmp_path, number):
     inner = OSError(number, "it is full")
 
-    assert isinstance(judge(inner, tmp_path, ()), StorageFull)
-    assert isinstance(judge(wrapped(inner), tmp_path, ()), StorageFull)
+    assert isinstance(disk_failure(inner, tmp_path, ()), StorageFull)
+    assert isinstance(disk_failure(wrapped(inner), tmp_path, ()), StorageFull)
 
 
 CUT_OFF = [
@@ -52,24 +52,24 @@ OTHER = [QuotaExceeded("spent"), RenderTimeout("slow"), Stopped(), StorageFull("
 
 @pytest.mark.parametrize("error", CUT_OFF, ids=lambda error: type(error).__name__)
 def test_a_file_that_is_not_as_planned_counts_against_the_job_only_where_there_was_room(tmp_path, error):
-    assert judge(error, tmp_path, (tmp_path,)) is None
-    assert isinstance(judge(error, tmp_path, (tmp_path, FULL)), StorageFull)
+    assert disk_failure(error, tmp_path, (tmp_path,)) is None
+    assert isinstance(disk_failure(error, tmp_path, (tmp_path, FULL)), StorageFull)
 
 
 @pytest.mark.parametrize("error", CUT_OFF, ids=lambda error: type(error).__name__)
 def test_a_folder_that_went_away_says_nothing_against_the_job(tmp_path, error):
-    found = judge(error, tmp_path / "gone", ())
+    found = disk_failure(error, tmp_path / "gone", ())
 
     assert isinstance(found, Unavailable)
 
 
 @pytest.mark.parametrize("error", OTHER, ids=lambda error: type(error).__name__)
 def test_what_no_file_can_be_the_reason_of_stays_as_it_is(tmp_path, error):
-    assert judge(error, tmp_path / "gone", (FULL,)) is None
+    assert disk_failure(error, tmp_path / "gone", (FULL,)) is None
 
 
 def test_the_folder_of_an_attempt_is_gone_after_a_full_disk(tmp_path):
-    with pytest.raises(StorageFull), folder(tmp_path / "work") as work:
+    with pytest.raises(StorageFull), workdir(tmp_path / "work") as work:
         (work / "begun").write_text("half")
         raise OSError(errno.ENOSPC, "it is full")
 
@@ -78,6 +78,6 @@ def test_the_folder_of_an_attempt_is_gone_after_a_full_disk(tmp_path):
 
 
 def test_a_folder_taken_away_under_the_work_is_tried_again(tmp_path):
-    with pytest.raises(Unavailable), folder(tmp_path / "work") as work:
+    with pytest.raises(Unavailable), workdir(tmp_path / "work") as work:
         shutil.rmtree(work)
         (work / "more").write_text("lost")

@@ -28,7 +28,7 @@ from workers import commands, doctor
     ],
 )
 def test_a_version_is_held_against_the_floor_of_its_branch(version, floors, floor):
-    assert doctor.below(version, floors) == floor
+    assert doctor.missed_floor(version, floors) == floor
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_a_version_is_held_against_the_floor_of_its_branch(version, floors, floo
     ],
 )
 def test_versions_are_read_from_what_programs_say(text, version):
-    assert doctor.numbers(text) == version
+    assert doctor.parse_version(text) == version
 
 
 def test_this_machine_has_all_that_is_needed(tmp_path):
-    findings = doctor.examine(tmp_path)
+    findings = doctor.run_checks(tmp_path)
 
     names = {finding.name for finding in findings}
     assert [finding for finding in findings if finding.state == "missing"] == []
@@ -54,7 +54,7 @@ def test_this_machine_has_all_that_is_needed(tmp_path):
 
 
 def test_an_ffmpeg_that_is_not_there_is_missing(tmp_path):
-    findings = doctor.examine(tmp_path, ffmpeg=str(tmp_path / "ffmpeg"))
+    findings = doctor.run_checks(tmp_path, ffmpeg=str(tmp_path / "ffmpeg"))
 
     (found,) = [finding for finding in findings if finding.name == "ffmpeg"]
     assert found.state == "missing"
@@ -67,10 +67,10 @@ def test_the_speech_library_says_its_version_or_what_is_wrong_with_it(tmp_path, 
     (broken / "__init__.py").touch()
     (broken / "libespeak-ng.so").write_text("no library")
 
-    (good,) = [finding for finding in doctor.examine(tmp_path) if finding.name == "espeak-ng"]
+    (good,) = [finding for finding in doctor.run_checks(tmp_path) if finding.name == "espeak-ng"]
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "espeakng_loader", raising=False)
-    (bad,) = [finding for finding in doctor.examine(tmp_path) if finding.name == "espeak-ng"]
+    (bad,) = [finding for finding in doctor.run_checks(tmp_path) if finding.name == "espeak-ng"]
 
     assert (good.state, good.version.count(".")) == ("ok", 2)
     assert bad.state == "missing"
@@ -91,7 +91,7 @@ def test_the_table_names_each_finding_and_what_is_below_its_floor(tmp_path):
     shown = CliRunner().invoke(commands.doctor, ["--data", str(tmp_path)])
 
     assert shown.exit_code == 0
-    for finding in doctor.examine(tmp_path):
+    for finding in doctor.run_checks(tmp_path):
         assert finding.name in shown.stdout
 
 
@@ -119,7 +119,7 @@ def test_the_bucket_is_tried_where_files_live_in_one(tmp_path, monkeypatch, faul
         places = {**s3.settings(), "SCENEMILL_STORAGE_CACHE_DIR": str(tmp_path / "cache"), **fault}
         for name, value in places.items():
             monkeypatch.setenv(name, value)
-        (found,) = [one for one in doctor.examine(tmp_path) if one.name == "storage"]
+        (found,) = [one for one in doctor.run_checks(tmp_path) if one.name == "storage"]
 
     assert (found.name, found.state) == ("storage", state)
     assert note in found.note

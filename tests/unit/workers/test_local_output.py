@@ -8,7 +8,7 @@ import json
 import pytest
 
 from workers.local import output
-from workers.local.output import Log, structured
+from workers.local.output import StackLog, parse_line
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ from workers.local.output import Log, structured
     ],
 )
 def test_foreign_lines_are_wrapped(service, line, level, event):
-    wrapped = structured(service, line)
+    wrapped = parse_line(service, line)
 
     assert (wrapped["level"], wrapped["event"], wrapped["service"]) == (level, event, service)
     assert wrapped["time"]
@@ -58,14 +58,14 @@ def test_our_own_lines_keep_their_fields_and_get_the_name_of_their_program():
         {"time": "t", "level": "INFO", "event": "job_settled", "task_id": "t1", "service": "worker"}
     )
 
-    event = structured("worker-renders", line)
+    event = parse_line("worker-renders", line)
 
     assert event == json.loads(line) | {"service": "worker-renders"}
 
 
 def test_the_file_is_rotated_and_old_ones_are_dropped(tmp_path, monkeypatch):
     monkeypatch.setattr(output, "FILE_BYTES", 200)
-    log = Log(tmp_path, None)
+    log = StackLog(tmp_path, None)
 
     for number in range(40):
         log.event(f"event {number}")
@@ -83,7 +83,7 @@ def test_a_full_disk_does_not_end_the_log(tmp_path):
     (tmp_path / "scenemill.log").symlink_to("/dev/full")
     terminal = io.StringIO()
 
-    log = Log(tmp_path, terminal)
+    log = StackLog(tmp_path, terminal)
     log.event("first")
     log.event("second")
     log.close()
@@ -96,7 +96,7 @@ def test_a_closed_terminal_does_not_end_the_log(tmp_path):
         def write(self, _text):
             raise BrokenPipeError
 
-    log = Log(tmp_path, Gone())
+    log = StackLog(tmp_path, Gone())
     log.event("first")
     log.event("second")
     log.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.local.services import Service, pause_before_restart, startable, stop_ranks
+from workers.local.services import Service, may_start, pause_before_restart, stop_groups
 
 
 def service(name, **facts):
@@ -28,7 +28,7 @@ def test_restarts_wait_longer_each_time_up_to_a_limit():
     ],
 )
 def test_a_program_may_start_when_all_that_it_waits_for_is_ready(ready, may):
-    assert startable(service("api", after=("postgres", "redis")), ready) is may
+    assert may_start(service("api", after=("postgres", "redis")), ready) is may
 
 
 def test_programs_stop_in_groups_and_one_off_programs_are_not_among_them():
@@ -37,9 +37,9 @@ def test_programs_stop_in_groups_and_one_off_programs_are_not_among_them():
         service("api", stop_order=1),
         service("beat", stop_order=3),
         service("flower", stop_order=3),
-        service("migrations", once=True),
+        service("migrations", one_shot=True),
     )
 
-    names = [[one.name for one in group] for group in stop_ranks(services)]
+    names = [[one.name for one in group] for group in stop_groups(services)]
 
     assert names == [["api"], ["beat", "flower"], ["postgres"]]

@@ -164,7 +164,7 @@ def test_what_is_over_is_thrown_away(client: Client, name: str) -> None:
         login_throttle.count_attempt(session, [login_throttle.pair_bucket("old", "192.0.2.1")])
         session.execute(text("UPDATE guesses SET forgotten_at = now() - interval '1 second'"))
 
-    sweep.tidy()
+    sweep.purge()
 
     with transaction() as session:
         left = session.scalars(

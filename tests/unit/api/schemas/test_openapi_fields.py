@@ -15,7 +15,7 @@ from api.schemas.job import JobSchema
 from api.schemas.openapi_fields import register
 from api.schemas.responses import NewApiKeySchema, ProblemSchema
 from api.schemas.task import BatchStatusSchema, TaskPageSchema
-from tasks.script.draft_schema import draft_schema, structured
+from tasks.script.draft_schema import draft_schema, strict_json_schema
 
 ASSET = "asset:6f1c0a52-9d0e-4b1e-8a52-1f0c2d3e4f50"
 SCENE = {
@@ -109,7 +109,7 @@ def test_flask_smorest_takes_the_fields():
 
 @pytest.mark.parametrize("pictures", [True, False])
 def test_a_models_form_is_strict(pictures):
-    form = structured(draft_schema(pictures=pictures))
+    form = strict_json_schema(draft_schema(pictures=pictures))
 
     Draft202012Validator.check_schema(form)
     for each in objects(form):

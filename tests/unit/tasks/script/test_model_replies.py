@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.errors import BadRequest
-from tasks.providers.circuit_breaker import FAILURES, Breaker
-from tasks.script.model_replies import Garbled, reply, retry_after, said
+from tasks.providers.circuit_breaker import FAILURE_THRESHOLD, CircuitBreaker
+from tasks.script.model_replies import UnreadableReply, extract_json, parse_reply, parse_retry_after
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
     ],
 )
 def test_retry_after_is_read_in_all_its_forms(headers, seconds):
-    assert retry_after(headers, NOW) == seconds
+    assert parse_retry_after(headers, NOW) == seconds
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,16 @@ def test_retry_after_is_read_in_all_its_forms(headers, seconds):
     ],
 )
 def test_what_is_no_completion_is_garbled(body):
-    with pytest.raises(Garbled):
-        reply(body)
+    with pytest.raises(UnreadableReply):
+        parse_reply(body)
 
 
 def test_a_completion_may_say_little():
-    found = reply(
+    found = parse_reply(
         json.dumps({"choices": [{"message": {"content": None}, "finish_reason": "length"}]}).encode()
     )
 
-    assert (found.content, found.tokens, found.cut, found.refused) == ("", 0, True, "")
+    assert (found.content, found.tokens, found.truncated, found.refusal) == ("", 0, True, "")
 
 
 @pytest.mark.parametrize(
@@ -66,39 +66,39 @@ def test_a_completion_may_say_little():
 def test_odd_usage_counts_nothing(usage):
     body = {"choices": [{"message": {"content": "x"}}], "usage": usage}
 
-    assert reply(json.dumps(body).encode()).tokens == 0
+    assert parse_reply(json.dumps(body).encode()).tokens == 0
 
 
 @pytest.mark.parametrize("content", ["", "no", "{", '{"a": 1} {"b": 2}', '{"a": NaN}', "{" * 500])
 def test_words_without_one_document_are_refused(content):
     with pytest.raises(BadRequest):
-        said(content)
+        extract_json(content)
 
 
 def test_a_breaker_opens_after_failures_and_lets_one_through_after_a_pause():
     now = [100.0]
-    breaker = Breaker(lambda: now[0])
-    for _ in range(FAILURES - 1):
-        breaker.failed()
-    assert breaker.wait() == 0
+    breaker = CircuitBreaker(lambda: now[0])
+    for _ in range(FAILURE_THRESHOLD - 1):
+        breaker.record_failure()
+    assert breaker.seconds_until_allowed() == 0
 
-    breaker.failed()
+    breaker.record_failure()
 
-    assert breaker.wait() == 30
+    assert breaker.seconds_until_allowed() == 30
     now[0] += 30
-    assert [breaker.wait() for _ in range(3)] == [0, 30, 30]
-    breaker.failed()
-    assert breaker.wait() == 60
+    assert [breaker.seconds_until_allowed() for _ in range(3)] == [0, 30, 30]
+    breaker.record_failure()
+    assert breaker.seconds_until_allowed() == 60
     now[0] += 60
-    assert breaker.wait() == 0
-    breaker.succeeded()
-    assert [breaker.wait() for _ in range(3)] == [0, 0, 0]
+    assert breaker.seconds_until_allowed() == 0
+    breaker.record_success()
+    assert [breaker.seconds_until_allowed() for _ in range(3)] == [0, 0, 0]
 
 
 def test_a_breakers_pause_is_bounded():
-    breaker = Breaker(lambda: 0.0)
+    breaker = CircuitBreaker(lambda: 0.0)
 
     for _ in range(100):
-        breaker.failed()
+        breaker.record_failure()
 
-    assert breaker.wait() == 300
+    assert breaker.seconds_until_allowed() == 300

@@ -16,9 +16,9 @@ from shared.script import speaking_rate
 from shared.script.schema.loading import load
 from shared.script.schema.script import ScriptSchema
 from shared.script.values import Brief
-from tasks.script.colors import gradients, luminance
-from tasks.script.outline import outline
-from tasks.script.term_weights import leans, phrases, weigh
+from tasks.script.colors import luminance, scene_gradients
+from tasks.script.outline import write_outline
+from tasks.script.term_weights import depends_on_previous, label_phrases, weigh_terms
 
 ROOT = Path(__file__).parents[4]
 ARTICLE = """# The Coral Reefs of the World
@@ -44,7 +44,7 @@ Scientists in Australia now breed corals that bear more heat. Nobody knows wheth
 
 
 def scenes(brief: Brief):
-    return load(ScriptSchema(), outline(brief).document).scenes
+    return load(ScriptSchema(), write_outline(brief).document).scenes
 
 
 def told(brief: Brief) -> list[str]:
@@ -160,7 +160,7 @@ def test_a_table_of_numbers_is_a_chart_beside_what_is_said_before_it():
 def test_the_example_of_an_article_shows_all_that_the_outliner_can():
     job = load(JobSchema(), json.loads((ROOT / "examples" / "article.json").read_text()))
 
-    made = outline(job.brief)
+    made = write_outline(job.brief)
 
     assert made.warnings == ()
     script = load(ScriptSchema(), made.document)
@@ -198,11 +198,11 @@ def test_a_table_that_makes_no_chart_is_passed_over(table):
     ids=["style", "tone", "audience"],
 )
 def test_the_brief_s_own_words_choose_the_theme(brief, name):
-    assert outline(brief).document["theme"] == name
+    assert write_outline(brief).document["theme"] == name
 
 
 def test_themes_differ_from_brief_to_brief():
-    names = {outline(Brief(topic=f"Topic number {number}")).document["theme"] for number in range(40)}
+    names = {write_outline(Brief(topic=f"Topic number {number}")).document["theme"] for number in range(40)}
 
     assert names == {"slate", "bulletin", "forest", "chalk", "sunrise"}
 
@@ -226,12 +226,12 @@ def test_the_end_of_the_article_is_told_too():
 def test_a_keyword_is_said():
     brief = Brief(source_text=ARTICLE, duration=25, scenes=3, keywords=("Astronauts",))
 
-    assert "astronauts" in json.dumps(outline(brief).document)
-    assert outline(brief).warnings == ()
+    assert "astronauts" in json.dumps(write_outline(brief).document)
+    assert write_outline(brief).warnings == ()
 
 
 def test_what_the_brief_does_not_say_is_told_of():
-    made = outline(
+    made = write_outline(
         Brief(source_text="Salt is old. It is white.", scenes=5, duration=60, keywords=("pepper",))
     )
 
@@ -264,7 +264,7 @@ def test_a_short_topic_is_shown_word_by_word_and_closed():
         "Grows",
         "How a coral reef grows",
     ]
-    assert outline(Brief(topic="How a coral reef grows", scenes=5, duration=20)).warnings == ()
+    assert write_outline(Brief(topic="How a coral reef grows", scenes=5, duration=20)).warnings == ()
 
 
 def test_a_topic_of_several_sentences_is_told_sentence_by_sentence():
@@ -277,7 +277,7 @@ def test_a_topic_of_several_sentences_is_told_sentence_by_sentence():
 def test_the_language_is_kept():
     script = load(
         ScriptSchema(),
-        outline(Brief(source_text="珊瑚每年生长一厘米。它很慢。", language="zh-Hans")).document,
+        write_outline(Brief(source_text="珊瑚每年生长一厘米。它很慢。", language="zh-Hans")).document,
     )
 
     assert script.language == "zh-Hans"
@@ -293,7 +293,7 @@ def test_items_of_a_list_are_ended():
 def test_the_same_brief_gives_the_same_script():
     brief = Brief(source_text=ARTICLE, duration=40)
 
-    assert outline(brief) == outline(brief)
+    assert write_outline(brief) == write_outline(brief)
 
 
 def test_a_long_article_is_cut_to_a_video():
@@ -311,11 +311,11 @@ def test_what_the_text_says_twice_is_said_once():
 
 
 def test_backgrounds_are_dark_enough_for_white_text():
-    colors = [color for pair in gradients(40) for color in pair]
+    colors = [color for pair in scene_gradients(40) for color in pair]
 
     assert max(map(luminance, colors)) <= 0.1
     assert len(set(colors)) > 6
-    assert gradients(2)[0] != gradients(2)[1]
+    assert scene_gradients(2)[0] != scene_gradients(2)[1]
 
 
 anything = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=400)
@@ -353,7 +353,7 @@ prose = st.lists(
     )
 )
 def test_every_brief_gives_a_script_that_the_schema_takes(brief):
-    made = load(ScriptSchema(), outline(brief).document)
+    made = load(ScriptSchema(), write_outline(brief).document)
 
     assert 1 <= len(made.scenes) <= (brief.scenes or 500)
 
@@ -365,7 +365,7 @@ def test_every_brief_gives_a_script_that_the_schema_takes(brief):
     )
 )
 def test_every_topic_gives_a_script_that_the_schema_takes(brief):
-    assert load(ScriptSchema(), outline(brief).document).scenes
+    assert load(ScriptSchema(), write_outline(brief).document).scenes
 
 
 @pytest.mark.parametrize(
@@ -380,21 +380,23 @@ def test_every_topic_gives_a_script_that_the_schema_takes(brief):
     ],
 )
 def test_a_sentence_is_labelled_by_its_name_or_number(sentence, best):
-    assert phrases(sentence)[0] == best
+    assert label_phrases(sentence)[0] == best
 
 
 def test_a_sentence_without_name_or_number_has_no_label():
-    assert phrases("Then 12 of them were seen.") == []
+    assert label_phrases("Then 12 of them were seen.") == []
 
 
 def test_words_that_carry_a_text_weigh_more_than_others():
-    weights = weigh(["The reef grows.", "A reef lives.", "Something else happened there."])
+    weights = weigh_terms(["The reef grows.", "A reef lives.", "Something else happened there."])
 
     assert (
-        weights.of("The reef grows.") > weights.of("Something happened there.") > weights.of("And so it is.")
+        weights.weight_of("The reef grows.")
+        > weights.weight_of("Something happened there.")
+        > weights.weight_of("And so it is.")
     )
 
 
 def test_a_sentence_that_leans_on_another_is_seen():
-    assert leans("It then divides.")
-    assert not leans("Reefs divide.")
+    assert depends_on_previous("It then divides.")
+    assert not depends_on_previous("Reefs divide.")

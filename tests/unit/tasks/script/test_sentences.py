@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.script.sentences import MAX_SENTENCE, article, split
+from tasks.script.sentences import MAX_SENTENCE, parse_article, split_sentences
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,11 @@ from tasks.script.sentences import MAX_SENTENCE, article, split
     ],
 )  # fmt: skip
 def test_sentences_end_where_they_end(text, sentences):
-    assert split(text) == sentences
+    assert split_sentences(text) == sentences
 
 
 def test_markup_is_taken_off():
-    text = article(
+    text = parse_article(
         """# How reefs grow
 
 A **reef** begins [12] with [a larva](https://example.org/x). See https://example.org/y too.
@@ -61,18 +61,18 @@ code()
         "The end.",
     ]
     assert [each.heading for each in text.sentences] == ["", "", *["The slow part"] * 4]
-    assert [each.opens for each in text.sentences] == [False, False, True, False, False, False]
+    assert [each.starts_section for each in text.sentences] == [False, False, True, False, False, False]
 
 
 def test_a_first_line_without_an_end_is_the_title():
-    assert article("A short history of salt\n\nSalt is old.").title == "A short history of salt"
-    assert article("Salt is old.\n\nIt is white.").title == ""
+    assert parse_article("A short history of salt\n\nSalt is old.").title == "A short history of salt"
+    assert parse_article("Salt is old.\n\nIt is white.").title == ""
 
 
 def test_a_sentence_nobody_can_listen_to_is_cut_at_its_pauses():
     long = "The reef grows, " * 60 + "and ends."
 
-    sentences = [each.text for each in article(long).sentences]
+    sentences = [each.text for each in parse_article(long).sentences]
 
     assert max(map(len, sentences)) <= MAX_SENTENCE
     assert " ".join(sentences) == long
@@ -83,7 +83,7 @@ def test_a_sentence_nobody_can_listen_to_is_cut_at_its_pauses():
     "text", ["x" * 10_000, "字" * 10_000, "word " * 3000], ids=["letters", "characters", "words"]
 )
 def test_text_without_marks_is_cut_too(text):
-    sentences = [each.text for each in article(text + ".").sentences]
+    sentences = [each.text for each in parse_article(text + ".").sentences]
 
     assert max(map(len, sentences)) <= MAX_SENTENCE
     assert "".join(sentences).replace(" ", "") == text.replace(" ", "") + "."
@@ -94,7 +94,7 @@ def test_200000_characters_take_no_time(benchmark_seconds):
         :200_000
     ]
 
-    assert benchmark_seconds(lambda: article(text)) < 3
+    assert benchmark_seconds(lambda: parse_article(text)) < 3
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,4 @@ def test_200000_characters_take_no_time(benchmark_seconds):
     ],
 )
 def test_no_text_makes_it_slow(benchmark_seconds, hostile):
-    assert benchmark_seconds(lambda: article(hostile)) < 3
+    assert benchmark_seconds(lambda: parse_article(hostile)) < 3

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.speech.text_normalization import read
+from tasks.speech.text_normalization import normalize
 from tasks.speech.utterances import Utterance
 
 
 def said(text: str, language: str) -> str:
-    return read(whole(text), language).spoken
+    return normalize(whole(text), language).spoken
 
 
 def whole(text: str) -> Utterance:
@@ -54,7 +54,7 @@ def test_a_text_is_read_as_its_language_says_it(language, text, words):
 
 def test_what_is_read_otherwise_stands_where_it_is_written():
     text = "Pay $5.50 now."
-    found = read(whole(text), "en")
+    found = normalize(whole(text), "en")
 
     assert found.pause == 0.3
     assert len(found.places) == len(found.spoken)
@@ -66,7 +66,7 @@ def test_what_is_read_otherwise_stands_where_it_is_written():
     st.text(alphabet="$€£0123456789.,-/ abms", max_size=40), st.sampled_from(["en", "de", "fr", "ja", "x"])
 )
 def test_nothing_is_lost_and_places_never_step_back(text, language):
-    found = read(whole(text), language)
+    found = normalize(whole(text), language)
 
     assert len(found.places) == len(found.spoken)
     assert list(found.places) == sorted(found.places)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.speech.utterances import ELLIPSIS_PAUSE, PARAGRAPH_PAUSE, SENTENCE_PAUSE, cut
+from tasks.speech.utterances import ELLIPSIS_PAUSE, PARAGRAPH_PAUSE, SENTENCE_PAUSE, split_utterances
 
 
 @pytest.mark.parametrize(
@@ -28,17 +28,17 @@ from tasks.speech.utterances import ELLIPSIS_PAUSE, PARAGRAPH_PAUSE, SENTENCE_PA
     ],
 )
 def test_sentences_ellipses_and_paragraphs_are_spoken_apart(text, spoken):
-    assert [each.spoken for each in cut(text)] == spoken
+    assert [each.spoken for each in split_utterances(text)] == spoken
 
 
 def test_pauses_tell_what_stands_between():
-    pauses = [each.pause for each in cut("One. Two… three\n\nfour.\n\nfive")]
+    pauses = [each.pause for each in split_utterances("One. Two… three\n\nfour.\n\nfive")]
 
     assert pauses == [SENTENCE_PAUSE, ELLIPSIS_PAUSE, PARAGRAPH_PAUSE, PARAGRAPH_PAUSE, 0.0]
 
 
 def test_what_cannot_be_read_aloud_is_left_out_and_the_rest_keeps_its_place():
-    (utterance,) = cut("Hi 👍🏽\x01 so\u00adft\u200f 5 °C\ud800 <b>")
+    (utterance,) = split_utterances("Hi 👍🏽\x01 so\u00adft\u200f 5 °C\ud800 <b>")
 
     assert utterance.spoken == "Hi soft 5 °C <b>"
     assert utterance.places[utterance.spoken.index("C")] == "Hi 👍🏽\x01 so\u00adft\u200f 5 °C".index("C")
@@ -47,7 +47,7 @@ def test_what_cannot_be_read_aloud_is_left_out_and_the_rest_keeps_its_place():
 @settings(deadline=None)
 @given(st.text(st.characters() | st.sampled_from(string.punctuation + " \n…。"), max_size=200))
 def test_any_text_keeps_its_letters_in_order(text):
-    found = cut(text)
+    found = split_utterances(text)
 
     places = [place for each in found for place in each.places]
     assert places == sorted(set(places))

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.speech.word_alignment import Heard, align, split
+from tasks.speech.engine import WordTime
+from tasks.speech.word_alignment import align_words, split_words
 
 
 def texts(text: str) -> list[str]:
-    return [text[begin:end] for begin, end in split(text)]
+    return [text[begin:end] for begin, end in split_words(text)]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,9 @@ def test_a_text_is_split_as_people_see_words(text, words):
 
 
 def test_several_events_inside_a_word_are_one():
-    words = align("1,234 dollars", [Heard(0, 0.0, 0.3), Heard(2, 0.3, 0.9), Heard(6, 1.0, 1.4)], 1.5)
+    words = align_words(
+        "1,234 dollars", [WordTime(0, 0.0, 0.3), WordTime(2, 0.3, 0.9), WordTime(6, 1.0, 1.4)], 1.5
+    )
 
     assert [(word.text, word.start, word.end) for word in words] == [
         ("1,234", 0.0, 0.9),
@@ -42,13 +45,13 @@ def test_several_events_inside_a_word_are_one():
 
 
 def test_words_in_which_nothing_was_heard_share_the_time_of_the_one_before():
-    words = align("aa bb cc", [Heard(0, 0.0, 1.0), Heard(6, 1.0, 2.0)], 2.0)
+    words = align_words("aa bb cc", [WordTime(0, 0.0, 1.0), WordTime(6, 1.0, 2.0)], 2.0)
 
     assert [(word.start, word.end) for word in words] == [(0.0, 0.5), (0.5, 1.0), (1.0, 2.0)]
 
 
 def test_without_any_event_the_words_share_all_of_the_time_by_their_length():
-    words = align("a bbb", [], 4.0)
+    words = align_words("a bbb", [], 4.0)
 
     assert [(word.start, word.end) for word in words] == [(0.0, 1.0), (1.0, 4.0)]
 
@@ -60,7 +63,9 @@ def test_without_any_event_the_words_share_all_of_the_time_by_their_length():
 )
 @example("0 0 0", [(0, 0.0, 1.0), (4, 0.0, 0.0)])
 def test_whatever_an_engine_reports_words_are_in_order_and_cover_the_text(text, events):
-    words = align(text, [Heard(place, start, start + length) for place, start, length in events], 10.0)
+    words = align_words(
+        text, [WordTime(place, start, start + length) for place, start, length in events], 10.0
+    )
 
     assert "".join("".join(word.text.split()) for word in words) == "".join(text.split())
     assert all(text[word.offset : word.offset + word.length] == word.text for word in words)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from shared.script.timeline import plan_timeline
 from shared.script.values import Narration, Scene, Script, Transition, Voice
-from tasks.speech.word_alignment import Heard, align, split
+from tasks.speech.engine import WordTime
+from tasks.speech.word_alignment import align_words, split_words
 from tasks.video.captions import cues as captions
 from tasks.video.captions import subtitle_files
 from tests.work import calls
@@ -22,9 +23,11 @@ BEAT = 0.35  # seconds a word
 
 def heard(text: str):
     """Speak a text at an even pace."""
-    spans = split(text)
-    events = [Heard(begin, index * BEAT, (index + 1) * BEAT - 0.02) for index, (begin, _) in enumerate(spans)]
-    return align(text, events, len(spans) * BEAT)
+    spans = split_words(text)
+    events = [
+        WordTime(begin, index * BEAT, (index + 1) * BEAT - 0.02) for index, (begin, _) in enumerate(spans)
+    ]
+    return align_words(text, events, len(spans) * BEAT)
 
 
 def made(*texts: str, columns: int = captions.MAX_COLUMNS, transition: Transition | None = None):
@@ -199,7 +202,7 @@ def test_words_of_a_script_without_spaces_are_never_cut():
     script = Script((Scene("s", Narration(text)),), language="th")
     timeline = plan_timeline(script, {"s": Fraction(8)}, 25)
 
-    cues = captions.make_cues(timeline, script, {"s": align(text, (), 8.0)}, columns=30)
+    cues = captions.make_cues(timeline, script, {"s": align_words(text, (), 8.0)}, columns=30)
 
     words = [word.text for cue in cues for word in cue.words]
     assert "".join(words) == text

@@ -15,17 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import UnsupportedMedia
 from shared.media.probing import HEAD_BYTES, sniff
-from tasks.providers.http_client import Address, Answer, Garbled, Provider, Refused, Request
+from tasks.providers.http_client import (
+    Provider,
+    ProviderConfig,
+    Request,
+    RequestRefused,
+    Response,
+    UnreadableResponse,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.settings import LanguageModel
-    from tasks.pictures.stock import Shape
+    from tasks.pictures.stock_apis import Orientation
 
 log = logging.getLogger(__name__)
 
-MOST_BYTES = 48 * 1024 * 1024
+MAX_RESPONSE_BYTES = 48 * 1024 * 1024
 # Asked for in this order: what the newest models know, what the one before them knew, what all know.
 SIZES = {
     "landscape": ("1536x1024", "1792x1024", "1024x1024"),
@@ -37,67 +44,69 @@ _FORMAT = re.compile(r"response.?format", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class GeneratedImage:
     """What the server gave: the picture itself, or where it is."""
 
     content: bytes | None = None
     url: str | None = None
 
 
-class ImagesServer:
+class ImageServer:
     """One endpoint with its model, and what this process has learnt of it."""
 
     def __init__(self, model: LanguageModel, *, provider: Provider | None = None) -> None:
         self.model = model
         headers = {"Authorization": f"Bearer {model.api_key}"} if model.api_key else {}
         # A picture takes a minute where a sentence takes a second.
-        address = Address("The image server", model.base_url, headers, read=120.0, deadline=180.0)
+        address = ProviderConfig("The image server", model.base_url, headers, read=120.0, deadline=180.0)
         self.provider = provider or Provider(address)
-        self._size = 0
-        self._says_format = True
+        self._size_index = 0
+        self._sends_format = True
 
-    def draw(self, prompt: str, shape: Shape, *, stop: Callable[[], bool]) -> Drawn:
+    def generate(self, prompt: str, shape: Orientation, *, stop: Callable[[], bool]) -> GeneratedImage:
         """Return a picture, or raise Refused, Unavailable or Stopped."""
         while True:
-            size, says = self._size, self._says_format
+            size, sends_format = self._size_index, self._sends_format
             try:
-                return self.provider.ask(self._request(prompt, shape), _drawn, stop=stop)
-            except Refused as error:
-                if says and _FORMAT.search(error.words):
-                    self._says_format = False
-                elif size + 1 < len(SIZES[shape]) and _is_about_size(error):
-                    self._size = size + 1
+                return self.provider.call(self._request(prompt, shape), _read_image, stop=stop)
+            except RequestRefused as error:
+                if sends_format and _FORMAT.search(error.body_start):
+                    self._sends_format = False
+                elif size + 1 < len(SIZES[shape]) and _is_size_refusal(error):
+                    self._size_index = size + 1
                 else:
                     raise
-                log.info("images_asked_plainer", extra={"model": self.model.model, "size": self._size})
+                log.info(
+                    "image_request_simplified", extra={"model": self.model.model, "size": self._size_index}
+                )
 
-    def _request(self, prompt: str, shape: Shape) -> Request:
+    def _request(self, prompt: str, shape: Orientation) -> Request:
         body: dict[str, Any] = {
             "model": self.model.model,
             "prompt": prompt,
             "n": 1,
-            "size": SIZES[shape][self._size],
+            "size": SIZES[shape][self._size_index],
         }
-        if self._says_format:
+        if self._sends_format:
             body["response_format"] = "b64_json"
-        return Request("POST", "/images/generations", json=body, most=MOST_BYTES)
+        return Request("POST", "/images/generations", json=body, max_bytes=MAX_RESPONSE_BYTES)
 
 
-def _is_about_size(error: Refused) -> bool:
-    return error.status in (400, 422) and bool(_SIZE.search(error.words))
+def _is_size_refusal(error: RequestRefused) -> bool:
+    return error.status in (400, 422) and bool(_SIZE.search(error.body_start))
 
 
-def _drawn(answer: Answer) -> Drawn:
+def _read_image(answer: Response) -> GeneratedImage:
     try:
         one = json.loads(answer.body)["data"][0]
         if encoded := one.get("b64_json"):
             content = base64.b64decode(encoded, validate=True)
             if sniff(content[:HEAD_BYTES]).kind == "image":
-                return Drawn(content=content)
+                return GeneratedImage(content=content)
         elif isinstance(one.get("url"), str):
-            return Drawn(url=one["url"])
+            return GeneratedImage(url=one["url"])
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, binascii.Error) as error:
-        raise Garbled("The answer is no picture.") from error
+        raise UnreadableResponse("The answer is no picture.") from error
     except (RecursionError, UnsupportedMedia) as error:
-        raise Garbled("The answer is no picture.") from error
-    raise Garbled("The answer is no picture.")
+        raise UnreadableResponse("The answer is no picture.") from error
+    raise UnreadableResponse("The answer is no picture.")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.pictures.stock import Candidate, Need, Pexels, Pixabay, ranked
-from tasks.providers.http_client import Answer, Garbled
+from tasks.pictures.stock_apis import Candidate, Pexels, Pixabay, StockQuery, rank_candidates
+from tasks.providers.http_client import Response, UnreadableResponse
 
 PHOTO = {
     "id": 7, "width": 4000, "height": 2000, "url": "https://www.pexels.com/photo/7/", "photographer": "Ada",
@@ -30,8 +30,8 @@ ANYTHING = st.recursive(
 )
 
 
-def read(library, need: Need, document) -> list[Candidate]:
-    return library.read(need)(Answer(200, {}, json.dumps(document).encode()))
+def read(library, need: StockQuery, document) -> list[Candidate]:
+    return library.read(need)(Response(200, {}, json.dumps(document).encode()))
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,10 @@ def read(library, need: Need, document) -> list[Candidate]:
     [(1280, 720, "https://images/7-large.jpg"), (1920, 1080, "https://images/7.jpg")],
 )
 def test_the_smallest_size_that_fills_the_output_is_taken(width, height, url):
-    (found,) = read(Pexels(), Need("sea", "photos", width, height), {"photos": [PHOTO]})
+    (found,) = read(Pexels(), StockQuery("sea", "photos", width, height), {"photos": [PHOTO]})
 
     assert found.url == url
-    assert found.covers(Need("sea", "photos", width, height))
+    assert found.covers(StockQuery("sea", "photos", width, height))
 
 
 def test_entries_of_another_shape_are_passed_over():
@@ -55,7 +55,7 @@ def test_entries_of_another_shape_are_passed_over():
         {**PHOTO, "url": 7},
     ]
 
-    found = read(Pexels(), Need("sea", "photos", 1280, 720), {"photos": [*broken, PHOTO]})
+    found = read(Pexels(), StockQuery("sea", "photos", 1280, 720), {"photos": [*broken, PHOTO]})
 
     assert [each.number for each in found] == ["photo-7"]
 
@@ -63,8 +63,8 @@ def test_entries_of_another_shape_are_passed_over():
 @given(ANYTHING, st.sampled_from(LIBRARIES), st.sampled_from(["photos", "clips"]))
 def test_no_answer_breaks_the_reader(document, library, kind):
     try:
-        found = read(library, Need("sea", kind, 1280, 720), document)
-    except Garbled:
+        found = read(library, StockQuery("sea", kind, 1280, 720), document)
+    except UnreadableResponse:
         return
     assert all(isinstance(each, Candidate) for each in found)
 
@@ -72,7 +72,7 @@ def test_no_answer_breaks_the_reader(document, library, kind):
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("kind", ["photos", "clips"])
 def test_a_query_is_a_parameter_and_never_a_path(library, kind):
-    request = library.request(Need("../../etc/passwd?x=1&key=mine", kind, 1280, 720))
+    request = library.request(StockQuery("../../etc/passwd?x=1&key=mine", kind, 1280, 720))
 
     assert "etc" not in request.path
     assert "../../etc/passwd?x=1&key=mine" in request.params.values()
@@ -82,9 +82,9 @@ def test_what_stands_upright_comes_last_for_a_wide_output():
     def one(number: str, width: int, height: int) -> Candidate:
         return Candidate("P", number, "image", "https://x", width, height, "", "")
 
-    found = ranked(
+    found = rank_candidates(
         [one("small", 640, 360), one("upright", 2000, 3000), one("large", 1920, 1080)],
-        Need("sea", "photos", 1280, 720),
+        StockQuery("sea", "photos", 1280, 720),
     )
 
     assert [each.number for each in found] == ["large", "small", "upright"]

@@ -29,34 +29,36 @@ _STORES: dict[str, _Table] = {
 }
 
 
-def artifact(job: Job, name: str) -> str:
+def artifact_key(job: Job, name: str) -> str:
     """Return the key of a file that an attempt makes: no other attempt's, and found by its job."""
     return f"{ARTIFACTS}/{job.account_id}/{job.id}/{job.attempt}/{name}"
 
 
-def named(session: Session, keys: Sequence[str]) -> set[str]:
+def referenced_keys(session: Session, keys: Sequence[str]) -> set[str]:
     """Return which of these keys some row names.
 
     Artifacts are most of all rows, and are looked for by their jobs. Only what is named like nothing of ours is looked for
     everywhere, without an index.
     """
-    jobs = {key: job_id for key in keys if (job_id := _job_of(key))}
+    jobs = {key: job_id for key in keys if (job_id := _job_id_of(key))}
     rest: dict[str, list[str]] = defaultdict(list)
     for key in keys:
         if key not in jobs:
             rest[key.partition("/")[0]].append(key)
-    queries = [_among(Artifact, list(jobs)).where(Artifact.job_id.in_(set(jobs.values())))] if jobs else []
+    queries = (
+        [_select_keys(Artifact, list(jobs)).where(Artifact.job_id.in_(set(jobs.values())))] if jobs else []
+    )
     for folder, some in rest.items():
         tables: Iterable[_Table] = [_STORES[folder]] if folder in _STORES else (Artifact, *_STORES.values())
-        queries += [_among(table, some) for table in tables]
+        queries += [_select_keys(table, some) for table in tables]
     return {key for query in queries for key in session.scalars(query)}
 
 
-def _among(table: _Table, keys: Sequence[str]) -> Select[str]:
+def _select_keys(table: _Table, keys: Sequence[str]) -> Select[str]:
     return select(table.storage_key).where(table.storage_key.in_(keys))
 
 
-def _job_of(key: str) -> uuid.UUID | None:
+def _job_id_of(key: str) -> uuid.UUID | None:
     folder, _, rest = key.partition("/")
     _, _, rest = rest.partition("/")
     try:

@@ -6,8 +6,8 @@ import wave
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.speech.engine import RATE, Heard, Word
-from tasks.speech.word_alignment import align
+from tasks.speech.engine import SAMPLE_RATE, Word, WordTime
+from tasks.speech.word_alignment import align_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,54 +15,54 @@ if TYPE_CHECKING:
 
     from tasks.speech.utterances import Utterance
 
-NOTHING = RATE // 10  # samples of silence for a text of nothing that can be said
+EMPTY_SAMPLES = SAMPLE_RATE // 10  # samples of silence for a text of nothing that can be said
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SpokenPart:
     """A sentence of a text, its sound in samples, and the samples of silence that follow it."""
 
     utterance: Utterance
-    heard: tuple[Heard, ...]
+    heard: tuple[WordTime, ...]
     samples: int
-    pause: int
+    pause_samples: int
 
 
-def pause(utterance: Utterance, speed: float) -> int:
+def pause_samples(utterance: Utterance, speed: float) -> int:
     """Return the samples of silence after a sentence."""
-    return round(utterance.pause / speed * RATE)
+    return round(utterance.pause / speed * SAMPLE_RATE)
 
 
-def total(parts: Sequence[Part]) -> int:
+def total_samples(parts: Sequence[SpokenPart]) -> int:
     """Return how many samples the narration has."""
-    return sum(part.samples + part.pause for part in parts) or NOTHING
+    return sum(part.samples + part.pause_samples for part in parts) or EMPTY_SAMPLES
 
 
-def words(text: str, parts: Sequence[Part]) -> tuple[Word, ...]:
+def place_words(text: str, parts: Sequence[SpokenPart]) -> tuple[Word, ...]:
     """Return each word of the text with its time."""
-    return align(text, list(_heard(parts)), total(parts) / RATE)
+    return align_words(text, list(_placed_times(parts)), total_samples(parts) / SAMPLE_RATE)
 
 
-def _heard(parts: Sequence[Part]) -> Iterator[Heard]:
+def _placed_times(parts: Sequence[SpokenPart]) -> Iterator[WordTime]:
     begun = 0
     for part in parts:
-        places, start = part.utterance.places, begun / RATE
+        places, start = part.utterance.places, begun / SAMPLE_RATE
         for each in part.heard:
             place = places[min(max(each.place, 0), len(places) - 1)]
-            yield Heard(place, start + each.start, start + each.end)
-        begun += part.samples + part.pause
+            yield WordTime(place, start + each.start, start + each.end)
+        begun += part.samples + part.pause_samples
 
 
-def write(parts: Sequence[Part], files: Sequence[Path], target: Path) -> int:
+def write_narration(parts: Sequence[SpokenPart], files: Sequence[Path], target: Path) -> int:
     """Write the narration of sentences whose sound is in `files`; return its samples."""
     with wave.open(str(target), "wb") as joined:
         joined.setnchannels(1)
         joined.setsampwidth(2)
-        joined.setframerate(RATE)
+        joined.setframerate(SAMPLE_RATE)
         for part, path in zip(parts, files, strict=True):
             with wave.open(str(path), "rb") as sound:
                 joined.writeframes(sound.readframes(part.samples))
-            joined.writeframes(bytes(2 * part.pause))
+            joined.writeframes(bytes(2 * part.pause_samples))
         if not parts:
-            joined.writeframes(bytes(2 * NOTHING))
-    return total(parts)
+            joined.writeframes(bytes(2 * EMPTY_SAMPLES))
+    return total_samples(parts)

@@ -13,7 +13,7 @@ from shared.db import advisory_lock, transaction
 from shared.models import Account, Artifact, Asset, StoredMix, StoredSegment, StoredSpeech
 from shared.states import State
 from shared.storage.factory import storage
-from tasks import stored_names
+from tasks import storage_keys
 from tasks.providers import response_cache
 from tasks.upkeep import orphan_files
 from tests import factories
@@ -54,7 +54,7 @@ def keys_of(job: Job, name: str) -> dict[str, str]:
     """Return what files of each table are called."""
     folders = ("assets", "segments", "speech", "mixes")
     return {
-        "artifacts": stored_names.artifact(job, name),
+        "artifacts": storage_keys.artifact_key(job, name),
         **{folder: f"{folder}/{job.account_id}/ab/{name}" for folder in folders},
     }
 
@@ -69,7 +69,7 @@ def test_what_a_row_names_stays_whatever_it_is_called(session: Session, strange:
         unknown = {table: f"{key}-other" for table, key in known.items()}
     write(session, job, known)
 
-    assert stored_names.named(session, [*known.values(), *unknown.values()]) == set(known.values())
+    assert storage_keys.referenced_keys(session, [*known.values(), *unknown.values()]) == set(known.values())
 
 
 @pytest.fixture
@@ -98,34 +98,34 @@ def left(files: dict[str, bool]) -> set[bool]:
 
 
 def test_only_what_no_row_names_is_removed(files: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orphan_files, "ORPHAN_BITE", 3)
+    monkeypatch.setattr(orphan_files, "ORPHAN_BATCH", 3)
 
-    assert orphan_files.orphans() == 5
+    assert orphan_files.remove_orphan_files() == 5
     assert left(files) == {True}
 
 
 def test_one_looks_through_the_files_at_a_time(files: dict[str, bool]) -> None:
-    with advisory_lock(orphan_files._LOCK):  # noqa: SLF001 (what another worker holds that looks through them)
-        assert orphan_files.orphans() == 0
+    with advisory_lock(orphan_files._LOCK_ID):  # noqa: SLF001 (what another worker holds that looks through them)
+        assert orphan_files.remove_orphan_files() == 0
 
     assert left(files) == {True, False}
-    assert orphan_files.orphans() == 5
+    assert orphan_files.remove_orphan_files() == 5
 
 
 def test_where_it_takes_long_it_is_done_for_a_part_of_the_time(
     files: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orphan_files, "BRIEF_SECONDS", 0)
-    monkeypatch.setattr(orphan_files, "RESTS", 10_000)
-    assert orphan_files.orphans() == 5
+    monkeypatch.setattr(orphan_files, "SHORT_SCAN_SECONDS", 0)
+    monkeypatch.setattr(orphan_files, "PAUSE_FACTOR", 10_000)
+    assert orphan_files.remove_orphan_files() == 5
     (orphan,) = [key for key, named in files.items() if not named and key.startswith("mixes/")]
     with storage().create(orphan) as file:
         file.write(b"again")
     os.utime(storage().locate(orphan), (0, 0))
 
-    assert orphan_files.orphans() == 0
+    assert orphan_files.remove_orphan_files() == 0
     response_cache.connection().flushdb()
-    assert orphan_files.orphans() == 1
+    assert orphan_files.remove_orphan_files() == 1
 
 
 def test_folders_of_attempts_that_died_are_removed_and_those_at_work_stay(process: Settings) -> None:
@@ -134,5 +134,5 @@ def test_folders_of_attempts_that_died_are_removed_and_those_at_work_stay(proces
     for name in ("dead", "uploads"):
         os.utime(process.work_dir / name, (0, 0))
 
-    assert orphan_files.clear(process)["work_folders"] == 1
+    assert orphan_files.remove_orphans(process)["work_folders"] == 1
     assert {path.name for path in process.work_dir.iterdir()} == {"working", "uploads"}

@@ -6,22 +6,22 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from tasks.providers.http_client import Garbled, Request
+from tasks.providers.http_client import Request, UnreadableResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tasks.providers.http_client import Answer
+    from tasks.providers.http_client import Response
 
 Kind = Literal["photos", "clips"]
-Shape = Literal["landscape", "portrait", "square"]
+Orientation = Literal["landscape", "portrait", "square"]
 PER_PAGE = 30
-MOST_BYTES = 2 * 1024 * 1024
-LONGEST_QUERY = 100  # characters that Pixabay takes
+MAX_RESPONSE_BYTES = 2 * 1024 * 1024
+MAX_QUERY_LENGTH = 100  # characters that Pixabay takes
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class StockQuery:
     """What is looked for: its kind, and the size in pixels that it shall fill."""
 
     query: str
@@ -30,7 +30,7 @@ class Need:
     height: int
 
     @property
-    def shape(self) -> Shape:
+    def orientation(self) -> Orientation:
         """How the output stands."""
         if self.width == self.height:
             return "square"
@@ -55,21 +55,21 @@ class Candidate:
         """Return what JSON can hold."""
         return asdict(self)
 
-    def covers(self, need: Need) -> bool:
+    def covers(self, need: StockQuery) -> bool:
         """Say whether it fills the output without being enlarged."""
         return self.width >= need.width and self.height >= need.height
 
 
-class Library(Protocol):
+class StockAPI(Protocol):
     """A stock provider's language."""
 
     name: str
 
-    def request(self, need: Need) -> Request:
+    def request(self, need: StockQuery) -> Request:
         """Return the search."""
         ...
 
-    def read(self, need: Need) -> Callable[[Answer], list[Candidate]]:
+    def read(self, need: StockQuery) -> Callable[[Response], list[Candidate]]:
         """Return what reads the answer to it, and raises Garbled."""
         ...
 
@@ -86,33 +86,35 @@ class Pexels:
 
     name = "Pexels"
 
-    def request(self, need: Need) -> Request:
+    def request(self, need: StockQuery) -> Request:
         """Return the search."""
         path = "/v1/search" if need.kind == "photos" else "/videos/search"
-        params = {"query": need.query, "orientation": need.shape, "per_page": str(PER_PAGE)}
-        return Request("GET", path, params=params, most=MOST_BYTES)
+        params = {"query": need.query, "orientation": need.orientation, "per_page": str(PER_PAGE)}
+        return Request("GET", path, params=params, max_bytes=MAX_RESPONSE_BYTES)
 
-    def read(self, need: Need) -> Callable[[Answer], list[Candidate]]:
+    def read(self, need: StockQuery) -> Callable[[Response], list[Candidate]]:
         """Return what reads photos or clips."""
         if need.kind == "photos":
-            return lambda answer: _each(answer, "photos", lambda one: self._photo(one, need))
-        return lambda answer: _each(answer, "videos", lambda one: self._clip(one, need))
+            return lambda answer: _read_candidates(answer, "photos", lambda one: self._photo(one, need))
+        return lambda answer: _read_candidates(answer, "videos", lambda one: self._clip(one, need))
 
-    def _photo(self, one: Mapping[str, Any], need: Need) -> Candidate:
+    def _photo(self, one: Mapping[str, Any], need: StockQuery) -> Candidate:
         width, height = int(one["width"]), int(one["height"])
         source = one["src"]
         sizes = [_Size(source["original"], width, height)]
         if "large2x" in source:  # fits 1880 x 1300, and is a tenth of the original's bytes
-            sizes.append(_scaled(source["large2x"], width, height, (1880, 1300)))
-        best = _best(sizes, need)
+            sizes.append(_scale_into(source["large2x"], width, height, (1880, 1300)))
+        best = _best_size(sizes, need)
         return Candidate(
             self.name, f"photo-{one['id']}", "image", best.url, best.width, best.height,
             one["url"], one["photographer"], one.get("photographer_url") or "",
         )  # fmt: skip
 
-    def _clip(self, one: Mapping[str, Any], need: Need) -> Candidate:
+    def _clip(self, one: Mapping[str, Any], need: StockQuery) -> Candidate:
         files = [each for each in one["video_files"] if each.get("file_type") == "video/mp4"]
-        best = _best([_Size(each["link"], int(each["width"]), int(each["height"])) for each in files], need)
+        best = _best_size(
+            [_Size(each["link"], int(each["width"]), int(each["height"])) for each in files], need
+        )
         user = one.get("user") or {}
         return Candidate(
             self.name, f"video-{one['id']}", "video", best.url, best.width, best.height,
@@ -128,41 +130,41 @@ class Pixabay:
     def __init__(self, key: str) -> None:
         self._key = key
 
-    def request(self, need: Need) -> Request:
+    def request(self, need: StockQuery) -> Request:
         """Return the search."""
-        orientation = {"landscape": "horizontal", "portrait": "vertical", "square": "all"}[need.shape]
+        orientation = {"landscape": "horizontal", "portrait": "vertical", "square": "all"}[need.orientation]
         params = {
             "key": self._key,
-            "q": need.query[:LONGEST_QUERY],
+            "q": need.query[:MAX_QUERY_LENGTH],
             "safesearch": "true",
             "per_page": str(PER_PAGE),
         }
         if need.kind == "clips":
-            return Request("GET", "/videos/", params=params, most=MOST_BYTES)
+            return Request("GET", "/videos/", params=params, max_bytes=MAX_RESPONSE_BYTES)
         params |= {"image_type": "photo", "orientation": orientation}
-        return Request("GET", "/", params=params, most=MOST_BYTES)
+        return Request("GET", "/", params=params, max_bytes=MAX_RESPONSE_BYTES)
 
-    def read(self, need: Need) -> Callable[[Answer], list[Candidate]]:
+    def read(self, need: StockQuery) -> Callable[[Response], list[Candidate]]:
         """Return what reads photos or clips."""
         make = self._photo if need.kind == "photos" else self._clip
-        return lambda answer: _each(answer, "hits", lambda one: make(one, need))
+        return lambda answer: _read_candidates(answer, "hits", lambda one: make(one, need))
 
-    def _photo(self, one: Mapping[str, Any], need: Need) -> Candidate:
+    def _photo(self, one: Mapping[str, Any], need: StockQuery) -> Candidate:
         width, height = int(one["imageWidth"]), int(one["imageHeight"])
-        sizes = [_scaled(one["largeImageURL"], width, height, (1280, 1280))]
+        sizes = [_scale_into(one["largeImageURL"], width, height, (1280, 1280))]
         if one.get("fullHDURL"):  # these two are there for accounts that were let in
-            sizes.append(_scaled(one["fullHDURL"], width, height, (1920, 1920)))
+            sizes.append(_scale_into(one["fullHDURL"], width, height, (1920, 1920)))
         if one.get("imageURL"):
             sizes.append(_Size(one["imageURL"], width, height))
-        return self._candidate(one, "image", _best(sizes, need))
+        return self._candidate(one, "image", _best_size(sizes, need))
 
-    def _clip(self, one: Mapping[str, Any], need: Need) -> Candidate:
+    def _clip(self, one: Mapping[str, Any], need: StockQuery) -> Candidate:
         sizes = [
             _Size(each["url"], int(each["width"]), int(each["height"]))
             for each in one["videos"].values()
             if each.get("url")
         ]
-        return self._candidate(one, "video", _best(sizes, need))
+        return self._candidate(one, "video", _best_size(sizes, need))
 
     def _candidate(self, one: Mapping[str, Any], kind: Literal["image", "video"], best: _Size) -> Candidate:
         user, number = str(one.get("user") or ""), one.get("user_id")
@@ -173,47 +175,49 @@ class Pixabay:
         )  # fmt: skip
 
 
-def ranked(candidates: Iterable[Candidate], need: Need) -> list[Candidate]:
+def rank_candidates(candidates: Iterable[Candidate], need: StockQuery) -> list[Candidate]:
     """Return those that stand as the output does and are large enough first; each group in the provider's order."""
 
     def rank(one: Candidate) -> tuple[bool, bool]:
         crossed = (one.width > one.height) != (need.width > need.height)
-        return need.shape != "square" and crossed, not one.covers(need)
+        return need.orientation != "square" and crossed, not one.covers(need)
 
     return sorted(candidates, key=rank)
 
 
-def _each(answer: Answer, name: str, make: Callable[[Mapping[str, Any]], Candidate]) -> list[Candidate]:
+def _read_candidates(
+    answer: Response, name: str, make: Callable[[Mapping[str, Any]], Candidate]
+) -> list[Candidate]:
     """Read what the answer lists; an entry of another shape is passed over."""
     try:
         document = json.loads(answer.body)
         listed = document[name]
         entries = [one for one in listed if isinstance(one, dict)]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Garbled("The answer is no search result.") from error
+        raise UnreadableResponse("The answer is no search result.") from error
     found = []
     for one in entries:
         try:
             candidate = make(one)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError):
             continue
-        if _is_whole(candidate):
+        if _is_complete(candidate):
             found.append(candidate)
     return found
 
 
-def _is_whole(candidate: Candidate) -> bool:
+def _is_complete(candidate: Candidate) -> bool:
     words = (candidate.url, candidate.page, candidate.author, candidate.author_url)
     return all(isinstance(each, str) for each in words) and min(candidate.width, candidate.height) > 0
 
 
-def _scaled(url: str, width: int, height: int, box: tuple[int, int]) -> _Size:
+def _scale_into(url: str, width: int, height: int, box: tuple[int, int]) -> _Size:
     """Return the size that a picture has within a box; none is enlarged."""
     factor = min(1.0, box[0] / width, box[1] / height)
     return _Size(url, int(width * factor), int(height * factor))
 
 
-def _best(sizes: list[_Size], need: Need) -> _Size:
+def _best_size(sizes: list[_Size], need: StockQuery) -> _Size:
     """Return the smallest that fills the output, else the largest."""
     ordered = sorted(sizes, key=lambda size: size.width * size.height)
     return next(
