@@ -78,7 +78,7 @@ def append(upload: Reference, offset: int, content: bytes, *, length: int | None
     `length` tells the whole upload's length where its beginning did not.
     """
     more = {} if length is None else {"Upload-Length": str(length)}
-    request = uploads.piece(_upload_path(upload), offset, bodies.Bytes(content), len(content), more)
+    request = uploads.appending(_upload_path(upload), offset, bodies.Bytes(content), len(content), more)
     answer = yield from ask(request)
     return uploads.location(answer).rpartition("/")[2] if "Location" in answer.headers else None
 

@@ -13,8 +13,7 @@ import httpx
 
 from scenemill.calls.reading import identity, one, pages, parsed
 from scenemill.core import bodies, events, requests
-from scenemill.core.retry import Retry
-from scenemill.core.steps import Item, ask, blocking, read, sleep
+from scenemill.core.steps import Item, ask, blocking, policy, read, sleep
 from scenemill.errors import Unreachable, WaitTimeout
 from scenemill.types.batches import AcceptedBatch, Batch
 from scenemill.types.tasks import Event, Task
@@ -32,9 +31,7 @@ if TYPE_CHECKING:
 BATCH = "/v1/batch"
 LINES, TABLE = "application/x-ndjson", "text/csv"
 BLOCK = 64 * 1024
-BREAKS = 8
 LOOK, LONGEST_LOOK = 1.0, 15.0
-PAUSES = Retry()
 
 
 def submit(
@@ -143,7 +140,8 @@ def results(batch: Reference) -> Items[Task]:
     """Give every task of a batch as it is now, in the order of its jobs, streamed. A broken stream goes on."""
     request = replace(requests.get(_path(batch, "/results")), stream=True)
     given: set[str] = set()
-    for number in range(BREAKS):
+    retry = yield from policy()
+    for number in range(retry.attempts):
         answer = yield from ask(request)
         rest = b""
         try:
@@ -159,8 +157,8 @@ def results(batch: Reference) -> Items[Task]:
             broken = error
         else:
             return
-        yield from sleep(PAUSES.pause(number))
-    raise Unreachable(f"The results broke off {BREAKS} times: {broken}") from broken
+        yield from sleep(retry.pause(number))
+    raise Unreachable(f"The results broke off {retry.attempts} times: {broken}") from broken
 
 
 def wait(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import IO, TYPE_CHECKING, Protocol
 
 import httpx
 
-from scenemill.core.retry import Retry
-from scenemill.core.steps import ask, blocking, read, sleep
+from scenemill.core.steps import ask, blocking, policy, read, sleep
 from scenemill.errors import ApiError, IntegrityError, Unreachable
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from scenemill.core.steps import Flow, Request
 
 PIECE = 1 << 20
-BREAKS = 8  # connections in succession that bring nothing
 PARTIAL, UNSATISFIABLE = 206, 416
-PAUSES = Retry()
 
 
 class Described(Protocol):
@@ -76,16 +74,16 @@ def to_file(request: Request, described: Described, target: Path) -> Flow[Path]:
 
 def into(request: Request, described: Described, file: IO[bytes], name: str) -> Flow[None]:
     """Write the bytes of a file, or raise IntegrityError or Unreachable."""
-    draft, breaks = Draft(file), 0
+    draft, breaks, retry = Draft(file), 0, (yield from policy())
     while True:
         before = draft.size
         broken = yield from _continue(request, draft)
         if broken is None:
             break
         breaks = 0 if draft.size > before else breaks + 1
-        if breaks >= BREAKS:
+        if breaks >= retry.attempts:
             raise Unreachable(f"{name} could not be downloaded: {broken}") from broken
-        yield from sleep(PAUSES.pause(breaks))
+        yield from sleep(retry.pause(breaks))
     if draft.digest.hexdigest() != described.sha256:
         raise IntegrityError(
             f"{name} arrived damaged: its SHA-256 is {draft.digest.hexdigest()}, not {described.sha256}."
@@ -96,7 +94,7 @@ def _continue(request: Request, draft: Draft) -> Flow[httpx.TransportError | Non
     """Fetch what is missing. Return what broke the connection off, or None at the end."""
     headers = {**request.headers, **draft.range, "Accept-Encoding": "identity"}
     try:
-        response = yield from ask(replace(request, headers=headers, stream=True, piece=PIECE))
+        response = yield from ask(replace(request, headers=headers, stream=True))
     except ApiError as error:
         if error.status != UNSATISFIABLE:
             raise
@@ -104,9 +102,30 @@ def _continue(request: Request, draft: Draft) -> Flow[httpx.TransportError | Non
     if response.status_code != PARTIAL:
         yield from blocking(draft.restart)
     draft.etag = response.headers.get("etag")
+    broken = None
+    while broken is None and (block := (yield from _piece(response))):
+        broken = block.broken
+        yield from blocking(partial(draft.append, block.content))
+    return broken
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Bytes that have arrived, and what broke the connection off after them."""
+
+    content: bytes
+    broken: httpx.TransportError | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.content or self.broken)
+
+
+def _piece(response: httpx.Response) -> Flow[Piece]:
+    """Return the next bytes: many at a time, as each write may need a thread, and none is lost in a break."""
+    content = bytearray()
     try:
-        while block := (yield from read(response)):
-            yield from blocking(lambda block=block: draft.append(block))  # type: ignore[misc]
+        while len(content) < PIECE and (block := (yield from read(response))):
+            content += block
     except httpx.TransportError as error:
-        return error
-    return None
+        return Piece(bytes(content), error)
+    return Piece(bytes(content))

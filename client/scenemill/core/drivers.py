@@ -11,7 +11,18 @@ import anyio.to_thread
 import httpx
 
 from scenemill.core.sending import send
-from scenemill.core.steps import Blocking, Done, Exchange, Item, Outcome, Read, Request, Sleep, advance
+from scenemill.core.steps import (
+    Blocking,
+    Done,
+    Exchange,
+    Item,
+    Outcome,
+    Policy,
+    Read,
+    Request,
+    Sleep,
+    advance,
+)
 from scenemill.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -84,6 +95,8 @@ class _Run:
                 return next(self._readers[id(response)], b"")
             case Sleep(seconds):
                 return time.sleep(seconds)
+            case Policy():
+                return self._driver.retry
             case Blocking(function):
                 return function()
 
@@ -96,7 +109,7 @@ class _Run:
             self._streams.callback(response.close)
             if response.status_code >= 400:
                 response.read()
-            self._readers[id(response)] = response.iter_bytes(request.piece)
+            self._readers[id(response)] = response.iter_bytes()
         return response
 
 
@@ -159,6 +172,8 @@ class _AsyncRun:
                 return await anext(self._readers[id(response)], b"")
             case Sleep(seconds):
                 return await anyio.sleep(seconds)
+            case Policy():
+                return self._driver.retry
             case Blocking(function):
                 return await anyio.to_thread.run_sync(function)
 
@@ -171,7 +186,7 @@ class _AsyncRun:
             self._streams.push_async_callback(response.aclose)
             if response.status_code >= 400:
                 await response.aread()
-            self._readers[id(response)] = response.aiter_bytes(request.piece)
+            self._readers[id(response)] = response.aiter_bytes()
         return response
 
 

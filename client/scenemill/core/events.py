@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
-from scenemill.core.steps import Item, ask, read, sleep
+from scenemill.core.steps import Item, ask, policy, read, sleep
 from scenemill.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ SILENCE = (
     45.0  # seconds without a byte after which a connection counts as broken: the server sends one every 15 s
 )
 STEADY = 30.0  # seconds after which a connection has worked, also one that brought no event
-PAUSE, LONGEST_PAUSE = 0.5, 20.0
-BREAKS = 8  # connections in succession that bring nothing
 NO_CONTENT = 204
 
 
@@ -77,7 +75,7 @@ def follow(request: Request, last_event_id: str | None, value: Callable[[Message
 
     After a break it comes again with `Last-Event-ID`. Raises Unreachable when nothing comes in several connections.
     """
-    breaks = 0
+    breaks, retry = 0, (yield from policy())
     while True:
         resumed = {"Last-Event-ID": last_event_id} if last_event_id else {}
         headers = {**request.headers, "Accept": "text/event-stream", **resumed}
@@ -91,7 +89,7 @@ def follow(request: Request, last_event_id: str | None, value: Callable[[Message
                     last_event_id, breaks = message.id or last_event_id, 0
                     yield Item(value(message))
         except httpx.TransportError as error:
-            if breaks >= BREAKS:
-                raise Unreachable(f"The stream of events broke off {breaks + 1} times: {error}") from error
+            if breaks >= retry.attempts:
+                raise Unreachable(f"The stream of events broke off {breaks} times: {error}") from error
         breaks = 1 if time.monotonic() - opened > STEADY else breaks + 1
-        yield from sleep(min(LONGEST_PAUSE, PAUSE * 2.0 ** (breaks - 1)))
+        yield from sleep(retry.pause(breaks))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import httpx
 
     from scenemill.core.bodies import Body
+    from scenemill.core.retry import Retry
 
 T = TypeVar("T")
 IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE"))
@@ -26,8 +27,7 @@ class Request:
     """A request to the API. It is repeated after a failure if that is safe.
 
     `idempotent` says that a repetition is safe for a method for which it is not safe in general. With `stream` the
-    answer's body is left to `read`, `piece` bytes at a time, or as it arrives where `piece` is None. One that is
-    `anonymous` carries neither key nor token.
+    answer's body is left to `read`. One that is `anonymous` carries neither key nor token.
     """
 
     method: str
@@ -37,7 +37,6 @@ class Request:
     body: Body | None = None
     idempotent: bool = False
     stream: bool = False
-    piece: int | None = None
     attempts: int | None = None
     read_timeout: float | None = None
     anonymous: bool = False
@@ -77,13 +76,18 @@ class Blocking:
 
 
 @dataclass(frozen=True)
+class Policy:
+    """How the client deals with failures that pass."""
+
+
+@dataclass(frozen=True)
 class Item(Generic[T]):
     """A value for whoever iterates over the call."""
 
     value: T
 
 
-Step: TypeAlias = Request | Exchange | Read | Sleep | Blocking
+Step: TypeAlias = Request | Exchange | Read | Sleep | Blocking | Policy
 Flow: TypeAlias = Generator[Step, Any, T]
 Items: TypeAlias = Generator[Step | Item[T], Any, None]
 
@@ -101,6 +105,11 @@ def read(response: httpx.Response) -> Flow[bytes]:
 def sleep(seconds: float) -> Flow[None]:
     """Pause."""
     yield Sleep(seconds)
+
+
+def policy() -> Flow[Retry]:
+    """Return how the client deals with failures that pass."""
+    return cast("Retry", (yield Policy()))
 
 
 def blocking(function: Callable[[], T]) -> Flow[T]:

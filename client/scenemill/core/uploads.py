@@ -6,14 +6,14 @@ import hashlib
 import time
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
 
 from scenemill.core import requests
 from scenemill.core.bodies import Blocks, Bytes
-from scenemill.core.retry import Retry
-from scenemill.core.steps import Request, ask, blocking, sleep
+from scenemill.core.steps import Request, ask, blocking, policy, sleep
 from scenemill.errors import ApiError, IntegrityError, Unreachable
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ BUSY = (409, 423)
 PASSING = (*BUSY, 429, 500, 502, 503, 504)
 OVER = (404, 410)
 PATIENCE = 60.0  # seconds in which not one byte more arrives
-PAUSES = Retry()
 
 
 class Over(Exception):
@@ -84,7 +83,7 @@ def creation(
     return Request(method="POST", path=UPLOADS, headers=headers, body=Bytes(content) if content else None)
 
 
-def piece(
+def appending(
     url: str, offset: int, body: Blocks | Bytes, size: int, more: dict[str, str] | None = None
 ) -> Request:
     """Return the request that appends bytes. It is sent once: after a failure only the server knows how far it came."""
@@ -118,7 +117,7 @@ def _send(
     url: str, read: Reader, span: tuple[int | None, int], name: str, more: dict[str, str]
 ) -> Flow[str | None]:
     """Send the bytes of a span, however often it breaks off. Return where the asset is, if the upload is complete."""
-    offset, stop = span
+    (offset, stop), retry = span, (yield from policy())
     best, until, tries = -1, time.monotonic() + PATIENCE, 0
     while True:
         if offset is None:
@@ -130,8 +129,8 @@ def _send(
             best, until, tries = offset, time.monotonic() + PATIENCE, 0
         if offset == stop and not more:
             return None
-        body = Blocks(lambda at=offset: read(at, stop - at))  # type: ignore[misc]
-        outcome = yield from _attempt(piece(url, offset, body, stop - offset, more))
+        body = Blocks(partial(read, offset, stop - offset))
+        outcome = yield from _attempt(appending(url, offset, body, stop - offset, more))
         if isinstance(outcome, httpx.Response):
             if "Location" in outcome.headers:
                 return location(outcome)
@@ -141,7 +140,7 @@ def _send(
             raise Unreachable(f"{name} could not be uploaded: {outcome}") from outcome
         tries, offset = tries + 1, None
         pause = outcome.retry_after if isinstance(outcome, ApiError) else None
-        yield from sleep(PAUSES.pause(tries) if pause is None else min(pause, PATIENCE))
+        yield from sleep(retry.pause(tries) if pause is None else min(pause, PATIENCE))
 
 
 def _attempt(request: Request) -> Flow[httpx.Response | ApiError | Unreachable]:

@@ -11,14 +11,15 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
 
-from scenemill import ApiError, Scenemill, Unreachable
+from scenemill import ApiError, Unreachable
+from tests import bridge
 from tests.integration.api.conftest import new_client, picture
 from tests.integration.api.test_gunicorn import running
 from tests.integration.api.wire import Wire
@@ -203,8 +204,8 @@ def large(tmp_path: Path) -> Path:
     return file
 
 
-def connect(wire: Wire, gateways: Gateways) -> Scenemill:
-    return Scenemill(f"http://127.0.0.1:{wire.port}", gateways.key)
+def connect(wire: Wire, gateways: Gateways, kind: str = "blocking") -> Any:
+    return bridge.connect(kind, f"http://127.0.0.1:{wire.port}", gateways.key)
 
 
 def cut_within(wire: Wire, gateways: Gateways) -> None:
@@ -216,11 +217,12 @@ def cut_within(wire: Wire, gateways: Gateways) -> None:
     wire.set("cut")
 
 
-def test_an_upload_goes_on_after_a_cut(gateways: Gateways, wire: Wire, large: Path) -> None:
+@pytest.mark.parametrize("kind", bridge.CLIENTS)
+def test_an_upload_goes_on_after_a_cut(gateways: Gateways, wire: Wire, large: Path, kind: str) -> None:
     made: list[Asset] = []
 
     def upload() -> None:
-        with connect(wire, gateways) as api:
+        with connect(wire, gateways, kind) as api:
             made.append(api.assets.upload(large))
 
     uploading = threading.Thread(target=upload)

@@ -7,9 +7,10 @@ import threading
 import time
 import urllib.parse
 
+import anyio
 import pytest
 
-from scenemill import ApiError, Scenemill, TokenAuth, by_key
+from scenemill import ApiError, AsyncScenemill, Scenemill, TokenAuth, by_key
 from scenemill.auth import Tokens
 from scenemill.cli.saved import Saved
 
@@ -45,10 +46,10 @@ def asked(server):
     ]
 
 
-def test_it_logs_in_once_for_many_requests(server):
+def test_it_logs_in_once_for_many_requests(connect, server):
     server.answers = [tokens(1), answer(200, TASK), answer(200, TASK)]
 
-    with Scenemill(server.url, username="ann", password="p w&é") as api:
+    with connect(server.url, username="ann", password="p w&é") as api:
         api.tasks.get("t1")
         api.tasks.get("t1")
 
@@ -59,10 +60,10 @@ def test_it_logs_in_once_for_many_requests(server):
     ]
 
 
-def test_it_renews_before_the_end(server):
+def test_it_renews_before_the_end(connect, server):
     server.answers = [tokens(1, seconds=10), answer(200, TASK), tokens(2), answer(200, TASK)]
 
-    with Scenemill(server.url, username="ann", password="p") as api:
+    with connect(server.url, username="ann", password="p") as api:
         api.tasks.get("t1")
         api.tasks.get("t1")
 
@@ -72,13 +73,13 @@ def test_it_renews_before_the_end(server):
     ]
 
 
-def test_a_token_that_was_ended_is_renewed_once_and_a_log_in_that_was_begins_anew(server):
+def test_a_token_that_was_ended_is_renewed_once_and_a_log_in_that_was_begins_anew(connect, server):
     server.answers = [
         tokens(1), answer(401, {"title": "No"}), answer(400, OVER), tokens(2), answer(202, TASK),
         answer(401, {"title": "No"}), tokens(3), answer(401, {"title": "Still no"}),
     ]  # fmt: skip
 
-    with Scenemill(server.url, auth=TokenAuth(by_key("sm_live_ab12_secret_sum"))) as api:
+    with connect(server.url, auth=TokenAuth(by_key("sm_live_ab12_secret_sum"))) as api:
         api.jobs.submit({"kind": "video"})
         with pytest.raises(ApiError, match="Still no"):
             api.tasks.get("t1")
@@ -95,21 +96,21 @@ def test_a_token_that_was_ended_is_renewed_once_and_a_log_in_that_was_begins_ane
     )
 
 
-def test_a_file_is_not_sent_twice_for_a_token(server, tmp_path):
+def test_a_file_is_not_sent_twice_for_a_token(connect, server, tmp_path):
     server.answers = [tokens(1), answer(401, {"title": "No"})]
     (tmp_path / "a.png").write_bytes(b"x" * 100)
 
-    with Scenemill(server.url, username="ann", password="p") as api, pytest.raises(ApiError, match="No"):
+    with connect(server.url, username="ann", password="p") as api, pytest.raises(ApiError, match="No"):
         api.assets.upload(tmp_path / "a.png")
 
     assert len(server.requests) == 2
 
 
-def test_a_wrong_password_is_told_and_not_tried_again(server):
+def test_a_wrong_password_is_told_and_not_tried_again(connect, server):
     server.answers = [answer(400, OVER)]
 
     with (
-        Scenemill(server.url, username="ann", password="p") as api,
+        connect(server.url, username="ann", password="p") as api,
         pytest.raises(ApiError, match="Log in again"),
     ):
         api.tasks.get("t1")
@@ -117,18 +118,20 @@ def test_a_wrong_password_is_told_and_not_tried_again(server):
     assert len(server.requests) == 1
 
 
-def test_something_must_open_it():
+def test_a_user_name_needs_a_password():
     with pytest.raises(TypeError, match="username"):
         Scenemill("http://127.0.0.1:1", username="ann")
+    with pytest.raises(TypeError, match="username"):
+        AsyncScenemill("http://127.0.0.1:1", password="p")
 
 
-def test_many_who_share_a_saved_log_in_renew_it_once(server, tmp_path):
+def test_many_who_share_a_saved_log_in_renew_it_once(connect, server, tmp_path):
     file = tmp_path / "logins.json"
     Saved(file, server.url).save(Tokens("a1", "r1", time.time() + 1))
     server.answers = [tokens(2), *(answer(200, TASK) for _ in range(5))]
 
     def ask() -> None:
-        with Scenemill(server.url, auth=TokenAuth(store=Saved(file, server.url))) as api:
+        with connect(server.url, auth=TokenAuth(store=Saved(file, server.url))) as api:
             api.tasks.get("t1")
 
     threads = [threading.Thread(target=ask) for _ in range(5)]
@@ -141,6 +144,22 @@ def test_many_who_share_a_saved_log_in_renew_it_once(server, tmp_path):
     assert paths.count("/v1/auth/refresh") == 1
     assert {token for path, token, _ in asked(server) if "tasks" in path} == {"Bearer a2"}
     assert Saved(file, server.url).load().refresh_token == "r2"
+
+
+def test_concurrent_calls_renew_a_log_in_once(server):
+    server.answers = [tokens(1), *(answer(200, TASK) for _ in range(5))]
+
+    async def ask() -> None:
+        async with (
+            AsyncScenemill(server.url, username="ann", password="p") as api,
+            anyio.create_task_group() as calls,
+        ):
+            for _ in range(5):
+                calls.start_soon(api.tasks.get, "t1")
+
+    anyio.run(ask)
+
+    assert [path for path, _, _ in asked(server)] == ["/v1/auth/token", *["/v1/tasks/t1"] * 5]
 
 
 def test_a_saved_log_in_is_for_its_owner_and_its_api_alone(tmp_path):
