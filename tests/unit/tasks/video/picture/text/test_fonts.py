@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from fontTools.ttLib import TTFont
 
 from tasks.video.picture.text import fonts, opentype
 
@@ -37,3 +38,17 @@ def test_a_font_says_which_characters_it_draws():
     assert opentype.covers(fonts.font_file("Noto Sans JP"), ord("礁"))
     assert not opentype.covers(fonts.font_file("Inter"), ord("礁"))
     assert not opentype.covers(fonts.font_file("Noto Emoji"), ord("a"))
+
+
+@pytest.mark.parametrize("family", ["Inter", "Noto Emoji", "Noto Sans Thai", "Fjalla One"])
+def test_coverage_is_exactly_the_fonts_own_character_map(family):
+    path = fonts.font_file(family)
+    with TTFont(path) as font:
+        codes = set(font["cmap"].getBestCmap())
+
+    neighbours = {code + step for code in codes for step in (-1, 0, 1)}
+    assert {code for code in neighbours if opentype.covers(path, code)} == codes
+
+
+def test_a_lines_height_is_the_windows_ascent_and_descent_in_ems():
+    assert opentype.line_ratio(fonts.font_file("Inter")) == pytest.approx(1.43018, abs=1e-5)
