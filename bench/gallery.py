@@ -43,6 +43,7 @@ from tasks.video.picture import segment_rendering  # noqa: E402
 from tasks.video.picture.text import fonts  # noqa: E402
 from tasks.video.plan import segments  # noqa: E402
 from tasks.video.plan.cache_keys import renderer_versions  # noqa: E402
+from tasks.video.plan.values import Source  # noqa: E402
 
 TILE = (448, 252)
 GAP, LABEL = 10, 26
@@ -83,9 +84,7 @@ class Studio:
         cues: tuple[Cue, ...] = (),
     ) -> Image.Image:
         """Return one frame of a segment of the script, at a part of its length."""
-        sources = {
-            src: segments.Source(src, str(path), probing.probe(path)) for src, path in self.files.items()
-        }
+        sources = {src: Source(src, str(path), probing.probe(path)) for src, path in self.files.items()}
         plan = timeline.plan_timeline(script, {}, output.fps)
         found = segments.plan_segments(
             plan, script, output, sources, cues, account="gallery", versions=renderer_versions()

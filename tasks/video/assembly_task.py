@@ -1,11 +1,7 @@
-"""Turns a job's finished segments and its sound into artifacts, and its end."""
+"""The assembly task: turns a job's rendered segments and its sound into artifacts, and returns the job's result."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -15,43 +11,41 @@ from shared.db import transaction
 from shared.errors import AssetUnreadable, Unavailable
 from shared.models import Segment, StoredSegment
 from shared.script.schema.canonical import dump_script
-from shared.script.schema.output import dump_output
 from shared.script.timeline import describe_unseen
 from shared.settings import settings
 from shared.states import Stage
 from shared.storage.factory import storage
 from shared.usage import UsageKind
-from tasks import storage_keys
 from tasks.lifecycle import assembly
 from tasks.run import JobOutput
-from tasks.video import mix_task, plan_task
-from tasks.video.output import artifacts as assemble
+from tasks.video.output.artifacts import assemble
+from tasks.video.output.assembly_plan import build_assembly_plan
+from tasks.video.output.stored_artifacts import assembly_key, copy_artifacts, store_files
+from tasks.video.output.stored_mix import find_mix, make_mix
+from tasks.video.plan.video_plan import load_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from shared.models import Artifact, Job
+    from shared.models import Job
     from tasks.run import Attempt
-    from tasks.video.output.artifacts import OutputFile
+    from tasks.video.plan.video_plan import Plan
 
 ASSEMBLY_START = 0.95
-# Goes up when assembly makes other files of the same segments and sound.
-REVISION = 2
-ARTIFACT_COLUMNS = ("name", "position", "media_type", "bytes", "sha256", "width", "height", "duration")
 
 
 def perform(attempt: Attempt) -> JobOutput:
     """Assemble the job's video, store what was made, and return the job's result."""
     job = attempt.job
-    plan = plan_task.load_plan(job)
+    plan = load_plan(job)
     rows = _load_segments(job)
     attempt.report_progress(Stage.ASSEMBLING, ASSEMBLY_START)
-    key = _assembly_key(plan, rows)
+    key = assembly_key(plan, rows)
     with transaction() as session:
         assembly.record_assembly_key(session, job, key)
         same = assembly.find_equal_artifacts(session, job.account_id, key)
-    artifacts = _copy_artifacts(job, same) or _assemble_and_store(attempt, plan, rows)
+    artifacts = copy_artifacts(job, same) or _assemble_and_store(attempt, plan, rows)
     attempt.raise_if_stopped()
     _charge(job, rows)
     return JobOutput(_job_result(plan, rows), tuple(artifacts))
@@ -65,45 +59,17 @@ def _charge(job: Job, rows: Sequence[tuple[Segment, str | None]]) -> None:
         usage.record_usage(session, job, UsageKind.RENDER_SECONDS, max(0.0, seconds - written), settings())
 
 
-def _assembly_key(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]) -> str:
-    """Return the hash of all that decides the artifacts."""
-    deciding = {
-        "segments": [segment.key for segment, _ in rows],
-        "sound": mix_task.mix_keys(plan),
-        "output": dump_output(plan.output),
-        "script": dump_script(plan.script),
-        "words": [asdict(cue) for cue in plan.cues],
-        "revision": REVISION,
-    }
-    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
-
-
-def _copy_artifacts(job: Job, same: Sequence[Artifact]) -> list[dict[str, Any]]:
-    """Give the artifacts of an equal job to this one; none where one of their files is gone."""
-    rows: list[dict[str, Any]] = []
-    for artifact in same:
-        row = {name: getattr(artifact, name) for name in ARTIFACT_COLUMNS}
-        row["storage_key"] = storage_keys.artifact_key(job, artifact.name)
-        try:
-            storage().copy(artifact.storage_key, row["storage_key"])
-        except AssetUnreadable:
-            _delete_files(rows)
-            return []
-        rows.append(row)
-    return rows
-
-
 def _assemble_and_store(
-    attempt: Attempt, plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]
+    attempt: Attempt, plan: Plan, rows: Sequence[tuple[Segment, str | None]]
 ) -> list[dict[str, Any]]:
     """Assemble the job's video and store what was made."""
     job = attempt.job
     segments = _locate_segments(rows)
-    heard = mix_task.find_mix(job.account_id, plan) or mix_task.make_mix(
+    heard = find_mix(job.account_id, plan) or make_mix(
         job.account_id, plan, attempt.workdir, stop=attempt.should_stop
     )
-    made = assemble.assemble(
-        plan_task.build_assembly_plan(plan, segments),
+    made = assemble(
+        build_assembly_plan(plan, segments),
         mixed=heard,
         work=attempt.workdir,
         on_progress=lambda part: attempt.report_progress(
@@ -113,7 +79,7 @@ def _assemble_and_store(
         ffmpeg=settings().ffmpeg,
     )
     attempt.raise_if_stopped()
-    return _store_files(job, made)
+    return store_files(job, made)
 
 
 def _load_segments(job: Job) -> list[tuple[Segment, str | None]]:
@@ -142,7 +108,7 @@ def _locate_segments(rows: Sequence[tuple[Segment, str | None]]) -> list[Path]:
     return paths
 
 
-def _job_result(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]) -> dict[str, Any]:
+def _job_result(plan: Plan, rows: Sequence[tuple[Segment, str | None]]) -> dict[str, Any]:
     timeline = plan.timeline
     cached = sum(segment.cached for segment, _ in rows)
     drawn = sorted({warning for segment, _ in rows for warning in segment.warnings})
@@ -161,43 +127,3 @@ def _job_result(plan: plan_task.Plan, rows: Sequence[tuple[Segment, str | None]]
         **({"credits": list(plan.credits)} if plan.credits else {}),
         **plan.written,
     }
-
-
-def _store_files(job: Job, made: Sequence[OutputFile]) -> list[dict[str, Any]]:
-    """Move the files into storage, under names that hold the attempt, and return the artifacts' rows."""
-    rows: list[dict[str, Any]] = []
-    try:
-        for position, each in enumerate(made):
-            key = storage_keys.artifact_key(job, each.name)
-            row: dict[str, Any] = {
-                "name": each.name,
-                "position": position,
-                "storage_key": key,
-                "media_type": each.media_type,
-                "bytes": each.path.stat().st_size,
-                "sha256": _sha256(each.path),
-                "width": each.width,
-                "height": each.height,
-                "duration": each.duration,
-            }
-            if each.path.is_relative_to(storage().root):
-                storage().link(each.path, key)  # such as a sound that the next job will want as well
-            else:
-                storage().put(each.path, key)
-            rows.append(row)
-    except BaseException:
-        _delete_files(rows)
-        raise
-    return rows
-
-
-def _delete_files(rows: Sequence[dict[str, Any]]) -> None:
-    """Delete stored files that no row will name; what cannot be reached now is found to be nobody's later."""
-    with suppress(Unavailable):
-        for row in rows:
-            storage().delete(row["storage_key"])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.script.schema.canonical import dump_script
@@ -18,30 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from shared.media.probing import Media
     from shared.processes.ffmpeg import Progress
-    from shared.script.timeline import Timeline
-    from shared.script.values import Output, Script
-    from tasks.video.captions.cues import Cue
+    from shared.script.values import Output
+    from tasks.video.output.assembly_plan import AssemblyPlan
 
 MIX_SHARE = 0.6  # of the whole of assembly
 JOIN_SHARE = 0.7
 SOUND_FILES = {"aac": "sound.m4a", "opus": "sound.webm", "mp3": "audio.mp3"}
 HLS_PLAYLIST, HLS_MEDIA = "hls_media.m3u8", "hls.mp4"
-
-
-@dataclass(frozen=True, slots=True)
-class AssemblyPlan:
-    """All that assembly needs. `speech` names WAV files by scene; `sources` and `media` the script's files by `src`."""
-
-    script: Script
-    output: Output
-    timeline: Timeline
-    segments: Sequence[Path]
-    cues: Sequence[Cue] = ()
-    speech: Mapping[str, Path] = field(default_factory=dict)
-    sources: Mapping[str, Path] = field(default_factory=dict)
-    media: Mapping[str, Media] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from tasks.video.picture import (
 from tasks.video.picture.elements import chart
 from tasks.video.picture.text import ass, caption_events, fonts, static_spans
 from tasks.video.picture.text import typesetting as text
+from tasks.video.picture.text.canvas import Canvas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -167,9 +168,9 @@ def _write_subtitles(
     return [*words, document(name, moving)] if moving else words
 
 
-def _canvas(spec: Mapping[str, Any]) -> text.Canvas:
+def _canvas(spec: Mapping[str, Any]) -> Canvas:
     width, height = spec["size"]
-    return text.Canvas(width, height, spec["fps"], spec["frames"], spec.get("language", "en"))
+    return Canvas(width, height, spec["fps"], spec["frames"], spec.get("language", "en"))
 
 
 def verify(path: Path, size: tuple[int, int], fps: int, wanted: int) -> None:

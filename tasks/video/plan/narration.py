@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tasks.speech.engine import SpeechEngine
     from tasks.speech.narration_file import SpokenPart
     from tasks.speech.utterances import Utterance
-    from tasks.video.plan.segments import Source
+    from tasks.video.plan.values import Source
 
 log = logging.getLogger(__name__)
 

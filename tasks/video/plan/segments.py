@@ -14,27 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.video.picture import encoding, theme
 from tasks.video.plan import text_layers, visual_specs
+from tasks.video.plan.values import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from shared.media.probing import Media
     from shared.script.timeline import Slot, Timeline
     from shared.script.values import Output, Scene, Script
     from tasks.video.captions.cues import Cue
+    from tasks.video.plan.values import Source
 
 MAX_SEGMENT_SECONDS = (
     20  # a longer body is cut into equal pieces, so that many workers share it and a crash loses little
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file that a script names: where it is kept, and its facts."""
-
-    src: str
-    storage_key: str
-    media: Media
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +38,6 @@ class PlannedSegment:
     frames: int
     scene_ids: tuple[str, ...]
     spec: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Which frames of the video a segment holds, and which scenes are seen in them."""
-
-    start: int
-    frames: int
-    slots: tuple[Slot, ...]
-
-    @property
-    def end(self) -> int:
-        """The frame after its last."""
-        return self.start + self.frames
 
 
 def plan_segments(  # noqa: PLR0913  (all that decides the pixels)

@@ -18,7 +18,7 @@ from tasks.pictures import asset_import
 from tasks.pictures.asset_import import ASSET_PREFIX
 from tasks.pictures.generation import ImageGenerator, image_servers
 from tasks.pictures.stock_search import StockSearch, parse_stock_kinds, stock_providers
-from tasks.video.plan.segments import Source
+from tasks.video.plan.values import Source
 from tasks.video.plan.visuals import ResolvedVisuals, VisualResolver
 
 if TYPE_CHECKING:

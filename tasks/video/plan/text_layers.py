@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shared.script.timeline import Slot, Timeline
     from shared.script.values import ImageOverlay, Scene, Script
     from tasks.video.captions.cues import Cue
-    from tasks.video.plan.segments import Source, Span
+    from tasks.video.plan.values import Source, Span
 
 # A word's time is a whole number of samples, and so a frame's edge or middle: no rounding error may decide there.
 ROUNDING = 0.4987

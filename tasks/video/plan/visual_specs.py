@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.script.values import Visual
-    from tasks.video.plan.segments import Source
+    from tasks.video.plan.values import Source
 
 
 def describe_visual(

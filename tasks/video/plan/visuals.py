@@ -19,7 +19,7 @@ from tasks.pictures import asset_import
 from tasks.pictures.generation import cached_asset
 from tasks.pictures.stock_apis import StockQuery
 from tasks.providers import response_cache
-from tasks.video.plan.segments import Source
+from tasks.video.plan.values import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

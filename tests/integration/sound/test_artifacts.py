@@ -16,7 +16,8 @@ from shared.processes.ffmpeg import Stopped
 from shared.script.timeline import plan_timeline
 from shared.script.values import Music, Output, Scene, Script, Transition
 from tasks.video.captions.cues import Cue, CueWord
-from tasks.video.output.artifacts import AssemblyPlan, assemble, mix_sound
+from tasks.video.output.artifacts import assemble, mix_sound
+from tasks.video.output.assembly_plan import AssemblyPlan
 
 pytestmark = pytest.mark.services
 

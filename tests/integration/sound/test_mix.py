@@ -21,7 +21,8 @@ from tasks import speech
 from tasks.speech import Line
 from tasks.video.captions import cues
 from tasks.video.ffmpeg_runner import FfmpegRunner
-from tasks.video.output.artifacts import AssemblyPlan, mix_sound
+from tasks.video.output.artifacts import mix_sound
+from tasks.video.output.assembly_plan import AssemblyPlan
 from tasks.video.sound.mixing import read_samples
 from tasks.video.sound.soundtrack import decode_tracks
 from tasks.video.sound.tracks import Take, Track

@@ -24,10 +24,12 @@ from shared.script.values import (
 from tasks import speech
 from tasks.speech import Line
 from tasks.video.captions import cues as captions
-from tasks.video.output.artifacts import AssemblyPlan, assemble
+from tasks.video.output.artifacts import assemble
+from tasks.video.output.assembly_plan import AssemblyPlan
 from tasks.video.picture import segment_rendering
 from tasks.video.plan import segments
 from tasks.video.plan.cache_keys import renderer_versions
+from tasks.video.plan.values import Source
 
 pytestmark = pytest.mark.services
 
@@ -61,7 +63,7 @@ def film(tmp_path, make):
     )
     cues = captions.make_cues(timeline, script, {key: one.words for key, one in said.items()})
     media = {key: probe(path) for key, path in files.items()}
-    sources = {key: segments.Source(key, str(path), media[key]) for key, path in files.items()}
+    sources = {key: Source(key, str(path), media[key]) for key, path in files.items()}
     parts = []
     for segment in segments.plan_segments(
         timeline, script, OUTPUT, sources, cues, account="me", versions=renderer_versions()

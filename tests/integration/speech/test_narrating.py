@@ -30,7 +30,7 @@ from tasks.speech.espeak import Espeak
 from tasks.speech.speech_cache import Speaker
 from tasks.speech.speech_server import SpeechServer
 from tasks.video.plan.narration import narrate
-from tasks.video.plan.segments import Source
+from tasks.video.plan.values import Source
 from tests.integration.speech.conftest import new_job
 from tests.loopback import llm
 

@@ -17,6 +17,7 @@ from shared.script.values import Output, Scene, Script
 from tasks.video.picture import encoding, segment_rendering
 from tasks.video.plan import segments
 from tasks.video.plan.cache_keys import renderer_versions
+from tasks.video.plan.values import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -68,9 +69,7 @@ def render_script(
     **options: Any,
 ) -> Video:
     """Render every segment of a script whose `src`s are the given files."""
-    sources = {
-        src: segments.Source(src, str(path), probing.probe(path)) for src, path in (files or {}).items()
-    }
+    sources = {src: Source(src, str(path), probing.probe(path)) for src, path in (files or {}).items()}
     plan = timeline.plan_timeline(script, narration or {}, output.fps)
     found = segments.plan_segments(
         plan, script, output, sources, cues, account="me", versions=renderer_versions(), encoder=encoder

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from shared.script.values import Bar, Visual
-    from tasks.video.picture.text.typesetting import Canvas
+    from tasks.video.picture.text.canvas import Canvas
 
 GROW_SECONDS = 0.9  # that one bar takes
 STAGGER_SECONDS = 0.12  # from one bar's beginning to the next one's

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.video.picture.text.typesetting import Canvas
+    from tasks.video.picture.text.canvas import Canvas
 
 
 @dataclass(frozen=True, slots=True)

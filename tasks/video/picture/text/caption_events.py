@@ -10,7 +10,7 @@ from tasks.video.picture.text.fitting import Face, TextBlock, fit_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.video.picture.text.typesetting import Canvas
+    from tasks.video.picture.text.canvas import Canvas
 
 # Where a block's far edge is, in parts of the frame's height. On tall frames the players' own controls lie low.
 BOTTOM = {"wide": 0.93, "tall": 0.83}

@@ -15,6 +15,8 @@ from tasks.video.picture.text.fitting import Face, TextBlock, fit_text, split_cl
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tasks.video.picture.text.canvas import Canvas
+
 IN_SECONDS = 0.5
 OUT_SECONDS = 0.35
 TYPING_RATE = 28.0
@@ -25,27 +27,6 @@ CONNECTED_SCRIPTS = (
     0x0600,
     0x1100,
 )  # scripts between these join or reorder letters: they are typed word by word
-
-
-@dataclass(frozen=True, slots=True)
-class Canvas:
-    """The frame that is written on, for so many frames, in a language."""
-
-    width: int
-    height: int
-    fps: int
-    frames: int
-    language: str
-
-    @property
-    def short(self) -> int:
-        """The short side: sizes of text are parts of it."""
-        return min(self.width, self.height)
-
-    @property
-    def rtl(self) -> bool:
-        """Whether the language is read from the right."""
-        return self.language.split("-")[0] in ("ar", "he", "fa", "ur", "yi", "ps", "sd", "ug", "dv")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from shared.script.values import (
     Visual,
 )
 from tasks.video.captions.cues import Cue, CueWord
-from tasks.video.plan.segments import Source, plan_segments, split_spans
+from tasks.video.plan.segments import plan_segments, split_spans
+from tasks.video.plan.values import Source
 from tests.work import calls
 
 VERSIONS = {"ffmpeg": "9", "renderer": "1"}

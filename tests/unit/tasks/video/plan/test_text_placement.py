@@ -8,7 +8,7 @@ from shared.script import timeline
 from shared.script.values import Captions, Narration, Scene, Script, Text
 from tasks.video.picture.elements import chart
 from tasks.video.picture.text.boxes import resolve_box
-from tasks.video.picture.text.typesetting import Canvas
+from tasks.video.picture.text.canvas import Canvas
 from tasks.video.plan import text_layers, text_placement
 from tasks.video.plan.segments import split_spans
 

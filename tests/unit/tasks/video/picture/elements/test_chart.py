@@ -6,7 +6,7 @@ import pytest
 
 from shared.script.values import Bar, Visual
 from tasks.video.picture.elements import chart
-from tasks.video.picture.text.typesetting import Canvas
+from tasks.video.picture.text.canvas import Canvas
 from tasks.video.picture.theme import load_theme
 from tasks.video.plan import visual_specs
 

@@ -6,7 +6,8 @@ import pytest
 
 from shared.themes import theme_names
 from tasks.video.picture.text.boxes import resolve_box
-from tasks.video.picture.text.typesetting import Canvas, draw_texts, list_moments
+from tasks.video.picture.text.canvas import Canvas
+from tasks.video.picture.text.typesetting import draw_texts, list_moments
 from tasks.video.picture.theme import load_theme
 
 CANVAS = Canvas(1920, 1080, 30, 90, "en")

@@ -1,0 +1,46 @@
+"""What assembly needs: a video's plan with the local path of each of its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shared.storage.factory import storage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from shared.media.probing import Media
+    from shared.script.timeline import Timeline
+    from shared.script.values import Output, Script
+    from tasks.video.captions.cues import Cue
+    from tasks.video.plan.video_plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class AssemblyPlan:
+    """All that assembly needs. `speech` names WAV files by scene; `sources` and `media` the script's files by `src`."""
+
+    script: Script
+    output: Output
+    timeline: Timeline
+    segments: Sequence[Path]
+    cues: Sequence[Cue] = ()
+    speech: Mapping[str, Path] = field(default_factory=dict)
+    sources: Mapping[str, Path] = field(default_factory=dict)
+    media: Mapping[str, Media] = field(default_factory=dict)
+
+
+def build_assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
+    """Return what assembly needs of a plan; `segments` are the rendered files in order."""
+    return AssemblyPlan(
+        script=plan.script,
+        output=plan.output,
+        timeline=plan.timeline,
+        cues=plan.cues,
+        segments=tuple(segments),
+        speech={scene: storage().locate(said.storage_key) for scene, said in plan.narrated.items()},
+        sources={src: storage().locate(found.storage_key) for src, found in plan.found.items()},
+        media={src: found.media for src, found in plan.found.items()},
+    )

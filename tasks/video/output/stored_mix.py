@@ -1,0 +1,99 @@
+"""Mixes a video's sound and stores it once for an account under a key of all that is heard, so that it is never mixed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from shared.db import transaction
+from shared.errors import AssetUnreadable
+from shared.models import StoredMix
+from shared.settings import settings
+from shared.storage.factory import storage
+from tasks.video.output import artifacts
+from tasks.video.output.assembly_plan import build_assembly_plan
+from tasks.video.plan.cache_keys import renderer_versions
+from tasks.video.sound import tracks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tasks.video.plan.video_plan import Plan
+
+# Goes up when the same tracks are mixed into another sound.
+REVISION = 1
+
+
+def mix_keys(plan: Plan) -> dict[str, str]:
+    """Return the key of the sound in every coding that the output needs."""
+    return {coding: _mix_key(plan, coding) for coding in artifacts.needed_codecs(plan.output)}
+
+
+def find_mix(account_id: uuid.UUID, plan: Plan) -> dict[str, Path] | None:
+    """Return the stored sound in every coding that the output needs, or None."""
+    wanted = mix_keys(plan)
+    with transaction() as session:
+        rows = session.scalars(
+            update(StoredMix)
+            .where(StoredMix.account_id == account_id, StoredMix.key.in_(wanted.values()))
+            .values(used_at=func.now())
+            .returning(StoredMix)
+        ).all()
+    stored = {row.key: row.storage_key for row in rows}
+    try:
+        return {coding: storage().locate(stored[key]) for coding, key in wanted.items()}
+    except (KeyError, AssetUnreadable):
+        return None
+
+
+def make_mix(account_id: uuid.UUID, plan: Plan, work: Path, *, stop: Callable[[], bool]) -> dict[str, Path]:
+    """Mix the sound, store it, and return it in every coding that the output needs."""
+    made = artifacts.mix_sound(build_assembly_plan(plan, ()), work=work, stop=stop, ffmpeg=settings().ffmpeg)
+    return {coding: _store(account_id, _mix_key(plan, coding), path) for coding, path in made.items()}
+
+
+def _store(account_id: uuid.UUID, key: str, path: Path) -> Path:
+    size = path.stat().st_size
+    # A name of its own, so that a file under a name never changes.
+    storage_key = f"mixes/{account_id}/{key[:2]}/{key}-{uuid.uuid4().hex}{path.suffix}"
+    storage().put(path, storage_key)
+    facts = {"storage_key": storage_key, "bytes": size}
+    with transaction() as session:
+        session.execute(
+            upsert(StoredMix)
+            .values(account_id=account_id, key=key, **facts)
+            .on_conflict_do_update(
+                index_elements=["account_id", "key"], set_={**facts, "used_at": func.now()}
+            )
+        )
+    return storage().locate(storage_key)
+
+
+def _mix_key(plan: Plan, coding: str) -> str:
+    """Return the hash of all that is heard: the tracks with the content of their files, their length, their coding."""
+    laid = tracks.plan_tracks(
+        plan.script,
+        plan.timeline,
+        plan.cues,
+        {
+            scene: Path(said.storage_key) for scene, said in plan.narrated.items()
+        },  # it holds the content's hash
+        {src: Path(found.media.sha256) for src, found in plan.found.items()},
+        {src: found.media for src, found in plan.found.items()},
+    )
+    deciding: Mapping[str, object] = {
+        "tracks": repr(laid),
+        "samples": tracks.total_samples(plan.timeline),
+        "coding": coding,
+        "quality": plan.output.quality,
+        "title": plan.script.title,
+        "ffmpeg": renderer_versions(settings().ffmpeg)["ffmpeg"],
+        "revision": REVISION,
+    }
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
