@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, event, func, select
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
@@ -121,25 +121,6 @@ def _autocommit(session: Session) -> Iterator[None]:
     finally:
         if not connection.closed:
             connection.autocommit = False
-
-
-@contextmanager
-def advisory_lock(lock: int) -> Iterator[bool]:
-    """Hold a lock of the database's for as long as the block lasts, or say False where another holds it.
-
-    It is the connection's, and no transaction stays open meanwhile, however long the block takes.
-    """
-    try:
-        with engine().connect() as connection:
-            session = connection.execution_options(isolation_level="AUTOCOMMIT")
-            held = bool(session.scalar(select(func.pg_try_advisory_lock(lock))))
-            try:
-                yield held
-            finally:
-                if held:
-                    session.execute(select(func.pg_advisory_unlock(lock)))
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise Unavailable("The database cannot be reached. Try again shortly.") from error
 
 
 def after_fork() -> None:

@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select
 
+from shared.advisory_locks import try_lock_until_commit
 from shared.errors import Conflict, IdempotencyKeyReused
 from shared.models import IdempotencyKey
 
@@ -49,8 +50,7 @@ def find_and_lock(
 
     Raise `UnderWay` while the first request is under way, `IdempotencyKeyReused` where it asked for something else.
     """
-    lock = int.from_bytes(hashlib.sha256(f"{account_id}:{key}".encode()).digest()[:8], "big", signed=True)
-    if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": lock}):
+    if not try_lock_until_commit(session, f"{account_id}:{key}"):
         raise RequestInProgress("The first request with this Idempotency-Key is still under way.")
     session.execute(
         delete(IdempotencyKey).where(

@@ -12,9 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-
 from api.jobs import queue_depth
+from shared.advisory_locks import lock_until_commit
 from shared.errors import RateLimitExceeded, TooLarge, Unavailable
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ COUNT_TTL_SECONDS = 1.0
 MAX_ACCOUNTS = 1000  # that are remembered
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 1, 600  # seconds to wait, whatever the rate says
 IDLE_RETRY_SECONDS = 60  # where nothing has ended for a minute
-_LOCK_QUEUE = text("SELECT pg_advisory_xact_lock(hashtext('room'), hashtext(:queue))")
 
 
 class QueueFull(Unavailable):
@@ -65,7 +63,7 @@ class QueueCount:
             self._count(session, most, account_id)
         if not self.has_ample_space(more, most):
             # One at a time until its commit: two that count at once would both find room.
-            session.execute(_LOCK_QUEUE, {"queue": str(account_id)})
+            lock_until_commit(session, f"queue:{account_id}")
             self._count(session, most, account_id)
         over = self.counted + more - most
         if over <= 0:

@@ -5,13 +5,13 @@ Functions take a session and never commit. Files are written before the row that
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
+from shared.advisory_locks import lock_until_commit
 from shared.lifecycle.listing import is_asset_in_use
 from shared.models import Asset
 
@@ -60,8 +60,7 @@ def delete(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> list
     if is_asset_in_use(session, asset_id):
         return None
     # Of two that delete the last two rows of one file, the second must see what the first did.
-    lock = int.from_bytes(hashlib.sha256(asset.storage_key.encode()).digest()[:8], "big", signed=True)
-    session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+    lock_until_commit(session, asset.storage_key)
     session.execute(delete_rows(Asset).where(Asset.id == asset_id))
     others = select(func.count()).where(
         Asset.account_id == account_id, Asset.sha256 == asset.sha256, Asset.storage_key == asset.storage_key

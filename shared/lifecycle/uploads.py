@@ -6,13 +6,13 @@ says has written nothing yet. Each change is one conditional UPDATE: no row back
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 
+from shared.advisory_locks import lock_until_commit
 from shared.errors import ConcurrencyLimitExceeded
 from shared.models import Upload
 
@@ -43,8 +43,7 @@ def create(
 ) -> Upload:
     """Begin an upload, or raise TooManyAtOnce where the account has `most` open ones."""
     # Two that begin at once must not both be the last one that there is room for.
-    lock = int.from_bytes(hashlib.sha256(f"uploads:{account_id}".encode()).digest()[:8], "big", signed=True)
-    session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+    lock_until_commit(session, f"uploads:{account_id}")
     unfinished = select(func.count()).where(
         Upload.account_id == account_id, Upload.state == UploadState.OPEN, Upload.expires_at > func.now()
     )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from shared.db import advisory_lock, transaction
+from shared.advisory_locks import try_lock
+from shared.db import transaction
 from shared.storage import unfinished_uploads
 from shared.storage.factory import storage
 from tasks import storage_keys
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 # clock and is judged by ours, which may be an hour ahead.
 ORPHAN_AGE = 3 * 3600.0
 ORPHAN_BATCH = 1000
-_LOCK_ID = 7_310_519_042_019
+_LOCK = "orphan-files"
 # To look through ten million files takes minutes, and in a bucket every thousand costs a request. It is done for at most
 # a twentieth of the time; where it takes seconds, in each round.
 PAUSE_FACTOR = 20
@@ -47,7 +48,7 @@ def remove_orphans(config: Settings) -> dict[str, int]:
 
 def remove_orphan_files() -> int:
     """Remove files of storage that no row names, once they are old enough to be nobody's. One looks through them at a time."""
-    with advisory_lock(_LOCK_ID) as first:
+    with try_lock(_LOCK) as first:
         if not first or _is_paused():
             return 0
         began = time.monotonic()

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from standardwebhooks.webhooks import Webhook
 
 from shared import metrics
-from shared.db import advisory_lock, transaction
+from shared.advisory_locks import try_lock
+from shared.db import transaction
 from shared.errors import ServiceError
 from shared.lifecycle import deliveries
 from shared.lifecycle.deliveries import Outcome
@@ -36,14 +37,14 @@ THREADS = 32
 ROUND_SECONDS = 15.0  # after which a round ends, and its slot is free for others
 POLL_SECONDS = 1.0  # between two looks at what is due, as long as receivers are waited for
 LEASE = timedelta(seconds=60)
-_LOCK_ID = 7_310_519_042_018
+_LOCK = "webhook-delivery"
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook")  # its threads start when they are needed
 _in_flight: dict[Future[None], UUID] = {}  # in this process, by account
 
 
 def deliver_due() -> None:
     """Send what is due, until nothing is or the round is over. One round runs at a time, whoever begins it."""
-    with advisory_lock(_LOCK_ID) as first:
+    with try_lock(_LOCK) as first:
         if first:
             _round(time.monotonic() + ROUND_SECONDS)
 
