@@ -18,7 +18,6 @@ from api.server import offload
 from shared import redis_client
 from shared.db import transaction
 from shared.storage.factory import storage
-from shared.storage.folder import FolderStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +96,7 @@ def _redis_check(url: str) -> Callable[[], object]:
 
 def _check_storage() -> None:
     files = storage()
-    if isinstance(files, FolderStorage):
+    if files.blocking:
         offload.run(files.check_writable)
     else:
         files.check_writable()  # it waits for the network, and others go on

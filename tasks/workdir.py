@@ -6,7 +6,6 @@ cannot be made out. Whatever it looks like, another attempt may go through.
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
@@ -25,16 +24,14 @@ from shared.errors import (
 )
 from shared.processes.ffmpeg import Stopped
 from shared.settings import settings
-from shared.storage.base import disk_full_as_storage_error
+from shared.storage.base import disk_full_as_storage_error, is_disk_full
 from shared.storage.factory import storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MIN_FREE_BYTES = (
-    16 << 20
-)  # bytes: more than any one piece that is written, so that what did not fit leaves less
-DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+# More than any one piece that is written, so that what did not fit leaves less.
+MIN_FREE_BYTES = 16 << 20
 
 
 def attempt_workdir() -> AbstractContextManager[Path]:
@@ -63,7 +60,7 @@ def disk_failure(error: Exception, work: Path, places: Iterable[Path]) -> Unavai
     """Return what the error comes of, where that is a disk that was full or went away; asked while the files are there."""
     if isinstance(error, Unavailable | Stopped):
         return None
-    if any(isinstance(one, OSError) and one.errno in DISK_FULL_ERRNOS for one in _causes(error)):
+    if any(is_disk_full(one) for one in _causes(error)):
         return StorageFull("There is no room left for the work's files.")
     if not _can_come_from_files(error):
         return None

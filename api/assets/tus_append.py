@@ -27,7 +27,6 @@ from shared.lifecycle.uploads import UploadState
 from shared.media import probing
 from shared.storage import unfinished_uploads
 from shared.storage.factory import storage
-from shared.storage.folder import FolderStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,7 +223,7 @@ def _create_asset(upload: Upload, part: PartialFile) -> None:
 def _link_to_storage(part: Path, key: str) -> None:
     """Store the file under the key; it stays where it is too, until that is known to have gone well."""
     place = storage()
-    if isinstance(place, FolderStorage):
+    if place.blocking:
         offload.run(place.link, part, key)
     else:
         place.link(part, key)  # it waits for the network, and others go on

@@ -13,7 +13,6 @@ from api.http import conditional_requests
 from api.server import offload
 from shared.errors import NotFound, Unavailable
 from shared.storage.factory import storage
-from shared.storage.folder import FolderStorage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +32,8 @@ _HEADERS = {
 def send_stored_file(key: str, *, media_type: str, sha256: str, name: str, download: bool) -> Response:
     """Answer with a stored file."""
     files = storage()
-    if isinstance(files, FolderStorage):
-        response = _send_from_disk(files.path(key), media_type, sha256, name, download=download)
+    if files.blocking:
+        response = _send_from_disk(files.root / key, media_type, sha256, name, download=download)
     else:
         response = _stream_from_bucket(files, key, media_type, sha256)
         shown = dump_options_header("attachment" if download else "inline", {"filename": name})
@@ -78,7 +77,7 @@ def delete_stored_file(key: str) -> None:
     """Delete a stored file that no row names any more; one that cannot be reached now is found to be nobody's later."""
     files = storage()
     try:
-        if isinstance(files, FolderStorage):
+        if files.blocking:
             offload.run(files.delete, key)
         else:
             files.delete(key)  # it waits for the network, and others go on

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from shared.errors import StorageFull
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK_BYTES = 64 * 1024
-DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Storage(ABC):
@@ -25,6 +24,9 @@ class Storage(ABC):
     """
 
     root: Path  # where located files are
+    # Whether a call blocks its thread, as a disk does: an event loop hands it to a thread of its own then. A call that waits
+    # for the network yields to other greenlets.
+    blocking: ClassVar[bool]
 
     @abstractmethod
     def locate(self, key: str) -> Path:
@@ -75,12 +77,17 @@ class Storage(ABC):
         """Write and remove a small file, or raise: what readiness asks for."""
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether the error says that a disk is full, or that the user's quota on it is used up."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 @contextmanager
 def disk_full_as_storage_error() -> Iterator[None]:
-    """Turn a full disk into the error that is retried."""
+    """Raise StorageFull, which is retried, where the block finds a disk full."""
     try:
         yield
     except OSError as error:
-        if error.errno in DISK_FULL_ERRNOS:
+        if is_disk_full(error):
             raise StorageFull("There is no room left to store files.") from error
         raise

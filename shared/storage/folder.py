@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from shared.errors import AssetUnreadable, Conflict
 from shared.storage import unfinished_uploads
-from shared.storage.base import CHUNK_BYTES, DISK_FULL_ERRNOS, Storage, disk_full_as_storage_error
+from shared.storage.base import CHUNK_BYTES, Storage, disk_full_as_storage_error, is_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +22,8 @@ PUBLISH_TRIES = 3
 
 class FolderStorage(Storage):
     """Files in a folder that the API and all workers see."""
+
+    blocking = True
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -72,7 +74,7 @@ class FolderStorage(Storage):
                 try:
                     os.link(source, part)
                 except OSError as error:
-                    if error.errno in DISK_FULL_ERRNOS or not source.is_file():
+                    if is_disk_full(error) or not source.is_file():
                         raise
                     shutil.copyfile(source, part)  # a file system that knows no links
                 os.utime(part)  # or its new name would seem to be old, and nobody's
@@ -105,7 +107,7 @@ class FolderStorage(Storage):
                     raise Conflict("Another file has this name.") from None
                 part.rename(target)  # dated anew: whoever stores it again is about to name it
             except OSError as error:
-                if error.errno in DISK_FULL_ERRNOS:
+                if is_disk_full(error):
                     raise
                 part.rename(target)  # a file system that knows no links
 

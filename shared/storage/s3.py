@@ -53,6 +53,8 @@ def open_bucket(config: Settings) -> S3Storage:
 class S3Storage(Storage):
     """Objects below a prefix of a bucket, with copies on this machine of those that are worked with."""
 
+    blocking = False
+
     def __init__(self, s3: S3, prefix: str, copies: LocalCache) -> None:
         self.root = copies.root
         self._s3 = s3

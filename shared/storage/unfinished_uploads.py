@@ -6,7 +6,6 @@ other out by a lock of the kernel's, which ends with its process, however that d
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import time
@@ -14,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.errors import Gone, Locked, StorageFull
+from shared.errors import Gone, Locked
+from shared.storage.base import disk_full_as_storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ class PartialFile:
     def write(self, data: bytes, place: int) -> None:
         """Write all of the data there, or raise StorageFull."""
         rest = memoryview(data)
-        with _room():
+        with disk_full_as_storage_error():
             while rest:
                 written = os.pwrite(self._number, rest, place)
                 rest, place = rest[written:], place + written
@@ -94,7 +94,7 @@ class PartialFile:
 
     def sync(self) -> None:
         """Have everything on the disk, or raise StorageFull."""
-        with _room():
+        with disk_full_as_storage_error():
             os.fsync(self._number)
 
 
@@ -114,7 +114,7 @@ def open_exclusively(config: Settings, upload_id: UUID) -> Iterator[PartialFile]
 
 
 def _open(place: Path) -> int:
-    with _room():
+    with disk_full_as_storage_error():
         with suppress(FileNotFoundError):
             return os.open(place, os.O_RDWR | os.O_CLOEXEC)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -125,14 +125,3 @@ def _open(place: Path) -> int:
         finally:
             os.close(above)
         return number
-
-
-@contextmanager
-def _room() -> Iterator[None]:
-    """Turn a full disk into the error that is retried."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull("There is no room left to store files.") from error
-        raise
