@@ -43,19 +43,19 @@ class TimerThread:
     def call_later(self, seconds: float, call: Callable[[], object]) -> Timer:
         """Have it called in so many seconds."""
         with self._changed:
-            alarm = Timer(time.monotonic() + seconds, next(self._numbers), call)
-            heapq.heappush(self._waiting, alarm)
+            timer = Timer(time.monotonic() + seconds, next(self._numbers), call)
+            heapq.heappush(self._waiting, timer)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
                 self._thread.start()
-            elif alarm.due < self._wakes:
+            elif timer.due < self._wakes:
                 self._changed.notify()
-        return alarm
+        return timer
 
-    def cancel(self, alarm: Timer) -> bool:
+    def cancel(self, timer: Timer) -> bool:
         """Return True when it has not been called, and never will be; False when the call has been made."""
         with self._changed:
-            pending, alarm.call = alarm.call is not None, None
+            pending, timer.call = timer.call is not None, None
         return pending
 
     def _run(self) -> None:
@@ -68,14 +68,14 @@ class TimerThread:
                 self._changed.wait(max(0.0, self._wakes - now) if self._waiting else None)
 
     @staticmethod
-    def _fire(alarm: Timer) -> None:
-        call, alarm.call = alarm.call, None
+    def _fire(timer: Timer) -> None:
+        call, timer.call = timer.call, None
         if call is None:
             return
         try:
             call()
         except Exception:
-            log.exception("alarm_surprised")
+            log.exception("timer_unexpected_error")
 
 
 _timers = TimerThread()
@@ -95,6 +95,6 @@ def call_later(seconds: float, call: Callable[[], object]) -> Timer:
     return _timers.call_later(seconds, call)
 
 
-def cancel(alarm: Timer) -> bool:
+def cancel(timer: Timer) -> bool:
     """Return True when it has not been called, and never will be; False when the call has been made."""
-    return _timers.cancel(alarm)
+    return _timers.cancel(timer)

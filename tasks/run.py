@@ -124,14 +124,16 @@ def run_job(
         log.info("job_not_claimed", extra={"task_id": job_id})
         return
     with (
-        dispatch.publishing(job.account_id) as publishing,  # what was claimed has made room for the next
+        dispatch.publishing_successors(
+            job.account_id
+        ) as successors,  # what was claimed has made room for the next
         bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id, kind=job.kind),
     ):
         log.info("job_claimed")
         began = time.monotonic()
-        outcome = _perform(job, perform, publishing)
+        outcome = _perform(job, perform, successors)
         if outcome in SLOT_FREEING_OUTCOMES:
-            publishing.again()
+            successors.publish_at_end()
         seconds = time.monotonic() - began
         metrics.attempts.labels(task=job.kind, outcome=outcome).inc()
         metrics.attempt_seconds.labels(task=job.kind).observe(seconds)
@@ -139,12 +141,12 @@ def run_job(
 
 
 def _perform(
-    job: Job, perform: Callable[[Attempt], JobOutput | None], publishing: dispatch.Publishing
+    job: Job, perform: Callable[[Attempt], JobOutput | None], successors: dispatch.Successors
 ) -> str:
     """Perform and settle; return the name of the outcome."""
     try:
         with ExitStack() as stack:
-            return _attempt(Attempt(job, stack), perform, publishing)
+            return _attempt(Attempt(job, stack), perform, successors)
     except Stopped:
         return _settle_stopped(job)
     except Unavailable as error:
@@ -159,7 +161,7 @@ def _perform(
 
 
 def _attempt(
-    attempt: Attempt, perform: Callable[[Attempt], JobOutput | None], publishing: dispatch.Publishing
+    attempt: Attempt, perform: Callable[[Attempt], JobOutput | None], successors: dispatch.Successors
 ) -> str:
     """Perform with a heartbeat beside it, and end the job where that went well."""
     config = settings()
@@ -169,7 +171,7 @@ def _attempt(
         attempt.heartbeat = heartbeat
         done = perform(attempt)
         attempt.raise_if_stopped()
-        return "handed_over" if done is None else _succeed(attempt.job, done, publishing)
+        return "handed_over" if done is None else _succeed(attempt.job, done, successors)
 
 
 def settle_with_retries(
@@ -187,11 +189,11 @@ def settle_with_retries(
     raise AssertionError
 
 
-def _succeed(job: Job, done: JobOutput, publishing: dispatch.Publishing) -> str:
+def _succeed(job: Job, done: JobOutput, successors: dispatch.Successors) -> str:
     def settle(session: Session) -> bool:
         ended = jobs.succeed(session, job, done.result, done.artifacts)
         if ended:
-            publishing.mark(session)
+            successors.admit(session)
         return ended
 
     try:

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 ASSET_KIND_NAMES = {"image": "an image", "video": "a video", "audio": "a sound", "sound": "a sound"}
 
 _admission = Admission()
-_publisher = publishing.Publisher()
 _INSERT_AUDIT_EVENT = PreparedStatement(
     "note_event",
     insert(Base.metadata.tables["audit_events"]).inline(),
@@ -130,7 +129,7 @@ def check_webhook_urls(specs: Sequence[JobSpec], places: Sequence[str]) -> None:
 
 def publish_queued(account_id: uuid.UUID | None = None) -> None:
     """Publish an account's committed jobs beside the requests: it returns at once, and the sweeper finds what gets lost."""
-    _publisher.push(account_id or caller().account_id)
+    publishing.publish_soon(account_id or caller().account_id)
 
 
 def record_audit_event(session: Session, action: str, subject: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Integer, Uuid, bindparam, select, text
 
 from shared.dispatch.messages import Message, PriorityLevel
+from shared.lifecycle.publication import MARK_PUBLISHED
 from shared.lifecycle.submissions import HEAD_START
 from shared.models import Account
 from shared.names import TaskName
@@ -53,7 +54,7 @@ _LOCK_IF_FREE = PreparedStatement(
 # One of an account's places is for when nothing of it runs: what is published then is taken first. With all places full of
 # what was published before, others who have nothing running would keep it out. So is its first segment while it renders none:
 # a video that has begun must not wait behind what another account has at the workers.
-_ADMISSION = text("""
+_ADMISSION = text(f"""
 WITH busy AS (
     SELECT count(*) FILTER (WHERE state = 'queued' AND kind = 'script') AS scripts,
            count(*) FILTER (WHERE state = 'queued' AND kind <> 'script') AS videos,
@@ -73,7 +74,7 @@ WITH busy AS (
        AND leased_until IS NULL AND published_at IS NULL
        FOR UPDATE SKIP LOCKED
 ), finishing AS (
-    UPDATE jobs SET published_at = now() FROM next_assemblies WHERE jobs.id = next_assemblies.id
+    UPDATE jobs SET {MARK_PUBLISHED} FROM next_assemblies WHERE jobs.id = next_assemblies.id
  RETURNING jobs.id, jobs.request_id
 ), next_segments AS (
     SELECT segments.id FROM segments JOIN jobs ON jobs.id = segments.job_id
@@ -83,7 +84,7 @@ WITH busy AS (
      LIMIT (SELECT greatest(0, :unclaimed * :weight - busy.videos - parts.unclaimed) FROM busy, parts)
        FOR UPDATE OF segments SKIP LOCKED
 ), told_segments AS (
-    UPDATE segments SET published_at = now() FROM next_segments WHERE segments.id = next_segments.id
+    UPDATE segments SET {MARK_PUBLISHED} FROM next_segments WHERE segments.id = next_segments.id
  RETURNING segments.id, segments.job_id, segments.attempt, segments.frames, segments.index
 ), places AS (
     SELECT CASE WHEN running > 0 THEN greatest(1, :unclaimed - 1) ELSE :unclaimed END * :weight AS each FROM busy
@@ -109,7 +110,7 @@ WITH busy AS (
       FROM (SELECT * FROM next_videos UNION ALL SELECT * FROM next_scripts) AS either
      ORDER BY turn, id LIMIT (SELECT jobs FROM room)
 ), told_jobs AS (
-    UPDATE jobs SET published_at = now() FROM next_jobs WHERE jobs.id = next_jobs.id
+    UPDATE jobs SET {MARK_PUBLISHED} FROM next_jobs WHERE jobs.id = next_jobs.id
  RETURNING jobs.id, jobs.kind, jobs.request_id, jobs.turn, jobs.attempt, next_jobs.place
 )
 SELECT 'assembly' AS what, finishing.id, finishing.id AS job_id, request_id, true AS again, true AS idle,
@@ -128,7 +129,7 @@ SELECT kind, told_jobs.id, told_jobs.id, request_id, told_jobs.attempt > 0, busy
        now() - turn, 0, 0
   FROM told_jobs, busy
 ORDER BY again DESC, turn NULLS FIRST, job_id, frames DESC, index
-""").bindparams(
+""").bindparams(  # noqa: S608 (its one part is a constant)
     bindparam("account", type_=Uuid),
     bindparam("weight", type_=Integer),
     bindparam("unclaimed", type_=Integer),

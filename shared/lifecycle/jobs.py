@@ -13,6 +13,7 @@ from sqlalchemy import Interval, bindparam, case, column, func, insert, literal,
 
 from shared.errors import as_job_error
 from shared.lifecycle import completion
+from shared.lifecycle.publication import NOT_PUBLISHED
 from shared.models import Artifact, Base, Job
 from shared.prepared_statements import PreparedStatement
 from shared.states import Stage, State
@@ -201,7 +202,7 @@ def requeue(
             stage=None,
             run_after=func.now() + delay,
             leased_until=None,
-            published_at=None,
+            **NOT_PUBLISHED,
             worker=None,
             max_attempts=Job.max_attempts + (0 if charge else 1),
             version=Job.version + 1,
@@ -234,7 +235,7 @@ def requeued_values(attempts: int) -> dict[str, Any]:
         "finished_at": None,
         "expires_at": None,
         "run_after": func.now(),
-        "published_at": None,
+        **NOT_PUBLISHED,
         "max_attempts": Job.attempt + attempts,
         "deaths": 0,
         "version": Job.version + 1,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 
 from shared.lifecycle import jobs
+from shared.lifecycle.publication import NOT_PUBLISHED
 from shared.models import Artifact, Job, Segment
 from shared.states import SegmentState, Stage, State
 
@@ -43,7 +44,7 @@ def begin(session: Session, job_id: uuid.UUID) -> bool:
         .values(
             stage=Stage.ASSEMBLING,
             leased_until=None,
-            published_at=None,
+            **NOT_PUBLISHED,
             run_after=func.now(),
             progress=func.greatest(Job.progress, jobs.ASSEMBLING_PROGRESS),
             version=Job.version + 1,

@@ -11,6 +11,7 @@ from sqlalchemy import and_, func, or_, select, update
 
 from shared.errors import WorkerLost
 from shared.lifecycle import cancellation, jobs, submissions
+from shared.lifecycle.publication import NOT_PUBLISHED, clear_mark
 from shared.lifecycle.uploads import UploadState
 from shared.models import (
     Job,
@@ -105,7 +106,7 @@ def reclaim_segments(
             .values(
                 state=SegmentState.QUEUED,
                 leased_until=None,
-                published_at=None,
+                **NOT_PUBLISHED,
                 run_after=func.now() + delay_of(segment.attempt),
             )
             .returning(Segment.id)
@@ -159,7 +160,7 @@ def _clear_published_at(session: Session, table: type[Job | Segment], lost: Sele
     # Two statements: joined into one, so many may be lost that Postgres reads the whole table to find them again.
     free = session.scalars(lost.with_for_update(skip_locked=True)).all()
     if free:
-        session.execute(update(table).where(table.id.in_(free)).values(published_at=None))
+        clear_mark(session, table, free)
     return len(free)
 
 

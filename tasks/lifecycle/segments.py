@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased, load_only
 
 from shared.lifecycle import jobs
+from shared.lifecycle.publication import NOT_PUBLISHED, clear_mark
 from shared.models import Job, Segment, StoredSegment
 from shared.states import SegmentState, State
 from tasks.lifecycle import assembly
@@ -274,7 +275,7 @@ def _requeue(
             state=SegmentState.QUEUED,
             charged=Segment.charged - (0 if charge else 1),
             leased_until=None,
-            published_at=None,
+            **NOT_PUBLISHED,
             run_after=func.now() + delay,
         )
         .returning(Segment.id)
@@ -294,4 +295,4 @@ def release_key(session: Session, account_id: uuid.UUID, key: str) -> None:
         .where(Segment.account_id == account_id, Segment.key == key, Segment.state == SegmentState.QUEUED)
         .with_for_update(skip_locked=True)
     )
-    session.execute(update(Segment).where(Segment.id.in_(waiting)).values(published_at=None))
+    clear_mark(session, Segment, waiting)

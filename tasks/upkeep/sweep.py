@@ -112,7 +112,7 @@ def _publish_again() -> None:
         log.warning("broker_messages_lost", extra={"forgotten": again})
         broker_generation.start_generation()
     # An account that somebody else is at is looked at again in the next round: a stopped worker must not hold up the others.
-    published = sum(publishing.publish(account_id, waits=False) or 0 for account_id in accounts)
+    published = sum(publishing.publish(account_id, wait=False) or 0 for account_id in accounts)
     _count("forgotten", again)
     _count("published", published)
 

@@ -69,7 +69,7 @@ def perform(segment_id: str) -> None:
         return
     job, stored = found
     with (
-        publishing.publishing(job.account_id),  # what was claimed has made room for the next
+        publishing.publishing_successors(job.account_id),  # what was claimed has made room for the next
         bind(
             task_id=str(job.id),
             attempt=job.attempt,

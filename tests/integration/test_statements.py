@@ -36,7 +36,7 @@ FOR_A_SHORT_JOB, FOR_A_JOB, FOR_A_SEGMENT, FOR_PLAN_AND_ASSEMBLY = 4, 6, 9, 26
 @pytest.fixture
 def unhurried(process: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A process that does nothing beside the work while it is counted: how often it does is a matter of time alone."""
-    monkeypatch.setattr(publishing, "AT_ONCE_SECONDS", 300)
+    monkeypatch.setattr(publishing, "SHORT_ATTEMPT_SECONDS", 300)
     monkeypatch.setenv("SCENEMILL_LEASE_DURATION", "600")
     monkeypatch.setenv("SCENEMILL_HEARTBEAT_INTERVAL", "300")
     settings.cache_clear()

@@ -78,11 +78,11 @@ def running(account_id: uuid.UUID) -> Job:
 
 def ended(job: Job) -> None:
     """End the job as a worker does."""
-    with dispatch.publishing(job.account_id) as publishing:
+    with dispatch.publishing_successors(job.account_id) as successors:
         with transaction() as session:
             assert jobs.succeed(session, job, {})
-            publishing.mark(session)
-        publishing.again()
+            successors.admit(session)
+        successors.publish_at_end()
 
 
 def told(account_id: uuid.UUID) -> int:

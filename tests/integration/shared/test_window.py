@@ -10,10 +10,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from api.accounts import operator_queries
-from shared.dispatch import fairness, publishing
+from shared.dispatch import fairness
 from shared.dispatch.fairness import Window
 from shared.dispatch.messages import PriorityLevel
-from shared.lifecycle import cancellation, submissions
+from shared.lifecycle import cancellation, publication, submissions
 from shared.models import Account, Job, Segment
 from shared.names import TaskName
 from shared.states import SegmentState, Stage, State
@@ -256,7 +256,8 @@ def test_what_the_broker_did_not_take_is_admitted_again(session: Session) -> Non
     submit(session, job.account_id, "normal")
     messages = fairness.admit(session, job.account_id, WINDOW)
 
-    publishing.unmark(session, messages)
+    publication.clear_mark(session, Job, [one.id for one in messages if one.task != TaskName.SEGMENT])
+    publication.clear_mark(session, Segment, [one.id for one in messages if one.task == TaskName.SEGMENT])
 
     assert fairness.admit(session, job.account_id, WINDOW) == messages
 
