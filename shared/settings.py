@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     # One ffmpeg: the longest that it may run, and that it may stand still.
     render_timeout: timedelta = timedelta(minutes=30)
     render_stall_timeout: timedelta = timedelta(seconds=60)
+    # Drawing and layout in Python: the longest between two signs of life.
+    drawing_deadline: timedelta = timedelta(seconds=120)
+    work_max_bytes: int = Field(default=32 * 1024**3, ge=1)  # what one attempt may have in its work folder
     # A worker that is told to end lets what runs go on for so long, then hands it back uncharged.
     shutdown_grace: timedelta = timedelta(seconds=10)
     # h264_nvenc, h264_vaapi or h264_qsv where the workers have it; x264 where it is not named or does not work.

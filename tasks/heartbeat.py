@@ -5,18 +5,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from shared import timers
-from shared.errors import Unavailable
+from shared.errors import RenderTimeout, Unavailable
 from shared.logs import bind, bound_fields
+from shared.processes.ffmpeg import Stopped
+from tasks import watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import timedelta
     from types import TracebackType
 
+    from shared.errors import ServiceError
+
 log = logging.getLogger(__name__)
+
+
+CPU_LEASES = 2  # leases of CPU time that the process may use between two beats
+GRACE = 1.0  # seconds within which work that is told to stop has to come back
 
 
 class Heartbeat:
@@ -24,36 +33,68 @@ class Heartbeat:
 
     The thread begins with the first beat: work that is over before needs none.
 
-    `beat` returns whether the work is still wanted. It is not when `beat` says so, or when no beat got through for as
-    long as the lease lasts: by then somebody else may hold it.
+    `beat` returns whether the work is still wanted. It is not when `beat` says so, when no beat got through for as
+    long as the lease lasts (by then somebody else may hold it), when the work has not asked `should_stop` for longer than
+    its limit, or when `check` returns an error. Work that does not come back then is ended with its process, after
+    `abandon` has settled what it held; the error is what it is to fail with, None where it is only dropped.
     """
 
-    def __init__(self, beat: Callable[[], bool], *, every: timedelta, lease: timedelta) -> None:
+    def __init__(
+        self,
+        beat: Callable[[], bool],
+        *,
+        every: timedelta,
+        lease: timedelta,
+        check: Callable[[], ServiceError | None] = lambda: None,
+        abandon: Callable[[ServiceError | None], object] = lambda _: None,
+    ) -> None:
         self._beat = beat
         self._every = every.total_seconds()
         self._lease = lease.total_seconds()
+        self._check = check
+        self._abandon = abandon
         self._finished = threading.Event()
         self._stop_requested = threading.Event()
+        self._exit_lock = threading.Lock()
         self._context = bound_fields()
-        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._began = 0.0
+        self._last_sign = 0.0
+        self._deadline: tuple[float, str] | None = None
+        self._error: ServiceError | None = None
         self._first: timers.Timer | None = None
 
     def should_stop(self) -> bool:
-        """Tell whether the work is to be dropped. Cheap: it looks at a flag."""
+        """Return whether the work is to be dropped. Cheap: it looks at a flag. To ask is the work's sign of life."""
+        self._last_sign = time.monotonic()
         return self._stop_requested.is_set()
 
+    @contextmanager
+    def progress_deadline(self, seconds: timedelta, late: str) -> Iterator[None]:
+        """Limit the time between two signs of life in the block; past it the work fails, with the sentence `late`."""
+        before = self._deadline
+        self._last_sign, self._deadline = time.monotonic(), (seconds.total_seconds(), late)
+        try:
+            yield
+        finally:
+            self._last_sign, self._deadline = time.monotonic(), before
+
     def __enter__(self) -> Self:
-        self._began = time.monotonic()
+        self._began = self._last_sign = time.monotonic()
+        watchdog.limit_cpu(CPU_LEASES * self._lease)
         self._first = timers.call_later(self._every, self._thread.start)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._finished.set()
+        with self._exit_lock:  # whoever gives up the work meanwhile ends this process
+            self._finished.set()
         if self._first is not None and not timers.cancel(self._first):
             self._thread.join(timeout=30)
+        watchdog.limit_cpu(0)  # when no beat can renew it any longer
+        if isinstance(error, Stopped) and self._error is not None:
+            raise self._error from error
 
     def _run(self) -> None:
         with bind(**self._context):
@@ -61,6 +102,7 @@ class Heartbeat:
             # What a beat itself takes does not put the next one off.
             while not self._finished.wait(max(0.0, began + self._every - time.monotonic())):
                 began = time.monotonic()
+                watchdog.limit_cpu(CPU_LEASES * self._lease)
                 try:
                     keep_going = self._beat()
                     last_success = began
@@ -70,6 +112,30 @@ class Heartbeat:
                 except Exception:
                     log.exception("heartbeat_unexpected_error")
                     keep_going = time.monotonic() - last_success < self._lease
-                if not keep_going:
+                if keep_going:
+                    self._error = self._missed_deadline() or self._check()
+                if not keep_going or self._error is not None:
                     self._stop_requested.set()
+                    self._end_unless_it_returns()
                     return
+
+    def _missed_deadline(self) -> ServiceError | None:
+        """Return what the work fails with where it has shown no sign of life for longer than its limit."""
+        limit = self._deadline
+        late = limit is not None and time.monotonic() - self._last_sign > limit[0]
+        return RenderTimeout(limit[1]) if limit is not None and late else None
+
+    def _end_unless_it_returns(self) -> None:
+        """End this process unless the work comes back, as it does where it asks whether it is wanted."""
+        if self._finished.wait(GRACE) or not watchdog.may_end_process():
+            return
+        with self._exit_lock:
+            if self._finished.is_set():
+                return
+            log.error("work_hung", extra={"stack": watchdog.main_stack()})
+            try:
+                self._abandon(self._error)
+            except Exception:
+                log.exception("hung_work_not_settled")  # then its lease runs out
+            finally:
+                watchdog.end_process()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import shutil
 import socket
 import time
 import uuid
@@ -27,7 +28,7 @@ from shared.storage.factory import storage
 from tasks import draining
 from tasks.heartbeat import Heartbeat
 from tasks.lifecycle import assembly as assemblies
-from tasks.workdir import attempt_workdir
+from tasks.workdir import attempt_workdir, quota_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SETTLE_TRIES = 5
+NO_PROGRESS = "The work has shown no sign of life for too long."
 # An account may have only so many jobs begun, and after these one is no longer.
 SLOT_FREEING_OUTCOMES = (State.SUCCEEDED, State.FAILED, State.CANCELED, "handed_back")
 
@@ -79,6 +81,15 @@ class Attempt:
     def should_stop(self) -> bool:
         """Tell whether to stop: canceled, or taken over."""
         return self.heartbeat is not None and self.heartbeat.should_stop()
+
+    def quota_error(self) -> ServiceError | None:
+        """Return what the attempt fails with where its files take too much of the disk."""
+        return quota_error(self._workdir, settings().work_max_bytes)
+
+    def discard(self) -> None:
+        """Remove the attempt's files: its process is about to end."""
+        if self._workdir is not None:
+            shutil.rmtree(self._workdir, ignore_errors=True)
 
     def raise_if_stopped(self) -> None:
         """Raise Stopped when the work is no longer wanted."""
@@ -165,13 +176,28 @@ def _attempt(
 ) -> str:
     """Perform with a heartbeat beside it, and end the job where that went well."""
     config = settings()
-    with Heartbeat(
-        attempt.renew_lease, every=config.heartbeat_interval, lease=config.lease_duration
-    ) as heartbeat:
+    heartbeat = Heartbeat(
+        attempt.renew_lease,
+        every=config.heartbeat_interval,
+        lease=config.lease_duration,
+        check=attempt.quota_error,
+        abandon=lambda error: _abandon(attempt, error),
+    )
+    with heartbeat, heartbeat.progress_deadline(config.render_timeout, NO_PROGRESS):
         attempt.heartbeat = heartbeat
         done = perform(attempt)
         attempt.raise_if_stopped()
         return "handed_over" if done is None else _succeed(attempt.job, done, successors)
+
+
+def _abandon(attempt: Attempt, error: ServiceError | None) -> None:
+    """Settle work that does not come back, just before its process is ended."""
+    job = attempt.job
+    outcome = _settle_stopped(job) if error is None else _fail(job, error)
+    metrics.attempts.labels(task=job.kind, outcome=outcome).inc()
+    log.warning("attempt_abandoned", extra={"outcome": outcome})
+    dispatch.publish(job.account_id)
+    attempt.discard()
 
 
 def settle_with_retries(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,26 @@ def workdir(root: Path, *others: Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def quota_error(work: Path | None, most: int) -> JobFailed | None:
+    """Return what an attempt fails with whose folder holds more than `most` bytes; asked while the files are written."""
+    if work is None or _bytes_on_disk(work) <= most:
+        return None
+    return RenderFailed(
+        f"The work's files take more than {most / 1e9:g} GB. Make the video shorter or smaller, "
+        "or raise SCENEMILL_WORK_MAX_BYTES."
+    )
+
+
+def _bytes_on_disk(folder: Path) -> int:
+    """Return the bytes that a folder's files take on the disk."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # it went away meanwhile
+                total += os.lstat(f"{path}/{name}").st_blocks * 512
+    return total
 
 
 def disk_failure(error: Exception, work: Path, places: Iterable[Path]) -> Unavailable | None:

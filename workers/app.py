@@ -15,7 +15,7 @@ from shared.dispatch import publishing
 from shared.errors import Unavailable
 from shared.processes import orphans
 from shared.settings import settings
-from tasks import draining
+from tasks import draining, watchdog
 from tasks.lifecycle import worker_crashes
 from workers import metrics
 from workers.beat import app
@@ -49,6 +49,8 @@ def _record_crash(task_id: str, exception: BaseException, **_: object) -> None:
     """Count the death of a pool process against its job: the parent is told of it here, and of nothing else."""
     if not isinstance(exception, WorkerLostError) or draining.is_active():
         return
+    if f"exitcode {watchdog.ABANDONED}" in str(exception):  # it settled its work before
+        return
     try:
         with db.transaction() as session:
             worker_crashes.record_crash(session, task_id)
@@ -60,6 +62,7 @@ def _record_crash(task_id: str, exception: BaseException, **_: object) -> None:
 def _start_pool_process(**_: object) -> None:
     db.after_fork()
     orphans.become_subreaper()
+    watchdog.allow_ending_process()
 
 
 @signals.worker_ready.connect

@@ -42,6 +42,13 @@ def start_program(begin: Callable[[], T]) -> T:
     return process
 
 
+def kill_programs() -> None:
+    """Kill the programs that run, each with its group: this process is about to end, and nobody else would."""
+    for leader in list(_started):  # without the lock: whoever holds it may be what does not come back
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
+
+
 def kill_leftovers(leader: int) -> None:
     """Kill and reap what a program left, whose leader has been reaped; with their children, which come to us in turn."""
     with _lock:

@@ -6,6 +6,7 @@ Nothing waits for it: assembly mixes the sound itself where none is stored.
 from __future__ import annotations
 
 import logging
+import shutil
 import uuid
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,10 @@ from shared.processes.ffmpeg import Stopped
 from shared.settings import settings
 from shared.states import State
 from tasks.heartbeat import Heartbeat
+from tasks.run import NO_PROGRESS
 from tasks.video.output.stored_mix import find_mix, make_mix
 from tasks.video.plan.video_plan import load_plan
-from tasks.workdir import attempt_workdir
+from tasks.workdir import attempt_workdir, quota_error
 
 if TYPE_CHECKING:
     from tasks.video.plan.video_plan import Plan
@@ -49,8 +51,13 @@ def _mix(job: Job, plan: Plan) -> None:
     with (
         attempt_workdir() as work,
         Heartbeat(
-            lambda: _is_running(job), every=config.heartbeat_interval, lease=config.lease_duration
+            lambda: _is_running(job),
+            every=config.heartbeat_interval,
+            lease=config.lease_duration,
+            check=lambda: quota_error(work, config.work_max_bytes),
+            abandon=lambda _: shutil.rmtree(work, ignore_errors=True),
         ) as heartbeat,
+        heartbeat.progress_deadline(config.render_timeout, NO_PROGRESS),
     ):
         if find_mix(job.account_id, plan) is None:
             make_mix(job.account_id, plan, work, stop=heartbeat.should_stop)

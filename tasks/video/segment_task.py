@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,16 @@ from sqlalchemy.exc import IntegrityError
 from shared import metrics
 from shared.db import transaction
 from shared.dispatch import publishing
-from shared.errors import JobFailed, ServiceError, Unavailable, WorkerLost
+from shared.errors import (
+    JobFailed,
+    RenderFailed,
+    RenderKilled,
+    RenderStalled,
+    RenderTimeout,
+    ServiceError,
+    Unavailable,
+    WorkerLost,
+)
 from shared.lifecycle import cancellation, jobs
 from shared.logs import bind
 from shared.processes import ffmpeg
@@ -21,9 +31,9 @@ from shared.settings import settings
 from shared.storage.factory import storage
 from tasks.heartbeat import Heartbeat
 from tasks.lifecycle import segments
-from tasks.run import backoff, settle_with_retries, shutdown_grace_is_over
+from tasks.run import NO_PROGRESS, backoff, settle_with_retries, shutdown_grace_is_over
 from tasks.video.picture import segment_rendering
-from tasks.workdir import attempt_workdir
+from tasks.workdir import attempt_workdir, quota_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,13 +102,16 @@ def _reuse_stored(segment: Segment, job: Job) -> str:
 def _render(work: _ClaimedSegment) -> str:
     config = settings()
     try:
-        with (
-            attempt_workdir() as folder,
-            Heartbeat(
-                work.renew_lease, every=config.heartbeat_interval, lease=config.lease_duration
-            ) as heartbeat,
-        ):
-            _render_and_store(work, folder, heartbeat)
+        with attempt_workdir() as folder:
+            heartbeat = Heartbeat(
+                work.renew_lease,
+                every=config.heartbeat_interval,
+                lease=config.lease_duration,
+                check=lambda: quota_error(folder, config.work_max_bytes),
+                abandon=lambda error: _abandon(work, folder, error),
+            )
+            with heartbeat, heartbeat.progress_deadline(config.render_timeout, NO_PROGRESS):
+                _render_and_store(work, folder, heartbeat)
     except Stopped:
         return _release(work)
     except Unavailable as error:
@@ -117,18 +130,29 @@ def _render_and_store(work: _ClaimedSegment, folder: Path, heartbeat: Heartbeat)
     config, segment = settings(), work.segment
     began = time.monotonic()
     target = folder / "segment.mp4"
-    warnings = segment_rendering.render_segment(
-        segment.spec,
-        target,
-        work=folder,
-        locate=storage().locate,
-        on_progress=work.note,
-        stop=heartbeat.should_stop,
-        ffmpeg=config.ffmpeg,
-        limits=ffmpeg.Limits(
-            wall=config.render_timeout.total_seconds(), stall=config.render_stall_timeout.total_seconds()
-        ),
-    )
+
+    def locate(key: str) -> Path:
+        with heartbeat.progress_deadline(config.render_timeout, NO_PROGRESS):  # it may have to be fetched
+            return storage().locate(key)
+
+    allowed = config.drawing_deadline.total_seconds()
+    with heartbeat.progress_deadline(
+        config.drawing_deadline, f"It could not be drawn: no frame within {allowed:g} s."
+    ):
+        warnings = segment_rendering.render_segment(
+            segment.spec,
+            target,
+            work=folder,
+            locate=locate,
+            on_progress=work.note,
+            stop=heartbeat.should_stop,
+            ffmpeg=config.ffmpeg,
+            limits=ffmpeg.Limits(
+                wall=config.render_timeout.total_seconds(),
+                stall=config.render_stall_timeout.total_seconds(),
+                file=config.work_max_bytes,
+            ),
+        )
     seconds = time.monotonic() - began
     stored: dict[str, Any] = {
         # A name of its own, so that a file under a name never changes.
@@ -181,6 +205,14 @@ def _release(work: _ClaimedSegment) -> str:
     return "handed_back" if shutdown_grace_is_over() else "lost"
 
 
+def _name_scenes(error: ServiceError, scene_ids: Sequence[str]) -> ServiceError:
+    """Return the error with the scenes that it is about."""
+    if not isinstance(error, RenderFailed | RenderTimeout | RenderStalled | RenderKilled):
+        return error
+    names = ", ".join(map(repr, scene_ids))
+    return type(error)(f"Scene{'s' if len(scene_ids) > 1 else ''} {names}: {error.detail}", *error.args[1:])
+
+
 def _retry_later(work: _ClaimedSegment, error: ServiceError) -> str:
     config, segment = settings(), work.segment
     delay = backoff(segment.attempt, config)
@@ -190,8 +222,18 @@ def _retry_later(work: _ClaimedSegment, error: ServiceError) -> str:
     return _fail_job(work, error) if left is False else "retried"
 
 
+def _abandon(work: _ClaimedSegment, folder: Path, error: ServiceError | None) -> None:
+    """Settle a segment whose rendering does not come back, just before its process is ended."""
+    outcome = _release(work) if error is None else _fail_job(work, error)
+    metrics.attempts.labels(task="segment", outcome=outcome).inc()
+    log.warning("segment_abandoned", extra={"outcome": outcome})
+    publishing.publish(work.job.account_id)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _fail_job(work: _ClaimedSegment, error: ServiceError) -> str:
     """End the whole job: a segment that cannot be rendered leaves no video."""
+    error = _name_scenes(error, work.segment.scene_ids)
 
     def settle(session: Session) -> bool:
         failed = jobs.fail(session, work.job.id, work.job.attempt, error)

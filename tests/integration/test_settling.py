@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import delete, select
 from shared.db import transaction
 from shared.lifecycle import jobs
 from shared.models import Artifact, Job
+from shared.settings import settings
 from shared.states import Stage, State
 from shared.storage.factory import storage
 from tasks import run
@@ -83,3 +85,28 @@ def test_an_end_that_comes_too_late_takes_its_files_away(job: Job, tmp_path: Pat
     with transaction() as session:
         held = session.get_one(Job, job.id)
     assert (held.state, held.attempt) == (State.RUNNING, 2)
+
+
+def test_an_attempt_whose_files_take_too_much_of_the_disk_fails(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCENEMILL_WORK_MAX_BYTES", "1000000")
+    monkeypatch.setenv("SCENEMILL_HEARTBEAT_INTERVAL", "0.05")
+    settings.cache_clear()
+
+    def perform(attempt: Attempt) -> JobOutput:
+        (attempt.workdir / "take.wav").write_bytes(bytes(2_000_000))
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            attempt.raise_if_stopped()
+            time.sleep(0.01)
+        return JobOutput({})
+
+    run.run_job(str(job.id), perform, run.claim_queued(Stage.WRITING))
+
+    with transaction() as session:
+        ended = session.get_one(Job, job.id)
+    assert ended.state == State.FAILED
+    assert ended.error["code"] == "render-failed"
+    assert "more than 0.001 GB" in ended.error["detail"]
+    assert not list(settings().work_dir.iterdir())

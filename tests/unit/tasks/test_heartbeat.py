@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
+import time
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from shared.errors import Unavailable
+import pytest
+
+from shared.errors import RenderFailed, RenderTimeout, Unavailable
 from shared.logs import bind, bound_fields
+from shared.processes.ffmpeg import Stopped
+from tasks import watchdog
 from tasks.heartbeat import Heartbeat
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from shared.errors import ServiceError
 
 FAST = timedelta(milliseconds=5)
 
@@ -35,7 +47,7 @@ def test_work_is_wanted_until_a_beat_says_no() -> None:
 
     with Heartbeat(beats, every=FAST, lease=timedelta(seconds=60)) as heartbeat:
         assert not heartbeat.should_stop()
-        assert heartbeat._stop_requested.wait(5)  # noqa: SLF001 (waits for the very thing that `unwanted` looks at)
+        assert heartbeat._stop_requested.wait(5)  # noqa: SLF001 (waits for the very thing that `should_stop` looks at)
 
     assert heartbeat.should_stop()
 
@@ -63,3 +75,69 @@ def test_its_lines_carry_the_context_of_the_work() -> None:
         assert beats.seen.wait(5)
 
     assert beats.contexts[0] == {"task_id": "t"}
+
+
+def test_work_that_shows_no_sign_of_life_fails_with_the_sentence_of_its_limit() -> None:
+    beats = Beats(True)
+
+    with (
+        pytest.raises(RenderTimeout, match="no frame"),
+        Heartbeat(beats, every=FAST, lease=timedelta(seconds=60)) as heartbeat,
+        heartbeat.progress_deadline(timedelta(milliseconds=20), "no frame"),
+    ):
+        assert heartbeat._stop_requested.wait(5)  # noqa: SLF001 (as above)
+        raise Stopped
+
+
+def test_work_that_asks_is_never_late_and_a_limit_ends_with_its_block() -> None:
+    beats = Beats(True)
+
+    with Heartbeat(beats, every=FAST, lease=timedelta(seconds=60)) as heartbeat:
+        with heartbeat.progress_deadline(timedelta(seconds=60), "outer"):
+            with heartbeat.progress_deadline(timedelta(seconds=1), "inner"):
+                end = time.monotonic() + 1.5
+                while time.monotonic() < end:
+                    assert not heartbeat.should_stop()
+                    time.sleep(0.01)
+            assert not heartbeat._stop_requested.wait(1.2)  # noqa: SLF001 (the outer one holds again)
+        assert not heartbeat.should_stop()
+
+
+def test_what_is_found_while_the_work_goes_on_is_what_it_fails_with() -> None:
+    beats, found = Beats(True), iter([None, RenderFailed("too much"), None])
+
+    with (
+        pytest.raises(RenderFailed, match="too much"),
+        Heartbeat(beats, every=FAST, lease=timedelta(seconds=60), check=lambda: next(found)) as heartbeat,
+    ):
+        assert heartbeat._stop_requested.wait(5)  # noqa: SLF001 (as above)
+        raise Stopped
+
+
+def _spin_in_a_pool(told: Connection, mark: str) -> None:
+    watchdog.allow_ending_process()
+    error = RenderFailed("too much")
+
+    def settle(given: ServiceError | None) -> None:
+        told.send((mark, given is error))
+
+    with Heartbeat(
+        lambda: True, every=FAST, lease=timedelta(seconds=60), check=lambda: error, abandon=settle
+    ):
+        while True:
+            pass
+
+
+def test_a_pool_process_that_does_not_come_back_settles_and_ends() -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_spin_in_a_pool, args=(theirs, "settled"))
+    process.start()
+    try:
+        assert ours.poll(30)
+        assert ours.recv() == ("settled", True)
+        process.join(10)
+        assert process.exitcode == watchdog.ABANDONED
+    finally:
+        process.kill()
+        process.join()

@@ -17,7 +17,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.processes.ffmpeg import Stopped
-from tasks.workdir import disk_failure, workdir
+from tasks.workdir import disk_failure, quota_error, workdir
 
 FULL = Path("/sys")  # a file system without a free byte that is always there
 
@@ -81,3 +81,17 @@ def test_a_folder_taken_away_under_the_work_is_tried_again(tmp_path):
     with pytest.raises(Unavailable), workdir(tmp_path / "work") as work:
         shutil.rmtree(work)
         (work / "more").write_text("lost")
+
+
+def test_a_folder_is_over_its_quota_by_what_all_its_files_take(tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (tmp_path / "a").write_bytes(bytes(40_000))
+    (inner / "b").write_bytes(bytes(40_000))
+
+    assert quota_error(tmp_path, 100_000) is None
+    found = quota_error(tmp_path, 60_000)
+
+    assert found is not None
+    assert "SCENEMILL_WORK_MAX_BYTES" in found.detail
+    assert quota_error(None, 0) is None
