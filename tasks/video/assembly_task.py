@@ -44,8 +44,8 @@ def perform(attempt: Attempt) -> JobOutput:
     key = assembly_key(plan, rows)
     with transaction() as session:
         assembly.record_assembly_key(session, job, key)
-        same = assembly.find_equal_artifacts(session, job.account_id, key)
-    artifacts = copy_artifacts(job, same) or _assemble_and_store(attempt, plan, rows)
+        equal_artifacts = assembly.find_equal_artifacts(session, job.account_id, key)
+    artifacts = copy_artifacts(job, equal_artifacts) or _assemble_and_store(attempt, plan, rows)
     attempt.raise_if_stopped()
     _charge(job, rows)
     return JobOutput(_job_result(plan, rows), tuple(artifacts))
@@ -55,8 +55,8 @@ def _charge(job: Job, rows: Sequence[tuple[Segment, str | None]]) -> None:
     """Write down what the rendering has cost beyond what an earlier attempt at assembly wrote down."""
     seconds = sum(segment.render_seconds for segment, _ in rows)
     with transaction() as session:
-        written = usage.job_amount(session, job.id, UsageKind.RENDER_SECONDS)
-        usage.record_usage(session, job, UsageKind.RENDER_SECONDS, max(0.0, seconds - written), settings())
+        charged = usage.job_amount(session, job.id, UsageKind.RENDER_SECONDS)
+        usage.record_usage(session, job, UsageKind.RENDER_SECONDS, max(0.0, seconds - charged), settings())
 
 
 def _assemble_and_store(
@@ -65,12 +65,12 @@ def _assemble_and_store(
     """Assemble the job's video and store what was made."""
     job = attempt.job
     segments = _locate_segments(rows)
-    heard = find_mix(job.account_id, plan) or make_mix(
+    sound_files = find_mix(job.account_id, plan) or make_mix(
         job.account_id, plan, attempt.workdir, stop=attempt.should_stop
     )
-    made = assemble(
+    files = assemble(
         build_assembly_plan(plan, segments),
-        mixed=heard,
+        mixed=sound_files,
         work=attempt.workdir,
         on_progress=lambda part: attempt.report_progress(
             Stage.ASSEMBLING, ASSEMBLY_START + (1 - ASSEMBLY_START) * part
@@ -79,7 +79,7 @@ def _assemble_and_store(
         ffmpeg=settings().ffmpeg,
     )
     attempt.raise_if_stopped()
-    return store_files(job, made)
+    return store_files(job, files)
 
 
 def _load_segments(job: Job) -> list[tuple[Segment, str | None]]:
@@ -111,8 +111,10 @@ def _locate_segments(rows: Sequence[tuple[Segment, str | None]]) -> list[Path]:
 def _job_result(plan: Plan, rows: Sequence[tuple[Segment, str | None]]) -> dict[str, Any]:
     timeline = plan.timeline
     cached = sum(segment.cached for segment, _ in rows)
-    drawn = sorted({warning for segment, _ in rows for warning in segment.warnings})
-    warnings = list(dict.fromkeys([*plan.warnings, *describe_unseen(timeline, plan.script), *drawn]))
+    render_warnings = sorted({warning for segment, _ in rows for warning in segment.warnings})
+    warnings = list(
+        dict.fromkeys([*plan.warnings, *describe_unseen(timeline, plan.script), *render_warnings])
+    )
     return {
         "duration": float(timeline.frames / timeline.fps),
         "script": dump_script(plan.script),
@@ -125,5 +127,5 @@ def _job_result(plan: Plan, rows: Sequence[tuple[Segment, str | None]]) -> dict[
         "encoder": plan.encoder,
         "warnings": warnings,
         **({"credits": list(plan.credits)} if plan.credits else {}),
-        **plan.written,
+        **plan.script_origin,
     }

@@ -32,7 +32,8 @@ def perform(attempt: Attempt) -> JobOutput | None:
 
 def _store_plan(job: Job, plan: Plan, planned_segments: Sequence[PlannedSegment]) -> None:
     planned = [
-        segments.PlannedSegment(each.key, each.frames, each.scene_ids, each.spec) for each in planned_segments
+        segments.PlannedSegment(segment.key, segment.frames, segment.scene_ids, segment.spec)
+        for segment in planned_segments
     ]
     with transaction() as session:
         if not jobs.hand_over_to_segments(session, job.id, job.attempt, plan.to_json()):

@@ -40,7 +40,9 @@ def build_assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
         timeline=plan.timeline,
         cues=plan.cues,
         segments=tuple(segments),
-        speech={scene: storage().locate(said.storage_key) for scene, said in plan.narrated.items()},
-        sources={src: storage().locate(found.storage_key) for src, found in plan.found.items()},
-        media={src: found.media for src, found in plan.found.items()},
+        speech={
+            scene: storage().locate(narration.storage_key) for scene, narration in plan.narration.items()
+        },
+        sources={src: storage().locate(source.storage_key) for src, source in plan.sources.items()},
+        media={src: source.media for src, source in plan.sources.items()},
     )

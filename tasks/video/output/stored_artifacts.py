@@ -41,10 +41,10 @@ def assembly_key(plan: Plan, rows: Sequence[tuple[Segment, str | None]]) -> str:
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
-def copy_artifacts(job: Job, same: Sequence[Artifact]) -> list[dict[str, Any]]:
+def copy_artifacts(job: Job, equal_artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
     """Give the artifacts of an equal job to this one; none where one of their files is gone."""
     rows: list[dict[str, Any]] = []
-    for artifact in same:
+    for artifact in equal_artifacts:
         row = {name: getattr(artifact, name) for name in ARTIFACT_COLUMNS}
         row["storage_key"] = storage_keys.artifact_key(job, artifact.name)
         try:
@@ -56,27 +56,27 @@ def copy_artifacts(job: Job, same: Sequence[Artifact]) -> list[dict[str, Any]]:
     return rows
 
 
-def store_files(job: Job, made: Sequence[OutputFile]) -> list[dict[str, Any]]:
+def store_files(job: Job, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
     """Move the files into storage, under names that hold the attempt, and return the artifacts' rows."""
     rows: list[dict[str, Any]] = []
     try:
-        for position, each in enumerate(made):
-            key = storage_keys.artifact_key(job, each.name)
+        for position, file in enumerate(files):
+            key = storage_keys.artifact_key(job, file.name)
             row: dict[str, Any] = {
-                "name": each.name,
+                "name": file.name,
                 "position": position,
                 "storage_key": key,
-                "media_type": each.media_type,
-                "bytes": each.path.stat().st_size,
-                "sha256": _sha256(each.path),
-                "width": each.width,
-                "height": each.height,
-                "duration": each.duration,
+                "media_type": file.media_type,
+                "bytes": file.path.stat().st_size,
+                "sha256": _sha256(file.path),
+                "width": file.width,
+                "height": file.height,
+                "duration": file.duration,
             }
-            if each.path.is_relative_to(storage().root):
-                storage().link(each.path, key)  # such as a sound that the next job will want as well
+            if file.path.is_relative_to(storage().root):
+                storage().link(file.path, key)  # such as a sound that the next job will want as well
             else:
-                storage().put(each.path, key)
+                storage().put(file.path, key)
             rows.append(row)
     except BaseException:
         _delete_files(rows)

@@ -32,30 +32,32 @@ REVISION = 1
 
 def mix_keys(plan: Plan) -> dict[str, str]:
     """Return the key of the sound in every coding that the output needs."""
-    return {coding: _mix_key(plan, coding) for coding in artifacts.needed_codecs(plan.output)}
+    return {codec: _mix_key(plan, codec) for codec in artifacts.needed_codecs(plan.output)}
 
 
 def find_mix(account_id: uuid.UUID, plan: Plan) -> dict[str, Path] | None:
     """Return the stored sound in every coding that the output needs, or None."""
-    wanted = mix_keys(plan)
+    keys = mix_keys(plan)
     with transaction() as session:
         rows = session.scalars(
             update(StoredMix)
-            .where(StoredMix.account_id == account_id, StoredMix.key.in_(wanted.values()))
+            .where(StoredMix.account_id == account_id, StoredMix.key.in_(keys.values()))
             .values(used_at=func.now())
             .returning(StoredMix)
         ).all()
     stored = {row.key: row.storage_key for row in rows}
     try:
-        return {coding: storage().locate(stored[key]) for coding, key in wanted.items()}
+        return {codec: storage().locate(stored[key]) for codec, key in keys.items()}
     except (KeyError, AssetUnreadable):
         return None
 
 
 def make_mix(account_id: uuid.UUID, plan: Plan, work: Path, *, stop: Callable[[], bool]) -> dict[str, Path]:
     """Mix the sound, store it, and return it in every coding that the output needs."""
-    made = artifacts.mix_sound(build_assembly_plan(plan, ()), work=work, stop=stop, ffmpeg=settings().ffmpeg)
-    return {coding: _store(account_id, _mix_key(plan, coding), path) for coding, path in made.items()}
+    mixed_files = artifacts.mix_sound(
+        build_assembly_plan(plan, ()), work=work, stop=stop, ffmpeg=settings().ffmpeg
+    )
+    return {codec: _store(account_id, _mix_key(plan, codec), path) for codec, path in mixed_files.items()}
 
 
 def _store(account_id: uuid.UUID, key: str, path: Path) -> Path:
@@ -75,22 +77,22 @@ def _store(account_id: uuid.UUID, key: str, path: Path) -> Path:
     return storage().locate(storage_key)
 
 
-def _mix_key(plan: Plan, coding: str) -> str:
+def _mix_key(plan: Plan, codec: str) -> str:
     """Return the hash of all that is heard: the tracks with the content of their files, their length, their coding."""
-    laid = tracks.plan_tracks(
+    planned_tracks = tracks.plan_tracks(
         plan.script,
         plan.timeline,
         plan.cues,
         {
-            scene: Path(said.storage_key) for scene, said in plan.narrated.items()
+            scene: Path(narration.storage_key) for scene, narration in plan.narration.items()
         },  # it holds the content's hash
-        {src: Path(found.media.sha256) for src, found in plan.found.items()},
-        {src: found.media for src, found in plan.found.items()},
+        {src: Path(source.media.sha256) for src, source in plan.sources.items()},
+        {src: source.media for src, source in plan.sources.items()},
     )
     deciding: Mapping[str, object] = {
-        "tracks": repr(laid),
+        "tracks": repr(planned_tracks),
         "samples": tracks.total_samples(plan.timeline),
-        "coding": coding,
+        "coding": codec,
         "quality": plan.output.quality,
         "title": plan.script.title,
         "ffmpeg": renderer_versions(settings().ffmpeg)["ffmpeg"],

@@ -1,4 +1,4 @@
-"""Names the versions of everything that decides a segment's pixels beside its spec."""
+"""The versions in a segment's cache key: everything beside its spec that decides its pixels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from shared.processes import ffmpeg as process
 from tasks.video.picture.text import fonts
 
-RENDERER = "4"  # raise it whenever the same spec gives other pixels
+RENDERER = "4"  # raise it whenever the same spec gives other pixels, or old segments are joined to new ones
 
 
 @cache
-def renderer_versions(named: str | None = None) -> dict[str, str]:
-    """Return what a segment's key holds beside its spec. `named` is the ffmpeg that is used instead of ours."""
+def renderer_versions(ffmpeg: str | None = None) -> dict[str, str]:
+    """Return the versions by part. `ffmpeg` is the path of an ffmpeg that replaces the bundled one."""
     return {
         "renderer": RENDERER,
-        "ffmpeg": _ffmpeg_version(named) if named else metadata.version("imageio-ffmpeg"),
+        "ffmpeg": _ffmpeg_version(ffmpeg) if ffmpeg else metadata.version("imageio-ffmpeg"),
         "opencv": metadata.version("opencv-python-headless"),
         "pillow": metadata.version("pillow"),
         "fonts": fonts.font_versions(),
@@ -26,9 +26,9 @@ def renderer_versions(named: str | None = None) -> dict[str, str]:
     }
 
 
-def _ffmpeg_version(named: str) -> str:
-    """Return the first line of what an ffmpeg says of its version."""
-    said = process.run(
-        [named, "-version"], cwd=Path(tempfile.gettempdir()), limits=process.Limits(wall=10)
+def _ffmpeg_version(ffmpeg: str) -> str:
+    """Return the first line of `ffmpeg -version`."""
+    output = process.run(
+        [ffmpeg, "-version"], cwd=Path(tempfile.gettempdir()), limits=process.Limits(wall=10)
     ).stdout
-    return said.split(b"\n")[0].decode(errors="replace")
+    return output.split(b"\n")[0].decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Has a script's narration spoken, sentence by sentence, and joins what each scene says: an edit speaks one again."""
+"""Turns a script's narration into sound: speaks it sentence by sentence, so that an edit re-speaks one, and joins it by scene."""
 
 from __future__ import annotations
 
@@ -31,39 +31,39 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Goes up when sentences are joined, or recordings taken, in another way.
+# Part of the cache keys: raise it when sentences are joined, or recordings converted, in another way.
 REVISION = 1
 BEYOND = 1.0  # seconds that a recording may last longer than its probed length
 
 
 @dataclass(frozen=True, slots=True)
 class SceneNarration:
-    """A scene's narration in storage: how long it is, and when its words are heard."""
+    """A scene's narration in storage, with its length in samples and the times of its words."""
 
     storage_key: str
     samples: int
     words: tuple[Word, ...]
-    characters: int = 0  # that were spoken for it just now
+    characters: int = 0  # newly spoken, so charged; cached sentences cost nothing
     cached: bool = True
 
     @property
     def seconds(self) -> Fraction:
-        """Its length, exactly."""
+        """The exact length."""
         return Fraction(self.samples, SAMPLE_RATE)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what JSON can hold; `from_json` undoes it."""
+        """Return the JSON form that `from_json` reads."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> SceneNarration:
-        """Make it again from `to_json`."""
+        """Build the value from `to_json`'s form."""
         return cls(**{**facts, "words": tuple(Word(**word) for word in facts["words"])})
 
 
 @dataclass(frozen=True, slots=True)
 class Narration:
-    """The narration of each scene that speaks, and what a person should know of it."""
+    """The narration by scene id, and warnings for the job's result."""
 
     scenes: Mapping[str, SceneNarration]
     warnings: tuple[str, ...] = ()
@@ -71,148 +71,158 @@ class Narration:
 
 @dataclass(slots=True)
 class _SceneText:
-    """What a scene says, cut into sentences."""
+    """A scene's text, split into sentences, with the stored sound of each once it is spoken."""
 
     scene: str
     text: str
     voice: Voice
     sentences: tuple[Utterance, ...]
-    kept: list[StoredSound] = field(default_factory=list)
+    sounds: list[StoredSound] = field(default_factory=list)
     characters: int = 0
 
     @property
     def parts(self) -> list[SpokenPart]:
-        """Its sentences with their sound and the silence after each."""
+        """The sentences, each with its sound and the silence after it."""
         return [
             narration_file.SpokenPart(
-                each, kept.heard, kept.samples, narration_file.pause_samples(each, self.voice.speed)
+                sentence, sound.heard, sound.samples, narration_file.pause_samples(sentence, self.voice.speed)
             )
-            for each, kept in zip(self.sentences, self.kept, strict=True)
+            for sentence, sound in zip(self.sentences, self.sounds, strict=True)
         ]
 
 
 def narrate(
     speaker: Speaker,
     script: Script,
-    found: Mapping[str, Source],
+    sources: Mapping[str, Source],
     *,
-    among: Sequence[SpeechEngine] | None = None,
+    engines: Sequence[SpeechEngine] | None = None,
 ) -> Narration:
-    """Return the narration of each scene that speaks; what the account has not heard yet is spoken and stored."""
+    """Return the narration of each scene that speaks; sentences that the account has not stored yet are spoken.
+
+    Raise SpeechFailed, SpeechUnavailable, AssetUnreadable (a voice-over without sound), QuotaExceeded or Stopped.
+    """
     scenes = [scene for scene in script.scenes if _has_speech(scene)]
     texts = [_scene_text(scene) for scene in scenes if scene.narration and scene.narration.src is None]
-    warnings = _speak_sentences(speaker, texts, script.language, speech_engines() if among is None else among)
-    narrated = _join_sentences(speaker, texts)
-    narrated |= {
-        scene.id: _use_recording(speaker, scene, found)
+    warnings = _speak_sentences(
+        speaker, texts, script.language, speech_engines() if engines is None else engines
+    )
+    narrations = _join_sentences(speaker, texts)
+    narrations |= {
+        scene.id: _use_recording(speaker, scene, sources)
         for scene in scenes
         if scene.narration and scene.narration.src is not None
     }
-    return Narration({scene.id: narrated[scene.id] for scene in scenes}, warnings)
+    return Narration({scene.id: narrations[scene.id] for scene in scenes}, warnings)
 
 
 def _has_speech(scene: Scene) -> bool:
-    said = scene.narration
-    if said is None:
+    narration = scene.narration
+    if narration is None:
         return False
-    return said.src is not None or (bool(said.text.strip()) and said.voice.name != "none")
+    return narration.src is not None or (bool(narration.text.strip()) and narration.voice.name != "none")
 
 
 def _scene_text(scene: Scene) -> _SceneText:
     narration = scene.narration
     if narration is None:
-        raise TypeError(scene.id)  # `_speaks` said otherwise
+        raise TypeError(scene.id)  # `_has_speech` excludes it
     return _SceneText(scene.id, narration.text, narration.voice, utterances.split_utterances(narration.text))
 
 
 def _speak_sentences(
-    speaker: Speaker, texts: Sequence[_SceneText], language: str, among: Sequence[SpeechEngine]
+    speaker: Speaker, texts: Sequence[_SceneText], language: str, engines: Sequence[SpeechEngine]
 ) -> tuple[str, ...]:
-    """Have all sentences spoken; each voice by one engine, so that no narrator changes within a video."""
+    """Speak all sentences and return warnings. One engine speaks a voice throughout: the narrator must not change midway."""
     voices: dict[Voice, list[_SceneText]] = defaultdict(list)
-    for each in texts:
-        voices[each.voice].append(each)
+    for text in texts:
+        voices[text.voice].append(text)
     warnings = []
-    for voice, said in voices.items():
-        candidates = engines_for(among, voice, language)
-        sentences = [each.spoken for text in said for each in text.sentences]
-        engine, kept, new = _speak_with_first_engine(speaker, candidates, voice, language, sentences)
+    for voice, voice_texts in voices.items():
+        candidates = engines_for(engines, voice, language)
+        sentences = [sentence.spoken for text in voice_texts for sentence in text.sentences]
+        engine, sounds, new = _speak_with_first_engine(speaker, candidates, voice, language, sentences)
         if engine is not candidates[0]:
             warnings.append(
-                f"The narration is spoken by {engine.name}, since {candidates[0].name} could not be had."
+                f"The narration is spoken by {engine.name}, because {candidates[0].name} was unavailable."
             )
-        for text in said:
-            text.kept = [kept[each.spoken] for each in text.sentences]
-            fresh = {each.spoken for each in text.sentences} & new
-            text.characters = sum(map(len, fresh))
-            new -= fresh
+        for text in voice_texts:
+            text.sounds = [sounds[sentence.spoken] for sentence in text.sentences]
+            newly_spoken = {sentence.spoken for sentence in text.sentences} & new
+            text.characters = sum(map(len, newly_spoken))
+            new -= newly_spoken  # a sentence that two scenes say is charged to the first
     return tuple(warnings)
 
 
 def _speak_with_first_engine(
-    speaker: Speaker, among: Sequence[SpeechEngine], voice: Voice, language: str, sentences: Sequence[str]
+    speaker: Speaker, engines: Sequence[SpeechEngine], voice: Voice, language: str, sentences: Sequence[str]
 ) -> tuple[SpeechEngine, dict[str, StoredSound], set[str]]:
-    """Return the first engine that speaks it all, and what it spoke; or raise what leaves most hope."""
+    """Return the first engine that speaks every sentence, the sounds, and the sentences that are new.
+
+    If all engines fail, raise SpeechUnavailable with the soonest retry when one of them may work later.
+    """
     failures: list[SpeechFailed | Unavailable] = []
-    for engine in among:
+    for engine in engines:
         try:
             return engine, *speaker.speak(engine, voice, language, sentences)
         except (SpeechFailed, Unavailable) as error:
             log.warning("speech_failed", extra={"engine": engine.name, "reason": error.detail})
             failures.append(error)
-    later = [error for error in failures if isinstance(error, Unavailable)]
-    if not later:
+    temporary = [error for error in failures if isinstance(error, Unavailable)]
+    if not temporary:
         raise failures[0]
-    soonest = min(later, key=lambda error: error.retry_after or 0.0)
+    soonest = min(temporary, key=lambda error: error.retry_after or 0.0)
     raise SpeechUnavailable(*soonest.args) from soonest
 
 
 def _join_sentences(speaker: Speaker, texts: Sequence[_SceneText]) -> dict[str, SceneNarration]:
-    """Join each scene's sentences; one that is a single sentence is that sentence's file."""
-    several = {each.scene: _joined_key(each) for each in texts if len(each.kept) != 1}
-    found = find_stored(speaker.account_id, list(several.values()))
+    """Return each scene's narration, its sentences joined into one file; a single sentence needs no file of its own."""
+    keys = {text.scene: _joined_key(text) for text in texts if len(text.sounds) != 1}
+    stored = find_stored(speaker.account_id, list(keys.values()))
     files = {}
-    for each in texts:
-        key = several.get(each.scene)
-        if key is not None and key not in found and key not in files:
+    for text in texts:
+        key = keys.get(text.scene)
+        if key is not None and key not in stored and key not in files:
             target = speaker.workdir / f"{key}.wav"
-            paths = [storage().locate(kept.storage_key) for kept in each.kept]
+            paths = [storage().locate(sound.storage_key) for sound in text.sounds]
             files[key] = (
                 key,
                 target,
-                SpokenSentence(narration_file.write_narration(each.parts, paths, target), ()),
+                SpokenSentence(narration_file.write_narration(text.parts, paths, target), ()),
             )
-    found |= store_sounds(speaker.account_id, list(files.values()))
-    narrated = {}
-    for each in texts:
-        whole = found[several[each.scene]] if each.scene in several else each.kept[0]
-        words = narration_file.place_words(each.text, each.parts)
-        cached = not each.characters and (several.get(each.scene) not in files)
-        narrated[each.scene] = SceneNarration(
-            whole.storage_key, whole.samples, words, each.characters, cached
+    stored |= store_sounds(speaker.account_id, list(files.values()))
+    narrations = {}
+    for text in texts:
+        whole = stored[keys[text.scene]] if text.scene in keys else text.sounds[0]
+        words = narration_file.place_words(text.text, text.parts)
+        cached = not text.characters and (keys.get(text.scene) not in files)
+        narrations[text.scene] = SceneNarration(
+            whole.storage_key, whole.samples, words, text.characters, cached
         )
-    return narrated
+    return narrations
 
 
 def _joined_key(text: _SceneText) -> str:
-    sounds = [[kept.sha256, part.pause_samples] for kept, part in zip(text.kept, text.parts, strict=True)]
+    sounds = [[sound.sha256, part.pause_samples] for sound, part in zip(text.sounds, text.parts, strict=True)]
     return sound_key(["joined", REVISION, *sounds])
 
 
-def _use_recording(speaker: Speaker, scene: Scene, found: Mapping[str, Source]) -> SceneNarration:
-    """Take the client's own voice-over; its words share its time by their length."""
+def _use_recording(speaker: Speaker, scene: Scene, sources: Mapping[str, Source]) -> SceneNarration:
+    """Return the client's own voice-over; the words of its text share its time in proportion to their length."""
     narration = scene.narration
-    source = found.get(narration.src or "") if narration else None
+    source = sources.get(narration.src or "") if narration else None
     if narration is None or source is None or not (source.media.has_audio or source.media.kind == "audio"):
-        raise AssetUnreadable(f"The voice-over of scene {scene.id!r} has no sound that can be had.")
+        raise AssetUnreadable(
+            f"The voice-over of scene {scene.id!r} has no usable sound: its file is missing or has no audio track."
+        )
     key = sound_key(["recording", REVISION, source.media.sha256])
-    kept = find_stored(speaker.account_id, [key])
-    cached = key in kept
+    stored = find_stored(speaker.account_id, [key])
+    cached = key in stored
     if not cached:
         target = speaker.workdir / f"{key}.wav"
         samples = _convert_recording(scene, source, target, speaker.stop)
-        kept = store_sounds(speaker.account_id, [(key, target, SpokenSentence(samples, ()))])
-    sound = kept[key]
+        stored = store_sounds(speaker.account_id, [(key, target, SpokenSentence(samples, ()))])
+    sound = stored[key]
     words = align_words(narration.text, [], sound.samples / SAMPLE_RATE)
     return SceneNarration(sound.storage_key, sound.samples, words, cached=cached)
 
@@ -221,7 +231,7 @@ def _convert_recording(scene: Scene, source: Source, target: Path, stop: Callabl
     path = storage().locate(source.storage_key)
     with path.open("rb") as file:
         demuxer = sniff(file.read(HEAD_BYTES)).demuxer
-    # A header may state a second where the frames last for hours; what was accepted is what the probe found.
+    # A header may state a second where the frames last for hours: decode no more than the probe measured.
     seconds = (source.media.duration or 0.0) + BEYOND
     argv = ffmpeg.command(
         "-f", demuxer, "-i", f"file:{path}", "-vn", "-sn", "-dn", "-map", "0:a:0", "-t", f"{seconds:.3f}",
@@ -231,6 +241,8 @@ def _convert_recording(scene: Scene, source: Source, target: Path, stop: Callabl
         limits = ffmpeg.Limits(file=round(seconds * SAMPLE_RATE) * 2 + 4096)
         ffmpeg.run(argv, cwd=target.parent, stop=stop, limits=limits)
     except RenderFailed as error:
-        raise AssetUnreadable(f"The voice-over of scene {scene.id!r} cannot be read.") from error
+        raise AssetUnreadable(
+            f"The voice-over of scene {scene.id!r} cannot be decoded. Upload it again as WAV, MP3 or M4A."
+        ) from error
     with wave.open(str(target), "rb") as sound:
         return sound.getnframes()

@@ -43,7 +43,7 @@ def plan_job_segments(job: Job, plan: Plan) -> tuple[PlannedSegment, ...]:
         plan.timeline,
         plan.script,
         plan.output,
-        plan.found,
+        plan.sources,
         plan.cues,
         account=str(job.account_id),
         versions=renderer_versions(settings().ffmpeg),
@@ -52,7 +52,7 @@ def plan_job_segments(job: Job, plan: Plan) -> tuple[PlannedSegment, ...]:
 
 
 def _load_or_write_script(attempt: Attempt) -> tuple[Script, Written | None]:
-    """Return the script that the job came with, or have one written; and who wrote it then, and what it cost."""
+    """Return the job's script, or the one written for its brief with the model's name, its tokens and its warnings."""
     spec = attempt.job.spec
     if "script" in spec:
         return load(ScriptSchema(), spec["script"]), None
@@ -61,31 +61,34 @@ def _load_or_write_script(attempt: Attempt) -> tuple[Script, Written | None]:
 
 
 def _make_plan(attempt: Attempt, script: Script, written: Written | None) -> Plan:
+    """Return the plan; report progress by stage, and count what the providers cost."""
     job = attempt.job
     attempt.report_progress(Stage.GATHERING, 0.0)
     output = load(OutputSchema(), job.spec["output"])
-    purse = CostTracker(job)
-    found = gather_sources(job, script, stop=attempt.should_stop)
-    shown = resolve_visuals(job, script, output, found, purse, stop=attempt.should_stop)
-    script = replace(script, scenes=shown.scenes)
-    found = {**found, **shown.sources}
+    cost_tracker = CostTracker(job)
+    sources = gather_sources(job, script, stop=attempt.should_stop)
+    resolved = resolve_visuals(job, script, output, sources, cost_tracker, stop=attempt.should_stop)
+    script = replace(script, scenes=resolved.scenes)
+    sources = {**sources, **resolved.sources}
     attempt.report_progress(Stage.NARRATING, GATHERING_DONE)
-    fresh = bool(job.spec.get("no_cache"))
-    told = narrate(Speaker(job.account_id, purse, attempt.workdir, attempt.should_stop, fresh), script, found)
+    no_cache = bool(job.spec.get("no_cache"))
+    narration = narrate(
+        Speaker(job.account_id, cost_tracker, attempt.workdir, attempt.should_stop, no_cache), script, sources
+    )
     attempt.report_progress(Stage.NARRATING, NARRATION_DONE)
     usage = {
         "llm_tokens": written.tokens if written else 0,
-        "speech_characters": sum(said.characters for said in told.scenes.values()),
-        "images": round(purse.spent[UsageKind.IMAGES]),
+        "speech_characters": sum(scene_narration.characters for scene_narration in narration.scenes.values()),
+        "images": round(cost_tracker.spent[UsageKind.IMAGES]),
     }
     return Plan(
         script,
         output,
-        found,
-        told.scenes,
+        sources,
+        narration.scenes,
         usage,
-        credits=shown.credits,
-        warnings=(*(written.warnings if written else ()), *shown.warnings, *told.warnings),
+        credits=resolved.credits,
+        warnings=(*(written.warnings if written else ()), *resolved.warnings, *narration.warnings),
         encoder=encoder_choice.choose_encoder(settings().encoder, settings().ffmpeg),
-        written={"model": written.model, "cached": written.cached} if written else {},
+        script_origin={"model": written.model, "cached": written.cached} if written else {},
     )

@@ -1,7 +1,7 @@
-"""Cuts a video into segments that are rendered apart: a scene's body, and each transition. Pure.
+"""Splits a video into segments, each rendered on its own: a scene's body, or a transition. Pure.
 
-A segment's spec says everything that decides its pixels and nothing else, so that its key changes only when they
-do: no id of a scene or job, no place in the video. Frames in a spec count from the segment's first.
+A segment's spec holds all that decides its pixels and nothing else (no scene or job id, no position in the video), so that its
+cache key changes only with its pixels. Frames in a spec count from the segment's first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_SEGMENT_SECONDS = (
 
 @dataclass(frozen=True, slots=True)
 class PlannedSegment:
-    """A part of the video that one worker renders. `spec` is JSON."""
+    """A part of the video that one worker renders. `spec` is JSON; `key` is its cache key."""
 
     index: int
     key: str
@@ -40,7 +40,7 @@ class PlannedSegment:
     spec: dict[str, Any]
 
 
-def plan_segments(  # noqa: PLR0913  (all that decides the pixels)
+def plan_segments(  # noqa: PLR0913  (each decides pixels)
     timeline: Timeline,
     script: Script,
     output: Output,
@@ -53,14 +53,14 @@ def plan_segments(  # noqa: PLR0913  (all that decides the pixels)
 ) -> tuple[PlannedSegment, ...]:
     """Return the segments in order; together they hold each frame of the timeline once.
 
-    All are encoded by one encoder, or they would not join: a worker that lacks it must leave them to others.
+    One encoder encodes all of them, or they could not be joined without re-encoding.
     """
-    # Facts are written once for all segments: a script of 500 scenes is planned in a tenth of a second.
+    # Facts are dumped once for all segments, or planning 500 scenes takes seconds instead of a tenth of one.
     files = {
         source.media.sha256: {"storage_key": source.storage_key, "media": source.media.to_json()}
         for source in sources.values()
     }
-    book = _SpecBuilder(
+    builder = _SpecBuilder(
         script,
         output,
         sources,
@@ -69,16 +69,18 @@ def plan_segments(  # noqa: PLR0913  (all that decides the pixels)
         files,
         encoder,
     )
-    found = []
+    planned = []
     for index, span in enumerate(split_spans(timeline)):
-        spec = book.spec(span)
-        names = tuple(slot.id for slot in span.slots)
-        found.append(PlannedSegment(index, segment_key(spec, account, versions), span.frames, names, spec))
-    return tuple(found)
+        spec = builder.spec(span)
+        scene_ids = tuple(slot.id for slot in span.slots)
+        planned.append(
+            PlannedSegment(index, segment_key(spec, account, versions), span.frames, scene_ids, spec)
+        )
+    return tuple(planned)
 
 
 def split_spans(timeline: Timeline) -> Iterator[Span]:
-    """Return the bodies and transitions of a timeline in order."""
+    """Yield the spans of a timeline's scene bodies and transitions, in order."""
     for slot, after in zip(timeline.scenes, [*timeline.scenes[1:], None], strict=True):
         if slot.transition:
             yield Span(slot.start, slot.transition, (timeline.scenes[slot.index - 1], slot))
@@ -91,7 +93,7 @@ def split_spans(timeline: Timeline) -> Iterator[Span]:
 
 
 def segment_key(spec: Mapping[str, Any], account: str, versions: Mapping[str, str]) -> str:
-    """Return the hash of all that decides the pixels. Where a file is kept does not; what is in it does."""
+    """Return the cache key: a hash of all that decides the pixels, files by their content and not by their place."""
     deciding = {name: value for name, value in spec.items() if name != "sources"}
     text = json.dumps(
         {"spec": deciding, "account": account, "versions": dict(versions)},
@@ -102,7 +104,7 @@ def segment_key(spec: Mapping[str, Any], account: str, versions: Mapping[str, st
 
 @dataclass(frozen=True, slots=True)
 class _SpecBuilder:
-    """What all segments of a video have in common."""
+    """Builds the spec of each span; holds what all segments of a video share."""
 
     script: Script
     output: Output
@@ -117,14 +119,16 @@ class _SpecBuilder:
         layers = [self._layer(self.script.scenes[slot.index], slot, span) for slot in span.slots]
         overlays = text_layers.describe_overlays(self.script, self.sources, span, self.timeline)
         captions = text_layers.describe_captions(self.cues, self.script, span)
-        used: list[dict[str, Any]] = [layer["visual"] for layer in layers] + overlays
+        shown_items: list[dict[str, Any]] = [layer["visual"] for layer in layers] + overlays
         spec: dict[str, Any] = {
             "size": list(self.output.size),
             "fps": fps,
             "quality": self.output.quality,
             "frames": span.frames,
             "layers": layers,
-            "sources": {each["source"]: self.files[each["source"]] for each in used if "source" in each},
+            "sources": {
+                item["source"]: self.files[item["source"]] for item in shown_items if "source" in item
+            },
         }
         if self.encoder != encoding.SOFTWARE:
             spec["encoder"] = self.encoder
@@ -148,16 +152,16 @@ class _SpecBuilder:
         return layer
 
     def _style(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parts of the theme that are seen in the segment."""
-        look = theme.load_theme(self.script.theme)
+        """Return the parts of the theme that the segment uses; others would change its key without its pixels."""
+        theme_data = theme.load_theme(self.script.theme)
         items = [item for layer in spec["layers"] for item in layer.get("text", ())]
         roles = {item["role"] for item in [*items, *spec.get("overlays", ())] if "role" in item}
         style: dict[str, Any] = {}
         if roles or "captions" in spec or any("chart" in layer["visual"] for layer in spec["layers"]):
             style |= {
                 "language": self.script.language,
-                "styles": {role: look["text"][role] for role in sorted(roles)},
+                "styles": {role: theme_data["text"][role] for role in sorted(roles)},
             }
         if "captions" in spec:
-            style["caption_style"] = look["captions"]
+            style["caption_style"] = theme_data["captions"]
         return style

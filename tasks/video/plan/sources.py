@@ -1,4 +1,4 @@
-"""Finds every file that a script names or describes, as facts and a place in storage. How it is shown is not its matter."""
+"""Finds the files that a script names: the account's assets by one query, and URLs by importing them as assets."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ log = logging.getLogger(__name__)
 
 
 def gather_sources(job: Job, script: Script, *, stop: Callable[[], bool]) -> dict[str, Source]:
-    """Return each `src` of the script that is to be had: the account's assets by one query, then what URLs answer.
+    """Return the source of each `src` that is usable.
 
-    What cannot be had for good is left out, so that a fallback may take its place; raise AssetUnavailable for what may
-    be had later, as long as there is another attempt.
+    A missing or unusable file is left out, so that its visual's fallback is shown. Raise AssetUnavailable when a URL may
+    work later and the job has another attempt.
     """
-    named = list(dict.fromkeys(src for _, src in list_sources(script)))
-    ids = {uuid.UUID(src.removeprefix(ASSET_PREFIX)): src for src in named if src.startswith(ASSET_PREFIX)}
-    found = _find_assets(job, ids) if ids else {}
-    for url in named:
+    srcs = list(dict.fromkeys(src for _, src in list_sources(script)))
+    ids = {uuid.UUID(src.removeprefix(ASSET_PREFIX)): src for src in srcs if src.startswith(ASSET_PREFIX)}
+    sources = _find_assets(job, ids) if ids else {}
+    for url in srcs:
         if not url.startswith(ASSET_PREFIX) and (fetched := _fetch_url(job, url, stop)):
-            found[url] = fetched
-    return found
+            sources[url] = fetched
+    return sources
 
 
 def _find_assets(job: Job, ids: Mapping[uuid.UUID, str]) -> dict[str, Source]:
@@ -56,17 +56,17 @@ def resolve_visuals(
     job: Job,
     script: Script,
     output: Output,
-    found: Mapping[str, Source],
-    purse: CostTracker,
+    sources: Mapping[str, Source],
+    cost_tracker: CostTracker,
     *,
     stop: Callable[[], bool],
 ) -> ResolvedVisuals:
-    """Return what each scene shows; stock pictures are found for it, and generated ones drawn."""
-    fresh = bool(job.spec.get("no_cache"))
+    """Return what each scene shows, with stock media found and images generated."""
+    no_cache = bool(job.spec.get("no_cache"))
     kinds = parse_stock_kinds(settings().stock_kinds)
-    search = StockSearch(job.account_id, output.size, stock_providers(), kinds, stop, fresh)
-    drawing = ImageGenerator(job, purse, image_servers(), stop, fresh)
-    return VisualResolver(job, found, search, drawing).show(script.scenes)
+    search = StockSearch(job.account_id, output.size, stock_providers(), kinds, stop, no_cache)
+    generator = ImageGenerator(job, cost_tracker, image_servers(), stop, no_cache)
+    return VisualResolver(job, sources, search, generator).resolve(script.scenes)
 
 
 def _asset_source(src: str, asset: Asset) -> Source:
@@ -74,15 +74,15 @@ def _asset_source(src: str, asset: Asset) -> Source:
 
 
 def _fetch_url(job: Job, url: str, stop: Callable[[], bool]) -> Source | None:
-    """Fetch what a URL answers into the account's assets, or return None when it cannot be had or is no medium."""
+    """Import the URL's file into the account's assets, or return None when it is missing or not a supported medium."""
     try:
-        kept = asset_import.import_url(job, url, max_bytes=settings().max_asset_bytes, stop=stop)
+        asset = asset_import.import_url(job, url, max_bytes=settings().max_asset_bytes, stop=stop)
     except (AssetUnreadable, UnsupportedMedia) as error:
-        log.warning("url_not_had", extra={"reason": error.detail})
+        log.warning("url_unusable", extra={"reason": error.detail})
         return None
     except AssetUnavailable as error:
         if job.attempt < job.max_attempts:
             raise
-        log.warning("url_not_had_in_time", extra={"reason": error.detail})
+        log.warning("url_unavailable", extra={"reason": error.detail})
         return None
-    return Source(src=url, storage_key=kept.storage_key, media=kept.media)
+    return Source(src=url, storage_key=asset.storage_key, media=asset.media)

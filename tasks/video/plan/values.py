@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that a script names: where it is kept, and its facts."""
+    """A file that a script names: its key in storage and its probed facts."""
 
     src: str
     storage_key: str
@@ -21,7 +21,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which frames of the video a segment holds, and which scenes are seen in them."""
+    """The frames of the video that a segment holds, and the scenes seen in them: two in a transition."""
 
     start: int
     frames: int

@@ -28,62 +28,65 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that planning found out: what assembly needs. What follows from it is computed once, and never kept."""
+    """What planning decided. The timeline and the cues follow from it, so they are computed again and not stored."""
 
     script: Script
     output: Output
-    found: Mapping[str, Source]
-    narrated: Mapping[str, SceneNarration]
+    sources: Mapping[str, Source]
+    narration: Mapping[str, SceneNarration]
     usage: Mapping[str, int]
     credits: Sequence[Mapping[str, Any]] = field(default=())
     warnings: Sequence[str] = field(default=())
     encoder: str = encoding.SOFTWARE
-    written: Mapping[str, Any] = field(default_factory=dict)  # who wrote the script, where it came as a brief
+    script_origin: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # the model that wrote the script of a brief
 
     @cached_property
     def timeline(self) -> Timeline:
-        """Return when each scene is."""
-        lengths = {scene: said.seconds for scene, said in self.narrated.items()}
+        """The frames of each scene."""
+        lengths = {scene: spoken_scene.seconds for scene, spoken_scene in self.narration.items()}
         return timeline.plan_timeline(self.script, lengths, self.output.fps)
 
     @cached_property
     def cues(self) -> tuple[Cue, ...]:
-        """Return what is captioned, when."""
-        words = {scene: said.words for scene, said in self.narrated.items()}
+        """The captions of the whole video, in order."""
+        words = {scene: spoken_scene.words for scene, spoken_scene in self.narration.items()}
         columns = captions.columns_for(self.output.aspect)
         return captions.make_cues(self.timeline, self.script, words, columns=columns)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the job's row keeps."""
+        """Return the JSON form that the job's row stores and `load_plan` reads."""
+        # These names are stored: a job may be planned by one release and assembled by the next.
         return {
             "script": dump_script(self.script),
             "found": {
                 src: {"storage_key": source.storage_key, "media": source.media.to_json()}
-                for src, source in self.found.items()
+                for src, source in self.sources.items()
             },
-            "narrated": {scene: said.to_json() for scene, said in self.narrated.items()},
+            "narrated": {scene: spoken_scene.to_json() for scene, spoken_scene in self.narration.items()},
             "usage": dict(self.usage),
-            "credits": [dict(each) for each in self.credits],
+            "credits": [dict(credit) for credit in self.credits],
             "warnings": list(self.warnings),
             "encoder": self.encoder,
-            "written": dict(self.written),
+            "written": dict(self.script_origin),
         }
 
 
 def load_plan(job: Job) -> Plan:
-    """Return the plan that a planned job's row keeps."""
-    kept = job.plan or {}
+    """Return the plan that a planned job's row stores."""
+    stored = job.plan or {}
     return Plan(
-        script=load(ScriptSchema(), kept["script"]),
+        script=load(ScriptSchema(), stored["script"]),
         output=load(OutputSchema(), job.spec["output"]),
-        found={
+        sources={
             src: Source(src=src, storage_key=facts["storage_key"], media=Media.from_json(facts["media"]))
-            for src, facts in kept["found"].items()
+            for src, facts in stored["found"].items()
         },
-        narrated={scene: SceneNarration.from_json(facts) for scene, facts in kept["narrated"].items()},
-        usage=kept["usage"],
-        credits=kept.get("credits", ()),
-        warnings=kept.get("warnings", ()),
-        encoder=kept["encoder"],
-        written=kept.get("written", {}),
+        narration={scene: SceneNarration.from_json(facts) for scene, facts in stored["narrated"].items()},
+        usage=stored["usage"],
+        credits=stored.get("credits", ()),
+        warnings=stored.get("warnings", ()),
+        encoder=stored["encoder"],
+        script_origin=stored.get("written", {}),
     )

@@ -1,4 +1,4 @@
-"""Turns a scene's visual into what a segment's spec says of it: only what is seen. Pure."""
+"""Describes a scene's visual in a segment's spec. Pure."""
 
 from __future__ import annotations
 
@@ -14,30 +14,37 @@ if TYPE_CHECKING:
 
 
 def describe_visual(
-    visual: Visual | None, sources: Mapping[str, Source], look: Mapping[str, Any]
+    visual: Visual | None, sources: Mapping[str, Source], theme_data: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the visual as a spec has it, for the whole scene."""
+    """Return the visual's part of a spec, for the whole scene."""
     if visual is None:
-        return {"kind": "paint", **look["background"]}
+        return {"kind": "paint", **theme_data["background"]}
     if visual.type == "color":
         return {"kind": "paint", "colors": list(visual.colors)}
     if visual.type == "gradient":
         return {"kind": "paint", "colors": list(visual.colors), "angle": 135}
     if visual.type == "chart":
-        return {"kind": "paint", **look["background"], "chart": chart.describe_chart(visual, look)}
+        return {
+            "kind": "paint",
+            **theme_data["background"],
+            "chart": chart.describe_chart(visual, theme_data),
+        }
     media = sources[visual.src or ""].media
-    found: dict[str, Any] = {"kind": media.kind, "source": media.sha256, "fit": visual.fit}
+    described: dict[str, Any] = {"kind": media.kind, "source": media.sha256, "fit": visual.fit}
     if visual.motion != "none":
-        found["motion"] = visual.motion
+        described["motion"] = visual.motion
     if visual.fit == "contain" or media.kind == "image":
-        found["ground"] = look["bars"]  # around a contained picture, and behind a transparent one
+        described["ground"] = theme_data["bars"]  # around a contained picture, and behind a transparent one
     if media.kind == "video":
-        found |= {"start": visual.start, "speed": visual.speed, "when_short": visual.when_short}
-    return found
+        described |= {"start": visual.start, "speed": visual.speed, "when_short": visual.when_short}
+    return described
 
 
 def limit_to_span(visual: dict[str, Any], first: int, frames: int) -> dict[str, Any]:
-    """Return the visual of a scene of so many frames as it is seen from its frame `first` on."""
+    """Return the described visual of a scene of `frames` frames, as it looks from frame `first` on.
+
+    A frame number is added only where it matters, so that equal pictures keep equal keys.
+    """
     moves = "motion" in visual
     if "chart" in visual:
         return {**visual, "from": first}

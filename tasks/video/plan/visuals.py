@@ -1,7 +1,7 @@
-"""Decides what each scene shows: its visual, or the first of its fallbacks that can be had.
+"""Resolves each scene's visual to a file or a drawing: the visual itself, or its first fallback that is available.
 
-Scenes go round by round: what each wants is chosen in their order, so that the same script chooses the same, and then
-fetched a few at once; who got nothing tries its next.
+Scenes are resolved in rounds. A round chooses candidates in the order of the scenes, so that the same script always makes
+the same choices, and downloads a few at once; a scene whose download failed tries its next candidate in the next round.
 """
 
 from __future__ import annotations
@@ -37,18 +37,14 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 CONCURRENCY = 4
-EXTERNAL_TYPES = (
-    "image",
-    "video",
-    "stock",
-    "generated",
-)  # what all other visuals show is drawn by the renderer
-MAX_CANDIDATES = 3  # that a scene tries before it takes its fallback
+# The renderer draws all other types itself.
+EXTERNAL_TYPES = ("image", "video", "stock", "generated")
+MAX_CANDIDATES = 3  # stock files that a scene tries before its fallback
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedVisuals:
-    """The scenes with visuals that can be rendered, their files, whom to thank, and what a person should know."""
+    """The scenes with visuals that can be rendered, the fetched files, credits, and warnings for the job's result."""
 
     scenes: tuple[Scene, ...]
     sources: Mapping[str, Source]
@@ -58,177 +54,191 @@ class ResolvedVisuals:
 
 @dataclass(slots=True)
 class _PendingVisual:
-    """A scene on the way to its visual."""
+    """A scene whose visual is being resolved."""
 
     scene: Scene
     visual: Visual | None
     candidate: Candidate | None = None
-    number: int = 0  # of the pictures that are drawn of one prompt
-    tried: int = 0
-    reason: str = ""  # why the first choice could not be had
-    later: Unavailable | None = None  # whether it may be had later
+    variant: int = 0  # numbers the scenes of one prompt, so that each gets a picture of its own
+    attempts: int = 0
+    reason: str = ""  # why the scene's own visual is not shown
+    unavailable: Unavailable | None = None  # set if a later attempt may succeed
 
-    def fall_back(self, reason: str, later: Unavailable | None = None) -> None:
-        """Go on to the fallback, or raise where there is none."""
+    def fall_back(self, reason: str, unavailable: Unavailable | None = None) -> None:
+        """Move on to the fallback, or raise AssetUnavailable or AssetUnreadable if there is none."""
         self.reason = self.reason or reason
-        self.later = self.later or later
+        self.unavailable = self.unavailable or unavailable
         visual = self.visual
         self.visual = visual.fallback if visual else None
-        self.candidate, self.tried = None, 0
+        self.candidate, self.attempts = None, 0
         if self.visual is None:
-            detail = f"The visual of scene {self.scene.id!r} cannot be had: {self.reason}"
-            if self.later is None:
+            detail = f"The visual of scene {self.scene.id!r} is not available: {self.reason}"
+            if self.unavailable is None:
                 raise AssetUnreadable(detail)
-            wait = self.later.retry_after
+            wait = self.unavailable.retry_after
             raise AssetUnavailable(detail) if wait is None else AssetUnavailable(detail, wait)
 
 
 @dataclass
 class VisualResolver:
-    """Has the pictures of one video found and made."""
+    """Finds, downloads and generates the pictures of one video."""
 
     job: Job
-    found: Mapping[str, Source]
+    script_sources: Mapping[str, Source]
     search: StockSearch
-    drawing: ImageGenerator
-    sources: dict[str, Source] = field(default_factory=dict)
+    generator: ImageGenerator
+    fetched_sources: dict[str, Source] = field(default_factory=dict)
     credits: dict[str, dict[str, Any]] = field(default_factory=dict)
     _prompts: Counter[str] = field(default_factory=Counter)
 
-    def show(self, scenes: Sequence[Scene]) -> ResolvedVisuals:
-        """Return what every scene shows; or raise AssetUnreadable, Unavailable, QuotaExceeded or Stopped."""
-        wishes = [_PendingVisual(scene, scene.visual) for scene in scenes]
-        self._warm(wishes)
-        pending = wishes
-        while pending := [wish for wish in pending if not self._settled(wish)]:
-            for wish, outcome in zip(pending, _call_concurrently(self._get, pending), strict=True):
-                self._judge(wish, outcome)
+    def resolve(self, scenes: Sequence[Scene]) -> ResolvedVisuals:
+        """Return what each scene shows. Raise AssetUnreadable, Unavailable, QuotaExceeded or Stopped."""
+        all_pending = [_PendingVisual(scene, scene.visual) for scene in scenes]
+        self._prefetch_searches(all_pending)
+        unresolved = all_pending
+        while unresolved := [pending for pending in unresolved if not self._is_resolved(pending)]:
+            for pending, outcome in zip(
+                unresolved, _call_concurrently(self._obtain, unresolved), strict=True
+            ):
+                self._handle_outcome(pending, outcome)
         return ResolvedVisuals(
-            scenes=tuple(replace(wish.scene, visual=wish.visual) for wish in wishes),
-            sources=self.sources,
-            credits=tuple(self.credits[wish.scene.id] for wish in wishes if wish.scene.id in self.credits),
+            scenes=tuple(replace(pending.scene, visual=pending.visual) for pending in all_pending),
+            sources=self.fetched_sources,
+            credits=tuple(
+                self.credits[pending.scene.id] for pending in all_pending if pending.scene.id in self.credits
+            ),
             warnings=tuple(
-                f"Scene {wish.scene.id!r} shows its fallback: {wish.reason}" for wish in wishes if wish.reason
+                f"Scene {pending.scene.id!r} shows its fallback: {pending.reason}"
+                for pending in all_pending
+                if pending.reason
             ),
         )
 
-    def _warm(self, wishes: Sequence[_PendingVisual]) -> None:
-        visuals = [wish.visual for wish in wishes if wish.visual and wish.visual.type == "stock"]
+    def _prefetch_searches(self, all_pending: Sequence[_PendingVisual]) -> None:
+        visuals = [
+            pending.visual for pending in all_pending if pending.visual and pending.visual.type == "stock"
+        ]
         queries = list(dict.fromkeys((visual.query or "", visual.kind) for visual in visuals))
         for outcome in (
-            _call_concurrently(lambda asked: self.search.prefetch(*asked), queries)
+            _call_concurrently(lambda query: self.search.prefetch(*query), queries)
             if len(queries) > 1
             else ()
         ):
             if isinstance(outcome, Exception):
                 raise outcome
 
-    def _settled(self, wish: _PendingVisual) -> bool:
-        """Say whether the wish needs nothing from outside; what does is chosen here, in the order of the scenes."""
-        while (visual := wish.visual) is not None and visual.type in EXTERNAL_TYPES:
+    def _is_resolved(self, pending: _PendingVisual) -> bool:
+        """Return whether nothing has to be fetched for the scene; if something has, choose it here, in scene order."""
+        while (visual := pending.visual) is not None and visual.type in EXTERNAL_TYPES:
             if visual.type == "generated":
-                wish.number = self._prompts[visual.prompt or ""]
+                pending.variant = self._prompts[visual.prompt or ""]
                 self._prompts[visual.prompt or ""] += 1
                 return False
             if visual.type == "stock":
-                if self._choose(wish, visual):
+                if self._choose_candidate(pending, visual):
                     return False
                 continue
-            source = self.found.get(visual.src or "") or self.sources.get(visual.src or "")
+            source = self.script_sources.get(visual.src or "") or self.fetched_sources.get(visual.src or "")
             if source is not None and source.media.kind == visual.type:
                 return True
-            wish.fall_back(f"its {visual.type} cannot be had or is none.")
+            pending.fall_back(f"its {visual.type} is missing or is not a {visual.type}.")
         return True
 
-    def _choose(self, wish: _PendingVisual, visual: Visual) -> bool:
+    def _choose_candidate(self, pending: _PendingVisual, visual: Visual) -> bool:
         if not self.search.providers:
-            wish.fall_back("no stock provider is set up.")
+            pending.fall_back("no stock provider is set up.")
             return False
-        left = wish.tried < MAX_CANDIDATES
-        wish.candidate = self.search.choose(visual.query or "", visual.kind) if left else None
-        if wish.candidate is not None:
+        left = pending.attempts < MAX_CANDIDATES
+        pending.candidate = self.search.choose(visual.query or "", visual.kind) if left else None
+        if pending.candidate is not None:
             return True
-        wish.fall_back(self._why_nothing(), next(iter(self.search.failures), None))
+        pending.fall_back(self._search_failure_reason(), next(iter(self.search.failures), None))
         return False
 
-    def _why_nothing(self) -> str:
+    def _search_failure_reason(self) -> str:
         if self.search.failures:
-            return "no stock provider could be asked."
+            return "no stock provider answered."
         if self.search.refusing_providers:
             return f"{' and '.join(dict.fromkeys(self.search.refusing_providers))} refused the search."
-        return "no stock provider has what was asked for."
+        return "no stock provider found a match."
 
-    def _get(self, wish: _PendingVisual) -> ImportedAsset:
-        visual = wish.visual
+    def _obtain(self, pending: _PendingVisual) -> ImportedAsset:
+        visual = pending.visual
         if visual is not None and visual.type == "generated":
             shape = StockQuery("", "photos", *self.search.size).orientation
-            return self.drawing.generate(visual.prompt or "", shape, wish.number)
-        if wish.candidate is None:
-            raise TypeError(wish.scene.id)  # `_settled` said otherwise
-        return self._download(wish.candidate)
+            return self.generator.generate(visual.prompt or "", shape, pending.variant)
+        if pending.candidate is None:
+            raise TypeError(pending.scene.id)  # `_is_resolved` said otherwise
+        return self._download(pending.candidate)
 
     def _download(self, candidate: Candidate) -> ImportedAsset:
         job, stop = self.job, self.search.stop
-        question = response_cache.cache_key("file", job.account_id, [candidate.provider, candidate.url])
-        most = settings().max_stock_file_bytes
+        cache_key = response_cache.cache_key("file", job.account_id, [candidate.provider, candidate.url])
+        max_bytes = settings().max_stock_file_bytes
 
         def make() -> dict[str, Any]:
-            kept = asset_import.import_url(job, candidate.url, max_bytes=most, stop=stop, name=candidate.page)
-            return {"asset_id": str(kept.asset_id)}
+            asset = asset_import.import_url(
+                job, candidate.url, max_bytes=max_bytes, stop=stop, name=candidate.page
+            )
+            return {"asset_id": str(asset.asset_id)}
 
-        return cached_asset(job, question, make, refresh=False, stop=stop)
+        return cached_asset(job, cache_key, make, refresh=False, stop=stop)
 
-    def _judge(self, wish: _PendingVisual, outcome: ImportedAsset | Exception) -> None:
+    def _handle_outcome(self, pending: _PendingVisual, outcome: ImportedAsset | Exception) -> None:
         if isinstance(outcome, (AssetUnreadable, UnsupportedMedia, Unavailable)):
-            self._failed(wish, outcome)
+            self._handle_failure(pending, outcome)
         elif isinstance(outcome, Exception):
             raise outcome
-        elif outcome.media.kind == (wish.candidate.kind if wish.candidate else "image"):
-            self._take(wish, outcome)
+        elif outcome.media.kind == (pending.candidate.kind if pending.candidate else "image"):
+            self._accept(pending, outcome)
         else:
-            self._failed(wish, AssetUnreadable("what came is something else than was promised."))
+            self._handle_failure(
+                pending, AssetUnreadable("the downloaded file is of another kind than the provider stated.")
+            )
 
-    def _failed(self, wish: _PendingVisual, error: AssetUnreadable | UnsupportedMedia | Unavailable) -> None:
-        log.warning("picture_not_had", extra={"scene": wish.scene.id, "reason": error.detail})
-        later = error if isinstance(error, Unavailable) else None
-        if wish.candidate is None:
-            wish.fall_back(error.detail[:1].lower() + error.detail[1:], later)
+    def _handle_failure(
+        self, pending: _PendingVisual, error: AssetUnreadable | UnsupportedMedia | Unavailable
+    ) -> None:
+        log.warning("picture_unavailable", extra={"scene": pending.scene.id, "reason": error.detail})
+        unavailable = error if isinstance(error, Unavailable) else None
+        if pending.candidate is None:
+            pending.fall_back(error.detail[:1].lower() + error.detail[1:], unavailable)
             return
-        self.search.mark_unusable(wish.candidate)
-        wish.tried += 1
-        wish.later = wish.later or later
+        self.search.mark_unusable(pending.candidate)
+        pending.attempts += 1
+        pending.unavailable = pending.unavailable or unavailable
 
-    def _take(self, wish: _PendingVisual, kept: ImportedAsset) -> None:
-        visual, candidate = wish.visual, wish.candidate
+    def _accept(self, pending: _PendingVisual, asset: ImportedAsset) -> None:
+        visual, candidate = pending.visual, pending.candidate
         if visual is None:
-            raise TypeError(wish.scene.id)
-        kind: Literal["image", "video"] = "video" if kept.media.kind == "video" else "image"
-        # A clip moves by itself; the motion was meant for a picture that stands still.
+            raise TypeError(pending.scene.id)
+        kind: Literal["image", "video"] = "video" if asset.media.kind == "video" else "image"
+        # A clip moves by itself: a zoom meant for a still picture would fight with it.
         motion = "none" if kind == "video" else visual.motion
-        wish.visual = replace(
-            visual, type=kind, src=kept.src, query=None, kind=None, prompt=None, motion=motion, fallback=None
+        pending.visual = replace(
+            visual, type=kind, src=asset.src, query=None, kind=None, prompt=None, motion=motion, fallback=None
         )
-        self.sources[kept.src] = Source(kept.src, kept.storage_key, kept.media)
+        self.fetched_sources[asset.src] = Source(asset.src, asset.storage_key, asset.media)
         if candidate is not None:
-            self.credits[wish.scene.id] = {
-                "scene": wish.scene.id,
+            self.credits[pending.scene.id] = {
+                "scene": pending.scene.id,
                 "provider": candidate.provider,
                 "author": candidate.author,
                 "author_url": candidate.author_url,
                 "page": candidate.page,
-                "asset_id": str(kept.asset_id),
+                "asset_id": str(asset.asset_id),
             }
 
 
 def _call_concurrently(call: Callable[[T], R], items: Sequence[T]) -> list[R | Exception]:
-    """Return what each call returned or raised, in order; a few run at once."""
+    """Return what each call returned or raised, in order, with at most CONCURRENCY running at once."""
 
     def outcome(item: T) -> R | Exception:
         try:
             return call(item)
-        except Exception as error:  # noqa: BLE001 - the caller judges it
+        except Exception as error:  # noqa: BLE001  (the caller raises what it does not expect)
             return error
 
     with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="pictures") as pool:
         running = [pool.submit(copy_context().run, outcome, item) for item in items]
-        return [each.result() for each in running]
+        return [future.result() for future in running]

@@ -91,7 +91,7 @@ class Director:
             job.account_id, self.size, self.stocks, parse_stock_kinds(self.kinds), lambda: False, fresh
         )
         drawing = ImageGenerator(job, CostTracker(job), self.painters, lambda: False, fresh)
-        return VisualResolver(job, {}, search, drawing).show(scenes)
+        return VisualResolver(job, {}, search, drawing).resolve(scenes)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def shown(job: Job, url: str, fallback: Visual | None) -> ResolvedVisuals:
     search = StockSearch(job.account_id, (640, 360), [], (), lambda: False, False)
     return VisualResolver(
         job, found, search, ImageGenerator(job, CostTracker(job), [], lambda: False, False)
-    ).show(scenes)
+    ).resolve(scenes)
 
 
 @pytest.mark.usefixtures("process")

@@ -83,7 +83,7 @@ def spent(job: Job, kind: UsageKind = UsageKind.CHARACTERS) -> float:
 
 
 def test_joined_sentences_are_what_the_engine_says_in_one_go(speaker, tmp_path):
-    told = narrate(speaker(), script(FIRST, SECOND, voice=Voice(speed=1.3)), {}, among=[Espeak()])
+    told = narrate(speaker(), script(FIRST, SECOND, voice=Voice(speed=1.3)), {}, engines=[Espeak()])
 
     whole = speech.narrate(
         [
@@ -99,10 +99,10 @@ def test_joined_sentences_are_what_the_engine_says_in_one_go(speaker, tmp_path):
 
 def test_an_edited_sentence_alone_is_spoken_again(speaker):
     engine = Counting()
-    narrate(speaker(), script(FIRST, SECOND), {}, among=[engine])
+    narrate(speaker(), script(FIRST, SECOND), {}, engines=[engine])
     engine.said.clear()
 
-    told = narrate(speaker(), script(FIRST.replace("rock", "stone"), SECOND), {}, among=[engine])
+    told = narrate(speaker(), script(FIRST.replace("rock", "stone"), SECOND), {}, engines=[engine])
 
     assert [text.strip() for text in engine.said] == ["It settles on a stone, and it grows!"]
     assert told.scenes["s0"].characters == len(engine.said[0])
@@ -111,10 +111,10 @@ def test_an_edited_sentence_alone_is_spoken_again(speaker):
 
 def test_the_same_script_again_speaks_nothing(speaker):
     engine = Counting()
-    first = narrate(speaker(), script(FIRST, SECOND, "Once."), {}, among=[engine])
+    first = narrate(speaker(), script(FIRST, SECOND, "Once."), {}, engines=[engine])
     engine.said.clear()
 
-    again = narrate(speaker(), script(FIRST, SECOND, "Once."), {}, among=[engine])
+    again = narrate(speaker(), script(FIRST, SECOND, "Once."), {}, engines=[engine])
 
     assert engine.said == []
     assert all(said.cached for said in again.scenes.values())
@@ -126,7 +126,7 @@ def test_the_same_script_again_speaks_nothing(speaker):
 def test_a_sentence_that_two_scenes_say_is_spoken_once(speaker):
     engine = Counting()
 
-    told = narrate(speaker(), script("Hello there. Welcome.", "Hello there. Goodbye."), {}, among=[engine])
+    told = narrate(speaker(), script("Hello there. Welcome.", "Hello there. Goodbye."), {}, engines=[engine])
 
     assert sorted(text.strip() for text in engine.said) == ["Goodbye.", "Hello there.", "Welcome."]
     assert sum(said.characters for said in told.scenes.values()) == sum(map(len, engine.said))
@@ -134,12 +134,12 @@ def test_a_sentence_that_two_scenes_say_is_spoken_once(speaker):
 
 def test_what_was_evicted_is_spoken_again(speaker):
     engine = Counting()
-    first = narrate(speaker(), script(FIRST), {}, among=[engine])
+    first = narrate(speaker(), script(FIRST), {}, engines=[engine])
     with transaction() as session:
         for key in session.scalars(select(StoredSpeech.storage_key)):
             storage().delete(key)
 
-    again = narrate(speaker(), script(FIRST), {}, among=[engine])
+    again = narrate(speaker(), script(FIRST), {}, engines=[engine])
 
     assert len(engine.said) == 4
     assert storage().locate(again.scenes["s0"].storage_key).is_file()
@@ -148,16 +148,16 @@ def test_what_was_evicted_is_spoken_again(speaker):
 
 def test_no_account_hears_what_another_has_had_spoken(speaker):
     engine = Counting()
-    narrate(speaker(), script("Mine alone."), {}, among=[engine])
+    narrate(speaker(), script("Mine alone."), {}, engines=[engine])
 
-    told = narrate(speaker(new_job()), script("Mine alone."), {}, among=[engine])
+    told = narrate(speaker(new_job()), script("Mine alone."), {}, engines=[engine])
 
     assert len(engine.said) == 2
     assert not told.scenes["s0"].cached
 
 
 def test_a_text_of_nothing_that_can_be_said_is_a_moment_of_silence(speaker):
-    told = narrate(speaker(), script("🎉"), {}, among=[Espeak()])
+    told = narrate(speaker(), script("🎉"), {}, engines=[Espeak()])
 
     assert told.scenes["s0"].samples == speech.SAMPLE_RATE // 10
     with wave.open(str(storage().locate(told.scenes["s0"].storage_key))) as file:
@@ -166,14 +166,14 @@ def test_a_text_of_nothing_that_can_be_said_is_a_moment_of_silence(speaker):
 
 def test_a_voice_that_nobody_has_is_named(speaker):
     with pytest.raises(SpeechFailed, match="nobody"):
-        narrate(speaker(), script("Hello.", voice=Voice("openai:nobody")), {}, among=[Espeak()])
+        narrate(speaker(), script("Hello.", voice=Voice("openai:nobody")), {}, engines=[Espeak()])
 
 
 def test_a_server_is_asked_for_each_sentence_and_each_is_paid_for_once(speaker, server, job):
     engine = by_server(server)
 
-    told = narrate(speaker(), script(FIRST, FIRST), {}, among=[engine, Espeak()])
-    narrate(speaker(), script(FIRST), {}, among=[engine, Espeak()])
+    told = narrate(speaker(), script(FIRST, FIRST), {}, engines=[engine, Espeak()])
+    narrate(speaker(), script(FIRST), {}, engines=[engine, Espeak()])
 
     assert len(server.spoken) == 2
     assert spent(job) == sum(map(len, server.spoken)) == told.scenes["s0"].characters
@@ -181,8 +181,8 @@ def test_a_server_is_asked_for_each_sentence_and_each_is_paid_for_once(speaker, 
 
 
 def test_a_transcription_is_paid_for_by_the_second(speaker, server, job):
-    told = narrate(speaker(), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
-    narrate(speaker(), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
+    told = narrate(speaker(), script("Corals grow."), {}, engines=[by_server(server, "whisper-1")])
+    narrate(speaker(), script("Corals grow."), {}, engines=[by_server(server, "whisper-1")])
 
     assert len(server.asked("/v1/audio/transcriptions")) == 1
     assert spent(job, UsageKind.TRANSCRIBED) == pytest.approx(told.scenes["s0"].seconds)
@@ -192,7 +192,7 @@ def test_a_transcription_is_paid_for_by_the_second(speaker, server, job):
 def test_a_transcription_that_failed_costs_nothing(speaker, server, job):
     server.then(server.serve, llm.status(404))
 
-    narrate(speaker(), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
+    narrate(speaker(), script("Corals grow."), {}, engines=[by_server(server, "whisper-1")])
 
     assert (spent(job, UsageKind.TRANSCRIBED), spent(job)) == (0, len("Corals grow."))
 
@@ -205,7 +205,7 @@ def test_a_budget_stops_before_a_sentence_whose_transcription_would_break_it(
     poor = new_job(spec={"budget": 0.1})
 
     with pytest.raises(QuotaExceeded):
-        narrate(speaker(poor), script("Corals grow."), {}, among=[by_server(server, "whisper-1")])
+        narrate(speaker(poor), script("Corals grow."), {}, engines=[by_server(server, "whisper-1")])
 
     assert server.requests == []
     assert (spent(poor, UsageKind.TRANSCRIBED), spent(poor)) == (0, 0)
@@ -219,7 +219,7 @@ def test_sentences_are_asked_for_at_once_but_not_all(speaker, server):
     )
 
     with ThreadPoolExecutor(1) as pool:
-        telling = pool.submit(narrate, speaker(), script(text), {}, among=[by_server(server)])
+        telling = pool.submit(narrate, speaker(), script(text), {}, engines=[by_server(server)])
         while server.most < settings().speech_concurrency and not telling.done():
             gate.wait(0.01)
         gate.set()
@@ -237,7 +237,7 @@ def test_fifty_jobs_that_say_the_same_make_one_call(job, server, tmp_path):
         work = tmp_path / str(index)
         work.mkdir()
         mine = Speaker(job.account_id, CostTracker(jobs[index]), work, lambda: False)
-        return narrate(mine, script("Say it once."), {}, among=[engine]).scenes["s0"].cached
+        return narrate(mine, script("Say it once."), {}, engines=[engine]).scenes["s0"].cached
 
     with ThreadPoolExecutor(16) as pool:
         cached = list(pool.map(one, range(50)))
@@ -249,9 +249,9 @@ def test_fifty_jobs_that_say_the_same_make_one_call(job, server, tmp_path):
 
 def test_a_job_that_wants_no_cache_is_spoken_to_afresh(speaker, server):
     engine = by_server(server)
-    narrate(speaker(), script("Say it."), {}, among=[engine])
+    narrate(speaker(), script("Say it."), {}, engines=[engine])
 
-    narrate(speaker(fresh=True), script("Say it."), {}, among=[engine])
+    narrate(speaker(fresh=True), script("Say it."), {}, engines=[engine])
 
     assert server.spoken == ["Say it.", "Say it."]
 
@@ -263,7 +263,7 @@ def test_without_redis_each_is_still_stored(speaker, server, monkeypatch):
     engine = by_server(server)
 
     for _ in range(2):
-        told = narrate(speaker(), script("Say it."), {}, among=[engine])
+        told = narrate(speaker(), script("Say it."), {}, engines=[engine])
 
     assert server.spoken == ["Say it."]
     assert told.scenes["s0"].cached
@@ -272,7 +272,7 @@ def test_without_redis_each_is_still_stored(speaker, server, monkeypatch):
 def test_where_a_server_fails_the_next_engine_speaks_it_all(speaker, server, job):
     server.then(server.serve).always(llm.status(401))
 
-    told = narrate(speaker(), script(FIRST), {}, among=[by_server(server), Espeak()])
+    told = narrate(speaker(), script(FIRST), {}, engines=[by_server(server), Espeak()])
 
     assert told.scenes["s0"].samples > speech.SAMPLE_RATE
     assert "espeak-ng" in told.warnings[0]
@@ -287,7 +287,7 @@ def test_a_voice_of_the_server_waits_for_the_server(speaker, server):
             speaker(),
             script("Hello.", voice=Voice("openai:alloy")),
             {},
-            among=[by_server(server), Espeak()],
+            engines=[by_server(server), Espeak()],
         )
 
     assert caught.value.retry_after == 600
@@ -297,9 +297,9 @@ def test_a_retry_pays_only_for_what_is_missing(speaker, server, job):
     engine = by_server(server)
     server.then(server.serve, llm.status(401)).always(server.serve)
     with pytest.raises(SpeechFailed):
-        narrate(speaker(), script(FIRST), {}, among=[engine])
+        narrate(speaker(), script(FIRST), {}, engines=[engine])
 
-    narrate(speaker(), script(FIRST), {}, among=[engine])
+    narrate(speaker(), script(FIRST), {}, engines=[engine])
 
     assert len(server.spoken) == 2
     assert spent(job) == sum(map(len, server.spoken))
@@ -312,7 +312,7 @@ def test_a_budget_stops_before_the_call_that_would_break_it(server, process, tmp
     speaker = Speaker(job.account_id, CostTracker(job), tmp_path, lambda: False)
 
     with pytest.raises(QuotaExceeded):
-        narrate(speaker, script("x" * 40 + ". " + "y" * 40 + "."), {}, among=[by_server(server), Espeak()])
+        narrate(speaker, script("x" * 40 + ". " + "y" * 40 + "."), {}, engines=[by_server(server), Espeak()])
 
     assert len(server.spoken) <= 1
     assert spent(job) <= 50
@@ -325,7 +325,7 @@ def test_an_account_past_its_budget_calls_nobody(job, speaker, server, monkeypat
         session.execute(update(Account).where(Account.id == job.account_id).values(budget=3))
 
     with pytest.raises(QuotaExceeded):
-        narrate(speaker(), script("Hello."), {}, among=[by_server(server)])
+        narrate(speaker(), script("Hello."), {}, engines=[by_server(server)])
 
     assert server.requests == []
 
