@@ -16,7 +16,7 @@ from api.batches import routes as batch_routes
 from api.http import rate_limits, request_context, request_metrics
 from api.jobs import routes as job_routes
 from api.library import catalog, templates
-from api.openapi import OpenApi
+from api.openapi.resource import OpenApi
 from api.reference import pages
 from api.tasks import artifact_routes, event_routes, sse_admission
 from api.tasks import routes as task_routes

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from api import problems
 from api.http import request_metrics
+from api.http.problem_documents import NOT_READY, problem_for_status
 from api.http.request_context import config
 from api.server import offload
 from shared import redis_client
@@ -43,11 +44,11 @@ def ready() -> Response:
         return jsonify({"status": "ok", "checks": states})
     away = ", ".join(name for name, state in states.items() if state["status"] != "ok")
     problem = {
-        **problems.problem_for_status(503),
-        "code": problems.NOT_READY,
+        **problem_for_status(503),
+        "code": NOT_READY,
         "detail": f"Not ready: {away}.",
     }
-    return problems.problem_response({**problem, "type": f"/problems/{problems.NOT_READY}", "checks": states})
+    return problems.problem_response({**problem, "type": f"/problems/{NOT_READY}", "checks": states})
 
 
 @blueprint.get("/metrics")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,6 +13,7 @@ from flask import Flask, Response, current_app, redirect, request
 from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from api.http.problem_documents import MEDIA_TYPE, problem_for_status
 from api.http.request_context import request_id
 from shared.errors import ServiceError
 
@@ -22,18 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
-NOT_READY = "not-ready"
 DEFAULT_RETRY_SECONDS = 2  # seconds, where nothing better is known
-# What werkzeug's own words would not tell a client, or would tell in another language than ours.
-STATUS_DETAILS = {
-    404: ("not-found", "Not found", "There is nothing at this path."),
-    405: ("method-not-allowed", "Method not allowed", "This path does not take this method; see Allow."),
-    408: ("request-timeout", "Request timeout", "The body did not arrive in time."),
-    413: ("too-large", "Too large", "The body is larger than we take."),
-    416: ("range-not-satisfiable", "Range not satisfiable", "The file has no such range."),
-    429: ("too-fast", "Too many requests", "Requests come too fast. Retry-After says when to go on."),
-}
 _PATH_CHARACTERS = "/:@!$&'()*+,;=-._~"  # what may stand in a path as it is (RFC 3986, 3.3)
 _FORWARDED_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate", "Accept-Ranges")
 
@@ -56,20 +45,6 @@ def problem_response(problem: dict[str, Any], headers: dict[str, str] | None = N
     if problem["status"] in (503, 429):
         response.headers.setdefault("Retry-After", str(DEFAULT_RETRY_SECONDS))
     return response
-
-
-def problem_for_status(status: int, detail: str | None = None) -> dict[str, Any]:
-    """Return the problem document of an HTTP status that no error of ours stands for."""
-    phrase = HTTPStatus(status).phrase
-    slug = re.sub(r"[^a-z0-9]+", "-", phrase.lower()).strip("-")
-    code, title, words = STATUS_DETAILS.get(status, (slug, phrase.capitalize(), None))
-    return {
-        "type": f"/problems/{code}",
-        "code": code,
-        "title": title,
-        "status": status,
-        "detail": words or detail or title,
-    }
 
 
 def _handle_service_error(error: ServiceError) -> Response:

@@ -35,7 +35,10 @@ The module does no I/O. An error can be rebuilt from its `args`.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class ServiceError(Exception):
@@ -94,10 +97,27 @@ class Invalid(ServiceError):
 
     status, code, title = 422, "invalid", "Invalid input"
 
+    @classmethod
+    def at(cls, pointer: str, detail: str) -> Self:
+        """Return the error of one wrong value."""
+        return cls.listing([(pointer, detail)])
+
+    @classmethod
+    def listing(
+        cls, places: Iterable[tuple[str, str]], one: str = "value is wrong", many: str = "values are wrong"
+    ) -> Self:
+        """Return the error of all these (JSON pointer, detail) pairs; its detail counts them: "2 values are wrong."."""
+        listed = tuple(places)
+        return cls(f"{len(listed)} {one if len(listed) == 1 else many}.", listed)
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """The (JSON pointer, detail) pairs."""
+        return self.args[1] if len(self.args) > 1 else ()
+
     def problem(self) -> dict[str, Any]:
         """Add the list of places to the problem document."""
-        places = self.args[1] if len(self.args) > 1 else ()
-        errors = [{"pointer": pointer, "detail": detail} for pointer, detail in places]
+        errors = [{"pointer": pointer, "detail": detail} for pointer, detail in self.places]
         return {**super().problem(), "errors": errors}
 
 

@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, fields, validate
 
+from api import audit, publishing
 from api.accounts import api_keys, operator_queries
-from api.auth import caller, requires
 from api.http import idempotency
+from api.http.caller import caller
+from api.http.idempotency import StoredResponse
 from api.http.query_params import DEFAULT_LIMIT, MAX_LIMIT, Query
 from api.http.request_context import canonical_json, config, json_body
-from api.http.response_docs import header_refs
-from api.http.stored_responses import StoredResponse
-from api.jobs import acceptance, queue_depth
-from api.openapi import Resource, creates, empty, fails
+from api.jobs import queue_depth
+from api.openapi.resource import Reply, Resource
 from api.schemas.api_keys import ApiKeyRequestSchema
 from api.schemas.response_fields import RawJson, Timestamp
 from api.schemas.responses import NewApiKeySchema, ProblemSchema
-from api.tasks import views
 from shared import accounts
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
@@ -166,9 +165,7 @@ class QueuesSchema(Schema):
 
 
 @blueprint.get("/admin/accounts")
-@requires("admin")
-@blueprint.arguments(AccountsQuery, location="query")
-@blueprint.response(200, AccountPageSchema)
+@blueprint.documented(scope="admin", query=AccountsQuery, replies={200: AccountPageSchema})
 def list_accounts(query: dict[str, Any]) -> dict[str, Any]:
     """List all accounts by name."""
     with transaction() as session:
@@ -178,10 +175,12 @@ def list_accounts(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/admin/accounts")
-@requires("admin")
-@creates
-@blueprint.arguments(NewAccountSchema)
-@blueprint.response(201, AccountSchema, headers=header_refs("Idempotent-Replayed"))
+@blueprint.documented(
+    scope="admin",
+    json=NewAccountSchema,
+    replies={201: Reply(AccountSchema, headers=("Idempotent-Replayed",))},
+    idempotent=True,
+)
 def create_account(wanted: dict[str, Any]) -> Response:
     """Make an account. Its first key is made with `POST /v1/admin/accounts/{account_id}/keys`."""
     with transaction() as session:
@@ -192,10 +191,9 @@ def create_account(wanted: dict[str, Any]) -> Response:
 
 
 @blueprint.put("/admin/accounts/<uuid:account_id>")
-@requires("admin")
-@fails(404, 409)
-@blueprint.arguments(AccountChangeSchema)
-@blueprint.response(200, AccountSchema)
+@blueprint.documented(
+    scope="admin", json=AccountChangeSchema, replies={200: AccountSchema}, errors=(404, 409)
+)
 def change_account(wanted: dict[str, Any], account_id: UUID) -> Account:
     """Set an account's weight or budget, disable or enable it; what is not named stays as it is."""
     if wanted.get("disabled") and account_id == caller().account_id:
@@ -204,16 +202,18 @@ def change_account(wanted: dict[str, Any], account_id: UUID) -> Account:
         row = operator_queries.change_account(session, account_id, wanted)
         if row is None:
             raise NotFound("There is no such account.")
-        acceptance.record_audit_event(session, "accounts.changed", str(account_id))
+        audit.record(session, "accounts.changed", str(account_id))
         return row
 
 
 @blueprint.post("/admin/accounts/<uuid:account_id>/keys")
-@requires("admin")
-@creates
-@fails(404)
-@blueprint.arguments(ApiKeyRequestSchema)
-@blueprint.response(201, NewApiKeySchema, headers=header_refs("Idempotent-Replayed"))
+@blueprint.documented(
+    scope="admin",
+    json=ApiKeyRequestSchema,
+    replies={201: Reply(NewApiKeySchema, headers=("Idempotent-Replayed",))},
+    errors=(404,),
+    idempotent=True,
+)
 def create_account_key(wanted: dict[str, Any], account_id: UUID) -> Response:
     """Make a key to any account. Its secret is shown this once."""
     with transaction() as session:
@@ -221,15 +221,13 @@ def create_account_key(wanted: dict[str, Any], account_id: UUID) -> Response:
             session,
             canonical_json(json_body()),
             lambda: _create_key(session, account_id, wanted),
-            kept=api_keys.without_secret,
+            redact=api_keys.without_secret,
         )
     return idempotency.to_response(answer)
 
 
 @blueprint.get("/admin/audit-events")
-@requires("admin")
-@blueprint.arguments(AuditQuery, location="query")
-@blueprint.response(200, AuditPageSchema)
+@blueprint.documented(scope="admin", query=AuditQuery, replies={200: AuditPageSchema})
 def list_audit_events(query: dict[str, Any]) -> dict[str, Any]:
     """List who did what, newest first, in all accounts."""
     with transaction() as session:
@@ -245,8 +243,7 @@ def list_audit_events(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.get("/admin/queues")
-@requires("admin")
-@blueprint.response(200, QueuesSchema)
+@blueprint.documented(scope="admin", replies={200: QueuesSchema})
 def show_queues() -> dict[str, Any]:
     """Show how much waits and runs in each queue, how fast jobs end, and which ones were given up."""
     limits = config()
@@ -267,17 +264,15 @@ def show_queues() -> dict[str, Any]:
 
 
 @blueprint.post("/admin/jobs/<uuid:task_id>/requeue")
-@requires("admin")
-@fails(404)
-@empty
+@blueprint.documented(scope="admin", replies={204: Reply(about="Done.")}, errors=(404,))
 def requeue_job(task_id: UUID) -> None:
     """Run a job again that was given up since every attempt lost its worker."""
     with transaction() as session:
         owner = operator_queries.requeue_job(session, task_id, attempts=config().max_attempts)
         if owner is None:
             raise NotFound("There is no such job in quarantine.")
-        acceptance.record_audit_event(session, "jobs.requeued", str(task_id))
-    acceptance.publish_queued(owner)
+        audit.record(session, "jobs.requeued", str(task_id))
+    publishing.publish_queued(owner)
 
 
 def _create_account(session: Session, wanted: dict[str, Any]) -> StoredResponse:
@@ -285,7 +280,7 @@ def _create_account(session: Session, wanted: dict[str, Any]) -> StoredResponse:
     row = operator_queries.create_account(session, wanted["name"], values)
     if row is None:
         raise Conflict("There is an account of this name.")
-    acceptance.record_audit_event(session, "accounts.created", str(row.id))
+    audit.record(session, "accounts.created", str(row.id))
     return StoredResponse(201, AccountSchema().dump(row))
 
 
@@ -294,8 +289,8 @@ def _create_key(session: Session, account_id: UUID, wanted: dict[str, Any]) -> S
         raise NotFound("There is no such account.")
     row, key = accounts.create_key(session, account_id, wanted["name"], wanted["scopes"])
     session.refresh(row)
-    acceptance.record_audit_event(session, "keys.created", row.id)
-    return StoredResponse(201, NewApiKeySchema().dump({**views.api_key_view(row), "key": key}))
+    audit.record(session, "keys.created", row.id)
+    return StoredResponse(201, NewApiKeySchema().dump({**api_keys.api_key_view(row), "key": key}))
 
 
 def _queue_view(kind: str, depth: dict[str, Any]) -> dict[str, Any]:

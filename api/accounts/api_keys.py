@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from api.auth import MissingScope, account_id, caller, requires
+from api import audit
 from api.http import idempotency
+from api.http.caller import MissingScope, account_id, caller
+from api.http.idempotency import StoredResponse
 from api.http.request_context import canonical_json, json_body
-from api.http.response_docs import header_refs
-from api.http.stored_responses import StoredResponse
-from api.jobs import acceptance
-from api.openapi import Resource, creates, empty, fails
+from api.openapi.resource import Reply, Resource
 from api.schemas.api_keys import ApiKeyRequestSchema, ApiKeysSchema
 from api.schemas.responses import NewApiKeySchema
-from api.tasks import views
 from shared import accounts
 from shared.db import transaction
 from shared.errors import NotFound
@@ -24,23 +22,26 @@ if TYPE_CHECKING:
     from flask import Response
     from sqlalchemy.orm import Session
 
+    from shared.models import ApiKey
+
 blueprint = Resource("api-keys", "Keys to this API.")
 
 
 @blueprint.get("/api-keys")
-@requires("keys:write")
-@blueprint.response(200, ApiKeysSchema)
+@blueprint.documented(scope="keys:write", replies={200: ApiKeysSchema})
 def list_keys() -> dict[str, Any]:
     """List the account's keys, without their secrets."""
     with transaction() as session:
-        return {"data": [views.api_key_view(each) for each in listing.list_keys(session, account_id())]}
+        return {"data": [api_key_view(each) for each in listing.list_keys(session, account_id())]}
 
 
 @blueprint.post("/api-keys")
-@requires("keys:write")
-@creates
-@blueprint.arguments(ApiKeyRequestSchema)
-@blueprint.response(201, NewApiKeySchema, headers=header_refs("Idempotent-Replayed"))
+@blueprint.documented(
+    scope="keys:write",
+    json=ApiKeyRequestSchema,
+    replies={201: Reply(NewApiKeySchema, headers=("Idempotent-Replayed",))},
+    idempotent=True,
+)
 def create_key(wanted: dict[str, Any]) -> Response:
     """Make a key with scopes that the caller has too. Its secret is shown this once."""
     beyond = sorted(set(wanted["scopes"]) - caller().scopes)
@@ -48,30 +49,39 @@ def create_key(wanted: dict[str, Any]) -> Response:
         raise MissingScope(f"This key lacks the scope {beyond[0]}, and so cannot give it away.", beyond[0])
     with transaction() as session:
         answer = idempotency.run_once(
-            session, canonical_json(json_body()), lambda: _create_key(session, wanted), kept=without_secret
+            session, canonical_json(json_body()), lambda: _create_key(session, wanted), redact=without_secret
         )
     return idempotency.to_response(answer)
 
 
 @blueprint.delete("/api-keys/<key_id>")
-@requires("keys:write")
-@fails(404)
-@empty
+@blueprint.documented(scope="keys:write", replies={204: Reply(about="Done.")}, errors=(404,))
 def delete_key(key_id: str) -> None:
     """Revoke a key: from now on it opens nothing."""
     with transaction() as session:
         if not accounts.revoke_key(session, account_id(), key_id):
             raise NotFound("There is no such key, or it is revoked already.")
-        acceptance.record_audit_event(session, "keys.revoked", key_id)
+        audit.record(session, "keys.revoked", key_id)
 
 
 def _create_key(session: Session, wanted: dict[str, Any]) -> StoredResponse:
     row, key = accounts.create_key(session, account_id(), wanted["name"], wanted["scopes"])
     session.refresh(row)
-    acceptance.record_audit_event(session, "keys.created", row.id)
-    return StoredResponse(201, NewApiKeySchema().dump({**views.api_key_view(row), "key": key}))
+    audit.record(session, "keys.created", row.id)
+    return StoredResponse(201, NewApiKeySchema().dump({**api_key_view(row), "key": key}))
 
 
 def without_secret(answer: StoredResponse) -> StoredResponse:
     """Leave the secret out: asked again, we can only tell which key it was."""
     return replace(answer, body={**answer.body, "key": None})
+
+
+def api_key_view(row: ApiKey) -> dict[str, Any]:
+    """Return a key, without what opens anything."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "scopes": row.scopes,
+        "created_at": row.created_at,
+        "revoked_at": row.revoked_at,
+    }

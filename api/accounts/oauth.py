@@ -13,13 +13,10 @@ from marshmallow import ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.http import bodies, query_params
-from api.openapi import takes
 from shared.errors import BadRequest, Invalid, ServiceError
 from shared.script.schema.loading import as_invalid, parse_strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from marshmallow import Schema
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -92,9 +89,9 @@ class UnsupportedTokenType(OAuthError):
     code, title = "unsupported-token-type", "Not a token"
 
 
-def body(schema: type[Schema]) -> Callable[..., Any]:
-    """Document a body that is a form or JSON."""
-    return takes({"required": True, "content": {kind: {"schema": schema} for kind in (FORM, JSON)}})
+def body(schema: type[Schema]) -> dict[str, Any]:
+    """Describe a body that is a form or JSON."""
+    return {"required": True, "content": {kind: {"schema": schema} for kind in (FORM, JSON)}}
 
 
 def read_request(schema: type[Schema]) -> dict[str, Any]:
@@ -154,7 +151,7 @@ def _check_query() -> None:
     try:
         query_params.refuse_query()
     except Invalid as error:
-        raise InvalidRequest("All that is asked belongs into the body.", error.args[1]) from error
+        raise InvalidRequest("All that is asked belongs into the body.", error.places) from error
 
 
 def _parse_form(raw: bytes) -> dict[str, str]:

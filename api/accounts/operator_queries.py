@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, text
 
-from api.accounts import logins
+from api.security import logins
 from shared.lifecycle import jobs
 from shared.models import Account, AuditEvent, Job
 from shared.states import State

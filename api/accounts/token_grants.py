@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from flask import request
 
 from api import audit
-from api.accounts import access_tokens, login_throttle, logins, oauth
-from api.accounts.logins import Owner, Renewal
+from api.accounts import oauth
 from api.http.request_context import config
 from api.schemas.logins import NewPassword
+from api.security import access_tokens, login_throttle, logins
+from api.security.logins import Owner, Renewal
 from api.server import offload
 from shared import accounts
 from shared.db import transaction
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from api.accounts.login_throttle import Bucket
-    from api.accounts.logins import Family
+    from api.security.login_throttle import Bucket
+    from api.security.logins import Family
     from shared.security.users import Candidate
 
 P = ParamSpec("P")
@@ -82,7 +83,7 @@ def grant_by_password(given: dict[str, Any]) -> dict[str, Any]:
             login_throttle.refund_attempt(session, attempt.buckets)
         elif attempt.candidate:
             who = f"user:{attempt.candidate.user_id}"
-            audit.record(session, attempt.candidate.account_id, "logins.refused", who, None)
+            audit.record_for(session, attempt.candidate.account_id, "logins.refused", who, None)
         else:  # there is nowhere to write it down, and a commit without a write would be quicker
             login_throttle.rewrite_bucket(session, attempt.buckets)
     return _token_response("password", outcome)
@@ -117,7 +118,7 @@ def grant_by_refresh_token(given: dict[str, Any]) -> dict[str, Any]:
     with transaction() as session:
         how, family, refresh = logins.renew(session, given["refresh_token"])
         if family and how is Renewal.REUSED:
-            audit.record(
+            audit.record_for(
                 session, family.owner.account_id, "logins.reused", str(family.login_id), family.owner.actor
             )
         scopes = oauth.choose_scopes(given.get("scope"), family.scopes) if family and refresh else ()
@@ -138,7 +139,7 @@ def revoke_login(token: str) -> None:
     with transaction() as session:
         family = logins.find_by_id(session, claims.login_id) if claims else logins.find(session, token)
         if family and logins.end(session, family.login_id):
-            audit.record(
+            audit.record_for(
                 session, family.owner.account_id, "logins.revoked", str(family.login_id), family.owner.actor
             )
 
@@ -185,7 +186,7 @@ def _log_in(session: Session, attempt: Attempt, wanted: str | None) -> tuple[Fam
     owner = Owner(user.account_id, user_id=user.id)
     if wanted is not None:
         users.set_password(session, user, wanted, one_time=False)
-        audit.record(session, user.account_id, "users.password_set", owner.actor, owner.actor)
+        audit.record_for(session, user.account_id, "users.password_set", owner.actor, owner.actor)
     return _begin_login(session, owner, attempt.scope, tuple(user.scopes))
 
 
@@ -208,7 +209,7 @@ def _begin_login(
         address=login_throttle.client_network(_client_address()),
         ttl=config().login_ttl,
     )
-    audit.record(session, owner.account_id, "logins.begun", str(begun[0].login_id), owner.actor)
+    audit.record_for(session, owner.account_id, "logins.begun", str(begun[0].login_id), owner.actor)
     return begun
 
 
@@ -225,7 +226,7 @@ def _find_identity(session: Session, key_id: str, secret: str) -> accounts.Ident
 def _record_wrong_key(session: Session, key_id: str) -> None:
     owner = accounts.key_owner(session, key_id) if _KEY_ID.fullmatch(key_id) else None
     if owner:
-        audit.record(session, owner, "logins.refused", key_id, None)
+        audit.record_for(session, owner, "logins.refused", key_id, None)
 
 
 def _token_response(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flask import jsonify
 
 from api.accounts import oauth, token_grants
-from api.openapi import Resource, client_asks, fails
+from api.openapi.resource import Reply, Resource
 from api.schemas.logins import (
     RefreshRequestSchema,
     RevocationSchema,
@@ -29,10 +29,9 @@ _GRANTS = {
 
 
 @blueprint.post("/auth/token")
-@client_asks
-@oauth.body(TokenRequestSchema)
-@fails(401, 501)
-@blueprint.response(200, TokensSchema)
+@blueprint.documented(
+    public=True, body=oauth.body(TokenRequestSchema), replies={200: TokensSchema}, errors=(401, 501)
+)
 def create_tokens() -> dict[str, Any]:
     """Log in: change a user's password, or an API key, for an access token and a refresh token."""
     given = oauth.read_request(TokenRequestSchema)
@@ -43,19 +42,16 @@ def create_tokens() -> dict[str, Any]:
 
 
 @blueprint.post("/auth/refresh")
-@client_asks
-@oauth.body(RefreshRequestSchema)
-@fails(501)
-@blueprint.response(200, TokensSchema)
+@blueprint.documented(
+    public=True, body=oauth.body(RefreshRequestSchema), replies={200: TokensSchema}, errors=(501,)
+)
 def refresh_tokens() -> dict[str, Any]:
     """Change a refresh token for new tokens. It is used up; used again, it ends the whole log-in."""
     return token_grants.grant_by_refresh_token(oauth.read_request(RefreshRequestSchema))
 
 
 @blueprint.post("/auth/revoke")
-@client_asks
-@oauth.body(RevocationSchema)
-@blueprint.response(200)
+@blueprint.documented(public=True, body=oauth.body(RevocationSchema), replies={200: Reply()})
 def revoke_token() -> Response:
     """End a log-in by any of its tokens: at once, none of them opens anything. An unknown token is no error."""
     token_grants.revoke_login(oauth.read_request(RevocationSchema)["token"])

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, fields
 
-from api.auth import account_id, requires
+from api.http.caller import account_id
 from api.http.query_params import UsageQuery
 from api.http.request_context import config
-from api.openapi import Resource
+from api.openapi.resource import Resource
 from shared import usage
 from shared.db import transaction
 from shared.usage import UsageKind
@@ -70,9 +70,7 @@ class UsageReportSchema(Schema):
 
 
 @blueprint.get("/usage")
-@requires("jobs:read")
-@blueprint.arguments(UsageQuery, location="query")
-@blueprint.response(200, UsageReportSchema)
+@blueprint.documented(scope="jobs:read", query=UsageQuery, replies={200: UsageReportSchema})
 def get_usage(query: dict[str, Any]) -> dict[str, Any]:
     """Show what the account has used and stores, and what it may."""
     with transaction() as session:

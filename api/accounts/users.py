@@ -7,14 +7,13 @@ import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from api import audit
 from api.accounts import operator_queries, token_grants
-from api.auth import caller, requires
 from api.http import idempotency
+from api.http.caller import caller
+from api.http.idempotency import StoredResponse
 from api.http.request_context import canonical_json, config, json_body
-from api.http.response_docs import header_refs
-from api.http.stored_responses import StoredResponse
-from api.jobs import acceptance
-from api.openapi import Resource, creates, empty, fails
+from api.openapi.resource import Reply, Resource
 from api.schemas.logins import (
     NewPasswordUserSchema,
     NewUserSchema,
@@ -38,9 +37,7 @@ blueprint = Resource("users", "Who logs in with a password, for whoever runs thi
 
 
 @blueprint.get("/admin/accounts/<uuid:account_id>/users")
-@requires("admin")
-@fails(404)
-@blueprint.response(200, UsersSchema)
+@blueprint.documented(scope="admin", replies={200: UsersSchema}, errors=(404,))
 def list_users(account_id: UUID) -> dict[str, Any]:
     """List an account's users by name."""
     with transaction() as session:
@@ -50,11 +47,13 @@ def list_users(account_id: UUID) -> dict[str, Any]:
 
 
 @blueprint.post("/admin/accounts/<uuid:account_id>/users")
-@requires("admin")
-@creates
-@fails(404)
-@blueprint.arguments(NewUserSchema)
-@blueprint.response(201, NewPasswordUserSchema, headers=header_refs("Idempotent-Replayed"))
+@blueprint.documented(
+    scope="admin",
+    json=NewUserSchema,
+    replies={201: Reply(NewPasswordUserSchema, headers=("Idempotent-Replayed",))},
+    errors=(404,),
+    idempotent=True,
+)
 def create_user(wanted: dict[str, Any], account_id: UUID) -> Response:
     """Make a user of an account. Without a password it gets a one-time password, shown this once."""
     password = wanted.get("password")
@@ -65,16 +64,13 @@ def create_user(wanted: dict[str, Any], account_id: UUID) -> Response:
             session,
             _request_fingerprint(),
             lambda: _create_user(session, account_id, wanted, kept, shown),
-            kept=_without_password,
+            redact=_without_password,
         )
     return idempotency.to_response(answer)
 
 
 @blueprint.put("/admin/users/<uuid:user_id>")
-@requires("admin")
-@fails(404, 409)
-@blueprint.arguments(UserChangeSchema)
-@blueprint.response(200, UserSchema)
+@blueprint.documented(scope="admin", json=UserChangeSchema, replies={200: UserSchema}, errors=(404, 409))
 def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
     """Set a user's scopes or password, or disable or enable it; what is not named stays as it is."""
     kept = token_grants.hash_password(wanted["password"]) if "password" in wanted else None
@@ -85,14 +81,12 @@ def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
         if kept:
             users.set_password(session, user, kept, one_time=False)
         users.update_user(session, user, wanted)
-        acceptance.record_audit_event(session, "users.changed", f"user:{user_id}")
+        audit.record(session, "users.changed", f"user:{user_id}")
         return user
 
 
 @blueprint.post("/admin/users/<uuid:user_id>/one-time-password")
-@requires("admin")
-@fails(404)
-@blueprint.response(200, NewPasswordUserSchema)
+@blueprint.documented(scope="admin", replies={200: NewPasswordUserSchema}, errors=(404,))
 def reset_password(user_id: UUID) -> dict[str, Any]:
     """Make a one-time password, shown this once, in place of the user's. It is good for a week, to set another."""
     shown = passwords.make_one_time_password()
@@ -100,22 +94,20 @@ def reset_password(user_id: UUID) -> dict[str, Any]:
     with transaction() as session:
         user = _lock_user(session, user_id)
         users.set_password(session, user, kept, one_time=True)
-        acceptance.record_audit_event(session, "users.password_reset", f"user:{user_id}")
+        audit.record(session, "users.password_reset", f"user:{user_id}")
         session.flush()
         return {**UserSchema().dump(user), "id": user.id, "password": shown}
 
 
 @blueprint.delete("/admin/users/<uuid:user_id>")
-@requires("admin")
-@fails(404, 409)
-@empty
+@blueprint.documented(scope="admin", replies={204: Reply(about="Done.")}, errors=(404, 409))
 def delete_user(user_id: UUID) -> None:
     """Delete a user with all log-ins. Keys that it made are the account's, and stay."""
     _refuse_own_user(user_id)
     with transaction() as session:
         if users.delete_user(session, user_id) is None:
             raise NotFound("There is no such user.")
-        acceptance.record_audit_event(session, "users.deleted", f"user:{user_id}")
+        audit.record(session, "users.deleted", f"user:{user_id}")
 
 
 def _create_user(
@@ -127,7 +119,7 @@ def _create_user(
     user = users.create_user(session, account_id, name, kept, wanted["scopes"], one_time=shown is not None)
     if user is None:
         raise Conflict("There is a user of this name.")
-    acceptance.record_audit_event(session, "users.created", f"user:{user.id}")
+    audit.record(session, "users.created", f"user:{user.id}")
     return StoredResponse(201, {**UserSchema().dump(user), "password": shown})
 
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, fields, validate
 
-from api.auth import account_id, requires
+from api import audit
 from api.http import idempotency
+from api.http.caller import account_id
+from api.http.idempotency import StoredResponse
 from api.http.query_params import NamesField, PageQuery
-from api.http.request_context import canonical_json, empty_body_as_object, json_body
-from api.http.response_docs import header_refs
-from api.http.stored_responses import StoredResponse
-from api.jobs import acceptance
-from api.openapi import Resource, creates, fails
+from api.http.request_context import canonical_json, json_body
+from api.openapi.resource import Reply, Resource
 from api.schemas.job import EVENTS
 from api.schemas.response_fields import Timestamp
 from shared.db import transaction
@@ -103,9 +102,7 @@ class RotationSchema(StrictSchema):
 
 
 @blueprint.get("/webhook-deliveries")
-@requires("jobs:read")
-@blueprint.arguments(DeliveriesQuery, location="query")
-@blueprint.response(200, DeliveryPageSchema)
+@blueprint.documented(scope="jobs:read", query=DeliveriesQuery, replies={200: DeliveryPageSchema})
 def list_deliveries(query: dict[str, Any]) -> dict[str, Any]:
     """List what was told to webhooks, newest first, each with its tries."""
     subject = query.get("task_id") or query.get("batch_id")
@@ -123,9 +120,7 @@ def list_deliveries(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.get("/webhook-deliveries/<uuid:delivery_id>")
-@requires("jobs:read")
-@fails(404)
-@blueprint.response(200, DeliverySchema)
+@blueprint.documented(scope="jobs:read", replies={200: DeliverySchema}, errors=(404,))
 def get_delivery(delivery_id: UUID) -> dict[str, Any]:
     """Show one message with its tries."""
     with transaction() as session:
@@ -133,22 +128,19 @@ def get_delivery(delivery_id: UUID) -> dict[str, Any]:
 
 
 @blueprint.post("/webhook-deliveries/<uuid:delivery_id>/resend")
-@requires("jobs:write")
-@fails(404)
-@blueprint.response(202, DeliverySchema)
+@blueprint.documented(scope="jobs:write", replies={202: DeliverySchema}, errors=(404,))
 def resend_delivery(delivery_id: UUID) -> dict[str, Any]:
     """Send a message again, under its own id. An address that was given up because it answered 410 is tried again."""
     with transaction() as session:
         if not deliveries.resend(session, account_id(), delivery_id):
             raise NotFound("There is no such delivery.")
-        acceptance.record_audit_event(session, "webhooks.resent", str(delivery_id))
+        audit.record(session, "webhooks.resent", str(delivery_id))
         session.expire_all()
         return _find_delivery(session, delivery_id)
 
 
 @blueprint.get("/webhook-secret")
-@requires("keys:write")
-@blueprint.response(200, SecretSchema)
+@blueprint.documented(scope="keys:write", replies={200: SecretSchema})
 def get_secret() -> dict[str, Any]:
     """Show the secret that signs."""
     with transaction() as session:
@@ -157,11 +149,13 @@ def get_secret() -> dict[str, Any]:
 
 
 @blueprint.post("/webhook-secret")
-@requires("keys:write")
-@creates
-@empty_body_as_object
-@blueprint.arguments(RotationSchema, required=False)
-@blueprint.response(201, SecretSchema, headers=header_refs("Idempotent-Replayed"))
+@blueprint.documented(
+    scope="keys:write",
+    json=RotationSchema,
+    optional_body=True,
+    replies={201: Reply(SecretSchema, headers=("Idempotent-Replayed",))},
+    idempotent=True,
+)
 def rotate_secret(wanted: dict[str, Any]) -> Response:
     """Make a new secret. The former one signs beside it until the overlap is over, and up to five at a time do."""
     with transaction() as session:
@@ -169,14 +163,14 @@ def rotate_secret(wanted: dict[str, Any]) -> Response:
             session,
             canonical_json(json_body()),
             lambda: _rotate_secret(session, wanted),
-            kept=_without_secret,
+            redact=_without_secret,
         )
     return idempotency.to_response(answer)
 
 
 def _rotate_secret(session: Session, wanted: dict[str, Any]) -> StoredResponse:
     secret = deliveries.rotate_secret(session, account_id(), overlap=timedelta(seconds=wanted["overlap"]))
-    acceptance.record_audit_event(session, "webhooks.secret_rotated", "")
+    audit.record(session, "webhooks.secret_rotated", "")
     signing = len(deliveries.signing_secrets(session, account_id()))
     return StoredResponse(201, SecretSchema().dump({"secret": secret, "signing": signing}))
 

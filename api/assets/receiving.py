@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from flask import request
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from api.auth import account_id
+from api import audit
 from api.http import bodies, file_responses
+from api.http.caller import account_id
 from api.http.request_context import config
-from api.jobs import acceptance
 from api.server import offload
 from shared.errors import BadRequest, TooLarge
 from shared.lifecycle import assets
@@ -84,7 +84,7 @@ def create_asset(session: Session, file: StoredFile) -> Asset:
     """Write a stored file down as an asset of the caller; its bytes are kept unless the account has the same already."""
     asset = assets.create(session, account_id(), file.media, file.key, file.name)
     file.referenced = asset.storage_key == file.key
-    acceptance.record_audit_event(session, "assets.created", str(asset.id))
+    audit.record(session, "assets.created", str(asset.id))
     return asset
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import mimetypes
 from typing import TYPE_CHECKING, Any
 
-from api.assets import receiving
-from api.auth import account_id, requires
+from api import audit
+from api.assets import receiving, views
 from api.http import file_responses, idempotency
+from api.http.caller import account_id
+from api.http.idempotency import StoredResponse
 from api.http.query_params import DownloadQuery, PageQuery
-from api.http.response_docs import header_refs
-from api.http.stored_responses import StoredResponse
-from api.jobs import acceptance
-from api.openapi import Resource, creates, empty, fails, file_response, takes
+from api.openapi.resource import Reply, Resource
 from api.schemas.responses import AssetPageSchema, AssetSchema
-from api.tasks import views
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
 from shared.lifecycle import assets, listing
@@ -48,11 +46,13 @@ BODY = {
 
 
 @blueprint.post("/assets")
-@requires("assets:write")
-@creates
-@takes(BODY)
-@fails(400, 413, 415, 422)
-@blueprint.response(201, AssetSchema, headers=header_refs("Location", "Idempotent-Replayed"))
+@blueprint.documented(
+    scope="assets:write",
+    body=BODY,
+    replies={201: Reply(AssetSchema, headers=("Location", "Idempotent-Replayed"))},
+    errors=(400, 413, 415, 422),
+    idempotent=True,
+)
 def create_asset() -> Response:
     """Upload a file, as the raw body or as the part `file` of a form.
 
@@ -65,9 +65,7 @@ def create_asset() -> Response:
 
 
 @blueprint.get("/assets")
-@requires("assets:read")
-@blueprint.arguments(PageQuery, location="query")
-@blueprint.response(200, AssetPageSchema)
+@blueprint.documented(scope="assets:read", query=PageQuery, replies={200: AssetPageSchema})
 def list_assets(query: dict[str, Any]) -> dict[str, Any]:
     """List assets, newest first."""
     with transaction() as session:
@@ -78,19 +76,14 @@ def list_assets(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.get("/assets/<uuid:asset_id>")
-@requires("assets:read")
-@fails(404)
-@blueprint.response(200, AssetSchema)
+@blueprint.documented(scope="assets:read", replies={200: AssetSchema}, errors=(404,))
 def get_asset(asset_id: UUID) -> dict[str, Any]:
     """Show what is known of an asset."""
     return views.asset_view(_find(asset_id))
 
 
 @blueprint.get("/assets/<uuid:asset_id>/content")
-@requires("assets:read")
-@fails(404)
-@file_response
-@blueprint.arguments(DownloadQuery, location="query")
+@blueprint.documented(scope="assets:read", query=DownloadQuery, file=True, errors=(404,))
 def get_content(query: dict[str, Any], asset_id: UUID) -> Response:
     """Download an asset, or a range of it."""
     found = _find(asset_id)
@@ -105,9 +98,7 @@ def get_content(query: dict[str, Any], asset_id: UUID) -> Response:
 
 
 @blueprint.delete("/assets/<uuid:asset_id>")
-@requires("assets:write")
-@fails(404, 409)
-@empty
+@blueprint.documented(scope="assets:write", replies={204: Reply(about="Done.")}, errors=(404, 409))
 def delete_asset(asset_id: UUID) -> None:
     """Delete an asset that no unfinished task uses."""
     _find(asset_id)
@@ -115,7 +106,7 @@ def delete_asset(asset_id: UUID) -> None:
         unneeded = assets.delete(session, account_id(), asset_id)
         if unneeded is None:
             raise Conflict("An unfinished task uses this asset.")
-        acceptance.record_audit_event(session, "assets.deleted", str(asset_id))
+        audit.record(session, "assets.deleted", str(asset_id))
     for key in unneeded:
         file_responses.delete_stored_file(key)
 

@@ -16,8 +16,8 @@ from werkzeug.exceptions import RequestTimeout
 from api.assets import receiving as arriving
 from api.assets import tus_headers
 from api.assets.receiving import StoredFile
-from api.auth import account_id
 from api.http import bodies, file_responses
+from api.http.caller import account_id
 from api.http.request_context import config
 from api.server import offload
 from shared.db import transaction

@@ -17,18 +17,15 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.http import http_date
 
-from api.assets import tus_append, tus_headers
-from api.auth import account_id, requires
+from api import audit
+from api.assets import tus_append, tus_headers, views
 from api.http import idempotency
-from api.http.idempotency import ReplayedResponse
+from api.http.caller import account_id
+from api.http.idempotency import ReplayedResponse, StoredResponse
 from api.http.request_context import config
-from api.http.response_docs import header_refs
-from api.http.stored_responses import StoredResponse
-from api.jobs import acceptance
-from api.openapi import Resource, creates, fails, reads, takes, tells
+from api.openapi.resource import Reply, Resource
 from api.schemas.responses import UploadSchema
 from api.server import offload
-from api.tasks import views
 from shared.db import transaction
 from shared.errors import BadRequest
 from shared.lifecycle import uploads
@@ -81,16 +78,24 @@ def _check_version() -> None:
 
 
 @blueprint.post("/uploads")
-@requires("assets:write")
-@tells("Tus-Resumable")
-@reads(VERSION, LENGTH, DEFER_LENGTH, METADATA, CHECKSUM)
-@creates
-@takes(BODY)
-@fails(400, 412, 413, 415, 422, 460)
-@blueprint.response(
-    201,
-    UploadSchema,
-    headers=header_refs("Location", "Upload-Offset", "Upload-Expires", "Idempotent-Replayed"),
+@blueprint.documented(
+    scope="assets:write",
+    body=BODY,
+    request_headers=(
+        VERSION,
+        LENGTH,
+        DEFER_LENGTH,
+        METADATA,
+        CHECKSUM,
+    ),
+    replies={
+        201: Reply(
+            UploadSchema, headers=("Location", "Upload-Offset", "Upload-Expires", "Idempotent-Replayed")
+        )
+    },
+    response_headers=("Tus-Resumable",),
+    errors=(400, 412, 413, 415, 422, 460),
+    idempotent=True,
 )
 def create_upload() -> Response:
     """Begin an upload; its first bytes may come along.
@@ -112,20 +117,23 @@ def create_upload() -> Response:
 
 
 @blueprint.head("/uploads/<uuid:upload_id>")
-@requires("assets:write")
-@tells("Tus-Resumable")
-@reads(VERSION)
-@fails(404, 410, 412, 415)
-@blueprint.response(
-    200,
-    headers=header_refs(
-        "Upload-Offset",
-        "Upload-Length",
-        "Upload-Defer-Length",
-        "Upload-Metadata",
-        "Upload-Expires",
-        "Location",
-    ),
+@blueprint.documented(
+    scope="assets:write",
+    request_headers=(VERSION,),
+    replies={
+        200: Reply(
+            headers=(
+                "Upload-Offset",
+                "Upload-Length",
+                "Upload-Defer-Length",
+                "Upload-Metadata",
+                "Upload-Expires",
+                "Location",
+            )
+        )
+    },
+    response_headers=("Tus-Resumable",),
+    errors=(404, 410, 412, 415),
 )
 def get_upload(upload_id: UUID) -> Response:
     """Tell how far an upload is, and which asset it has become.
@@ -146,12 +154,19 @@ def get_upload(upload_id: UUID) -> Response:
 
 
 @blueprint.patch("/uploads/<uuid:upload_id>")
-@requires("assets:write")
-@tells("Tus-Resumable")
-@reads(VERSION, OFFSET, LENGTH, CHECKSUM)
-@takes({"required": True, **BODY})
-@fails(400, 404, 409, 410, 412, 413, 415, 422, 423, 460)
-@blueprint.response(204, headers=header_refs("Upload-Offset", "Upload-Expires", "Location"))
+@blueprint.documented(
+    scope="assets:write",
+    body={"required": True, **BODY},
+    request_headers=(
+        VERSION,
+        OFFSET,
+        LENGTH,
+        CHECKSUM,
+    ),
+    replies={204: Reply(headers=("Upload-Offset", "Upload-Expires", "Location"))},
+    response_headers=("Tus-Resumable",),
+    errors=(400, 404, 409, 410, 412, 413, 415, 422, 423, 460),
+)
 def append_to_upload(upload_id: UUID) -> Response:
     """Add a piece at an upload's end. The answer to the last one tells the asset's `Location`."""
     _check_type()
@@ -168,17 +183,19 @@ def append_to_upload(upload_id: UUID) -> Response:
 
 
 @blueprint.delete("/uploads/<uuid:upload_id>")
-@requires("assets:write")
-@tells("Tus-Resumable")
-@reads(VERSION)
-@fails(404, 410, 412)
-@blueprint.response(204)
+@blueprint.documented(
+    scope="assets:write",
+    request_headers=(VERSION,),
+    replies={204: Reply()},
+    response_headers=("Tus-Resumable",),
+    errors=(404, 410, 412),
+)
 def delete_upload(upload_id: UUID) -> Response:
     """Terminate an upload: what came of it is thrown away. An asset that it has become stays."""
     tus_append.find_upload(upload_id)
     with transaction() as session:
         uploads.terminate(session, upload_id)
-        acceptance.record_audit_event(session, "uploads.terminated", str(upload_id))
+        audit.record(session, "uploads.terminated", str(upload_id))
     offload.run(unfinished_uploads.remove_upload, config(), upload_id)
     return _drop_content_type(Response(status=HTTPStatus.NO_CONTENT))
 
@@ -198,7 +215,7 @@ def _create(session: Session, asked: tus_headers.Creation) -> StoredResponse:
         expiry=limits.upload_expiry,
         most=limits.max_uploads,
     )
-    acceptance.record_audit_event(session, "uploads.created", str(upload.id))
+    audit.record(session, "uploads.created", str(upload.id))
     return StoredResponse(201, {"upload_id": str(upload.id)}, {"Location": f"/v1/uploads/{upload.id}"})
 
 

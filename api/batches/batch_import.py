@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
 
-from api.auth import caller
+from api import audit
 from api.batches import batch_actions
+from api.batches.row_checking import job_index, job_pointer, numbered_chunks
+from api.http.caller import caller
 from api.http.request_context import config
 from api.jobs import acceptance
+from api.jobs.references import resolve_references
 from api.jobs.webhook_urls import WebhookUrlChecker
-from api.schemas.batch import RowChecker, job_index, job_pointer, numbered_chunks
 from api.server import offload
 from shared.errors import Invalid
 from shared.models import Batch
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from api.schemas.batch import BatchSpec, FieldError
-    from api.schemas.job import JobSpec
+    from api.batches.row_checking import RowChecker
+    from api.schemas.batch import BatchSpec
+    from api.schemas.job import FieldError, JobSpec
 
 CHUNK_JOBS = 250  # jobs
 MAX_ERRORS_PER_JOB = 10  # of what is wrong with a job that is left out are told
@@ -54,13 +57,11 @@ class BatchErrors:
     def to_error(self, *, whole: bool = True) -> Invalid:
         """Return the error that tells all of it. It is not `whole` where some of a job was left out before."""
         count = len(self.places)
-        told = "One value is" if count == 1 else f"{count} values are"
-        if count >= MAX_ERRORS or not whole:
-            told = f"{count} or more values are"
-        listed = (
-            f" Listed are the first {MAX_ERRORS}, and one of each further job." if count >= MAX_ERRORS else ""
-        )
-        return Invalid(f"{told} wrong.{listed}", tuple(self.places))
+        if whole and count < MAX_ERRORS:
+            return Invalid.listing(self.places)
+        rest = f" Listed are the first {MAX_ERRORS}, and one of each further job."
+        listed = rest if count >= MAX_ERRORS else ""
+        return Invalid(f"{count} or more values are wrong.{listed}", tuple(self.places))
 
 
 @dataclass(slots=True)
@@ -118,7 +119,7 @@ class BatchImport:
             raise self._all_skipped_error()
         if len(self.ids) < asked:
             session.execute(update(Batch).where(Batch.id == self.batch_id).values(total=len(self.ids)))
-        acceptance.record_audit_event(session, "jobs.submitted", str(self.batch_id))
+        audit.record(session, "jobs.submitted", str(self.batch_id))
 
     def _all_skipped_error(self) -> Invalid:
         every = BatchErrors()
@@ -134,9 +135,9 @@ class BatchImport:
             wrong = self.webhook_urls.find_problems(specs, places)
             if not wrong:
                 try:
-                    resolved = acceptance.resolve_references(session, specs, places)
+                    resolved = resolve_references(session, specs, places)
                 except Invalid as error:
-                    wrong = list(error.args[1])
+                    wrong = list(error.places)
                 else:
                     return [(at, spec) for (at, _), spec in zip(good, resolved, strict=True)]
             bad = {job_index(where) for where, _ in wrong}

@@ -10,9 +10,9 @@ from flask import g, request
 from marshmallow import ValidationError, fields, validate
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.auth import account_id
 from api.batches import row_parsing as rows
 from api.http import bodies
+from api.http.caller import account_id
 from api.http.query_params import Query
 from api.http.request_context import config
 from api.jobs.template_filling import find_template
@@ -125,7 +125,7 @@ def _check_query(form: str, query: dict[str, Any]) -> None:
     if form == CSV and "template_id" not in query:
         wrong.append(("#/template_id", "Missing."))
     if wrong:
-        raise Invalid("The query is wrong.", tuple(wrong))
+        raise Invalid.listing(wrong, "query parameter is wrong", "query parameters are wrong")
 
 
 def _spec_of_query(query: dict[str, Any]) -> BatchSpec:
@@ -134,12 +134,12 @@ def _spec_of_query(query: dict[str, Any]) -> BatchSpec:
         try:
             WebhookUrlField().check(url)
         except ValidationError as error:
-            raise Invalid("One value is wrong.", (("#/webhook", error.messages[0]),)) from error
+            raise Invalid.at("#/webhook", error.messages[0]) from error
     return BatchSpec({}, query.get("on_invalid", "reject"), BatchWebhook(url) if url else None)
 
 
 def _check_size(posted: PostedBatch) -> PostedBatch:
     most = config().max_batch_jobs
     if not 1 <= len(posted.rows) <= most:
-        raise Invalid("One value is wrong.", (("#/jobs", f"Must have 1 to {most} items."),))
+        raise Invalid.at("#/jobs", f"Must have 1 to {most} items.")
     return posted

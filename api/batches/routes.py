@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response
 
-from api.auth import account_id, requires
+from api import audit, publishing
 from api.batches import batch_actions
 from api.batches.batch_import import BatchImport
 from api.batches.body_formats import BODY, NDJSON, BatchQuery, parse_body, receive_body
+from api.batches.row_checking import RowChecker
 from api.http import idempotency
+from api.http.caller import account_id
+from api.http.idempotency import StoredResponse
 from api.http.query_params import TasksQuery
 from api.http.request_context import config
-from api.http.response_docs import header_refs
-from api.http.stored_responses import StoredResponse
-from api.jobs import acceptance
-from api.openapi import Resource, creates, fails, streams, takes
-from api.schemas.batch import RowChecker
+from api.openapi.resource import Reply, Resource, stream_replies
 from api.schemas.task import AcceptedBatchSchema, BatchStatusSchema, TaskPageSchema, TaskSchema
 from api.tasks import progress_queries, routes, views
 from shared.db import transaction
@@ -29,7 +28,7 @@ from shared.lifecycle import listing
 from shared.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from uuid import UUID
 
     from sqlalchemy.orm import Session
@@ -44,13 +43,13 @@ _read_slots = threading.BoundedSemaphore(2)
 
 
 @blueprint.post("/batch")
-@requires("jobs:write")
-@creates
-@takes(BODY)
-@fails(422)
-@blueprint.arguments(BatchQuery, location="query")
-@blueprint.response(
-    202, AcceptedBatchSchema, headers=header_refs("Location", "Retry-After", "Idempotent-Replayed")
+@blueprint.documented(
+    scope="jobs:write",
+    query=BatchQuery,
+    body=BODY,
+    replies={202: Reply(AcceptedBatchSchema, headers=("Location", "Retry-After", "Idempotent-Replayed"))},
+    errors=(422,),
+    idempotent=True,
 )
 def create_batch(query: dict[str, Any]) -> Response:
     """Accept many jobs: as JSON, as a job a line, or as a table that fills a template.
@@ -65,14 +64,12 @@ def create_batch(query: dict[str, Any]) -> Response:
             answer = idempotency.run_once(
                 session, posted.fingerprint, lambda: _accept(session, posted, batch_import)
             )
-    acceptance.publish_accepted(answer, batch_import.kinds)
+    publishing.publish_accepted(answer, batch_import.kinds)
     return idempotency.to_response(answer)
 
 
 @blueprint.get("/batch/<uuid:batch_id>")
-@requires("jobs:read")
-@fails(404)
-@blueprint.response(200, BatchStatusSchema)
+@blueprint.documented(scope="jobs:read", replies={200: BatchStatusSchema}, errors=(404,))
 def get_batch(batch_id: UUID) -> dict[str, Any]:
     """Show how far a batch is."""
     with transaction() as session:
@@ -80,10 +77,7 @@ def get_batch(batch_id: UUID) -> dict[str, Any]:
 
 
 @blueprint.get("/batch/<uuid:batch_id>/tasks")
-@requires("jobs:read")
-@fails(404)
-@blueprint.arguments(TasksQuery, location="query")
-@blueprint.response(200, TaskPageSchema)
+@blueprint.documented(scope="jobs:read", query=TasksQuery, replies={200: TaskPageSchema}, errors=(404,))
 def list_batch_tasks(query: dict[str, Any], batch_id: UUID) -> dict[str, Any]:
     """List a batch's tasks, in the order in which they were submitted."""
     with transaction() as session:
@@ -92,9 +86,11 @@ def list_batch_tasks(query: dict[str, Any], batch_id: UUID) -> dict[str, Any]:
 
 
 @blueprint.get("/batch/<uuid:batch_id>/results")
-@requires("jobs:read")
-@fails(404)
-@streams(NDJSON, "A task a line, in the order in which they were submitted.")
+@blueprint.documented(
+    scope="jobs:read",
+    stream=stream_replies(NDJSON, "A task a line, in the order in which they were submitted."),
+    errors=(404,),
+)
 def get_results(batch_id: UUID) -> Response:
     """Give every task of a batch as it is now, a line each."""
     with transaction() as session:
@@ -103,30 +99,26 @@ def get_results(batch_id: UUID) -> Response:
 
 
 @blueprint.post("/batch/<uuid:batch_id>/cancel")
-@requires("jobs:write")
-@fails(404)
-@blueprint.response(202, BatchStatusSchema)
+@blueprint.documented(scope="jobs:write", replies={202: BatchStatusSchema}, errors=(404,))
 def cancel_batch(batch_id: UUID) -> dict[str, Any]:
     """Cancel every unfinished task of a batch."""
     with transaction() as session:
         _find(session, batch_id)
         batch_actions.cancel(session, account_id(), batch_id)
-        acceptance.record_audit_event(session, "batches.canceled", str(batch_id))
+        audit.record(session, "batches.canceled", str(batch_id))
         return views.batch_view(_find(session, batch_id))
 
 
 @blueprint.post("/batch/<uuid:batch_id>/retry")
-@requires("jobs:write")
-@fails(404)
-@blueprint.response(202, BatchStatusSchema)
+@blueprint.documented(scope="jobs:write", replies={202: BatchStatusSchema}, errors=(404,))
 def retry_batch(batch_id: UUID) -> dict[str, Any]:
     """Run every failed task of a batch again."""
     with transaction() as session:
         _find(session, batch_id)
         batch_actions.retry(session, account_id(), batch_id, attempts=config().max_attempts)
-        acceptance.record_audit_event(session, "batches.retried", str(batch_id))
+        audit.record(session, "batches.retried", str(batch_id))
         shown = views.batch_view(_find(session, batch_id))
-    acceptance.publish_queued()
+    publishing.publish_queued()
     return shown
 
 
@@ -147,9 +139,7 @@ def _accept(session: Session, posted: PostedBatch, batch_import: BatchImport) ->
         "batch_id": batch_import.batch_id,
         "counts": views.state_counts({State.QUEUED: len(batch_import.ids)}),
         "task_ids": batch_import.ids,
-        "skipped": [
-            views.skipped_job_view(at, places) for at, places in sorted(batch_import.skipped.items())
-        ],
+        "skipped": [_skipped_job(at, places) for at, places in sorted(batch_import.skipped.items())],
     }
     location = {"Location": f"/v1/batch/{batch_import.batch_id}", "Retry-After": str(views.RETRY_SECONDS)}
     return StoredResponse(202, AcceptedBatchSchema().dump(body), location)
@@ -173,3 +163,8 @@ def _find(session: Session, batch_id: UUID) -> BatchProgress:
     if found is None:
         raise NotFound("There is no such batch.")
     return found
+
+
+def _skipped_job(at: int, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return a job that was left out, by its place in the request, with what is wrong with it."""
+    return {"index": at, "errors": [{"pointer": where, "detail": why} for where, why in places]}

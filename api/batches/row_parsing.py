@@ -72,7 +72,7 @@ def parse_json(body: bytes, most: int) -> Rows:
         raise BadRequest(f"The body has more than {MAX_VALUES} values.")
     spans = list(islice(_job_spans(body), most + 1))
     if len(spans) > most:
-        raise Invalid("One value is wrong.", ((f"#/{_JOBS}", f"Must have 1 to {most} items."),))
+        raise Invalid.at(f"#/{_JOBS}", f"Must have 1 to {most} items.")
     try:
         head = parse_strict_json(_skeleton(body, spans))
     except BadRequest:

@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
-from api.problems import MEDIA_TYPE, problem_for_status
+from api.http.problem_documents import MEDIA_TYPE, problem_for_status
 
 if TYPE_CHECKING:
     import socket

@@ -19,7 +19,7 @@ from limits.util import WindowStats
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from api.auth import identity
+from api.http.caller import identity
 from shared import redis_client
 from shared.errors import ConcurrencyLimitExceeded
 
@@ -126,7 +126,7 @@ class ConcurrencyLimit:
         self._inside: Counter[str] = Counter()
 
     def acquire(self) -> None:
-        """Let a request in, or raise TooManyAtOnce."""
+        """Let a request in, or raise ConcurrencyLimitExceeded."""
         if _is_anonymous():
             return
         key = _account_key()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flask import Response, g, jsonify
 from marshmallow import Schema, fields
 
-from api.auth import account_id
+from api.http.caller import account_id
 from api.http.request_context import config, json_body
-from api.jobs import acceptance
 from api.jobs.estimate import estimate_job
+from api.jobs.references import check_webhook_urls, resolve_references
 from api.schemas.job import JobSchema
 from api.schemas.responses import FieldErrorSchema
 from api.server import offload
@@ -26,11 +25,9 @@ from shared.script.schema.sources import asset_id
 from shared.usage import UsageKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from sqlalchemy.orm import Session
 
     from api.schemas.job import JobSpec
-
-P = ParamSpec("P")
 
 
 class SceneTimeSchema(Schema):
@@ -65,37 +62,28 @@ class DryRunSchema(Schema):
     estimate = fields.Nested(EstimateSchema, allow_none=True)
 
 
-def answers_dry_run(view: Callable[P, Any]) -> Callable[..., Any]:
-    """Answer a dry run here, and leave everything else to the view."""
-
-    @wraps(view)
-    def answered(query: dict[str, Any], *args: P.args, **kwargs: P.kwargs) -> Any:
-        return _dry_run_response() if query["dry_run"] else view(*args, **kwargs)
-
-    return answered
-
-
-def _dry_run_response() -> Response:
+def dry_run() -> Response:
+    """Answer what would come of the job in the request's body, without accepting it: 200, also where it is wrong."""
     document = json_body()
     try:
         spec = offload.run_if_large(g.body_size, load, JobSchema(), document)
-        acceptance.check_webhook_urls([spec], ["#"])
+        check_webhook_urls([spec], ["#"])
         with transaction() as session:
-            (spec,) = acceptance.resolve_references(session, [spec], ["#"])
-            lengths = _recording_seconds(spec)
+            (spec,) = resolve_references(session, [spec], ["#"])
+            recordings = _recording_seconds(session, spec)
     except Invalid as error:
         wrong = {"valid": False, "errors": error.problem()["errors"], "warnings": [], "timeline": None}
         return jsonify({**wrong, "estimate": None})
-    outcome = estimate_job(
+    result = estimate_job(
         spec,
-        lengths,
+        recordings,
         asks_model=bool(config().llm_endpoints()),
         asks_speaker=bool(config().speech_endpoints()),
     )
-    outcome["estimate"]["cost"] = price = _cost(outcome["estimate"])
+    result["estimate"]["cost"] = price = _cost(result["estimate"])
     if spec.budget is not None and price > spec.budget:
-        outcome["warnings"].append("The job would cost more than its budget, and end with quota-exceeded.")
-    return jsonify(DryRunSchema().dump(outcome))
+        result["warnings"].append("The job would cost more than its budget, and end with quota-exceeded.")
+    return jsonify(DryRunSchema().dump(result))
 
 
 def _cost(estimate: dict[str, Any]) -> float:
@@ -111,13 +99,12 @@ def _cost(estimate: dict[str, Any]) -> float:
     return round(sum(usage.cost(kind, amount, config()) for kind, amount in spent.items()), 6)
 
 
-def _recording_seconds(spec: JobSpec) -> dict[str, Fraction]:
+def _recording_seconds(session: Session, spec: JobSpec) -> dict[str, Fraction]:
     """Return the seconds of each uploaded recording that a scene is spoken by."""
     scenes = spec.script.scenes if spec.script else ()
     named = {scene.narration.src for scene in scenes if scene.narration and scene.narration.src}
     ids = {src: UUID(name) for src in named if (name := asset_id(src))}
-    with transaction() as session:
-        found = {src: listing.find_asset(session, account_id(), each) for src, each in ids.items()}
+    found = {src: listing.find_asset(session, account_id(), each) for src, each in ids.items()}
     return {
         src: Fraction(str(asset.facts["duration"]))
         for src, asset in found.items()

@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from api.auth import requires
+from flask import g
+
 from api.http import idempotency
+from api.http.idempotency import StoredResponse
 from api.http.query_params import JobQuery
 from api.http.request_context import canonical_json, json_body
-from api.http.response_docs import header_refs
-from api.http.stored_responses import StoredResponse
 from api.jobs import acceptance
-from api.jobs.dry_run import DryRunSchema, answers_dry_run
-from api.openapi import Resource, creates
+from api.jobs.dry_run import DryRunSchema, dry_run
+from api.openapi.resource import Reply, Resource
 from api.schemas.job import JobSchema
 from api.schemas.task import TaskSchema
+from api.server import offload
 from api.tasks import views
-from shared.db import transaction
+from shared.script.schema.loading import load
 
 if TYPE_CHECKING:
     from flask import Response
-    from sqlalchemy.orm import Session
 
-    from api.schemas.job import JobSpec
+    from shared.models import Job
 
 _TASK_SCHEMA = TaskSchema()
+_BODY = {"required": True, "content": {"application/json": {"schema": JobSchema}}}
 blueprint = Resource("jobs", "What is to be made.")
 
 
 @blueprint.post("/jobs")
-@requires("jobs:write")
-@creates
-@blueprint.arguments(JobQuery, location="query")
-@answers_dry_run
-@blueprint.arguments(JobSchema)
-@blueprint.response(200, DryRunSchema, description="The answer to a dry run.")
-@blueprint.response(202, TaskSchema, headers=header_refs("Location", "Retry-After", "Idempotent-Replayed"))
-def create_job(spec: JobSpec) -> Response:
+@blueprint.documented(
+    scope="jobs:write",
+    query=JobQuery,
+    body=_BODY,
+    replies={
+        202: Reply(TaskSchema, headers=("Location", "Retry-After", "Idempotent-Replayed")),
+        200: Reply(DryRunSchema, about="The answer to a dry run."),
+    },
+    idempotent=True,
+)
+def create_job(query: dict[str, Any]) -> Response:
     """Accept a job.
 
     It is answered as soon as it is written down; `Location` is where to see what becomes of it. A dry run takes nothing.
     """
-    acceptance.check_webhook_urls([spec], ["#"])
-    with transaction() as session:
-        answer = idempotency.run_once(session, canonical_json(json_body()), lambda: _accept(session, spec))
-    acceptance.publish_accepted(answer, {spec.kind: 1})
-    return idempotency.to_response(answer)
+    if query["dry_run"]:
+        return dry_run()
+    document = json_body()
+    spec = offload.run_if_large(g.body_size, load, JobSchema(), document)
+    return idempotency.to_response(acceptance.accept_job(spec, canonical_json(document), _accepted))
 
 
-def _accept(session: Session, spec: JobSpec) -> StoredResponse:
-    job = acceptance.accept_job(session, spec)
+def _accepted(job: Job) -> StoredResponse:
     return StoredResponse(202, _TASK_SCHEMA.dump(views.new_task_view(job)), views.location_headers(job.id))

@@ -49,7 +49,7 @@ def find_template(session: Session, account_id: UUID, template_id: str, version:
     found = find_all(session, account_id, [asked])
     if asked not in found:
         name = "template_id" if version is None else "template_version"
-        raise Invalid("One value is wrong.", ((json_pointer("#", name), "There is no such template."),))
+        raise Invalid.at(json_pointer("#", name), "There is no such template.")
     return _load_template(account_id, found[asked])
 
 
@@ -71,10 +71,9 @@ def _fill_jobs(
             made.append(_fill_job(spec, place, found, templates) if spec.template_id else spec)
         except Invalid as error:
             # Each bad job is named, at once: those that seem good are filled again without the others.
-            wrong += error.args[1] if len(wrong) < MAX_ERRORS else error.args[1][:MAX_ERRORS_PER_JOB]
+            wrong += error.places if len(wrong) < MAX_ERRORS else error.places[:MAX_ERRORS_PER_JOB]
     if wrong:
-        number = "One value is" if len(wrong) == 1 else f"{len(wrong)} values are"
-        raise Invalid(f"{number} wrong.", tuple(wrong))
+        raise Invalid.listing(wrong)
     return made
 
 
@@ -98,19 +97,17 @@ def _fill_job(
 
     return replace(
         spec, script=one.script, template=(version.template_id, version.version),
-        sources=tuple((at(field), src) for field, src in one.sources),
-        speakers=tuple(each._replace(where=at(field)) for field, each in one.speakers),
+        sources=tuple(source._replace(pointer=at(field)) for field, source in one.sources),
+        speakers=tuple(each._replace(pointer=at(field)) for field, each in one.speakers),
         template_id=None, template_version=None, fields={},
     )  # fmt: skip
 
 
 def _unknown_template(spec: JobSpec, place: str) -> Invalid:
     if spec.template_version is None:
-        return Invalid(
-            "One value is wrong.", ((json_pointer(place, "template_id"), "There is no such template."),)
-        )
+        return Invalid.at(json_pointer(place, "template_id"), "There is no such template.")
     where = json_pointer(place, "template_version")
-    return Invalid("One value is wrong.", ((where, "The template has no such version."),))
+    return Invalid.at(where, "The template has no such version.")
 
 
 def _load_template(account_id: UUID, version: TemplateVersion) -> Template:

@@ -11,7 +11,7 @@ from shared.script.voices import available_voices, configured_voices, find_voice
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from api.schemas.batch import FieldError
+    from api.schemas.job import FieldError
     from api.schemas.speakers import Speaker
     from shared.script.voices import SpokenVoice
     from shared.settings import Settings

@@ -6,9 +6,8 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from api.auth import requires
 from api.http.query_params import VoicesQuery
-from api.openapi import Resource
+from api.openapi.resource import Resource
 from shared.script.voices import available_voices
 from shared.settings import settings
 from shared.themes import theme_names
@@ -43,17 +42,14 @@ class VoicesSchema(Schema):
 
 
 @blueprint.get("/themes")
-@requires()
-@blueprint.response(200, ThemesSchema)
+@blueprint.documented(scope=None, replies={200: ThemesSchema})
 def list_themes() -> dict[str, Any]:
     """List the themes."""
     return {"data": [{"name": name} for name in theme_names()]}
 
 
 @blueprint.get("/voices")
-@requires()
-@blueprint.arguments(VoicesQuery, location="query")
-@blueprint.response(200, VoicesSchema)
+@blueprint.documented(scope=None, query=VoicesQuery, replies={200: VoicesSchema})
 def list_voices(query: dict[str, Any]) -> dict[str, Any]:
     """List the voices of every speech engine that is set up here, or those of a language; `mul` speaks many."""
     language = query.get("language")

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, fields
 
-from api.auth import account_id, requires
+from api import audit
 from api.http import idempotency
+from api.http.caller import account_id
+from api.http.idempotency import StoredResponse
 from api.http.query_params import TemplateQuery, TemplatesQuery, VersionsQuery
 from api.http.request_context import json_body
-from api.http.response_docs import header_refs
-from api.http.stored_responses import StoredResponse
-from api.jobs import acceptance
 from api.library import template_versions
-from api.openapi import Resource, empty, fails
+from api.openapi.resource import Reply, Resource
 from api.schemas.response_fields import Timestamp
 from api.schemas.template import TEMPLATE_ID, NewTemplateSchema, TemplateSchema
 from api.server import offload
@@ -70,9 +69,7 @@ class VersionPageSchema(Schema):
 
 
 @blueprint.get("/templates")
-@requires()
-@blueprint.arguments(TemplatesQuery, location="query")
-@blueprint.response(200, TemplatePageSchema)
+@blueprint.documented(scope=None, query=TemplatesQuery, replies={200: TemplatePageSchema})
 def list_templates(query: dict[str, Any]) -> dict[str, Any]:
     """List the templates, each at its newest version."""
     with transaction() as session:
@@ -83,10 +80,7 @@ def list_templates(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.get("/templates/<template_id>")
-@requires()
-@fails(404)
-@blueprint.arguments(TemplateQuery, location="query")
-@blueprint.response(200, WholeTemplateSchema)
+@blueprint.documented(scope=None, query=TemplateQuery, replies={200: WholeTemplateSchema}, errors=(404,))
 def get_template(query: dict[str, Any], template_id: str) -> dict[str, Any]:
     """Show a template: its newest version, or the one that is asked for."""
     with transaction() as session:
@@ -97,10 +91,7 @@ def get_template(query: dict[str, Any], template_id: str) -> dict[str, Any]:
 
 
 @blueprint.get("/templates/<template_id>/versions")
-@requires()
-@fails(404)
-@blueprint.arguments(VersionsQuery, location="query")
-@blueprint.response(200, VersionPageSchema)
+@blueprint.documented(scope=None, query=VersionsQuery, replies={200: VersionPageSchema}, errors=(404,))
 def list_versions(query: dict[str, Any], template_id: str) -> dict[str, Any]:
     """List a template's versions, newest first."""
     with transaction() as session:
@@ -113,24 +104,26 @@ def list_versions(query: dict[str, Any], template_id: str) -> dict[str, Any]:
 
 
 @blueprint.put("/templates/<template_id>")
-@requires("templates:write")
-@blueprint.arguments(TemplateSchema)
-@blueprint.response(200, WholeTemplateSchema, description="It is so already.")
-@blueprint.response(201, WholeTemplateSchema, description="A new version.", headers=header_refs("Location"))
+@blueprint.documented(
+    scope="templates:write",
+    json=TemplateSchema,
+    replies={
+        201: Reply(WholeTemplateSchema, about="A new version.", headers=("Location",)),
+        200: Reply(WholeTemplateSchema, about="It is so already."),
+    },
+)
 def put_template(_: Template, template_id: str) -> Response:
     """Keep a template as its next version.
 
     It is tried with its examples, and with as little and as much as its fields may hold: whatever passes can be rendered.
     """
     if not re.fullmatch(TEMPLATE_ID, template_id):
-        raise Invalid(
-            "One value is wrong.", (("#/template_id", "Must be 1 to 64 of a-z, A-Z, 0-9, _ and -."),)
-        )
+        raise Invalid.at("#/template_id", "Must be 1 to 64 of a-z, A-Z, 0-9, _ and -.")
     offload.run(load, NewTemplateSchema(), json_body())
     with transaction() as session:
         kept, new = template_versions.put(session, account_id(), template_id, json_body())
         if new:
-            acceptance.record_audit_event(session, "templates.put", f"{template_id} {kept.version}")
+            audit.record(session, "templates.put", f"{template_id} {kept.version}")
     location = {"Location": f"/v1/templates/{template_id}"} if new else {}
     return idempotency.to_response(
         StoredResponse(201 if new else 200, WholeTemplateSchema().dump(_template_view(kept)), location)
@@ -138,15 +131,13 @@ def put_template(_: Template, template_id: str) -> Response:
 
 
 @blueprint.delete("/templates/<template_id>")
-@requires("templates:write")
-@fails(404)
-@empty
+@blueprint.documented(scope="templates:write", replies={204: Reply(about="Done.")}, errors=(404,))
 def delete_template(template_id: str) -> None:
     """Delete a template of the account's own. Jobs that were made by it keep their scripts."""
     with transaction() as session:
         if not template_versions.remove(session, account_id(), template_id):
             raise NotFound("There is no such template of your own.")
-        acceptance.record_audit_event(session, "templates.deleted", template_id)
+        audit.record(session, "templates.deleted", template_id)
 
 
 def _template_view(one: TemplateVersion) -> dict[str, Any]:

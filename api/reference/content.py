@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from api.problems import NOT_READY, STATUS_DETAILS, problem_for_status
+from api.http.problem_documents import NOT_READY, STATUS_DETAILS, problem_for_status
 from shared import errors
 
 if TYPE_CHECKING:

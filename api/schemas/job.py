@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
 from marshmallow import ValidationError, post_load, validates_schema
 
@@ -18,11 +19,13 @@ from shared.script.schema.loading import StrictSchema
 from shared.script.schema.output import OutputSchema, dump_output
 from shared.script.schema.placeholders import NAME
 from shared.script.schema.script import ScriptSchema
-from shared.script.schema.sources import WebhookUrlField
+from shared.script.schema.sources import WebhookUrlField, asset_id
 from shared.script.values import Brief, Output, Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from shared.script.schema.canonical import NamedSource
 
 KINDS = ("video", "script")
 PRIORITIES = ("interactive", "normal", "bulk")
@@ -31,6 +34,7 @@ EVENTS = ("task.succeeded", "task.failed", "task.canceled")
 INPUTS = {"video": ("script", "brief", "script_task_id", "template_id"), "script": ("brief",)}
 TEMPLATE_MEMBERS = ("template_version", "fields")  # what says more of a template_id
 _YEAR = 366 * 24 * 3600
+FieldError = tuple[str, str]  # a JSON pointer, and what is wrong there
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,13 @@ class JobSpec:
     webhook: Webhook | None = None
     expires_in: int | None = None
     budget: float | None = None
-    sources: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    sources: tuple[NamedSource, ...] = field(default=(), compare=False)
     speakers: tuple[Speaker, ...] = field(default=(), compare=False)
+
+    @property
+    def asset_ids(self) -> frozenset[UUID]:
+        """The uploaded assets that the script names."""
+        return frozenset(UUID(name) for source in self.sources if (name := asset_id(source.src)))
 
 
 class WebhookSchema(StrictSchema):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Speaker(NamedTuple):
     """A voice by its name, or where that is None the voice of a language; and the pointer to what asks for it."""
 
-    where: str
+    pointer: str
     voice: str | None
     language: str
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from api.schemas.speakers import Speaker
+    from shared.script.schema.canonical import NamedSource
     from shared.script.values import Script
 
 TEMPLATE_ID = r"[a-zA-Z0-9_-]{1,64}"
@@ -45,7 +46,7 @@ class FilledTemplate:
     """What a template and values make: with the files it names and who speaks it, each after the field that named it, or None."""
 
     script: Script
-    sources: tuple[tuple[str | None, str], ...]
+    sources: tuple[tuple[str | None, NamedSource], ...]
     speakers: tuple[tuple[str | None, Speaker], ...]
 
 
@@ -68,8 +69,8 @@ def fill_template(template: Template, given: Mapping[str, Any]) -> FilledTemplat
 
     return FilledTemplate(
         script,
-        tuple((field(where), src) for where, src in list_sources(script, expanded.document)),
-        tuple((field(each.where), each) for each in speakers(script, expanded.document)),
+        tuple((field(source.pointer), source) for source in list_sources(script, expanded.document)),
+        tuple((field(speaker.pointer), speaker) for speaker in speakers(script, expanded.document)),
     )
 
 
@@ -149,7 +150,7 @@ def _check_filled(template: Template, given: Mapping[str, Any]) -> int:
         _SCRIPT.load(expanded.document)
     except ValidationError as error:
         found: dict[str, Any] = {}
-        for where, detail in islice(as_invalid(error).args[1], 100):
+        for where, detail in islice(as_invalid(error).places, 100):
             _merge_messages(found, nested(expanded.place(_parse_pointer(where)), [detail]))
         raise ValidationError({"script": found}) from error
     return len(expanded.places)
@@ -162,7 +163,7 @@ def _unequal_list_errors(error: UnequalLists) -> dict[str, Any]:
 
 def _errors_by_field(error: ValidationError, expanded: Expanded) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for where, detail in islice(as_invalid(error).args[1], 100):
+    for where, detail in islice(as_invalid(error).places, 100):
         path = _parse_pointer(where)
         names = expanded.names(path)
         for name in names:

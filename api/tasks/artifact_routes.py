@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from api.auth import account_id, requires
 from api.http import file_responses
+from api.http.caller import account_id
 from api.http.query_params import DownloadQuery
-from api.openapi import Resource, fails, file_response
+from api.openapi.resource import Resource
 from shared.db import transaction
 from shared.errors import NotFound
 from shared.lifecycle import listing
@@ -21,10 +21,7 @@ blueprint = Resource("artifacts", "The files that tasks made.")
 
 
 @blueprint.get("/tasks/<uuid:task_id>/artifacts/<path:name>")
-@requires("jobs:read")
-@fails(404)
-@file_response
-@blueprint.arguments(DownloadQuery, location="query")
+@blueprint.documented(scope="jobs:read", query=DownloadQuery, file=True, errors=(404,))
 def get_artifact(query: dict[str, Any], task_id: UUID, name: str) -> Response:
     """Download a file that a task made, or a range of it."""
     with transaction() as session:

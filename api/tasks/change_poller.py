@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from api.accounts import logins
-from api.tasks import task_changes
+from api.security import logins
+from api.tasks import progress_queries, task_changes
 from api.tasks.account_feed import AccountFeeds
 from shared.db import transaction
 from shared.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from uuid import UUID
 
     from sqlalchemy.orm import Session
@@ -117,7 +117,7 @@ class ChangePoller:
 
     def _deliver(self, watchers: list[Watcher]) -> None:
         """Bring the news. Where none can be had, those who wait for one task will see for themselves; streams go on."""
-        if not _try_query(lambda session: task_changes.deliver_changes(session, watchers, self._feeds)):
+        if not _try_query(lambda session: _deliver_changes(session, watchers, self._feeds)):
             for watcher in watchers:
                 if not watcher.wants_document:
                     watcher.notify(None)
@@ -135,6 +135,42 @@ def _try_query(look: Callable[[Session], None]) -> bool:
     else:
         return True
     return False
+
+
+def _deliver_changes(session: Session, watchers: Iterable[Watcher], feeds: AccountFeeds) -> None:
+    """Tell all watchers what they do not know yet."""
+    by_kind: dict[str, dict[UUID, list[Watcher]]] = {"task": {}, "batch": {}, "account": {}}
+    for watcher in watchers:
+        by_kind[watcher.topic.kind].setdefault(watcher.topic.id, []).append(watcher)
+    if by_kind["task"]:
+        _deliver_tasks(session, by_kind["task"])
+    if by_kind["batch"]:
+        _deliver_batches(session, by_kind["batch"])
+    feeds.deliver(session, by_kind["account"])
+
+
+def _deliver_tasks(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
+    versions = progress_queries.job_versions(session, watched)
+    wanted: dict[UUID, list[Watcher]] = {}
+    for task_id, watchers in watched.items():
+        version = versions.get(task_id)
+        for one in watchers:
+            if version is None or (not one.wants_document and not one.has_seen(task_id, version)):
+                one.notify(None)
+            elif not one.has_seen(task_id, version):
+                wanted.setdefault(task_id, []).append(one)
+    for event in task_changes.task_events(session, list(wanted)):
+        for one in wanted[event.subject_id]:
+            one.notify(event)
+
+
+def _deliver_batches(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
+    found = progress_queries.batches_progress(session, list(watched))
+    for batch_id, watchers in watched.items():
+        event = task_changes.batch_event(found[batch_id]) if batch_id in found else None
+        for one in watchers:
+            if event is None or not one.has_seen(batch_id, event.version):
+                one.notify(event)
 
 
 def _end_revoked(session: Session, watchers: list[Watcher]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from api.auth import account_id, requires
-from api.openapi import Resource, document, fails, streams
+from api.http.caller import account_id
+from api.openapi.resource import Resource, stream_replies
 from api.tasks import progress_queries, routes, sse_stream, task_changes
 from api.tasks.task_changes import Topic
 from shared.db import transaction
@@ -31,20 +31,17 @@ LAST_EVENT_ID = {
 }
 
 
-def resumes(view: Any) -> Any:
-    """Document the header that a stream is resumed by."""
-    return document(view, reads=[LAST_EVENT_ID])
-
-
 @blueprint.get("/tasks/<uuid:task_id>/events")
-@requires("jobs:read")
-@fails(404)
-@streams(
-    sse_stream.MEDIA_TYPE,
-    f"The task each time it changes, until it has ended: {EVENTS_DESCRIPTION}",
-    over=OVER_DESCRIPTION,
+@blueprint.documented(
+    scope="jobs:read",
+    request_headers=(LAST_EVENT_ID,),
+    stream=stream_replies(
+        sse_stream.MEDIA_TYPE,
+        f"The task each time it changes, until it has ended: {EVENTS_DESCRIPTION}",
+        ended=OVER_DESCRIPTION,
+    ),
+    errors=(404,),
 )
-@resumes
 def watch_task(task_id: UUID) -> Response:
     """Watch a task until it has ended.
 
@@ -56,14 +53,16 @@ def watch_task(task_id: UUID) -> Response:
 
 
 @blueprint.get("/batch/<uuid:batch_id>/events")
-@requires("jobs:read")
-@fails(404)
-@streams(
-    sse_stream.MEDIA_TYPE,
-    f"The batch each time it changes, until it has finished: {EVENTS_DESCRIPTION}",
-    over=OVER_DESCRIPTION,
+@blueprint.documented(
+    scope="jobs:read",
+    request_headers=(LAST_EVENT_ID,),
+    stream=stream_replies(
+        sse_stream.MEDIA_TYPE,
+        f"The batch each time it changes, until it has finished: {EVENTS_DESCRIPTION}",
+        ended=OVER_DESCRIPTION,
+    ),
+    errors=(404,),
 )
-@resumes
 def watch_batch(batch_id: UUID) -> Response:
     """Watch a batch until it has finished.
 
@@ -79,12 +78,14 @@ def watch_batch(batch_id: UUID) -> Response:
 
 
 @blueprint.get("/events")
-@requires("jobs:read")
-@streams(
-    sse_stream.MEDIA_TYPE,
-    f"Each task of the account that is at the workers, each time it changes: {EVENTS_DESCRIPTION}",
+@blueprint.documented(
+    scope="jobs:read",
+    request_headers=(LAST_EVENT_ID,),
+    stream=stream_replies(
+        sse_stream.MEDIA_TYPE,
+        f"Each task of the account that is at the workers, each time it changes: {EVENTS_DESCRIPTION}",
+    ),
 )
-@resumes
 def watch_account() -> Response:
     """Watch all tasks of the account, from when workers are told of them until they have ended.
 

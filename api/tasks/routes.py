@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, jsonify, request
 
-from api.auth import account_id, requires
+from api import audit, publishing
 from api.http import conditional_requests, file_responses
+from api.http.caller import account_id
 from api.http.query_params import AllTasksQuery, WaitQuery
 from api.http.request_context import canonical_json, config
-from api.http.response_docs import header_refs
-from api.jobs import acceptance
-from api.openapi import Resource, empty, fails
+from api.openapi.resource import Reply, Resource
 from api.schemas.task import TaskPageSchema, TaskSchema
 from api.tasks import views
 from api.tasks.change_poller import poller
@@ -34,19 +33,19 @@ blueprint = Resource("tasks", "What becomes of jobs.")
 
 
 @blueprint.get("/tasks")
-@requires("jobs:read")
-@blueprint.arguments(AllTasksQuery, location="query")
-@blueprint.response(200, TaskPageSchema)
+@blueprint.documented(scope="jobs:read", query=AllTasksQuery, replies={200: TaskPageSchema})
 def list_tasks(query: dict[str, Any]) -> dict[str, Any]:
     """List tasks, newest first."""
     return list_page(**query)
 
 
 @blueprint.get("/tasks/<uuid:task_id>")
-@requires("jobs:read")
-@fails(304, 404, 412)
-@blueprint.arguments(WaitQuery, location="query")
-@blueprint.response(200, TaskSchema, headers=header_refs("ETag", "Retry-After"))
+@blueprint.documented(
+    scope="jobs:read",
+    query=WaitQuery,
+    replies={200: Reply(TaskSchema, headers=("ETag", "Retry-After"))},
+    errors=(304, 404, 412),
+)
 def get_task(query: dict[str, Any], task_id: UUID) -> Response:
     """Show a task.
 
@@ -56,39 +55,33 @@ def get_task(query: dict[str, Any], task_id: UUID) -> Response:
 
 
 @blueprint.post("/tasks/<uuid:task_id>/cancel")
-@requires("jobs:write")
-@fails(404, 409)
-@blueprint.response(202, TaskSchema)
+@blueprint.documented(scope="jobs:write", replies={202: TaskSchema}, errors=(404, 409))
 def cancel_task(task_id: UUID) -> dict[str, Any]:
     """Cancel an unfinished task."""
     with transaction() as session:
         find_job(session, task_id)
         if cancellation.cancel(session, account_id(), task_id) is None:
             raise Conflict("The task has ended already.")
-        acceptance.record_audit_event(session, "jobs.canceled", str(task_id))
+        audit.record(session, "jobs.canceled", str(task_id))
         return views.task_view(session, find_job(session, task_id))
 
 
 @blueprint.post("/tasks/<uuid:task_id>/retry")
-@requires("jobs:write")
-@fails(404, 409)
-@blueprint.response(202, TaskSchema)
+@blueprint.documented(scope="jobs:write", replies={202: TaskSchema}, errors=(404, 409))
 def retry_task(task_id: UUID) -> dict[str, Any]:
     """Run a failed or canceled task again; what is finished of it is used again."""
     with transaction() as session:
         find_job(session, task_id)
         if not jobs.retry(session, account_id(), task_id, attempts=config().max_attempts):
             raise Conflict("Only a failed or canceled task can be retried.")
-        acceptance.record_audit_event(session, "jobs.retried", str(task_id))
+        audit.record(session, "jobs.retried", str(task_id))
         shown = views.task_view(session, find_job(session, task_id))
-    acceptance.publish_queued()
+    publishing.publish_queued()
     return shown
 
 
 @blueprint.delete("/tasks/<uuid:task_id>")
-@requires("jobs:write")
-@fails(404, 409)
-@empty
+@blueprint.documented(scope="jobs:write", replies={204: Reply(about="Done.")}, errors=(404, 409))
 def delete_task(task_id: UUID) -> None:
     """Delete a finished task with its files."""
     with transaction() as session:
@@ -96,7 +89,7 @@ def delete_task(task_id: UUID) -> None:
         unneeded = retention.delete_job(session, account_id(), task_id)
         if unneeded is None:
             raise Conflict("The task is unfinished: cancel it first.")
-        acceptance.record_audit_event(session, "jobs.deleted", str(task_id))
+        audit.record(session, "jobs.deleted", str(task_id))
     for key in unneeded:
         file_responses.delete_stored_file(key)
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from flask import Response, request
 
-from api.auth import caller
-from api.openapi import no_content
+from api.http.caller import caller
+from api.openapi.resource import no_content
 from api.tasks.change_poller import is_stopping, poller
 from shared.errors import ConcurrencyLimitExceeded, Unavailable
 

@@ -19,12 +19,11 @@ from shared.db import transaction
 from shared.states import FINISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from sqlalchemy.orm import Session
 
-    from api.tasks.account_feed import AccountFeeds
     from shared.accounts import Identity
     from shared.models import Job
 
@@ -66,42 +65,6 @@ class Watcher(Protocol):
 
     def tick(self) -> None:
         """Be asked now and then whether all is well."""
-
-
-def deliver_changes(session: Session, watchers: Iterable[Watcher], feeds: AccountFeeds) -> None:
-    """Tell all watchers what they do not know yet."""
-    by_kind: dict[str, dict[UUID, list[Watcher]]] = {"task": {}, "batch": {}, "account": {}}
-    for watcher in watchers:
-        by_kind[watcher.topic.kind].setdefault(watcher.topic.id, []).append(watcher)
-    if by_kind["task"]:
-        _deliver_tasks(session, by_kind["task"])
-    if by_kind["batch"]:
-        _deliver_batches(session, by_kind["batch"])
-    feeds.deliver(session, by_kind["account"])
-
-
-def _deliver_tasks(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
-    versions = progress_queries.job_versions(session, watched)
-    wanted: dict[UUID, list[Watcher]] = {}
-    for task_id, watchers in watched.items():
-        version = versions.get(task_id)
-        for one in watchers:
-            if version is None or (not one.wants_document and not one.has_seen(task_id, version)):
-                one.notify(None)
-            elif not one.has_seen(task_id, version):
-                wanted.setdefault(task_id, []).append(one)
-    for event in task_events(session, list(wanted)):
-        for one in wanted[event.subject_id]:
-            one.notify(event)
-
-
-def _deliver_batches(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
-    found = progress_queries.batches_progress(session, list(watched))
-    for batch_id, watchers in watched.items():
-        event = batch_event(found[batch_id]) if batch_id in found else None
-        for one in watchers:
-            if event is None or not one.has_seen(batch_id, event.version):
-                one.notify(event)
 
 
 def task_events(session: Session, ids: Sequence[UUID], moment: str | None = None) -> Iterator[Event]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from api.tasks.progress_queries import BatchProgress, SceneProgress
-    from shared.models import ApiKey, Artifact, Asset, Job, Upload
+    from shared.models import Artifact, Job
 
 RETRY_SECONDS = 1  # how long a client does well to wait before it asks for an unfinished task again
 _RETRYABLE = (State.FAILED, State.CANCELED)
@@ -124,50 +124,6 @@ def artifact_view(row: Artifact) -> dict[str, Any]:
     }
 
 
-def asset_view(row: Asset) -> dict[str, Any]:
-    """Return a file that a client gave us, with what was found in it."""
-    facts = {
-        name: row.facts.get(name) for name in ("kind", "width", "height", "duration", "fps", "has_audio")
-    }
-    here = f"/v1/assets/{row.id}"
-    return {
-        "asset_id": row.id,
-        "media_type": row.media_type,
-        "bytes": row.bytes,
-        "sha256": row.sha256,
-        "created_at": row.created_at,
-        "links": {"self": here, "content": f"{here}/content"},
-        **facts,
-    }
-
-
-def upload_view(row: Upload) -> dict[str, Any]:
-    """Return a file that comes in pieces, as far as it has come."""
-    links = {"self": f"/v1/uploads/{row.id}"}
-    if row.asset_id:
-        links["asset"] = f"/v1/assets/{row.asset_id}"
-    return {
-        "upload_id": row.id,
-        "offset": row.received,
-        "length": row.length,
-        "asset_id": row.asset_id,
-        "created_at": row.created_at,
-        "expires_at": None if row.asset_id else row.expires_at,
-        "links": links,
-    }
-
-
-def api_key_view(row: ApiKey) -> dict[str, Any]:
-    """Return a key, without what opens anything."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "scopes": row.scopes,
-        "created_at": row.created_at,
-        "revoked_at": row.revoked_at,
-    }
-
-
 def batch_view(found: BatchProgress) -> dict[str, Any]:
     """Return how far a batch is; every state is counted, also those that no job is in."""
     return {
@@ -178,11 +134,6 @@ def batch_view(found: BatchProgress) -> dict[str, Any]:
         "created_at": found.created_at,
         "finished_at": found.finished_at,
     }
-
-
-def skipped_job_view(at: int, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Return a job that was left out, by its place in the request, with what is wrong with it."""
-    return {"index": at, "errors": [{"pointer": where, "detail": why} for where, why in places]}
 
 
 def state_counts(by_state: dict[State, int]) -> dict[str, int]:

@@ -39,7 +39,7 @@ def check_draft(answer: Any, brief: Brief, *, pictures: bool) -> Draft:
     """Return the answer as a script; or raise Invalid with its places in the answer."""
     script = load(ScriptSchema(), _escape_braces(answer))
     if named := list_sources(script, answer):
-        places = tuple((pointer, "May not name a file or an address.") for pointer, _ in named)
+        places = tuple((pointer, "May not name a file or an address.") for pointer, _, _ in named)
         raise Invalid("The answer names files or addresses.", places)
     if not any(scene.narration for scene in script.scenes):
         raise Invalid("The answer says nothing.", (("#/scenes", "Some scene must have a narration."),))

@@ -48,14 +48,14 @@ NO_LEASE = {
     ]
 }  # fmt: skip
 # Marked and sent inside the transaction that writes the job; the pause makes sure that the worker is the quicker one.
-_TAKEN = """    note(session, "jobs.submitted", str(job.id))
+_TAKEN = """    audit.record(session, "jobs.submitted", str(job.id))
 """
 _SENT = """    import time
     from sqlalchemy import text
-    from shared.dispatch import messages
+    from shared.dispatch import messages, publishing
     from shared.dispatch.fairness import _TASKS
     session.execute(text("UPDATE jobs SET published_at = now() WHERE id = ANY(:ids)"), {"ids": [job.id]})
-    dispatch.send([messages.Message(_TASKS[spec.kind], job.id, job.id, caller().account_id)])
+    publishing.send([messages.Message(_TASKS[spec.kind], job.id, job.id, caller().account_id)])
     time.sleep(0.5)
 """
 PUBLISH_BEFORE_COMMIT = {"api/jobs/acceptance.py": [(_TAKEN, _TAKEN + _SENT)]}

@@ -6,7 +6,7 @@ The JSON is the `script` sidecar, a script job's result, and what is kept of a j
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.script.schema import placeholders
 from shared.script.schema.loading import json_pointer
@@ -42,33 +42,38 @@ def dump_script(script: Script) -> dict[str, Any]:
     return {name: value for name, value in {**document, "variables": variables}.items() if value}
 
 
-def list_sources(script: Script, document: Any = None, at: str = "#") -> tuple[tuple[str, str], ...]:
+class NamedSource(NamedTuple):
+    """A `src` that a script names: the pointer to it, and what it has to be: an image, a video or a sound."""
+
+    pointer: str
+    src: str
+    kind: str
+
+
+def list_sources(script: Script, document: Any = None, at: str = "#") -> tuple[NamedSource, ...]:
     """Return each `src` that the script names, with the pointer to its place below `at`.
 
     The place is the one in `document`, the client's own, where disabled scenes are still counted.
     """
-    return tuple((place, src) for place, src, _ in _sources(script, document, at))
+    return tuple(_sources(script, document, at))
 
 
-def source_kinds(script: Script) -> tuple[str, ...]:
-    """Return what each of the `sources` has to be, in their order: an image, a video, or a sound."""
-    return tuple(kind for _, _, kind in _sources(script, None, "#"))
-
-
-def _sources(script: Script, document: Any, at: str) -> Iterator[tuple[str, str, str]]:
+def _sources(script: Script, document: Any, at: str) -> Iterator[NamedSource]:
     if script.music:
-        yield json_pointer(at, "music", "src"), script.music.src, "sound"
+        yield NamedSource(json_pointer(at, "music", "src"), script.music.src, "sound")
     for index, overlay in enumerate(script.overlays):
         if isinstance(overlay, ImageOverlay):
-            yield json_pointer(at, "overlays", index, "src"), overlay.src, "image"
+            yield NamedSource(json_pointer(at, "overlays", index, "src"), overlay.src, "image")
     for index, _, scene in number_scenes(script, document):
         if scene.narration and scene.narration.src:
-            yield json_pointer(at, "scenes", index, "narration", "src"), scene.narration.src, "sound"
+            yield NamedSource(
+                json_pointer(at, "scenes", index, "narration", "src"), scene.narration.src, "sound"
+            )
         visual = scene.visual
         path: tuple[str, ...] = ("visual",)
         while visual:
             if visual.src:
-                yield json_pointer(at, "scenes", index, *path, "src"), visual.src, visual.type
+                yield NamedSource(json_pointer(at, "scenes", index, *path, "src"), visual.src, visual.type)
             visual, path = visual.fallback, (*path, "fallback")
 
 

@@ -91,8 +91,7 @@ def as_invalid(error: ValidationError, at: str = "#") -> Invalid:
     pairs = tuple((json_pointer(at, *path), detail) for path, detail in places[:MAX_ERRORS])
     if len(places) > MAX_ERRORS:
         return Invalid(f"More than {MAX_ERRORS} values are wrong. So many are listed.", pairs)
-    number = "One value is" if len(places) == 1 else f"{len(places)} values are"
-    return Invalid(f"{number} wrong.", pairs)
+    return Invalid.listing(pairs)
 
 
 def remaining_errors() -> int:

@@ -37,7 +37,7 @@ def gather_sources(job: Job, script: Script, *, stop: Callable[[], bool]) -> dic
     A missing or unusable file is left out, so that its visual's fallback is shown. Raise AssetUnavailable when a URL may
     work later and the job has another attempt.
     """
-    srcs = list(dict.fromkeys(src for _, src in list_sources(script)))
+    srcs = list(dict.fromkeys(source.src for source in list_sources(script)))
     ids = {uuid.UUID(src.removeprefix(ASSET_PREFIX)): src for src in srcs if src.startswith(ASSET_PREFIX)}
     sources = _find_assets(job, ids) if ids else {}
     for url in srcs:

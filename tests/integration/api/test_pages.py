@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from api.app import create_app
-from api.problems import problem_for_status
+from api.http.problem_documents import problem_for_status
 from shared.accounts import SCOPES
 from shared.errors import ServiceError
 from tests.integration.api.conftest import HELLO

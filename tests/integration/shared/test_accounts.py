@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.orm import Session
 
-from api.http import stored_responses
-from api.http.stored_responses import StoredResponse
+from api.http import idempotency
+from api.http.idempotency import StoredResponse
 from shared import accounts
 from shared.errors import Conflict, IdempotencyKeyReused
 from tests import factories
@@ -64,39 +64,37 @@ def test_an_account_is_made_once(session: Session) -> None:
 
 def test_the_same_key_and_request_get_the_first_answer(session: Session) -> None:
     account_id = factories.account(session)
-    mark = stored_responses.fingerprint(b"POST", b"{}")
-    assert stored_responses.find_and_lock(session, account_id, "k", mark, ttl=DAY) is None
+    mark = idempotency.fingerprint(b"POST", b"{}")
+    assert idempotency.find_and_lock(session, account_id, "k", mark, ttl=DAY) is None
 
-    stored_responses.store(
+    idempotency.store(
         session, account_id, "k", mark, StoredResponse(202, {"task_id": "1"}, {"Location": "/x"})
     )
 
-    again = stored_responses.find_and_lock(session, account_id, "k", mark, ttl=DAY)
+    again = idempotency.find_and_lock(session, account_id, "k", mark, ttl=DAY)
     assert again == StoredResponse(202, {"task_id": "1"}, {"Location": "/x"})
-    assert stored_responses.find_and_lock(session, factories.account(session), "k", mark, ttl=DAY) is None
+    assert idempotency.find_and_lock(session, factories.account(session), "k", mark, ttl=DAY) is None
     with pytest.raises(IdempotencyKeyReused):
-        stored_responses.find_and_lock(
-            session, account_id, "k", stored_responses.fingerprint(b"POST", b"[]"), ttl=DAY
-        )
+        idempotency.find_and_lock(session, account_id, "k", idempotency.fingerprint(b"POST", b"[]"), ttl=DAY)
 
 
 def test_a_key_past_its_time_is_free_again(session: Session) -> None:
     account_id = factories.account(session)
-    stored_responses.store(session, account_id, "k", "f" * 64, StoredResponse(202, {}))
+    idempotency.store(session, account_id, "k", "f" * 64, StoredResponse(202, {}))
     session.flush()
 
-    assert stored_responses.find_and_lock(session, account_id, "k", "e" * 64, ttl=-DAY) is None
+    assert idempotency.find_and_lock(session, account_id, "k", "e" * 64, ttl=-DAY) is None
 
 
 def test_a_key_whose_first_request_is_under_way_is_a_conflict(database: Engine) -> None:
     with Session(database) as one, Session(database) as other:
         account_id = factories.account(one)
         one.commit()
-        assert stored_responses.find_and_lock(one, account_id, "k", "f" * 64, ttl=DAY) is None
+        assert idempotency.find_and_lock(one, account_id, "k", "f" * 64, ttl=DAY) is None
 
         with pytest.raises(Conflict):
-            stored_responses.find_and_lock(other, account_id, "k", "f" * 64, ttl=DAY)
+            idempotency.find_and_lock(other, account_id, "k", "f" * 64, ttl=DAY)
 
 
 def test_parts_of_a_fingerprint_do_not_run_together() -> None:
-    assert stored_responses.fingerprint(b"ab", b"c") != stored_responses.fingerprint(b"a", b"bc")
+    assert idempotency.fingerprint(b"ab", b"c") != idempotency.fingerprint(b"a", b"bc")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, func, select, text, update
 
-from api.accounts import logins
-from api.http import stored_responses
-from api.http.stored_responses import StoredResponse
+from api.http import idempotency
+from api.http.idempotency import StoredResponse
+from api.security import logins
 from shared import accounts
 from shared.db import transaction
 from shared.lifecycle import deliveries, retention
@@ -117,7 +117,7 @@ def test_a_finished_batch_goes_with_the_last_of_its_jobs(session: Session) -> No
 
 def test_old_idempotency_keys_are_forgotten(session: Session) -> None:
     session.execute(delete(IdempotencyKey))
-    stored_responses.store(session, factories.account(session), "k", "f" * 64, StoredResponse(202, {}))
+    idempotency.store(session, factories.account(session), "k", "f" * 64, StoredResponse(202, {}))
     session.flush()
 
     assert [

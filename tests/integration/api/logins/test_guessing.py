@@ -10,8 +10,8 @@ from argon2 import PasswordHasher, extract_parameters
 from pydantic import SecretStr
 from sqlalchemy import event, select, text
 
-from api.accounts import login_throttle
 from api.app import create_app
+from api.security import login_throttle
 from shared import db
 from shared.db import transaction
 from shared.models import User

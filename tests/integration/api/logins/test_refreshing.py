@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, text, update
 
-from api.accounts import access_tokens, login_throttle
+from api.security import access_tokens, login_throttle
 from shared.db import transaction
 from shared.models import Login, RefreshToken, User
 from tasks.upkeep import sweep

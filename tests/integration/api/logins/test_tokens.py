@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from api.accounts import access_tokens
 from api.app import create_app
+from api.security import access_tokens
 from shared import accounts
 from shared.accounts import SCOPES
 from shared.db import transaction

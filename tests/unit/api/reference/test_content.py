@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api import problems
+from api.http import problem_documents
 from api.reference import content
 from shared.errors import ServiceError
 
@@ -40,9 +40,9 @@ def test_every_status_has_a_problem_and_every_problem_a_meaning() -> None:
     known = content.problem_types()
 
     for status in (400, 401, 403, 404, 405, 406, 408, 409, 411, 413, 415, 416, 422, 429, 500, 501, 503):
-        assert problems.problem_for_status(status)["type"].startswith("/problems/")
-    for status in problems.STATUS_DETAILS:
-        assert problems.problem_for_status(status)["code"] in known
+        assert problem_documents.problem_for_status(status)["type"].startswith("/problems/")
+    for status in problem_documents.STATUS_DETAILS:
+        assert problem_documents.problem_for_status(status)["code"] in known
     assert known["idempotency-key-reused"].status == 422
     assert all(meaning.about for meaning in known.values())
     assert ServiceError.code in known

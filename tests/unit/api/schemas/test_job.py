@@ -88,7 +88,7 @@ def test_a_job_that_is_written_and_loaded_again_is_the_same(document):
 def test_the_sources_of_a_job_point_into_the_request():
     scenes = [{"enabled": False}, {"visual": {"type": "image", "src": ASSET}}]
 
-    assert job(script={"scenes": scenes}).sources == (("#/script/scenes/1/visual/src", ASSET),)
+    assert job(script={"scenes": scenes}).sources == (("#/script/scenes/1/visual/src", ASSET, "image"),)
 
 
 @pytest.mark.parametrize(

@@ -120,13 +120,14 @@ def test_an_object_with_if_is_there_only_with_a_value():
 
     assert [len(each.script.scenes) for each in (bare, full)] == [1, 2]
     assert [each.script.scenes[0].visual.type for each in (bare, full)] == ["color", "image"]
-    assert (bare.sources, full.sources) == ((), (("photo", ASSET),))
+    assert bare.sources == ()
+    assert [(field, source.src) for field, source in full.sources] == [("photo", ASSET)]
 
 
 def test_a_file_of_the_template_s_own_is_of_no_field():
     one = template([{"visual": {"type": "image", "src": ASSET}}], {})
 
-    assert fill_template(one, {}).sources == ((None, ASSET),)
+    assert [(field, source.src) for field, source in fill_template(one, {}).sources] == [(None, ASSET)]
 
 
 @UNHURRIED

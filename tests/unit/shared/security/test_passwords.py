@@ -8,8 +8,8 @@ import pytest
 from argon2 import extract_parameters
 from marshmallow import ValidationError
 
-from api.accounts import login_throttle
 from api.schemas.logins import NewPassword
+from api.security import login_throttle
 from shared.security import passwords
 
 

@@ -7,7 +7,8 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.schemas.batch import BatchSchema, RowChecker
+from api.batches.row_checking import RowChecker
+from api.schemas.batch import BatchSchema
 from api.schemas.job import JobSchema
 from shared.errors import Invalid
 from shared.script.schema.loading import load, parse_strict_json

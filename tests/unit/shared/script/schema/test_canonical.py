@@ -139,11 +139,11 @@ def test_sources_are_found_at_their_place_in_the_clients_document():
     found = list_sources(load(ScriptSchema(), document), document, "#/script")
 
     assert found == (
-        ("#/script/music/src", ID),
-        ("#/script/overlays/1/src", ID),
-        ("#/script/scenes/1/narration/src", ID),
-        ("#/script/scenes/1/visual/fallback/src", "https://example.org/b.mp4"),
-        ("#/script/scenes/1/visual/fallback/fallback/src", ID),
+        ("#/script/music/src", ID, "sound"),
+        ("#/script/overlays/1/src", ID, "image"),
+        ("#/script/scenes/1/narration/src", ID, "sound"),
+        ("#/script/scenes/1/visual/fallback/src", "https://example.org/b.mp4", "video"),
+        ("#/script/scenes/1/visual/fallback/fallback/src", ID, "image"),
     )
 
 
@@ -152,4 +152,4 @@ def test_sources_of_a_resolved_script_are_counted_by_its_own_scenes():
         ScriptSchema(), {"scenes": [{"enabled": False}, {"visual": {"type": "image", "src": ID}}]}
     )
 
-    assert list_sources(resolved) == (("#/scenes/0/visual/src", ID),)
+    assert list_sources(resolved) == (("#/scenes/0/visual/src", ID, "image"),)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.schemas.batch import BatchSchema, RowChecker
+from api.batches.row_checking import RowChecker
+from api.schemas.batch import BatchSchema
 from shared.errors import Invalid
 from shared.script.schema.loading import load
 from tests.work import calls
@@ -96,8 +97,8 @@ def test_sources_point_to_where_the_client_wrote_them():
         {"defaults": {"kind": "video", "script": pictured}, "jobs": [{}, {"script": dict(pictured)}]}
     )
 
-    assert shared.sources == (("#/defaults/script/scenes/0/visual/src", ASSET),)
-    assert own.sources == (("#/jobs/1/script/scenes/0/visual/src", ASSET),)
+    assert shared.sources == (("#/defaults/script/scenes/0/visual/src", ASSET, "image"),)
+    assert own.sources == (("#/jobs/1/script/scenes/0/visual/src", ASSET, "image"),)
 
 
 @pytest.mark.slow

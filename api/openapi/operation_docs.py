@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from api.problems import MEDIA_TYPE
+from api.http.problem_documents import MEDIA_TYPE
 
 SECURITY, OAUTH, BASIC = "apiKey", "oauth2", "apiKeyAsClient"
 HEADERS = {
@@ -67,14 +67,14 @@ def header_refs(*names: str) -> dict[str, Any]:
 
 def describe_operation(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Add to a route what holds for all of them: its scope, its headers, its errors."""
-    if "scope" in doc_info:
-        scope = doc_info["scope"]
-        doc["security"] = [{SECURITY: []}, {OAUTH: [scope] if scope else []}]
-    if doc_info.get("anonymous"):
+    scope = doc_info.get("scope")
+    if doc_info.get("public"):
         doc["security"] = [{}, {BASIC: []}]
-    if doc_info.get("scope"):
-        doc["x-scope"] = doc_info["scope"]
-    read = [*doc_info.get("reads", []), *([IDEMPOTENCY_KEY] if doc_info.get("creates") else [])]
+    else:
+        doc["security"] = [{SECURITY: []}, {OAUTH: [scope] if scope else []}]
+    if scope:
+        doc["x-scope"] = scope
+    read = [*doc_info.get("request_headers", ()), *([IDEMPOTENCY_KEY] if doc_info.get("idempotent") else [])]
     if read:
         doc["parameters"] = [*doc.get("parameters", []), *read]
     if "body" in doc_info:
@@ -85,7 +85,7 @@ def describe_operation(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) 
         responses[int(status)] = _problem_response(status)
     for response in responses.values():
         if isinstance(response, dict):
-            also = doc_info.get("also", ())
+            also = doc_info.get("response_headers", ())
             response["headers"] = {
                 **response.get("headers", {}),
                 **header_refs(*_RATE_LIMITED_HEADERS, *also),
@@ -109,7 +109,7 @@ def _responses_without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
         }
     if "stream" in doc_info:
         return {status: dict(answer) for status, answer in doc_info["stream"].items()}
-    return {204: {"description": "Done."}} if doc_info.get("empty") else {}
+    return {}
 
 
 def _error_statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
@@ -118,9 +118,9 @@ def _error_statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.SERVICE_UNAVAILABLE,
-        *doc_info.get("fails", ()),
+        *doc_info.get("errors", ()),
     ]
-    if "scope" in doc_info:
+    if not doc_info.get("public"):
         found += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
     if "requestBody" in doc:
         found += [
@@ -129,7 +129,7 @@ def _error_statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
-    if doc_info.get("creates"):
+    if doc_info.get("idempotent"):
         found.append(HTTPStatus.CONFLICT)
     if doc_info.get("file"):
         found += [HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
-    from api.accounts.access_tokens import Claims
+    from api.security.access_tokens import Claims
 
 PREFIX = "sm_refresh"
 _SHAPE = re.compile(rf"{PREFIX}_[0-9a-f]{{64}}_[0-9a-f]{{8}}")

@@ -14,8 +14,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from api.accounts import access_tokens
-from api.accounts.access_tokens import Claims
+from api.security import access_tokens
+from api.security.access_tokens import Claims
 
 SECRET, OTHER = "s" * 32, "o" * 32
 LOGIN = uuid.UUID(int=7)

@@ -1,0 +1,133 @@
+"""Resolves what jobs refer to: the scripts of templates and script tasks, uploaded assets, voices, webhook hosts."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from api.http.caller import caller
+from api.http.request_context import config
+from api.jobs import voice_validation
+from api.jobs.template_filling import fill_templates
+from api.jobs.webhook_urls import WebhookUrlChecker
+from api.schemas.speakers import speakers
+from shared.errors import Invalid
+from shared.lifecycle import listing
+from shared.script.schema.canonical import list_sources
+from shared.script.schema.loading import json_pointer, load
+from shared.script.schema.script import ScriptSchema
+from shared.script.schema.sources import asset_id
+from shared.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from api.schemas.job import FieldError, JobSpec
+    from shared.models import Job
+
+# What an asset is called, and what a `src` asks for.
+_ASSET_KINDS = {"image": "an image", "video": "a video", "audio": "a sound", "sound": "a sound"}
+
+
+def resolve_references(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -> list[JobSpec]:
+    """Return the jobs with the scripts that they refer to, their assets locked; or raise Invalid for what is not there.
+
+    `places` are the pointers to the jobs in the request.
+    """
+    account_id = caller().account_id
+    scripted = _resolve_script_tasks(session, account_id, specs, places)
+    resolved = fill_templates(session, account_id, scripted, places)
+    wrong = [
+        *_lock_assets(session, account_id, resolved),
+        *voice_validation.find_unknown_voices(
+            (speaker for spec in resolved for speaker in spec.speakers), config()
+        ),
+    ]
+    if wrong:
+        raise Invalid.listing(
+            wrong,
+            "reference is missing or has the wrong type",
+            "references are missing or have the wrong type",
+        )
+    return resolved
+
+
+def check_webhook_urls(specs: Sequence[JobSpec], places: Sequence[str]) -> None:
+    """Raise Invalid for webhooks that lead to where nothing is sent. Call it outside transactions: it waits for DNS."""
+    if not any(spec.webhook for spec in specs):
+        return
+    checker = WebhookUrlChecker(allow_private=config().allow_private_addresses)
+    if wrong := checker.find_problems(specs, places):
+        raise Invalid.listing(wrong, "webhook URL is not allowed", "webhook URLs are not allowed")
+
+
+def _lock_assets(session: Session, account_id: uuid.UUID, specs: Iterable[JobSpec]) -> list[FieldError]:
+    """Keep the assets that the jobs name until the transaction's end, and return where one is named that is none."""
+    named = [
+        (source, uuid.UUID(name))
+        for spec in specs
+        for source in spec.sources
+        if (name := asset_id(source.src))
+    ]
+    held = listing.lock_assets(session, account_id, {each for _, each in named}) if named else {}
+    wrong = (
+        (source.pointer, mismatch)
+        for source, each in named
+        if (mismatch := _asset_mismatch(held.get(each), source.kind))
+    )
+    return list(dict.fromkeys(wrong))
+
+
+def _asset_mismatch(facts: Mapping[str, Any] | None, kind: str) -> str | None:
+    """Return why an asset cannot be what it is named for, or None where it can."""
+    if facts is None:
+        return "There is no such asset."
+    found = facts.get("kind", "")
+    fits = found == kind or (kind == "sound" and (found == "audio" or facts.get("has_audio")))
+    return (
+        None if fits else f"Must be {_ASSET_KINDS[kind]}, and the asset is {_ASSET_KINDS.get(found, 'none')}."
+    )
+
+
+def _resolve_script_tasks(
+    session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec], places: Sequence[str]
+) -> list[JobSpec]:
+    """Put the script of a finished script task in the place of its id."""
+    ids = [uuid.UUID(spec.script_task_id) for spec in specs if spec.script_task_id]
+    if not ids:
+        return list(specs)
+    found = {job.id: job.result for job in listing.find_jobs(session, account_id, ids) if _has_script(job)}
+    wrong = [
+        (json_pointer(place, "script_task_id"), "Is not a succeeded script task.")
+        for spec, place in zip(specs, places, strict=True)
+        if spec.script_task_id and uuid.UUID(spec.script_task_id) not in found
+    ]
+    if wrong:
+        raise Invalid.listing(
+            wrong,
+            "script_task_id names no succeeded script task",
+            "script_task_ids name no succeeded script task",
+        )
+    return [_with_task_script(spec, place, found) for spec, place in zip(specs, places, strict=True)]
+
+
+def _with_task_script(spec: JobSpec, place: str, found: Mapping[uuid.UUID, Any]) -> JobSpec:
+    if not spec.script_task_id:
+        return spec
+    at = json_pointer(place, "script_task_id")
+    document = found[uuid.UUID(spec.script_task_id)]["script"]
+    script = load(ScriptSchema(), document, at)
+    return replace(
+        spec,
+        script=script,
+        script_task_id=None,
+        sources=tuple(source._replace(pointer=at) for source in list_sources(script, document)),
+        speakers=tuple(speaker._replace(pointer=at) for speaker in speakers(script, document)),
+    )
+
+
+def _has_script(job: Job) -> bool:
+    return job.kind == "script" and job.state == State.SUCCEEDED and bool(job.result)

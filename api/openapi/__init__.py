@@ -1,0 +1,1 @@
+"""How routes declare themselves: one decorator checks the caller, reads the input, writes the reply, and documents all of it."""
