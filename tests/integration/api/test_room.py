@@ -75,7 +75,7 @@ def test_there_is_room_again_as_soon_as_a_job_has_ended(
     assert full.post("/v1/jobs", json=HELLO).status_code == 202
 
 
-@pytest.mark.parametrize("limit", ["max_queued", "max_queued_account"])
+@pytest.mark.parametrize("limit", ["max_queued", "max_queued_per_account"])
 def test_a_batch_that_never_fits_is_too_large_whatever_is_queued(
     config: Settings, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
@@ -101,7 +101,9 @@ def test_canceled_jobs_do_not_tell_how_fast_the_queue_drains(client: Client) -> 
 
 
 @pytest.mark.parametrize(
-    ("limit", "status"), [("max_queued_account", 429), ("max_queued", 503)], ids=["of-an-account", "of-all"]
+    ("limit", "status"),
+    [("max_queued_per_account", 429), ("max_queued", 503)],
+    ids=["of-an-account", "of-all"],
 )
 @pytest.mark.parametrize(("began", "seconds"), [(9.0, "2"), (0.0, "1"), (300.0, "12")])
 def test_when_to_come_again_is_told_by_the_time_since_work_began(
@@ -126,7 +128,7 @@ def test_an_accounts_own_queue_has_a_limit_that_others_do_not_feel(
     config: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acceptance, "_admission", Admission())
-    app = create_app(config.model_copy(update={"max_queued_account": 2}))
+    app = create_app(config.model_copy(update={"max_queued_per_account": 2}))
     hog, other = new_client(app), new_client(app)
     first = hog.job()
     hog.job()
