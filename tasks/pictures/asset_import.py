@@ -13,9 +13,9 @@ from shared.db import transaction
 from shared.lifecycle import assets
 from shared.media.probing import Media, probe
 from shared.models import Asset, JobAsset
-from shared.security import ssrf_guard
 from shared.settings import settings
 from shared.storage.factory import storage
+from tasks.providers import guarded_http
 
 if TYPE_CHECKING:
     import uuid
@@ -49,10 +49,10 @@ def import_url(
     config = settings()
 
     def write(file: IO[bytes]) -> None:
-        ssrf_guard.fetch(
+        guarded_http.fetch(
             url,
             file,
-            ssrf_guard.DownloadLimits(bytes=max_bytes),
+            guarded_http.DownloadLimits(bytes=max_bytes),
             allow_private=config.allow_private_addresses,
             ca_file=config.ca_file,
             stop=stop,

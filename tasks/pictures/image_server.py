@@ -15,20 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import UnsupportedMedia
 from shared.media.probing import HEAD_BYTES, sniff
-from tasks.providers.http_client import (
-    Provider,
-    ProviderConfig,
-    Request,
-    RequestRefused,
-    Response,
-    UnreadableResponse,
-)
+from tasks.providers.http_client import Provider, ProviderConfig, Request, RequestRefused, UnreadableResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.settings import LanguageModel
     from tasks.pictures.stock_apis import Orientation
+    from tasks.providers.bounded_http import Response
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from tasks.providers.http_client import Request, UnreadableResponse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tasks.providers.http_client import Response
+    from tasks.providers.bounded_http import Response
 
 Kind = Literal["photos", "clips"]
 Orientation = Literal["landscape", "portrait", "square"]

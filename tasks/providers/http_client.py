@@ -1,23 +1,26 @@
-"""Calls to what lies outside and speaks HTTP, bounded in number, time and bytes: speech, stock and pictures.
-
-Nobody below repeats a call: this module is the one owner of retries. What a server asks to be waited for longer than a
-worker's slot sleeps is handed on as `retry_after`, for the job to wait in the queue.
-"""
+"""A service outside that speaks HTTP: speech, stock pictures, generated pictures. Bounded calls, retries, a circuit breaker."""
 
 from __future__ import annotations
 
 import logging
-import random
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import httpx2
+
 from shared.errors import Unavailable
-from shared.processes.ffmpeg import Stopped
-from tasks.deadlines import DeadlineExceeded, call_with_deadline, sleep_unless_stopped
+from tasks.deadlines import DeadlineExceeded, call_with_deadline
+from tasks.providers.bounded_http import Limits, Response, bounded_client
 from tasks.providers.circuit_breaker import CircuitBreaker
-from tasks.script.model_replies import is_out_of_credit, parse_retry_after
+from tasks.providers.retry import (
+    TransientFailure,
+    call_with_retries,
+    is_out_of_credit,
+    is_retryable,
+    parse_retry_after,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,11 +29,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-MAX_CALLS = 3  # calls for one answer
-MAX_SLEEP_SECONDS = 10.0  # seconds that a worker's slot sleeps
 OK = 200
-_BACK_OFF = 0.5
-_TRY_AGAIN = (408, 409, 425, 429)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class ProviderConfig:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call, below the provider's base URL. `most` is how many bytes of an answer are read."""
+    """One call, below the provider's base URL; at most `max_bytes` of its answer are read."""
 
     method: str
     path: str
@@ -58,31 +57,16 @@ class Request:
     max_bytes: int = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What came."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class RequestRefused(Exception):
-    """The provider refuses for good; `words` are the beginning of what it said, for us and never for a client."""
+    """The provider refuses for good. `body_start` is the start of what it answered: for the log, never for a client."""
 
-    def __init__(self, name: str, status: int, words: str) -> None:
+    def __init__(self, name: str, status: int, body_start: str) -> None:
         super().__init__(f"{name} refused the request ({status}).")
-        self.status, self.body_start = status, words
+        self.status, self.body_start = status, body_start
 
 
 class UnreadableResponse(Exception):
     """The answer is not what was asked for: HTML, cut off, or of another shape."""
-
-
-class _TransientFailure(Exception):
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
 
 
 class Provider:
@@ -90,93 +74,73 @@ class Provider:
 
     def __init__(
         self,
-        address: ProviderConfig,
+        config: ProviderConfig,
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.config = address
+        self.config = config
         self.breaker = CircuitBreaker(clock)
         self._sleep = sleep
 
     def call(self, request: Request, read: Callable[[Response], T], *, stop: Callable[[], bool]) -> T:
-        """Return what `read` makes of the answer, after at most TRIES calls.
+        """Return what `read` makes of the answer, calling again where that may help.
 
-        `read` raises Garbled for what is no answer. Raise Refused where asking again would not help, Unavailable where
-        it may later, and Stopped.
+        `read` raises UnreadableResponse for what is no answer. Raise RequestRefused where calling again would not help,
+        Unavailable where it may later, and Stopped.
         """
         if closed := self.breaker.seconds_until_allowed():
             raise Unavailable(f"{self.config.name} failed too often just now.", closed)
-        for tries in range(1, MAX_CALLS + 1):
-            if stop():
-                raise Stopped
-            try:
-                answer = self._once(request, read, stop)
-            except _TransientFailure as error:
-                self.breaker.record_failure()
-                log.warning("provider_busy", extra={"provider": self.config.name, "reason": str(error)})
-                if tries == MAX_CALLS or (error.wait or 0.0) > MAX_SLEEP_SECONDS or self.breaker.is_open:
-                    raise _unavailable(error) from error
-                jitter = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-                wait = _BACK_OFF * 2**tries * jitter if error.wait is None else error.wait
-                sleep_unless_stopped(wait, stop, self._sleep)
-            else:
-                self.breaker.record_success()
-                return answer
-        raise AssertionError
-
-    def _once(self, request: Request, read: Callable[[Response], T], stop: Callable[[], bool]) -> T:
-        name = self.config.name
         try:
-            answer = call_with_deadline(self.config.deadline, stop, lambda: _send(self.config, request))
-        except DeadlineExceeded as error:
-            raise _TransientFailure(f"{name} took too long.") from error
-        if answer.status == OK:
-            try:
-                return read(answer)
-            except UnreadableResponse as error:
-                raise _TransientFailure(f"{name} gave an answer that cannot be read.") from error
-        words = answer.body[:2000].decode("utf-8", "replace")
-        if answer.status == 429 and is_out_of_credit(answer.body):
-            raise RequestRefused(name, answer.status, words)
-        if answer.status in _TRY_AGAIN or answer.status >= 500:
-            raise _TransientFailure(
-                f"{name} answered {answer.status}.", parse_retry_after(answer.headers, datetime.now(UTC))
+            return call_with_retries(
+                lambda: self._call_once(request, read, stop), self.breaker, stop=stop, sleep=self._sleep
             )
-        log.warning("provider_refused", extra={"provider": name, "status": answer.status})
-        raise RequestRefused(name, answer.status, words)
+        except TransientFailure as error:
+            wait = () if error.retry_after is None else (error.retry_after,)
+            raise Unavailable(str(error), *wait) from error
+
+    def _call_once(self, request: Request, read: Callable[[Response], T], stop: Callable[[], bool]) -> T:
+        try:
+            return self._read(self._send(request, stop), read)
+        except TransientFailure as error:
+            log.warning("provider_busy", extra={"provider": self.config.name, "reason": str(error)})
+            raise
+
+    def _send(self, request: Request, stop: Callable[[], bool]) -> Response:
+        # httpx's own timeouts start again with each byte: a server that drips would hold a worker's slot for ever.
+        try:
+            return call_with_deadline(self.config.deadline, stop, lambda: _send(self.config, request))
+        except DeadlineExceeded as error:
+            raise TransientFailure(f"{self.config.name} took too long.") from error
+
+    def _read(self, response: Response, read: Callable[[Response], T]) -> T:
+        name, status = self.config.name, response.status
+        if status == OK:
+            try:
+                return read(response)
+            except UnreadableResponse as error:
+                raise TransientFailure(f"{name} gave an answer that cannot be read.") from error
+        if is_retryable(status) and not is_out_of_credit(status, response.body):
+            raise TransientFailure(
+                f"{name} answered {status}.", parse_retry_after(response.headers, datetime.now(UTC))
+            )
+        log.warning("provider_refused", extra={"provider": name, "status": status})
+        raise RequestRefused(name, status, response.body[:2000].decode("utf-8", "replace"))
 
 
-def _send(address: ProviderConfig, request: Request) -> Response:
-    """Make one call and read its answer, no more of it than is allowed. What is packed is not unpacked."""
-    import httpx  # noqa: PLC0415 - a worker that only renders need not hold it
-
-    until = time.monotonic() + address.deadline
-    timeout = httpx.Timeout(address.read, connect=address.connect)
-    headers = {"Accept-Encoding": "identity", "User-Agent": "scenemill", **address.headers}
+def _send(config: ProviderConfig, request: Request) -> Response:
+    limits = Limits(config.connect, config.read, config.deadline, request.max_bytes)
     try:
-        with (
-            httpx.Client(timeout=timeout, trust_env=False, headers=headers) as client,
-            client.stream(
+        with bounded_client(limits) as client:
+            found = client.request(
                 request.method,
-                address.base_url.rstrip("/") + request.path,
+                config.base_url.rstrip("/") + request.path,
+                headers=dict(config.headers),
                 params=dict(request.params),
                 json=request.json,
                 data=request.data,
                 files=request.files,
-            ) as response,
-        ):
-            body = bytearray()
-            for chunk in response.iter_raw():
-                body += chunk
-                if len(body) > request.max_bytes:
-                    raise _TransientFailure(f"{address.name} gave a longer answer than we read.")
-                if time.monotonic() > until:
-                    raise _TransientFailure(f"{address.name} took too long.")
-            return Response(response.status_code, response.headers, bytes(body))
-    except httpx.HTTPError as error:
-        raise _TransientFailure(f"{address.name} could not be reached, or broke off.") from error
-
-
-def _unavailable(error: _TransientFailure) -> Unavailable:
-    return Unavailable(str(error)) if error.wait is None else Unavailable(str(error), error.wait)
+            )
+    except httpx2.HTTPError as error:
+        raise TransientFailure(f"{config.name} could not be reached, or broke off.") from error
+    return Response(found.status_code, found.headers, found.content)

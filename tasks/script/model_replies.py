@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.errors import BadRequest
 from shared.script.schema.loading import parse_strict_json
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"```(?:json|JSON)?\s*\n(.*?)```", re.DOTALL)
@@ -28,38 +23,14 @@ _TOO_LONG = re.compile(
     r"|reduce the length|exceeds? the (available )?context",
     re.IGNORECASE,
 )
-# Refusals that look like "too many requests", and that waiting does not change.
-_NO_CREDIT = (
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-    "insufficient_balance",
-)
 
 
 class UnreadableReply(Exception):
     """The answer is no completion: HTML, cut off, or of another shape."""
 
 
-class ModelBusy(Exception):
-    """The server could not answer now. `retry_after` is what it asked for, in seconds."""
-
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
-
-
 class PromptTooLong(Exception):
     """The model cannot read that much at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What came over HTTP."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +76,6 @@ def extract_json(content: str) -> Any:
     raise problem
 
 
-def parse_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds that `Retry-After` asks for, which may be a number or a date; None where it says nothing."""
-    milliseconds = headers.get("retry-after-ms", "")
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", milliseconds):
-        return float(milliseconds) / 1000
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
-        return float(value)
-    moment, sent = _moment(value), _moment(headers.get("date", ""))
-    # Their clock against their clock: ours may differ by an hour.
-    return max(0.0, (moment - (sent or now)).total_seconds()) if moment else None
-
-
-def is_out_of_credit(body: bytes) -> bool:
-    """Whether a 429 is about money, not about pace."""
-    return any(word.encode() in body[:10_000] for word in _NO_CREDIT)
-
-
 def is_format_refusal(body: bytes) -> bool:
     """Whether a refusal is about the structure that was asked for, which another server may not know."""
     return bool(_FORMAT.search(_head(body)))
@@ -157,11 +110,3 @@ def _text(content: Any) -> str:
 def _tokens(usage: Any) -> int:
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
     return total if type(total) is int and total > 0 else 0
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

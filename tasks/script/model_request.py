@@ -1,27 +1,36 @@
-"""The SDK, and nothing that decides: one request to an OpenAI-compatible server, bounded in time and bytes, never repeated."""
+"""One chat completion from an OpenAI-compatible server, bounded in time and bytes, never repeated."""
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-import httpx2
-from openai import APIConnectionError, APIStatusError, OpenAI
-
-from tasks.script.model_replies import ModelBusy, Response
+from tasks.providers.bounded_http import Limits, Response, bounded_client
+from tasks.providers.retry import TransientFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from openai import OpenAI
 
-    from tasks.script.model import ModelConfig
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A model and where it is. Times are seconds; `context` is how many characters of source text it is given at once."""
+
+    name: str
+    base_url: str
+    api_key: str = field(default="", repr=False)
+    connect: float = 5.0
+    read: float = 60.0
+    deadline: float = 180.0
+    max_bytes: int = 4 * 1024 * 1024
+    context: int = 40_000
 
 
 def complete(model: ModelConfig, request: dict[str, Any]) -> Response:
-    """Ask for a chat completion, and return what comes; or raise Busy where nothing does.
+    """Ask for a chat completion and return the answer, whatever its status; raise TransientFailure where none comes."""
+    from openai import APIConnectionError, APIStatusError  # noqa: PLC0415 (13 MB, which a renderer need not hold)
 
-    The connection is this call's own: one that was kept idle may be gone, or be another process's after a fork.
-    """
     try:
         with _client(model) as client:
             found = client.chat.completions.with_raw_response.create(**request).http_response
@@ -29,10 +38,12 @@ def complete(model: ModelConfig, request: dict[str, Any]) -> Response:
     except APIStatusError as error:
         return Response(error.status_code, error.response.headers, error.response.content)
     except APIConnectionError as error:
-        raise ModelBusy("The model's server could not be reached, or broke off.") from error
+        raise TransientFailure("The model's server could not be reached, or broke off.") from error
 
 
 def _client(model: ModelConfig) -> OpenAI:
+    from openai import OpenAI  # noqa: PLC0415 (as above)
+
     address = urlsplit(model.base_url)
     return OpenAI(
         base_url=address._replace(query="").geturl(),
@@ -40,50 +51,5 @@ def _client(model: ModelConfig) -> OpenAI:
         default_query=dict(parse_qsl(address.query)),  # Azure's api-version
         default_headers={"api-key": model.api_key} if address.netloc.endswith(".azure.com") else None,
         max_retries=0,
-        http_client=httpx2.Client(
-            transport=_Bounded(model),
-            timeout=httpx2.Timeout(model.read, connect=model.connect),
-            headers={"Accept-Encoding": "identity"},
-            trust_env=False,
-        ),
+        http_client=bounded_client(Limits(model.connect, model.read, model.deadline, model.max_bytes)),
     )
-
-
-class _Bounded(httpx2.BaseTransport):
-    """Reads no more of an answer than the model's limits allow. What is packed is not unpacked."""
-
-    def __init__(self, model: ModelConfig) -> None:
-        self._model = model
-        self._transport = httpx2.HTTPTransport(trust_env=False)
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        until = time.monotonic() + self._model.deadline
-        response = self._transport.handle_request(request)
-        if response.headers.get("content-encoding", "identity") != "identity":
-            response.close()
-            raise httpx2.ReadError("The answer is packed.", request=request)
-        body = _Body(response.stream, self._model.most_bytes, until, request)
-        return httpx2.Response(
-            response.status_code, headers=response.headers, stream=body, extensions=response.extensions
-        )
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-class _Body(httpx2.SyncByteStream):
-    def __init__(self, stream: Any, most: int, until: float, request: httpx2.Request) -> None:
-        self._stream, self._most, self._until, self._request = stream, most, until, request
-
-    def __iter__(self) -> Iterator[bytes]:
-        seen = 0
-        for chunk in self._stream:
-            seen += len(chunk)
-            if seen > self._most:
-                raise httpx2.ReadError("The answer is too long.", request=self._request)
-            if time.monotonic() > self._until:
-                raise httpx2.ReadTimeout("The answer takes too long.", request=self._request)
-            yield chunk
-
-    def close(self) -> None:
-        self._stream.close()

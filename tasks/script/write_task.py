@@ -18,7 +18,8 @@ from shared.usage import UsageKind
 from tasks.pictures.stock_search import stock_providers
 from tasks.providers import response_cache
 from tasks.run import JobOutput
-from tasks.script.model import ModelConfig, ModelEndpoint
+from tasks.script.model import ModelEndpoint
+from tasks.script.model_request import ModelConfig
 from tasks.script.writing import CHARACTERS_PER_TOKEN, Meter, write_script
 
 if TYPE_CHECKING:

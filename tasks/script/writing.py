@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import ModelRefused, ModelUnavailable, ScriptInvalid, ServiceError
-from shared.processes.ffmpeg import Stopped
-from tasks.deadlines import sleep_unless_stopped
+from tasks.providers.retry import TransientFailure, call_with_retries
 from tasks.script.model_dialogue import Dialogue
-from tasks.script.model_replies import ModelBusy, PromptTooLong
+from tasks.script.model_replies import PromptTooLong
 from tasks.script.outline import Outline, write_outline
 
 if TYPE_CHECKING:
@@ -24,11 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_CALLS = 3  # calls to one endpoint for one answer
-MAX_SLEEP_SECONDS = 10.0  # seconds that a worker's slot sleeps; past it, the job waits in the queue
 MIN_CONTEXT = 2000  # characters; a model that reads less cannot write a script
 CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English
-_BACK_OFF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +111,7 @@ def _most_hopeful(failures: Sequence[ServiceError]) -> ServiceError:
 
 
 class _RetryingEndpoint:
-    """The one owner of retries: asks an endpoint again where that may help, and counts what it costs."""
+    """Asks an endpoint again where that may help, and counts what it costs."""
 
     def __init__(
         self, endpoint: ModelEndpoint, stop: Callable[[], bool], sleep: Callable[[float], None], meter: Meter
@@ -125,37 +120,28 @@ class _RetryingEndpoint:
         self.tokens = 0
 
     def ask(self, messages: Sequence[dict[str, str]], form: dict[str, Any]) -> Reply:
-        """Return the endpoint's reply, after at most TRIES calls."""
-        for tries in range(1, MAX_CALLS + 1):
-            if self._stop():
-                raise Stopped
-            self._meter.before_call(sum(len(message["content"]) for message in messages))
-            try:
-                reply = self._endpoint.ask(messages, form, self._stop)
-            except ModelBusy as error:
-                wait = error.retry_after
-                if tries == MAX_CALLS or (wait or 0.0) > MAX_SLEEP_SECONDS or self._endpoint.breaker.is_open:
-                    raise _unavailable(error) from error
-                jitter = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-                sleep_unless_stopped(
-                    _BACK_OFF * 2**tries * jitter if wait is None else wait, self._stop, self._sleep
-                )
-            else:
-                # Some servers do not say what a call used; it is paid for all the same.
-                tokens = reply.tokens or _estimate_tokens(messages, reply)
-                self.tokens += tokens
-                self._meter.after_call(tokens)
-                return reply
-        raise AssertionError
+        """Return the endpoint's reply; or raise ModelUnavailable, or what the endpoint raises."""
+        try:
+            reply = call_with_retries(
+                lambda: self._ask_once(messages, form),
+                self._endpoint.breaker,
+                stop=self._stop,
+                sleep=self._sleep,
+            )
+        except TransientFailure as error:
+            wait = () if error.retry_after is None else (error.retry_after,)
+            raise ModelUnavailable(str(error), *wait) from error
+        # Some servers do not say what a call used; it is paid for all the same.
+        tokens = reply.tokens or _estimate_tokens(messages, reply)
+        self.tokens += tokens
+        self._meter.after_call(tokens)
+        return reply
+
+    def _ask_once(self, messages: Sequence[dict[str, str]], form: dict[str, Any]) -> Reply:
+        self._meter.before_call(sum(len(message["content"]) for message in messages))
+        return self._endpoint.ask(messages, form, self._stop)
 
 
 def _estimate_tokens(messages: Sequence[dict[str, str]], reply: Reply) -> int:
     """Return about how many tokens were read and written."""
     return (sum(len(message["content"]) for message in messages) + len(reply.content)) // CHARACTERS_PER_TOKEN
-
-
-def _unavailable(error: ModelBusy) -> ModelUnavailable:
-    detail = str(error)
-    return (
-        ModelUnavailable(detail) if error.retry_after is None else ModelUnavailable(detail, error.retry_after)
-    )

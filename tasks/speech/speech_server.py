@@ -12,14 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import SpeechFailed, Unavailable
-from tasks.providers.http_client import (
-    Provider,
-    ProviderConfig,
-    Request,
-    RequestRefused,
-    Response,
-    UnreadableResponse,
-)
+from tasks.providers.http_client import Provider, ProviderConfig, Request, RequestRefused, UnreadableResponse
 from tasks.speech.decoding import NoAudibleSpeech, decode_to_wav
 from tasks.speech.engine import SAMPLE_RATE, Sentence, SpokenSentence, WordTime
 from tasks.speech.word_timing import TranscribedWord, times_by_syllables, times_by_transcript
@@ -30,6 +23,7 @@ if TYPE_CHECKING:
     from shared.script.values import Voice
     from shared.script.voices import NamedVoice
     from shared.settings import LanguageModel
+    from tasks.providers.bounded_http import Response
 
 log = logging.getLogger(__name__)
 

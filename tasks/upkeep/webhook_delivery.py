@@ -21,8 +21,8 @@ from shared.db import transaction
 from shared.errors import ServiceError
 from shared.lifecycle import deliveries
 from shared.lifecycle.deliveries import Outcome
-from shared.security import ssrf_guard
 from shared.settings import settings
+from tasks.providers import guarded_http
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,7 @@ def post_delivery(delivery: Delivery, keys: Sequence[str]) -> Outcome:
     }
     began = time.monotonic()
     try:
-        status = ssrf_guard.post(
+        status = guarded_http.post(
             delivery.url,
             delivery.body.encode(),
             headers,

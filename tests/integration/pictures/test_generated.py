@@ -12,7 +12,7 @@ from shared.db import transaction
 from shared.errors import AssetUnreadable, QuotaExceeded, Unavailable
 from shared.models import Usage
 from shared.settings import settings
-from tasks.providers.http_client import MAX_CALLS
+from tasks.providers.retry import MAX_CALLS
 from tests.integration.pictures.conftest import (
     GRADIENT,
     Director,

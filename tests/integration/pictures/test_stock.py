@@ -12,7 +12,7 @@ from shared.db import transaction
 from shared.errors import AssetUnreadable, Unavailable
 from shared.models import Asset, JobAsset
 from shared.storage.factory import storage
-from tasks.providers.http_client import MAX_CALLS
+from tasks.providers.retry import MAX_CALLS
 from tests.integration.pictures.conftest import GRADIENT, Director, looking_for, new_job, pexels
 from tests.loopback import llm
 

@@ -16,8 +16,10 @@ from shared.script.schema.loading import load
 from shared.script.schema.script import ScriptSchema
 from shared.script.values import Brief
 from tasks.providers.circuit_breaker import FAILURE_THRESHOLD
-from tasks.script.model import JSON_OBJECT, PLAIN_TEXT, STRICT_SCHEMA, ModelConfig, ModelEndpoint
-from tasks.script.writing import MAX_CALLS, write_script
+from tasks.providers.retry import MAX_CALLS
+from tasks.script.model import JSON_OBJECT, PLAIN_TEXT, STRICT_SCHEMA, ModelEndpoint
+from tasks.script.model_request import ModelConfig
+from tasks.script.writing import write_script
 from tests.loopback import llm
 from tests.loopback.llm import LoopbackModel
 

@@ -15,7 +15,8 @@ from shared.script.values import Voice
 from shared.script.voices import named_voices
 from shared.settings import LanguageModel
 from tasks.providers.circuit_breaker import FAILURE_THRESHOLD
-from tasks.providers.http_client import MAX_CALLS, Provider, ProviderConfig
+from tasks.providers.http_client import Provider, ProviderConfig
+from tasks.providers.retry import MAX_CALLS
 from tasks.speech.engine import SAMPLE_RATE, Sentence
 from tasks.speech.speech_server import SpeechServer
 from tests.loopback import llm

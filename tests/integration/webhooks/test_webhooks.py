@@ -281,7 +281,7 @@ def test_after_the_last_try_it_has_failed(process: Settings, receiver: Receiver)
 def test_of_what_is_resent_for_ever_the_last_tries_are_kept(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "MOST_TRIES", 3)
+    monkeypatch.setattr(deliveries, "MAX_KEPT_ATTEMPTS", 3)
     with transaction() as session:
         job = ended(session, hook(receiver.url))
 
@@ -341,7 +341,7 @@ def test_who_has_nothing_under_way_is_told_before_those_who_have(session: Sessio
 def test_much_that_waits_for_an_address_that_is_gone_ends_untried_a_bite_at_a_time(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "GIVEN_UP", 2)
+    monkeypatch.setattr(deliveries, "MAX_GIVEN_UP", 2)
     with transaction() as session:
         owner = factories.account(session)
         deliveries.disable_address(session, owner, receiver.url)

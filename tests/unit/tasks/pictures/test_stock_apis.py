@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.pictures.stock_apis import Candidate, Pexels, Pixabay, StockQuery, rank_candidates
-from tasks.providers.http_client import Response, UnreadableResponse
+from tasks.providers.bounded_http import Response
+from tasks.providers.http_client import UnreadableResponse
 
 PHOTO = {
     "id": 7, "width": 4000, "height": 2000, "url": "https://www.pexels.com/photo/7/", "photographer": "Ada",
