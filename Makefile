@@ -21,11 +21,13 @@ fix: setup  ## Put the code into shape
 	$(BIN)/ruff check --fix $(wildcard $(CODE))
 	$(BIN)/ruff format $(wildcard $(CODE))
 
-check: setup  ## Lint, types, and which room may import which
+check: setup  ## Lint, types, which room may import which, and that each imported package is declared
 	$(BIN)/ruff check $(wildcard $(CODE))
 	$(BIN)/ruff format --check $(wildcard $(CODE))
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry api shared tasks workers
+	cd client && ../$(BIN)/deptry scenemill
 
 fast: setup  ## The tests that need no server
 	$(BIN)/pytest tests/unit -n 2 --dist loadfile -m "not services and not slow"
