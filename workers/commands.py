@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from scenemill.cli.help import examples
+
 FOLDER = Path(".scenemill")
 API_PORT, FLOWER_PORT = 8000, 5555
 
@@ -30,7 +32,7 @@ class StackFailed(click.ClickException):
     exit_code = 6
 
 
-@click.command()
+@click.command(epilog=examples("scenemill up", "scenemill up --port 8001 --data /var/lib/scenemill"))
 @click.option("--port", type=click.IntRange(0, 65_535), default=API_PORT, show_default=True,
               help="Of the API. 0: free ports for everything.")  # fmt: skip
 @click.option(
@@ -114,7 +116,7 @@ def _print_table(addresses: dict[str, Any]) -> bool:
     return True
 
 
-@click.command()
+@click.command(epilog=examples("scenemill demo"))
 @data_option
 def demo(folder: Path) -> None:
     """Render examples/reef.json through the whole stack, and say where the video is."""
@@ -125,7 +127,7 @@ def demo(folder: Path) -> None:
     show.run(folder.resolve(), Console(soft_wrap=True))
 
 
-@click.command()
+@click.command(epilog=examples("scenemill operator ada"))
 @click.argument("username")
 @click.option("--account", default="default", show_default=True, help="Whose a new user becomes.")
 @data_option
@@ -157,7 +159,7 @@ def operator(username: str, account: str, folder: Path) -> None:
         raise StackFailed(error.detail) from error
 
 
-@click.command()
+@click.command(epilog=examples("scenemill doctor"))
 @click.option(
     "--ffmpeg", envvar="SCENEMILL_FFMPEG", help="Another ffmpeg than the bundled one. [env: SCENEMILL_FFMPEG]"
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from scenemill import Scenemill
 from scenemill.cli.documents import as_job, read
-from scenemill.cli.rendering import facts, render
+from scenemill.cli.rendering import Screen, facts, render
 from scenemill.errors import ScenemillError
 from shared.media import probing
 from shared.processes.ffmpeg import ffmpeg_path
@@ -58,7 +58,7 @@ def run(folder: Path, console: Console) -> None:
         with Scenemill(addresses["api"], addresses["api_key"]) as api:
             job = as_job(read(str(SCRIPT)), {})
             done = render(
-                api, job, folder=pictures, target=folder / "demo", console=console, label=SCRIPT.stem
+                api, job, folder=pictures, target=folder / "demo", screen=Screen(console), label=SCRIPT.stem
             )
         took = time.monotonic() - ready
         video = done.files["video.mp4"]

@@ -6,12 +6,16 @@ This module and what it imports stay light: `scenemill --help` and shell complet
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from scenemill.cli import failures
 from scenemill.cli.access import DEFAULT_API, Options
 from scenemill.cli.groups import Lazy, RootGroup, Section
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
 
 BELOW = "scenemill.cli.commands"
 SECTIONS = (
@@ -101,4 +105,8 @@ def cli(
 
 def main() -> None:
     """Run the command, and exit with a code of `failures.EXIT_CODES`."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name may be no text, and a terminal may know no Unicode: neither is an error.
+        unicode = (stream.encoding or "").lower().replace("-", "") == "utf8"
+        cast("TextIOWrapper", stream).reconfigure(errors="surrogateescape" if unicode else "replace")
     sys.exit(failures.run(cli))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scenemill.types.jobs import DryRun, Estimate, SceneTime
 
 INVALID = 3  # the exit code of a job that the API would refuse
-BAR = 30
+BAR = 24
 
 
 def report(tried: DryRun, job: Any) -> Iterator[RenderableType]:
@@ -24,8 +24,7 @@ def report(tried: DryRun, job: Any) -> Iterator[RenderableType]:
     if tried.valid:
         yield Text("The job is valid. Nothing was posted.", style="green")
     else:
-        count = len(tried.errors)
-        yield Text(f"The job is invalid: {count} error{'s' if count != 1 else ''}.", style="bold red")
+        yield Text(f"The job is invalid: {output.count(len(tried.errors), 'error')}.", style="bold red")
         table = output.facts(hints.places(tried.errors, job))
         table.columns[0].style = "red"
         yield table

@@ -30,7 +30,11 @@ EXIT_CODES = {
     141: "the program that reads the output ended",
 }
 NAME, COMPLETION = "scenemill", "_SCENEMILL_COMPLETE"
-FILE_PROBLEM, BUG, INTERRUPTED, BROKEN_PIPE = 7, 70, 130, 141
+UNREACHABLE, FILE_PROBLEM, BUG, INTERRUPTED, BROKEN_PIPE = 4, 7, 70, 130, 141
+UNREACHABLE_HINT = (
+    "Does Scenemill run there? `scenemill up` starts it on this machine, and `scenemill config show` says where the "
+    "address comes from."
+)
 REPORT = "https://github.com/scenemill/scenemill/issues"
 
 
@@ -91,7 +95,8 @@ def _explained(error: BaseException) -> tuple[int, list[str]]:
 
 def _foreseen(error: BaseException) -> list[str]:
     first, *rest = str(error).splitlines() or [type(error).__name__]
-    return [red("Error: ") + first, *rest]
+    hints = [UNREACHABLE_HINT] if getattr(error, "exit_code", None) == UNREACHABLE else []
+    return [red("Error: ") + first, *rest, *hints]
 
 
 def _usage(error: click.ClickException) -> list[str]:
@@ -101,7 +106,7 @@ def _usage(error: click.ClickException) -> list[str]:
         return lines
     if isinstance(error, click.NoSuchOption):
         lines[0] = red("Error: ") + _no_such_option(error, context)
-    return [*lines, click.style(f"Help: {context.command_path} --help", dim=True)]
+    return [*lines, styled(f"Help: {context.command_path} --help", dim=True)]
 
 
 def _no_such_option(error: click.NoSuchOption, context: click.Context) -> str:
@@ -147,12 +152,13 @@ def _bug(error: BaseException) -> list[str]:
 
 def red(text: str) -> str:
     """Return a text that is red where colours are shown."""
-    return click.style(text, fg="red", bold=True) if colour() else text
+    return styled(text, fg="red", bold=True)
 
 
-def colour() -> bool:
-    """Tell whether stderr is to be coloured: on a terminal, unless NO_COLOR is set."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+def styled(text: str, **style: Any) -> str:
+    """Return a text for stderr with this style: on a terminal that knows colours, unless NO_COLOR is set."""
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return click.style(text, **style) if wanted and sys.stderr.isatty() else text
 
 
 def _close_stdout() -> None:

@@ -10,7 +10,6 @@ from rich.progress import (
     BarColumn,
     Progress,
     SpinnerColumn,
-    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -40,10 +39,10 @@ class Follower:
         self._live: Live | None = None
         if console.is_terminal and not quiet:
             self._bar = Progress(
-                SpinnerColumn(finished_text=" "),
+                SpinnerColumn(style="cyan", finished_text=" "),
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=BAR),
-                TaskProgressColumn(),
+                BarColumn(bar_width=BAR, complete_style="cyan", finished_style="green", pulse_style="cyan"),
+                TextColumn("{task.percentage:>3.0f}%"),
                 TimeElapsedColumn(),
                 TextColumn("[cyan]{task.fields[doing]}"),
                 console=console,
@@ -76,7 +75,7 @@ class Follower:
         if self._live is not None:
             self._bar.update(self._row, completed=done, doing=words)
             parts: list[RenderableType] = [self._bar, *lines]
-            self._live.update(Group(*parts))
+            self._live.update(Group(*parts), refresh=True)
         elif words != self._said and not self._quiet:
             self._console.print(f"{self._label}: {words}")
         self._said = words

@@ -27,7 +27,7 @@ timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Wait at most so long. The work goes on; exit code 8.",
+    help="Longest time to wait. What runs goes on after it; exit code 8.",
 )
 limit_option = click.option(
     "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="The most to list."
@@ -46,9 +46,3 @@ def pass_session(function: Callable[Concatenate[Session, P], T]) -> Callable[P, 
         return function(Session(options), *args, **kwargs)
 
     return update_wrapper(with_session, function)
-
-
-def examples(*lines: str) -> str:
-    """Return what stands at the end of a command's help: command lines to try, each on a line of its own."""
-    title = "Example:" if len(lines) == 1 else "Examples:"
-    return "\n".join(("\b", title, *(f"  {line}" for line in lines)))

@@ -62,8 +62,13 @@ def show(*parts: RenderableType) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON line."""
-    click.echo(json.dumps(plain(value), ensure_ascii=False))
+    """Print one JSON line. What the encoding of stdout lacks is escaped."""
+    text = json.dumps(plain(value), ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = json.dumps(plain(value))
+    click.echo(text)
 
 
 def plain(value: Any) -> Any:
@@ -118,22 +123,27 @@ def local_time(moment: datetime | None) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" if moment else ""
 
 
-def size(count: float) -> str:
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 segment` or `2 segments`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def size(amount: float) -> str:
     """Return a number of bytes in its largest unit."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
 
 
-def seconds(count: float | None) -> str:
+def seconds(length: float | None) -> str:
     """Return a length of time, such as `3.5 s` or `2 min 05 s`."""
-    if count is None:
+    if length is None:
         return ""
-    if count < 60:
-        return f"{count:.1f} s"
-    return f"{int(count // 60)} min {int(count % 60):02} s"
+    if length < 60:
+        return f"{length:.1f} s"
+    return f"{int(length // 60)} min {int(length % 60):02} s"
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from scenemill.errors import IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,6 +64,23 @@ def check_file(path: Path, *, force: bool) -> None:
     _check_writable(path.parent, "--output-file")
     if path.exists() and not force:
         raise click.UsageError(f"{path} exists already. Add --force to replace it, or choose another name.")
+
+
+def holds(path: Path, sha256: str) -> bool:
+    """Tell whether a file is there and has these bytes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the path of a file in a folder, which is made; or raise IntegrityError where the name leads out of it."""
+    root = folder.resolve()
+    if not (root / name).resolve().is_relative_to(root):
+        raise IntegrityError(f"The API names an artifact {name!r}, outside the folder {folder}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
 
 
 def expected(output: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from scenemill.cli import output
 from scenemill.cli.groups import Group
-from scenemill.cli.options import examples, json_option, pass_session, yes_option
+from scenemill.cli.help import examples
+from scenemill.cli.options import json_option, pass_session, yes_option
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scenemill.cli import output, targets
+from scenemill.cli import output, rendering, targets
 from scenemill.cli.groups import Group
+from scenemill.cli.help import examples
 from scenemill.cli.options import (
-    examples,
     force_option,
     json_option,
     limit_option,
@@ -99,14 +99,11 @@ def upload_assets(session: Session, /, files: tuple[Path, ...], *, quiet: bool, 
 
     A large file goes on where it broke off, also when the command is run again.
     """
-    console = output.stderr()
+    screen = rendering.Screen(output.stderr(), quiet)
     with session.connect() as api:
         for path in files:
-            if console.is_terminal and not quiet:
-                with console.status(f"Uploading {path.name}"):
-                    asset = api.assets.upload(path)
-            else:
-                asset = api.assets.upload(path)
+            with screen.step(f"Uploading {path.name}"):
+                asset = rendering.uploaded(api, path)
             if as_json:
                 output.print_json({"file": str(path), **asset.raw})
             else:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from scenemill.cli import documents, output, targets
+from scenemill.cli import documents, output, rendering, targets
 from scenemill.cli.commands.tasks import print_tasks
 from scenemill.cli.following import counts_line, follow_batch
 from scenemill.cli.groups import Group
+from scenemill.cli.help import examples
 from scenemill.cli.options import (
-    examples,
     folder_option,
     force_option,
     json_option,
@@ -151,9 +151,8 @@ def _print_accepted(accepted: AcceptedBatch, *, as_json: bool, quiet: bool) -> N
                 Text.assemble((f"Skipped job {skipped.index}: ", "yellow"), f"{place.pointer} {place.detail}")
             )
     if not quiet:
-        count = len(accepted.task_ids)
         console.print(
-            f"{count} task{'s' if count != 1 else ''} accepted, {len(accepted.skipped)} skipped.\n"
+            f"{output.count(len(accepted.task_ids), 'task')} accepted, {len(accepted.skipped)} skipped.\n"
             f"Watch them: scenemill batch watch {accepted.batch_id}",
             style="dim",
         )
@@ -177,7 +176,7 @@ def show_batch(session: Session, /, batch_id: str, limit: int, *, as_json: bool)
         found = api.batches.get(batch_id)
         _print_batch(found, as_json=as_json)
         if not as_json and limit:
-            output.show()
+            output.show(Text())
             print_tasks(api.batches.tasks(batch_id, limit=limit))
 
 
@@ -236,8 +235,7 @@ def batch_results(
 
 def _download(api: Scenemill, task: Any, out: Path, *, force: bool, as_json: bool) -> None:
     folder = out / folder_name(task.custom_id or task.task_id)
-    targets.check_folder(folder, [one.name for one in task.artifacts], force=force)
-    files = api.tasks.download_all(task, folder)
+    files = rendering.download(api, task, folder, force=force, screen=rendering.Screen(output.stderr())).files
     if as_json:
         output.print_json(
             {

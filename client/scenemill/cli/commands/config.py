@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +10,8 @@ import click
 from scenemill.cli import access, output
 from scenemill.cli import config as configuration
 from scenemill.cli.groups import Group
-from scenemill.cli.options import examples, json_option, pass_session
+from scenemill.cli.help import examples
+from scenemill.cli.options import json_option, pass_session
 
 if TYPE_CHECKING:
     from scenemill.cli.session import Session
@@ -73,8 +75,9 @@ def show_config(session: Session, /, *, as_json: bool) -> None:
 )
 @click.argument("name", type=click.Choice(NAMES))
 @click.argument("value", required=False)
+@json_option
 @pass_session
-def set_config(session: Session, /, name: str, value: str | None) -> None:
+def set_config(session: Session, /, name: str, value: str | None, *, as_json: bool) -> None:
     """Set the address (api), the key, or the profile that is used by default. A key that is not given is asked for.
 
     Other profiles are set by the option --profile before the command. An empty value removes a setting.
@@ -84,26 +87,35 @@ def set_config(session: Session, /, name: str, value: str | None) -> None:
         value = click.prompt(
             name.capitalize(), hide_input=name == "key", default="", show_default=False, err=True
         )
-    if name == PROFILE:
-        _set_profile(stored, value)
-        return
     profile = session.options.profile or stored.profile
+    if name == PROFILE:
+        profile, changed = value, _with_profile(stored, value)
+    else:
+        changed = _with_setting(stored, profile, name, value)
+    configuration.save(changed)
+    if as_json:
+        output.print_json({"profile": profile, "name": name, "set": bool(value)})
+    elif name == PROFILE:
+        click.echo(f"Profile {value!r} is used by default.")
+    else:
+        click.echo(f"{name} of profile {profile!r} is {'set' if value else 'removed'}.")
+
+
+def _with_setting(stored: configuration.Config, profile: str, name: str, value: str) -> configuration.Config:
     if name == "api" and value:
         value = access.checked_address(value, "The address")
     if name == "key" and value and not stored.get(profile).get("api"):
         raise click.UsageError(
             "A key is stored with the address that it is for. Set that first: scenemill config set api URL"
         )
-    configuration.save(stored.changed(profile, name, value or None))
-    click.echo(f"{name} of profile {profile!r} is {'set' if value else 'removed'}.")
+    return stored.changed(profile, name, value or None)
 
 
-def _set_profile(stored: configuration.Config, value: str) -> None:
-    if value not in stored.profiles:
+def _with_profile(stored: configuration.Config, profile: str) -> configuration.Config:
+    if profile not in stored.profiles:
         known = ", ".join(sorted(stored.profiles)) or "none"
-        raise click.UsageError(f"There is no profile {value!r}. Known profiles: {known}.")
-    configuration.save(configuration.Config(stored.profiles, value))
-    click.echo(f"Profile {value!r} is used by default.")
+        raise click.UsageError(f"There is no profile {profile!r}. Known profiles: {known}.")
+    return replace(stored, profile=profile)
 
 
 @config.command(
@@ -112,6 +124,10 @@ def _set_profile(stored: configuration.Config, value: str) -> None:
         'cat "$(scenemill config path)"',
     ),
 )
-def config_path() -> None:
+@json_option
+def config_path(*, as_json: bool) -> None:
     """Print where the configuration is kept."""
-    click.echo(str(configuration.path()))
+    if as_json:
+        output.print_json({"file": str(configuration.path())})
+    else:
+        click.echo(str(configuration.path()))

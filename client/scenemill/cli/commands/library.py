@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from scenemill.cli import output
-from scenemill.cli.options import examples, json_option, pass_session
+from scenemill.cli.help import examples
+from scenemill.cli.options import json_option, pass_session
 
 if TYPE_CHECKING:
     from scenemill.cli.session import Session

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from scenemill.auth import by_password, log_in, log_out
-from scenemill.cli import config
-from scenemill.cli.options import examples, pass_session
+from scenemill.cli import config, output
+from scenemill.cli.help import examples
+from scenemill.cli.options import json_option, pass_session
 from scenemill.errors import ApiError
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ PASSWORD_CHANGE_NEEDED = "password-change-needed"  # noqa: S105 (a code of the A
     )
 )
 @click.option("--user", "username", prompt="User", help="Asked for when it is not given.")
+@json_option
 @pass_session
-def login(session: Session, /, username: str) -> None:
+def login(session: Session, /, username: str, *, as_json: bool) -> None:
     """Log in by user name and password, for all commands at this API until `scenemill logout`.
 
     An address that is given by --api or SCENEMILL_API is stored where none is stored yet.
@@ -43,7 +45,10 @@ def login(session: Session, /, username: str) -> None:
     with store.locked():
         store.save(tokens)
     _keep_address(session)
-    click.echo(f"Logged in at {api} as {username}.")
+    if as_json:
+        output.print_json({"api": api, "user": username, "logged_in": True})
+    else:
+        click.echo(f"Logged in at {api} as {username}.")
 
 
 def _keep_address(session: Session) -> None:
@@ -59,8 +64,9 @@ def _keep_address(session: Session) -> None:
         "scenemill logout",
     )
 )
+@json_option
 @pass_session
-def logout(session: Session, /) -> None:
+def logout(session: Session, /, *, as_json: bool) -> None:
     """Log out, on this machine and at the API."""
     store = session.login_at(session.access.api)
     with store.locked():
@@ -68,4 +74,7 @@ def logout(session: Session, /) -> None:
         if tokens is not None:
             log_out(session.access.api, tokens)
             store.save(None)
-    click.echo("Logged out." if tokens else f"Nobody was logged in at {session.access.api}.")
+    if as_json:
+        output.print_json({"api": session.access.api, "logged_out": tokens is not None})
+    else:
+        click.echo("Logged out." if tokens else f"Nobody was logged in at {session.access.api}.")

@@ -10,8 +10,8 @@ import click
 
 from scenemill.cli import documents, dry_run, media, output, rendering, targets
 from scenemill.cli.following import follow_task
+from scenemill.cli.help import examples
 from scenemill.cli.options import (
-    examples,
     force_option,
     json_option,
     pass_session,
@@ -70,7 +70,7 @@ class Plan:
     help="Post nothing: say what is wrong, how long the video is and what it costs.",
 )
 @click.option("--detach", is_flag=True, help="Print the task's id and do not wait for the video.")
-@click.option("--open", "open_it", is_flag=True, help="Open the video when it is here.")
+@click.option("--open", "open_it", is_flag=True, help="Open the video after the download.")
 @timeout_option
 @quiet_option
 @json_option
@@ -137,7 +137,9 @@ def _try(session: Session, plan: Plan, *, as_json: bool) -> None:
 
 def _submit(session: Session, plan: Plan, *, quiet: bool, as_json: bool) -> None:
     with session.connect() as api, refused_with_hints(plan.job):
-        task = rendering.submit(api, plan.job, folder=plan.folder, console=output.stderr(), quiet=quiet)
+        task = rendering.submit(
+            api, plan.job, folder=plan.folder, screen=rendering.Screen(output.stderr(), quiet)
+        )
     if as_json:
         output.print_json(task)
         return
@@ -151,13 +153,14 @@ def _submit(session: Session, plan: Plan, *, quiet: bool, as_json: bool) -> None
 
 def _render(session: Session, plan: Plan, options: dict[str, Any]) -> None:
     console, quiet = output.stderr(), options["quiet"]
+    screen = rendering.Screen(console, quiet)
     with session.connect() as api:
         with refused_with_hints(plan.job):
-            task = rendering.submit(api, plan.job, folder=plan.folder, console=console, quiet=quiet)
+            task = rendering.submit(api, plan.job, folder=plan.folder, screen=screen)
         ended = follow_task(
             api, task, label=plan.label, console=console, quiet=quiet, timeout=options["timeout"]
         )
-        done = _downloaded(api, rendering.succeeded(ended), plan, force=options["force"])
+        done = _downloaded(api, rendering.succeeded(ended), plan, screen, force=options["force"])
     if options["as_json"]:
         output.print_json({**done.task.raw, "files": {name: str(path) for name, path in done.files.items()}})
     else:
@@ -166,12 +169,12 @@ def _render(session: Session, plan: Plan, options: dict[str, Any]) -> None:
         _open(done, console)
 
 
-def _downloaded(api: Any, task: Task, plan: Plan, *, force: bool) -> rendering.Rendered:
+def _downloaded(
+    api: Any, task: Task, plan: Plan, screen: rendering.Screen, *, force: bool
+) -> rendering.Rendered:
     """Download the files, or say how to do it later. A name that was not expected must not replace a file either."""
     try:
-        if isinstance(plan.target, Path):
-            targets.check_folder(plan.target, [one.name for one in task.artifacts], force=force)
-        return rendering.download(api, task, plan.target)
+        return rendering.download(api, task, plan.target, force=force, screen=screen)
     except BaseException:
         output.stderr().print(f"The video is rendered. Download it: scenemill tasks download {task.task_id}")
         raise

@@ -11,8 +11,8 @@ from rich.text import Text
 from scenemill.cli import output, rendering, targets
 from scenemill.cli.following import doing, follow_task, outcome
 from scenemill.cli.groups import Group
+from scenemill.cli.help import examples
 from scenemill.cli.options import (
-    examples,
     folder_option,
     force_option,
     json_option,
@@ -289,9 +289,9 @@ def download_task(session: Session, /, task_id: str, *, as_json: bool, **options
         target: Path | targets.OneFile = options["out"] or Path(task_id)
         if path:
             target = _one_file(task, path, name)
-        elif isinstance(target, Path):
-            targets.check_folder(target, [one.name for one in task.artifacts], force=options["force"])
-        done = rendering.download(api, task, target)
+        done = rendering.download(
+            api, task, target, force=options["force"], screen=rendering.Screen(output.stderr())
+        )
     if as_json:
         output.print_json(
             {"task_id": task_id, "files": {one: str(found) for one, found in done.files.items()}}

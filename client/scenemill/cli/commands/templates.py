@@ -10,7 +10,8 @@ from rich.text import Text
 
 from scenemill.cli import documents, output
 from scenemill.cli.groups import Group
-from scenemill.cli.options import examples, json_option, limit_option, pass_session, yes_option
+from scenemill.cli.help import examples
+from scenemill.cli.options import json_option, limit_option, pass_session, yes_option
 from scenemill.cli.requests import refused_with_hints
 
 if TYPE_CHECKING:
@@ -41,12 +42,11 @@ def list_templates(session: Session, /, limit: int, *, as_json: bool) -> None:
             for one in found:
                 output.print_json(one)
             return
-        table = output.table("Template", "Version", "Fields", "Description", right=("Version",))
+        table = output.table("Template", "Version", "Description", right=("Version",))
+        table.columns[2].no_wrap = False
         for one in found:
             version = "built in" if one.built_in else str(one.version)
-            table.add_row(one.template_id, version, ", ".join(one.fields), one.description or one.title)
-    if output.stdout().is_terminal:
-        table.columns[0].max_width, table.columns[2].max_width = 20, 26
+            table.add_row(one.template_id, version, one.description or one.title)
     output.show(table)
 
 
@@ -97,6 +97,7 @@ def show_template(
         )
     )
     table = output.table("Field", "Type", "", "Description")
+    table.columns[3].no_wrap = False
     for name, field in found.fields.items():
         table.add_row(name, field.get("type", ""), _needed(field), field.get("description", ""))
     output.show(Text(), table)

@@ -10,8 +10,8 @@ import click
 
 from scenemill.cli import documents, output, rendering, targets
 from scenemill.cli.following import follow_task
+from scenemill.cli.help import examples
 from scenemill.cli.options import (
-    examples,
     force_option,
     json_option,
     pass_session,

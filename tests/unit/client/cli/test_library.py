@@ -51,7 +51,7 @@ def test_templates_are_listed_and_shown(run, server):
     shown = run("templates", "show", "greeting", "--version", "2")
     document = run("templates", "show", "greeting", "--script")
 
-    assert "greeting        2  name, logo  Says hello." in listed.out
+    assert "greeting        2  Says hello." in listed.out
     assert "logo   asset   optional" in shown.out
     assert server.requests[1]["path"] == "/v1/templates/greeting?version=2"
     assert json.loads(document.out) == {

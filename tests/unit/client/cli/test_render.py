@@ -36,7 +36,7 @@ def test_it_downloads_the_files_and_prints_their_paths_alone_on_stdout(run, serv
         "output": {"aspect": "9:16"},
     }
     assert "3.5 s, 1280x720" in ended.err
-    assert "1 segments rendered, 4 from the cache" in ended.err
+    assert "1 segment rendered, 4 from the cache" in ended.err
 
 
 def test_with_json_the_task_and_its_files_are_all_of_stdout(run, server, script):

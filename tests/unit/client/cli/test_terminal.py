@@ -1,0 +1,186 @@
+"""What a terminal of 80 columns shows: whole lines, colours that mean something, and none where they are not wanted."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.unit.client.cli.answers import (
+    ASSET,
+    BATCH,
+    BATCH_ID,
+    TASK,
+    TASK_ID,
+    answer,
+    artifact,
+    failed,
+    finished,
+    page,
+)
+from tests.unit.client.cli.test_library import KEY, TEMPLATE, USAGE
+
+GOLDEN = Path(__file__).parent / "golden"
+COLUMNS = 80
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+RUNNING = TASK | {
+    "status": "running", "stage": "rendering", "progress": 0.42, "started_at": "2026-01-31T12:00:02Z", "attempt": 1,
+    "scenes": [
+        {"id": "opening", "status": "done", "progress": 1.0, "cached": True},
+        {"id": "a-scene-with-quite-a-long-name-in-it", "status": "rendering", "progress": 0.25},
+        {"id": "end", "status": "waiting"},
+    ],
+}  # fmt: skip
+TRIED = {
+    "valid": True, "errors": [], "warnings": ["The music is shorter than the video: it begins again at 0:41."],
+    "timeline": [
+        {"id": "opening", "start": 0.0, "duration": 4.2, "exact": True},
+        {"id": "a-scene-with-quite-a-long-name-in-it", "start": 4.2, "duration": 61.0, "exact": False},
+        {"id": "end", "start": 65.2, "duration": 1.5, "exact": True},
+    ],
+    "estimate": {"duration": 66.7, "render_seconds": 90.0, "speech_characters": 1058, "llm_tokens": 900, "cost": 0.25},
+}  # fmt: skip
+WRONG = {
+    "valid": False,
+    "errors": [
+        {"pointer": "#/script/scenes/0/narations", "detail": "Unknown field."},
+        {"pointer": "#/script/scenes/12/visual/fallback/src", "detail": "Must be asset:ID or an https URL, such as https://example.com/a.jpg."},
+    ],
+}  # fmt: skip
+
+
+def moved(task, minutes):
+    return task | {"created_at": (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()}
+
+
+CASES = {
+    "tasks-list": (
+        ("tasks", "list"),
+        [page(moved(RUNNING, 2.5), moved(finished(), 90), moved(failed(), 3000), moved(TASK | {"kind": "script"}, 90))],
+    ),
+    "tasks-show-running": (("tasks", "show", TASK_ID), [answer(200, RUNNING)]),
+    "tasks-show-finished": (("tasks", "show", TASK_ID), [answer(200, finished("video.mp4", "captions.srt"))]),
+    "tasks-show-failed": (("tasks", "show", TASK_ID), [answer(200, failed())]),
+    "batch-show": (("batch", "show", BATCH_ID), [answer(200, BATCH), page(moved(finished(), 90), moved(failed(), 90))]),
+    "assets-list": (("assets", "list"), [page(ASSET, ASSET | {"kind": "video", "bytes": 2_748_143, "duration": 75.2})]),
+    "assets-show": (("assets", "show", "a"), [answer(200, ASSET)]),
+    "templates-list": (
+        ("templates", "list"),
+        [page(TEMPLATE, TEMPLATE | {"template_id": "product-card", "built_in": True, "description": "A product. " * 12})],
+    ),
+    "templates-show": (("templates", "show", "greeting"), [answer(200, TEMPLATE)]),
+    "voices": (("voices",), [page({"name": "en-us", "language": "en-US", "title": "American English"})]),
+    "usage": (("usage",), [answer(200, USAGE)]),
+    "keys-list": (
+        ("keys", "list"),
+        [
+            page(
+                moved(KEY, 90),
+                moved(KEY, 3000) | {"name": "the first key of all", "scopes": ["jobs:read", "jobs:write", "assets:read"] * 2},
+                moved(KEY, 90) | {"revoked_at": "2026-02-01T00:00:00Z"},
+            )
+        ],
+    ),
+    "dry-run-valid": (("render", "-", "--dry-run"), [answer(200, TRIED)]),
+    "dry-run-invalid": (("render", "-", "--dry-run"), [answer(200, WRONG)]),
+    "help": (("--help",), []),
+    "help-render": (("render", "--help"), []),
+}  # fmt: skip
+
+
+@pytest.fixture
+def terminal(server, home):
+    """Run the command in a terminal of 80 columns, and return its code and all that it showed."""
+
+    def call(*arguments, **environment):
+        control, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SCENEMILL_")}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scenemill", "--api", server.url, "--key", "k", *arguments],
+            stdin=subprocess.PIPE, stdout=terminal, stderr=terminal,
+            env={**kept, "TERM": "xterm-256color", "TZ": "UTC", "LANG": "C.UTF-8", **environment},
+        )  # fmt: skip
+        os.close(terminal)
+        process.stdin.write(b'{"scenes": [{}]}')
+        process.stdin.close()
+        shown = b""
+        try:
+            while block := os.read(control, 65536):
+                shown += block
+        except OSError:  # what Linux says at the end of a terminal
+            pass
+        os.close(control)
+        return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")
+
+    return call
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_looks_as_it_was_when_somebody_looked_at_it(terminal, server, name, request):
+    arguments, server.answers = CASES[name][0], list(CASES[name][1])
+
+    _, shown = terminal(*arguments)
+
+    text = "\n".join(line.rstrip() for line in ESCAPE.sub("", shown).splitlines()) + "\n"
+    assert max(map(len, text.splitlines())) <= COLUMNS
+    expected = GOLDEN / f"{name}.txt"
+    if os.environ.get("SCENEMILL_UPDATE_GOLDEN"):
+        expected.write_text(text)
+    assert text == expected.read_text()
+
+
+def test_colours_are_for_terminals_that_want_them(terminal, server, run):
+    entries = page(moved(failed(), 90))
+    server.answers = [entries] * 5
+
+    assert "\x1b[1;31mfailed" in terminal("tasks", "list")[1]
+    assert "\x1b[1;31m" not in terminal("tasks", "list", NO_COLOR="1")[1]
+    assert "\x1b" not in terminal("tasks", "list", TERM="dumb")[1]
+    assert "\x1b" not in run("tasks", "list").out
+    assert "\x1b" not in terminal("tasks", "list", "--json")[1]
+
+
+def test_errors_are_red_on_terminals_alone(terminal, run):
+    assert "\x1b[31m\x1b[1mError: " in terminal("taks")[1]
+    assert "\x1b" not in terminal("taks", NO_COLOR="1")[1]
+    assert "\x1b" not in run("taks").err
+
+
+def test_progress_is_drawn_on_a_terminal_and_gone_at_the_end(terminal, server, home):
+    server.answers = [
+        answer(202, TASK), answer(200, RUNNING, ETag='"1"'), answer(200, finished(), ETag='"2"'), (200, {}, b"video"),
+    ]  # fmt: skip
+
+    code, shown = terminal("render", "-", "--out", "out")
+
+    assert code == 0
+    assert "rendering" in shown
+    assert "a-scene-with-quite-a-long" not in shown.splitlines()[-4:]
+    assert "1 of 3 scenes done, 1 from the cache" in ESCAPE.sub("", shown)
+    assert shown.rstrip().splitlines()[-3].endswith("out/video.mp4")
+
+
+def test_what_stdout_cannot_encode_is_no_error(server, home):
+    odd = artifact("é.mp4") | {"width": None}
+    server.answers = [answer(200, finished() | {"custom_id": "Größe ━", "result": {"artifacts": [odd]}})] * 2
+    command = [sys.executable, "-m", "scenemill", "--api", server.url, "--key", "k", "tasks", "show", TASK_ID]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+
+    shown = subprocess.run(command, capture_output=True, timeout=60, check=False, env=environment)
+    as_json = subprocess.run(
+        [*command, "--json"], capture_output=True, timeout=60, check=False, env=environment
+    )
+
+    assert (shown.returncode, as_json.returncode) == (0, 0), shown.stderr
+    assert "Größe ?".encode("latin-1") in shown.stdout
+    assert b'"Gr\\u00f6\\u00dfe \\u2501"' in as_json.stdout
