@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scenemill.cli.groups import did_you_mean
+from scenemill.cli.help import styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,12 +154,6 @@ def _bug(error: BaseException) -> list[str]:
 def red(text: str) -> str:
     """Return a text that is red where colours are shown."""
     return styled(text, fg="red", bold=True)
-
-
-def styled(text: str, **style: Any) -> str:
-    """Return a text for stderr with this style: on a terminal that knows colours, unless NO_COLOR is set."""
-    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return click.style(text, **style) if wanted and sys.stderr.isatty() else text
 
 
 def _close_stdout() -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from scenemill.cli.help import Context, in_colour
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -57,8 +59,7 @@ class Lazy:
     def load(self) -> click.Command:
         """Import the command."""
         module, _, attribute = self.where.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+        return in_colour(getattr(import_module(module), attribute))
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Section:
 
 class RootGroup(Group):
     """All commands: those of the client, by sections, and those that an installed server adds by entry points."""
+
+    context_class = Context
 
     def __init__(
         self,
@@ -95,8 +98,7 @@ class RootGroup(Group):
         if cmd_name in self._lazy:
             return self._lazy[cmd_name].load()
         for entry in entry_points(group=SERVER_COMMANDS, name=cmd_name):
-            added: click.Command = entry.load()
-            return added
+            return in_colour(entry.load())
         return super().get_command(ctx, cmd_name)
 
     def _aliased(self, ctx: click.Context, target: str) -> click.Command | None:

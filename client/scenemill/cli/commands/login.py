@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,8 @@ from scenemill.cli.options import json_option, pass_session
 from scenemill.errors import ApiError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scenemill.cli.session import Session
 
 PASSWORD_CHANGE_NEEDED = "password-change-needed"  # noqa: S105 (a code of the API)
@@ -24,22 +27,25 @@ PASSWORD_CHANGE_NEEDED = "password-change-needed"  # noqa: S105 (a code of the A
     )
 )
 @click.option("--user", "username", prompt="User", help="Asked for when it is not given.")
+@click.option("--password-stdin", is_flag=True,
+              help="Read the password from stdin; where another one must be set, that from the second line.")  # fmt: skip
 @json_option
 @pass_session
-def login(session: Session, /, username: str, *, as_json: bool) -> None:
+def login(session: Session, /, username: str, *, password_stdin: bool, as_json: bool) -> None:
     """Log in by user name and password, for all commands at this API until `scenemill logout`.
 
     An address that is given by --api or SCENEMILL_API is stored where none is stored yet.
     """
     api = session.access.api
-    password = click.prompt("Password", hide_input=True, err=True)
+    passwords = iter(sys.stdin.read().splitlines()) if password_stdin else None
+    password = _asked("Password", passwords)
     try:
         tokens = log_in(api, by_password(username, password))
     except ApiError as error:
         if error.code != PASSWORD_CHANGE_NEEDED:
             raise
         click.echo("This password is good once, for setting another.", err=True)
-        new = click.prompt("New password", hide_input=True, confirmation_prompt="Again", err=True)
+        new = _asked("New password", passwords, again="Again")
         tokens = log_in(api, by_password(username, password, new_password=new))
     store = session.login_at(api)
     with store.locked():
@@ -49,6 +55,17 @@ def login(session: Session, /, username: str, *, as_json: bool) -> None:
         output.print_json({"api": api, "user": username, "logged_in": True})
     else:
         click.echo(f"Logged in at {api} as {username}.")
+
+
+def _asked(name: str, lines: Iterator[str] | None, *, again: str | None = None) -> str:
+    """Return the next line of stdin, or what is typed."""
+    if lines is None:
+        typed: str = click.prompt(name, hide_input=True, confirmation_prompt=again or False, err=True)
+        return typed
+    line = next(lines, "")
+    if not line:
+        raise click.UsageError(f"{name}: there is no line for it on stdin.")
+    return line
 
 
 def _keep_address(session: Session) -> None:

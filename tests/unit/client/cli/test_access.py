@@ -268,6 +268,19 @@ def test_a_login_serves_all_commands_until_it_is_ended(run, command, server, typ
     assert "scenemill login" in after.err
 
 
+def test_passwords_come_from_stdin(run, server):
+    needed = {"code": "password-change-needed", "title": "Set a password"}
+    server.answers = [answer(400, needed), answer(200, TOKENS)]
+
+    ended = run("login", "--user", "ann", "--password-stdin", "--json", key="", stdin=b"one-time\nanother\n")
+    empty = run("login", "--user", "ann", "--password-stdin", key="")
+
+    assert ended.lines == [{"api": server.url, "user": "ann", "logged_in": True}]
+    assert b"new_password=another" in server.requests[1]["body"]
+    assert empty.code == 2
+    assert "no line for it on stdin" in empty.err
+
+
 def test_a_wrong_password_stores_nothing(run, server, typed):
     typed.append("wrong")
     server.answers = [answer(400, {"title": "Not accepted", "error": "invalid_grant"})]

@@ -150,6 +150,13 @@ def test_colours_are_for_terminals_that_want_them(terminal, server, run):
     assert "\x1b" not in terminal("tasks", "list", "--json")[1]
 
 
+def test_help_is_in_colour_on_terminals_alone(terminal, run):
+    assert "\x1b[1mMake videos" in terminal("--help")[1]
+    assert "\x1b[36m--limit" in terminal("tasks", "list", "--help")[1]
+    assert "\x1b" not in terminal("tasks", "list", "--help", NO_COLOR="1")[1]
+    assert "\x1b" not in run("--help").out
+
+
 def test_errors_are_red_on_terminals_alone(terminal, run):
     assert "\x1b[31m\x1b[1mError: " in terminal("taks")[1]
     assert "\x1b" not in terminal("taks", NO_COLOR="1")[1]
