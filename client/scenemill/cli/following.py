@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+import contextlib
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Group
 from rich.live import Live
@@ -18,11 +19,12 @@ from rich.text import Text
 from scenemill.cli import output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from rich.console import Console, RenderableType
 
+    from scenemill import Scenemill
     from scenemill.types.batches import Batch
     from scenemill.types.tasks import SceneProgress, Task
 
@@ -114,46 +116,42 @@ def counts_line(batch: Batch) -> str:
     return ", ".join(f"{count} {name}" for name, count in batch.counts.items() if count) or batch.status
 
 
-def follow(
-    wait: Callable[..., Any],
-    reference: Any,
-    show: Callable[[Any], None],
-    group: str,
-    console: Console,
-    timeout: float | None,
-) -> Any:
-    """Wait for the end of a task or batch, and say at Ctrl-C that it goes on."""
-    options = {"check": False} if group == "tasks" else {}
+@contextlib.contextmanager
+def _interruptible(group: str, reference: str, console: Console) -> Iterator[None]:
+    """Say at Ctrl-C that the task or batch goes on, and how to watch and cancel it."""
     try:
-        return wait(reference, on_change=show, timeout=timeout, **options)
+        yield
     except KeyboardInterrupt:
-        name = "task" if group == "tasks" else "batch"
         console.print(
-            f"The {name} goes on.\n"
-            f"  Watch it:   scenemill {group} watch {reference.id}\n"
-            f"  Cancel it:  scenemill {group} cancel {reference.id}"
+            f"The {group.removesuffix('s')} goes on.\n"
+            f"  Watch it:   scenemill {group} watch {reference}\n"
+            f"  Cancel it:  scenemill {group} cancel {reference}"
         )
         raise
 
 
 def follow_task(
-    api: Any, task: Task, *, label: str, console: Console, quiet: bool = False, timeout: float | None = None
+    api: Scenemill,
+    task: Task,
+    *,
+    label: str,
+    console: Console,
+    quiet: bool = False,
+    timeout: float | None = None,
 ) -> Task:
     """Show a task until it has ended, and return it, however it ended; or raise WaitTimeout."""
-    with Follower(console, label, quiet=quiet) as shown:
+    with _interruptible("tasks", task.task_id, console), Follower(console, label, quiet=quiet) as shown:
         shown.task(task)
-        ended: Task = follow(api.tasks.wait, task, shown.task, "tasks", console, timeout)
-    return ended
+        return api.tasks.wait(task, on_change=shown.task, timeout=timeout, check=False)
 
 
 def follow_batch(
-    api: Any, batch: Batch, *, console: Console, quiet: bool = False, timeout: float | None = None
+    api: Scenemill, batch: Batch, *, console: Console, quiet: bool = False, timeout: float | None = None
 ) -> Batch:
     """Show a batch until all its tasks have ended, and return it; or raise WaitTimeout."""
-    with Follower(console, "batch", quiet=quiet) as shown:
+    with _interruptible("batch", batch.batch_id, console), Follower(console, "batch", quiet=quiet) as shown:
         shown.batch(batch)
-        ended: Batch = follow(api.batches.wait, batch, shown.batch, "batch", console, timeout)
-    return ended
+        return api.batches.wait(batch, on_change=shown.batch, timeout=timeout)
 
 
 def outcome(task: Task) -> Text:
