@@ -15,7 +15,8 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from scenemill.errors import ApiError, Unreachable, api_error
+from scenemill.core.sending import api_error
+from scenemill.errors import ApiError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator

@@ -14,14 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from scenemill.core.retry import retry_after
 from scenemill.types.problems import Problem
 from scenemill.types.value import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import httpx
 
     from scenemill.types.batches import Batch
     from scenemill.types.problems import WrongPlace
@@ -142,15 +139,3 @@ class MediaMissing(ScenemillError):
     """A script names a local file that is not there, or lies outside its folder."""
 
     exit_code = 2
-
-
-def api_error(answer: httpx.Response) -> ApiError:
-    """Return the error that an answer stands for, problem document or not."""
-    try:
-        problem = answer.json()
-    except ValueError:
-        problem = None
-    if not isinstance(problem, dict):
-        problem = {"title": answer.reason_phrase or "Refused"}
-    request_id = answer.headers.get("x-request-id", "")
-    return ApiError(answer.status_code, problem, request_id=request_id, retry_after=retry_after(answer))

@@ -8,21 +8,28 @@ import hashlib
 import hmac
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scenemill.errors import WebhookInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 TOLERANCE = 300.0  # seconds that a message's clock may differ from ours
 PREFIX = "whsec_"
 SCHEME = "v1"
 
 
+class Headers(Protocol):
+    """The headers of a request: a dict, or what Flask, Django, Starlette and others have for it."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Give the names and values."""
+
+
 def verify(
     secret: str | Iterable[str],
-    headers: Mapping[str, str],
+    headers: Headers,
     body: bytes | str,
     *,
     tolerance: float = TOLERANCE,

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,28 @@ def test_the_guide_to_templates_works_as_written(stack: Stack, tmp_path: Path) -
     assert '"version":1' in said.replace(" ", "")
     assert '"queued":2' in said.replace(" ", "").replace("\n", "")
     assert not re.findall(r'"code": ?"([a-z-]+)"', said)
+
+
+def test_the_guide_to_the_client_works_as_written(stack: Stack, tmp_path: Path) -> None:
+    Image.linear_gradient("L").resize((640, 360)).convert("RGB").save(tmp_path / "photo.jpg")
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs/client.md").read_text(), flags=re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "guide.py").write_text("\n".join(blocks).replace(WRITTEN, stack.facts["api"]))
+    cache = f"--cache-dir={tmp_path / 'cache'}"
+
+    said = shell(stack, tmp_path, f"{sys.executable} -X dev -W error guide.py")
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", cache, "guide.py"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+
+    assert {one.name for one in (tmp_path / "reef").iterdir()} >= {"video.mp4", "captions.srt"}
+    assert probing.probe(tmp_path / "hello.mp4").height == 360
+    assert "#/output/resolution" in said
+    assert "#/script/scenes/0/duration" in said
+    assert "['succeeded', 'succeeded']" in said
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_the_first_request_of_the_readme_works_as_written(stack: Stack, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from scenemill.core.retry import retry_after
 from scenemill.core.steps import Exchange, sleep
-from scenemill.errors import Unreachable, api_error
+from scenemill.errors import ApiError, Unreachable
 
 if TYPE_CHECKING:
     from scenemill.core.retry import Attempt, Retry
@@ -44,3 +45,15 @@ def _succeeded(request: Request, response: httpx.Response, number: int) -> bool:
     # An earlier attempt deleted it, though its answer got lost.
     deleted = request.method == "DELETE" and response.status_code == NOT_FOUND and number > 0
     return response.status_code < 400 or deleted
+
+
+def api_error(answer: httpx.Response) -> ApiError:
+    """Return the error that an answer stands for, problem document or not."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
+        problem = {"title": answer.reason_phrase or "Refused"}
+    request_id = answer.headers.get("x-request-id", "")
+    return ApiError(answer.status_code, problem, request_id=request_id, retry_after=retry_after(answer))
