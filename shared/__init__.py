@@ -1,1 +1,1 @@
-"""What both sides know: settings, database, the life of a job, dispatch, storage, schemas, logs, metrics."""
+"""What both the API and the workers need: settings, database, job lifecycle, dispatch, storage, schemas, logs, metrics."""

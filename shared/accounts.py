@@ -1,6 +1,6 @@
-"""Accounts and their keys: how a key is made, what of it is kept, and how one is recognised.
+"""Accounts and their API keys: creates, authenticates and revokes keys, and sets budgets.
 
-A key reads `sm_live_<id>_<secret>_<checksum>`: the checksum lets a scanner tell a real key from noise without asking us.
+A key reads `sm_live_<id>_<secret>_<checksum>`. The checksum lets a secret scanner tell a real key from noise offline.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SCOPES = ("jobs:read", "jobs:write", "assets:read", "assets:write", "templates:write", "keys:write", "admin")
 PREFIX = "sm_live"
-# Every request asks this.
+# Prepared: every authenticated request runs it.
 _KEY_COLUMNS = (ApiKey.account_id, ApiKey.secret_hash, ApiKey.scopes)
 _KEY_QUERY = PreparedStatement(
     "recognise_key",
@@ -43,26 +43,26 @@ _DUMMY_HASH = hashlib.sha256(b"no key has this hash").hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is calling: whose account, by which key or as which user, and what that allows."""
+    """The caller of a request: its account, the key or user it uses, and the scopes that it has."""
 
     account_id: uuid.UUID
-    actor: str  # a key's id, or `user:` and the user's
+    actor: str  # the key's id, or `user:` and the user's id
     scopes: frozenset[str]
-    login_id: uuid.UUID | None = None  # that the access token is of, where it is one
+    login_id: uuid.UUID | None = None  # of the access token, where one is used
 
 
 def checksum(body: str) -> str:
-    """Return what follows a secret of ours, so that noise is told from it without asking anyone."""
+    """Return the checksum at the end of a key, so that a malformed key is refused without a query."""
     return f"{zlib.crc32(body.encode()):08x}"
 
 
 def _hash_secret(secret: str) -> str:
-    # The secret has 192 random bits, so that a plain hash is enough: there is nothing to guess.
+    # A plain hash is enough: the secret has 192 random bits, so there is nothing to guess.
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def ensure_account(session: Session, name: str) -> uuid.UUID:
-    """Return the account of that name, and make it if there is none."""
+    """Return the id of the account of that name; create the account if there is none."""
     session.execute(
         upsert(Account).values(id=uuid.uuid4(), name=name).on_conflict_do_nothing(index_elements=["name"])
     )
@@ -72,7 +72,7 @@ def ensure_account(session: Session, name: str) -> uuid.UUID:
 def create_key(
     session: Session, account_id: uuid.UUID, name: str, scopes: Sequence[str]
 ) -> tuple[ApiKey, str]:
-    """Make a key and return its row and the key itself, which is not kept and cannot be had again."""
+    """Create a key; return its row and the key itself, which is not stored and cannot be shown again."""
     key_id, secret = secrets.token_hex(6), secrets.token_hex(24)
     body = f"{PREFIX}_{key_id}_{secret}"
     row = ApiKey(
@@ -84,7 +84,7 @@ def create_key(
 
 
 def authenticate_key(session: Session, key: str) -> Identity | None:
-    """Recognise a key, in the same time whether its id is known or not."""
+    """Return the identity of a key, or None. It takes the same time whether or not the key's id exists."""
     body, _, stated = key.rpartition("_")
     parts = body.split("_")
     if len(parts) != 4 or not body.startswith(PREFIX) or stated != checksum(body):
@@ -93,7 +93,7 @@ def authenticate_key(session: Session, key: str) -> Identity | None:
 
 
 def authenticate_key_parts(session: Session, key_id: str, secret: str) -> Identity | None:
-    """Recognise a key by its id and secret, in the same time whether the id is known or not."""
+    """Return the identity of a key given as its id and secret, or None, in the same time whether or not the id exists."""
     row = session.execute(_KEY_QUERY.prepare(session), {"key_id": key_id}).first()
     known = hmac.compare_digest(row.secret_hash if row else _DUMMY_HASH, _hash_secret(secret))
     if row is None or not known:
@@ -102,7 +102,7 @@ def authenticate_key_parts(session: Session, key_id: str, secret: str) -> Identi
 
 
 def active_key_scopes(session: Session, key_ids: Collection[str]) -> dict[Any, frozenset[str]]:
-    """Return the scopes of those keys that open something."""
+    """Return the scopes of those keys that are neither revoked nor of a disabled account."""
     if not key_ids:
         return {}
     rows = session.execute(
@@ -114,12 +114,12 @@ def active_key_scopes(session: Session, key_ids: Collection[str]) -> dict[Any, f
 
 
 def key_owner(session: Session, key_id: str) -> uuid.UUID | None:
-    """Return whose a key is, or was; None where there is none of this id."""
+    """Return the account of a key, revoked or not; None where no key has this id."""
     return session.scalar(select(ApiKey.account_id).where(ApiKey.id == key_id))
 
 
 def revoke_key(session: Session, account_id: uuid.UUID, key_id: str) -> bool:
-    """Let a key open nothing from now on."""
+    """Revoke a key; False where the account has no active key of this id."""
     done = session.scalar(
         update(ApiKey)
         .where(ApiKey.account_id == account_id, ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
@@ -130,7 +130,7 @@ def revoke_key(session: Session, account_id: uuid.UUID, key_id: str) -> bool:
 
 
 def set_budget(session: Session, name: str, budget: float | None) -> bool:
-    """Let a calendar month cost an account so much at most, or anything; False where there is no such account."""
+    """Set what an account may cost in a calendar month, None for no limit; False where there is no such account."""
     done = session.scalar(
         update(Account).where(Account.name == name).values(budget=budget).returning(Account.id)
     )
@@ -143,7 +143,7 @@ USAGE = """usage: python -m shared.accounts ensure-key --file F
 
 
 def main(arguments: list[str]) -> int:
-    """Make the first key, or set an account's budget of a month."""
+    """Create the first key, or set an account's monthly budget."""
     if len(arguments) == 3 and arguments[:2] == ["ensure-key", "--file"]:
         return _ensure_key(Path(arguments[2]))
     if len(arguments) == 3 and arguments[0] == "budget":
@@ -153,7 +153,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _ensure_key(path: Path) -> int:
-    """Print the key in the file; make the default account's first key and write it there if the file is new."""
+    """Print the key in the file; where the file has no valid key, create one for the default account and write it there."""
     from shared.db import transaction  # noqa: PLC0415  (importing this module must not need SQLAlchemy's engine)
 
     with transaction() as session:

@@ -1,4 +1,4 @@
-"""Locks by name, held in Postgres: for a transaction, or for a connection while a block lasts."""
+"""Advisory locks by name, held in Postgres for a transaction or for a block."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 
 def lock_id(name: str) -> int:
-    """Return the 64-bit number that Postgres knows the lock of this name by."""
+    """Return the 64-bit number that stands for this name in Postgres."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
 def lock_until_commit(session: Session, name: str) -> None:
-    """Wait for the lock, and hold it until the session's transaction ends."""
+    """Wait for the lock and hold it until the session's transaction ends."""
     session.execute(select(func.pg_advisory_xact_lock(lock_id(name))))
 
 
 def try_lock_until_commit(session: Session, name: str) -> bool:
-    """Return True when the transaction holds the lock until it ends, False when another one has it."""
+    """Return True if the transaction now holds the lock until it ends, False if another one holds it."""
     return bool(session.scalar(select(func.pg_try_advisory_xact_lock(lock_id(name)))))
 
 
 @contextmanager
 def try_lock(name: str) -> Iterator[bool]:
-    """Yield True while this process holds the lock, or False when another one has it.
+    """Yield True while this process holds the lock, or False if another one holds it.
 
-    The lock belongs to a connection, so that no transaction stays open however long the block takes.
+    The lock belongs to a connection, so no transaction stays open however long the block takes.
     """
     try:
         with engine().connect() as connection:

@@ -1,4 +1,4 @@
-"""The Celery app, the same object for whoever publishes and whoever works. Importing it connects to nothing."""
+"""The Celery app that publishers and workers share. Importing it connects to nothing."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def _configure(sender: Celery, **_: object) -> None:
 
 
 def broker_priority(level: int) -> int:
-    """Return the priority of a message whose level is this one: the lowest level is taken first."""
+    """Return the message priority for a level, where 0 is the most urgent, in the order that this broker uses."""
     return priority_for(settings().broker_url, level)

@@ -1,4 +1,4 @@
-"""How Celery runs here, as one dict made of the settings. The reasons stand in docs/adr/0001-postgres-is-the-queue.md."""
+"""Celery's configuration, built from the settings. docs/adr/0001-postgres-is-the-queue.md gives the reasons."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 AMQP_SCHEMES = ("amqp://", "amqps://", "pyamqp://")
-MAX_PRIORITY = 9  # as RabbitMQ counts; more levels than ten cost it memory
+MAX_PRIORITY = 9  # RabbitMQ's highest; more than ten levels cost it memory
 
 
 def celery_settings(config: Settings) -> dict[str, Any]:
     """Return Celery's configuration.
 
-    No result backend: Postgres keeps the results, and a backend that is away would hold publishing up for 19 s.
+    There is no result backend: results are in Postgres, and an unreachable backend would delay publishing by 19 s.
     """
     return {
         **_broker_settings(config.broker_url),
@@ -48,12 +48,12 @@ def celery_settings(config: Settings) -> dict[str, Any]:
 
 
 def is_amqp(url: str) -> bool:
-    """Tell whether the broker is RabbitMQ or its like."""
+    """Return whether the broker speaks AMQP, as RabbitMQ does."""
     return url.startswith(AMQP_SCHEMES)
 
 
 def priority_for(url: str, level: int) -> int:
-    """Return a message's priority as this broker counts. `level` is taken first the lower it is, as with Redis."""
+    """Return the message priority for a level: Redis takes the lowest number first, RabbitMQ the highest."""
     return MAX_PRIORITY - level if is_amqp(url) else level
 
 
@@ -62,9 +62,10 @@ def _broker_settings(url: str) -> dict[str, Any]:
 
 
 def _redis_settings(url: str) -> dict[str, Any]:
-    """Return what is so with Redis, alone or in a group with Sentinels.
+    """Return the settings for Redis, a single server or a group behind Sentinels.
 
-    Acks come early: a lease in Postgres brings back what a dead worker held, late acks would only add duplicates.
+    Messages are acknowledged early: a lease in Postgres brings back what a dead worker held, so late acknowledgements
+    would only add duplicates.
     """
     waits = {"socket_timeout": 5, "socket_connect_timeout": 3, "socket_keepalive": True}
     transport = {
@@ -72,7 +73,7 @@ def _redis_settings(url: str) -> dict[str, Any]:
         "health_check_interval": 5,
         "max_retries": 1,
         "global_keyprefix": "scenemill:",
-        # Acks come early, so that nothing stays unacknowledged for long; this only bounds a crash's leftovers.
+        # Acknowledged early, nothing stays unacknowledged for long; this only bounds what a crash leaves behind.
         "visibility_timeout": 3600,
     }
     if group := redis_client.parse_sentinel_url(url):
@@ -83,23 +84,24 @@ def _redis_settings(url: str) -> dict[str, Any]:
         "broker_transport_options": transport,
         "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QueueName],
         "task_acks_late": False,
-        # A worker asks for as many messages as it has slots free, and Celery alone counts them. kombu's own count, which a
-        # multiplier would set, forgets no message whose acknowledgement failed: a few of those, and it asked for none again.
+        # A worker asks for as many messages as it has free slots, counted by Celery alone. kombu's own count, which a
+        # multiplier would enable, never forgets a message whose acknowledgement failed: after a few of those the worker
+        # would ask for none.
         "worker_disable_prefetch": True,
         "worker_prefetch_multiplier": 0,
     }
 
 
 def _rabbitmq_settings(url: str) -> dict[str, Any]:
-    """Return what is so with RabbitMQ.
+    """Return the settings for RabbitMQ.
 
-    Acks come late, since what is not acknowledged is all that a worker is given: with early ones it would hoard as many
-    messages as it works on, and other workers would stand idle. A second delivery finds nothing to claim.
+    Messages are acknowledged late, since unacknowledged ones are all that limits what a worker receives: with early
+    acknowledgement it would hoard messages while other workers stand idle. A second delivery finds nothing to claim.
     """
     return {
         "broker_url": url,
         "broker_transport_options": {
-            "confirm_publish": True,  # else what is written into a dead connection counts as published
+            "confirm_publish": True,  # without it, what is written into a dead connection counts as published
             "read_timeout": 10,
             "write_timeout": 5,
         },

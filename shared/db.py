@@ -1,4 +1,4 @@
-"""The way to Postgres: an engine and a session a process, with limits on every wait. It knows no table."""
+"""Connects to Postgres: one engine per process, sessions from it, and a limit on every wait. It knows no table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
-PING_AFTER_IDLE_SECONDS = 1.0  # no server is stopped and started again within them
+PING_AFTER_IDLE_SECONDS = 1.0  # a server cannot restart within it
 
 
 def _milliseconds(value: timedelta) -> int:
@@ -27,7 +27,7 @@ def _milliseconds(value: timedelta) -> int:
 
 
 def make_engine(config: Settings) -> Engine:
-    """Make an engine. Every wait of it is bounded: for a connection, a statement, a lock, an idle transaction."""
+    """Return an engine whose every wait is bounded: for a connection, a statement, a lock, an idle transaction."""
     limits = (
         f"-c statement_timeout={_milliseconds(config.statement_timeout)}"
         f" -c lock_timeout={_milliseconds(config.lock_timeout)}"
@@ -37,7 +37,7 @@ def make_engine(config: Settings) -> Engine:
         "connect_timeout": 3,
         "application_name": "scenemill",
         "options": limits,
-        # A peer that vanished without a word is noticed by the kernel, not by a request that hangs.
+        # The kernel notices a peer that vanished; without these a request would hang on its connection.
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -48,19 +48,19 @@ def make_engine(config: Settings) -> Engine:
         pool_size=config.database_pool_size,
         max_overflow=0,
         pool_timeout=5,
-        pool_use_lifo=True,  # what was used last is prepared, and need not be asked whether it lives
+        pool_use_lifo=True,  # the connection last returned was just used, so it needs no ping and has its prepared statements
         pool_recycle=1800,
         connect_args=arguments,
-        hide_parameters=True,  # scripts and hashes are nobody's business in a log
+        hide_parameters=True,  # scripts and hashes must not reach the log
     )
     _ping_idle_connections(made)
     return made
 
 
 def _ping_idle_connections(pool_of: Engine) -> None:
-    """Ask whether a connection still lives before it is used, unless it was used a moment ago.
+    """Ping a connection that was idle before it is used; one that was used a moment ago is not pinged.
 
-    SQLAlchemy's own pre-ping asks each time, which under load is a round trip for every transaction.
+    SQLAlchemy's `pool_pre_ping` pings every time, which under load costs a round trip for every transaction.
     """
 
     @event.listens_for(pool_of, "checkin")
@@ -90,7 +90,7 @@ def _session_factory() -> sessionmaker[Session]:
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """Open a session, commit at the end; Postgres being away becomes `Unavailable`."""
+    """Yield a session and commit when the block ends; raise Unavailable when Postgres cannot be reached."""
     try:
         with _session_factory().begin() as session:
             yield session
@@ -100,7 +100,7 @@ def transaction() -> Iterator[Session]:
 
 @contextmanager
 def autocommit_session() -> Iterator[Session]:
-    """Open a session without a transaction: for what asks one thing, and is spared the words before and after it."""
+    """Yield a session whose statements commit by themselves: one query then costs one round trip instead of three."""
     try:
         with _session_factory()() as session, _autocommit(session):
             yield session
@@ -110,9 +110,9 @@ def autocommit_session() -> Iterator[Session]:
 
 @contextmanager
 def _autocommit(session: Session) -> Iterator[None]:
-    """Have each statement be its own transaction.
+    """Let each statement be its own transaction.
 
-    The driver is told, not SQLAlchemy: by its isolation levels it would name one to the server, before and after.
+    It is set on the driver: SQLAlchemy's isolation levels would send a statement before and after.
     """
     connection: Any = session.connection().connection.driver_connection
     connection.autocommit = True
@@ -124,6 +124,6 @@ def _autocommit(session: Session) -> Iterator[None]:
 
 
 def after_fork() -> None:
-    """Forget connections that belong to the parent, without closing them under its feet."""
+    """Drop the parent's connections without closing them: the parent still uses their sockets."""
     if engine.cache_info().currsize:
         engine().dispose(close=False)

@@ -1,36 +1,36 @@
-"""Every failure that Scenemill foresees, once, in the words that a client reads.
+"""Every error that a client can receive, with its status, code and title.
 
 ServiceError
-├── NotFound             404  no such thing, or not yours
+├── NotFound             404  it does not exist, or belongs to another account
 ├── Unauthenticated      401  no valid key
 ├── Forbidden            403  the key lacks a scope
-├── BadRequest           400  the body cannot be read at all
+├── BadRequest           400  the body cannot be parsed
 ├── Invalid              422  the input is wrong, with a pointer for each place
-├── Conflict             409  the state does not allow it
-├── Gone                 410  it was there, and is over
-├── UnsupportedMedia     415  the bytes are not what we take
-├── TooLarge             413  over a limit of size
-├── Locked               423  another request has it
-├── TooMany              429  over a limit of rate
-│   └── TooManyAtOnce         too-many-at-once: waiting alone does not help, something must end
+├── Conflict             409  the current state does not allow it
+├── Gone                 410  it has ended, expired or been refused
+├── UnsupportedMedia     415  the file is not of an accepted type
+├── TooLarge             413  over a size limit
+├── Locked               423  another request is using it
+├── RateLimitExceeded    429  over a rate limit
+│   └── ConcurrencyLimitExceeded   too-many-at-once: something has to end first
 ├── JobFailed            a job cannot be done, with its stable code
 │   ├── AssetUnreadable       asset-unreadable
 │   ├── ScriptInvalid         llm-invalid-script
-│   ├── ModelRefused          llm-unavailable, and trying again would not help
+│   ├── ModelRefused          llm-unavailable, not retried
 │   ├── SpeechFailed          speech-failed
 │   ├── RenderFailed          render-failed
 │   ├── RenderTimeout         render-timeout
 │   ├── QuotaExceeded         quota-exceeded
 │   └── WorkerLost            worker-lost
-└── Unavailable          503  try again: retryable
-    ├── AssetUnavailable      asset-unreadable, where it may be had later
-    ├── ModelUnavailable      llm-unavailable
-    ├── SpeechUnavailable     speech-failed, where another try may go well
-    ├── RenderKilled          render-failed, where another try may go well
-    ├── RenderStalled         render-timeout, the same
+└── Unavailable          503  retryable
+    ├── AssetUnavailable      asset-unreadable, retried
+    ├── ModelUnavailable      llm-unavailable, retried
+    ├── SpeechUnavailable     speech-failed, retried
+    ├── RenderKilled          render-failed, retried
+    ├── RenderStalled         render-timeout, retried
     └── StorageFull
 
-The module does no I/O. An error can be rebuilt from its `args`.
+An error can be rebuilt from its `args`, since Celery carries it between processes.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 
 class ServiceError(Exception):
-    """A failure that we foresaw and can explain to whoever asked.
+    """An expected failure, explained to the client.
 
-    The first argument is a sentence for a client: no path, no SQL, no command line.
+    The first argument is a sentence for a client: it has no path, no SQL, no command line.
     """
 
     status: ClassVar[int] = 500
@@ -58,7 +58,7 @@ class ServiceError(Exception):
         return str(self.args[0]) if self.args else self.title
 
     def problem(self) -> dict[str, Any]:
-        """Return the RFC 9457 form, the same on the wire and in the job's row."""
+        """Return the RFC 9457 problem document, the same in a response and in the job's row."""
         return {
             "type": f"/problems/{self.code}",
             "code": self.code,
@@ -69,31 +69,31 @@ class ServiceError(Exception):
 
 
 class NotFound(ServiceError):
-    """No such thing, or it belongs to another account: the two look the same."""
+    """It does not exist, or it belongs to another account: the two look the same."""
 
     status, code, title = 404, "not-found", "Not found"
 
 
 class Unauthenticated(ServiceError):
-    """No key, or one that is unknown, revoked or misspelt."""
+    """There is no key, or the key is unknown, revoked or misspelt."""
 
     status, code, title = 401, "unauthenticated", "Authentication required"
 
 
 class Forbidden(ServiceError):
-    """The key is good and lacks a scope."""
+    """The key is valid and lacks a scope."""
 
     status, code, title = 403, "forbidden", "Not allowed"
 
 
 class BadRequest(ServiceError):
-    """What came cannot be read: no JSON, or not in one way only."""
+    """The request cannot be parsed, or could be read in two ways."""
 
     status, code, title = 400, "bad-request", "Bad request"
 
 
 class Invalid(ServiceError):
-    """The input is wrong. `args[1]` is a tuple of (JSON pointer, detail) pairs, all of them."""
+    """The input is wrong. `args[1]` is a tuple of (JSON pointer, detail) pairs, one for each place."""
 
     status, code, title = 422, "invalid", "Invalid input"
 
@@ -122,73 +122,73 @@ class Invalid(ServiceError):
 
 
 class IdempotencyKeyReused(ServiceError):
-    """The same Idempotency-Key came with another body."""
+    """The same Idempotency-Key came with a different body."""
 
     status, code, title = 422, "idempotency-key-reused", "Idempotency key reused"
 
 
 class Conflict(ServiceError):
-    """The state of the thing does not allow it, or someone else was first."""
+    """The current state does not allow it, or another request was first."""
 
     status, code, title = 409, "conflict", "Conflict"
 
 
 class Gone(ServiceError):
-    """The thing was there, and is over: ended, expired or refused."""
+    """It existed, and has ended, expired or been refused."""
 
     status, code, title = 410, "gone", "Gone"
 
 
 class UnsupportedMedia(ServiceError):
-    """The bytes are none of the media that we take."""
+    """The file is not of an accepted type."""
 
     status, code, title = 415, "unsupported-media", "Unsupported media"
 
 
 class TooLarge(ServiceError):
-    """A body over its limit."""
+    """The body is over its size limit."""
 
     status, code, title = 413, "too-large", "Too large"
 
 
 class Locked(ServiceError):
-    """Another request has the thing, and only one may."""
+    """Another request is using it, and only one may."""
 
     status, code, title = 423, "locked", "Locked"
 
 
 class RateLimitExceeded(ServiceError):
-    """Requests come too fast."""
+    """The caller sends requests faster than allowed."""
 
     status, code, title = 429, "too-fast", "Too many requests"
 
 
 class ConcurrencyLimitExceeded(RateLimitExceeded):
-    """An account has too many of something under way at once: requests, streams of events, unfinished uploads."""
+    """An account has too much under way at once: requests, event streams, unfinished uploads."""
 
     code, title = "too-many-at-once", "Too many at once"
 
 
 class JobFailed(ServiceError):
-    """A job cannot be done; trying again would not help."""
+    """A job cannot be done; a retry would not help."""
 
     status, code, title = 500, "render-failed", "The job failed"
 
 
 class AssetUnreadable(JobFailed):
-    """An asset is missing, or is not what it seemed."""
+    """An asset is missing, or its content does not match what was stored about it."""
 
     status, code, title = 422, "asset-unreadable", "Unreadable asset"
 
 
 class ScriptInvalid(JobFailed):
-    """The model did not give a usable script."""
+    """The model returned no usable script."""
 
     status, code, title = 502, "llm-invalid-script", "No usable script"
 
 
 class ModelRefused(JobFailed):
-    """The LLM's endpoint refuses for good: a wrong key or model, or no credit left."""
+    """The LLM's endpoint refuses permanently: a wrong key or model, or no credit left."""
 
     status, code, title = 502, "llm-unavailable", "Language model refused"
 
@@ -200,19 +200,19 @@ class SpeechFailed(JobFailed):
 
 
 class RenderFailed(JobFailed):
-    """ffmpeg failed, or made something else than was planned."""
+    """ffmpeg failed, or its output is not what was planned."""
 
     status, code, title = 500, "render-failed", "Rendering failed"
 
 
 class RenderTimeout(JobFailed):
-    """ffmpeg ran past its limit, or stood still."""
+    """ffmpeg ran past its time limit."""
 
     status, code, title = 504, "render-timeout", "Rendering took too long"
 
 
 class QuotaExceeded(JobFailed):
-    """An account's limit does not allow more."""
+    """A budget of the job or the account does not allow more."""
 
     status, code, title = 403, "quota-exceeded", "Quota exceeded"
 
@@ -224,53 +224,53 @@ class WorkerLost(JobFailed):
 
 
 class Unavailable(ServiceError):
-    """Something that we depend on is away for now. `args[1]`, where given, is in how many seconds to try again."""
+    """A dependency is unavailable for now. `args[1]`, where given, is the number of seconds to wait."""
 
     status, code, title, retryable = 503, "unavailable", "Temporarily unavailable", True
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait before another try, where someone has told us."""
+        """Seconds to wait before another try; None where nothing says so."""
         return float(self.args[1]) if len(self.args) > 1 else None
 
 
 class AssetUnavailable(Unavailable):
-    """An asset, or a file that a script names by its address, cannot be had, though another time it may be."""
+    """An asset, or a file that a script names by URL, cannot be fetched for now."""
 
     status, code, title = AssetUnreadable.status, AssetUnreadable.code, AssetUnreadable.title
 
 
 class ModelUnavailable(Unavailable):
-    """The LLM's endpoint cannot be reached or refuses for now."""
+    """The LLM's endpoint cannot be reached, or refuses for now."""
 
     code, title = "llm-unavailable", "Language model unavailable"
 
 
 class SpeechUnavailable(Unavailable):
-    """A text could not be spoken, though another time it may be."""
+    """A text could not be spoken for now."""
 
     status, code, title = SpeechFailed.status, SpeechFailed.code, SpeechFailed.title
 
 
 class RenderKilled(Unavailable):
-    """ffmpeg failed, here because it was killed from outside: most often by the kernel, when memory ran out."""
+    """ffmpeg was killed from outside, most often by the kernel when memory ran out."""
 
     code, title = "render-failed", "Rendering failed"
 
 
 class RenderStalled(Unavailable):
-    """ffmpeg stood still. The machine may be to blame, or another that it waits for: another attempt may go through."""
+    """ffmpeg made no progress. Another attempt may succeed, as the machine or a slow input may be the cause."""
 
     status, code, title = 504, "render-timeout", "Rendering took too long"
 
 
 class StorageFull(Unavailable):
-    """There is no room for what was to be written."""
+    """The disk or bucket has no space left."""
 
     code, title = "storage-full", "Storage is full"
 
 
-# As what a job may fail: clients are promised that there are no others.
+# The codes that a job can fail with. The API promises that there are no others.
 JOB_CODES = frozenset(
     {
         "asset-unreadable", "llm-unavailable", "llm-invalid-script", "speech-failed", "render-failed", "render-timeout",
@@ -280,5 +280,5 @@ JOB_CODES = frozenset(
 
 
 def as_job_error(error: ServiceError) -> ServiceError:
-    """Return the error that a job ends with, where it ends because of this one."""
+    """Return the error that a job ends with when this one ends it."""
     return error if error.code in JOB_CODES else JobFailed(error.detail)

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with what the process is at work on bound to every line."""
+"""Logging: one JSON object per line, with the fields that `bind` adds to every line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def bind(**fields: Any) -> Iterator[None]:
 
 
 def bound_fields() -> dict[str, Any]:
-    """Return the fields in force, to hand them on to another thread."""
+    """Return the fields in force, to pass them to another thread."""
     return _bound.get() or {}
 
 
@@ -46,12 +46,12 @@ class _JsonLines(JsonFormatter):
 
 
 def format_timestamp(seconds: float) -> str:
-    """Write a moment as every line of the log has it: in UTC, to the millisecond."""
+    """Return a Unix time as logs show it: ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def logging_config(level: str, service: str) -> dict[str, Any]:
-    """Return the `dictConfig` of a process: everything to stderr as JSON."""
+    """Return a `dictConfig` that writes every line to stderr as JSON."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -85,5 +85,5 @@ def logging_config(level: str, service: str) -> dict[str, Any]:
 
 
 def configure(level: str, service: str) -> None:
-    """Set this process's logging up."""
+    """Configure this process's logging."""
     logging.config.dictConfig(logging_config(level, service))

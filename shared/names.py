@@ -1,4 +1,4 @@
-"""The names that messages carry. They outlive a rename of any function, so they stand apart from all of them."""
+"""The names of queues and tasks. Messages carry them, so they stay the same when functions are renamed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class QueueName(StrEnum):
 
 
 class TaskName(StrEnum):
-    """The tasks that workers know. Those of a job take one id and nothing else."""
+    """The Celery tasks. Those that work on a job take one id and nothing else."""
 
     SCRIPT = "jobs.script"
     VIDEO = "jobs.video"

@@ -1,7 +1,7 @@
-"""Statements that each job asks for: Postgres parses and plans them once a connection, and SQLAlchemy builds them once.
+"""Prepared statements: Postgres parses and plans them once per connection, and SQLAlchemy builds them once.
 
-Only for what finds its rows by a key or by an index whose condition stands in the text: a plan is made without looking at
-the arguments. https://www.postgresql.org/docs/current/sql-prepare.html
+Use them only for statements that find their rows by a key, or by an index whose condition stands in the text: the plan
+is made without looking at the arguments. https://www.postgresql.org/docs/current/sql-prepare.html
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
     from sqlalchemy.sql.compiler import SQLCompiler
 
-# It writes the types of arguments into the statement, which PREPARE must know.
+# The psycopg dialect writes the parameters' types into the statement; PREPARE needs them.
 _CASTING: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 class PreparedStatement:
-    """A statement and the name that Postgres knows it by, once a connection has used it.
+    """A statement and the name under which a connection prepares it.
 
-    `returns` are the columns that come back, in order; the statement itself need not name their types then. `columns` are
-    those that an INSERT is given.
+    `returns` are the columns that come back, in order, so that the statement itself need not carry their types.
+    `columns` are those that an INSERT is given.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PreparedStatement:
         return execute.columns(*self._returns) if self._returns else execute
 
     def prepare(self, session: Session) -> Executable:
-        """Prepare it on the session's connection, unless it is, and return what executes it."""
+        """Prepare it on the session's connection if needed, and return the statement that executes it."""
         connection = session.connection()
         known: set[str] = connection.info.setdefault("prepared", set())
         if self._name not in known:

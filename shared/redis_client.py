@@ -1,7 +1,7 @@
-"""Redis by URL: one server, or the one that a group of Sentinels names at the moment. It connects to nothing by itself.
+"""Redis by URL: one server, or the current master of a Sentinel group. Importing it connects to nothing.
 
-A group is `redis+sentinel://:PASSWORD@HOST:26379,HOST:26379/NAME/DATABASE`. `sentinel://` says the same, and kombu's own
-form, `sentinel://:PASSWORD@HOST:26379;sentinel://HOST:26379/DATABASE?master_name=NAME`, is understood as well.
+A group is `redis+sentinel://:PASSWORD@HOST:26379,HOST:26379/NAME/DATABASE`. `sentinel://` is the same, and kombu's own
+form, `sentinel://:PASSWORD@HOST:26379;sentinel://HOST:26379/DATABASE?master_name=NAME`, works too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SENTINEL_PORT = 26379
 
 @dataclass(frozen=True, slots=True)
 class SentinelGroup:
-    """Where a group's Sentinels are, which group it is, and how its servers are opened."""
+    """The addresses of a group's Sentinels, the group's name, and the credentials of its servers."""
 
     addresses: tuple[tuple[str, int], ...]
     name: str
@@ -32,23 +32,23 @@ class SentinelGroup:
     sentinel_password: str | None = field(default=None, repr=False)
 
     def sentinel_options(self, **waits: Any) -> dict[str, Any]:
-        """Return how the Sentinels themselves are opened: the servers' password is none of theirs."""
+        """Return the options for connecting to the Sentinels themselves, which do not share the servers' password."""
         return {**waits, "username": None, "password": self.sentinel_password}
 
     def kombu_url(self) -> str:
-        """Return kombu's URL. Each Sentinel is written out in full: kombu takes one after the other for the whole URL."""
+        """Return kombu's URL, with each Sentinel written out in full: kombu reads a `;` as the start of the next URL."""
         login = ":".join(quote(part or "", safe="") for part in (self.username, self.password))
         opened = f"{login}@" if self.username or self.password else ""
         return ";".join(f"sentinel://{opened}{host}:{port}/{self.database}" for host, port in self.addresses)
 
     def limits_url(self) -> str:
-        """Return the URL that the rate limiter's storage takes. Passwords and database go beside it."""
+        """Return the URL for the rate limiter's storage; passwords and database are passed beside it."""
         places = ",".join(f"{host}:{port}" for host, port in self.addresses)
         return f"redis+sentinel://{places}/{quote(self.name, safe='')}"
 
 
 def parse_sentinel_url(url: str) -> SentinelGroup | None:
-    """Return the group that the URL names, or None where it is of another kind. ValueError says what is wrong with it."""
+    """Return the group that a URL names, or None for another kind of URL; raise ValueError where it is malformed."""
     if not url.startswith(SENTINEL_SCHEMES):
         return None
     parts = [urlsplit(part) for part in url.split(";")]
@@ -78,7 +78,7 @@ def _parse_addresses(part: SplitResult) -> list[tuple[str, int]]:
 
 
 def connect(url: str, **options: Any) -> Redis:
-    """Return a client for the URL; `options` are redis-py's. A group's master is asked for at each new connection."""
+    """Return a client for the URL; `options` are redis-py's. Each new connection asks the Sentinels for the master."""
     found = parse_sentinel_url(url)
     if found is None:
         return Redis.from_url(url, **options)

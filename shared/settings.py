@@ -1,4 +1,4 @@
-"""Every setting, once: its name, its type and why it has its value. Only this module reads the environment."""
+"""Every setting: its name, type, default and reason. Only this module reads the environment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFIX = "SCENEMILL_"
-# Names that settings had before. They are still read where the new name is not set, with a warning at each start.
+# Former names of settings. They are read where the new name is not set, and each start warns of them.
 RENAMED = {
     "account_running": "max_running_per_account",
     "account_unclaimed": "max_unclaimed_per_account",
@@ -48,12 +48,12 @@ RENAMED = {
     "storage_cache": "storage_cache_max_bytes",
     "sweep": "sweep_interval",
 }
-TOKEN_SECRET = 32  # characters of what signs tokens, at least
+TOKEN_SECRET = 32  # least length of a signing secret
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """An OpenAI-compatible endpoint and the model to ask for there."""
+    """An OpenAI-compatible endpoint, and the model to use there."""
 
     base_url: str
     model: str
@@ -76,24 +76,24 @@ def _endpoints(base_urls: str, names: str, secret: SecretStr) -> tuple[LanguageM
 
 
 def _former_names() -> dict[str, str]:
-    """Return the former names that the environment uses, each with the name of today."""
+    """Return the former names that the environment uses, with the present name of each."""
     return {old: new for old, new in RENAMED.items() if f"{PREFIX}{old.upper()}" in os.environ}
 
 
 class _FormerNames(PydanticBaseSettingsSource):
-    """Reads settings from the names that they had before."""
+    """Reads settings under their former names."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 (its signature)
-        """Return nothing for a single field: `__call__` returns them all."""
+        """Return nothing: `__call__` returns all fields at once."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return the values by the names of today."""
+        """Return the values under their present names."""
         return {new: os.environ[f"{PREFIX}{old.upper()}"] for old, new in _former_names().items()}
 
 
 class Settings(BaseSettings):
-    """What may differ from one installation to the next, from `SCENEMILL_…`. Durations are seconds."""
+    """What may differ between installations, from `SCENEMILL_…`. Durations are in seconds."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
@@ -103,8 +103,8 @@ class Settings(BaseSettings):
     broker_url: str
     redis_url: str
     storage_url: str
-    # With s3://bucket/prefix: where (a server such as MinIO; none: Amazon's), by which keys (none: the machine's role), and
-    # how long its silence is borne. Workers keep copies of what they work with, up to a size in bytes.
+    # For s3://bucket/prefix: the server (empty: Amazon's), its keys (empty: the machine's role), and the longest wait
+    # for an answer. Workers cache the files that they work with, up to a size in bytes.
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
     s3_access_key: SecretStr = SecretStr("")
@@ -116,63 +116,64 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     ffmpeg: str | None = None
 
-    # A lease outlives many missed heartbeats; a heartbeat also brings a cancel back within two seconds.
+    # A lease outlives many missed heartbeats. A heartbeat also tells a worker of a cancellation.
     lease_duration: timedelta = timedelta(seconds=15)
     heartbeat_interval: timedelta = timedelta(seconds=1)
     sweep_interval: timedelta = timedelta(seconds=2)
-    # How long a published message may stay unclaimed before it counts as lost (Redis loses some).
+    # How long a published message may stay unclaimed before it counts as lost, as Redis loses some.
     republish_after: timedelta = timedelta(seconds=60)
     max_attempts: int = Field(default=5, ge=1)
     retry_base_delay: timedelta = timedelta(seconds=2)
     retry_max_delay: timedelta = timedelta(minutes=10)
 
-    # One ffmpeg: the longest that it may run, and that it may stand still.
+    # Of one ffmpeg process: the longest run, and the longest time without progress.
     render_timeout: timedelta = timedelta(minutes=30)
     render_stall_timeout: timedelta = timedelta(seconds=60)
-    # Drawing and layout in Python: the longest between two signs of life.
+    # Of drawing and layout in Python: the longest time without progress.
     drawing_deadline: timedelta = timedelta(seconds=120)
-    work_max_bytes: int = Field(default=32 * 1024**3, ge=1)  # what one attempt may have in its work folder
-    # A worker that is told to end lets what runs go on for so long, then hands it back uncharged.
+    work_max_bytes: int = Field(default=32 * 1024**3, ge=1)  # of the files in one attempt's work folder
+    # When a worker is told to stop, running work may finish within this time; then it is handed back without costing an
+    # attempt.
     shutdown_grace: timedelta = timedelta(seconds=10)
-    # h264_nvenc, h264_vaapi or h264_qsv where the workers have it; x264 where it is not named or does not work.
+    # h264_nvenc, h264_vaapi or h264_qsv where the workers have it; x264 is used where this is unset or does not work.
     encoder: str | None = None
 
     max_body_bytes: int = 16 * 1024 * 1024
     max_asset_bytes: int = 2 * 1024**3
-    # Files that come in pieces: unfinished ones of an account, how long one may rest, and where it does (none: beside the
-    # stored files).
+    # Resumable uploads: how many an account may have open, how long one may be idle, and their folder (none: in the
+    # storage's folder).
     max_uploads: int = Field(default=100, ge=1)
     upload_expiry: timedelta = timedelta(days=1)
     upload_dir: Path | None = None
-    max_batch_jobs: int = Field(default=10_000, ge=1, le=10_000)  # jobs
+    max_batch_jobs: int = Field(default=10_000, ge=1, le=10_000)
     max_batch_body_bytes: int = 32 * 1024 * 1024
-    max_queued: int = 100_000  # over it a job is refused with 503 rather than kept waiting for ever
-    max_queued_per_account: int = 20_000  # of one account; over it a job is refused with 429
-    trusted_proxies: int = Field(default=0, ge=0)  # how many of them stand between a client and the API
-    rate_limit: str = "600/minute"  # of an account
-    address_rate_limit: str = "1200/minute"  # of an address, whoever calls from there
-    # What signs access tokens: secrets of 32 characters or more, with commas; the first signs, all are believed. Without
-    # any there are no tokens, and API keys alone open the API.
+    max_queued: int = 100_000  # of all accounts; above it, jobs are refused with 503
+    max_queued_per_account: int = 20_000  # above it, jobs of that account are refused with 429
+    trusted_proxies: int = Field(default=0, ge=0)  # proxies between a client and the API
+    rate_limit: str = "600/minute"  # per account
+    address_rate_limit: str = "1200/minute"  # per client address
+    # Secrets that sign access tokens: 32 characters or more each, separated by commas. The first one signs, all of them
+    # verify. Without one there are no tokens, and only API keys authenticate.
     token_secrets: SecretStr = SecretStr("")
     token_ttl: timedelta = timedelta(minutes=15)
-    login_ttl: timedelta = timedelta(days=30)  # however often its tokens are renewed
+    login_ttl: timedelta = timedelta(days=30)  # from the login, however often its tokens are renewed
     artifact_retention: timedelta | None = None
-    # Who did what, and which webhooks were sent: kept for as long as somebody may ask.
+    # How long audit events and webhook deliveries are kept.
     record_retention: timedelta = timedelta(days=90)
-    # What one account of weight 1 may have at the workers: unclaimed messages for each queue, and jobs begun.
+    # Per account of weight 1: unclaimed messages in each queue, and running jobs.
     max_unclaimed_per_account: int = 4
     max_running_per_account: int = 32
-    # What is rendered and spoken is kept up to these sizes in bytes, the least recently used goes first.
+    # Limits of the render and speech caches; the least recently used entries are removed first.
     segment_store_max_bytes: int = 20 * 1024**3
     speech_store_max_bytes: int = 2 * 1024**3
-    # What one of each costs, in any one currency: a thousand tokens, a thousand spoken characters, a minute that is
-    # transcribed, an image, a second.
+    # Prices in any one currency: of 1,000 tokens, 1,000 spoken characters, a minute of transcription, an image, a
+    # second of rendering.
     price_tokens: float = 0.0
     price_characters: float = 0.0
     price_transcription: float = 0.0
     price_images: float = 0.0
     price_render_seconds: float = 0.0
-    # Answers of models and providers: how long they are remembered, and how large one may be.
+    # Cached answers of models and providers: how long they are kept, and the largest one.
     cache_ttl: timedelta = timedelta(days=7)
     cache_max_value_bytes: int = 1024 * 1024
     idempotency_ttl: timedelta = timedelta(hours=24)
@@ -182,29 +183,29 @@ class Settings(BaseSettings):
     lock_timeout: timedelta = timedelta(seconds=3)
 
     worker_metrics_port: int = 0  # 0: no endpoint
-    worker_metrics_host: str = "127.0.0.1"  # in a cluster: an address that Prometheus reaches
+    worker_metrics_host: str = "127.0.0.1"  # in a cluster: an address that Prometheus can reach
 
-    # Addresses that clients name must be public, unless whoever runs this allows others.
+    # Lets URLs in scripts and webhooks lead to private addresses. Leave it off where clients are not trusted.
     allow_private_addresses: bool = False
     ca_file: str | None = None  # instead of the system's certificate authorities
 
-    # An OpenAI-compatible endpoint; several, separated by commas, are tried in their order.
+    # An OpenAI-compatible endpoint. Several, separated by commas, are tried in order.
     llm_base_url: str = ""
     llm_api_key: SecretStr = SecretStr("")
     llm_model: str = ""
 
-    # Speech by an OpenAI-compatible server, before the embedded engine; several as above. A voice that speaks only one
-    # language names it: "alloy, thorsten@de". Word times come from transcriptions, where a model for them is named.
+    # Speech from an OpenAI-compatible server instead of the embedded engine; several as above. A voice that speaks only
+    # one language names it: "alloy, thorsten@de". Word times come from a transcription model, where one is set.
     speech_base_url: str = ""
     speech_api_key: SecretStr = SecretStr("")
     speech_model: str = "gpt-4o-mini-tts"
     speech_voices: str = "alloy"
     speech_transcription_model: str = "whisper-1"
-    speech_concurrency: int = Field(default=4, ge=1)  # sentences at once, of one job
-    # Voice files of Piper, separated by commas; each has its description beside it, as `voice.onnx.json`.
+    speech_concurrency: int = Field(default=4, ge=1)  # sentences of one job that are requested at once
+    # Piper voice files, separated by commas; each has its description beside it, as `voice.onnx.json`.
     piper_voices: str = ""
 
-    # Stock pictures: a provider takes part when its key is there. Kinds are looked for in their order.
+    # Stock pictures: a provider is used when its key is set. The kinds are searched in order.
     pexels_api_key: SecretStr = SecretStr("")
     pexels_base_url: str = "https://api.pexels.com"
     pixabay_api_key: SecretStr = SecretStr("")
@@ -212,7 +213,7 @@ class Settings(BaseSettings):
     stock_kinds: str = "photos,clips"
     max_stock_file_bytes: int = 200 * 1024**2
 
-    # Generated pictures: an OpenAI-compatible endpoint; several as above.
+    # Generated pictures from an OpenAI-compatible endpoint; several as above.
     images_base_url: str = ""
     images_api_key: SecretStr = SecretStr("")
     images_model: str = "gpt-image-1"
@@ -226,29 +227,29 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the base class names them)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the environment, and after it the names that settings had before."""
+        """Read the environment first, then the former names."""
         return init_settings, env_settings, _FormerNames(settings_cls)
 
     def signing_secrets(self) -> tuple[str, ...]:
-        """Return what signs access tokens; the first one does, the others did."""
+        """Return the secrets of access tokens: the first signs, all verify."""
         return tuple(_listed(self.token_secrets.get_secret_value()))
 
     def llm_endpoints(self) -> tuple[LanguageModel, ...]:
-        """Return the endpoints that are named, in order. The last key or model serves all that have none of their own."""
+        """Return the LLM endpoints, in order. The last key or model is used for every endpoint without one of its own."""
         return _endpoints(self.llm_base_url, self.llm_model, self.llm_api_key)
 
     def speech_endpoints(self) -> tuple[LanguageModel, ...]:
-        """Return the servers that speak, in order."""
+        """Return the speech servers, in order."""
         return _endpoints(self.speech_base_url, self.speech_model, self.speech_api_key)
 
     def images_endpoints(self) -> tuple[LanguageModel, ...]:
-        """Return the servers that make pictures, in order."""
+        """Return the image servers, in order."""
         return _endpoints(self.images_base_url, self.images_model, self.images_api_key)
 
     @field_validator("token_secrets")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
-        """Refuse what could be guessed from one token: HMAC-SHA256 wants 32 bytes."""
+        """Refuse a secret that could be guessed from one token: HMAC-SHA256 needs 32 bytes."""
         if any(len(secret) < TOKEN_SECRET for secret in _listed(value.get_secret_value())):
             raise ValueError(f"each secret must have {TOKEN_SECRET} characters or more")
         return value
@@ -256,7 +257,7 @@ class Settings(BaseSettings):
     @field_validator("s3_endpoint")
     @classmethod
     def _an_address(cls, value: str) -> str:
-        """Refuse what is no address, before a job needs it."""
+        """Refuse what is not a URL at the start, not when a job needs it."""
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("it must begin with http:// or https://")
         return value
@@ -264,7 +265,7 @@ class Settings(BaseSettings):
     @field_validator("storage_url")
     @classmethod
     def _a_place(cls, value: str) -> str:
-        """Refuse a bucket without a name, and what is neither a folder nor a bucket."""
+        """Refuse a bucket without a name, and any other scheme."""
         scheme, colon, rest = value.partition("://")
         if colon and (scheme not in ("file", "s3") or not rest.strip("/")):
             raise ValueError("it must be a folder, or s3://bucket/prefix")
@@ -273,18 +274,18 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _seconds(cls, value: Any, info: ValidationInfo) -> Any:
-        """Take "2.5" as seconds: pydantic does so for numbers, and the environment has only text."""
+        """Read "2.5" as seconds: pydantic does so for numbers only, and the environment has only text."""
         kind = cls.model_fields[info.field_name or ""].annotation
         if kind in (timedelta, timedelta | None) and isinstance(value, str):
             try:
                 return float(value)
             except ValueError:
-                return value  # ISO 8601, as pydantic reads it
+                return value  # ISO 8601, which pydantic parses
         return value
 
 
 def warn_of_former_names() -> None:
-    """Log one warning for each setting that is given by a name that it had before."""
+    """Log a warning for each setting that the environment gives under a former name."""
     for old, new in _former_names().items():
         log.warning(
             "setting_renamed",
@@ -294,5 +295,5 @@ def warn_of_former_names() -> None:
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """Read the environment once per process."""
+    """Return this process's settings, read from the environment once."""
     return Settings()  # type: ignore[call-arg]  # the environment gives the rest

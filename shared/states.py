@@ -1,4 +1,4 @@
-"""The states of a job and of a segment, and the only moves between them. No I/O."""
+"""The states of jobs and segments, and the allowed moves between them. No I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a job is."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -27,12 +27,12 @@ class Stage(StrEnum):
 
 
 class SegmentState(StrEnum):
-    """Where a segment is."""
+    """The state of a segment."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
-    DROPPED = "dropped"  # its job ended before it; a retry lays the segments anew
+    DROPPED = "dropped"  # its job ended first; a retry plans the segments again
 
 
 UNFINISHED = (State.QUEUED, State.RUNNING, State.CANCELING)

@@ -1,7 +1,7 @@
-"""What is to begin after a while, unless it is called off before: one sleeping thread a process, however many wait.
+"""Runs calls after a delay unless they are cancelled first, with one thread per process for all of them.
 
-Most of what is put off here is called off: a job that is over in ten milliseconds needs neither a heartbeat nor a
-publisher beside it, and to start a thread for each and to wait for its end costs more than the job itself.
+Most timers are cancelled: a job that takes ten milliseconds needs neither a heartbeat nor a publisher beside it, and
+starting and joining a thread for each would cost more than the job.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, order=True)
 class Timer:
-    """One call that is put off. `due` is a moment of `time.monotonic`."""
+    """A pending call. `due` is a time of `time.monotonic`."""
 
     due: float
     number: int
@@ -31,7 +31,7 @@ class Timer:
 
 
 class TimerThread:
-    """Calls what is due, in a thread of its own. A call is to be short: it holds up the others, and those who call off."""
+    """Runs due calls in a thread of its own. A call must be short: it delays the others and every `cancel`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -41,7 +41,7 @@ class TimerThread:
         self._thread: threading.Thread | None = None
 
     def call_later(self, seconds: float, call: Callable[[], object]) -> Timer:
-        """Have it called in so many seconds."""
+        """Schedule a call in so many seconds."""
         with self._changed:
             timer = Timer(time.monotonic() + seconds, next(self._numbers), call)
             heapq.heappush(self._waiting, timer)
@@ -53,7 +53,7 @@ class TimerThread:
         return timer
 
     def cancel(self, timer: Timer) -> bool:
-        """Return True when it has not been called, and never will be; False when the call has been made."""
+        """Return True if the call has not been made and never will be, False if it has been made."""
         with self._changed:
             pending, timer.call = timer.call is not None, None
         return pending
@@ -82,7 +82,7 @@ _timers = TimerThread()
 
 
 def _reset_after_fork() -> None:
-    """Begin anew in a forked child: the parent's thread is not there, and its lock may be held for ever."""
+    """Start afresh in a forked child: the parent's thread does not exist there, and its lock may be held for ever."""
     global _timers  # noqa: PLW0603 (one a process)
     _timers = TimerThread()
 
@@ -91,10 +91,10 @@ os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def call_later(seconds: float, call: Callable[[], object]) -> Timer:
-    """Have this process call it in so many seconds; it is to be short, such as the start of a thread."""
+    """Schedule a call in this process in so many seconds. It must be short, such as starting a thread."""
     return _timers.call_later(seconds, call)
 
 
 def cancel(timer: Timer) -> bool:
-    """Return True when it has not been called, and never will be; False when the call has been made."""
+    """Return True if the call has not been made and never will be, False if it has been made."""
     return _timers.cancel(timer)

@@ -1,7 +1,7 @@
-"""What was used of what costs: written by attempt, summed by month, and held against budgets before it is spent.
+"""Records what each attempt used, sums it by month, and checks budgets before more is spent.
 
-A budget may be passed by what was being spent at that moment: one call in flight for each slot, never more.
-Functions take a session and never commit.
+A budget can be exceeded by the calls in flight at that moment: one for each worker slot. Functions take a session and
+never commit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class UsageKind(StrEnum):
-    """What costs."""
+    """The kinds of usage that have a price."""
 
     TOKENS = "tokens"
     CHARACTERS = "characters"
@@ -34,7 +34,7 @@ class UsageKind(StrEnum):
 
 
 def cost(kind: UsageKind, amount: float, config: Settings) -> float:
-    """Return what so much costs today: tokens and characters are priced by the thousand, transcriptions by the minute."""
+    """Return today's cost of an amount: tokens and characters are priced per 1,000, transcription per minute."""
     prices = {
         UsageKind.TOKENS: config.price_tokens / 1000,
         UsageKind.CHARACTERS: config.price_characters / 1000,
@@ -46,7 +46,7 @@ def cost(kind: UsageKind, amount: float, config: Settings) -> float:
 
 
 def record_usage(session: Session, job: Job, kind: UsageKind, amount: float, config: Settings) -> None:
-    """Write down what an attempt has used. It stays, however the attempt ends."""
+    """Record what an attempt used. It stays recorded however the attempt ends."""
     if amount:
         session.add(
             Usage(
@@ -61,12 +61,12 @@ def record_usage(session: Session, job: Job, kind: UsageKind, amount: float, con
 
 
 def check_budget(session: Session, job: Job, kind: UsageKind, amount: float, config: Settings) -> None:
-    """Raise QuotaExceeded where so much more would break the job's or the account's budget."""
+    """Raise QuotaExceeded if this amount more would exceed the job's or the account's budget."""
     check_budget_for_cost(session, job, cost(kind, amount, config))
 
 
 def check_budget_for_cost(session: Session, job: Job, more: float) -> None:
-    """Raise QuotaExceeded where what costs so much would break the job's or the account's budget."""
+    """Raise QuotaExceeded if this cost more would exceed the job's or the account's budget."""
     limit = job.spec.get("budget")
     if limit is not None and job_cost(session, job.id) + more > limit:
         raise QuotaExceeded("The job's budget does not allow what comes next.")
@@ -76,7 +76,7 @@ def check_budget_for_cost(session: Session, job: Job, more: float) -> None:
 
 
 def job_cost(session: Session, job_id: uuid.UUID) -> float:
-    """Return what a job has cost, over all its attempts."""
+    """Return the cost of a job, over all its attempts."""
     return (
         session.scalar(select(func.coalesce(func.sum(Usage.cost), 0.0)).where(Usage.job_id == job_id)) or 0.0
     )
@@ -91,7 +91,7 @@ def job_amount(session: Session, job_id: uuid.UUID, kind: UsageKind) -> float:
 
 
 def month_cost(session: Session, account_id: uuid.UUID) -> float:
-    """Return what the account has cost in this calendar month, in UTC."""
+    """Return the cost of an account in this calendar month (UTC)."""
     total = select(func.coalesce(func.sum(Usage.cost), 0.0)).where(
         Usage.account_id == account_id, Usage.at >= func.date_trunc("month", func.now())
     )
@@ -99,7 +99,7 @@ def month_cost(session: Session, account_id: uuid.UUID) -> float:
 
 
 def stored_bytes(session: Session, account_id: uuid.UUID) -> dict[str, int]:
-    """Return the bytes that an account's files take, by what they are."""
+    """Return the bytes of an account's files, by kind."""
     cache = (StoredSegment, StoredSpeech, StoredMix)
     return {
         "assets": _table_bytes(session, account_id, Asset),
@@ -109,14 +109,14 @@ def stored_bytes(session: Session, account_id: uuid.UUID) -> dict[str, int]:
 
 
 def _artifact_bytes(session: Session, account_id: uuid.UUID) -> int:
-    """Sum them up job by job: they have no index by account, and everybody's are most of all rows. Each has its own file."""
+    """Sum the artifacts job by job: they have no index by account, and most of all rows are artifacts."""
     each = select(func.sum(Artifact.bytes).label("size")).where(Artifact.job_id == Job.id).lateral()
     jobs = select(func.coalesce(func.sum(each.c.size), 0)).select_from(Job).join(each, true())
     return int(session.scalar(jobs.where(Job.account_id == account_id)) or 0)
 
 
 def _table_bytes(session: Session, account_id: uuid.UUID, table: Any) -> int:
-    # A file that several rows name is there once.
+    # Several rows may share one file, which is counted once.
     files = select(table.storage_key, func.max(table.bytes).label("size")).where(
         table.account_id == account_id
     )
@@ -125,14 +125,14 @@ def _table_bytes(session: Session, account_id: uuid.UUID, table: Any) -> int:
 
 
 def monthly_budget(session: Session, account_id: uuid.UUID) -> float | None:
-    """Return what a calendar month may cost the account, or None where nothing limits it."""
+    """Return what the account may cost in a calendar month, or None for no limit."""
     return session.scalar(select(Account.budget).where(Account.id == account_id))
 
 
 def monthly_usage(
     session: Session, account_id: uuid.UUID, *, since: datetime | None = None
 ) -> list[tuple[datetime, str, float, float]]:
-    """Return (first moment of the month in UTC, kind, amount, cost), oldest first."""
+    """Return (start of the month in UTC, kind, amount, cost) rows, oldest first."""
     month = func.date_trunc("month", Usage.at)
     rows = session.execute(
         select(month, Usage.kind, func.sum(Usage.amount), func.sum(Usage.cost))

@@ -1,1 +1,1 @@
-"""How work reaches the workers: publishing, fairness between accounts, and a broker that lost its data."""
+"""How work reaches the workers: publishing, fairness between accounts, and detection of a broker that lost messages."""

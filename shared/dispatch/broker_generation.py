@@ -1,8 +1,8 @@
-"""Notices that the broker has lost what was published, or may have: all of it is published again then, at once.
+"""Detects that the broker may have lost its messages, so that the sweeper publishes all of them again.
 
-Redis: a key of ours names the very process that holds the messages. It is gone when Redis was flushed or is a new one; it
-names another process after a restart or a failover, which loses the last second's messages. RabbitMQ keeps its messages on
-disk over a restart: a queue of ours is gone when it came back without them.
+Redis: a key names the Redis process that holds the messages. It is missing after a flush, and names another process
+after a restart or failover, which loses the last second's messages. RabbitMQ keeps messages on disk: a queue of ours is
+missing only where it came back without them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 KEY = "scenemill:epoch"
 QUEUE = "scenemill.epoch"
-# RabbitMQ's own errors are the connection's, and differ by transport; those that are left are the network's.
+# RabbitMQ's own errors differ by transport and are translated in `_channel`; the rest are network errors.
 BROKER_ERRORS = (RedisError, KombuError, OSError)
 
 
 def may_have_lost_messages() -> bool:
-    """Tell whether messages of this epoch may be gone. A broker that does not answer has lost nothing yet."""
+    """Return whether messages may be lost since `start_generation`. A broker that does not answer has lost none yet."""
     try:
         return _is_queue_gone() if is_amqp(settings().broker_url) else _is_another_redis()
     except BROKER_ERRORS:
@@ -41,8 +41,8 @@ def may_have_lost_messages() -> bool:
 
 
 def start_generation() -> None:
-    """Begin a new epoch, once all that was published is going to be published again."""
-    with contextlib.suppress(*BROKER_ERRORS):  # the next sweep finds it still lost, and publishes once more
+    """Record which broker process holds the messages; call it once all of them are due to be published again."""
+    with contextlib.suppress(*BROKER_ERRORS):  # the next sweep finds it still lost, and publishes again
         if is_amqp(settings().broker_url):
             with _channel() as channel:
                 channel.queue_declare(QUEUE, durable=True, auto_delete=False)
@@ -80,7 +80,7 @@ def _rabbitmq() -> Connection:
 
 @contextlib.contextmanager
 def _channel() -> Iterator[Any]:
-    """Open a channel of its own: asking for what is not there closes it. A broken connection is not used again."""
+    """Open a channel of its own: asking for a missing queue closes it. A broken connection is not reused."""
     connection = _rabbitmq()
     try:
         channel: Any = connection.channel()

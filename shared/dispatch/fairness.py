@@ -1,10 +1,10 @@
-"""Fair dispatch: which of an account's waiting work may be published now. The rest waits in Postgres.
+"""Fair dispatch: decides which of an account's waiting work may be published now. The rest waits in Postgres.
 
-Each account has at most a window of messages at the broker that nobody has claimed yet, for each queue; whoever claims one
-lets the next one in. So one account's ten thousand jobs stand in Redis as a handful, and another account's job waits for
-no more than what is running: who has nothing running is taken first, in turns where there are several. Inside an account
-work goes by turn: interactive first, bulk last, and whatever waited an hour longer before what came an hour later, so that
-nothing waits for ever. What a worker had begun and lost goes before what nobody has begun yet.
+Each account has a window: a number of unclaimed messages in each queue. A claimed message admits the next one. So an
+account's ten thousand jobs are a handful of messages in Redis, and another account's job waits only for what is
+running. An account with nothing running goes first; several such accounts take turns. Within an account, jobs are
+ordered by `turn`: their creation time moved by their priority, so that nothing waits for ever. Work that a worker began
+and lost goes before work that never began.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How much of one account may be at the workers: messages unclaimed for each queue, and jobs begun."""
+    """An account's limits: unclaimed messages in each queue, and running jobs."""
 
     unclaimed: int
     running: int
 
     @classmethod
     def of(cls, config: Settings) -> Window:
-        """Return the window that the settings give an account of weight 1."""
+        """Return the window of an account of weight 1."""
         return cls(unclaimed=config.max_unclaimed_per_account, running=config.max_running_per_account)
 
 
@@ -48,12 +48,11 @@ _LOCK = PreparedStatement("lock_window", _WEIGHT.with_for_update(key_share=True)
 _LOCK_IF_FREE = PreparedStatement(
     "lock_free_window", _WEIGHT.with_for_update(key_share=True, skip_locked=True)
 )
-# A row that somebody else is about to change is left to the next time: this waits for no row, whatever it is part of.
-# Segments of a job that has ended are nobody's work any more, and take no place in the window.
-# The longest segments of a job go first, so that at its end no worker waits long for another.
-# One of an account's places is for when nothing of it runs: what is published then is taken first. With all places full of
-# what was published before, others who have nothing running would keep it out. So is its first segment while it renders none:
-# a video that has begun must not wait behind what another account has at the workers.
+# SKIP LOCKED throughout: a row that another transaction is changing is left to the next admission, so this never waits.
+# Segments of an ended job are ignored and take no place in the window. The longest segments of a job go first, so that
+# at its end no worker waits long for another. One place of the window is reserved for an account with nothing running:
+# its job is most urgent, and must not be kept out by a window full of messages published before. The same holds for its
+# first segment while it renders none: a video that has begun must not wait behind another account's messages.
 _ADMISSION = text(f"""
 WITH busy AS (
     SELECT count(*) FILTER (WHERE state = 'queued' AND kind = 'script') AS scripts,
@@ -146,14 +145,17 @@ _TASKS = {
 
 
 def admit(session: Session, account_id: uuid.UUID, window: Window) -> list[Message]:
-    """Mark the account's next work as published, as far as its window allows, and return it to be sent."""
-    # One at a time for each account: two that count at once would both find room.
+    """Mark the account's next work as published, up to its window, and return the messages to send."""
+    # The account's row is locked: two admissions that count at once would both find space.
     weight = session.scalar(_LOCK.prepare(session), {"account": account_id})
     return [] if weight is None else _admit(session, account_id, weight, window)
 
 
 def try_admit(session: Session, account_id: uuid.UUID, window: Window) -> list[Message] | None:
-    """Do the same within a transaction that has locks of its own; None where somebody else is at it: nothing is waited for."""
+    """Admit as `admit` does, or return None at once if another transaction is admitting for this account.
+
+    It is safe inside a transaction that holds other locks, since it waits for none.
+    """
     weight = session.scalar(_LOCK_IF_FREE.prepare(session), {"account": account_id})
     return None if weight is None else _admit(session, account_id, weight, window)
 
@@ -182,10 +184,10 @@ def _admit(session: Session, account_id: uuid.UUID, weight: int, window: Window)
 
 
 def priority_of(waited: timedelta) -> PriorityLevel:
-    """Return how soon a message is taken whose job's turn came so long ago, or is still to come.
+    """Return the urgency of a job's message, given how long ago its turn came (negative: still to come).
 
-    A new job's is moved by its priority. It rises while it waits: bulk counts as normal after an hour, and either as
-    interactive an hour after that, so that none waits for ever behind a stream of others, at the broker as little as here.
+    The turn is moved by the priority, and urgency rises with waiting: bulk counts as normal after an hour, and both as
+    interactive an hour later, so that no message waits for ever at the broker either.
     """
     if waited >= -HEAD_START["interactive"]:
         return PriorityLevel.HIGH
@@ -216,5 +218,5 @@ UNION SELECT account_id FROM jobs
 
 
 def waiting_accounts(session: Session) -> list[uuid.UUID]:
-    """Return the accounts that have work nobody was told of, by a step through the index for each of them."""
+    """Return the accounts that have unpublished work, with one index step per account."""
     return list(session.scalars(_WAITING))

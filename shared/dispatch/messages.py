@@ -1,4 +1,4 @@
-"""What is sent to the workers: the name of a task and the id of what is to be done, never the work itself."""
+"""The messages that go to the workers: a task's name and an id, never the work itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PriorityLevel(IntEnum):
-    """How soon a message is taken: the lowest first. They are steps that Celery's Redis transport has."""
+    """The urgency of a message, most urgent first. The values are steps that Celery's Redis transport has."""
 
     URGENT = 0
     HIGH = 3
@@ -25,7 +25,7 @@ class PriorityLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: a task's name and the id that it carries. The rest is for logs, for Flower and for its place."""
+    """A task's name and the id it works on. The other fields are for logs, Flower and the order of delivery."""
 
     task: TaskName
     id: uuid.UUID
@@ -36,5 +36,5 @@ class Message:
 
 
 def mix_message(job: Job) -> Message:
-    """Return the message that has a planned job's sound mixed; it is taken first, since assembly waits for nothing."""
+    """Return the message that mixes a planned job's sound. It is urgent, so that assembly does not wait for it."""
     return Message(TaskName.MIX, job.id, job.id, job.account_id, job.request_id, PriorityLevel.URGENT)
