@@ -1,1 +1,1 @@
-"""What becomes of a job: the rules of its life and of what belongs to it."""
+"""The rules of jobs and what belongs to them: states, cancellation, deliveries, assets, uploads, retention."""

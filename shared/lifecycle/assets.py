@@ -1,6 +1,6 @@
-"""The rules of assets: content is stored once an account, and none goes while an unfinished job needs it.
+"""The rules of assets: content is stored once per account, and never deleted while an unfinished job needs it.
 
-Functions take a session and never commit. Files are written before the row that names them, and removed after it.
+Functions take a session and never commit. A file is written before the row that names it, and deleted after it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def new_key(account_id: uuid.UUID) -> str:
-    """Return a storage key that nobody has."""
+    """Return a new, unused storage key."""
     return f"assets/{account_id}/{uuid.uuid4().hex}"
 
 
 def create(session: Session, account_id: uuid.UUID, media: Media, key: str, name: str | None) -> Asset:
-    """Write an uploaded file down under a new id. Where its bytes are stored already, the row names those."""
+    """Insert an asset for an uploaded file. Where the account has the same bytes already, the row names that file."""
     same = session.scalar(
         select(Asset)
         .where(Asset.account_id == account_id, Asset.sha256 == media.sha256)
@@ -51,7 +51,7 @@ def create(session: Session, account_id: uuid.UUID, media: Media, key: str, name
 
 
 def delete(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> list[str] | None:
-    """Delete an asset and return the storage keys that nobody needs any more; None while a job uses it."""
+    """Delete an asset and return the storage keys that no row names any more; None while an unfinished job uses it."""
     asset = session.scalar(
         select(Asset).where(Asset.account_id == account_id, Asset.id == asset_id).with_for_update()
     )
@@ -59,7 +59,7 @@ def delete(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> list
         return []
     if is_asset_in_use(session, asset_id):
         return None
-    # Of two that delete the last two rows of one file, the second must see what the first did.
+    # Two requests may delete the last two assets of one file: the second must see what the first deleted.
     lock_until_commit(session, asset.storage_key)
     session.execute(delete_rows(Asset).where(Asset.id == asset_id))
     others = select(func.count()).where(

@@ -1,6 +1,6 @@
-"""How a job ends that a client has canceled: at once where nobody works on it, else when its workers have let go.
+"""Cancels jobs: at once where no worker has the job, otherwise when its workers have stopped.
 
-Rules as in `shared.lifecycle.jobs`.
+The rules of `shared.lifecycle.jobs` apply.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def cancel(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> State | None:
-    """Ask for the end of an unfinished job; None when it has ended already. What nobody works on ends at once."""
+    """Cancel an unfinished job and return its state, `canceled` or `canceling`; None if it has ended already."""
     job = session.scalar(
         select(Job)
         .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_(UNFINISHED))
@@ -44,7 +44,7 @@ def _has_running_segments(session: Session, job_id: uuid.UUID) -> bool:
 
 
 def release(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
-    """Give the lease of a job up that was asked to stop, and let it be over; False when it was not asked, or not ours."""
+    """Give up the lease of a canceled job and end it; False if it was not canceled, or the lease is not ours."""
     ours = session.scalar(
         update(Job)
         .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.CANCELING)
@@ -55,7 +55,7 @@ def release(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
 
 
 def finish(session: Session, job_id: uuid.UUID) -> bool:
-    """Let a job that was asked to stop be over, once nobody works on it any more."""
+    """End a canceled job if no worker has it any more, and return whether it ended."""
     locked = session.scalar(
         select(Job.id)
         .where(

@@ -1,6 +1,6 @@
-"""What follows from a job's end, in the very transaction of it: its webhook's delivery, and its batch's count.
+"""What follows from a job's end, in the same transaction: its webhook delivery, and its batch's counts.
 
-A delivery is one row with one constant id and body, however often it is sent.
+A delivery is one row with one id and one body, however often it is sent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.orm import Session
 
-# What an UPDATE that ends jobs returns, for `note`.
+# What an UPDATE that ends jobs returns; `record_ends` reads it.
 ENDED_COLUMNS = (
     Job.id,
     Job.account_id,
@@ -36,7 +36,7 @@ ENDED_COLUMNS = (
 
 
 def record_ends(session: Session, ended: Sequence[Row[Any]], state: State) -> None:
-    """Write down what follows from these jobs' end; nothing at all where there is neither webhook nor batch."""
+    """Insert the deliveries of these ended jobs, and count them in their batches."""
     event = f"task.{state}"
     deliveries = [
         _delivery(row.account_id, row.webhook["url"], event, row.finished_at, _task_data(row, state))
@@ -78,7 +78,7 @@ def _delivery(
 
 
 def _count_in_batch(session: Session, batch_id: uuid.UUID, state: State, number: int) -> None:
-    """Count ended jobs in their batch; the one that makes it whole ends the batch, and tells of it."""
+    """Count ended jobs in their batch; the last one ends the batch and inserts its delivery."""
     column = {State.SUCCEEDED: Batch.succeeded, State.FAILED: Batch.failed, State.CANCELED: Batch.canceled}[
         state
     ]
@@ -104,7 +104,7 @@ def _count_in_batch(session: Session, batch_id: uuid.UUID, state: State, number:
 
 
 def uncount_in_batch(session: Session, batch_id: uuid.UUID | None, state: State, number: int = 1) -> None:
-    """Take jobs that run again out of their batch's count."""
+    """Take jobs that are retried out of their batch's counts."""
     if batch_id is None:
         return
     column = {State.FAILED: Batch.failed, State.CANCELED: Batch.canceled}[state]

@@ -1,4 +1,4 @@
-"""The rules of webhooks: whose turn it is, when to try again, which secrets sign. Functions never commit."""
+"""The rules of webhook deliveries: which is due, when it is retried, which secrets sign it. Functions never commit."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-# Seconds until the next try, as the contract promises; after the last the delivery has failed.
+# Delays until the next try, as the API promises; after the last one the delivery has failed.
 RETRY_SCHEDULE = tuple(
     timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 )
 JITTER = 0.1
 HTTP_GONE = 410
 SECRET_OVERLAP = timedelta(hours=24)
-MAX_OLD_SECRETS = 5  # that sign beside the newest one
-MAX_KEPT_ATTEMPTS = 50  # that are kept of a delivery: who resends it for ever is shown the last ones
-MAX_GIVEN_UP = 1000  # that end at once because their address is gone
-MAX_PER_ACCOUNT = 4  # that are taken at once, so that nobody's slow receiver keeps others waiting
+MAX_OLD_SECRETS = 5  # that still sign beside the newest one
+MAX_KEPT_ATTEMPTS = 50  # of one delivery: the oldest are dropped where it is resent again and again
+MAX_GIVEN_UP = 1000  # per claim, of deliveries that fail at once because their address answered 410
+MAX_PER_ACCOUNT = 4  # per claim, so that one account's slow receiver does not delay other accounts
 
-# The accounts for which something is due, by a step through the index for each of them.
+# The accounts with due deliveries, found with one index step per account.
 _WAITING = """
 WITH RECURSIVE waiting AS (
     (SELECT account_id FROM webhook_deliveries WHERE state = 'pending' AND run_after <= now()
@@ -45,7 +45,7 @@ WITH RECURSIVE waiting AS (
       FROM waiting WHERE account_id IS NOT NULL
 )
 """
-# Who has nothing under way comes first, or a few accounts whose receivers are slow would take turns with each other alone.
+# Accounts with nothing in flight come first: otherwise a few accounts with slow receivers would take all the turns.
 _DUE = text(f"""{_WAITING}, turns AS (
     SELECT account_id FROM waiting WHERE account_id IS NOT NULL AND account_id <> ALL(CAST(:busy AS uuid[]))
      ORDER BY account_id = ANY(CAST(:served AS uuid[])), random() LIMIT :bite
@@ -68,7 +68,7 @@ SELECT due.id FROM waiting CROSS JOIN LATERAL (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a try ended: an HTTP status, or why there is none."""
+    """How a try ended: an HTTP status, or the error that prevented one."""
 
     status: int | None
     error: str | None
@@ -76,17 +76,17 @@ class Outcome:
 
     @property
     def delivered(self) -> bool:
-        """Tell whether the receiver has it: 2xx alone; a redirect is not followed and counts as a failure."""
+        """Whether the receiver accepted it: only 2xx counts. Redirects are not followed, and fail."""
         return self.status is not None and 200 <= self.status < 300
 
 
 def claim(
     session: Session, limit: int, *, lease: timedelta, in_flight: Mapping[uuid.UUID, int] | None = None
 ) -> list[Delivery]:
-    """Take deliveries that are due, a few of each account; for as long as the lease nobody else tries them.
+    """Claim due deliveries, a few per account; nobody else tries them until the lease ends.
 
-    Of an account that has its share under way already nothing is taken, and of one that has some, after the others.
-    What is due for an address that answered 410 ends here, untried: a bite of it, and what is left with the next claim.
+    An account with `MAX_PER_ACCOUNT` deliveries in flight gets none; one with fewer comes after the others. Deliveries
+    to an address that answered 410 fail here untried, at most `MAX_GIVEN_UP` per claim.
     """
     _give_up(session, list(session.scalars(_GONE, {"bite": MAX_GIVEN_UP})))
     served = dict(in_flight or {})
@@ -109,7 +109,7 @@ def claim(
 
 
 def settle(session: Session, delivery: Delivery, outcome: Outcome) -> str:
-    """Write a try down and return the delivery's state; an older try than the last one changes nothing more."""
+    """Record a try and return the delivery's state; a late result of an older try changes nothing else."""
     session.execute(
         delete(DeliveryAttempt).where(
             DeliveryAttempt.delivery_id == delivery.id,
@@ -150,7 +150,7 @@ def _next_state(tries: int, outcome: Outcome) -> tuple[str, timedelta]:
 
 
 def disable_address(session: Session, account_id: uuid.UUID, url: str) -> None:
-    """Send nothing to an address any more that answered 410, and end what was waiting for it; what is much, when it is due."""
+    """Send nothing more to an address that answered 410. A batch of what waits for it fails now, the rest when it is due."""
     session.execute(upsert(DisabledAddress).values(account_id=account_id, url=url).on_conflict_do_nothing())
     waiting = (
         select(Delivery.id)
@@ -188,7 +188,7 @@ def resend(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> b
 
 
 def signing_secrets(session: Session, account_id: uuid.UUID) -> list[str]:
-    """Return the secrets that sign now, the newest first; one is made where there is none."""
+    """Return the secrets that sign now, newest first; create the first one if there is none."""
     found = list(
         session.scalars(
             select(WebhookSecret.secret)
@@ -203,11 +203,11 @@ def signing_secrets(session: Session, account_id: uuid.UUID) -> list[str]:
 
 
 def rotate_secret(session: Session, account_id: uuid.UUID, *, overlap: timedelta = SECRET_OVERLAP) -> str:
-    """Make a new secret and return it; the former one signs beside it until the overlap is over, older ones as long as theirs.
+    """Create a new secret and return it. The former one signs beside it for `overlap`, older ones until they retire.
 
-    Raise Conflict where too many would: each is a signature on every message.
+    Raise Conflict where too many would sign: each adds a signature to every delivery.
     """
-    # One at a time: of two that rotate at once, the second retires what the first has made.
+    # One at a time: of two rotations at once, the second must retire the secret that the first created.
     session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
     session.execute(
         update(WebhookSecret)
@@ -226,7 +226,7 @@ def rotate_secret(session: Session, account_id: uuid.UUID, *, overlap: timedelta
 
 
 def list_attempts(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> list[dict[str, Any]]:
-    """Return each try of a delivery, oldest first."""
+    """Return the tries of a delivery, oldest first."""
     rows = session.scalars(
         select(DeliveryAttempt)
         .where(DeliveryAttempt.account_id == account_id, DeliveryAttempt.delivery_id == delivery_id)

@@ -1,7 +1,7 @@
-"""The rules of a job's life: each change of state is one conditional UPDATE, and no row back means that someone was first.
+"""The rules of a job: each change of state is one conditional UPDATE; no row back means that somebody else was first.
 
-Functions take a session and never commit. Every time is Postgres's `now()`, never this machine's clock.
-Lock order, everywhere: the job's row first, then rows that belong to it.
+Functions take a session and never commit. Every time is Postgres's `now()`, since workers' clocks differ. Lock order,
+everywhere: the job's row first, then the rows that belong to it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from shared.errors import ServiceError
 
-# Where each stage begins on the bar: planning is quick, and the rest is weighed by frames.
+# Progress at the start of each stage: planning is quick, and the rest is weighed by frames.
 RENDERING_PROGRESS, ASSEMBLING_PROGRESS = 0.1, 0.95
 _JOBS = Base.metadata.tables["jobs"]
 _CLAIM = PreparedStatement(
@@ -62,9 +62,10 @@ def find(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job | No
 
 
 def claim(session: Session, job_id: uuid.UUID, stage: Stage, *, lease: timedelta, worker: str) -> Job | None:
-    """Take a queued job for this worker and begin its next attempt, or return None when it is not to be had.
+    """Claim a queued job for this worker and begin its next attempt; None if it cannot be claimed.
 
-    One whose message counts as lost is not: another job may have its place within the account's limit. It is told of again.
+    A job whose message counts as lost cannot: another job may have its place in the account's window. It is published
+    again.
     """
     given = {"job": job_id, "begun": stage, "lease": lease, "by": worker}
     claimed: Job | None = session.scalar(_select_claimed(_CLAIM.prepare(session)), given)
@@ -85,7 +86,7 @@ def heartbeat(
     stage: Stage | None = None,
     progress: float = 0,
 ) -> State | None:
-    """Extend the lease, write progress down, and bring back the state; None when this attempt holds nothing any more."""
+    """Extend the lease, record progress, and return the state; None if this attempt has lost its lease."""
     changed = or_(Job.stage.is_distinct_from(stage or Job.stage), Job.progress < progress)
     return session.scalar(
         update(Job)
@@ -102,7 +103,7 @@ def heartbeat(
 
 
 def hand_over_to_segments(session: Session, job_id: uuid.UUID, attempt: int, plan: dict[str, Any]) -> bool:
-    """Give the lease up for the segments' own ones: from here on the job is moved by whoever finishes a segment."""
+    """Give up the job's lease, since its segments have leases of their own; False if this attempt has lost it."""
     done = session.scalar(
         update(Job)
         .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
@@ -122,18 +123,18 @@ def hand_over_to_segments(session: Session, job_id: uuid.UUID, attempt: int, pla
 def succeed(
     session: Session, job: Job, result: dict[str, Any], artifacts: Sequence[dict[str, Any]] = ()
 ) -> bool:
-    """Publish the job's end and its artifacts, if this attempt still holds it."""
+    """End the job as succeeded and insert its artifacts; False if this attempt has lost its lease."""
     if not _end_attempt(session, job.id, job.attempt, State.SUCCEEDED, result=result, progress=1.0):
         return False
     if artifacts:
         owned = [{"account_id": job.account_id, "job_id": job.id, **artifact} for artifact in artifacts]
-        # Of a file without a size in pixels too, so that one statement writes them all.
+        # With NULL for what an artifact lacks, such as a width, one statement inserts them all.
         session.execute(insert(Artifact), owned, execution_options={"render_nulls": True})
     return True
 
 
 def fail(session: Session, job_id: uuid.UUID, attempt: int, error: ServiceError) -> bool:
-    """End the job with the reason that a client reads, if this attempt still holds it."""
+    """End the job as failed with an error for the client; False if this attempt has lost its lease."""
     return _end_attempt(session, job_id, attempt, State.FAILED, error=as_job_error(error).problem())
 
 
@@ -147,7 +148,7 @@ def _end_attempt(session: Session, job_id: uuid.UUID, attempt: int, state: State
 
 @lru_cache(maxsize=8)
 def _end_statement(state: State, names: tuple[str, ...]) -> PreparedStatement:
-    """Return what ends one job and writes these columns. Built once for each way to end."""
+    """Return the statement that ends one job and sets these columns, prepared once for each combination."""
     given: dict[str, Any] = {name: bindparam(_parameter(name)) for name in names}
     return PreparedStatement(
         f"end_job_{state}_{'_'.join(names)}",
@@ -160,11 +161,11 @@ def _end_statement(state: State, names: tuple[str, ...]) -> PreparedStatement:
 
 
 def _parameter(column: str) -> str:
-    return f"new_{column}"  # a column's own name is taken by the UPDATE
+    return f"new_{column}"  # the UPDATE uses the column's own name already
 
 
 def end_all(session: Session, which: Sequence[ColumnElement[bool]], state: State, **values: Any) -> int:
-    """End the jobs that are so, with all that follows from it, and return how many they were."""
+    """End all jobs that match, with what follows from it, and return how many."""
     ended = session.execute(
         update(Job)
         .where(*which)
@@ -179,7 +180,7 @@ def _end_values() -> dict[str, Any]:
     kept = func.make_interval(0, 0, 0, 0, 0, 0, Job.expires_in)
     return {
         "finished_at": func.now(),
-        "expires_at": func.now() + kept,  # NULL where nothing limits it
+        "expires_at": func.now() + kept,  # NULL where the job is kept until it is deleted
         "leased_until": None,
         "worker": None,
         "version": Job.version + 1,
@@ -189,9 +190,9 @@ def _end_values() -> dict[str, Any]:
 def requeue(
     session: Session, job_id: uuid.UUID, attempt: int, *, delay: timedelta, charge: bool = True
 ) -> State | None:
-    """Queue the job again after `delay`, or say None when it is not ours or has no attempt left.
+    """Queue the job again after `delay`; None if this attempt has lost its lease or was the last one.
 
-    Not charged means that the attempt does not count: the fencing token never goes back, so the limit goes up.
+    Without `charge` the attempt does not count. The fencing token never goes back, so the limit goes up instead.
     """
     return session.scalar(
         update(Job)
@@ -212,7 +213,7 @@ def requeue(
 
 
 def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempts: int) -> bool:
-    """Queue a failed or canceled job again, with fresh attempts; stored segments and speech are used again."""
+    """Queue a failed or canceled job again with new attempts. Segments and speech in the caches are reused."""
     ended = session.scalar(
         select(Job)
         .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_((State.FAILED, State.CANCELED)))
@@ -226,7 +227,7 @@ def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempt
 
 
 def requeued_values(attempts: int) -> dict[str, Any]:
-    """Return what queues an ended job again."""
+    """Return the column values that queue an ended job again."""
     return {
         "state": State.QUEUED,
         "stage": None,

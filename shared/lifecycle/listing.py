@@ -1,7 +1,7 @@
-"""Questions about jobs, batches and assets, for whoever shows them. Nothing is changed here, and no transaction is ended.
+"""Queries that list and find jobs, assets, deliveries and keys. They change nothing and never commit.
 
-Lists are newest first, and a batch's jobs in the order in which they came. They go on from a cursor: a place in the
-order, not a number of rows, so that what is added or deleted meanwhile neither repeats nor hides a row.
+Lists are newest first; a batch's jobs are in the order of the batch. They continue from a cursor, a place in the order
+instead of a number of rows, so that rows added or deleted meanwhile are neither repeated nor skipped.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
-MAX_PAGE_BYTES = 2 * 1024 * 1024  # of results as Postgres keeps them, which is compressed
-# A spec and a plan may be megabytes, and no list shows them.
+MAX_PAGE_BYTES = 2 * 1024 * 1024  # of results as Postgres stores them, compressed
+# A spec or a plan may have megabytes, and no list shows them.
 WITHOUT_DOCUMENTS = (defer(Job.spec, raiseload=True), defer(Job.plan, raiseload=True))
 
 
@@ -49,13 +49,13 @@ class Cursor:
     id: uuid.UUID
 
     def __str__(self) -> str:
-        """Return the opaque form."""
+        """Return the cursor as an opaque string."""
         text = f"{self.created_at.isoformat()}|{self.id}"
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
     def read(cls, text: str) -> Cursor:
-        """Read the opaque form, or raise ValueError."""
+        """Parse a cursor's string, or raise ValueError."""
         try:
             plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
             moment, _, name = plain.partition("|")
@@ -70,7 +70,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs are asked for."""
+    """Which jobs a list has."""
 
     kinds: tuple[str, ...] = ()
     states: tuple[State, ...] = ()
@@ -83,9 +83,9 @@ class JobFilter:
 def list_jobs(
     session: Session, account_id: uuid.UUID, wanted: JobFilter, *, limit: int, after: Cursor | None
 ) -> tuple[list[Job], Cursor | None]:
-    """Return a page of the account's jobs and the cursor of the next one.
+    """Return a page of the account's jobs and the cursor of the next page.
 
-    A page ends early where results are large: what one page may hold in memory does not grow with them.
+    A page ends early where results are large, so that its memory is bounded.
     """
     size = func.coalesce(func.pg_column_size(Job.result), 0)
     query = select(Job.id, Job.created_at, size).where(Job.account_id == account_id, *_conditions(wanted))
@@ -106,7 +106,7 @@ def find_job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job 
 
 
 def find_jobs(session: Session, account_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> list[Job]:
-    """Return these of the account's jobs, in this order."""
+    """Return those of the jobs that the account has, in the order of `ids`."""
     query = select(Job).where(Job.account_id == account_id, Job.id.in_(ids)).options(*WITHOUT_DOCUMENTS)
     found = {row.id: row for row in session.scalars(query)}
     return [found[each] for each in ids if each in found]
@@ -115,7 +115,7 @@ def find_jobs(session: Session, account_id: uuid.UUID, ids: Sequence[uuid.UUID])
 def list_assets(
     session: Session, account_id: uuid.UUID, *, limit: int, after: Cursor | None
 ) -> tuple[list[Asset], Cursor | None]:
-    """Return a page of the account's assets and the cursor of the next one."""
+    """Return a page of the account's assets and the cursor of the next page."""
     query = _newest_first(select(Asset).where(Asset.account_id == account_id), Asset, limit, after)
     rows = list(session.scalars(query))
     last = rows[limit - 1] if len(rows) > limit else None
@@ -132,7 +132,7 @@ def list_deliveries(
     event: str | None = None,
     subject: str | None = None,
 ) -> tuple[list[Delivery], Cursor | None]:
-    """Return a page of the account's webhook deliveries and the cursor of the next one."""
+    """Return a page of the account's webhook deliveries and the cursor of the next page."""
     query = select(Delivery).where(Delivery.account_id == account_id)
     if states:
         query = query.where(Delivery.state.in_(states))
@@ -155,7 +155,7 @@ def find_delivery(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUI
 def list_delivery_attempts(
     session: Session, ids: Sequence[uuid.UUID]
 ) -> dict[uuid.UUID, list[DeliveryAttempt]]:
-    """Return the tries of deliveries, oldest first."""
+    """Return the tries of these deliveries, oldest first."""
     rows = session.scalars(
         select(DeliveryAttempt).where(DeliveryAttempt.delivery_id.in_(ids)).order_by(DeliveryAttempt.id)
     )
@@ -166,7 +166,7 @@ def list_delivery_attempts(
 
 
 def find_disabled_addresses(session: Session, account_id: uuid.UUID, urls: Iterable[str]) -> set[str]:
-    """Return which of the addresses are sent nothing any more, since they answered that they are gone."""
+    """Return those of the URLs that get no more deliveries, since they answered 410."""
     query = select(DisabledAddress.url).where(
         DisabledAddress.account_id == account_id, DisabledAddress.url.in_(set(urls))
     )
@@ -176,7 +176,7 @@ def find_disabled_addresses(session: Session, account_id: uuid.UUID, urls: Itera
 def _newest_first(
     query: Query, table: type[Job | Asset | Delivery], limit: int, after: Cursor | None
 ) -> Query:
-    """Ask for one row more than the page has: whether it is there tells whether there is a next page."""
+    """Order and limit a query. It gets one row more than a page has, which tells whether there is a next page."""
     if after is not None:
         query = query.where(tuple_(table.created_at, table.id) < tuple_(after.created_at, after.id))
     return query.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
@@ -185,17 +185,17 @@ def _newest_first(
 def _oldest_first(
     query: Query, table: type[Job | Asset | Delivery], limit: int, after: Cursor | None
 ) -> Query:
-    """Ask for it in the other direction: for what one transaction wrote down, under ids that go up."""
+    """Order and limit a query the other way: for rows of one transaction, whose ids ascend."""
     if after is not None:
         query = query.where(tuple_(table.created_at, table.id) > tuple_(after.created_at, after.id))
     return query.order_by(table.created_at, table.id).limit(limit + 1)
 
 
 def _in_batch(batch_id: uuid.UUID) -> tuple[Any, Any]:
-    """Find a batch's jobs by their moment, which is the batch's own: they came in its transaction.
+    """Match a batch's jobs by the batch's creation time, since all of them were inserted in its transaction.
 
-    So they are a stretch of the index of all lists, and a page is read from where it begins. An equality would have the
-    index by batch taken, and the whole batch sorted for each page.
+    So they are a range of the index of all lists, and each page is read from where it begins. With an equality Postgres
+    would take the batch's index, and sort the whole batch for each page.
     """
     began = select(Batch.created_at).where(Batch.id == batch_id).scalar_subquery()
     return Job.created_at == began, Job.batch_id.is_not_distinct_from(batch_id)
@@ -219,7 +219,7 @@ def _conditions(wanted: JobFilter) -> list[Any]:
 
 
 def _mentions(text: str) -> Any:
-    """Whether a pair of the metadata, written `key:value`, or the custom id contains the text, in any case."""
+    """Match the text in a `key:value` pair of the metadata, or in the custom id, ignoring case."""
     pair = func.jsonb_each_text(Job.meta).table_valued("key", "value").render_derived()
     written = pair.c.key + ":" + pair.c.value
     pairs = select(1).select_from(pair).where(written.icontains(text, autoescape=True)).exists()
@@ -227,7 +227,7 @@ def _mentions(text: str) -> Any:
 
 
 def list_artifacts(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Artifact]]:
-    """Return the files that jobs made, in their order."""
+    """Return the artifacts of these jobs, in their order."""
     rows = session.scalars(
         select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.job_id, Artifact.position)
     )
@@ -238,7 +238,7 @@ def list_artifacts(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.
 
 
 def find_artifact(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, name: str) -> Artifact | None:
-    """Return one file of the account's job, or None."""
+    """Return one artifact of the account's job, or None."""
     return session.scalar(
         select(Artifact).where(
             Artifact.account_id == account_id, Artifact.job_id == job_id, Artifact.name == name
@@ -254,7 +254,7 @@ def find_asset(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> 
 def lock_assets(
     session: Session, account_id: uuid.UUID, ids: Iterable[uuid.UUID]
 ) -> dict[uuid.UUID, dict[str, Any]]:
-    """Return the facts of those of these assets that the account has; none can be deleted before the transaction ends."""
+    """Return the facts of those of these assets that the account has, and keep them from deletion until the commit."""
     held = (
         select(Asset.id, Asset.facts)
         .where(Asset.account_id == account_id, Asset.id.in_(set(ids)))
@@ -265,7 +265,7 @@ def lock_assets(
 
 
 def is_asset_in_use(session: Session, asset_id: uuid.UUID) -> bool:
-    """Whether an unfinished job names the asset."""
+    """Return whether an unfinished job names the asset."""
     using = (
         select(JobAsset.job_id)
         .join(Job, and_(Job.id == JobAsset.job_id, Job.state.in_(UNFINISHED)))
@@ -276,7 +276,7 @@ def is_asset_in_use(session: Session, asset_id: uuid.UUID) -> bool:
 
 
 def list_keys(session: Session, account_id: uuid.UUID) -> list[ApiKey]:
-    """Return the account's keys, newest first, revoked ones too."""
+    """Return the account's API keys, newest first, including revoked ones."""
     return list(
         session.scalars(
             select(ApiKey)

@@ -1,6 +1,6 @@
-"""The rules of throwing away: which finished jobs, answers and records are past their time. Functions never commit.
+"""Deletes what is past its retention: finished jobs, stored answers, records, cache entries. Functions never commit.
 
-Each takes a bounded bite and returns how much that was; rows that another one holds are skipped.
+Each call deletes a bounded batch and returns how many rows; rows that another transaction has locked are skipped.
 """
 
 from __future__ import annotations
@@ -44,12 +44,14 @@ if TYPE_CHECKING:
 
 Store = type[StoredSegment] | type[StoredSpeech] | type[StoredMix]
 BATCH_ROWS = 500
-BATCH_CHILD_ROWS = 5000  # rows that go with those of a bite: a long video has thousands of segments
-LOGIN_RETENTION = timedelta(days=1)  # after their end, so that a late thief is still told from noise
+BATCH_CHILD_ROWS = 5000  # that go along with a batch: a long video has thousands of segments
+LOGIN_RETENTION = timedelta(
+    days=1
+)  # after their end, so that a stolen refresh token used late is still recognised
 
 
 def delete_job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> list[str] | None:
-    """Delete a finished job and return the storage keys of its artifacts; None when it is missing or unfinished."""
+    """Delete a finished job and return its artifacts' storage keys; None if it is missing or unfinished."""
     held = (
         select(Job.id, Job.batch_id)
         .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_(FINISHED))
@@ -60,7 +62,7 @@ def delete_job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> li
 
 
 def delete_expired_jobs(session: Session) -> tuple[int, list[str]]:
-    """Delete finished jobs whose time is over; return how many, and the storage keys of their artifacts."""
+    """Delete expired finished jobs; return how many, and their artifacts' storage keys."""
     pieces = select(func.count()).where(Segment.job_id == Job.id).scalar_subquery()
     over = session.execute(
         select(Job.id, Job.batch_id, pieces.label("pieces"))
@@ -87,9 +89,10 @@ def _delete_jobs(session: Session, gone: Sequence[Any]) -> list[str]:
 
 
 def _delete_empty_batches(session: Session, batches: set[uuid.UUID]) -> None:
-    """Have finished batches go with the last of their jobs.
+    """Delete finished batches whose last job is gone.
 
-    They are held first: of two who throw away the last two, the second must see what the first did.
+    They are locked first: two transactions may delete the last two jobs, and the second must see what the first
+    deleted.
     """
     held = select(Batch.id).where(Batch.id.in_(batches), Batch.finished_at.is_not(None))
     ids = session.scalars(held.order_by(Batch.id).with_for_update()).all()
@@ -98,29 +101,29 @@ def _delete_empty_batches(session: Session, batches: set[uuid.UUID]) -> None:
 
 
 def delete_idempotency_keys(session: Session, *, older_than: timedelta) -> int:
-    """Forget the idempotency keys that are past their time."""
+    """Delete old idempotency keys."""
     return _delete_batch(session, IdempotencyKey, IdempotencyKey.created_at < func.now() - older_than)
 
 
 def delete_deliveries(session: Session, *, older_than: timedelta) -> int:
-    """Forget webhooks that were delivered or given up long ago, with all their tries."""
+    """Delete webhook deliveries that ended long ago, with their tries."""
     return _delete_batch(
         session, Delivery, Delivery.state != "pending", Delivery.finished_at < func.now() - older_than
     )
 
 
 def delete_retired_secrets(session: Session) -> int:
-    """Forget what has signed webhooks, once nothing is signed with it any more."""
+    """Delete webhook secrets that no longer sign."""
     return _delete_batch(session, WebhookSecret, WebhookSecret.retires_at < func.now())
 
 
 def delete_disabled_addresses(session: Session, *, older_than: timedelta) -> int:
-    """Forget which addresses were gone long ago: should anything be sent there again, one message finds it out."""
+    """Delete old records of addresses that answered 410; the next delivery to such an address finds out again."""
     return _delete_batch(session, DisabledAddress, DisabledAddress.at < func.now() - older_than)
 
 
 def delete_audit_events(session: Session, *, older_than: timedelta) -> int:
-    """Forget who did what long ago. Their ids go up with time, so that no other index is needed to find the oldest."""
+    """Delete old audit events. Their ids ascend with time, so that the primary key finds the oldest."""
     oldest = (
         select(_row_location(AuditEvent), AuditEvent.at < func.now() - older_than)
         .order_by(AuditEvent.id)
@@ -131,39 +134,39 @@ def delete_audit_events(session: Session, *, older_than: timedelta) -> int:
 
 
 def delete_refresh_tokens(session: Session) -> int:
-    """Forget the refresh tokens of log-ins that are over: one that was renewed without a pause has a million."""
+    """Delete the refresh tokens of ended logins: one that is renewed all the time has a million."""
     over = exists().where(Login.id == RefreshToken.login_id, _login_is_over())
     return _delete_batch(session, RefreshToken, over, limit=BATCH_CHILD_ROWS)
 
 
 def delete_logins(session: Session) -> int:
-    """Forget log-ins that ended long enough ago, once nothing descends from them."""
+    """Delete logins that ended long enough ago, once they have no refresh tokens."""
     return _delete_batch(session, Login, _login_is_over(), ~exists().where(RefreshToken.login_id == Login.id))
 
 
 def delete_revoked_keys(session: Session, *, older_than: timedelta) -> int:
-    """Forget keys that were revoked long ago, once no log-in began with them."""
+    """Delete API keys that were revoked long ago, once no login began with them."""
     old = ApiKey.revoked_at < func.now() - older_than
     return _delete_batch(session, ApiKey, old, ~exists().where(Login.key_id == ApiKey.id))
 
 
 def delete_guesses(session: Session) -> int:
-    """Forget the guesses that count for nothing any more."""
+    """Delete failed-login counts that no longer throttle."""
     return _delete_batch(session, LoginThrottle, LoginThrottle.forgotten_at < func.now())
 
 
 def delete_uploads(session: Session, *, older_than: timedelta) -> int:
-    """Forget uploads that have been over for long enough; an asset that one has become stays."""
+    """Delete uploads that ended long enough ago; the assets that they became stay."""
     return _delete_batch(
         session, Upload, Upload.state != UploadState.OPEN, Upload.expires_at < func.now() - older_than
     )
 
 
 def evict(session: Session, store: Store, *, most: int, idle: timedelta = timedelta(0)) -> list[str]:
-    """Forget a bite of the least recently used of a store that holds more than `most` bytes; return their storage keys.
+    """Delete a batch of the least recently used entries of a cache over `most` bytes; return their storage keys.
 
-    What a running job is about to be assembled from is spared (should it go all the same, the job renders it again), and
-    so is what was used less than `idle` ago.
+    Entries that a running job needs for its assembly are spared (if one is lost all the same, the job renders it
+    again), and so are those used less than `idle` ago.
     """
     over = session.scalars(select(func.coalesce(func.sum(store.bytes), 0))).one() - most
     if over <= 0:
@@ -171,8 +174,7 @@ def evict(session: Session, store: Store, *, most: int, idle: timedelta = timede
     in_use = select(Segment.account_id, Segment.key).join(Job, Job.id == Segment.job_id)
     oldest = session.execute(
         select(_row_location(store).label("place"), store.storage_key, store.bytes)
-        # NOT IN hashes what is in use once, however little of it Postgres expects; NOT EXISTS would look through all of it
-        # for each row.
+        # NOT IN hashes what is in use once, however few rows Postgres expects; NOT EXISTS would scan it for each row.
         .where(tuple_(store.account_id, store.key).not_in(in_use.where(Job.state == State.RUNNING)))
         .where(store.used_at < func.now() - idle)
         .order_by(store.used_at)
@@ -200,7 +202,7 @@ def _delete_batch(
 
 
 def _row_location(table: type[Base]) -> ColumnElement[str]:
-    """Name where a row lies. One that is held stays there, and is found there without any index."""
+    """Return the physical address of a row. A locked row cannot move, so it is found again without an index."""
     return literal_column(f"{table.__tablename__}.ctid")
 
 

@@ -1,4 +1,4 @@
-"""Writes accepted jobs down: one, or many at once. Functions take a session and never commit; nothing is published here."""
+"""Inserts accepted jobs, one or many at once. Functions take a session, never commit, and publish nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-# By how much a priority moves a job's turn: the distance is also the longest that one class waits for another.
+# How far a priority moves a job's turn, which is also the longest that one class waits for another.
 HEAD_START = {"interactive": timedelta(hours=-1), "normal": timedelta(0), "bulk": timedelta(hours=1)}
 
 _JOBS = Base.metadata.tables["jobs"]
@@ -37,7 +37,7 @@ _SUBMIT = PreparedStatement(
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A validated job that is to be written down."""
+    """A validated job to insert."""
 
     kind: str
     spec: dict[str, Any]
@@ -59,7 +59,7 @@ def submit(
     request_id: str | None = None,
     ids: Sequence[uuid.UUID] | None = None,
 ) -> list[uuid.UUID]:
-    """Write jobs down as queued, in order, and return their ids: these, or random ones. Nothing is published here."""
+    """Insert jobs as queued, in order, and return their ids: the given ones, or random ones."""
     rows = [_row(account_id, one, max_attempts, request_id) for one in submissions]
     if ids is not None:
         rows = [{**row, "id": each} for row, each in zip(rows, ids, strict=True)]
@@ -77,7 +77,7 @@ def submit(
 def submit_one(
     session: Session, account_id: uuid.UUID, one: Submission, *, max_attempts: int, request_id: str | None
 ) -> Job:
-    """Write one job down as queued, and return it as it was written, without asking for it again."""
+    """Insert one job as queued and return it without reading it back."""
     row = _row(account_id, one, max_attempts, request_id)
     created_at = session.execute(_SUBMIT.prepare(session), row).scalar_one()
     if one.asset_ids:

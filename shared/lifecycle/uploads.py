@@ -1,7 +1,7 @@
-"""The rules of uploads that come in pieces: how one begins, goes on, and ends once, as an asset or as nothing.
+"""The rules of resumable uploads: how one begins, continues, and ends once, as an asset or without one.
 
-Functions take a session and never commit. `received` only ever counts what the disk has; whoever writes more than it
-says has written nothing yet. Each change is one conditional UPDATE: no row back means that the upload is over.
+Functions take a session and never commit. `received` counts only bytes that are safely on the disk. Each change is one
+conditional UPDATE; no row back means that the upload has ended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class UploadState(StrEnum):
-    """Where an upload is. All but the first are ends."""
+    """The state of an upload. All but the first are final."""
 
     OPEN = "open"
     FINISHED = "finished"
@@ -41,8 +41,8 @@ def create(
     expiry: timedelta,
     most: int,
 ) -> Upload:
-    """Begin an upload, or raise TooManyAtOnce where the account has `most` open ones."""
-    # Two that begin at once must not both be the last one that there is room for.
+    """Begin an upload, or raise ConcurrencyLimitExceeded if the account has `most` open ones."""
+    # Two uploads that begin at once must not both take the last place.
     lock_until_commit(session, f"uploads:{account_id}")
     unfinished = select(func.count()).where(
         Upload.account_id == account_id, Upload.state == UploadState.OPEN, Upload.expires_at > func.now()
@@ -61,7 +61,7 @@ def create(
 
 
 def find(session: Session, account_id: uuid.UUID, upload_id: uuid.UUID) -> Upload | None:
-    """Return the account's upload, or None. One whose time is over is expired from now on."""
+    """Return the account's upload, or None. An open one past its expiry becomes expired."""
     query = select(Upload, Upload.expires_at < func.now()).where(
         Upload.account_id == account_id, Upload.id == upload_id
     )
@@ -77,7 +77,7 @@ def find(session: Session, account_id: uuid.UUID, upload_id: uuid.UUID) -> Uploa
 def record_progress(
     session: Session, upload: Upload, received: int, *, length: int | None, expiry: timedelta
 ) -> datetime | None:
-    """Write down that so much is on the disk, and return how long the upload may rest now; None: it is over."""
+    """Record how many bytes are on the disk and return the new expiry; None if the upload has ended."""
     return session.scalar(
         update(Upload)
         .where(Upload.id == upload.id, Upload.state == UploadState.OPEN, Upload.received == upload.received)
@@ -87,19 +87,19 @@ def record_progress(
 
 
 def finish(session: Session, upload_id: uuid.UUID, asset_id: uuid.UUID) -> bool:
-    """Write down which asset an upload has become; False: it is over already."""
+    """Record which asset an upload has become; False if it has ended already."""
     return _end(session, upload_id, UploadState.FINISHED, asset_id)
 
 
 def terminate(session: Session, upload_id: uuid.UUID) -> None:
-    """End an upload, also one that is finished: its asset stays, and nobody asks for it here any more."""
+    """End an upload, finished or not; an asset that it became stays."""
     session.execute(
         update(Upload).where(Upload.id == upload_id).values(state=UploadState.TERMINATED, asset_id=None)
     )
 
 
 def end_upload(session: Session, upload_id: uuid.UUID, state: UploadState) -> bool:
-    """End an upload that is open; False: it is over already."""
+    """End an open upload; False if it has ended already."""
     return _end(session, upload_id, state, None)
 
 

@@ -1,1 +1,1 @@
-"""What a media file is: its type by content, and the facts that a probe reads from it."""
+"""Recognises media files by their content, and probes their facts."""

@@ -1,7 +1,7 @@
-"""Probes one file and prints its facts as JSON: the program that `shared.media.probing` runs as a child with limits.
+"""The child program that probes one media file and prints its facts as JSON. `shared.media.probing` runs it.
 
-It reads hostile input, so it stands alone: it imports nothing of ours, writes nothing, connects to nothing.
-A refusal is {"refused": why}; a file that is broken is {"unreadable": true}.
+It reads hostile input, so it imports nothing of ours, writes nothing and connects to nothing. A refusal is printed as
+{"refused": reason}, a broken file as {"unreadable": true}.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import av.video.frame
     from PIL import Image as Pictures
 
-MAX_IMAGE_PIXELS = 120_000_000  # a 12000x9000 photo is 108 million
+MAX_IMAGE_PIXELS = 120_000_000  # a photo of 12000x9000 has 108 million
 MAX_VIDEO_PIXELS = 8192 * 4352
-MAX_SECONDS = 4 * 3600.0  # seconds
+MAX_SECONDS = 4 * 3600.0
 MAX_STREAMS = 8
-SCAN_SECONDS = 10.0  # of wall time, to find an end that the file does not state
+SCAN_SECONDS = 10.0  # wall time for finding a duration that the file does not state
 FIRST_FRAME_PACKETS = 400
 TRANSFERS = {
     1: "bt709", 6: "smpte170m", 8: "linear", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12",
@@ -41,13 +41,13 @@ SOUND_CODECS = frozenset((
     "aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "libopus", "vorbis", "libvorbis", "flac", "alac", "ac3",
     "eac3", "amrnb", "amrwb",
 ))  # fmt: skip
-# The boxes inside an MP4's `moov` that lead to where it says in which file its samples lie.
+# The path of MP4 boxes inside `moov` to the list of files that hold the samples.
 REFERENCE_BOXES = (b"trak", b"mdia", b"minf", b"dinf", b"dref")
 DECODERS = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9", "libaom-av1": "av1"}
 
 
 class MediaRefused(Exception):
-    """We do not take such a file; the word is one of `shared.media.probing.REFUSALS`."""
+    """The file is not accepted; the message is a key of `shared.media.probing.REFUSALS`."""
 
 
 class Unreadable(Exception):
@@ -77,7 +77,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
 def _image(path: Path, media_type: str) -> dict[str, Any]:
     from PIL import Image  # noqa: PLC0415  (a sound need not load it)
 
-    Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS // 2  # Pillow refuses at twice this
+    Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS // 2  # Pillow refuses above twice this
     warnings.simplefilter("ignore")
     name = media_type.partition("/")[2].upper()
     try:
@@ -86,7 +86,7 @@ def _image(path: Path, media_type: str) -> dict[str, Any]:
             if name == "JPEG":
                 image.draft(
                     "RGB", (image.width // 8, image.height // 8)
-                )  # the whole file in a 64th of the memory
+                )  # decodes at an eighth of the size, in a 64th of the memory
             if name == "PNG":
                 image.verify()  # checks every chunk without decoding
             else:
@@ -110,7 +110,7 @@ def _image_facts(image: Pictures.Image) -> dict[str, Any]:
 
 
 def orientation(image: Pictures.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where the picture states none that is a number of these."""
+    """Return the EXIF orientation, 1 to 8; 1 where the picture states no valid one."""
     try:
         # `getexif` of a PNG would decode the whole picture.
         if image.format == "PNG":
@@ -147,7 +147,7 @@ def _audio_or_video(path: Path, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_boxes(path: Path) -> None:
-    """Walk the boxes of an MP4: one that reaches past the end was cut off, and one may name another file or host."""
+    """Refuse an MP4 with a box past the end of the file (it was cut off), or with samples in other files."""
     total = path.stat().st_size
     with path.open("rb") as file:
         for kind, start, end in _boxes(file, 0, total):
@@ -160,7 +160,7 @@ def _check_boxes(path: Path) -> None:
 def _has_external_references(
     file: BinaryIO, start: int, end: int, way: tuple[bytes, ...] = REFERENCE_BOXES
 ) -> bool:
-    """Tell whether samples of a film are said to lie in other files. ffmpeg follows none, and it would be another film."""
+    """Return whether samples are said to be in other files. ffmpeg would not read them, and show something else."""
     return any(
         kind == b"rmra"
         or (
@@ -174,7 +174,7 @@ def _has_external_references(
 
 
 def _lists_external_reference(file: BinaryIO, start: int, end: int) -> bool:
-    """Tell whether a list of references has one that is neither flagged as "this very file" nor empty."""
+    """Return whether a data reference is neither flagged as "this file" nor empty."""
     for _, inner, stop in _boxes(file, start, end):
         file.seek(inner)
         entry = file.read(max(0, min(stop, end, inner + 4096) - inner))
@@ -184,7 +184,7 @@ def _lists_external_reference(file: BinaryIO, start: int, end: int) -> bool:
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Give each box's kind, and where its content begins and ends. One of an impossible size ends past the end."""
+    """Yield each box's type and the start and end of its content. A box of an impossible size ends past the file's end."""
     for _ in range(100_000):
         file.seek(start)
         head = file.read(16)
@@ -241,7 +241,7 @@ def _video_facts(container: av.container.InputContainer, stream: Any) -> dict[st
     width, height = frame.width, frame.height
     if shape := stream.sample_aspect_ratio:
         width = max(1, round(width * shape)) if 0.1 < shape < 10 else width
-    turned = -frame.rotation % 360  # the display matrix counts the other way round
+    turned = -frame.rotation % 360  # the display matrix counts counterclockwise
     if turned in (90, 270):
         width, height = height, width
     rate = stream.average_rate or stream.guessed_rate
@@ -267,7 +267,7 @@ def _first_frame(container: av.container.InputContainer, stream: Any) -> av.vide
 
 
 def _duration(container: av.container.InputContainer, stream: av.stream.Stream, *, exact: bool) -> float:
-    """Return how long it lasts; where the header only guesses, or is silent, by reading all packets."""
+    """Return the duration in seconds; where the header has none, or only an estimate, by reading all packets."""
     if not exact and container.duration:
         stated = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
         return stated or container.duration / 1_000_000

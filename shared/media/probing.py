@@ -1,7 +1,7 @@
-"""Says what a file is by its bytes, and probes it in a child process, since a probe reads hostile input.
+"""Recognises a media file by its bytes, and probes it in a child process, since probing reads hostile input.
 
-Names and headers are never believed. Whatever is not on the list of media that we take (playlists, concat
-lists, SVG, subtitles, text, HTML, icons …) is refused before any decoder sees it.
+File names and headers are never trusted. Anything that is not an accepted type (playlists, concat lists, SVG,
+subtitles, text, HTML, icons …) is refused before a decoder sees it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 MediaKind = Literal["image", "video", "audio"]
 
-HEAD_BYTES = 4096  # how much of a file `sniff` wants to see
+HEAD_BYTES = 4096  # how much of a file `sniff` needs
 PROBE_LIMITS = ffmpeg.Limits(wall=20, stall=20, cpu=20, memory=2 << 30, file=1 << 20, nice=0)
-# Refusals that the child states by name; its other words are never shown to a client.
+# What clients read for each refusal of the child; its other output is never shown to them.
 REFUSALS = {
     "too-many-pixels": "The picture has more pixels than we take.",
     "too-long": "The medium is longer than we take.",
@@ -34,7 +34,7 @@ REFUSALS = {
 
 
 class SniffedType(NamedTuple):
-    """What the first bytes say. `demuxer` is the only one that ffmpeg may use on the file."""
+    """The type of a file by its first bytes. `demuxer` is the only one that ffmpeg may use on it."""
 
     kind: MediaKind
     media_type: str
@@ -43,9 +43,9 @@ class SniffedType(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """The facts of a file. Width and height are as displayed: orientation, rotation and pixel shape applied.
+    """The facts of a file. Width and height are as displayed: orientation, rotation and pixel shape are applied.
 
-    `rotation` is clockwise degrees from the stored picture to the displayed one. `duration` is in seconds.
+    `rotation` is in clockwise degrees from the stored picture to the displayed one, `duration` in seconds.
     """
 
     kind: MediaKind
@@ -64,12 +64,12 @@ class Media:
     frames: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what JSON can hold; `from_json` undoes it."""
+        """Return the facts as JSON values; `from_json` reads them."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Media:
-        """Make it again from `to_json`; keys of a later version are passed over."""
+        """Return the facts that `to_json` wrote. Keys of a later version are ignored."""
         return cls(**{field.name: facts[field.name] for field in fields(cls) if field.name in facts})
 
 
@@ -93,17 +93,17 @@ RIFF_FORMS = {
     b"WEBP": SniffedType("image", "image/webp", "webp_pipe"),
     b"WAVE": SniffedType("audio", "audio/wav", "wav"),
 }
-# Brands of `ftyp`. What shares the boxes but is something else (HEIC, AVIF, CR3 …) is not here.
+# Brands of `ftyp`. Formats that use the same boxes for something else (HEIC, AVIF, CR3 …) are not here.
 MP4_BRANDS = frozenset(
     b"isom iso2 iso3 iso4 iso5 iso6 iso7 iso8 iso9 mp41 mp42 mp71 avc1 av01 hvc1 dash msdh cmfc cmfs M4V "
     b"M4VH M4VP f4v F4V 3gp4 3gp5 3gp6 3gp7 3g2a MSNV XAVC mmp4 NDSC NDSM NDSH".split()
 )
-# QuickTime files from before `ftyp` begin with one of these.
+# The first box of QuickTime files from before `ftyp`.
 OLD_QUICKTIME = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip"))
 
 
 def sniff(head: bytes) -> SniffedType:
-    """Return what a file is by its first bytes, or raise UnsupportedMedia."""
+    """Return a file's type by its first bytes, or raise UnsupportedMedia."""
     for signature, sniffed in SIGNATURES:
         if head.startswith(signature):
             return sniffed
@@ -116,9 +116,10 @@ def sniff(head: bytes) -> SniffedType:
 
 
 def probe(path: Path, *, sha256: str | None = None) -> Media:
-    """Return the facts of a file, or raise UnsupportedMedia (not taken) or AssetUnreadable (broken).
+    """Return a file's facts, or raise UnsupportedMedia (not accepted) or AssetUnreadable (broken).
 
-    Runs in a child process with limits on time and memory. Who knows the hash already saves its computation.
+    It runs a child process with limits on time and memory. Pass the hash if it is known, so that it is not computed
+    again.
     """
     try:
         with path.open("rb") as file:
@@ -137,7 +138,7 @@ def probe(path: Path, *, sha256: str | None = None) -> Media:
 
 
 def _run_probe_child(path: Path, sniffed: SniffedType, sha256: str | None) -> dict[str, Any]:
-    """Run `shared/media/probe_child.py` as a program: alone it starts fast, and needs no import path."""
+    """Run `shared/media/probe_child.py` as a program: without our imports it starts fast."""
     request = json.dumps({"path": str(path.resolve()), "sha256": sha256, **sniffed._asdict()})
     child = Path(__file__).with_name("probe_child.py")
     try:
@@ -157,7 +158,7 @@ def _riff(head: bytes) -> SniffedType | None:
 
 
 def _boxes(head: bytes) -> SniffedType | None:
-    """Read the first box of an MP4 or QuickTime file."""
+    """Recognise MP4 and QuickTime files by their first box."""
     size, name = int.from_bytes(head[:4], "big"), head[4:8]
     if name in OLD_QUICKTIME and (size >= 8 or size in (0, 1)):
         return MOV
@@ -172,7 +173,7 @@ def _boxes(head: bytes) -> SniffedType | None:
 
 
 def _ebml(head: bytes) -> SniffedType | None:
-    """Find the DocType in the EBML header, which is among the first hundred bytes."""
+    """Recognise Matroska and WebM by the DocType in the EBML header, which is within the first hundred bytes."""
     if not head.startswith(b"\x1aE\xdf\xa3"):
         return None
     place = head[:256].find(b"\x42\x82")
@@ -181,14 +182,14 @@ def _ebml(head: bytes) -> SniffedType | None:
 
 
 def _mpeg_sound(head: bytes) -> SniffedType | None:
-    """Recognise MP3 without tags by two frame headers, each where the one before says that it is."""
+    """Recognise MP3 without tags by two frame headers, the second where the first says that it ends."""
     length = _mp3_frame(head)
     return MP3 if length and _mp3_frame(head[length:]) else None
 
 
 def _mp3_frame(head: bytes) -> int:
-    """Return the length of the MPEG layer III frame that begins here, or 0."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # the sync word, and layer III
+    """Return the length in bytes of the MPEG layer III frame that begins here, or 0."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # sync word, and layer III
         return 0
     version = head[1] >> 3 & 3  # 3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5
     bitrate, rate = head[2] >> 4, head[2] >> 2 & 3

@@ -1,7 +1,7 @@
-"""The tables: columns and constraints. No query and no rule lives here.
+"""The tables of the database, as SQLAlchemy models: columns, constraints and indexes, no queries and no rules.
 
-Every row belongs to an account, and every query of another module names it or reached the row by a worker's claim.
-Whoever needs a table takes it from here, and so has them all: the foreign keys find each other.
+Every row belongs to an account, and every query names that account or reached the row by a worker's claim. Import
+models from here, so that all tables are loaded and foreign keys resolve.
 """
 
 from shared.models.accounts import (

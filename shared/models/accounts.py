@@ -1,4 +1,4 @@
-"""Accounts, who opens them, what they used and what was done in them."""
+"""Tables of accounts: keys, users, logins, usage and the audit log."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from shared.models.base import NOW, Base
 
 
 class Account(Base):
-    """Whom jobs belong to."""
+    """An account, to which jobs and all other rows belong."""
 
     __tablename__ = "accounts"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
-    budget: Mapped[float | None]  # that a calendar month may cost; None: no limit
+    budget: Mapped[float | None]  # for a calendar month; None: no limit
     weight: Mapped[int] = mapped_column(
         server_default="1"
-    )  # how many others it counts for when work is handed out
+    )  # its share of the workers, relative to other accounts
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    disabled_at: Mapped[datetime | None]  # from then on nothing of it opens anything
+    disabled_at: Mapped[datetime | None]  # since then its keys and users are refused
 
 
 class ApiKey(Base):
-    """A key to the API. Only a hash of the secret is kept."""
+    """An API key. Only a hash of its secret is stored."""
 
     __tablename__ = "api_keys"
 
@@ -45,22 +45,26 @@ class ApiKey(Base):
 
 
 class User(Base):
-    """Who logs in with a password. Only its Argon2id hash is kept."""
+    """A user, who logs in with a password. Only its Argon2id hash is stored."""
 
     __tablename__ = "users"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
-    username: Mapped[str] = mapped_column(unique=True)  # in small letters: no two differ by their case alone
+    username: Mapped[str] = mapped_column(
+        unique=True
+    )  # lower case, so that no two users differ by case alone
     password_hash: Mapped[str]
-    one_time_until: Mapped[datetime | None]  # until then the password is good for one log-in, to set another
+    one_time_until: Mapped[
+        datetime | None
+    ]  # until then the password works for one login, which must set another one
     scopes: Mapped[list[str]]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     disabled_at: Mapped[datetime | None]
 
 
 class Login(Base):
-    """A log-in of a user or by a key: the family of tokens that descend from it. They end with it."""
+    """A login of a user or by a key: the family of tokens issued from it, which end with it."""
 
     __tablename__ = "logins"
 
@@ -69,7 +73,7 @@ class Login(Base):
     user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
     scopes: Mapped[list[str]]
-    address: Mapped[str]  # where it came from
+    address: Mapped[str]  # the client's IP address
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
@@ -84,7 +88,7 @@ class Login(Base):
 
 
 class RefreshToken(Base):
-    """A token that is changed for the next one, once. It stays when it is used: a second use betrays a thief."""
+    """A refresh token, exchanged once for the next one. A used one stays: a second use means that it was stolen."""
 
     __tablename__ = "refresh_tokens"
 
@@ -96,9 +100,9 @@ class RefreshToken(Base):
 
 
 class LoginThrottle(Base):
-    """How much somebody has guessed, as the moment at which that is forgotten. The subject is a hash.
+    """Failed logins of one subject, stored as the time when they are forgotten. The subject is a hash.
 
-    No account's: what is guessed at need not exist.
+    It belongs to no account, since the user name that was tried need not exist.
     """
 
     __tablename__ = "guesses"
@@ -108,13 +112,13 @@ class LoginThrottle(Base):
 
 
 class Usage(Base):
-    """The ledger: what an attempt used of something that costs, and what it cost then. Rows are only added."""
+    """What an attempt used of something with a price, and its cost then. Rows are only inserted."""
 
     __tablename__ = "usage"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
-    job_id: Mapped[uuid.UUID | None]  # kept when the job is deleted: what was used stays used
+    job_id: Mapped[uuid.UUID | None]  # not a foreign key: usage stays when the job is deleted
     attempt: Mapped[int | None]
     kind: Mapped[str] = mapped_column(String(32))
     amount: Mapped[float]
@@ -125,7 +129,7 @@ class Usage(Base):
 
 
 class AuditEvent(Base):
-    """Who did what, when."""
+    """Who did what, and when."""
 
     __tablename__ = "audit_events"
 

@@ -1,4 +1,4 @@
-"""What every table of the database shares."""
+"""The base class of all tables: naming of constraints, and column types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.states import SegmentState, State
 
 
 class Base(DeclarativeBase):
-    """What all tables share: constraint names that migrations can rely on, and types of one kind."""
+    """The base of all tables. Constraints get predictable names, which migrations rely on."""
 
     metadata = MetaData(
         naming_convention={

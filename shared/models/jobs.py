@@ -1,4 +1,4 @@
-"""Jobs and batches, what they made, and the first answers to whoever asked for them."""
+"""Tables of jobs, batches, artifacts and idempotency keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.states import State
 
 
 class Batch(Base):
-    """Jobs that came together."""
+    """Jobs that were posted together."""
 
     __tablename__ = "batches"
 
@@ -30,7 +30,7 @@ class Batch(Base):
 
 
 class Job(Base):
-    """A job and its run, the task. `attempt` is the fencing token: a write that names an older one changes nothing."""
+    """A job and its task. `attempt` is the fencing token: a write that names an older one changes nothing."""
 
     __tablename__ = "jobs"
 
@@ -43,28 +43,28 @@ class Job(Base):
     progress: Mapped[float] = mapped_column(server_default="0")
     attempt: Mapped[int] = mapped_column(server_default="0")
     max_attempts: Mapped[int]
-    deaths: Mapped[int] = mapped_column(server_default="0")  # of pool processes that performed it
+    deaths: Mapped[int] = mapped_column(server_default="0")  # worker processes that died while they had it
     priority: Mapped[str] = mapped_column(String(16), server_default="normal")
     custom_id: Mapped[str | None] = mapped_column(String(64))
-    template_id: Mapped[str | None] = mapped_column(
-        String(64)
-    )  # which its script was made by, at that version
+    template_id: Mapped[str | None] = mapped_column(String(64))  # the template of its script, at that version
     template_version: Mapped[int | None]
     spec: Mapped[dict[str, Any]]
     meta: Mapped[dict[str, Any]] = mapped_column("metadata")
-    plan: Mapped[dict[str, Any] | None]  # what the planning attempt found out, for assembly
+    plan: Mapped[dict[str, Any] | None]  # what planning decided, for assembly
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
-    assembly_key: Mapped[str | None] = mapped_column(String(64))  # the hash of all that decides its artifacts
+    assembly_key: Mapped[str | None] = mapped_column(
+        String(64)
+    )  # the hash of everything that decides its artifacts
     request_id: Mapped[str | None]
-    version: Mapped[int] = mapped_column(server_default="1")  # goes up with each change a client can see
+    version: Mapped[int] = mapped_column(server_default="1")  # goes up with each change that a client can see
     expires_in: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     run_after: Mapped[datetime] = mapped_column(server_default=NOW)
-    turn: Mapped[datetime] = mapped_column(server_default=NOW)  # when it was made, moved by its priority
+    turn: Mapped[datetime] = mapped_column(server_default=NOW)  # its creation time, moved by its priority
     published_at: Mapped[datetime | None]
     leased_until: Mapped[datetime | None]
     worker: Mapped[str | None]
@@ -124,7 +124,7 @@ class Job(Base):
 
 
 class Artifact(Base):
-    """A file that a job made. It is written once, with the job's end."""
+    """A file that a job made, inserted when the job ends."""
 
     __tablename__ = "artifacts"
 
@@ -146,7 +146,7 @@ class Artifact(Base):
 
 
 class IdempotencyKey(Base):
-    """The first answer to a POST, kept for whoever asks again with the same key."""
+    """The first answer to a POST, returned again to a request with the same Idempotency-Key."""
 
     __tablename__ = "idempotency_keys"
 
@@ -158,5 +158,5 @@ class IdempotencyKey(Base):
     status: Mapped[int]
     headers: Mapped[dict[str, Any]]
     body: Mapped[dict[str, Any]]
-    text: Mapped[str | None]  # the body as it was written: jsonb keeps no order of members
+    text: Mapped[str | None]  # the body as it was sent: jsonb does not keep the order of members
     created_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)

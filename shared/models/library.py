@@ -1,4 +1,4 @@
-"""What a client keeps here to make jobs of: files and templates."""
+"""Tables of what clients store to make jobs from: templates, assets, uploads."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from shared.models.base import NOW, Base
 
 
 class Template(Base):
-    """One version of a form that scripts are made by. `body` is what was put, its members in their order."""
+    """One version of a template. `body` is the document as it was put, with its members in their order."""
 
     __tablename__ = "templates"
 
     account_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
-    # By code points, as Python sorts: the templates that come along are listed between.
+    # Sorted by code points, as Python sorts: listings merge built-in templates into them.
     template_id: Mapped[str] = mapped_column(String(64, collation="C"), primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    deleted_at: Mapped[datetime | None]  # a number is not given twice
+    deleted_at: Mapped[datetime | None]  # a deleted version's number is not used again
 
 
 class Asset(Base):
-    """A file that a client gave us. `facts` are what probing found."""
+    """A file that a client uploaded. `facts` is what probing found."""
 
     __tablename__ = "assets"
 
@@ -50,16 +50,18 @@ class Asset(Base):
 
 
 class Upload(Base):
-    """A file that comes in pieces, until it is an asset. `received` counts what is safely on the disk."""
+    """A resumable upload, until it is an asset. `received` counts the bytes that are safely on the disk."""
 
     __tablename__ = "uploads"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     state: Mapped[str] = mapped_column(String(16), server_default="open")
-    length: Mapped[int | None]  # of the whole file; None as long as the client does not know it
+    length: Mapped[int | None]  # of the whole file; None until the client knows it
     received: Mapped[int] = mapped_column(server_default="0")
-    meta: Mapped[str | None] = mapped_column("metadata")  # as it was told, to be told again
+    meta: Mapped[str | None] = mapped_column(
+        "metadata"
+    )  # the client's Upload-Metadata header, returned unchanged
     asset_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     expires_at: Mapped[datetime] = mapped_column(index=True)
@@ -71,7 +73,7 @@ class Upload(Base):
 
 
 class JobAsset(Base):
-    """Which assets a job names, so that none is deleted under it."""
+    """An asset that a job names, so that it is not deleted before the job ends."""
 
     __tablename__ = "job_assets"
 

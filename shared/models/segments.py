@@ -1,4 +1,4 @@
-"""The pieces of a video at work, and the store of what was made once."""
+"""Tables of segments and of the render, speech and sound caches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.states import SegmentState
 
 
 class Segment(Base):
-    """A piece of one job's picture, with a lease and a fencing token of its own."""
+    """A part of one job's picture, with a lease and a fencing token of its own."""
 
     __tablename__ = "segments"
 
@@ -30,7 +30,7 @@ class Segment(Base):
     scene_ids: Mapped[list[str]]
     spec: Mapped[dict[str, Any]]
     attempt: Mapped[int] = mapped_column(server_default="0")  # the fencing token
-    charged: Mapped[int] = mapped_column(server_default="0")  # the attempts that count
+    charged: Mapped[int] = mapped_column(server_default="0")  # the attempts that count against the limit
     render_seconds: Mapped[float] = mapped_column(server_default="0")
     warnings: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     run_after: Mapped[datetime] = mapped_column(server_default=NOW)
@@ -40,7 +40,7 @@ class Segment(Base):
     __table_args__ = (
         ForeignKeyConstraint(["account_id", "job_id"], ["jobs.account_id", "jobs.id"], ondelete="CASCADE"),
         UniqueConstraint("job_id", "index"),
-        # One renders a key, the others wait for it: the database itself says so.
+        # Only one worker may render a key at a time; the others wait for its result.
         Index(
             "uq_segments_rendering",
             "account_id",
@@ -64,7 +64,7 @@ class Segment(Base):
 
 
 class StoredSegment(Base):
-    """A rendered segment in the store: never shared between accounts."""
+    """A rendered segment in the cache, never shared between accounts."""
 
     __tablename__ = "stored_segments"
 
@@ -81,7 +81,7 @@ class StoredSegment(Base):
 
 
 class StoredSpeech(Base):
-    """A spoken text in the store, with the times of its words."""
+    """A spoken text in the cache, with the times of its words."""
 
     __tablename__ = "stored_speech"
 
@@ -97,7 +97,7 @@ class StoredSpeech(Base):
 
 
 class StoredMix(Base):
-    """A video's sound in one coding, in the store."""
+    """A video's mixed sound in one codec, in the cache."""
 
     __tablename__ = "stored_mixes"
 

@@ -1,4 +1,4 @@
-"""Webhooks: what signs them, what is to be sent, and what became of it."""
+"""Tables of webhooks: signing secrets, deliveries, their tries, and addresses that are gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.models.base import NOW, Base
 
 
 class WebhookSecret(Base):
-    """What signs an account's webhooks. The newest signs for ever, a former one until it retires."""
+    """A secret that signs an account's webhooks. The newest has no end; a former one signs until `retires_at`."""
 
     __tablename__ = "webhook_secrets"
 
@@ -28,7 +28,7 @@ class WebhookSecret(Base):
 
 
 class Delivery(Base):
-    """A webhook to be sent: one id and one body, however often it is tried. `run_after` is also the lease of a try."""
+    """A webhook to send: one id and one body, however often it is tried. `run_after` is also the lease of a try."""
 
     __tablename__ = "webhook_deliveries"
 
@@ -36,7 +36,7 @@ class Delivery(Base):
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     url: Mapped[str]
     event: Mapped[str]
-    subject: Mapped[str]  # the task or batch that it tells of; it may be deleted meanwhile
+    subject: Mapped[str]  # the id of its task or batch, which may be deleted meanwhile
     body: Mapped[str]
     state: Mapped[str] = mapped_column(String(16), server_default="pending")
     attempt: Mapped[int] = mapped_column(server_default="0")
@@ -88,7 +88,7 @@ class DeliveryAttempt(Base):
 
 
 class DisabledAddress(Base):
-    """An address that said 410: it is gone."""
+    """An address that answered 410 and gets nothing more."""
 
     __tablename__ = "webhook_disabled_addresses"
 
