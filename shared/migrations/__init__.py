@@ -1,1 +1,1 @@
-"""The schema's history, run by Alembic."""
+"""The migrations of the database schema, run by Alembic."""

@@ -1,4 +1,4 @@
-"""`python -m shared.migrations [upgrade|downgrade] [revision]`: bring the database up to date, or back."""
+"""`python -m shared.migrations [upgrade|downgrade] [revision]` upgrades or downgrades the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ USAGE = "usage: python -m shared.migrations [upgrade|downgrade] [revision]\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Run a migration by the settings' database."""
+    """Migrate the database that the settings name."""
     direction = arguments[0] if arguments else "upgrade"
     if direction not in ("upgrade", "downgrade") or (direction == "downgrade" and len(arguments) != 2):
         sys.stderr.write(USAGE)

@@ -1,4 +1,4 @@
-"""Alembic's entry: it runs on the connection that it is handed."""
+"""Alembic's entry point: it runs on the connection that `run.migrate` passes."""
 
 from alembic import context
 

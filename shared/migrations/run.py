@@ -1,7 +1,7 @@
-"""Run migrations on an engine; two processes that start at once take turns.
+"""Runs migrations on an engine; processes that start at once take turns.
 
-A database that a newer release has upgraded is left as it is: what a release adds to it does not get in the way of the
-one before, which may well be started again in the middle of an upgrade, or after one was taken back.
+A database that a newer release has upgraded is left as it is: migrations only add, so an older release still works with
+it, in the middle of a rolling upgrade or after a rollback.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOCK = 7_310_519_042_017  # any number that nobody else uses
+_LOCK = 7_310_519_042_017  # older releases use this number too, so it must not change
 
 
 def migrate(engine: Engine, direction: str = "upgrade", revision: str = "head") -> None:

@@ -1,1 +1,1 @@
-"""What child processes may use, what they say, and what they leave behind."""
+"""Runs child processes such as ffmpeg: their limits, their pipes, and the cleanup of what they leave behind."""

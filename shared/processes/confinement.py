@@ -1,4 +1,4 @@
-"""Says what a child process may use, and binds it to that between fork and exec."""
+"""The resource limits of a child process, applied between fork and exec."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ CLONE_NEWNET = 0x40000000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one process may use. Seconds and bytes.
+    """What one process may use, in seconds and bytes.
 
-    `stall` is how long it may show no sign of life: no new progress report and no byte taken from its stdin.
+    `stall` is the longest time without a sign of life: a new progress report, or a byte read from its stdin.
     """
 
     wall: float = 3600.0
@@ -36,29 +36,29 @@ class Limits:
 
 
 def confine(limits: Limits) -> Callable[[], None]:
-    """Return what the child calls just before it becomes the program. All that it needs is looked up here."""
+    """Return the function that the child calls just before exec. Everything it needs is looked up here, before the fork."""
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
     bounds = (
         (resource.RLIMIT_AS, limits.memory, limits.memory),
-        # The soft limit sends SIGXCPU, which tells this end from others; the hard one kills who ignores it.
+        # The soft limit sends SIGXCPU, by which this end is recognised; the hard limit kills a program that ignores it.
         (resource.RLIMIT_CPU, limits.cpu, limits.cpu + 5),
         (resource.RLIMIT_FSIZE, limits.file, limits.file),
         (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
         (resource.RLIMIT_CORE, 0, 0),
     )
-    # Root needs no user namespace for a network namespace, and would lose its access to others' files in one.
+    # Root needs no user namespace for a network namespace, and in one would lose its access to others' files.
     apart = CLONE_NEWNET if os.geteuid() == 0 else CLONE_NEWNET | CLONE_NEWUSER
 
     def bind() -> None:
-        # The signal comes when the thread that started the child ends; that thread waits in `run`.
+        # Sent when the thread that started the child ends; that thread waits in `run`.
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)  # the worker died before the line above
         if not limits.network:
             libc.unshare(
                 apart
-            )  # where the kernel refuses, the program keeps a network: a second line of defence
+            )  # where the kernel refuses, the program keeps its network: this is a second line of defence
         for name, soft, hard in bounds:
             most = resource.getrlimit(name)[1]
             free = most == resource.RLIM_INFINITY

@@ -1,9 +1,9 @@
-"""Runs ffmpeg and other programs that read hostile input, and is the only module that starts a process.
+"""Runs ffmpeg and other programs that read hostile input. No other module starts such a process.
 
-A program runs in a session of its own with an empty environment, limits on memory, CPU time and file size
-and, where the kernel allows it, no network. It is killed with its whole group on every way out of `run`: it
-ends, fails, stands still, runs too long, is no longer wanted, an exception passes through, its worker dies.
-What it says on stderr goes to the log and never into an error's words.
+A program runs in its own session with an empty environment, limits on memory, CPU time and file size and, where the
+kernel allows it, no network. Its whole process group is killed on every way out of `run`: it ends, fails, stalls, runs
+too long, is cancelled, an exception passes through, the worker dies. Its stderr goes to the log and never into an
+error's text.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-# Options of an output by which ffmpeg, from version 6 on, also tells each frame as its encoder gets it. An encoder looks
-# ahead by dozens of frames: for seconds, where the machine is slow, nothing is written, and much is done.
+# Output options with which ffmpeg 6 and newer also reports each frame that its encoder receives. An encoder looks ahead
+# by dozens of frames: on a slow machine nothing is written for seconds, although work is done.
 INPUT_FRAME_STATS = {"stats_enc_pre:v": "pipe:1", "stats_enc_pre_fmt:v": "taken={n}"}
 DISK_FULL_MESSAGES = (
     "No space left on device",
     "Disk quota exceeded",
-)  # as the C library says it without a locale
-POLL_SECONDS = 0.1  # seconds between two looks at `stop` and at the clocks
+)  # as the C library words it without a locale
+POLL_SECONDS = 0.1  # seconds between two checks of `stop` and of the clocks
 
 
 class Stopped(Exception):
-    """`stop` said that the result is no longer wanted."""
+    """`stop` returned True: the result is no longer needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedProgram:
-    """How a program ended, and what it cost. `stdout` is empty where the program wrote `-progress` to it."""
+    """How a program ended and what it used. `stdout` is empty where argv has `-progress`."""
 
     returncode: int
     stdout: bytes
@@ -77,12 +77,12 @@ def bundled_ffmpeg() -> str:
 
 
 def ffmpeg_path(named: str | Path | None = None) -> str:
-    """Return the ffmpeg to use: the one that is named (`SCENEMILL_FFMPEG`), else the bundled one."""
+    """Return the ffmpeg to use: `SCENEMILL_FFMPEG` where it is set, else the bundled one."""
     return str(named) if named else bundled_ffmpeg()
 
 
 def command(*arguments: str, ffmpeg: str | Path | None = None) -> list[str]:
-    """Return an argv list for ffmpeg that reports its progress to `run` and asks nobody anything."""
+    """Return the start of an ffmpeg argv: it reports its progress to `run` and never waits for a terminal."""
     quiet = ("-hide_banner", "-nostdin", "-y", "-loglevel", "warning")
     report = ("-nostats", "-progress", "pipe:1", "-stats_period", "0.25")
     return [ffmpeg_path(ffmpeg), *quiet, *report, *arguments]
@@ -102,8 +102,8 @@ def run(  # noqa: PLR0913  (one call says all about a process)
 ) -> CompletedProgram:
     """Run the program to its end, or raise RenderFailed, RenderKilled, RenderStalled, RenderTimeout, StorageFull or Stopped.
 
-    `stdin` is a file or an iterator of chunks. Where argv holds `-progress`, stdout is read as ffmpeg's
-    reports; else it is returned. With `check` False an exit code other than 0 is returned, not raised.
+    `stdin` is a file or an iterator of chunks. Where argv has `-progress`, stdout is parsed as ffmpeg's reports; else
+    it is returned. With `check=False` a non-zero exit code is returned instead of raised.
     """
     bounds = limits or Limits()
     chunks = None if stdin is None or hasattr(stdin, "fileno") else stdin
@@ -140,7 +140,7 @@ def _run_to_end(
     *,
     check: bool,
 ) -> CompletedProgram:
-    """See the program through to its end, and judge it."""
+    """Serve the program's pipes until it ends, and raise what its end means."""
     started = time.monotonic()
     try:
         _serve_pipes(pipes, limits, stop, started)
@@ -158,7 +158,7 @@ def _run_to_end(
 
 
 def _serve_pipes(pipes: Pipes, limits: Limits, stop: Callable[[], bool] | None, started: float) -> None:
-    """Serve the pipes until the program has ended, or raise why it may not go on."""
+    """Serve the pipes until the program has ended, or raise why it has to be stopped."""
     asked = 0.0
     while not pipes.wait(POLL_SECONDS):
         now = time.monotonic()
@@ -175,7 +175,7 @@ def _serve_pipes(pipes: Pipes, limits: Limits, stop: Callable[[], bool] | None, 
 def _kill_and_reap(process: subprocess.Popen[bytes]) -> tuple[float, int]:
     """Kill the group and reap its leader; return the CPU seconds and the peak memory.
 
-    The leader is reaped last: until then its group's number cannot belong to anyone else.
+    The leader is reaped last: once it is, the group's number may belong to another process.
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -194,17 +194,20 @@ def _raise_for_exit(
         _log_end(process, pipes, "process_ended", logging.DEBUG)
         return
     _log_end(process, pipes, "process_failed", logging.WARNING)
-    if full:  # even at exit code 0: what it could not write it did not always take as its failure
+    if full:  # even at exit code 0: ffmpeg does not treat every failed write as its own failure
         raise StorageFull("There is no room left for the work's files.")
     if completed.returncode == -signal.SIGXCPU:
         raise RenderTimeout("The work used more CPU time than it may.")
-    if completed.returncode in (-signal.SIGKILL, -signal.SIGTERM):  # not by us: that is told where it is done
+    if completed.returncode in (
+        -signal.SIGKILL,
+        -signal.SIGTERM,
+    ):  # not sent by us: where we kill, another error is raised
         raise RenderKilled("The work was killed from outside, as when memory runs out.")
     raise RenderFailed("The picture or the sound could not be made.")
 
 
 def _log_end(process: subprocess.Popen[bytes], pipes: Pipes, event: str, level: int) -> None:
-    """Write how it ended; the log's context already names the job."""
+    """Log how it ended; the log's context already names the job."""
     program = Path(str(process.args[0])).name  # type: ignore[index]
     log.log(
         level, event,

@@ -1,7 +1,7 @@
-"""Ends what a program leaves behind that has left its group: a session of its own, or a parent that is gone.
+"""Kills what a program leaves behind outside its process group: processes with a session of their own, or without a parent.
 
-Only where a process has adopted: then the kernel makes it the parent of all such, instead of init, and every child of it that
-`ffmpeg.run` has not started is one. So whoever adopts must start no program in another way.
+It needs a process that called `become_subreaper`: the kernel then makes it the parent of such orphans instead of init,
+and every child that `ffmpeg.run` did not start counts as one. So a subreaper must start programs in no other way.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _subreaper_pid: int | None = None
 
 
 def become_subreaper() -> None:
-    """Be the parent of what is left behind from now on. It holds for this process alone, and not for those it forks."""
+    """Become the parent of orphaned descendants. It holds for this process alone, not for those that it forks."""
     global _subreaper_pid  # noqa: PLW0603 (one per process)
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
         _subreaper_pid = os.getpid()
@@ -35,22 +35,22 @@ def become_subreaper() -> None:
 
 
 def start_program(begin: Callable[[], T]) -> T:
-    """Start a program, and know it for one of ours."""
-    with _lock:  # who looks for orphans meanwhile would take it for one
+    """Start a program and remember that it is one of ours."""
+    with _lock:  # a search for orphans at this moment would take it for one
         process = begin()
         _started.add(process.pid)
     return process
 
 
 def kill_programs() -> None:
-    """Kill the programs that run, each with its group: this process is about to end, and nobody else would."""
-    for leader in list(_started):  # without the lock: whoever holds it may be what does not come back
+    """Kill the running programs, each with its group, since this process is about to end."""
+    for leader in list(_started):  # without the lock: the thread that holds it may be the one that hangs
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, signal.SIGKILL)
 
 
 def kill_leftovers(leader: int) -> None:
-    """Kill and reap what a program left, whose leader has been reaped; with their children, which come to us in turn."""
+    """Kill and reap the orphans of a program whose leader has been reaped, and their children, which become ours in turn."""
     with _lock:
         _started.discard(leader)
         if _subreaper_pid != os.getpid():

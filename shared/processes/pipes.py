@@ -1,6 +1,6 @@
-"""Serves a child's pipes without ever waiting on one of them: feeds stdin, reads progress, drains stderr.
+"""Serves a child's pipes without blocking on any of them: feeds stdin, reads progress, drains stderr.
 
-Nothing it keeps grows with what the child writes.
+Its memory does not grow with what the child writes.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
 
-PIPE_BYTES = 1 << 20  # the most that a plain user may ask for
+PIPE_BYTES = 1 << 20  # the most that an ordinary user may ask for
 READ_BYTES = 1 << 16
 MAX_STDOUT_BYTES = 4 << 20
 MAX_STDERR_BYTES = 32 << 10  # of the head, and again of the tail
-DRAIN_ROUNDS = 64  # what is left in the pipes at the end: 64 x 64 KiB each
+DRAIN_ROUNDS = 64  # to empty the pipes at the end: 64 x 64 KiB each
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far ffmpeg is: frames written and seconds of output; where it was asked for, frames that an encoder has got."""
+    """How far ffmpeg is: frames written, seconds of output and, where argv asks for them, frames that an encoder received."""
 
     frame: int
     seconds: float
@@ -43,7 +43,7 @@ class BoundedOutput:
         self._tail = bytearray()
 
     def add(self, data: bytes) -> None:
-        """Take the next bytes; those in the middle are forgotten."""
+        """Append bytes; those in the middle are dropped."""
         room = self._kept - len(self._head)
         self._head += data[:room]
         self._tail += data[room:]
@@ -51,12 +51,12 @@ class BoundedOutput:
             del self._tail[: -self._kept]
 
     def bytes(self) -> bytes:
-        """Return what was kept."""
+        """Return the head and the tail."""
         return bytes(self._head) + bytes(self._tail[-self._kept :])
 
 
 class ProgressReader:
-    """Reads the blocks of key=value lines that ffmpeg writes to `-progress`, and the lines `taken=frame` between them."""
+    """Parses the key=value blocks that ffmpeg writes to `-progress`, and the `taken=frame` lines between them."""
 
     def __init__(self, tell: Callable[[Progress], None] | None) -> None:
         self._tell = tell
@@ -66,7 +66,7 @@ class ProgressReader:
         self._last: tuple[Progress, bytes] | None = None
 
     def add(self, data: bytes) -> bool:
-        """Take the next bytes and return whether they show that the work moved on."""
+        """Parse bytes and return whether they show progress."""
         *lines, rest = (self._rest + data).split(b"\n")
         self._rest = rest[-1000:]
         moved = False
@@ -94,7 +94,7 @@ class ProgressReader:
 
 
 class Pipes:
-    """The three pipes of a running child, and the moment when it last showed life."""
+    """The three pipes of a running child, and the time of its last sign of life."""
 
     def __init__(
         self,
@@ -118,12 +118,12 @@ class Pipes:
             self._open(stream.fileno(), selectors.EVENT_READ)  # type: ignore[union-attr]
         if chunks is not None:
             self._stdin = process.stdin.fileno()  # type: ignore[union-attr]
-            with contextlib.suppress(OSError):  # over the user's allowance the pipe stays small
+            with contextlib.suppress(OSError):  # above the user's pipe allowance the pipe keeps its size
                 fcntl.fcntl(self._stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             self._open(self._stdin, selectors.EVENT_WRITE)
 
     def wait(self, seconds: float) -> bool:
-        """Serve what is ready within the time; return whether the child has ended."""
+        """Serve what is ready within this time, and return whether the child has ended."""
         ended = False
         for key, _ in self._selector.select(seconds):
             if key.fd == self._pidfd:
@@ -135,14 +135,14 @@ class Pipes:
         return ended
 
     def drain(self) -> None:
-        """Take what an ended child left behind, and no more: a grandchild may hold the pipe open."""
+        """Read what an ended child left in its pipes, and stop there: a grandchild may hold them open."""
         for stream in (self._process.stdout, self._process.stderr):
             for _ in range(DRAIN_ROUNDS):
                 if not self._read(stream.fileno()):  # type: ignore[union-attr]
                     break
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close all pipes."""
         self._selector.close()
         os.close(self._pidfd)
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -153,11 +153,11 @@ class Pipes:
             self._chunks.close()
 
     def stdout(self) -> bytes:
-        """Return the kept part of stdout."""
+        """Return the head and tail of stdout."""
         return self._stdout.bytes() if self._stdout else b""
 
     def stderr(self) -> str:
-        """Return the kept part of stderr."""
+        """Return the head and tail of stderr."""
         return self._stderr.bytes().decode(errors="replace")
 
     def _open(self, descriptor: int, event: int) -> None:
@@ -174,7 +174,7 @@ class Pipes:
                 self._selector.unregister(descriptor)
             return False
         if descriptor == self._process.stderr.fileno():  # type: ignore[union-attr]
-            self._stderr.add(data)  # no sign of life: a program can complain forever
+            self._stderr.add(data)  # no sign of life: a program may print warnings for ever
         elif self._stdout is not None:
             self._stdout.add(data)
             self.alive = time.monotonic()
@@ -183,7 +183,7 @@ class Pipes:
         return True
 
     def _feed(self) -> None:
-        """Write one piece; the next chunk is asked for only when the last is gone."""
+        """Write one piece to stdin; the next chunk is requested only when the last one is written."""
         if not self._chunk:
             chunk = next(self._chunks, None)  # type: ignore[arg-type]
             if chunk is None:
@@ -194,7 +194,7 @@ class Pipes:
             taken = os.write(self._process.stdin.fileno(), self._chunk)  # type: ignore[union-attr]
         except BlockingIOError:
             return
-        except BrokenPipeError:  # it wants no more; its exit code says whether that is right
+        except BrokenPipeError:  # it reads no more; its exit code tells whether that is an error
             self._shut()
             return
         self._chunk = self._chunk[taken:]

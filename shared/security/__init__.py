@@ -1,1 +1,1 @@
-"""Who may come in, and which addresses we go to: users, log-ins, tokens, throttles for guesses, the guard of outside."""
+"""Passwords, users, and the guard against requests to private addresses."""

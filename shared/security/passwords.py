@@ -1,4 +1,4 @@
-"""Passwords: what one must be, and Argon2id. It keeps nothing, and takes the time of a hash also where there is none."""
+"""Passwords: their rules and their Argon2id hashes. Verifying takes as long for a user that does not exist."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 MIN_LENGTH, MAX_LENGTH = 12, 256  # characters
-# OWASP's choice for Argon2id with one round more: 19 MiB keep a dozen at once within a small container.
+# OWASP's parameters for Argon2id with one more round. At 19 MiB, a small container can verify a dozen at once.
 MEMORY_KIB, ROUNDS, LANES = 19 * 1024, 3, 1
-# Of no password at all, by the same parameters: who does not exist must not be told by being refused sooner.
+# The hash of no password, with the same parameters: without it, an unknown user would be refused sooner than a known
+# one.
 DUMMY_HASH = (
     "$argon2id$v=19$m=19456,t=3,p=1$c2NlbmVtaWxsLW5vYm9keQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 )
-# Without letters and digits that are taken for each other when somebody reads them out.
+# Without letters and digits that are mistaken for each other when read aloud.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -26,12 +27,12 @@ def _hasher() -> PasswordHasher:
 
 
 def hash_password(password: str) -> str:
-    """Return what is kept of a password."""
+    """Return the hash to store for a password."""
     return _hasher().hash(_normalize(password))
 
 
 def verify_password(kept: str | None, password: str) -> bool:
-    """Tell whether this is the password that `kept` was made of; None is nobody's, and takes as long."""
+    """Return whether this is the password of the stored hash. With None it returns False, after the same time."""
     try:
         _hasher().verify(kept or DUMMY_HASH, _normalize(password))
     except (VerificationError, InvalidHashError):
@@ -40,11 +41,11 @@ def verify_password(kept: str | None, password: str) -> bool:
 
 
 def make_one_time_password() -> str:
-    """Return a password that a person can type once: 98 random bits in groups of five."""
+    """Return a password that a person can type: 98 random bits in groups of five characters."""
     letters = [secrets.choice(_ALPHABET) for _ in range(20)]
     return "-".join("".join(letters[at : at + 5]) for at in range(0, 20, 5))
 
 
 def _normalize(password: str) -> bytes:
-    # The same letters come composed from one keyboard and decomposed from another.
+    # One keyboard composes a letter that another sends as two code points.
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")

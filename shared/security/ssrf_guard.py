@@ -1,6 +1,6 @@
-"""Which addresses a client may make us connect to: those of the public internet, and no others.
+"""Guards against server-side request forgery: only addresses of the public internet may be connected to.
 
-A name is public where every address that it resolves to is; `tasks.providers.guarded_http` connects to the very address
+A host is public if every address that it resolves to is. `tasks.providers.guarded_http` connects to the very address
 that was checked.
 """
 
@@ -18,18 +18,18 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 IPV4_TRANSLATED = ipaddress.ip_network("::ffff:0:0:0/96")
-# All that is handed out in IPv6. The standard library's registry knows some of what lies outside of it, not all.
+# All of IPv6 that is allocated. The standard library's registry knows only some of the ranges outside of it.
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-# Public by their ranges, and answered inside all the same: clouds' own services, the IETF's protocols, documents.
+# Public by their range, but answered inside networks: cloud metadata services, IETF protocols, documentation.
 SPECIAL_NETWORKS = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24", "3fff::/20")))
-# Names that the public DNS does not have, and networks of their own do (RFC 6761, 6762, 8375; ICANN keeps `internal` free).
+# Names outside the public DNS that private networks use (RFC 6761, 6762, 8375; ICANN reserves `internal`).
 PRIVATE_DOMAINS = {
     "localhost", "localdomain", "local", "internal", "intranet", "private", "corp", "home", "home.arpa", "lan", "invalid",
 }  # fmt: skip
 
 
 def is_public(text: str) -> bool:
-    """Tell whether an address belongs to the public internet, also the one that hides in an IPv6 address."""
+    """Return whether an address is on the public internet, including an IPv4 address embedded in an IPv6 one."""
     address: Address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         hidden = _embedded_ipv4(address)
@@ -43,7 +43,7 @@ def is_public(text: str) -> bool:
 
 
 def may_be_public(host: str) -> bool:
-    """Tell by its name alone whether a host can be one of the public internet, where it cannot be asked for."""
+    """Return whether a host may be public, judged by its name alone, where it cannot be resolved."""
     labels = host.lower().rstrip(".").split(".")
     return (
         len(labels) > 1
@@ -53,7 +53,7 @@ def may_be_public(host: str) -> bool:
 
 
 def _embedded_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address that traffic to this one ends at, if there is one."""
+    """Return the IPv4 address that traffic to this IPv6 address reaches, if there is one."""
     if any(address in network for network in (NAT64, IPV4_COMPATIBLE, IPV4_TRANSLATED)):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo
@@ -61,9 +61,9 @@ def _embedded_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | No
 
 
 def check_url(url: str, *, allow_private: bool = False) -> None:
-    """Raise AssetUnreadable where a URL leads, by what its host resolves to now, to where we do not connect.
+    """Raise AssetUnreadable if a URL's host resolves to an address that is not allowed.
 
-    A host that cannot be found now may be found when somebody connects, which looks at its addresses then.
+    A host that does not resolve now passes: its addresses are checked again when somebody connects.
     """
     host = urlsplit(url).hostname or ""
     try:

@@ -1,4 +1,4 @@
-"""Users: who logs in with a password. They are made, changed and removed by whoever runs this. Functions never commit."""
+"""Users, who log in with a password: operators create, change and delete them. Functions never commit."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-# ASCII alone, so that no two names look the same.
+# ASCII only, so that no two names look the same.
 USERNAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}"
-ONE_TIME_PASSWORD_LIFETIME = timedelta(days=7)  # how long a one-time password waits for its only use
+ONE_TIME_PASSWORD_LIFETIME = timedelta(days=7)  # until it is used
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is known of a name before its password is looked at."""
+    """What is known of a user name before its password is checked."""
 
     user_id: uuid.UUID
     account_id: uuid.UUID
@@ -39,7 +39,7 @@ def create_user(
     *,
     one_time: bool,
 ) -> User | None:
-    """Make a user, or return None where there is one of that name."""
+    """Create a user; return None if the name is taken."""
     if session.scalar(select(User.id).where(User.username == username)) is not None:
         return None
     row = User(
@@ -62,12 +62,12 @@ def list_users(session: Session, account_id: uuid.UUID) -> list[User]:
 
 
 def lock_user(session: Session, user_id: uuid.UUID) -> User | None:
-    """Return a user that nobody else changes until the transaction ends."""
+    """Return a user, locked until the transaction ends."""
     return session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
 def find_candidate(session: Session, username: str) -> Candidate | None:
-    """Return who has this name."""
+    """Return the user of this name, with its password hash."""
     row = session.execute(
         select(User.id, User.account_id, User.password_hash).where(User.username == username)
     ).first()
@@ -75,14 +75,14 @@ def find_candidate(session: Session, username: str) -> Candidate | None:
 
 
 def may_log_in(session: Session, user: User) -> bool:
-    """Tell whether neither the user nor the account is disabled, nor a one-time password past its time."""
+    """Return whether the user and its account are enabled, and a one-time password has not expired."""
     late = user.one_time_until is not None and session.scalar(select(func.now() > user.one_time_until))
     disabled = session.scalar(select(Account.disabled_at).where(Account.id == user.account_id))
     return user.disabled_at is None and disabled is None and not late
 
 
 def set_password(session: Session, user: User, password_hash: str, *, one_time: bool) -> None:
-    """Set a password; what was logged in by the former one is not any more."""
+    """Set a password, and end all logins by the former one."""
     user.password_hash = password_hash
     user.one_time_until = (
         session.scalar(select(func.now() + ONE_TIME_PASSWORD_LIFETIME)) if one_time else None
@@ -91,7 +91,7 @@ def set_password(session: Session, user: User, password_hash: str, *, one_time: 
 
 
 def update_user(session: Session, user: User, values: dict[str, Any]) -> None:
-    """Set a user's scopes, or disable or enable it. Disabling ends its log-ins for good."""
+    """Set a user's scopes, or disable or enable it. Disabling ends its logins for good."""
     if "scopes" in values:
         user.scopes = list(values["scopes"])
     if "disabled" in values:
@@ -104,12 +104,12 @@ def update_user(session: Session, user: User, values: dict[str, Any]) -> None:
 
 
 def delete_user(session: Session, user_id: uuid.UUID) -> uuid.UUID | None:
-    """Delete a user with its log-ins and return its account; None where there is none such."""
+    """Delete a user with its logins and return its account; None if there is no such user."""
     return session.scalar(delete(User).where(User.id == user_id).returning(User.account_id))
 
 
 def end_logins(session: Session, user_id: uuid.UUID) -> None:
-    """Let no token of the user open anything any more."""
+    """Revoke all tokens of a user."""
     session.execute(
         update(Login)
         .where(Login.user_id == user_id, Login.revoked_at.is_(None))

@@ -1,1 +1,1 @@
-"""Where files are stored: a folder or an S3 bucket, with a local cache."""
+"""Stores files in a folder or in an S3 bucket, with a local cache."""

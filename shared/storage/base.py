@@ -1,4 +1,4 @@
-"""Where files live under names of our own. A name appears when its file is whole, and its content never changes."""
+"""The interface of a storage: immutable files under keys. A key appears only once its file is complete."""
 
 from __future__ import annotations
 
@@ -17,68 +17,68 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Storage(ABC):
-    """Files under keys: slash-separated names made by us, never by a client.
+    """Files under keys: slash-separated names that we make, never a client.
 
-    What is on a disk is stored as soon as it is renamed; what is far away may fail in between, is tried again within
-    bounds, and is looked for before it is given up. Raise StorageFull or another Unavailable for what may pass.
+    A file on a disk is stored by a rename. A request to a bucket may fail on its way: it is retried within limits, and
+    its effect is checked before it counts as failed. Temporary failures raise StorageFull or another Unavailable.
     """
 
-    root: Path  # where located files are
-    # Whether a call blocks its thread, as a disk does: an event loop hands it to a thread of its own then. A call that waits
+    root: Path  # the folder of the paths that `locate` returns
+    # Whether a call blocks its thread, as a disk does; an event loop then runs it in another thread. A call that waits
     # for the network yields to other greenlets.
     blocking: ClassVar[bool]
 
     @abstractmethod
     def locate(self, key: str) -> Path:
-        """Return a path on this machine of a stored file, or raise AssetUnreadable when it is gone."""
+        """Return a local path of a stored file, or raise AssetUnreadable if there is none."""
 
     @abstractmethod
     def create(self, key: str) -> AbstractContextManager[IO[bytes]]:
-        """Open a new file to write; it gets its name when the block ends well, and is gone when it does not."""
+        """Open a new file for writing. It is stored when the block ends, and deleted if the block raises."""
 
     @abstractmethod
     def put(self, source: Path, key: str) -> None:
-        """Move a finished file in. Another content under a name that is taken is a Conflict."""
+        """Move a finished file in. Raise Conflict if the key has another content."""
 
     @abstractmethod
     def link(self, source: Path, key: str) -> None:
-        """Store a located file under a second name; the two live and go apart."""
+        """Store a located file under a second key; deleting one does not affect the other."""
 
     @abstractmethod
     def copy(self, existing: str, key: str) -> None:
-        """Give a stored file a second name, or raise AssetUnreadable when it is gone; the two live and go apart."""
+        """Store a file under a second key, or raise AssetUnreadable if there is none; deleting one does not affect the other."""
 
     @abstractmethod
     def size(self, key: str) -> int | None:
-        """Return the bytes of a stored file; None when there is none."""
+        """Return the size of a stored file in bytes; None if there is none."""
 
     @abstractmethod
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        """Give the bytes of a stored file from `start` up to `stop`, a little at a time."""
+        """Yield the bytes of a stored file from `start` up to `stop`, in chunks."""
 
     @abstractmethod
     def find_existing(self, keys: Iterable[str]) -> set[str]:
-        """Return which of the keys have a file."""
+        """Return those of the keys that have a file."""
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Remove a file; one that is gone already is fine."""
+        """Delete a file; a missing one is no error."""
 
     @abstractmethod
     def list_older_than(self, before: float) -> Iterator[str]:
-        """Give the keys of files that are older than that moment of the storage's clock."""
+        """Yield the keys of files last written before this Unix time, by the storage's clock."""
 
     @abstractmethod
     def remove_unfinished(self, before: float) -> int:
-        """Remove what was begun before that moment and has no name yet; return how much."""
+        """Delete unfinished files begun before this Unix time, and return how many."""
 
     @abstractmethod
     def check_writable(self) -> None:
-        """Write and remove a small file, or raise: what readiness asks for."""
+        """Write and delete a small file, or raise; the readiness check calls it."""
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Return whether the error says that a disk is full, or that the user's quota on it is used up."""
+    """Return whether the error means that a disk is full, or that the user's quota on it is used up."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -1,4 +1,4 @@
-"""Opens the storage that the settings name: a folder, or an S3 bucket."""
+"""Opens the storage that the settings name: a folder or an S3 bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files in a folder that the API and all workers see."""
+"""A storage in a folder that the API and all workers can see."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PUBLISH_TRIES = 3
 
 
 class FolderStorage(Storage):
-    """Files in a folder that the API and all workers see."""
+    """Files in a folder that the API and all workers can see."""
 
     blocking = True
 
@@ -35,7 +35,7 @@ class FolderStorage(Storage):
         return self.root / key
 
     def locate(self, key: str) -> Path:
-        """Return its own path: nothing is copied."""
+        """Return the file's own path: nothing is copied."""
         path = self.path(key)
         if not path.is_file():
             raise AssetUnreadable("A stored file is missing.")
@@ -43,7 +43,7 @@ class FolderStorage(Storage):
 
     @contextmanager
     def create(self, key: str) -> Iterator[IO[bytes]]:
-        """Write beside the others, safely to the disk, and rename."""
+        """Write a temporary file in the same file system, fsync it, and rename it."""
         part = self._incoming / uuid.uuid4().hex
         try:
             with disk_full_as_storage_error(), part.open("xb") as file:
@@ -55,7 +55,7 @@ class FolderStorage(Storage):
             part.unlink(missing_ok=True)
 
     def put(self, source: Path, key: str) -> None:
-        """Move it from the same file system by a rename, from another one by a copy."""
+        """Move a file in: by a rename within the file system, by a copy from another one."""
         part = self._incoming / uuid.uuid4().hex
         try:
             with disk_full_as_storage_error():
@@ -67,7 +67,7 @@ class FolderStorage(Storage):
             part.unlink(missing_ok=True)
 
     def link(self, source: Path, key: str) -> None:
-        """Share the content between the two names."""
+        """Hard-link the file, or copy it where links are not possible."""
         part = self._incoming / uuid.uuid4().hex
         try:
             with disk_full_as_storage_error():
@@ -76,14 +76,14 @@ class FolderStorage(Storage):
                 except OSError as error:
                     if is_disk_full(error) or not source.is_file():
                         raise
-                    shutil.copyfile(source, part)  # a file system that knows no links
-                os.utime(part)  # or its new name would seem to be old, and nobody's
+                    shutil.copyfile(source, part)  # the file system has no hard links
+                os.utime(part)  # the link would keep the old mtime, and orphan cleanup would delete it
             self._publish(part, key)
         finally:
             part.unlink(missing_ok=True)
 
     def copy(self, existing: str, key: str) -> None:
-        """Share the content between the two names."""
+        """Hard-link the file, or copy it where links are not possible."""
         self.link(self.locate(existing), key)
 
     def _publish(self, part: Path, key: str) -> None:
@@ -91,7 +91,7 @@ class FolderStorage(Storage):
         for left in reversed(range(PUBLISH_TRIES)):
             try:
                 self._name(part, target)
-            except FileNotFoundError:  # the folder was empty until now, and has just been removed as such
+            except FileNotFoundError:  # `delete` has just removed the folder because it was empty
                 if not left:
                     raise
             else:
@@ -105,19 +105,21 @@ class FolderStorage(Storage):
             except FileExistsError:
                 if not filecmp.cmp(part, target, shallow=False):
                     raise Conflict("Another file has this name.") from None
-                part.rename(target)  # dated anew: whoever stores it again is about to name it
+                part.rename(
+                    target
+                )  # refreshes the mtime, so that orphan cleanup skips a file about to be referenced
             except OSError as error:
                 if is_disk_full(error):
                     raise
-                part.rename(target)  # a file system that knows no links
+                part.rename(target)  # the file system has no hard links
 
     def size(self, key: str) -> int | None:
-        """Ask the file system."""
+        """Stat the file."""
         path = self.path(key)
         return path.stat().st_size if path.is_file() else None
 
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        """Read it from the disk."""
+        """Read the file in chunks."""
         with self.locate(key).open("rb") as file:
             file.seek(start)
             while start < stop and (chunk := file.read(min(CHUNK_BYTES, stop - start))):
@@ -125,34 +127,34 @@ class FolderStorage(Storage):
                 yield chunk
 
     def find_existing(self, keys: Iterable[str]) -> set[str]:
-        """Ask the file system."""
+        """Stat the files."""
         return {key for key in keys if self.path(key).is_file()}
 
     def delete(self, key: str) -> None:
-        """Unlink it, and the folders that it leaves empty: each job has some of its own."""
+        """Delete the file, and the folders that this leaves empty: each job has some of its own."""
         path = self.path(key)
         path.unlink(missing_ok=True)
-        with suppress(OSError):  # one that is not empty ends it
+        with suppress(OSError):  # the first folder that is not empty ends it
             for above in path.parents:
                 if above.parent == self.root:
                     break
                 above.rmdir()
 
     def list_older_than(self, before: float) -> Iterator[str]:
-        """Walk the folder. What was left half done is among it: it has a name of no row."""
+        """Walk the folder. Unfinished files are included: no row names them."""
         for path in self.root.rglob("*"):
             key = str(path.relative_to(self.root))
             if _is_older(path, before) and not key.startswith(
                 f"{unfinished_uploads.FOLDER_NAME}/"
-            ):  # those have a time of their own
+            ):  # those expire by their own rule
                 yield key
 
     def remove_unfinished(self, before: float) -> int:  # noqa: ARG002 (`aged` gives it already)
-        """Do nothing more."""
+        """Do nothing: `list_older_than` includes unfinished files."""
         return 0
 
     def check_writable(self) -> None:
-        """Write into the folder, and remove it."""
+        """Write a file into the folder and delete it."""
         probe = self._incoming / f"probe-{uuid.uuid4().hex}"
         probe.write_bytes(b"ok")
         probe.unlink()
@@ -161,5 +163,5 @@ class FolderStorage(Storage):
 def _is_older(path: Path, before: float) -> bool:
     try:
         return path.is_file() and path.stat().st_mtime < before
-    except FileNotFoundError:  # it went meanwhile
+    except FileNotFoundError:  # deleted meanwhile
         return False

@@ -1,4 +1,4 @@
-"""Copies on this machine of files that are stored far away: each fetched once, the least recently used gone first."""
+"""A cache on this machine of files in a bucket: each is downloaded once, and the least recently used are deleted first."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from shared.storage.base import disk_full_as_storage_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FETCH_TIMEOUT_SECONDS = 1800.0  # seconds that one waits for another on this machine who fetches the same
+FETCH_TIMEOUT_SECONDS = 1800.0  # the longest wait for another process that downloads the same file
 POLL_SECONDS = 0.05
-TRIM_FRACTION = 20  # copies are counted again when a twentieth of their room has come in
+TRIM_FRACTION = 20  # the cache is measured again after a twentieth of its size has been added
 
 
 class LocalCache:
-    """A folder of copies that all processes of a machine share. A copy's name is the hash of its key."""
+    """A cache folder that all processes of a machine share. A file's name is the hash of its key."""
 
     def __init__(self, root: Path, *, most: int, spare: float) -> None:
         self.root = root
@@ -35,10 +35,10 @@ class LocalCache:
         if root.stat().st_uid not in (os.geteuid(), 0):
             raise PermissionError(f"{root} is another user's, who could put other files there.")
         self._incoming.mkdir(exist_ok=True)
-        self._added = most  # nobody knows what is there yet
+        self._added = most  # the present size is unknown, so the first addition measures it
 
     def find(self, key: str) -> Path | None:
-        """Return the copy, and note that it was used; None when there is none."""
+        """Return the cached file and refresh its mtime; None if there is none."""
         path = self._path(key)
         with suppress(FileNotFoundError):
             os.utime(path)
@@ -47,7 +47,7 @@ class LocalCache:
 
     @contextmanager
     def part(self) -> Iterator[Path]:
-        """Give a path for a new file, gone at the end unless it was kept."""
+        """Yield a path for a new file, which is deleted at the end unless it was moved."""
         path = self._incoming / uuid.uuid4().hex
         try:
             yield path
@@ -55,14 +55,14 @@ class LocalCache:
             path.unlink(missing_ok=True)
 
     def keep(self, source: Path, key: str) -> None:
-        """Move a file in that is stored by now. Where there is no room it is only gone."""
+        """Move a file in that is stored already. Where the disk is full it is only deleted."""
         with suppress(OSError), self.part() as part:
             shutil.move(source, part)
             self._enter(part, key)
         source.unlink(missing_ok=True)
 
     def fetch(self, key: str, write: Callable[[IO[bytes]], None]) -> Path:
-        """Return the copy; where there is none, one process has it written and the others wait for it."""
+        """Return the cached file. If there is none, one process downloads it and the others wait for it."""
         deadline = time.monotonic() + FETCH_TIMEOUT_SECONDS
         part = self._incoming / f"{self._path(key).name}.part"
         while True:
@@ -76,11 +76,11 @@ class LocalCache:
             time.sleep(POLL_SECONDS)
 
     def _written(self, key: str, file: IO[bytes], part: Path, write: Callable[[IO[bytes]], None]) -> Path:
-        if found := self.find(key):  # it came while we waited for our turn
+        if found := self.find(key):  # another process finished it while we waited for the lock
             part.unlink(missing_ok=True)
             return found
         try:
-            file.truncate(0)  # what one has left who died over it
+            file.truncate(0)  # drop what a process left that died while downloading
             write(file)
             file.flush()
             return self._enter(part, key)
@@ -98,11 +98,11 @@ class LocalCache:
         return path
 
     def forget(self, key: str) -> None:
-        """Remove the copy, if there is one."""
+        """Delete the cached file, if there is one."""
         self._path(key).unlink(missing_ok=True)
 
     def trim(self) -> None:
-        """Remove the least recently used beyond the room there is, but nothing that a job may just be about to open."""
+        """Delete the least recently used files above the size limit, but none that a job may be about to open."""
         now, total = time.time(), 0
         for used, size, path in sorted(self._all(), reverse=True):
             total += size
@@ -122,7 +122,7 @@ class LocalCache:
 
 
 def _is_ours(file: IO[bytes], path: Path) -> bool:
-    """Tell whether we hold the file, and it is still the one of that name. The kernel lets go of it when its holder dies."""
+    """Return whether we hold the file's lock and the path still names it. The kernel releases the lock if its holder dies."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.fstat(file.fileno()).st_ino == path.stat().st_ino

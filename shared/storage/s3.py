@@ -1,4 +1,4 @@
-"""Files in an S3 bucket. A request whose answer is lost is not believed to have failed: what it did is looked for."""
+"""A storage in an S3 bucket. A request whose answer is lost is not treated as failed: its effect is checked."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_COPY_BYTES = 5 * 1024**3  # what S3 copies by one request
+MAX_COPY_BYTES = 5 * 1024**3  # the most that S3 copies in one request
 PARALLEL_HEADS = 8
-# An object that is stored a second time is dated anew once it is so old: whoever does so is about to name it.
+# Storing an object again refreshes its date once it is this old, so that orphan cleanup skips what is about to be
+# referenced.
 REDATE_AFTER = timedelta(hours=1)
 
 
@@ -51,7 +52,7 @@ def open_bucket(config: Settings) -> S3Storage:
 
 
 class S3Storage(Storage):
-    """Objects below a prefix of a bucket, with copies on this machine of those that are worked with."""
+    """Objects below a prefix of a bucket, with a local cache of those in use."""
 
     blocking = False
 
@@ -64,10 +65,10 @@ class S3Storage(Storage):
     def _key(self, key: str) -> str:
         return self._prefix + key
 
-    # What is read.
+    # Reading.
 
     def locate(self, key: str) -> Path:
-        """Return the copy on this machine, which is fetched where there is none yet."""
+        """Return the cached file, downloaded if needed."""
         try:
             return self._copies.fetch(key, lambda file: self._download(key, file))
         except ObjectMissing:
@@ -83,12 +84,12 @@ class S3Storage(Storage):
             raise Unavailable("The storage gave something else than was stored.")
 
     def size(self, key: str) -> int | None:
-        """Ask for the object's facts."""
+        """Request the object's facts."""
         head = self._head(key)
         return None if head is None else int(head["ContentLength"])
 
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        """Stream it; where the connection breaks, go on from there by another one."""
+        """Stream the object; where the connection breaks, continue on another one."""
         failures = 0
         while start < stop:
             try:
@@ -108,7 +109,7 @@ class S3Storage(Storage):
             yield from body.iter_chunks(CHUNK_BYTES)
 
     def find_existing(self, keys: Iterable[str]) -> set[str]:
-        """Ask for the facts of a few objects at once."""
+        """Request the facts of several objects at once."""
         wanted = list(dict.fromkeys(keys))
         with ThreadPoolExecutor(PARALLEL_HEADS, thread_name_prefix="storage") as pool:
             heads = list(pool.map(self._head, wanted))
@@ -119,11 +120,11 @@ class S3Storage(Storage):
             return self._s3.ask("head_object", Key=self._key(key))
         return None
 
-    # What is written.
+    # Writing.
 
     @contextmanager
     def create(self, key: str) -> Iterator[IO[bytes]]:
-        """Write it here, send it when it is whole, and keep it as the copy of this machine."""
+        """Write a local file, upload it when the block ends, and keep it in the cache."""
         with self._copies.part() as part:
             with disk_full_as_storage_error(), part.open("xb") as file:
                 yield file
@@ -131,16 +132,16 @@ class S3Storage(Storage):
             self._copies.keep(part, key)
 
     def put(self, source: Path, key: str) -> None:
-        """Send it, and keep it as the copy of this machine."""
+        """Upload the file and keep it in the cache."""
         self._send(source, key)
         self._copies.keep(source, key)
 
     def link(self, source: Path, key: str) -> None:
-        """Send it once more."""
+        """Upload the file under the second key too."""
         self._send(source, key)
 
     def copy(self, existing: str, key: str) -> None:
-        """Have the storage copy it, so that nothing travels."""
+        """Copy the object inside the bucket."""
         head = self._head(existing)
         if head is None:
             raise AssetUnreadable("A stored file is missing.")
@@ -182,7 +183,7 @@ class S3Storage(Storage):
                     "complete_multipart_upload", **upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
                 ),
             )
-            if not told:  # it may have been there before, and then the parts are of no use
+            if not told:  # it may have existed before, and then the parts are not needed
                 self._abort(upload)
         except ObjectMissing:
             raise Unavailable("The storage has lost what was being sent.") from None
@@ -196,7 +197,7 @@ class S3Storage(Storage):
         return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": verified}
 
     def _abort(self, upload: dict[str, Any]) -> None:
-        """Throw the parts away; what cannot be reached now is cleared later."""
+        """Abort a multipart upload; if that fails now, orphan cleanup does it later."""
         try:
             self._s3.ask("abort_multipart_upload", **upload)
         except ObjectMissing:
@@ -205,9 +206,9 @@ class S3Storage(Storage):
             log.warning("storage_upload_left", extra={"reason": error.detail})
 
     def _surely(self, key: str, content: ContentFacts, write: Callable[[], object]) -> bool:
-        """Write until the name has the content, whatever is answered; a name that has another one is a Conflict.
+        """Write until the key has this content, whatever the answers are. Raise Conflict if it has another content.
 
-        Return whether it was told that it is written; False: it was found to be there.
+        Return True if an answer confirmed the write, False if the content was found there.
         """
         for number in range(MAX_TRIES):
             try:
@@ -226,7 +227,7 @@ class S3Storage(Storage):
         raise AssertionError
 
     def _has(self, key: str, content: ContentFacts, *, new: bool) -> bool:
-        """Tell whether the name has this content, or raise Conflict where it has another."""
+        """Return whether the key has this content, or raise Conflict if it has another one."""
         head = self._head(key)
         if head is None:
             return False
@@ -246,15 +247,15 @@ class S3Storage(Storage):
                 MetadataDirective="REPLACE",
             )
 
-    # What goes.
+    # Deleting.
 
     def delete(self, key: str) -> None:
-        """Delete the object, and the copy on this machine; others' copies go with time."""
+        """Delete the object and its local copy; copies on other machines age out of their caches."""
         self._copies.forget(key)
         self._s3.ask("delete_object", Key=self._key(key))
 
     def list_older_than(self, before: float) -> Iterator[str]:
-        """List the bucket, a thousand objects a request."""
+        """List the bucket, a thousand objects per request."""
         asked: dict[str, Any] = {"Prefix": self._prefix}
         while True:
             page = self._s3.ask("list_objects_v2", **asked)
@@ -266,7 +267,7 @@ class S3Storage(Storage):
             asked["ContinuationToken"] = page["NextContinuationToken"]
 
     def remove_unfinished(self, before: float) -> int:
-        """Abort the uploads whose sender died, and make room on this machine."""
+        """Abort multipart uploads whose sender died, and trim the local cache."""
         self._copies.trim()
         cleared = 0
         asked: dict[str, Any] = {"Prefix": self._prefix}
@@ -281,11 +282,11 @@ class S3Storage(Storage):
             asked |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def check_writable(self) -> None:
-        """Write an object and delete it, by one try."""
+        """Write an object and delete it, without retries."""
         self._s3.once("delete_object", Key=self._probe())
 
     def keeps_names(self) -> bool:
-        """Tell whether the server refuses a second content under one name, as we ask it to: not all of them do."""
+        """Return whether the server refuses a second content under one key (`If-None-Match`): not all servers do."""
         key = self._probe()
         try:
             self._s3.once("put_object", Key=key, Body=b"no", IfNoneMatch="*")

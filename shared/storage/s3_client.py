@@ -1,4 +1,4 @@
-"""Speaks S3: one request at a time, with time limits and retries of our own, and errors that the rest of us knows."""
+"""An S3 client: single requests with our own time limits, retries and errors."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_TRIES = 4
-RETRY_SECONDS = 0.2  # seconds before the second try; doubled with each one
+RETRY_SECONDS = 0.2  # before the second try; doubled for each further one
 CONNECT_SECONDS = 3.0
 MAX_CONNECTIONS = 32
-# 409: two at once want the same name. RequestTimeout is a 400: the server waited for us.
+# 409: two writers want the same key at once. RequestTimeout is a 400: the server waited for us.
 _TRANSIENT_STATUSES = (408, 409, 425, 429, 500, 502, 503, 504)
 _TRANSIENT_CODES = ("RequestTimeout", "RequestTimeTooSkewed", "SlowDown")
 _FULL_CODES = ("XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
@@ -39,15 +39,15 @@ class ObjectMissing(ServiceError):
 
 
 class NameTaken(ServiceError):
-    """The name has an object already."""
+    """The key has an object already."""
 
 
 class AccessDenied(Unavailable):
-    """Wrong keys, no such bucket, or a request that the server does not know. Whoever runs this can mend it."""
+    """Wrong keys, no such bucket, or a request that the server does not support. The operator has to fix it."""
 
 
 class S3:
-    """A client of one bucket. It may be used by many threads, and after a fork."""
+    """A client of one bucket. Threads may share it, and it works after a fork."""
 
     def __init__(self, bucket: str, config: Settings) -> None:
         self.bucket = bucket
@@ -56,7 +56,7 @@ class S3:
         self._client: tuple[int, Any] | None = None
 
     def once(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Make one request, or raise Missing, Taken or Unavailable; after the last its outcome may be unknown."""
+        """Make one request, or raise ObjectMissing, NameTaken or Unavailable. After Unavailable its effect is unknown."""
         with translate_errors():
             answer: dict[str, Any] = getattr(self._of_this_process(), operation)(
                 Bucket=self.bucket, **parameters
@@ -64,7 +64,7 @@ class S3:
         return answer
 
     def ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Make a request that may be made twice, as often as it takes within bounds."""
+        """Make a request that may be repeated, with retries."""
         for number in range(MAX_TRIES - 1):
             try:
                 return self.once(operation, **parameters)
@@ -87,7 +87,7 @@ class S3:
             "s3",
             region_name=config.s3_region,
             endpoint_url=config.s3_endpoint or None,
-            # Without them botocore looks where it always does: roles of the machine, of the pod.
+            # Without keys, botocore asks for the role of the machine or pod.
             aws_access_key_id=config.s3_access_key.get_secret_value() or None,
             aws_secret_access_key=config.s3_secret_key.get_secret_value() or None,
             verify=config.ca_file,
@@ -98,7 +98,7 @@ class S3:
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 max_pool_connections=MAX_CONNECTIONS,
                 s3={"addressing_style": "path" if config.s3_endpoint else "auto"},
-                # We name the SHA-256 of what we send; other servers than Amazon's may know no other checksum.
+                # We send the SHA-256 ourselves; servers other than Amazon's may not support other checksums.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),
@@ -107,24 +107,24 @@ class S3:
 
 @lru_cache(maxsize=1)
 def _session() -> Any:
-    """Return what all clients share: the description of S3, which takes longest to read."""
+    """Return what all clients share: loading botocore's description of S3 takes the longest."""
     return botocore.session.Session()
 
 
 def sleep_before_retry(number: int) -> None:
-    """Wait before the next try."""
+    """Wait before the next try: exponential backoff with jitter."""
     time.sleep(RETRY_SECONDS * 2**number * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, not a secret)
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn the errors of the client into ours. What it says goes to the log, and not to who asked us."""
+    """Turn botocore's errors into ours. Their text goes to the log, and not to the client."""
     try:
         yield
     except ClientError as error:
         raise _translate(error) from error
     except ParamValidationError:
-        raise  # a fault of our own
+        raise  # a bug of ours
     except BotoCoreError as error:
         raise Unavailable("The storage does not answer.") from error
 

@@ -1,4 +1,4 @@
-"""What a file holds: how much, of which hash, cut into parts to send, each with its checksum."""
+"""The content of a file for an upload to S3: its size, hash and parts, each with a checksum."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PART_BYTES = 8 * 1024**2  # bytes of one request, and of memory while it is made
+PART_BYTES = 8 * 1024**2  # of one request, and of memory during it
 MAX_PARTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class ContentFacts:
-    """What a file holds, as an object's own facts tell it."""
+    """The size and hash of a file or object."""
 
     bytes: int
     sha256: str
 
     @classmethod
     def of(cls, path: Path) -> ContentFacts:
-        """Read a file through, giving way to others now and then."""
+        """Read a file and return its facts."""
         digest, size = hashlib.sha256(), 0
         with path.open("rb") as file:
             while chunk := file.read(1024**2):
                 digest.update(chunk)
                 size += len(chunk)
-                time.sleep(0)  # in the API: other requests go on
+                time.sleep(0)  # in the API, this lets other greenlets run
         return cls(size, digest.hexdigest())
 
     @classmethod
     def told(cls, head: dict[str, Any]) -> ContentFacts:
-        """Take it from the facts that S3 tells of an object."""
+        """Return the facts in an object's metadata."""
         return cls(int(head["ContentLength"]), head.get("Metadata", {}).get("sha256", ""))
 
 
 def iterate_parts(source: Path, size: int) -> Iterator[tuple[int, bytes]]:
-    """Give the parts of a file with their numbers, as many as S3 takes."""
+    """Yield the parts of a file with their numbers, at most as many as S3 accepts."""
     length = max(PART_BYTES, -(-size // MAX_PARTS))
     with source.open("rb") as file:
         number = 0
@@ -51,5 +51,5 @@ def iterate_parts(source: Path, size: int) -> Iterator[tuple[int, bytes]]:
 
 
 def checksum(body: bytes) -> str:
-    """Return the SHA-256 as S3 wants it."""
+    """Return the SHA-256 in S3's encoding."""
     return b64encode(hashlib.sha256(body).digest()).decode()

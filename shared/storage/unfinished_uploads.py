@@ -1,7 +1,7 @@
-"""The bytes of unfinished uploads: a file each, in a folder that all API processes see.
+"""The files of unfinished uploads, in a folder that all API processes share.
 
-Only what a row counts is there for good; what a file has beyond it is cut off by whoever writes next. Writers keep each
-other out by a lock of the kernel's, which ends with its process, however that dies.
+Only the bytes that the row counts are final; the next writer cuts off the rest. Writers exclude each other with a
+kernel lock, which is released when its process dies.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 FOLDER_NAME = "uploads"
-# A file goes when it was not written to for longer than any row lives, by clocks that may differ.
+# A file is deleted when it was last written longer ago than any row lives, plus this for clocks that differ.
 CLEANUP_GRACE_SECONDS = 3 * 3600.0
 
 
 def upload_folder(config: Settings) -> Path:
-    """Return where they are: beside the stored files where these are on a disk, so that a finished one need not move."""
+    """Return the folder of unfinished uploads: in the storage's folder where there is one, so that a rename finishes a file."""
     if config.upload_dir is not None:
         return config.upload_dir
     if config.storage_url.startswith("s3://"):
@@ -37,24 +37,24 @@ def upload_folder(config: Settings) -> Path:
 
 
 def upload_path(config: Settings, upload_id: UUID) -> Path:
-    """Return the file of an upload, whether or not there is one."""
+    """Return the path of an upload's file, whether or not there is one."""
     return upload_folder(config) / upload_id.hex
 
 
 def remove_upload(config: Settings, upload_id: UUID) -> None:
-    """Remove the file of an upload; one that is gone already is fine."""
+    """Delete an upload's file; a missing one is no error."""
     upload_path(config, upload_id).unlink(missing_ok=True)
 
 
 def has_bytes(config: Settings, upload_id: UUID, size: int) -> bool:
-    """Whether so many bytes of an upload are there."""
+    """Return whether the file has at least so many bytes."""
     with suppress(FileNotFoundError):
         return upload_path(config, upload_id).stat().st_size >= size
     return size == 0
 
 
 def remove_orphans(config: Settings) -> int:
-    """Remove the files that belong to no upload any more; return how many."""
+    """Delete the files of uploads that no longer exist, and return how many."""
     before = time.time() - config.upload_expiry.total_seconds() - CLEANUP_GRACE_SECONDS
     removed = 0
     for part in upload_folder(config).glob("*"):
@@ -66,14 +66,14 @@ def remove_orphans(config: Settings) -> int:
 
 
 class PartialFile:
-    """An upload's file that nobody else writes to."""
+    """An upload's file, locked for one writer."""
 
     def __init__(self, place: Path, number: int) -> None:
         self.path = place
         self._number = number
 
     def cut(self, size: int) -> None:
-        """Throw away what comes after `size`; raise Gone where there is less."""
+        """Truncate the file to `size`; raise Gone if it has fewer bytes."""
         there = os.fstat(self._number).st_size
         if there < size:
             raise Gone("The bytes of this upload are no longer there. Begin a new one.")
@@ -81,7 +81,7 @@ class PartialFile:
             os.ftruncate(self._number, size)
 
     def write(self, data: bytes, place: int) -> None:
-        """Write all of the data there, or raise StorageFull."""
+        """Write all of the data at `place`, or raise StorageFull."""
         rest = memoryview(data)
         with disk_full_as_storage_error():
             while rest:
@@ -93,14 +93,14 @@ class PartialFile:
         return os.pread(self._number, size, 0)
 
     def sync(self) -> None:
-        """Have everything on the disk, or raise StorageFull."""
+        """Fsync the file, or raise StorageFull."""
         with disk_full_as_storage_error():
             os.fsync(self._number)
 
 
 @contextmanager
 def open_exclusively(config: Settings, upload_id: UUID) -> Iterator[PartialFile]:
-    """Open the upload's file, made if there is none, for this one alone; or raise Locked at once."""
+    """Open the upload's file for one writer, created if needed; raise Locked at once if another one has it."""
     place = upload_path(config, upload_id)
     number = _open(place)
     try:
@@ -121,7 +121,7 @@ def _open(place: Path) -> int:
         number = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         above = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(above)  # a name that is not safe is a file that is not
+            os.fsync(above)  # without it, a crash may lose the new file's directory entry
         finally:
             os.close(above)
         return number

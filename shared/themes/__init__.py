@@ -1,4 +1,4 @@
-"""Which themes there are. A theme is a data file beside this module; its name is the file's."""
+"""The built-in themes: data files beside this module, each named after its theme."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _FOLDER = Path(__file__).parent
 
 @cache
 def theme_names() -> tuple[str, ...]:
-    """Return the names that a script may choose from, sorted."""
+    """Return the names of all themes, sorted."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
 
 
 @cache
 def theme_background_colors(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a theme's backgrounds are made of: its ground colours, and those that glow on them."""
+    """Return a theme's background colours and its glow colours."""
     background = json.loads((_FOLDER / f"{name}.json").read_text("utf-8"))["background"]
     glows = tuple(glow["color"] for glow in background.get("glows", ()))
     return tuple(background["colors"]), glows or tuple(background["colors"])
