@@ -1,1 +1,1 @@
-"""The script as schema and as values: its timeline, its voices, its speaking rate."""
+"""The script: its JSON schema, its values, its timeline, its voices, and the speaking rate."""

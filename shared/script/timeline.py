@@ -1,7 +1,7 @@
-"""Turns a script and the measured length of its narration into whole frames. Pure; all times are exact fractions.
+"""Turns a script and the measured lengths of its narration into whole frames. Pure; all times are exact fractions.
 
-A scene's length covers both transitions at its ends, so that neighbours overlap by the transition between them,
-and no one speaks under a transition. See docs: "Timing" in the script's reference.
+A scene's length includes the transitions at both ends, so neighbours overlap by the transition between them, and nobody
+speaks during one. docs/script.md explains it ("How long it takes").
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """When one scene is on screen. Frames count from the video's first; the transition is the one INTO it."""
+    """When a scene is on screen. Frames count from the start of the video; the transition is the one INTO the scene."""
 
     id: str
     index: int
@@ -41,7 +41,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Every scene's place in the video."""
+    """The place of every scene in the video."""
 
     fps: int
     frames: int
@@ -49,17 +49,17 @@ class Timeline:
 
     @property
     def seconds(self) -> Fraction:
-        """The length of the whole video."""
+        """The length of the whole video in seconds."""
         return Fraction(self.frames, self.fps)
 
 
 def exact_fraction(seconds: float | Fraction) -> Fraction:
-    """Return the decimal number that was written: 0.1 is a tenth, not its nearest binary neighbour."""
+    """Return the decimal number as it was written: 0.1 is a tenth, not the nearest binary number."""
     return seconds if isinstance(seconds, Fraction) else Fraction(str(seconds))
 
 
 def plan_timeline(script: Script, narration: Mapping[str, Fraction], fps: int) -> Timeline:
-    """Lay the scenes out. `narration` holds the seconds of each scene that speaks, by its id."""
+    """Return the timeline. `narration` has the seconds of each spoken scene, by the scene's id."""
     scenes = script.scenes
     spoken = [None if (said := narration.get(scene.id)) is None else exact_fraction(said) for scene in scenes]
     wished = _requested_transitions(scenes, fps)
@@ -72,7 +72,7 @@ def plan_timeline(script: Script, narration: Mapping[str, Fraction], fps: int) -
 
 
 def _requested_transitions(scenes: Sequence[Scene], fps: int) -> list[int]:
-    """Return the frames of each transition as the script has it; a part of a frame is dropped."""
+    """Return each transition's frames as the script asks for them, rounded down."""
     return [
         0
         if index == 0 or scene.transition.type == "cut"
@@ -84,7 +84,7 @@ def _requested_transitions(scenes: Sequence[Scene], fps: int) -> list[int]:
 def _lengths(
     scenes: Sequence[Scene], spoken: Sequence[Fraction | None], transitions: Sequence[int], fps: int
 ) -> list[int]:
-    """Return each scene's frames, given the transitions at both its ends."""
+    """Return each scene's frames, given the transitions at its ends."""
     into = [Fraction(frames, fps) for frames in transitions]
     out_of = [*into[1:], Fraction(0)]
     return [
@@ -106,7 +106,7 @@ def _seconds(scene: Scene, said: Fraction | None, into: Fraction, out_of: Fracti
 
 
 def reading_seconds(scene: Scene) -> Fraction | None:
-    """Return how long it takes to read what a scene only captions, or None where it captions nothing or is spoken."""
+    """Return how many seconds reading a scene's captions takes, or None where it has none or is spoken."""
     told = scene.narration
     if told is None or told.src is not None or told.voice.name != "none" or not told.text.strip():
         return None
@@ -114,7 +114,7 @@ def reading_seconds(scene: Scene) -> Fraction | None:
 
 
 def describe_unseen(timeline: Timeline, script: Script) -> Iterator[str]:
-    """Yield a sentence for each text and overlay that never shows: its scene, or the video, is over by then."""
+    """Yield a warning for each text and overlay that starts after its scene or the video has ended."""
     for slot, scene in zip(timeline.scenes, script.scenes, strict=True):
         for text in scene.text:
             if _starts_too_late(text, slot.frames, timeline.fps):

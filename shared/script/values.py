@@ -1,7 +1,7 @@
-"""The script as values: what a validated, resolved script holds, every default already applied.
+"""The script as dataclasses: validated and resolved, with every default filled in. Times are in seconds.
 
-`shared.script.schema.script` makes these from JSON; planning and rendering read them. Times are seconds.
-No I/O, no validation: an instance is right by where it came from.
+`shared.script.schema.script` makes them from JSON; planning and rendering read them. They have no I/O and no
+validation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TransitionType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Who speaks. `name` None means the default voice of the language, "none" means nobody."""
+    """Who speaks. `name` None is the language's default voice, "none" is silence."""
 
     name: str | None = None
     speed: float = 1.0
@@ -36,7 +36,7 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Narration:
-    """What is said. With `src` ("asset:ID" or an https URL) it is the client's own recording, and `text` captions it."""
+    """What is said. With `src` ("asset:ID" or an https URL) the client's own recording plays, and `text` captions it."""
 
     text: str = ""
     voice: Voice = Voice()
@@ -53,13 +53,13 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Visual:
-    """What a scene shows. Fields that its `type` does not know stay at their default."""
+    """What a scene shows. Fields that its `type` does not use keep their default."""
 
     type: Literal["color", "gradient", "chart", "image", "video", "stock", "generated"]
     colors: tuple[str, ...] = ()  # "#rrggbb": one for color, two to four for gradient
     src: str | None = None  # "asset:ID" or an https URL: image, video
     query: str | None = None  # stock
-    kind: StockKind | None = None  # stock: as the settings say
+    kind: StockKind | None = None  # stock; None: the kinds in the settings
     prompt: str | None = None  # generated
     fit: Fit = "cover"
     motion: Motion = "none"
@@ -69,14 +69,14 @@ class Visual:
     when_short: WhenShort = "loop"  # video
     bars: tuple[Bar, ...] = ()  # chart
     title: str = ""  # chart
-    unit: str = ""  # chart: what the values count
-    highlight: str = ""  # chart: the label of the bar that is meant
+    unit: str = ""  # chart: the unit of the values
+    highlight: str = ""  # chart: the label of the bar to highlight
     fallback: Visual | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words on the picture. Seconds count from the scene's (an overlay's: the video's) start; `end` None: to its end."""
+    """Text on the picture. Seconds count from the start of the scene (of the video, in an overlay); `end` None: to its end."""
 
     text: str
     role: Role = "title"
@@ -87,7 +87,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class ImageOverlay:
-    """A picture over the whole video, such as a logo. `width` is a part (0 to 1) of the frame's width."""
+    """A picture over the whole video, such as a logo. `width` is a fraction (0 to 1) of the frame's width."""
 
     src: str
     position: Corner = "top_right"
@@ -99,7 +99,7 @@ class ImageOverlay:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """How the picture comes INTO a scene. A cut has no duration."""
+    """The transition INTO a scene. A cut has no duration."""
 
     type: TransitionType = "cut"
     duration: float = 0.0
@@ -107,7 +107,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One scene, with the script's defaults and variables already in it. `visual` None: the theme's background."""
+    """A scene, with the script's defaults and variables filled in. `visual` None: the theme's background."""
 
     id: str
     narration: Narration | None = None
@@ -122,7 +122,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Captions:
-    """How speech is captioned on the picture."""
+    """How captions look and where they are."""
 
     style: CaptionStyle = "lines"
     position: CaptionPosition = "bottom"
@@ -130,7 +130,7 @@ class Captions:
 
 @dataclass(frozen=True, slots=True)
 class Music:
-    """Sound under the whole video, looped or cut to its length. Fades in seconds."""
+    """Music under the whole video, looped or cut to its length. Fades are in seconds."""
 
     src: str
     volume: float = 0.4
@@ -154,7 +154,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How the video is encoded; `width` and `height` follow from aspect and resolution, both even."""
+    """How the video is encoded."""
 
     aspect: str = "16:9"
     resolution: str = "1080p"
@@ -165,7 +165,7 @@ class Output:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels: the resolution names the short side; each is rounded to an even number."""
+        """Width and height in pixels: the resolution is the short side; both are rounded to even numbers."""
         across, down = (int(part) for part in self.aspect.split(":"))
         short = int(self.resolution.removesuffix("p"))
         long = round(short * max(across, down) / min(across, down) / 2) * 2
@@ -174,7 +174,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What a script is to be written about: a `topic` or a `source_text`. `duration` in seconds."""
+    """What a script is to be written about: a `topic` or a `source_text`. `duration` is in seconds."""
 
     topic: str | None = None
     source_text: str | None = None

@@ -1,6 +1,6 @@
-"""The voices that there are: the embedded engine's, read from its data files, and those that settings name.
+"""The available voices: the embedded engine's, read from its data files, and those that the settings name.
 
-It speaks nothing itself. An embedded voice may carry a variant that changes its timbre: `en-us+f3`.
+An embedded voice's name may have a variant that changes its timbre: `en-us+f3`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import espeakng_loader
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-# Where several voices claim a language equally, or none claims the tag that people write.
+# For languages that several voices claim equally, and for tags that people write but no voice claims.
 PREFERRED = {
     "en": "en-us", "zh-hk": "yue", "zh-mo": "yue", "iw": "he", "in": "id", "no": "nb", "nn": "nb", "und": "en-us",
     "mul": "en-us",
@@ -26,7 +26,7 @@ PREFERRED = {
 
 @dataclass(frozen=True, slots=True)
 class SpokenVoice:
-    """One voice. `language` is its BCP 47 tag, `title` its name for people, `file` what the engine calls it."""
+    """A voice. `language` is its BCP 47 tag, `title` its name for people, `file` its name in the engine."""
 
     name: str
     language: str
@@ -34,13 +34,13 @@ class SpokenVoice:
     file: str
 
     def speaks(self, tag: str) -> bool:
-        """Say whether it speaks a language, whatever the region."""
+        """Return whether it speaks a language, in any region."""
         return _primary_subtag(self.language) in ("mul", _spoken_language(tag))
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageClaim:
-    """That a voice speaks a language, and how well: the lowest rank is the best."""
+    """A voice's claim to speak a language; the lowest rank is the best."""
 
     language: str
     rank: int
@@ -49,19 +49,19 @@ class LanguageClaim:
 
 @dataclass(frozen=True, slots=True)
 class NamedVoice:
-    """A voice that settings name. `language` is None where it speaks any; `file` is Piper's."""
+    """A voice that the settings name. `language` None: it speaks any; `file` is Piper's."""
 
     name: str
     language: str | None = None
     file: str = ""
 
     def speaks(self, tag: str) -> bool:
-        """Say whether it speaks a language, whatever the region."""
+        """Return whether it speaks a language, in any region."""
         return self.language is None or _primary_subtag(self.language) == _primary_subtag(tag)
 
 
 def _spoken_language(tag: str) -> str:
-    """Return the primary tag that voices have for a language: some are called otherwise than people write them."""
+    """Return the primary subtag that voices use for a language, which may differ from what people write."""
     found = voice_for_language(tag)
     return _primary_subtag(found.language) if found else _primary_subtag(tag)
 
@@ -71,7 +71,7 @@ def _primary_subtag(tag: str) -> str:
 
 
 def available_voices(config: Settings) -> tuple[SpokenVoice, ...]:
-    """Return every voice that a script may name here: those of the settings first."""
+    """Return every voice that a script may name, those of the settings first."""
     servers = named_voices(config.speech_voices) if config.speech_endpoints() else ()
     named = [(f"openai:{each.name}", each) for each in servers]
     named += [(f"piper:{each.name}", each) for each in piper_voices(config.piper_voices)]
@@ -80,7 +80,7 @@ def available_voices(config: Settings) -> tuple[SpokenVoice, ...]:
 
 
 def configured_voices(config: Settings) -> dict[str, NamedVoice]:
-    """Return the voices that the settings name, by what a script names them: Piper's also where its files are not."""
+    """Return the voices that the settings name, by the name that scripts use; of Piper, even those without files."""
     return _listed(config.speech_voices if config.speech_endpoints() else "", config.piper_voices)
 
 
@@ -93,13 +93,13 @@ def _listed(servers: str, piper: str) -> dict[str, NamedVoice]:
 
 
 def named_voices(text: str) -> tuple[NamedVoice, ...]:
-    """Read "alloy, thorsten@de": a voice that speaks one language alone names it."""
+    """Parse "alloy, thorsten@de", where @ names the only language of a voice."""
     pairs = (part.strip().partition("@") for part in text.split(","))
     return tuple(NamedVoice(name, language or None) for name, _, language in pairs if name)
 
 
 def piper_voices(text: str) -> tuple[NamedVoice, ...]:
-    """Return the voices of Piper whose files are listed and there; none where Piper itself is not installed."""
+    """Return the listed Piper voices whose files exist; none if Piper is not installed."""
     files = [Path(part.strip()) for part in text.split(",") if part.strip()]
     if not files or not _has_piper():
         return ()
@@ -108,12 +108,12 @@ def piper_voices(text: str) -> tuple[NamedVoice, ...]:
 
 @cache
 def _has_piper() -> bool:
-    """Say whether the package is there; another one of the same name holds no voices."""
+    """Return whether Piper is installed; another package of the same name has no `voice` module."""
     return importlib.util.find_spec("piper") is not None and bool(importlib.util.find_spec("piper.voice"))
 
 
 def _piper_language(file: Path) -> str | None:
-    """Return the language that a voice's description names."""
+    """Return the language in a voice's description file, else the one in its file name."""
     try:
         code = json.loads(file.with_name(f"{file.name}.json").read_text("utf-8"))["language"]["code"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -127,26 +127,26 @@ def espeak_data_folder() -> Path:
 
 
 def espeak_library() -> Path:
-    """Return the engine's shared library."""
+    """Return the path of the engine's shared library."""
     return Path(espeakng_loader.get_library_path())
 
 
 @cache
 def embedded_voices() -> tuple[SpokenVoice, ...]:
-    """Return every voice once, by name."""
+    """Return every embedded voice once, sorted by name."""
     found = {claim.voice.name: claim.voice for claim in _claims()}
     return tuple(found[name] for name in sorted(found))
 
 
 @cache
 def embedded_variants() -> tuple[str, ...]:
-    """Return the names of the variants that can follow a voice's name after a plus."""
+    """Return the variants that may follow a voice's name after a plus sign."""
     names = (path.name for path in (espeak_data_folder() / "voices" / "!v").iterdir())
     return tuple(sorted(name for name in names if name.isalnum()))
 
 
 def find_voice(name: str) -> SpokenVoice | None:
-    """Return the voice of that name, or None. A variant is kept in the name of what is returned."""
+    """Return the embedded voice of that name, with its variant, or None."""
     base, plus, variant = name.partition("+")
     voice = next((voice for voice in embedded_voices() if voice.name == base.lower()), None)
     if voice is None or (plus and variant not in embedded_variants()):
@@ -157,7 +157,7 @@ def find_voice(name: str) -> SpokenVoice | None:
 
 @lru_cache(maxsize=1024)
 def voice_for_language(tag: str) -> SpokenVoice | None:
-    """Return the voice that speaks a BCP 47 tag best, or None: `pt-BR`, then `pt`, and so on to its left."""
+    """Return the best embedded voice for a BCP 47 tag, or None: `pt-BR` is tried first, then `pt`."""
     parts = tag.lower().replace("_", "-").split("-")
     for length in range(len(parts), 0, -1):
         wanted = "-".join(parts[:length])
@@ -171,7 +171,7 @@ def voice_for_language(tag: str) -> SpokenVoice | None:
 
 @cache
 def _claims() -> tuple[LanguageClaim, ...]:
-    """Read what each file in `lang` says of itself: its name, and its languages with their ranks."""
+    """Return the claims of all files in `lang`: each names its voice, and its languages with their ranks."""
     claims: list[LanguageClaim] = []
     for path in sorted((espeak_data_folder() / "lang").rglob("*")):
         if path.is_file():
@@ -181,7 +181,7 @@ def _claims() -> tuple[LanguageClaim, ...]:
 
 def _read_claims(path: Path) -> list[LanguageClaim]:
     title, dictionary, languages = path.name, "", list[tuple[str, int]]()
-    # Some files carry comments in other encodings; what we read of them is ASCII.
+    # Some files have comments in other encodings; what is parsed is ASCII.
     for line in path.read_text("utf-8", errors="replace").splitlines():
         word, _, rest = line.strip().partition(" ")
         if word == "name":
@@ -199,5 +199,5 @@ def _read_claims(path: Path) -> list[LanguageClaim]:
 
 
 def _has_dictionary(name: str) -> bool:
-    """Say whether the voice can speak: the data names a few whose dictionaries it does not hold."""
+    """Return whether the voice's dictionary exists: the data names a few voices that lack theirs and cannot speak."""
     return (espeak_data_folder() / f"{name}_dict").is_file()

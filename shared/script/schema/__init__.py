@@ -1,1 +1,1 @@
-"""The script as JSON: marshmallow schemas, fields, placeholders, and the way back to JSON."""
+"""The JSON schemas of scripts, briefs and outputs: marshmallow fields, placeholders, and serialization back to JSON."""

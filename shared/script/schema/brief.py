@@ -1,4 +1,4 @@
-"""What a script is to be written about."""
+"""The schema of a brief: what a script is to be written about."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MAX_SCENES = 100
 
 
 class SourceText(StrictString):
-    """A text as it comes out of a file: its line and page breaks are taken for newlines. It says something."""
+    """Text from a file: line and page breaks become newlines. It must not be blank."""
 
     def check(self, value: Any) -> str:
-        """Check the text with one kind of line break."""
+        """Normalize line breaks, then check the text."""
         if isinstance(value, str):
             value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
         text = super().check(value)
@@ -31,7 +31,7 @@ class SourceText(StrictString):
 
 
 class BriefSchema(StrictSchema):
-    """A topic, or a text to make a script of."""
+    """A topic, or a text to turn into a script."""
 
     topic = SourceText(2000)
     source_text = SourceText(MAX_SOURCE)

@@ -1,6 +1,6 @@
-"""From a resolved script back to JSON, and the assets that it names.
+"""Turns a resolved script back into JSON, and lists the sources that it names.
 
-The JSON is the `script` sidecar, a script job's result, and what is kept of a job: loaded again, it is the same script.
+The JSON is the `script` sidecar, a script job's result, and what a job stores: loaded again, it is the same script.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MEMBERS = {
 
 
 def dump_script(script: Script) -> dict[str, Any]:
-    """Return the script with every default written out, and without what it does not have."""
+    """Return the script as JSON, with every default written out and without empty members."""
     document = {
         "title": script.title,
         "language": script.language,
@@ -37,13 +37,13 @@ def dump_script(script: Script) -> dict[str, Any]:
         "overlays": [_overlay(each) for each in script.overlays],
         "scenes": [_scene(each) for each in script.scenes],
     }
-    # A text may hold "{{name}}" as it is, brought in by a variable: it stands for itself.
+    # A variable may have brought in a literal "{{name}}"; a variable of that name and value keeps it as it is.
     variables = placeholders.literal_variables(iterate_strings(document))
     return {name: value for name, value in {**document, "variables": variables}.items() if value}
 
 
 class NamedSource(NamedTuple):
-    """A `src` that a script names: the pointer to it, and what it has to be: an image, a video or a sound."""
+    """A `src` in a script: the pointer to it, and the kind that it must be: an image, a video or a sound."""
 
     pointer: str
     src: str
@@ -51,9 +51,9 @@ class NamedSource(NamedTuple):
 
 
 def list_sources(script: Script, document: Any = None, at: str = "#") -> tuple[NamedSource, ...]:
-    """Return each `src` that the script names, with the pointer to its place below `at`.
+    """Return each `src` that the script names, with its pointer below `at`.
 
-    The place is the one in `document`, the client's own, where disabled scenes are still counted.
+    With `document`, the client's own JSON, scenes are numbered as there, including disabled ones.
     """
     return tuple(_sources(script, document, at))
 
@@ -78,7 +78,7 @@ def _sources(script: Script, document: Any, at: str) -> Iterator[NamedSource]:
 
 
 def number_scenes(script: Script, document: Any = None) -> Iterator[tuple[int, dict[str, Any], Scene]]:
-    """Give each scene with its number in `document`, where disabled ones are still counted, and what stands there."""
+    """Yield each scene's number in `document`, which has the disabled ones too, its JSON there, and the scene."""
     listed = document["scenes"] if document is not None else [{}] * len(script.scenes)
     enabled = ((index, scene) for index, scene in enumerate(listed) if scene.get("enabled", True))
     for (index, written), scene in zip(enabled, script.scenes, strict=True):
@@ -86,7 +86,7 @@ def number_scenes(script: Script, document: Any = None) -> Iterator[tuple[int, d
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    """Return the members of a flat dataclass that are set."""
+    """Return the members of a flat dataclass that are not None."""
     pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
     return {name: each for name, each in pairs if each is not None}
 
@@ -133,7 +133,7 @@ def _transition(transition: Transition) -> dict[str, Any]:
 
 
 def iterate_strings(document: Any) -> Iterator[str]:
-    """Return every string in a JSON document."""
+    """Yield every string in a JSON document."""
     if isinstance(document, str):
         yield document
     elif isinstance(document, dict | list):

@@ -1,4 +1,4 @@
-"""Fields made of other fields: lists, pairs, objects, and objects whose type says what is in them."""
+"""Fields that contain other fields: lists, mappings, objects, and objects whose type decides their schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _shared: ContextVar[dict[Any, Any] | None] = ContextVar("shared_objects", defaul
 
 
 class StrictList(StrictField):
-    """A list of `least` to `most` items, each checked by `inner`; comes out as a tuple."""
+    """A list of `minimum` to `maximum` items, each checked by `inner`. It loads as a tuple."""
 
     def __init__(
         self, inner: StrictField, *, maximum: int, minimum: int = 0, unique: bool = False, **kwargs: Any
@@ -28,7 +28,7 @@ class StrictList(StrictField):
         self.inner, self.minimum, self.maximum, self.unique = inner, minimum, maximum, unique
 
     def check(self, value: Any) -> tuple[Any, ...]:
-        """Check all items, and tell of every one that is wrong. A list that is too long is not looked into."""
+        """Check all items and report every wrong one. The items of a list that is too long are not checked."""
         if not isinstance(value, list):
             raise ValidationError("Must be a list.")
         if not self.minimum <= len(value) <= self.maximum:
@@ -54,7 +54,7 @@ class StrictList(StrictField):
         return f"Must have {self.minimum} to {self.maximum} items."
 
     def json_schema(self, converter: Any) -> dict[str, Any]:
-        """Describe the list and, by apispec's own way, its items."""
+        """Return the JSON Schema of the list, with its items described by apispec."""
         described = {"type": "array", "items": converter.field2property(self.inner), "maxItems": self.maximum}
         if self.minimum:
             described["minItems"] = self.minimum
@@ -62,7 +62,7 @@ class StrictList(StrictField):
 
 
 class StrictMapping(StrictField):
-    """An object of names that the client chooses; each value is checked by `inner`."""
+    """An object whose names the client chooses; each value is checked by `inner`."""
 
     def __init__(
         self, key: StrictString, inner: StrictField, *, maximum: int | None = None, **kwargs: Any
@@ -87,7 +87,7 @@ class StrictMapping(StrictField):
         return checked
 
     def json_schema(self, converter: Any) -> dict[str, Any]:
-        """Describe names and values."""
+        """Return the JSON Schema of names and values."""
         described = {
             "type": "object",
             "propertyNames": self.key.json_schema(converter),
@@ -97,7 +97,7 @@ class StrictMapping(StrictField):
 
 
 class StrictObject(StrictField):
-    """What another schema describes. The schema is given as a class, or by a function where it refers to itself."""
+    """An object with a schema of its own, given as a class, or as a function if it refers to itself."""
 
     def __init__(self, schema: Callable[[], Schema], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -106,25 +106,25 @@ class StrictObject(StrictField):
 
     @property
     def schema(self) -> Schema:
-        """The schema, made at its first use."""
+        """The schema, created at its first use."""
         if self._schema is None:
             self._schema = self._make()
         return self._schema
 
     def check(self, value: Any) -> Any:
-        """Load it by its schema, whose errors are under this field's name."""
+        """Load the value by its schema, whose errors appear below this field's name."""
         return self.schema.load(value)
 
     def json_schema(self, converter: Any) -> dict[str, Any]:
-        """Refer to the schema."""
+        """Return a reference to the schema."""
         reference: dict[str, Any] = converter.resolve_nested_schema(self.schema)
         return reference
 
 
 class DiscriminatedObject(StrictField):
-    """An object whose member `key` says by which schema it is checked, so that a pointer names the wrong member.
+    """An object whose member `key` selects its schema, so that errors point to the wrong member itself.
 
-    Without the member, `default_type` is taken; where there is none, that it is missing is the error.
+    Without the member, the schema is that of `default_type`; if there is none, the missing member is the error.
     """
 
     def __init__(
@@ -142,13 +142,13 @@ class DiscriminatedObject(StrictField):
 
     @property
     def fields(self) -> dict[str, StrictObject]:
-        """A field a type, made at the first use: an object may hold another of its own kind."""
+        """A field for each type, created at the first use, since an object may contain another of its own kind."""
         if not self._fields:
             self._fields = {name: StrictObject(schema) for name, schema in self._schemas().items()}
         return self._fields
 
     def check(self, value: Any) -> Any:
-        """Choose the schema, then load by it."""
+        """Select the schema and load by it."""
         if not isinstance(value, dict):
             raise ValidationError("Must be an object.")
         name = value.get(self.key, self.default_type)
@@ -159,7 +159,7 @@ class DiscriminatedObject(StrictField):
         return self.fields[name].check(value)
 
     def json_schema(self, converter: Any) -> dict[str, Any]:
-        """Describe one schema a type, and by which member they are told apart."""
+        """Return a `oneOf` of all schemas, with the discriminator."""
         options = {name: field.json_schema(converter) for name, field in self.fields.items()}
         described: dict[str, Any] = {"oneOf": list(options.values())}
         if all("$ref" in option for option in options.values()) and self.default_type is None:
@@ -169,7 +169,7 @@ class DiscriminatedObject(StrictField):
 
 
 class StringOrObject(StrictField):
-    """A string, or an object: the string is short for an object with the one member `member`."""
+    """A string or an object: the string is short for an object with only the member `member`."""
 
     def __init__(self, schema: Callable[[], Schema], member: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -177,7 +177,7 @@ class StringOrObject(StrictField):
         self.object = StrictObject(schema)
 
     def check(self, value: Any) -> Any:
-        """Check the object; what is wrong with a string is told of the string, not of a member that is not there."""
+        """Check the object; errors of a string point to the string, not to a member that the client did not write."""
         if isinstance(value, dict):
             return self.object.check(value)
         if not isinstance(value, str):
@@ -188,16 +188,16 @@ class StringOrObject(StrictField):
             raise ValidationError(error_messages(error)[self.member]) from error
 
     def json_schema(self, converter: Any) -> dict[str, Any]:
-        """Describe both forms."""
+        """Return the JSON Schema of both forms."""
         string = self.object.schema.fields[self.member]
         return {"oneOf": [converter.field2property(string), self.object.json_schema(converter)]}
 
 
 class SharedObject(StrictObject):
-    """An object that many documents of one request may share: those that `sharing()` names are checked once."""
+    """An object that many documents of one request may share; those passed to `share_objects()` are loaded once."""
 
     def check(self, value: Any) -> Any:
-        """Load the object, or return what it was loaded as before."""
+        """Load the object, or return the value that it loaded as before."""
         known = _shared.get()
         if known is None or id(value) not in known:
             return super().check(value)
@@ -207,7 +207,7 @@ class SharedObject(StrictObject):
 
 
 def load_once(value: Any, make: Callable[[], T]) -> T:
-    """Return what `make` makes of an object; of one that documents share it is made once."""
+    """Return `make(value)`; for an object that documents share, call `make` only once."""
     known = _shared.get()
     if known is None or id(value) not in known:
         return make()
@@ -219,7 +219,7 @@ def load_once(value: Any, make: Callable[[], T]) -> T:
 
 @contextmanager
 def share_objects(known: dict[Any, Any]) -> Iterator[None]:
-    """Check the objects with these ids once; None stands for what is not checked yet. The caller holds the objects."""
+    """Load the objects with these ids only once; None marks one that is not loaded yet. The caller keeps them alive."""
     token = _shared.set(known)
     try:
         yield

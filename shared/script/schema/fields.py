@@ -1,7 +1,7 @@
-"""Fields that take exactly what they name: nothing is coerced, so `"3"` is no number and `true` is not 1.
+"""Strict fields: nothing is coerced, so `"3"` is no number and `true` is not 1.
 
-Each field checks a value and describes itself as JSON Schema, from the same attributes. What a field says when
-it refuses a value is read by a client, and never repeats the value.
+Each field checks a value and describes itself as JSON Schema from the same attributes. Clients read its error messages,
+which never repeat the value.
 """
 
 from __future__ import annotations
@@ -17,42 +17,42 @@ from shared.script.schema.placeholders import NAME, fill_number, fill_placeholde
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# Category Cc without newline and tab, and surrogates: neither XML, nor ASS, nor Postgres' jsonb takes them all.
+# Category Cc without newline and tab, and surrogates: XML, ASS or Postgres' jsonb cannot store them.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_BREAK = re.compile(r"[\n\t\u2028\u2029]")
 
 
 class StrictField(fields.Raw):
-    """The base of all fields here: absent, null, or checked. A default is a value of the wire, or None for "unset"."""
+    """The base of all strict fields. A default is a JSON value, or None for "unset"."""
 
     def __init__(
         self, *, required: bool = False, nullable: bool = False, default: Any = missing, description: str = ""
     ) -> None:
         metadata = {"description": description} if description else {}
-        # `default=None` means "leave it None", and must not make marshmallow take a client's null.
+        # Without `allow_none`, marshmallow would take `default=None` as permission for a client's null.
         super().__init__(
             required=required, allow_none=nullable, load_default=default, metadata=metadata,
             error_messages={"required": "Missing.", "null": "May not be null."},
         )  # fmt: skip
 
     def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        """Check `value`; marshmallow's own lists of hooks and validators are not used here."""
+        """Check `value`; marshmallow's own hooks and validators are not used here."""
         if value is missing or value is None:
             self._validate_missing(value)
             return self.load_default if value is missing else None
         return self.check(value)
 
     def check(self, value: Any) -> Any:
-        """Return what a schema hands on for `value`, or raise ValidationError."""
+        """Return the loaded value, or raise ValidationError."""
         raise NotImplementedError
 
     def json_schema(self, converter: Any) -> dict[str, Any]:
-        """Return the JSON Schema of what `check` takes; `converter` is apispec's."""
+        """Return the JSON Schema of what `check` accepts; `converter` is apispec's."""
         raise NotImplementedError
 
 
 class StrictString(StrictField):
-    """A string of `least` to `most` characters. With `template`, `{{name}}` in it stands for the script's variable."""
+    """A string of `minimum` to `maximum` characters. With `placeholders_allowed`, `{{name}}` stands for a variable."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class StrictString(StrictField):
         )
 
     def check(self, value: Any) -> str:
-        """Refuse what is no string, too long, too short, or cannot be shown."""
+        """Refuse other types, strings that are too long or too short, and characters that cannot be shown."""
         if not isinstance(value, str):
             raise ValidationError("Must be a string.")
         text = fill_placeholders(value, self.maximum) if self.placeholders_allowed else value
@@ -80,7 +80,7 @@ class StrictString(StrictField):
             raise ValidationError(f"Must be at most {self.maximum} characters long.")
         if len(text) < self.minimum:
             raise ValidationError("May not be empty.")
-        if not text.isprintable():  # a fast answer for most texts
+        if not text.isprintable():  # this is fast, and true of most texts
             self._refuse_unprintable(text)
         return text
 
@@ -91,12 +91,12 @@ class StrictString(StrictField):
             raise ValidationError("Must be a single line.")
 
     def json_schema(self, _: Any) -> dict[str, Any]:
-        """Describe the lengths."""
+        """Return the JSON Schema with the lengths."""
         return {"type": "string", "minLength": self.minimum, "maxLength": self.maximum}
 
 
 class PatternString(StrictString):
-    """A string that matches a pattern as a whole; `rule` says in words what that is."""
+    """A string that matches a pattern as a whole; `rule` is the error message."""
 
     def __init__(self, pattern: str, rule: str, *, maximum: int = 200, **kwargs: Any) -> None:
         super().__init__(maximum, one_line=True, **kwargs)
@@ -110,14 +110,14 @@ class PatternString(StrictString):
         return text
 
     def json_schema(self, _: Any) -> dict[str, Any]:
-        """Describe the pattern, which JSON Schema does not anchor by itself."""
+        """Return the JSON Schema with the pattern, which needs anchors there."""
         if self.placeholders_allowed:
             return {"type": "string", "pattern": rf"^(?:{self.pattern.pattern}|\{{\{{{NAME}\}}\}})$"}
         return {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$", "maxLength": self.maximum}
 
 
 class StrictNumber(StrictField):
-    """A finite number within bounds; `bool` is none. With `template`, `{{name}}` may stand in its place."""
+    """A finite number within bounds; a bool is not one. With `placeholders_allowed`, `{{name}}` may take its place."""
 
     def __init__(
         self, minimum: float, maximum: float, *, placeholders_allowed: bool = False, **kwargs: Any
@@ -126,7 +126,7 @@ class StrictNumber(StrictField):
         self.minimum, self.maximum, self.placeholders_allowed = minimum, maximum, placeholders_allowed
 
     def check(self, value: Any) -> float:
-        """Compare before converting: an integer may be too big for a float."""
+        """Check the bounds before converting: an integer may be too large for a float."""
         if self.placeholders_allowed and isinstance(value, str):
             value = fill_number(value)
         counts = isinstance(value, int | float) and not isinstance(value, bool)
@@ -135,7 +135,7 @@ class StrictNumber(StrictField):
         return float(value)
 
     def json_schema(self, _: Any) -> dict[str, Any]:
-        """Describe the bounds."""
+        """Return the JSON Schema with the bounds."""
         described = {"type": "number", "minimum": self.minimum, "maximum": self.maximum}
         if not self.placeholders_allowed:
             return described
@@ -143,7 +143,7 @@ class StrictNumber(StrictField):
 
 
 class StrictInteger(StrictNumber):
-    """A whole number within bounds. 30.0 is one, as JSON knows no other kind of number."""
+    """An integer within bounds. 30.0 is one, since JSON has only one kind of number."""
 
     def check(self, value: Any) -> int:
         """Refuse fractions."""
@@ -157,7 +157,7 @@ class StrictInteger(StrictNumber):
             ) from None
 
     def json_schema(self, _: Any) -> dict[str, Any]:
-        """Describe the bounds as integers."""
+        """Return the JSON Schema with the bounds as integers."""
         return {"type": "integer", "minimum": int(self.minimum), "maximum": int(self.maximum)}
 
 
@@ -165,18 +165,18 @@ class StrictBoolean(StrictField):
     """`true` or `false`."""
 
     def check(self, value: Any) -> bool:
-        """Refuse everything else, 0 and 1 too."""
+        """Refuse everything else, including 0 and 1."""
         if not isinstance(value, bool):
             raise ValidationError("Must be true or false.")
         return value
 
     def json_schema(self, _: Any) -> dict[str, Any]:
-        """Describe a boolean."""
+        """Return the JSON Schema of a boolean."""
         return {"type": "boolean"}
 
 
 class Choice(StrictField):
-    """One of a few values. A function may give them, when they are not known before the first use."""
+    """One of several values, given as a tuple or as a function where they are not known at import."""
 
     def __init__(self, choices: Sequence[Any] | Callable[[], Sequence[Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -184,17 +184,17 @@ class Choice(StrictField):
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """What may be chosen."""
+        """The allowed values."""
         return tuple(self._choices() if callable(self._choices) else self._choices)
 
     def check(self, value: Any) -> Any:
-        """Refuse what is not there; a number must be of its own type, as `True == 1` in Python."""
+        """Refuse other values; types must match too, as `True == 1` in Python."""
         for choice in self.choices:
             if choice == value and not isinstance(value, bool):
                 return choice
         raise ValidationError(f"Must be one of: {', '.join(map(str, self.choices))}.")
 
     def json_schema(self, _: Any) -> dict[str, Any]:
-        """Describe the values."""
+        """Return the JSON Schema of the values."""
         kind = "integer" if isinstance(self.choices[0], int) else "string"
         return {"type": kind, "enum": list(self.choices)}

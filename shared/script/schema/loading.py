@@ -1,6 +1,6 @@
-"""From bytes to values: strict JSON, then a strict schema, then every error at once with its JSON pointer.
+"""Loads input: strict JSON, then a strict schema, and all errors at once with their JSON pointers.
 
-Here alone a schema library's errors become ours, for input that someone sent us.
+Only here do marshmallow's errors become ours, and only for input that a client sent.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from shared.errors import BadRequest, Invalid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# No document of ours nests half as deep; what nests deeper wants to find the end of somebody's stack.
+# No valid document nests half as deep; deeper ones would overflow the stack.
 MAX_DEPTH = 64
-# A pointer may hold a name that the client made up, of any length; so may the list of errors.
+# A pointer may contain a member name of any length that a client made up, and an error list many of them.
 MAX_POINTER = 200
 MAX_ERRORS = 1000
-# More values than any request means to bring; each costs microseconds, and the gateway has other clients.
+# More values than any valid request has; each costs microseconds in which other clients wait.
 MAX_VALUES = 1_000_000
-MAX_MEMBERS = 1000  # of an object whose members we know, of which there are a dozen
-# How many errors may still be found in the document that is being loaded.
+MAX_MEMBERS = 1000  # known objects have a dozen
+# How many more errors are collected in the document that is being loaded.
 _left: ContextVar[list[int] | None] = ContextVar("errors_left", default=None)
-_BIG_INTEGER = 400  # digits: more than any float holds, far fewer than int() refuses
+_BIG_INTEGER = 400  # digits: more than any float has, far fewer than int() refuses
 
 
 class StrictSchema(Schema):
-    """The base of all schemas for what comes in: an unknown member is an error."""
+    """The base of all input schemas: an unknown member is an error."""
 
     error_messages = {"type": "Must be an object.", "unknown": "Unknown field."}  # noqa: RUF012 - marshmallow declares it so
 
@@ -42,7 +42,7 @@ class StrictSchema(Schema):
         unknown = RAISE
 
     def load(self, data: Any, **kwargs: Any) -> Any:
-        """Load, but look into no object with a mass of unknown members."""
+        """Load, but refuse an object with very many unknown members without looking into them."""
         if isinstance(data, dict) and len(data) > MAX_MEMBERS:
             raise ValidationError(f"Has more than {MAX_MEMBERS} members.")
         if _left.get() is not None:
@@ -55,7 +55,7 @@ class StrictSchema(Schema):
 
 
 def parse_strict_json(body: bytes) -> Any:
-    """Return what the JSON text `body` says, or raise BadRequest that tells where it goes wrong."""
+    """Return the parsed JSON, or raise BadRequest with the position of the error."""
     if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
         raise BadRequest(f"The body has more than {MAX_VALUES} values.")
     try:
@@ -78,7 +78,7 @@ def parse_strict_json(body: bytes) -> Any:
 
 
 def load(schema: Schema, data: Any, at: str = "#") -> Any:
-    """Return what `schema` makes of `data`, or raise Invalid with the place of each error below the pointer `at`."""
+    """Return the loaded `data`, or raise Invalid with the place of each error below the pointer `at`."""
     try:
         return schema.load(data)
     except ValidationError as error:
@@ -86,7 +86,7 @@ def load(schema: Schema, data: Any, at: str = "#") -> Any:
 
 
 def as_invalid(error: ValidationError, at: str = "#") -> Invalid:
-    """Return our error for marshmallow's."""
+    """Return marshmallow's error as Invalid."""
     places = sorted(_places(error_messages(error), ()), key=_order)
     pairs = tuple((json_pointer(at, *path), detail) for path, detail in places[:MAX_ERRORS])
     if len(places) > MAX_ERRORS:
@@ -95,22 +95,22 @@ def as_invalid(error: ValidationError, at: str = "#") -> Invalid:
 
 
 def remaining_errors() -> int:
-    """Return how many more errors anyone would be told of."""
+    """Return how many more errors are collected."""
     left = _left.get()
     return left[0] if left else MAX_ERRORS
 
 
 def spend_errors(before: int, found: Any) -> bool:
-    """Count these errors, which were found when `before` were left, and tell whether there are too many by now."""
+    """Count errors found since `before` remained, and return whether the limit is reached."""
     left = _left.get()
     if left is None:
         return False
-    left[0] = before - sum(1 for _ in _places(found, ()))  # lists in lists have counted some of them already
+    left[0] = before - sum(1 for _ in _places(found, ()))  # nested lists have counted some of them already
     return left[0] < 0
 
 
 def error_messages(error: ValidationError) -> dict[str, Any]:
-    """Return marshmallow's errors as a dict, also where they are of the whole."""
+    """Return marshmallow's messages as a dict, even where they are about the whole document."""
     found: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
     return found
 
@@ -121,14 +121,16 @@ def json_pointer(at: str, *path: str | int) -> str:
 
 
 def _escaped(part: str) -> str:
-    readable = part.encode("utf-8", "backslashreplace").decode()  # an unknown member may be a lone surrogate
+    readable = part.encode(
+        "utf-8", "backslashreplace"
+    ).decode()  # an unknown member's name may be a lone surrogate
     if len(readable) > MAX_POINTER:
         readable = readable[:MAX_POINTER] + "…"
     return readable.replace("~", "~0").replace("/", "~1")
 
 
 def _places(found: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Walk marshmallow's nested errors: dicts are members or indexes, lists are what is wrong there."""
+    """Yield the path and message of each error: in marshmallow's messages dicts are members or indexes, lists are errors."""
     if isinstance(found, str):
         yield path, found
     elif isinstance(found, list):
@@ -136,13 +138,13 @@ def _places(found: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
             yield from _places(each, path)
     else:
         for key, each in found.items():
-            # A client's own member of this name is unknown, and no other error is worded like that.
+            # A client's member may have this very name; it is unknown then, and no other error has that message.
             own = key == SCHEMA and each != [StrictSchema.error_messages["unknown"]]
             yield from _places(each, path if own else (*path, key))
 
 
 def _order(place: tuple[tuple[str | int, ...], str]) -> list[tuple[int, int, str]]:
-    """Order by place, with scene 9 before scene 10."""
+    """Return the sort key of a place, with scene 9 before scene 10."""
     return [(0, part, "") if isinstance(part, int) else (1, 0, part) for part in place[0]]
 
 

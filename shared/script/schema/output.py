@@ -1,4 +1,4 @@
-"""How a video is encoded."""
+"""The schema of a video's output: aspect, resolution, frame rate, quality, formats and sidecars."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIDECARS = ("srt", "vtt", "poster", "storyboard", "script")
 
 
 class OutputSchema(StrictSchema):
-    """How a video is encoded; the script says nothing of it."""
+    """How a video is encoded. The script does not say."""
 
     aspect = Choice(ASPECTS, default="16:9")
     resolution = Choice(RESOLUTIONS, default="1080p", description="The short side.")

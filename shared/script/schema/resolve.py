@@ -1,4 +1,4 @@
-"""From a checked script to one in which nothing is left to look up: defaults merged, ids given, disabled scenes dropped."""
+"""Resolves a checked script: merges defaults, numbers scenes without an id, drops disabled ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])\s|(?<=[\u3002\uff01\uff1f])|\n")
 
 
 def resolve_script(data: dict[str, Any]) -> Script:
-    """Make the script of what ScriptSchema has checked."""
+    """Return the script of what ScriptSchema has checked."""
     defaults = data.get("defaults", {})
     listed = data["scenes"]
     enabled = [(each, name) for each, name in zip(listed, _ids(listed), strict=True) if each["enabled"]]
@@ -32,7 +32,7 @@ def resolve_script(data: dict[str, Any]) -> Script:
 
 
 def _ids(scenes: tuple[dict[str, Any], ...]) -> list[str]:
-    """Give each scene without an id its number in the document, so that disabling one renames no other."""
+    """Return the scenes' ids. One without gets its number in the document, so that disabling another does not rename it."""
     taken = {scene["id"] for scene in scenes if "id" in scene}
     ids = []
     for number, scene in enumerate(scenes, 1):
@@ -84,7 +84,7 @@ def _transition(data: dict[str, Any], defaults: dict[str, Any]) -> Transition:
 
 
 def _first_words(scenes: tuple[Scene, ...]) -> str:
-    """Return the first sentence that is said, else the first text that is shown, cut at a word."""
+    """Return the first spoken sentence, else the first text on the picture, cut at a word: the default title."""
     said = (scene.narration.text for scene in scenes if scene.narration)
     shown = (text.text for scene in scenes for text in scene.text)
     words = next((each for each in (*said, *shown) if each.strip()), "")

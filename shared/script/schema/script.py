@@ -1,4 +1,4 @@
-"""The script as a client writes it, as a model answers it, and as the OpenAPI document shows it."""
+"""The schema of a script: as a client writes it, a model answers it, and the OpenAPI document shows it."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ MAX_NARRATION = 5000
 MAX_TEXT = 1000
 MAX_TITLE = 200
 MAX_VARIABLES = 10_000
-_SECONDS = (0, 86_400)  # a day: longer than any video here
+_SECONDS = (0, 86_400)  # a day: longer than any video
 
 
 class VariableValueField(StrictField):
     """A variable's value: a string or a number."""
 
     def check(self, value: Any) -> str:
-        """Return the value as it is written into a text."""
+        """Return the value as it appears in a text."""
         if not placeholders.is_variable_value(value):
             raise ValidationError("Must be a string or a number.")
         return StrictString(MAX_NARRATION, minimum=0).check(placeholders.variable_text(value))
 
     def json_schema(self, _: Any) -> dict[str, Any]:
-        """Describe both."""
+        """Return the JSON Schema of both."""
         return {"type": ["string", "number"], "maxLength": MAX_NARRATION}
 
 
@@ -76,22 +76,22 @@ class LanguageField(PatternString):
 
 
 class ThemeField(Choice):
-    """A theme's name, or the placeholder that stands for it."""
+    """A theme's name, or a placeholder for it."""
 
     def check(self, value: Any) -> Any:
-        """Fill first."""
+        """Fill the placeholder, then check the name."""
         return super().check(
             placeholders.fill_placeholders(value, MAX_TITLE) if isinstance(value, str) else value
         )
 
     def json_schema(self, converter: Any) -> dict[str, Any]:
-        """Describe both."""
+        """Return the JSON Schema of both."""
         pattern = rf"^\{{\{{{placeholders.NAME}\}}\}}$"
         return {"anyOf": [super().json_schema(converter), {"type": "string", "pattern": pattern}]}
 
 
 class VoiceSchema(StrictSchema):
-    """Who speaks."""
+    """Who speaks, and how fast."""
 
     name = PatternString(
         r"[A-Za-z0-9][A-Za-z0-9_.+:/ -]*",
@@ -103,7 +103,7 @@ class VoiceSchema(StrictSchema):
 
 
 class NarrationSchema(StrictSchema):
-    """What is said. With `src` it is the client's own recording, and `text` captions it."""
+    """What is said. With `src` the client's own recording plays, and `text` captions it."""
 
     text = StrictString(MAX_NARRATION, minimum=0, placeholders_allowed=True, default="")
     voice = StrictObject(VoiceSchema, default=None)
@@ -111,12 +111,12 @@ class NarrationSchema(StrictSchema):
 
     @post_load
     def _says_something(self, data: dict[str, Any], **_: Any) -> dict[str, Any] | None:
-        """Take a blank text for no narration at all, as a filled-in template may end up with one."""
+        """Load a blank text as no narration: a filled-in template may have one."""
         return data if data["src"] or data["text"].strip() else None
 
 
 class TextSchema(StrictSchema):
-    """Words on the picture; times are seconds from the start of the scene, or for an overlay of the video."""
+    """Text on the picture. Times are seconds from the start of the scene, in an overlay from the start of the video."""
 
     text = StrictString(MAX_TEXT, placeholders_allowed=True, required=True)
     role = Choice(get_args(Role), default="title")
@@ -131,7 +131,7 @@ class TextSchema(StrictSchema):
 
 
 class TextOverlaySchema(TextSchema):
-    """Words over the whole video."""
+    """Text over the whole video."""
 
     type = Choice(["text"], default="text")
 
@@ -142,7 +142,7 @@ class TextOverlaySchema(TextSchema):
 
 
 class ImageOverlaySchema(StrictSchema):
-    """A picture over the whole video, such as a logo; `width` is a part of the frame's."""
+    """A picture over the whole video, such as a logo. `width` is a fraction of the frame's width."""
 
     type = Choice(["image"], required=True)
     src = SourceField(required=True)
@@ -159,7 +159,7 @@ class ImageOverlaySchema(StrictSchema):
 
 
 class TransitionSchema(StrictSchema):
-    """How the picture comes into a scene."""
+    """The transition into a scene."""
 
     type = Choice(get_args(TransitionType), required=True)
     duration = StrictNumber(0.1, 2)
@@ -172,7 +172,7 @@ class TransitionSchema(StrictSchema):
 
 
 class CaptionsSchema(StrictSchema):
-    """How speech is captioned on the picture."""
+    """How captions look and where they are."""
 
     style = Choice(get_args(CaptionStyle), default="lines")
     position = Choice(get_args(CaptionPosition), default="bottom")
@@ -183,7 +183,7 @@ class CaptionsSchema(StrictSchema):
 
 
 class MusicSchema(StrictSchema):
-    """Sound under the whole video, looped or cut to its length."""
+    """Music under the whole video, looped or cut to its length."""
 
     src = SourceField(required=True)
     volume = StrictNumber(0, 1, default=0.4)
@@ -197,7 +197,7 @@ class MusicSchema(StrictSchema):
 
 
 class DefaultsSchema(StrictSchema):
-    """What holds for each scene that does not say otherwise."""
+    """Values for every scene that does not have its own."""
 
     voice = StrictObject(VoiceSchema)
     transition = StrictObject(TransitionSchema)
@@ -211,7 +211,7 @@ class DefaultsSchema(StrictSchema):
 
 
 class SceneSchema(StrictSchema):
-    """One scene."""
+    """A scene: its narration, visual and texts."""
 
     id = PatternString(r"[a-z0-9_-]{1,64}", "Must be 1 to 64 of a-z, 0-9, _ and -.", maximum=64)
     narration = StringOrObject(NarrationSchema, "text", default=None)
@@ -232,7 +232,7 @@ class SceneSchema(StrictSchema):
 
 
 class ScriptSchema(StrictSchema):
-    """A script: what is told and shown, scene by scene."""
+    """A script: what a video says and shows, scene by scene."""
 
     title = StrictString(MAX_TITLE, minimum=0, placeholders_allowed=True, one_line=True, default="")
     language = LanguageField(placeholders_allowed=True, default="en")
@@ -251,13 +251,13 @@ class ScriptSchema(StrictSchema):
     scenes = StrictList(StrictObject(SceneSchema), minimum=1, maximum=MAX_SCENES, required=True)
 
     def load(self, data: Any, **kwargs: Any) -> Any:
-        """Load with the script's own variables known to its texts."""
+        """Load with the script's own variables in scope."""
         with placeholders.use_variables(data.get("variables") if isinstance(data, dict) else None):
             return super().load(data, **kwargs)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_scenes(self, _: Any, original: Any, **__: Any) -> None:
-        """Check what no scene can know by itself; the original keeps the places that wrong scenes have."""
+        """Check what spans scenes, such as ids; `original` still has the places of scenes with errors."""
         scenes = original.get("scenes") if isinstance(original, dict) else None
         if not isinstance(scenes, list) or not 1 <= len(scenes) <= MAX_SCENES:
             return

@@ -1,4 +1,4 @@
-"""Addresses that a client may name: its own assets, and https URLs. Neither is looked up here."""
+"""Fields for sources that a client names: its own assets, and https URLs. They are not looked up here."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from marshmallow import ValidationError
 from shared.script.schema.fields import StrictString
 
 _ASSET = re.compile(r"asset:([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})", re.IGNORECASE)
-# What RFC 3986 lets a URL hold, and nothing that two parsers might read in two ways.
+# The characters that RFC 3986 allows in a URL: others, two parsers might read in two ways.
 _URL = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _HOST = re.compile(r"[A-Za-z0-9.\-_\[\]:]+")
 MAX_URL = 2048
 
 
 class SourceField(StrictString):
-    """`asset:ID` or an https URL; placeholders are filled first."""
+    """`asset:ID` or an https URL; placeholders are filled in first."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(MAX_URL, placeholders_allowed=True, one_line=True, **kwargs)
 
     def check(self, value: Any) -> str:
-        """Return the source in its one spelling."""
+        """Return the source in its canonical spelling."""
         text = super().check(value)
         if asset := _ASSET.fullmatch(text):
             return f"asset:{asset[1].lower()}"
@@ -37,21 +37,21 @@ class SourceField(StrictString):
         return text
 
     def json_schema(self, _: Any) -> dict[str, Any]:
-        """Describe both forms, and the placeholder that may stand for either."""
+        """Return the JSON Schema of both forms, and of a placeholder."""
         return {"type": "string", "maxLength": self.maximum, "pattern": r"^(asset:|https://|.*\{\{)"}
 
 
 class WebhookUrlField(StrictString):
-    """Where a webhook goes: an https URL. Plain http is let through for loopback alone.
+    """A webhook's https URL. Plain http is accepted for loopback only.
 
-    Whether private and loopback addresses are allowed is the operator's choice, and refused elsewhere.
+    Whether private and loopback addresses are allowed depends on the settings, and is checked elsewhere.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(MAX_URL, one_line=True, **kwargs)
 
     def check(self, value: Any) -> str:
-        """Return the URL as it came."""
+        """Return the URL unchanged."""
         text = super().check(value)
         url = _split(text, "Must be an https URL.")
         if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname or "")):
@@ -59,12 +59,12 @@ class WebhookUrlField(StrictString):
         return text
 
     def json_schema(self, _: Any) -> dict[str, Any]:
-        """Describe a URL."""
+        """Return the JSON Schema of a URL."""
         return {"type": "string", "format": "uri", "maxLength": self.maximum}
 
 
 def asset_id(src: str) -> str | None:
-    """Return the id of the asset that a checked `src` names, or None for a URL."""
+    """Return the asset's id in a checked `src`, or None for a URL."""
     return src.removeprefix("asset:") if src.startswith("asset:") else None
 
 

@@ -1,4 +1,4 @@
-"""What a scene shows, one schema a type: a member that the type does not know is an unknown one."""
+"""The schemas of visuals, one for each type, so that a member of another type is unknown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STOCK_KINDS = get_args(StockKind)
 
 
 class ColorField(PatternString):
-    """`#rrggbb`, written small."""
+    """A colour as `#rrggbb`; it loads in lower case."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -31,12 +31,12 @@ class ColorField(PatternString):
         )
 
     def check(self, value: Any) -> str:
-        """Return one spelling of each colour."""
+        """Return the colour in lower case."""
         return super().check(value).lower()
 
 
 class VisualField(DiscriminatedObject):
-    """Any of the visuals below."""
+    """Any visual; its `type` selects the schema."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("type", lambda: VISUALS, **kwargs)
@@ -68,7 +68,7 @@ class BarSchema(StrictSchema):
 
 
 class ChartVisualSchema(StrictSchema):
-    """Bars that grow, in the theme's colours on the theme's background."""
+    """An animated bar chart, in the theme's colours on the theme's background."""
 
     type = Choice(["chart"], required=True)
     bars = StrictList(StrictObject(BarSchema), minimum=1, maximum=12, required=True)
@@ -94,7 +94,7 @@ class ChartVisualSchema(StrictSchema):
 
 
 class PictureVisualSchema(StrictSchema):
-    """What is common to visuals that have to be fetched: they may be away, so each may have a fallback."""
+    """The members of visuals that have to be fetched. Fetching may fail, so each may have a fallback."""
 
     fit = Choice(FIT, description="As in CSS, never stretched; `blur` fills the bars with a blurred copy.")
     motion = Choice(MOTION)
@@ -122,7 +122,7 @@ class VideoVisualSchema(PictureVisualSchema):
 
 
 class StockVisualSchema(PictureVisualSchema):
-    """A picture or clip that the stock provider finds."""
+    """A picture or clip found by a stock provider."""
 
     type = Choice(["stock"], required=True)
     query = StrictString(200, placeholders_allowed=True, required=True)
@@ -130,7 +130,7 @@ class StockVisualSchema(PictureVisualSchema):
 
 
 class GeneratedVisualSchema(PictureVisualSchema):
-    """A picture that an image model makes."""
+    """A picture made by an image model."""
 
     type = Choice(["generated"], required=True)
     prompt = StrictString(2000, placeholders_allowed=True, required=True)
