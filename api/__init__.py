@@ -1,1 +1,1 @@
-"""The gateway: it validates, writes down and reports. It knows no ffmpeg and no language model."""
+"""The HTTP gateway: validates requests, writes jobs to Postgres, publishes them, and reports on them."""

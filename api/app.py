@@ -1,4 +1,4 @@
-"""Assembles the gateway. It connects to nothing: each connection is made by the first request that needs it."""
+"""Assembles the Flask application: settings, error handlers, hooks and all routes. It connects to nothing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def create_app(config: Settings | None = None) -> Flask:
         SCENEMILL=config,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider is Flask's default one
-    # Else "/v1//tasks" leads to an address of the scheme and host that a proxy, or anyone, has named here.
+    # Else "/v1//tasks" redirects to a URL whose scheme and host come from the request's own Host header.
     app.url_map.merge_slashes = False
     if config.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # Flask's own way to wrap it
@@ -68,7 +68,9 @@ def create_app(config: Settings | None = None) -> Flask:
     sse_admission.register(app, config)
     auth.register(app)
     rate_limits.register(app, config)
-    app.before_request(request_context.refuse_nul_in_path)  # not before it is counted
+    app.before_request(
+        request_context.refuse_nul_in_path
+    )  # after rate limiting, so that such requests count too
     request_metrics.register(app)
     tus_routes.register(app)
     app.extensions["openapi"] = _register_routes(app).spec

@@ -1,4 +1,4 @@
-"""Writes audit events: who did what, in the transaction that does it."""
+"""Writes audit events: who did what, in the same transaction as the change itself."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def record(session: Session, action: str, subject: str) -> None:
 
 
 def record_for(session: Session, account_id: UUID, action: str, subject: str, actor: str | None) -> None:
-    """Record what was done in an account while the caller is not known yet: log-ins, and what ends them.
+    """Record what was done in an account by somebody who is not authenticated yet: log-ins, and what ends them.
 
-    `actor` is None where somebody only claimed to be one.
+    `actor` is None where a user or key was only claimed.
     """
     # A plain INSERT: a prepared one costs a second statement on each new connection, and its time would tell
-    # a guesser which user names exist.
+    # an attacker which user names exist.
     session.add(
         AuditEvent(
             account_id=account_id, action=action, subject=subject, actor=actor, request_id=request_id()

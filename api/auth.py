@@ -1,4 +1,4 @@
-"""Recognises callers by `Authorization: Bearer …`, which carries a key or an access token, and checks their scopes."""
+"""Authenticates callers by `Authorization: Bearer …`, an API key or an access token, and checks their scopes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.errors import Unavailable
 if TYPE_CHECKING:
     from shared.accounts import Identity
 
-# What is not even shaped like a key, nor signed like a token, is refused without asking the database.
+# Anything not shaped like a key or token is refused without a query: garbage must not cost a database connection.
 _KEY_HEADER = re.compile(
     rf"bearer +({accounts.PREFIX}_[0-9a-f]{{12}}_[0-9a-f]{{48}}_[0-9a-f]{{8}}) *", re.IGNORECASE
 )
@@ -25,7 +25,7 @@ _TOKEN_HEADER = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+) *", re.IGNORECASE 
 
 
 def register(app: Flask) -> None:
-    """Recognise the caller of every request to /v1. `check_scope` decides whether one is needed."""
+    """Identify the caller before every request to /v1; `check_scope` decides whether one is required."""
     app.before_request(_identify_caller)
 
 
@@ -42,7 +42,7 @@ def _identify_caller() -> None:
     try:
         g.identity = _find_identity(request.headers.get("Authorization", ""))
     except Unavailable as error:
-        # Raised by `caller` later: only after rate limiting, so that these requests count too.
+        # Raised later, by `caller`: after rate limiting, so that these requests count too.
         g.identity_unavailable = error
 
 

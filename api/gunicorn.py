@@ -1,6 +1,6 @@
 """How gunicorn runs the gateway: `gunicorn -c python:api.gunicorn api.wsgi:app`.
 
-Its names are gunicorn's settings and hooks. Importing it reads no environment: gunicorn's master does that when it starts.
+The names are gunicorn's settings and hooks. Importing the module reads no environment; gunicorn's master reads it on start.
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ if TYPE_CHECKING:
 
 worker_class = "gevent"
 workers = min(4, os.cpu_count() or 1)
-worker_connections = 4000  # most of them wait for events
-timeout = 60  # seconds without a sign of life from the worker's loop, not of a request
-graceful_timeout = 30  # an upload or a long poll that is under way may end
-keepalive = 5  # for a head to arrive; who has been answered may rest for longer (`api.server.keepalive`)
+worker_connections = 4000  # most of them are event streams that wait
+timeout = 60  # seconds without a heartbeat of the worker's event loop; requests may take longer
+graceful_timeout = 30  # seconds that running uploads and long polls get to finish
+keepalive = (
+    5  # seconds for a request's head to arrive; idle connections may stay longer (`api.server.keepalive`)
+)
 limit_request_line = 8190
 limit_request_fields = 100
-control_socket_disable = True  # one fixed path for all that run on a machine
+control_socket_disable = True  # its one fixed path would be shared by every gunicorn on the machine
 
 _MAX_OPEN_FILES = 16_384  # a connection is an open file
-# What the workers share, as pages that none of them has written to. None of it keeps what gevent replaces (a `sleep`, a lock
-# that is held while somebody waits), as kombu and redis do; none of it is ours, which each HUP reads anew.
+# Imported once in the master, so that workers share their memory pages. Nothing here may hold on to what gevent patches
+# later (`sleep`, locks), as kombu and redis do; and no module of ours, since a HUP must load new code.
 _PRELOADED_MODULES = (
     "flask",
     "flask_smorest",
@@ -50,7 +52,7 @@ _PROBE_PATHS = ("/livez", "/readyz", "/metrics")
 
 
 class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 (the name is gunicorn's; it has no types)
-    """Writes gunicorn's own lines, and one for each request, the way all lines are written here."""
+    """Writes gunicorn's messages, and one line for each request, as JSON like all our logs."""
 
     def setup(self, cfg: Any) -> None:
         """Send everything to the root logger."""
@@ -63,7 +65,7 @@ class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 (the na
             log.setLevel(logging.NOTSET)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        """Write a request's line, when its last byte is sent."""
+        """Log a request when its last byte has been sent."""
         path = environ.get("PATH_INFO") or getattr(req, "path", "")
         extra = {
             "method": getattr(req, "method", None),
@@ -79,17 +81,17 @@ class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 (the na
 
 
 def _body_bytes(resp: Any, req: Any) -> int:
-    """Return how many bytes the body had; what went by sendfile gunicorn has not counted."""
+    """Return the number of bytes in the response body; gunicorn does not count what sendfile sent."""
     bodiless = getattr(req, "method", "") == "HEAD" or str(resp.status).startswith(("204", "304"))
     return 0 if bodiless else int(getattr(resp, "sent", 0) or getattr(resp, "response_length", 0) or 0)
 
 
 def on_starting(server: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
-    """Import once, in the master, what every worker needs."""
+    """Import in the master what every worker needs, so that the workers share it."""
     for name in _PRELOADED_MODULES:
         importlib.import_module(name)
     gc.collect()
-    gc.freeze()  # a collector that looks at it writes to it, and each worker would have a copy of its own then
+    gc.freeze()  # the collector writes to what it inspects; each worker would then copy these shared pages
 
 
 def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
@@ -104,7 +106,7 @@ def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's sig
 
 
 def post_worker_init(worker: Any) -> None:
-    """End streams and long polls when the worker is told to end: nobody would wait for them to end by themselves."""
+    """End event streams and long polls when the worker is told to stop, or they would delay its shutdown."""
     from api.tasks import change_poller  # noqa: PLC0415 (a worker loads the application when gevent has patched it)
 
     change_poller.stop_when(lambda: not worker.alive)
@@ -112,21 +114,21 @@ def post_worker_init(worker: Any) -> None:
 
 
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
-    """Leave nothing of a body that the application has not read to gunicorn, which would read all of it; then rest."""
+    """Drain an unread body with a limit (gunicorn would read all of it), then wait for the connection's next request."""
     lingering.drain_body(req)
     idle_connections.wait_for_next_request(req, resp)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
-    """Let a dead worker's gauges go; its counters stay in the sums."""
+    """Drop a dead worker's gauges from the metrics; its counters stay in the sums."""
     if values.ValueClass is not values.MutexValue:
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def _skip_process_modules(event: object) -> None:
-    """Keep gevent from replacing `subprocess`, and `os` whose `close` would come too late for it.
+    """Keep gevent from patching `subprocess` and `os`.
 
-    Its own version reaps children by itself, and whoever started one here reaps it to learn what it cost.
+    Its version reaps children itself, so that the caller could no longer read their exit status and resource usage.
     """
     if isinstance(event, events.GeventWillPatchModuleEvent) and event.module_name in ("subprocess", "os"):
         raise events.DoNotPatch

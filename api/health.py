@@ -1,4 +1,4 @@
-"""Probes: whether the process lives, whether it can serve, and what it counted."""
+"""Probes and metrics: /livez, /readyz with the state of Postgres, Redis and storage, and /metrics."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("health", __name__)
 
-CHECK_SECONDS = 2.0  # for all checks together: a probe that hangs tells nothing
+CHECK_SECONDS = 2.0  # for all checks together: an orchestrator restarts a process whose probe hangs
 
 
 @blueprint.get("/livez")
 def live() -> Response:
-    """Tell that this process answers."""
+    """Report that this process answers."""
     return jsonify({"status": "ok"})
 
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """Tell whether all that a request needs is there, each with its state."""
+    """Report whether Postgres, Redis and storage are reachable, each with its state; 503 where one is not."""
     states = _run_checks(
         {"postgres": _check_postgres, "redis": _redis_check(config().redis_url), "storage": _check_storage}
     )
     if all(state["status"] == "ok" for state in states.values()):
         return jsonify({"status": "ok", "checks": states})
-    away = ", ".join(name for name, state in states.items() if state["status"] != "ok")
+    failing = ", ".join(name for name, state in states.items() if state["status"] != "ok")
     problem = {
         **problem_for_status(503),
         "code": NOT_READY,
-        "detail": f"Not ready: {away}.",
+        "detail": f"Not ready: {failing}.",
     }
     return problems.problem_response({**problem, "type": f"/problems/{NOT_READY}", "checks": states})
 
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Tell what was counted, in Prometheus' format."""
+    """Return all metrics in Prometheus' text format."""
     return request_metrics.exposition(current_app)
 
 
 def _run_checks(checks: dict[str, Callable[[], object]]) -> dict[str, dict[str, Any]]:
-    """Run all checks at once, and wait for none of them longer than the probe may take."""
+    """Run all checks in parallel; those that exceed the probe's time limit count as timed out."""
     pool = ThreadPoolExecutor(len(checks))
     running = {name: pool.submit(_time_check, check) for name, check in checks.items()}
     wait(running.values(), timeout=CHECK_SECONDS)
@@ -100,4 +100,4 @@ def _check_storage() -> None:
     if files.blocking:
         offload.run(files.check_writable)
     else:
-        files.check_writable()  # it waits for the network, and others go on
+        files.check_writable()  # network I/O yields to other greenlets

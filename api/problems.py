@@ -1,4 +1,4 @@
-"""The only error handlers: whatever goes wrong is answered as `application/problem+json` (RFC 9457)."""
+"""The error handlers: every 4xx and 5xx is answered as `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DEFAULT_RETRY_SECONDS = 2  # seconds, where nothing better is known
-_PATH_CHARACTERS = "/:@!$&'()*+,;=-._~"  # what may stand in a path as it is (RFC 3986, 3.3)
+DEFAULT_RETRY_SECONDS = 2  # where the error itself names no time
+_PATH_CHARACTERS = "/:@!$&'()*+,;=-._~"  # allowed unescaped in a path (RFC 3986, 3.3)
 _FORWARDED_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate", "Accept-Ranges")
 
 
 def register(app: Flask) -> None:
-    """Answer every error of the application here."""
+    """Register the handlers for all errors of the application."""
     app.register_error_handler(ServiceError, _handle_service_error)
     app.register_error_handler(HTTPException, _handle_http_exception)
     app.register_error_handler(Exception, _handle_unexpected_error)
 
 
 def problem_response(problem: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    """Return a problem document as the answer to this request."""
-    here = quote(request.path, safe=_PATH_CHARACTERS)  # a reference to a URI, and what was asked may be none
+    """Return a problem document as the response to this request."""
+    # `instance` must be a valid URI reference, which a raw path may not be.
+    here = quote(request.path, safe=_PATH_CHARACTERS)
     document = {**problem, "instance": here, "request_id": request_id()}
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
     response = Response(body, problem["status"], headers or {}, mimetype=MEDIA_TYPE)
-    if problem["status"] not in set(HTTPStatus):  # tus has one of its own
+    if problem["status"] not in set(HTTPStatus):  # 460 of tus has no phrase in HTTPStatus
         response.status = f"{problem['status']} {problem['title']}"
     if problem["status"] in (503, 429):
         response.headers.setdefault("Retry-After", str(DEFAULT_RETRY_SECONDS))
@@ -57,16 +58,16 @@ def _handle_service_error(error: ServiceError) -> Response:
 
 
 def _log_reason(error: ServiceError) -> str:
-    """Return why, in one line for the log: what the driver said, without the statement and its values."""
+    """Return the cause in one line for the log: the driver's message, without the SQL statement and its values."""
     cause = error.__cause__ or error
     return str(getattr(cause, "orig", None) or cause).strip().partition("\n")[0]
 
 
 def _handle_http_exception(error: HTTPException) -> BaseResponse:
-    if isinstance(error, NotFound) and (known := _versioned_location()):
-        return redirect(known, 308)
-    given = error.get_response()
-    headers = {name: given.headers[name] for name in _FORWARDED_HEADERS if name in given.headers}
+    if isinstance(error, NotFound) and (location := _versioned_location()):
+        return redirect(location, 308)
+    response = error.get_response()
+    headers = {name: response.headers[name] for name in _FORWARDED_HEADERS if name in response.headers}
     if isinstance(error, RateLimitExceeded):
         return problem_response(problem_for_status(429), headers)
     return problem_response(problem_for_status(error.code or 500, error.description), headers)
@@ -75,12 +76,12 @@ def _handle_http_exception(error: HTTPException) -> BaseResponse:
 def _handle_unexpected_error(error: Exception) -> Response:
     log.error("request_unexpected_error", exc_info=error)
     return problem_response(
-        problem_for_status(500, "Something went wrong on our side. The request id helps us to find out what.")
+        problem_for_status(500, "An unexpected error occurred. Quote the request_id when you report it.")
     )
 
 
 def _versioned_location() -> str | None:
-    """Return where this path is found under /v1, or None."""
+    """Return this path's URL under /v1, or None where there is none."""
     if request.path.startswith("/v1/"):
         return None
     adapter = current_app.create_url_adapter(request)

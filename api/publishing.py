@@ -1,4 +1,4 @@
-"""Publishes queued jobs to the broker after the commit that wrote them, without a request having to wait for the broker."""
+"""Publishes an account's queued jobs to the broker, after the commit and in the background."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def publish_accepted(response: StoredResponse, kinds: Mapping[str, int]) -> None
 
 
 def publish_queued(account_id: UUID | None = None) -> None:
-    """Have the queued jobs of an account published, the caller's by default, and return at once.
+    """Publish the queued jobs of an account, the caller's by default, in the background; return at once.
 
-    Call it after the commit: a message must never name a row that is not there. The sweeper publishes what gets lost.
+    Call it after the commit: a worker that is faster would not find the row. The sweeper publishes what gets lost.
     """
     publishing.publish_soon(account_id or caller().account_id)

@@ -1,4 +1,4 @@
-"""Names the application for a WSGI server: `api.wsgi:app`. It is made when a server asks for it, not on import."""
+"""The WSGI entry point `api.wsgi:app`. The application is created on first access, not on import."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every request and answer has, whatever it is about."""
+"""What every request and response needs: context, bodies, idempotency, rate limits, query parameters, conditions."""

@@ -1,4 +1,4 @@
-"""Reads request bodies: in pieces, never past a limit, and never waiting for ever for the next one."""
+"""Reads request bodies in chunks, with a limit on their size and on the time that each chunk may take."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK_BYTES = 256 * 1024
-CHUNK_SECONDS = 30.0  # for one chunk: slower than 9 kB/s is not slow, but somebody who holds a place
-BODY_SECONDS = 60.0  # for a body that is read at once
+CHUNK_SECONDS = 30.0  # for one chunk: a client slower than 9 kB/s only occupies a connection
+BODY_SECONDS = 60.0  # for a whole body that is read at once
 
 
 class IncompleteBody(BadRequest):
-    """The connection ended before the body did, or the body is malformed from here on."""
+    """The connection ended before the body did, or the rest of the body is malformed."""
 
 
-def read_chunks(most: int, size: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Give the body as it comes; or raise TooLarge: by its stated length before anything is read, else when it is passed.
+def read_chunks(max_bytes: int, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Yield the body's chunks as they arrive. Raise TooLarge: before reading where Content-Length says so, else at the limit.
 
-    Where it breaks off, all that came is given before BrokenOff is raised.
+    Where the body breaks off, everything that arrived is yielded before IncompleteBody is raised.
     """
-    _check_size(request.content_length or 0, most)
-    # One more than we take: werkzeug cuts a body of unknown length off at the limit, and it must not look whole then.
-    request.max_content_length = most + 1
+    _check_size(request.content_length or 0, max_bytes)
+    # One byte more than allowed: werkzeug truncates a body of unknown length at the limit, and it would pass as complete.
+    request.max_content_length = max_bytes + 1
     total = 0
     while chunk := _read_chunk(size):
         total += len(chunk)
-        _check_size(total, most)
+        _check_size(total, max_bytes)
         yield chunk
     if total < (request.content_length or 0):
-        raise IncompleteBody("The body broke off.")
+        raise IncompleteBody("The connection ended before the whole body had arrived. Send it again.")
 
 
-def read_all(most: int) -> bytes:
-    """Return all of the body."""
+def read_all(max_bytes: int) -> bytes:
+    """Return the whole body; raise TooLarge, IncompleteBody, or RequestTimeout after a minute."""
     until = time.monotonic() + BODY_SECONDS
     body = bytearray()
-    for chunk in read_chunks(most):
+    for chunk in read_chunks(max_bytes):
         body += chunk
         if time.monotonic() > until:
             raise RequestTimeout
     return bytes(body)
 
 
-def _check_size(size: int, most: int) -> None:
-    if size > most:
-        raise TooLarge(f"A body may have {most} bytes here.")
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise TooLarge(f"The body has more than {max_bytes} bytes, the max_bytes that this path takes.")
 
 
 def _read_chunk(size: int) -> bytes:
@@ -65,8 +65,10 @@ def _read_chunk(size: int) -> bytes:
     except HTTPException:
         raise
     except (OSError, ParseException) as error:
-        raise IncompleteBody("The body broke off, or its chunks are malformed.") from error
+        raise IncompleteBody(
+            "The connection ended before the whole body had arrived, or its chunks are malformed."
+        ) from error
     if offload.is_cooperative():
-        # What a fast sender has sent is there already: nothing else gives way to other requests.
+        # A fast sender's data is always ready, so that reading never waits: without this no other request would run.
         gevent.sleep(0)
     return chunk

@@ -1,6 +1,6 @@
-"""The conditions of a request: what is asked for only if a thing is as it was, or is another by now (RFC 9110, 13 and 14).
+"""Evaluates conditional requests: If-Match, If-None-Match, If-Range and Range (RFC 9110, 13 and 14).
 
-werkzeug answers them, but some not by the letter. They are decided here, or put so that it decides them rightly.
+werkzeug deviates from the RFC in some cases. Those are decided here, or the headers are changed so that it decides them right.
 """
 
 from __future__ import annotations
@@ -16,25 +16,29 @@ from werkzeug.http import is_resource_modified, parse_date
 if TYPE_CHECKING:
     from datetime import datetime
 
-# Of ranges we serve one. Other units and several ranges may be answered with the whole file (RFC 9110, 14.2). So may what
-# has more digits than Python reads.
+# A single byte range. Other units and multiple ranges are answered with the whole file, as RFC 9110, 14.2 allows; so are
+# numbers with more digits than int() converts.
 _ONE_RANGE = re.compile(r"bytes=\s*(?:\d{1,4000}-\d{0,4000}|-(\d{1,4000}))\s*", re.IGNORECASE | re.ASCII)
 _DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 
 
 def check_if_match(tag: str) -> None:
-    """Raise PreconditionFailed where the client wants a thing as it knows it, and it is another."""
+    """Raise PreconditionFailed where If-Match names another version than this tag."""
     _drop_impossible_dates()
     wanted = request.if_match
     if wanted and not wanted.contains(tag):
-        raise PreconditionFailed("It has changed: it is not what If-Match names.")
-    request.environ.pop("HTTP_IF_MATCH", None)  # werkzeug takes `*` for the tag of something else
+        raise PreconditionFailed(
+            "The resource has changed: its ETag is not among those in If-Match. Fetch it again."
+        )
+    request.environ.pop(
+        "HTTP_IF_MATCH", None
+    )  # werkzeug would not match `*` against this tag, and answer 412
 
 
 def check_range_conditions(tag: str, size: int, modified: datetime | None) -> None:
-    """Heed the conditions of a request for a file, and leave its range only where it is to be answered with one.
+    """Evaluate all conditions of a request for a file, and remove its Range where the whole file is to be sent.
 
-    All other conditions come before the range: what the client has already is not sent again, not even in part.
+    The other conditions come first: what the client already has is not sent again, not even in part.
     """
     check_if_match(tag)
     environ = request.environ
@@ -43,12 +47,12 @@ def check_range_conditions(tag: str, size: int, modified: datetime | None) -> No
     if asked is None or known or request.method != HTTPMethod.GET or not _if_range_matches(tag, modified):
         environ.pop("HTTP_RANGE", None)
     elif asked[1] and int(asked[1]) > size:
-        environ["HTTP_RANGE"] = "bytes=0-"  # more of its end than there is
+        environ["HTTP_RANGE"] = "bytes=0-"  # a suffix longer than the file means the whole file
     environ.pop("HTTP_IF_RANGE", None)
 
 
 def _drop_impossible_dates() -> None:
-    """Pass over dates whose numbers no calendar has, as RFC 9110 asks for: werkzeug's reading of them overflows."""
+    """Ignore invalid dates, as RFC 9110 requires: werkzeug's parser overflows on them."""
     for name in _DATES:
         try:
             parse_date(request.environ.get(name))
@@ -57,7 +61,7 @@ def _drop_impossible_dates() -> None:
 
 
 def _if_range_matches(tag: str, modified: datetime | None) -> bool:
-    """Tell whether the client has other parts of the very same file, or has not asked that it be so."""
+    """Return whether If-Range is absent or names this version of the file."""
     had = request.headers.get("If-Range")
     if had is None or had == f'"{tag}"':
         return True

@@ -1,4 +1,4 @@
-"""Sends stored files: whole or a range of them, in constant memory, and as nothing that a browser would run."""
+"""Sends stored files, whole or a byte range, in constant memory and with headers that keep browsers from running them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 def send_stored_file(key: str, *, media_type: str, sha256: str, name: str, download: bool) -> Response:
-    """Answer with a stored file."""
+    """Return a response with a stored file or the range of it that was asked for; raise NotFound where it is gone."""
     files = storage()
     if files.blocking:
         response = _send_from_disk(files.root / key, media_type, sha256, name, download=download)
@@ -44,9 +44,9 @@ def send_stored_file(key: str, *, media_type: str, sha256: str, name: str, downl
 
 
 def _send_from_disk(path: Path, media_type: str, sha256: str, name: str, *, download: bool) -> Response:
-    """Let the server send it without reading it."""
+    """Let gunicorn send the file by sendfile, without reading it here."""
     if not path.is_file():
-        raise NotFound("The file is no longer there.")
+        raise NotFound("The file no longer exists.")
     facts = path.stat()
     conditional_requests.check_range_conditions(
         sha256, facts.st_size, datetime.fromtimestamp(int(facts.st_mtime), UTC)
@@ -57,10 +57,10 @@ def _send_from_disk(path: Path, media_type: str, sha256: str, name: str, *, down
 
 
 def _stream_from_bucket(files: Storage, key: str, media_type: str, sha256: str) -> Response:
-    """Stream it through us, and of a range no more than that."""
+    """Stream the file or its range from the bucket."""
     size = files.size(key)
     if size is None:
-        raise NotFound("The file is no longer there.")
+        raise NotFound("The file no longer exists.")
     conditional_requests.check_range_conditions(sha256, size, None)
     response = Response(mimetype=media_type, direct_passthrough=True)
     response.content_length = size
@@ -74,12 +74,12 @@ def _stream_from_bucket(files: Storage, key: str, media_type: str, sha256: str) 
 
 
 def delete_stored_file(key: str) -> None:
-    """Delete a stored file that no row names any more; one that cannot be reached now is found to be nobody's later."""
+    """Delete a stored file that no row references. If storage is unavailable, orphan cleanup removes the file later."""
     files = storage()
     try:
         if files.blocking:
             offload.run(files.delete, key)
         else:
-            files.delete(key)  # it waits for the network, and others go on
+            files.delete(key)  # network I/O yields to other greenlets
     except Unavailable as error:
         log.warning("file_not_deleted", extra={"reason": error.detail})

@@ -1,4 +1,4 @@
-"""The answer to what is no HTTP request at all: gunicorn refuses it before any application sees it."""
+"""The problem document for bytes that are no valid HTTP request, which gunicorn refuses before the application sees them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """Write a problem document instead of gunicorn's page. `mesg` is left out: it repeats what was sent."""
+    """Write a problem document instead of gunicorn's HTML page. `mesg` is dropped: it echoes what the client sent."""
     del mesg
     name = uuid.uuid4().hex
     document = {**problem_for_status(status_int, reason), "instance": "/", "request_id": name}

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457) of plain HTTP statuses. Pure: errors of ours describe themselves in `shared.errors`."""
+"""Problem documents (RFC 9457) for plain HTTP statuses. Pure. Our own errors describe themselves, in `shared.errors`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,30 @@ from typing import Any
 
 MEDIA_TYPE = "application/problem+json"
 NOT_READY = "not-ready"
-# Where werkzeug's own sentence would tell a client too little: code, title and detail.
+# Code, title and detail where werkzeug's own sentence tells a client too little.
 STATUS_DETAILS = {
     404: ("not-found", "Not found", "There is nothing at this path."),
-    405: ("method-not-allowed", "Method not allowed", "This path does not take this method; see Allow."),
-    408: ("request-timeout", "Request timeout", "The body did not arrive in time."),
-    413: ("too-large", "Too large", "The body is larger than we take."),
-    416: ("range-not-satisfiable", "Range not satisfiable", "The file has no such range."),
-    429: ("too-fast", "Too many requests", "Requests come too fast. Retry-After says when to go on."),
+    405: (
+        "method-not-allowed",
+        "Method not allowed",
+        "This path does not support this method; Allow lists those it does.",
+    ),
+    408: (
+        "request-timeout",
+        "Request timeout",
+        "The body did not arrive in time. Large files: use /v1/uploads.",
+    ),
+    413: ("too-large", "Too large", "The body is larger than this path takes."),
+    416: (
+        "range-not-satisfiable",
+        "Range not satisfiable",
+        "The range is outside of the file; see Content-Range.",
+    ),
+    429: (
+        "too-fast",
+        "Too many requests",
+        "Too many requests in a short time. Wait for the seconds in Retry-After, then go on.",
+    ),
 }
 
 

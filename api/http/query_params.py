@@ -1,4 +1,4 @@
-"""What may stand in a query string. There all values are text, so that these schemas convert where the others refuse."""
+"""Schemas of query strings. All values arrive as text, so these schemas convert them, while those of JSON bodies do not."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 
 
 class Query(Schema):
-    """The base: an unknown parameter is an error, as a misspelt filter would otherwise show everything."""
+    """The base of all queries. An unknown parameter is an error: a misspelt filter would otherwise return everything."""
 
     error_messages = {"unknown": "Unknown parameter."}  # noqa: RUF012 (marshmallow declares it so)
 
     class Meta(Schema.Meta):
-        """Refuse what is not declared."""
+        """Refuse undeclared parameters."""
 
         unknown = RAISE
 
 
 class EmptyQuery(Query):
-    """Nothing: what is written there would be passed over, and may have been meant."""
+    """A query without parameters: one that was ignored might have been meant."""
 
 
 def refuse_query() -> None:
-    """Raise Invalid if the request has any parameter."""
+    """Raise Invalid if the request has any query parameter."""
     load(EmptyQuery(), request.args.to_dict())
 
 
@@ -51,45 +51,45 @@ class VoicesQuery(Query):
         validate=validate.Regexp(
             r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z", error="Must be a language tag such as en or pt-BR."
         ),
-        metadata={"description": "Only those that speak it, in any region; a BCP 47 tag."},
+        metadata={"description": "Only voices that speak this language, in any region; a BCP 47 tag."},
     )
 
 
 class JobQuery(Query):
-    """Whether to take a job, or only to say what would come of it."""
+    """Whether to accept a job, or only to check and estimate it."""
 
     dry_run = fields.Boolean(
         load_default=False,
-        metadata={"description": "Take nothing; answer 200 with what is wrong, and how long it would take."},
+        metadata={"description": "Accept nothing; answer 200 with the errors, the timeline and an estimate."},
     )
 
 
 class CursorField(fields.Field[Cursor]):
-    """A cursor, as the page before gave it."""
+    """A cursor: the `next_cursor` of the previous page."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Cursor:
         try:
             return Cursor.read(value)
         except ValueError as error:
-            raise ValidationError("Is not a cursor of this list.") from error
+            raise ValidationError("Must be the next_cursor of an earlier page of this list.") from error
 
 
 class TimestampField(fields.Field[datetime]):
-    """A moment by RFC 3339, in UTC. Without a zone it is UTC; a plus sign that became a space is one again."""
+    """A timestamp by RFC 3339, converted to UTC; UTC is also assumed where it names no zone."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
         try:
             moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
         except ValueError as error:
-            raise ValidationError("Must be a moment such as 2026-01-31T12:00:00Z.") from error
+            raise ValidationError("Must be a timestamp such as 2026-01-31T12:00:00Z.") from error
         try:
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-        except OverflowError as error:  # its offset leads out of the calendar
+        except OverflowError as error:  # its offset moves it out of the calendar
             raise ValidationError("Must lie in the years 1 to 9999 in UTC.") from error
 
 
 class LowerBoundField(TimestampField):
-    """A moment after which something is to be. What is shown with it is not after it, though it has parts of milliseconds."""
+    """An exclusive lower bound. Tasks are shown with milliseconds, so that one shown with this very timestamp must not match."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
         moment = super()._deserialize(value, *args, **kwargs)
@@ -97,20 +97,23 @@ class LowerBoundField(TimestampField):
 
 
 class NamesField(fields.Field[tuple[str, ...]]):
-    """One of these names, or several with commas."""
+    """One or several of these names, separated by commas."""
 
     def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:
         super().__init__(
-            metadata={"type": "string", "description": f"Any of {', '.join(names)}; several with commas."},
+            metadata={
+                "type": "string",
+                "description": f"One or several of {', '.join(names)}, separated by commas.",
+            },
             **kwargs,
         )
         self.names = names
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...]:
-        given = tuple(value.split(","))
-        if not set(given) <= set(self.names):
-            raise ValidationError(f"Must be of: {', '.join(self.names)}.")
-        return given
+        chosen = tuple(value.split(","))
+        if not set(chosen) <= set(self.names):
+            raise ValidationError(f"Must be one or several of: {', '.join(self.names)}.")
+        return chosen
 
 
 class PageQuery(Query):
@@ -121,7 +124,7 @@ class PageQuery(Query):
 
 
 class TemplatesQuery(Query):
-    """A page of templates, in the order of their ids."""
+    """A page of templates, ordered by id."""
 
     limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT), strict=False)
     cursor = fields.String(load_default="", validate=validate.Regexp(rf"^(?:{TEMPLATE_ID})?$"))
@@ -141,24 +144,27 @@ class TemplateQuery(Query):
 
 
 class UsageQuery(Query):
-    """How far back."""
+    """How many months of usage to show."""
 
     months = fields.Integer(
         load_default=12, validate=validate.Range(1, 120), strict=False,
-        metadata={"description": "How many months to show, this one included."},
+        metadata={"description": "How many months to show, including the current one."},
     )  # fmt: skip
 
 
 class TasksQuery(PageQuery):
-    """A page of tasks, and which ones."""
+    """A page of tasks, with filters."""
 
     kind = NamesField(KINDS)
     status = NamesField(tuple(map(str, State)))
     created_after = LowerBoundField(metadata={"type": "string", "format": "date-time"})
     created_before = TimestampField(metadata={"type": "string", "format": "date-time"})
     q = fields.String(
-        validate=(validate.Length(1, 200), validate.ContainsNoneOf("\0", error="May not hold a NUL.")),
-        metadata={"description": "A part of the metadata, written `key:value`, or of the custom id."},
+        validate=(
+            validate.Length(1, 200),
+            validate.ContainsNoneOf("\0", error="Must not contain a NUL character."),
+        ),
+        metadata={"description": "Text to find in `custom_id`, or in the metadata as `key:value`."},
     )
 
     @post_load
@@ -175,24 +181,24 @@ class TasksQuery(PageQuery):
 
 
 class AllTasksQuery(TasksQuery):
-    """The same over all batches."""
+    """A page of tasks of all batches, or of one."""
 
     batch_id = fields.UUID()
 
 
 class WaitQuery(Query):
-    """How long to wait for a change."""
+    """How long to wait for a task to change."""
 
     wait = fields.Float(
         load_default=0.0,
         validate=validate.Range(0, 60),
         metadata={
-            "description": "Seconds to wait for a change of an unfinished task; it is answered at once then."
+            "description": "Seconds to wait until an unfinished task changes; the response is sent as soon as it does."
         },
     )
 
 
 class DownloadQuery(Query):
-    """Whether a browser should save what it gets."""
+    """Whether to send a file as an attachment."""
 
     download = fields.Boolean(load_default=False)

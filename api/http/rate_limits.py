@@ -1,6 +1,6 @@
-"""How fast, and how many at once: per account and per address, in Redis. With Redis away each process counts for itself.
+"""Rate limits per account and per address, in Redis, and a limit on an account's concurrent requests.
 
-No request waits for Redis longer than the socket timeouts below, and while it is away only one a second tries.
+While Redis is unavailable each process counts for itself. No request waits for Redis longer than the timeouts below.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
     from shared.settings import Settings
 
-REDIS_SECONDS = 0.15  # to connect, and again to answer: together no more than a request can bear
-MAX_WINDOWS = 10_000  # windows whose ends a process knows
+REDIS_SECONDS = 0.15  # to connect, and again to answer: a request must stay fast while Redis is down
+MAX_WINDOWS = 10_000  # windows whose end times a process keeps
 MAX_CONCURRENT = (
-    400  # requests of one account in one process; long polls and uploads too, but no streams of events
+    400  # requests of one account in one process, with long polls and uploads but without event streams
 )
 
 
 def register(app: Flask, config: Settings) -> None:
-    """Count every request of the application. It comes after the caller is known."""
+    """Limit every request of the application. Register it after authentication: it counts by account."""
     limiter = Limiter(
         key_func=_address_key,
         application_limits=[
@@ -49,7 +49,7 @@ def register(app: Flask, config: Settings) -> None:
         **_storage_options(config.redis_url),
         strategy=RecordedFixedWindow.NAME,
         key_prefix="scenemill",
-        # What leads nowhere counts too: whoever tries paths out is slowed down as anyone else.
+        # Unknown paths count too, so that scanning for paths is limited like everything else.
         request_identifier=lambda: request.endpoint or "nothing",
         in_memory_fallback_enabled=True,
     )
@@ -73,15 +73,15 @@ def _storage_options(url: str) -> dict[str, Any]:
     opened = {"db": group.database, "username": group.username, "password": group.password}
     asked = {
         "sentinel_kwargs": group.sentinel_options(**waits),
-        "use_replicas": False,  # they are behind: who counts there is let in too often
+        "use_replicas": False,  # they lag behind: counting there would let too many requests through
     }
     return {"storage_uri": group.limits_url(), "storage_options": {**waits, **opened, **asked}}
 
 
 class RecordedFixedWindow(FixedWindowRateLimiter):
-    """Fixed windows that tell how many are left without asking for it: counting a request has just said so.
+    """Fixed windows that remember the count of each hit, so that response headers need no second round trip to Redis.
 
-    When a window is over is asked for once: it begins with its first request, and its end never moves.
+    A window's end is read once: it starts with its first request, and its end never moves.
     """
 
     NAME = "scenemill-fixed-window"
@@ -91,7 +91,7 @@ class RecordedFixedWindow(FixedWindowRateLimiter):
         self._ends: dict[str, float] = {}
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """Count a request; False where it is one too many."""
+        """Count a request, and return whether it is within the limit."""
         key = item.key_for(*identifiers)
         count = self.storage.incr(key, item.get_expiry(), amount=cost)
         if count == cost:
@@ -100,7 +100,7 @@ class RecordedFixedWindow(FixedWindowRateLimiter):
         return count <= item.amount
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        """Return when the window is over, and how many requests were left in it when this one was counted."""
+        """Return when the window ends, and how many requests remained when this one was counted."""
         key = item.key_for(*identifiers)
         if key not in g.get("counted", {}):
             return super().get_window_stats(item, *identifiers)
@@ -118,7 +118,7 @@ STRATEGIES[RecordedFixedWindow.NAME] = RecordedFixedWindow
 
 
 class ConcurrencyLimit:
-    """Counts an account's requests that are under way in this process."""
+    """Counts the requests of each account that this process is serving."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -126,20 +126,20 @@ class ConcurrencyLimit:
         self._inside: Counter[str] = Counter()
 
     def acquire(self) -> None:
-        """Let a request in, or raise ConcurrencyLimitExceeded."""
+        """Count the request in, or raise ConcurrencyLimitExceeded."""
         if _is_anonymous():
             return
         key = _account_key()
         with self._lock:
             if self._inside[key] >= self._most:
                 raise ConcurrencyLimitExceeded(
-                    f"This account has {self._most} requests under way. Wait for some of them to end."
+                    f"This account has {self._most} requests under way. Wait for some of them to finish."
                 )
             self._inside[key] += 1
         g.inside = key
 
     def release(self, _: BaseException | None) -> None:
-        """Count a request out, once."""
+        """Count the request out, once."""
         key = g.pop("inside", None)
         if key is None:
             return
@@ -163,16 +163,16 @@ def _is_anonymous() -> bool:
 
 
 def _is_exempt() -> bool:
-    """Probes and pages are asked for by machines that must not be turned away."""
+    """Exempt probes and pages: an orchestrator that is refused would restart a healthy process."""
     return not request.path.startswith("/v1/")
 
 
 def _add_headers(response: Response, limits: list[RequestLimit]) -> Response:
-    """Write the limit that matters most to the client: one that is spent, else the account's, else the address's."""
+    """Write RateLimit headers for the limit that matters most: an exceeded one, else the account's, else the address's."""
     if not limits:
         return response
     limit = next((each for each in limits if each.breached), _most_relevant(limits))
-    with suppress(Exception):  # the counters are read again here, and Redis may have gone meanwhile
+    with suppress(Exception):  # the counters are read again here, and Redis may have failed meanwhile
         name = "burst" if _account_key() and _account_key() in limit.request_args else "address"
         left, window = limit.remaining, limit.limit.get_expiry()
         seconds = min(window, max(1, math.ceil(limit.reset_at - time.time())))  # reset_at is rounded up

@@ -1,6 +1,6 @@
-"""What every request has: an id, a clock, a trace, and a place in the log; and how a JSON body is read.
+"""The context of a request: its id, start time, trace and log fields, and its parsed JSON body.
 
-Each answer carries `X-Request-ID`, `X-Process-Time` and `Server-Timing`, whatever became of the request.
+Every response carries `X-Request-ID`, `X-Process-Time` and `Server-Timing`, errors included.
 """
 
 from __future__ import annotations
@@ -29,41 +29,41 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-# Long enough for any id in use, short enough for a log line; nothing that a log or a header could trip over.
+# Long enough for any id in use, short enough for a log line, and without characters that could inject log lines or headers.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
 def register(app: Flask) -> None:
-    """Begin and end every request of the application here."""
+    """Register the hooks that start and end every request of the application."""
     app.before_request(_start_request)
     app.after_request(_add_response_headers)
     app.teardown_request(_unbind_log_context)
 
 
 def config() -> Settings:
-    """Return the settings that the application was made with."""
-    given: Settings = current_app.config["SCENEMILL"]
-    return given
+    """Return the settings that the application was created with."""
+    header: Settings = current_app.config["SCENEMILL"]
+    return header
 
 
 def request_id() -> str:
-    """Return this request's id: the client's, where it is a sane one, else a new one."""
+    """Return this request's id: the client's X-Request-ID if it is valid, else a new one."""
     if "request_id" not in g:
-        given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        header = request.headers.get("X-Request-ID", "")
+        g.request_id = header if _REQUEST_ID.fullmatch(header) else uuid.uuid4().hex
     found: str = g.request_id
     return found
 
 
 def trace_id() -> str | None:
-    """Return the trace that the caller is in, by `traceparent` (W3C Trace Context), or None."""
+    """Return the trace id in the request's `traceparent` (W3C Trace Context), or None."""
     match = _TRACEPARENT.fullmatch(request.headers.get("traceparent", "").strip())
     return match[1] if match and set(match[1]) != {"0"} and set(match[2]) != {"0"} else None
 
 
 def json_body() -> Any:
-    """Return the request's JSON, read once, or raise what is wrong with it."""
+    """Return the request's JSON, which is read and parsed once; raise UnsupportedMediaType, TooLarge or BadRequest."""
     if "json_body" not in g:
         encoding = request.headers.get("Content-Encoding", "identity")
         if not _is_json(request.mimetype) or encoding != "identity":
@@ -75,7 +75,7 @@ def json_body() -> Any:
 
 
 def empty_body_as_object(view: Callable[P, R]) -> Callable[P, R]:
-    """Take no body for `{}`, of whatever type it is said to be: all that it could say has a default."""
+    """Read an absent body as `{}`, whatever its Content-Type: all of its members have defaults."""
 
     @wraps(view)
     def read(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -87,7 +87,7 @@ def empty_body_as_object(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def canonical_json(document: Any) -> bytes:
-    """Return one spelling of a JSON document, to compare two of them."""
+    """Return a canonical encoding of a JSON document, so that two can be compared."""
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
@@ -106,13 +106,13 @@ def _start_request() -> None:
 
 
 def refuse_nul_in_path() -> None:
-    """Raise NotFound for a path with a NUL: there is nothing there, and nothing that Postgres could look for."""
+    """Raise NotFound for a path with a NUL, which Postgres would refuse with an error of its own."""
     if "\0" in request.path:
         raise NotFound("There is nothing at this path.")
 
 
 def _add_response_headers(response: Response) -> Response:
-    # An answer to a request that failed before `_begin` has no clock.
+    # A request that failed before `_start_request` has no start time.
     seconds = time.perf_counter() - g.get("started", time.perf_counter())
     response.headers["X-Request-ID"] = request_id()
     response.headers["X-Process-Time"] = f"{seconds:.6f}"

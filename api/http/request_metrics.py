@@ -1,4 +1,4 @@
-"""What is counted of requests, and `/metrics`. With several processes the numbers of all of them are summed."""
+"""Request metrics and the text of `/metrics`, summed over all processes of the gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 from prometheus_flask_exporter import PrometheusMetrics
 
-from shared import metrics as _declared  # noqa: F401 (importing it is what declares our own metrics)
+from shared import metrics as _declared  # noqa: F401 (importing it declares our own metrics)
 
 if TYPE_CHECKING:
     from flask import Request
@@ -24,7 +24,7 @@ _KEY = "metrics"
 
 
 def register(app: Flask) -> None:
-    """Count every request of the application, by route and never by path."""
+    """Count every request of the application by route; labels by path would grow without limit."""
     registry = CollectorRegistry()
     PrometheusMetrics(
         app,
@@ -39,7 +39,7 @@ def register(app: Flask) -> None:
 
 
 def exposition(app: Flask) -> Response:
-    """Return all numbers in Prometheus' text format."""
+    """Return all metrics in Prometheus' text format."""
     if _is_multiprocess():
         summed = CollectorRegistry()
         multiprocess.MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
@@ -50,10 +50,10 @@ def exposition(app: Flask) -> Response:
 
 
 def _is_multiprocess() -> bool:
-    """Whether prometheus_client was told of a folder that processes share, when it was imported."""
+    """Return whether prometheus_client was imported with PROMETHEUS_MULTIPROC_DIR set."""
     return values.ValueClass is not values.MutexValue
 
 
 def route(request: Request) -> str:
-    """Return what the label of the same name says: the exporter takes the function's name for the label's."""
+    """Return the value of the label `route`; the exporter names the label after this function."""
     return request.url_rule.rule if request.url_rule else "unknown"

@@ -1,1 +1,1 @@
-"""POST /v1/jobs: admission, validation, dry run, estimate, and the transaction that accepts a job."""
+"""POST /v1/jobs: admission, references, dry run, estimate, and the transaction that accepts a job."""

@@ -31,9 +31,9 @@ _admission = Admission()
 
 
 def accept_job(spec: JobSpec, content: bytes, respond: Callable[[Job], StoredResponse]) -> StoredResponse:
-    """Check, write and publish one job, and return the response to it: the only way in for a job of its own.
+    """Check, write and publish one job, and return the response that `respond` gives for it.
 
-    `content` is the request's body in canonical form, for its Idempotency-Key. `#` is the pointer to the job.
+    `content` is the request's body in canonical form, which its Idempotency-Key is stored with.
     """
     check_webhook_urls([spec], ["#"])
     with transaction() as session:
@@ -76,7 +76,7 @@ def _insert_job(session: Session, spec: JobSpec) -> Job:
 
 
 def _prepare_submissions(specs: Sequence[JobSpec], batch_id: UUID | None) -> list[submissions.Submission]:
-    # Dumping the scripts of a large batch takes seconds, during which no other request would be served.
+    # Dumping the scripts of a large batch takes seconds, in which the worker would serve no other request.
     return offload.run_if_large(
         g.get("body_size", 0), _submissions, specs, batch_id, _artifact_seconds(), _cache_bypass()
     )
@@ -105,7 +105,7 @@ def _submissions(
 
 
 def _cache_bypass() -> dict[str, Any]:
-    """Return what `Cache-Control: no-cache` adds to a job's spec: models and providers are asked again."""
+    """Return what `Cache-Control: no-cache` adds to a job's spec, so that models and providers are asked again."""
     return {"no_cache": True} if request.cache_control.no_cache else {}
 
 

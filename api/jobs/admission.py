@@ -1,6 +1,6 @@
-"""Whether there is room for more jobs: in the account's own queue, and in all queues together.
+"""Admission control: refuses jobs beyond the queue limits of the account (429) and of all accounts (503).
 
-A job is refused before it is accepted, never dropped after. When to come again follows from how fast jobs are done.
+A job is refused before it is accepted, never dropped after. Retry-After follows from how fast jobs finish.
 """
 
 from __future__ import annotations
@@ -24,84 +24,85 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 COUNT_TTL_SECONDS = 1.0
-MAX_ACCOUNTS = 1000  # that are remembered
-MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 1, 600  # seconds to wait, whatever the rate says
-IDLE_RETRY_SECONDS = 60  # where nothing has ended for a minute
+MAX_ACCOUNTS = 1000  # whose counts a process keeps
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 1, 600  # bounds of Retry-After
+IDLE_RETRY_SECONDS = 60  # Retry-After where no job has finished for a minute
 
 
 class QueueFull(Unavailable):
-    """As many jobs are unfinished as are taken: of all accounts together (503), or of this one (429)."""
+    """The queue is full: of all accounts together (503), or of this one (429)."""
 
     code, title = "queue-full", "Queue full"
 
 
 class AccountQueueFull(RateLimitExceeded):
-    """The account has as many unfinished jobs as it may have. `args[1]` is in how many seconds to try again."""
+    """The account has as many unfinished jobs as it may have. `args[1]` are the seconds until there is space."""
 
     code, title = "queue-full", "Queue full"
 
     @property
     def retry_after(self) -> float:
-        """Seconds to wait before another try."""
+        """Seconds to wait before the next try."""
         return float(self.args[1])
 
 
 @dataclass(slots=True)
 class QueueCount:
-    """How many jobs are unfinished, counted at most once a second as long as there is room by far."""
+    """A cached count of unfinished jobs, refreshed at most once a second while the queue is far from full."""
 
     counted: int = 0
     valid_until: float = 0.0
 
-    def has_ample_space(self, more: int, most: int) -> bool:
-        """Tell whether `more` jobs leave it far from `most`, by a count that is not old."""
-        return time.monotonic() < self.valid_until and 2 * (self.counted + more) <= most
+    def has_ample_space(self, more: int, limit: int) -> bool:
+        """Return whether the queue stays at most half full with `more` jobs, by a recent count."""
+        return time.monotonic() < self.valid_until and 2 * (self.counted + more) <= limit
 
-    def count_or_excess(self, session: Session, more: int, most: int, account_id: UUID | None = None) -> int:
-        """Count `more` jobs in, or return by how many there would be too many."""
+    def count_or_excess(self, session: Session, more: int, limit: int, account_id: UUID | None = None) -> int:
+        """Count `more` jobs in and return 0, or return by how many they exceed the limit."""
         if time.monotonic() >= self.valid_until:
-            self._count(session, most, account_id)
-        if not self.has_ample_space(more, most):
-            # One at a time until its commit: two that count at once would both find room.
+            self._count(session, limit, account_id)
+        if not self.has_ample_space(more, limit):
+            # Locked until the commit: two requests that count at the same time would both find space.
             lock_until_commit(session, f"queue:{account_id}")
-            self._count(session, most, account_id)
-        over = self.counted + more - most
-        if over <= 0:
+            self._count(session, limit, account_id)
+        excess = self.counted + more - limit
+        if excess <= 0:
             self.counted += more
-        return max(0, over)
+        return max(0, excess)
 
-    def _count(self, session: Session, most: int, account_id: UUID | None) -> None:
-        self.counted = queue_depth.count_unfinished(session, most, account_id)
+    def _count(self, session: Session, limit: int, account_id: UUID | None) -> None:
+        self.counted = queue_depth.count_unfinished(session, limit, account_id)
         self.valid_until = time.monotonic() + COUNT_TTL_SECONDS
 
 
 @dataclass(slots=True)
 class Admission:
-    """What this process knows of the queues."""
+    """The queue counts of this process, which admit or refuse jobs."""
 
     _all: QueueCount = field(default_factory=QueueCount)
     _accounts: OrderedDict[UUID, QueueCount] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def admit(self, session: Session, account_id: UUID, more: int, limits: Settings) -> None:
-        """Let `more` jobs of the account in, or raise AccountQueueFull or QueueFull; TooLarge where they never fit."""
-        most = limits.max_queued_per_account
-        if more > max(1, min(most, limits.max_queued)):  # a limit of 0 closes the queue, to whatever comes
+        """Admit `more` jobs of the account, or raise AccountQueueFull or QueueFull; TooLarge where they can never fit."""
+        limit = limits.max_queued_per_account
+        # A limit of 0 closes the queue to everybody, which is not this request's fault.
+        if more > max(1, min(limit, limits.max_queued)):
             raise TooLarge(
-                f"These are {more} jobs, and {min(most, limits.max_queued)} may be unfinished at a time. "
-                "Nothing of this request was taken; send it in parts."
+                f"The request has {more} jobs, and an account may have {min(limit, limits.max_queued)} unfinished jobs. "
+                "None were accepted. Split the batch."
             )
-        # As long as all accounts together are far from what one may have, there is nothing to ask about one.
-        near = not self._all.has_ample_space(more, most)
-        if near and (over := self._of(account_id).count_or_excess(session, more, most, account_id)):
+        # While all accounts together are far below the limit of one, this account need not be counted.
+        may_exceed = not self._all.has_ample_space(more, limit)
+        if may_exceed and (excess := self._of(account_id).count_or_excess(session, more, limit, account_id)):
             raise AccountQueueFull(
-                f"This account may have {most} unfinished jobs. Nothing of this request was taken.",
-                seconds_until_space(over, queue_depth.completion_rate(session, account_id)),
+                f"This account has reached its limit of {limit} unfinished jobs. None were accepted; try again later.",
+                seconds_until_space(excess, queue_depth.completion_rate(session, account_id)),
             )
-        if over := self._all.count_or_excess(session, more, limits.max_queued):
+        if excess := self._all.count_or_excess(session, more, limits.max_queued):
             raise QueueFull(
-                "As many jobs are waiting as we take. Nothing of this request was taken; try again later.",
-                seconds_until_space(over, queue_depth.completion_rate(session)),
+                "The queue of all accounts is full. None were accepted; try again later.",
+                seconds_until_space(excess, queue_depth.completion_rate(session)),
             )
 
     def _of(self, account_id: UUID) -> QueueCount:
@@ -113,8 +114,8 @@ class Admission:
             return depth
 
 
-def seconds_until_space(over: int, pace: queue_depth.CompletionRate) -> int:
-    """Return in how many seconds there is room for so many jobs, when they are done at this pace."""
-    if not pace.finished:
+def seconds_until_space(excess: int, rate: queue_depth.CompletionRate) -> int:
+    """Return in how many seconds so many jobs will have finished at this rate."""
+    if not rate.finished:
         return IDLE_RETRY_SECONDS
-    return min(MAX_RETRY_SECONDS, max(MIN_RETRY_SECONDS, math.ceil(over * pace.seconds / pace.finished)))
+    return min(MAX_RETRY_SECONDS, max(MIN_RETRY_SECONDS, math.ceil(excess * rate.seconds / rate.finished)))

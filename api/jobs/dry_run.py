@@ -1,4 +1,4 @@
-"""`?dry_run=true`: what would come of a job, without taking it."""
+"""Dry runs: check a job, predict its timeline and estimate its cost, without accepting it."""
 
 from __future__ import annotations
 
@@ -31,29 +31,27 @@ if TYPE_CHECKING:
 
 
 class SceneTimeSchema(Schema):
-    """When a scene would be on screen, in seconds."""
+    """The predicted time of a scene, in seconds."""
 
     id = fields.String()
     start = fields.Float()
     duration = fields.Float()
-    exact = fields.Boolean(metadata={"description": "Whether no estimate of speech is in these numbers."})
+    exact = fields.Boolean(metadata={"description": "False where the length of narration is estimated."})
 
 
 class EstimateSchema(Schema):
-    """What a job would cost, about."""
+    """The estimated resources of a job."""
 
-    duration = fields.Float(allow_none=True, metadata={"description": "Of the video, in seconds."})
+    duration = fields.Float(allow_none=True, metadata={"description": "Length of the video in seconds."})
     render_seconds = fields.Float()
     llm_tokens = fields.Integer()
     speech_characters = fields.Integer()
-    images = fields.Integer(metadata={"description": "That a model would be asked for."})
-    cost = fields.Float(
-        metadata={"description": "Of all this by today's prices. What is stored already costs nothing."}
-    )
+    images = fields.Integer(metadata={"description": "Images that a model would generate."})
+    cost = fields.Float(metadata={"description": "By the current prices, assuming that nothing is cached."})
 
 
 class DryRunSchema(Schema):
-    """What would come of a job."""
+    """The outcome of a dry run."""
 
     valid = fields.Boolean()
     errors = fields.List(fields.Nested(FieldErrorSchema))
@@ -63,7 +61,7 @@ class DryRunSchema(Schema):
 
 
 def dry_run() -> Response:
-    """Answer what would come of the job in the request's body, without accepting it: 200, also where it is wrong."""
+    """Return the dry run of the job in the request's body: 200 also for an invalid job, with its errors."""
     document = json_body()
     try:
         spec = offload.run_if_large(g.body_size, load, JobSchema(), document)
@@ -72,13 +70,13 @@ def dry_run() -> Response:
             (spec,) = resolve_references(session, [spec], ["#"])
             recordings = _recording_seconds(session, spec)
     except Invalid as error:
-        wrong = {"valid": False, "errors": error.problem()["errors"], "warnings": [], "timeline": None}
-        return jsonify({**wrong, "estimate": None})
+        invalid = {"valid": False, "errors": error.problem()["errors"], "warnings": [], "timeline": None}
+        return jsonify({**invalid, "estimate": None})
     result = estimate_job(
         spec,
         recordings,
-        asks_model=bool(config().llm_endpoints()),
-        asks_speaker=bool(config().speech_endpoints()),
+        has_model=bool(config().llm_endpoints()),
+        has_speech_server=bool(config().speech_endpoints()),
     )
     result["estimate"]["cost"] = price = _cost(result["estimate"])
     if spec.budget is not None and price > spec.budget:
@@ -100,7 +98,7 @@ def _cost(estimate: dict[str, Any]) -> float:
 
 
 def _recording_seconds(session: Session, spec: JobSpec) -> dict[str, Fraction]:
-    """Return the seconds of each uploaded recording that a scene is spoken by."""
+    """Return the length in seconds of each uploaded voice-over, by its `src`."""
     scenes = spec.script.scenes if spec.script else ()
     named = {scene.narration.src for scene in scenes if scene.narration and scene.narration.src}
     ids = {src: UUID(name) for src in named if (name := asset_id(src))}

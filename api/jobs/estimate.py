@@ -1,7 +1,7 @@
-"""What would come of a job: its timeline and what it costs, before anything of it is done. Pure.
+"""Estimates a job: its timeline, and the resources that it will use. Pure.
 
-Nobody has spoken yet, so that a scene that speaks has an estimated length, and is not `exact`; nor is the start of
-whatever follows it. A recording has its measured length.
+Narration is not spoken yet, so that its length is estimated, and its scene and all later ones are not `exact`. Uploaded
+recordings have their measured length.
 """
 
 from __future__ import annotations
@@ -20,44 +20,55 @@ if TYPE_CHECKING:
     from shared.script.timeline import Timeline
     from shared.script.values import Brief, Output, Scene, Script
 
-# CPU seconds that a million pixels took to be zoomed, drawn on and encoded by x264 on a 2-core machine.
+# CPU seconds to zoom, overlay and encode (x264) a million pixels, measured on a 2-core machine.
 SECONDS_PER_MEGAPIXEL = 0.015
 SETUP_SECONDS = 1.0
-# A token is some four characters of English. The prompt and the answer's form cost as much for every script.
+# English has about four characters per token. The prompt and the response's schema cost the same for every script.
 CHARACTERS_PER_TOKEN, PROMPT_TOKENS, SCENE_TOKENS, DEFAULT_SCENES = 4, 1500, 120, 6
-# Of a video of a brief that asks for no length: of one scene, and of an article.
+# Lengths where a brief names none: of a scene, and the maximum for an article.
 SCENE_SECONDS, DEFAULT_SECONDS = 9.0, 75.0
-SERVER_VOICE_PREFIX = "openai:"  # how voices of speech servers are named
+SERVER_VOICE_PREFIX = "openai:"  # names of a speech server's voices start so
 
 
 def estimate_job(
-    spec: JobSpec, recordings: Mapping[str, Fraction], *, asks_model: bool = True, asks_speaker: bool = True
+    spec: JobSpec,
+    recordings: Mapping[str, Fraction],
+    *,
+    has_model: bool = True,
+    has_speech_server: bool = True,
 ) -> dict[str, Any]:
-    """Return what would come of a right job. `recordings` holds the seconds of voice-overs by their `src`.
+    """Return the dry-run document of a valid job. `recordings` holds the seconds of voice-overs by their `src`.
 
-    Where there is no model to ask, a brief costs no tokens; where no server speaks, no character is paid for.
+    Without a language model a brief costs no tokens; without a speech server no characters are paid for.
     """
-    tokens = _llm_tokens(spec.brief) if spec.brief and asks_model else 0
+    tokens = _llm_tokens(spec.brief) if spec.brief and has_model else 0
     if spec.script is None or spec.output is None:
         duration, characters = (
-            _estimate_brief(spec.brief, asks_model=asks_model) if spec.brief and spec.output else (None, 0)
+            _estimate_brief(spec.brief, has_model=has_model) if spec.brief and spec.output else (None, 0)
         )
-        served, heard = (characters, duration or 0.0) if asks_speaker else (0, 0.0)
+        served, heard = (characters, duration or 0.0) if has_speech_server else (0, 0.0)
         used = _Consumption(tokens, characters, served, heard)
         return _dry_run_document(None, [], duration, spec.output, used)
-    said = {one.id: length for one in spec.script.scenes if (length := _narration_seconds(one, recordings))}
-    line = plan_timeline(spec.script, {name: seconds for name, (seconds, _) in said.items()}, spec.output.fps)
-    known = {name for name, (_, measured) in said.items() if measured}
+    narrations = {
+        one.id: length for one in spec.script.scenes if (length := _narration_seconds(one, recordings))
+    }
+    line = plan_timeline(
+        spec.script, {name: seconds for name, (seconds, _) in narrations.items()}, spec.output.fps
+    )
+    known = {name for name, (_, measured) in narrations.items() if measured}
     scenes = list(_scene_times(line, spec.script, known))
     warnings = list(_warnings(line, spec.script))
-    spoken = [one.narration for one in spec.script.scenes if one.id in said and one.narration]
-    spoken = [each for each in spoken if not each.src]
-    paid = [each for each in spoken if asks_speaker and _uses_speech_server(each.voice.name)]
+    spoken = [scene.narration for scene in spec.script.scenes if scene.id in narrations and scene.narration]
+    spoken = [narration for narration in spoken if not narration.src]
+    paid = [text for text in spoken if has_speech_server and _uses_speech_server(text.voice.name)]
     used = _Consumption(
         tokens,
-        sum(len(each.text) for each in spoken),
-        sum(len(each.text) for each in paid),
-        sum(speaking_rate.estimate_speech_seconds(each.text) / each.voice.speed for each in paid),
+        sum(len(narration.text) for narration in spoken),
+        sum(len(narration.text) for narration in paid),
+        sum(
+            speaking_rate.estimate_speech_seconds(narration.text) / narration.voice.speed
+            for narration in paid
+        ),
         sum(1 for one in spec.script.scenes if one.visual and one.visual.type == "generated"),
     )
     return _dry_run_document(scenes, warnings, float(line.seconds), spec.output, used)
@@ -65,12 +76,12 @@ def estimate_job(
 
 @dataclass(frozen=True, slots=True)
 class _Consumption:
-    """What would be used of what costs, if none of it is known already."""
+    """The paid resources that a job uses when nothing is cached."""
 
     tokens: int
     characters: int
-    paid: int  # of the characters, those that a server speaks
-    seconds: float  # that it speaks
+    paid: int  # characters that a speech server speaks
+    seconds: float  # of speech from it
     images: int = 0
 
 
@@ -78,16 +89,16 @@ def _uses_speech_server(voice: str | None) -> bool:
     return voice is None or voice.startswith(SERVER_VOICE_PREFIX)
 
 
-def _estimate_brief(brief: Brief, *, asks_model: bool) -> tuple[float, int]:
-    """Return about how long a video of a brief would be, and how many characters are said in it."""
+def _estimate_brief(brief: Brief, *, has_model: bool) -> tuple[float, int]:
+    """Return the estimated seconds of a brief's video, and the characters of its narration."""
     text = brief.source_text or brief.topic or ""
     whole = speaking_rate.estimate_speech_seconds(text) + speaking_rate.PAUSE
-    # A model tells of a topic, the outliner only says it.
-    invented = asks_model and not brief.source_text
-    usual = DEFAULT_SCENES * SCENE_SECONDS if invented else min(whole, DEFAULT_SECONDS)
-    duration = brief.duration or (brief.scenes * SCENE_SECONDS if brief.scenes else usual)
-    said = duration if asks_model else min(duration, whole)
-    return round(duration, 1), round(said * len(text) / whole)
+    # A model invents text about a topic; the offline outliner only narrates the topic itself.
+    invented = has_model and not brief.source_text
+    default = DEFAULT_SCENES * SCENE_SECONDS if invented else min(whole, DEFAULT_SECONDS)
+    duration = brief.duration or (brief.scenes * SCENE_SECONDS if brief.scenes else default)
+    spoken = duration if has_model else min(duration, whole)
+    return round(duration, 1), round(spoken * len(text) / whole)
 
 
 def _dry_run_document(
@@ -120,12 +131,12 @@ def _scene_times(line: Timeline, script: Script, known: set[str]) -> Iterator[di
 def _warnings(line: Timeline, script: Script) -> Iterator[str]:
     for slot, scene in zip(line.scenes, script.scenes, strict=True):
         if slot.transition < int(exact_fraction(scene.transition.duration) * line.fps):
-            yield f"The transition into {scene.id} is shortened to {slot.transition / line.fps:.2f} s: its scenes are short."
+            yield f"The transition into {scene.id} is shortened to {slot.transition / line.fps:.2f} s: its scenes are too short."
     yield from describe_unseen(line, script)
 
 
 def _narration_seconds(scene: Scene, recordings: Mapping[str, Fraction]) -> tuple[Fraction, bool] | None:
-    """Return how long a scene speaks and whether that is known; None where it says nothing."""
+    """Return the seconds of a scene's narration and whether they are measured; None for a silent scene."""
     narration = scene.narration
     if narration is None:
         return None

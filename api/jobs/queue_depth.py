@@ -1,4 +1,4 @@
-"""How much is unfinished and how fast it ends, by the indexes of exactly that: a million finished jobs cost nothing here."""
+"""Counts unfinished jobs and the rate at which jobs finish, by partial indexes that a million finished jobs do not slow down."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 WINDOW_SECONDS = 60  # seconds
-MIN_SECONDS = 1.0  # seconds: what a moment brought says little of the next one
-MAX_COUNTED = 20_000  # that are counted: more is as fast as fast can be
+MIN_SECONDS = 1.0  # seconds: a rate over less would vary too much
+MAX_COUNTED = 20_000  # that are counted: Retry-After would be 1 s anyway
 
 
-def count_unfinished(session: Session, most: int, account_id: UUID | None = None) -> int:
-    """Return how many jobs are unfinished, of one account or of all, and stop counting past `most`."""
-    enough = {"enough": most + 1}
+def count_unfinished(session: Session, limit: int, account_id: UUID | None = None) -> int:
+    """Return the number of unfinished jobs, of one account or of all, or `limit` + 1 where there are more."""
+    enough = {"enough": limit + 1}
     if account_id is None:
         found = session.execute(_ALL, enough)
     else:
@@ -31,24 +31,21 @@ def count_unfinished(session: Session, most: int, account_id: UUID | None = None
 
 
 class CompletionRate(NamedTuple):
-    """How many jobs were done within the last minute, and in how many seconds of it: fewer where work has just begun."""
+    """Jobs finished within the last minute, and the seconds in which they did: fewer than 60 where work has just started."""
 
     finished: int
     seconds: float
 
 
 def completion_rate(session: Session, account_id: UUID | None = None) -> CompletionRate:
-    """Return how fast jobs are done, of one account or of all: by those of the last minute, since the first began.
-
-    Canceled ones say nothing of it.
-    """
-    done = Job.state.in_((State.SUCCEEDED, State.FAILED))
+    """Return the rate at which jobs finish, of one account or of all, within the last minute. Canceled jobs do not count."""
+    finished = Job.state.in_((State.SUCCEEDED, State.FAILED))
     began = func.coalesce(Job.started_at, Job.created_at)
     recent = (
         select((func.now() - began).label("ago"))
         .where(
             Job.finished_at > func.now() - text(f"interval '{WINDOW_SECONDS} seconds'"),
-            done,
+            finished,
             *_account_filter(account_id),
         )
         .limit(MAX_COUNTED)
@@ -76,5 +73,5 @@ def _unfinished_query(*owner: Any) -> Select[int]:
     return select(first + second)
 
 
-# Built once: each request that brings jobs asks this.
+# Built once: every request with jobs runs one of them.
 _ALL, _OF_ACCOUNT = _unfinished_query(), _unfinished_query(Job.account_id == bindparam("account"))

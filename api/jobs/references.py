@@ -1,4 +1,4 @@
-"""Resolves what jobs refer to: the scripts of templates and script tasks, uploaded assets, voices, webhook hosts."""
+"""Resolves what jobs refer to: templates, script tasks, uploaded assets, voices and webhook URLs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from api.schemas.job import FieldError, JobSpec
     from shared.models import Job
 
-# What an asset is called, and what a `src` asks for.
+# The words for the kind of an asset, and for the kind that a `src` needs.
 _ASSET_KINDS = {"image": "an image", "video": "a video", "audio": "a sound", "sound": "a sound"}
 
 
 def resolve_references(session: Session, specs: Sequence[JobSpec], places: Sequence[str]) -> list[JobSpec]:
-    """Return the jobs with the scripts that they refer to, their assets locked; or raise Invalid for what is not there.
+    """Return the jobs with the scripts that they refer to, and lock their assets; raise Invalid for what does not exist.
 
     `places` are the pointers to the jobs in the request.
     """
@@ -56,7 +56,7 @@ def resolve_references(session: Session, specs: Sequence[JobSpec], places: Seque
 
 
 def check_webhook_urls(specs: Sequence[JobSpec], places: Sequence[str]) -> None:
-    """Raise Invalid for webhooks that lead to where nothing is sent. Call it outside transactions: it waits for DNS."""
+    """Raise Invalid for webhook URLs that are not allowed. Call it outside of transactions, since it waits for DNS."""
     if not any(spec.webhook for spec in specs):
         return
     checker = WebhookUrlChecker(allow_private=config().allow_private_addresses)
@@ -65,7 +65,7 @@ def check_webhook_urls(specs: Sequence[JobSpec], places: Sequence[str]) -> None:
 
 
 def _lock_assets(session: Session, account_id: uuid.UUID, specs: Iterable[JobSpec]) -> list[FieldError]:
-    """Keep the assets that the jobs name until the transaction's end, and return where one is named that is none."""
+    """Lock the assets that the jobs name against deletion until the commit; return the errors of unknown or unfit ones."""
     named = [
         (source, uuid.UUID(name))
         for spec in specs
@@ -82,9 +82,9 @@ def _lock_assets(session: Session, account_id: uuid.UUID, specs: Iterable[JobSpe
 
 
 def _asset_mismatch(facts: Mapping[str, Any] | None, kind: str) -> str | None:
-    """Return why an asset cannot be what it is named for, or None where it can."""
+    """Return why an asset does not fit where it is named, or None where it does."""
     if facts is None:
-        return "There is no such asset."
+        return "This account has no such asset. GET /v1/assets lists its assets."
     found = facts.get("kind", "")
     fits = found == kind or (kind == "sound" and (found == "audio" or facts.get("has_audio")))
     return (
@@ -95,13 +95,13 @@ def _asset_mismatch(facts: Mapping[str, Any] | None, kind: str) -> str | None:
 def _resolve_script_tasks(
     session: Session, account_id: uuid.UUID, specs: Sequence[JobSpec], places: Sequence[str]
 ) -> list[JobSpec]:
-    """Put the script of a finished script task in the place of its id."""
+    """Replace the ids of script tasks by the scripts that these have written."""
     ids = [uuid.UUID(spec.script_task_id) for spec in specs if spec.script_task_id]
     if not ids:
         return list(specs)
     found = {job.id: job.result for job in listing.find_jobs(session, account_id, ids) if _has_script(job)}
     wrong = [
-        (json_pointer(place, "script_task_id"), "Is not a succeeded script task.")
+        (json_pointer(place, "script_task_id"), "Must be the id of a succeeded script task of this account.")
         for spec, place in zip(specs, places, strict=True)
         if spec.script_task_id and uuid.UUID(spec.script_task_id) not in found
     ]

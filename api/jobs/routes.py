@@ -1,4 +1,4 @@
-"""Jobs come in here. The work happens in workers, after the commit."""
+"""Route of POST /v1/jobs, which accepts a job or answers its dry run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _TASK_SCHEMA = TaskSchema()
 _BODY = {"required": True, "content": {"application/json": {"schema": JobSchema}}}
-blueprint = Resource("jobs", "What is to be made.")
+blueprint = Resource("jobs", "Submit jobs: a video or a script.")
 
 
 @blueprint.post("/jobs")
@@ -36,14 +36,14 @@ blueprint = Resource("jobs", "What is to be made.")
     body=_BODY,
     replies={
         202: Reply(TaskSchema, headers=("Location", "Retry-After", "Idempotent-Replayed")),
-        200: Reply(DryRunSchema, about="The answer to a dry run."),
+        200: Reply(DryRunSchema, about="The outcome of a dry run."),
     },
     idempotent=True,
 )
 def create_job(query: dict[str, Any]) -> Response:
     """Accept a job.
 
-    It is answered as soon as it is written down; `Location` is where to see what becomes of it. A dry run takes nothing.
+    The response comes as soon as the job is stored; `Location` is the path of its task. A dry run accepts nothing.
     """
     if query["dry_run"]:
         return dry_run()

@@ -1,10 +1,10 @@
-"""Looks where webhooks would go before they are taken, for no longer than a request can bear."""
+"""Checks webhook URLs before jobs are accepted: https, and a host that resolves to public addresses, within seconds."""
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as Late
+from concurrent.futures import TimeoutError as LookupTimeout
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,16 +16,14 @@ if TYPE_CHECKING:
 
     from api.schemas.job import JobSpec
 
-HOST_SECONDS = 3.0  # to find one host
-REQUEST_SECONDS = 10.0  # to find all hosts of a request
+HOST_SECONDS = 3.0  # to resolve one host
+REQUEST_SECONDS = 10.0  # to resolve all hosts of a request
 MAX_LOOKUPS = 8
-_resolvers = ThreadPoolExecutor(
-    MAX_LOOKUPS, thread_name_prefix="resolver"
-)  # its threads start when they are needed
+_resolvers = ThreadPoolExecutor(MAX_LOOKUPS, thread_name_prefix="resolver")  # threads start on first use
 
 
 class WebhookUrlChecker:
-    """Remembers for one request which addresses may be told."""
+    """Checks the webhook URLs of one request, each host once."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
@@ -33,7 +31,7 @@ class WebhookUrlChecker:
         self._hosts: dict[str, str | None] = {}
 
     def problem_with(self, url: str) -> str | None:
-        """Return why nothing can be sent to the address, or None."""
+        """Return why webhooks cannot be sent to the URL, or None."""
         parts = urlsplit(url)
         if parts.scheme != "https" and not self._allow_private:
             return "Must be an https URL."
@@ -43,7 +41,7 @@ class WebhookUrlChecker:
         return self._hosts[host]
 
     def find_problems(self, specs: Sequence[JobSpec], places: Iterable[str]) -> list[tuple[str, str]]:
-        """Return the places of the jobs' addresses that lead to where we do not send, each with the reason."""
+        """Return the pointers of the jobs' webhook URLs that are not allowed, each with the reason."""
         return [
             (f"{place}/webhook/url", reason)
             for spec, place in zip(specs, places, strict=True)
@@ -51,16 +49,20 @@ class WebhookUrlChecker:
         ]
 
     def _check_host(self, url: str) -> str | None:
-        left = min(HOST_SECONDS, self._until - time.monotonic())
-        if left <= 0:
-            return "The hosts of this request take too long to be found."
-        looking = _resolvers.submit(ssrf_guard.check_url, url, allow_private=self._allow_private)
+        seconds = min(HOST_SECONDS, self._until - time.monotonic())
+        if seconds <= 0:
+            return f"The webhook hosts of this request did not resolve within {REQUEST_SECONDS:.0f} s. Try again."
+        lookup = _resolvers.submit(ssrf_guard.check_url, url, allow_private=self._allow_private)
         try:
-            looking.result(left)
-        except Late:
-            looking.cancel()
-            known = self._allow_private or ssrf_guard.may_be_public(urlsplit(url).hostname or "")
-            return None if known else "The host cannot be found in time."
+            lookup.result(seconds)
+        except LookupTimeout:
+            lookup.cancel()
+            is_allowed = self._allow_private or ssrf_guard.may_be_public(urlsplit(url).hostname or "")
+            return (
+                None
+                if is_allowed
+                else f"The host did not resolve within {HOST_SECONDS:.0f} s. Check its name, or try again."
+            )
         except AssetUnreadable as error:
             return error.detail
         return None

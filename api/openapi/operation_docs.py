@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of every route: its scope, its headers, and each answer that it may be given."""
+"""What the OpenAPI document says about every route: its scope, its headers, and each response."""
 
 from __future__ import annotations
 
@@ -9,35 +9,41 @@ from api.http.problem_documents import MEDIA_TYPE
 
 SECURITY, OAUTH, BASIC = "apiKey", "oauth2", "apiKeyAsClient"
 HEADERS = {
-    "X-Request-ID": ("The request's id, as it was sent or as it was made.", {"type": "string"}),
+    "X-Request-ID": ("The request's id: the one that was sent, or a new one.", {"type": "string"}),
     "X-Process-Time": ("Seconds that the request took.", {"type": "string"}),
-    "Server-Timing": ("The same in milliseconds, for a browser.", {"type": "string"}),
-    "RateLimit": ("What is left of the rate limit: `r` requests, for `t` seconds.", {"type": "string"}),
+    "Server-Timing": ("The same in milliseconds, for browsers' developer tools.", {"type": "string"}),
+    "RateLimit": (
+        "What remains of the rate limit: `r` requests in the next `t` seconds.",
+        {"type": "string"},
+    ),
     "RateLimit-Policy": ("The rate limit: `q` requests in `w` seconds.", {"type": "string"}),
     "Retry-After": ("Seconds to wait before asking again.", {"type": "integer"}),
-    "Location": ("Where the new thing is.", {"type": "string"}),
-    "ETag": ("The answer's tag, for If-None-Match or If-Range.", {"type": "string"}),
-    "Idempotent-Replayed": ("`true` where the answer is that of an earlier request.", {"type": "string"}),
-    "Content-Range": ("Which part of the file this is, or how long it is.", {"type": "string"}),
-    "Accept-Ranges": ("`bytes`: a range of the file can be had.", {"type": "string"}),
-    "Content-Disposition": ("What the file is called, and whether to save it.", {"type": "string"}),
-    "WWW-Authenticate": ("How to say who you are, and what was wrong with it.", {"type": "string"}),
-    "Tus-Resumable": ("The version of tus that is spoken here.", {"type": "string"}),
-    "Upload-Offset": ("How many bytes of the upload are safely there.", {"type": "integer"}),
+    "Location": ("The path of the new resource.", {"type": "string"}),
+    "ETag": ("The version of the resource, for If-None-Match, If-Match or If-Range.", {"type": "string"}),
+    "Idempotent-Replayed": (
+        "`true` where this is the stored response to an earlier request.",
+        {"type": "string"},
+    ),
+    "Content-Range": ("Which bytes of the file these are, and its length.", {"type": "string"}),
+    "Accept-Ranges": ("`bytes`: ranges of the file can be requested.", {"type": "string"}),
+    "Content-Disposition": ("The file's name, and whether to show or save it.", {"type": "string"}),
+    "WWW-Authenticate": ("How to authenticate, and what was wrong with the credentials.", {"type": "string"}),
+    "Tus-Resumable": ("The version of tus that this server speaks.", {"type": "string"}),
+    "Upload-Offset": ("How many bytes of the upload are stored.", {"type": "integer"}),
     "Upload-Length": ("How many bytes the upload will have.", {"type": "integer"}),
-    "Upload-Defer-Length": ("`1` as long as its length is not known.", {"type": "string"}),
-    "Upload-Metadata": ("What was told of the upload when it was made.", {"type": "string"}),
-    "Upload-Expires": ("When the upload expires, unless it goes on.", {"type": "string"}),
+    "Upload-Defer-Length": ("`1` while the upload's length is unknown.", {"type": "string"}),
+    "Upload-Metadata": ("The metadata given when the upload was created.", {"type": "string"}),
+    "Upload-Expires": ("When the upload expires unless more of it arrives.", {"type": "string"}),
 }
-STATUS_PHRASES = {460: "Checksum Mismatch"}  # of tus alone
+STATUS_PHRASES = {460: "Checksum Mismatch"}  # defined by tus
 SCOPE_DESCRIPTIONS = {
-    "jobs:read": "See tasks, their files, and what was used.",
+    "jobs:read": "Read tasks, their files, and usage.",
     "jobs:write": "Submit, cancel, retry and delete jobs.",
     "assets:read": "See assets.",
     "assets:write": "Upload and delete assets.",
     "templates:write": "Change templates.",
-    "keys:write": "Make and revoke API keys; see what signs webhooks.",
-    "admin": "See and change all accounts.",
+    "keys:write": "Create and revoke API keys; read and rotate the webhook secret.",
+    "admin": "Read and change all accounts.",
 }
 _COMMON_HEADERS = ("X-Request-ID", "X-Process-Time", "Server-Timing")
 _RATE_LIMITED_HEADERS = (*_COMMON_HEADERS, "RateLimit", "RateLimit-Policy")
@@ -56,17 +62,17 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The same key and body within a day are answered with the first answer, and nothing is done again.",
+    "description": "A retry with the same key and body within a day gets the first response again, and nothing is done twice.",
 }
 
 
 def header_refs(*names: str) -> dict[str, Any]:
-    """Return the description of an answer's headers."""
+    """Return references to the descriptions of these response headers."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def describe_operation(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add to a route what holds for all of them: its scope, its headers, its errors."""
+    """Add to a route's description its scope, headers, errors, and what no schema describes."""
     scope = doc_info.get("scope")
     if doc_info.get("public"):
         doc["security"] = [{}, {BASIC: []}]
@@ -94,7 +100,7 @@ def describe_operation(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) 
 
 
 def oauth_flows() -> dict[str, Any]:
-    """Return how tokens are asked for, as OAuth 2.0 is described."""
+    """Return the OAuth 2.0 flows by which tokens are granted."""
     urls = {"tokenUrl": "/v1/auth/token", "refreshUrl": "/v1/auth/refresh", "scopes": SCOPE_DESCRIPTIONS}
     return {"password": urls, "clientCredentials": urls}
 
@@ -113,27 +119,27 @@ def _responses_without_schema(doc_info: dict[str, Any]) -> dict[Any, Any]:
 
 
 def _error_statuses(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[int]:
-    found: list[int] = [
-        HTTPStatus.UNPROCESSABLE_ENTITY,  # no route takes a parameter that it does not know
+    statuses: list[int] = [
+        HTTPStatus.UNPROCESSABLE_ENTITY,  # every route refuses unknown query parameters
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.SERVICE_UNAVAILABLE,
         *doc_info.get("errors", ()),
     ]
     if not doc_info.get("public"):
-        found += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
+        statuses += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
     if "requestBody" in doc:
-        found += [
+        statuses += [
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.REQUEST_TIMEOUT,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         ]
     if doc_info.get("idempotent"):
-        found.append(HTTPStatus.CONFLICT)
+        statuses.append(HTTPStatus.CONFLICT)
     if doc_info.get("file"):
-        found += [HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE]
-    return found
+        statuses += [HTTPStatus.PRECONDITION_FAILED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE]
+    return statuses
 
 
 def _file_response(about: str, *names: str) -> dict[str, Any]:
@@ -146,7 +152,7 @@ def _file_response(about: str, *names: str) -> dict[str, Any]:
 
 
 def _not_modified_response(*names: str) -> dict[str, Any]:
-    return {"description": "Unchanged: the client knows it already.", "headers": header_refs(*names)}
+    return {"description": "Unchanged since the version that the client has.", "headers": header_refs(*names)}
 
 
 def _problem_response(status: int) -> dict[str, Any]:

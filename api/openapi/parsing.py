@@ -1,4 +1,4 @@
-"""Reads query strings and JSON bodies for flask-smorest: strictly, without blocking other requests, raising our errors."""
+"""Parses query strings and JSON bodies for flask-smorest: strictly, and with errors of ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POINTER_PREFIXES = {"json": "#", "query": "#"}
 
 
 class StrictParser(FlaskParser):
-    """Reads input strictly, and raises our errors. Whether unknown members are let through is the schema's choice."""
+    """Parses input strictly and raises our errors. Each schema decides whether unknown members are errors."""
 
     DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {}  # noqa: RUF012 (webargs declares it so)
 
@@ -28,14 +28,14 @@ class StrictParser(FlaskParser):
         return json_body()
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 (webargs' signature)
-        """Return the query's parameters; one that is given twice is an error, not a choice of ours."""
-        repeated = {name: ["Is given twice."] for name, values in req.args.lists() if len(values) > 1}
+        """Return the query's parameters; a repeated one is an error, since picking either value would be a guess."""
+        repeated = {name: ["Must be given once."] for name, values in req.args.lists() if len(values) > 1}
         if repeated:
             raise ValidationError(repeated)
         return req.args.to_dict()
 
     def _process_location_data(self, location_data: Any, schema: Schema, *args: Any, **kwargs: Any) -> Any:
-        """Load by the schema, without holding other requests up."""
+        """Load by the schema, in a thread where the body is large."""
         size = g.get("body_size", 0)
         return offload.run_if_large(
             size, super()._process_location_data, location_data, schema, *args, **kwargs
@@ -48,6 +48,6 @@ class StrictParser(FlaskParser):
         schema: Schema,  # noqa: ARG002 (webargs' signature)
         **_: Any,
     ) -> NoReturn:
-        """Raise `Invalid` with a pointer for each place."""
+        """Raise Invalid with a pointer for each wrong value."""
         ((location, messages),) = error.messages.items()  # type: ignore[union-attr]  # webargs wraps them so
         raise as_invalid(ValidationError(messages), _POINTER_PREFIXES[location]) from error

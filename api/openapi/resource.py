@@ -48,7 +48,7 @@ class Reply:
 
 
 class Operation(TypedDict, total=False):
-    """What a route declares. All of it appears in the OpenAPI document; the first five are enforced too."""
+    """What a route declares. All of it appears in the OpenAPI document; the first five members are enforced too."""
 
     scope: str | None  # that the caller's key or token needs; None: any known caller
     public: bool  # whether anyone may call it; then `scope` does not count
@@ -80,7 +80,7 @@ def no_content() -> Response:
 
 
 class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types
-    """A blueprint of /v1."""
+    """A blueprint under /v1 whose routes declare themselves by `documented`."""
 
     ARGUMENTS_PARSER = StrictParser()
 
@@ -109,7 +109,7 @@ class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest 
         return cast("Decorator", super().delete(rule, **options))
 
     def head(self, rule: str, **options: Any) -> Decorator:
-        """Route HEAD here, where there is nothing to GET."""
+        """Route HEAD here, for a path without GET."""
         return cast("Decorator", self.route(rule, methods=["HEAD"], **options))
 
     def documented(self, **operation: Unpack[Operation]) -> Decorator:
@@ -175,13 +175,13 @@ def _empty_reply(view: View) -> View:
 
 
 class OpenApi(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
-    """The OpenAPI document of all resources. It answers no error itself: `api.problems` does."""
+    """The OpenAPI document of all resources. Errors are left to `api.problems`."""
 
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_ERROR_RESPONSE_NAME = None  # each route names its own
 
     def init_app(self, app: Flask, *, spec_kwargs: Mapping[str, Any] | None = None) -> None:
-        """Begin the document."""
+        """Start the document with the security schemes and headers."""
         super().init_app(app, spec_kwargs=spec_kwargs)
         openapi_fields.register(self.ma_plugin.converter)
         self.spec.components.security_scheme(
@@ -189,13 +189,18 @@ class OpenApi(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no 
         )
         self.spec.components.security_scheme(OAUTH, {"type": "oauth2", "flows": oauth_flows()})
         self.spec.components.security_scheme(
-            BASIC, {"type": "http", "scheme": "basic", "description": "An API key: its id, and the key."}
+            BASIC,
+            {
+                "type": "http",
+                "scheme": "basic",
+                "description": "An API key: its id as user name, the key as password.",
+            },
         )
         for name, (about, schema) in HEADERS.items():
             self.spec.components.header(name, {"description": about, "schema": schema})
 
     def _register_pagination_header(self) -> None:
-        """Leave it out: pages here go on by a cursor in the body."""
+        """Leave it out: pages are linked by a cursor in the body."""
 
     def _register_error_handlers(self) -> None:
-        """Leave all errors to `api.problems`."""
+        """Leave errors to `api.problems`."""

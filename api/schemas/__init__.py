@@ -1,1 +1,1 @@
-"""Bodies that only the API reads or writes."""
+"""Marshmallow schemas of the request and response bodies that only the API reads or writes."""

@@ -1,4 +1,4 @@
-"""API keys as they are asked for and listed."""
+"""Schemas of API keys: the request for a new one, and the list."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from shared.script.schema.loading import StrictSchema
 
 
 class ApiKeyRequestSchema(StrictSchema):
-    """A key that is to be made."""
+    """A key to create."""
 
-    name = StrictString(100, one_line=True, required=True, description="To tell it from other keys.")
+    name = StrictString(
+        100, one_line=True, required=True, description="A name that tells it from other keys."
+    )
     scopes = StrictList(Choice(SCOPES), minimum=1, maximum=len(SCOPES), unique=True, required=True)
 
 

@@ -19,14 +19,14 @@ BATCH_FINISHED = "batch.finished"
 
 @dataclass(frozen=True, slots=True)
 class BatchWebhook:
-    """Where to tell of a batch's end."""
+    """Where to post the end of a batch."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class BatchSpec:
-    """What holds for all jobs of a batch."""
+    """What all jobs of a batch share."""
 
     defaults: dict[str, Any] = field(default_factory=dict)
     on_invalid: str = "reject"
@@ -34,21 +34,21 @@ class BatchSpec:
 
     @property
     def skips(self) -> bool:
-        """Whether bad jobs are left out, and the others taken."""
+        """Whether invalid jobs are skipped and the others accepted."""
         return self.on_invalid == "skip"
 
 
 class JobDefaultsSchema(JobSchema):
-    """Any members of a job."""
+    """Any members of a job, none of them required."""
 
     kind = Choice(KINDS)
 
 
 class DefaultsField(StrictField):
-    """Any members of a job, each checked as in a job; whether they make one is seen when they are merged."""
+    """Any members of a job, each checked as in a job. Whether they form a job is checked after they are merged."""
 
     def check(self, value: Any) -> dict[str, Any]:
-        """Return the members as they came."""
+        """Return the members unchanged."""
         if not isinstance(value, dict):
             raise ValidationError("Must be an object.")
         errors: dict[str, Any] = {}
@@ -62,20 +62,20 @@ class DefaultsField(StrictField):
         return value
 
     def json_schema(self, converter: Any) -> dict[str, Any]:
-        """Describe a job of which nothing is required."""
+        """Describe a job without required members."""
         reference: dict[str, Any] = converter.resolve_nested_schema(_members)
         return reference
 
 
 class JobsField(StrictField):
-    """A list of jobs, of which only the length is looked at here."""
+    """A list of jobs, of which only the length is checked here."""
 
     def check(self, value: Any) -> None:
-        """Refuse what is no list, or a list of too few or too many."""
+        """Check that it is a list with an allowed number of jobs."""
         if not isinstance(value, list):
             raise ValidationError("Must be a list.")
         if not 1 <= len(value) <= MAX_JOBS:
-            raise ValidationError(f"Must have 1 to {MAX_JOBS} items.")
+            raise ValidationError(f"Must have 1 to {MAX_JOBS} jobs.")
 
     def json_schema(self, converter: Any) -> dict[str, Any]:
         """Describe a list of jobs."""
@@ -84,7 +84,7 @@ class JobsField(StrictField):
 
 
 class BatchWebhookSchema(StrictSchema):
-    """Where to tell of a batch's end: `batch.finished` is posted there."""
+    """Where to post `batch.finished` when all jobs of the batch have ended."""
 
     url = WebhookUrlField(required=True)
     events = StrictList(
@@ -92,7 +92,7 @@ class BatchWebhookSchema(StrictSchema):
         minimum=1,
         maximum=1,
         default=(BATCH_FINISHED,),
-        description="There is one, so far.",
+        description="The one event of batches.",
     )
 
     @post_load
@@ -101,12 +101,14 @@ class BatchWebhookSchema(StrictSchema):
 
 
 class BatchSchema(StrictSchema):
-    """Jobs; what a job does not say, it takes from `defaults`. `output`, `metadata` and `fields` are merged member by member."""
+    """Jobs, and `defaults` for members that a job leaves out; `output`, `metadata` and `fields` are merged member by member."""
 
     jobs = JobsField(required=True)
-    defaults = DefaultsField(description="A job's own member wins.")
+    defaults = DefaultsField(description="Members of every job that does not set them itself.")
     on_invalid = Choice(
-        ("reject", "skip"), default="reject", description="What a wrong job does to the others."
+        ("reject", "skip"),
+        default="reject",
+        description="What an invalid job does: `reject` refuses the whole batch, `skip` accepts the others.",
     )
     webhook = StrictObject(BatchWebhookSchema)
 

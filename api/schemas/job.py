@@ -1,4 +1,4 @@
-"""A job as it is posted. To add a kind, or something that a kind can be made of: a field, and a line in `MADE_OF`."""
+"""The body of POST /v1/jobs. To add a kind of job, or an input of one: add a field, and a line to `INPUTS`."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 KINDS = ("video", "script")
 PRIORITIES = ("interactive", "normal", "bulk")
 EVENTS = ("task.succeeded", "task.failed", "task.canceled")
-# What a job of each kind is made of: exactly one of these.
+# The inputs of each kind of job, of which it has exactly one.
 INPUTS = {"video": ("script", "brief", "script_task_id", "template_id"), "script": ("brief",)}
-TEMPLATE_MEMBERS = ("template_version", "fields")  # what says more of a template_id
+TEMPLATE_MEMBERS = ("template_version", "fields")  # allowed beside template_id only
 _YEAR = 366 * 24 * 3600
-FieldError = tuple[str, str]  # a JSON pointer, and what is wrong there
+FieldError = tuple[str, str]  # a JSON pointer and what is wrong there
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where to tell of a job's end."""
+    """Where to post the end of a job."""
 
     url: str
     events: tuple[str, ...] = EVENTS
@@ -47,9 +47,9 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What a client asks for. `sources` are the assets and URLs of its script, and `speakers` who speaks it, with their places.
+    """A validated job. `sources` are the files that its script names and `speakers` the voices it needs, with their pointers.
 
-    A filled template is `script`, and `template` names the one and its version that it was made by.
+    Once a template is filled, `script` is the result and `template` the template's id and version.
     """
 
     kind: Literal["video", "script"]
@@ -77,7 +77,7 @@ class JobSpec:
 
 
 class WebhookSchema(StrictSchema):
-    """Where to tell of a job's end."""
+    """Where to post the end of a job."""
 
     url = WebhookUrlField(required=True)
     events = StrictList(Choice(EVENTS), minimum=1, maximum=len(EVENTS), unique=True, default=EVENTS)
@@ -88,19 +88,22 @@ class WebhookSchema(StrictSchema):
 
 
 class JobSchema(StrictSchema):
-    """A job: a video of a script, a brief, a template or a script job's result; or a script of a brief."""
+    """A job: a video from a script, a brief, a template or a script task's result; or a script from a brief."""
 
     kind = Choice(KINDS, required=True)
     script = SharedObject(ScriptSchema)
     brief = SharedObject(BriefSchema)
     script_task_id = PatternString(
         r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "Must be a task's id.", maximum=36,
-        description="A script job whose result is the script.",
+        description="A succeeded script task whose result is the script.",
     )  # fmt: skip
     template_id = PatternString(
-        TEMPLATE_ID, "Must be a template's id.", maximum=64, description="From GET /v1/templates."
+        TEMPLATE_ID,
+        "Must be a template's id.",
+        maximum=64,
+        description="The id of a template; GET /v1/templates lists them.",
     )
-    template_version = StrictInteger(1, 2**31, description="The newest one, unless this says which.")
+    template_version = StrictInteger(1, 2**31, description="The template's version; the newest by default.")
     fields = StrictMapping(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
         PatternString(NAME, "Must be a field's name.", maximum=64), AnyValue(), maximum=MAX_FIELDS, description="The template's.",
     )  # fmt: skip
@@ -111,36 +114,43 @@ class JobSchema(StrictSchema):
         StrictString(64, one_line=True),
         StrictString(512, minimum=0),
         maximum=16,
-        description="Returned as given.",
+        description="Pairs of your own, returned unchanged with the task.",
     )
     webhook = StrictObject(WebhookSchema)
-    expires_in = StrictInteger(1, _YEAR, description="Seconds that the artifacts are kept.")
+    expires_in = StrictInteger(1, _YEAR, description="Seconds to keep the artifacts after the job has ended.")
     budget = StrictNumber(
-        0.000001, 1e12, description="What the job may cost at most, in the currency of the prices."
+        0.000001,
+        1e12,
+        description="The most that the job may cost, in the currency of the configured prices.",
     )
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_made_of(self, _: Any, original: Any, **__: Any) -> None:
-        """Check that the job is made of one thing, and of one that its kind knows."""
+        """Check that the job has exactly one input, and one that its kind supports."""
         if not isinstance(original, dict) or original.get("kind") not in KINDS:
             return
         kind = original["kind"]
-        known = INPUTS[kind]
-        given = [name for name in original if name in known]
-        names = ", ".join(known)
-        strange = [
-            name for names in INPUTS.values() for name in names if name in original and name not in known
+        inputs = INPUTS[kind]
+        given = [name for name in original if name in inputs]
+        names = ", ".join(inputs)
+        unsupported = [
+            name for names in INPUTS.values() for name in names if name in original and name not in inputs
         ]
-        errors = {name: [f"A {kind} job has none."] for name in strange}
-        errors |= {name: [f"A job has only one of {names}."] for name in given[1:]}
+        errors = {
+            name: [f"A {kind} job must not have it. Remove it, or change the job's kind."]
+            for name in unsupported
+        }
+        errors |= {name: [f"A job must have only one of {names}."] for name in given[1:]}
         if "template_id" not in original:
-            errors |= {name: ["Is of a template_id only."] for name in TEMPLATE_MEMBERS if name in original}
+            errors |= {
+                name: ["Needs template_id beside it."] for name in TEMPLATE_MEMBERS if name in original
+            }
         if kind == "script" and "output" in original:
-            errors["output"] = ["A script job has none."]
+            errors["output"] = ["A script job must not have it."]
         if errors:
             raise ValidationError(errors)
         if not given:
-            raise ValidationError(f"A {kind} job needs {'one of ' if len(known) > 1 else 'a '}{names}.")
+            raise ValidationError(f"A {kind} job needs {'one of ' if len(inputs) > 1 else 'a '}{names}.")
 
     @post_load(pass_original=True)
     def _make(self, data: dict[str, Any], original: Any, **_: Any) -> JobSpec:
@@ -161,7 +171,7 @@ def _sources_and_speakers(data: dict[str, Any], original: Any) -> tuple[Any, Any
 
 
 def dump_job(spec: JobSpec) -> dict[str, Any]:
-    """Return the JSON that loads as `spec`, its script resolved."""
+    """Return the JSON that loads as `spec`, with its script resolved."""
     document = {
         "kind": spec.kind,
         "script": spec.script and dump_script(spec.script),

@@ -1,4 +1,4 @@
-"""Log-ins as they are asked for and answered, and users as operators make and see them."""
+"""Schemas of log-ins, tokens and users."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from shared.script.schema.loading import StrictSchema
 from shared.security.passwords import MAX_LENGTH, MIN_LENGTH
 from shared.security.users import USERNAME_PATTERN
 
-_MAX_TYPED = 1024  # characters of a password that is tried: more than any that can be set
+_MAX_TYPED = 1024  # characters of a password at log-in: longer than any that can be set, so that nobody is told it is too long
 GRANTS = ("password", "client_credentials", "refresh_token")
 
 
 class OAuthRequestSchema(Schema):
-    """The base of what an OAuth client sends: unknown members are passed over and empty ones left out (RFC 6749, 3.2)."""
+    """The base of OAuth requests: unknown members are ignored, and empty ones count as absent (RFC 6749, 3.2)."""
 
     error_messages = {"type": "Must be an object."}  # noqa: RUF012 (marshmallow declares it so)
 
     class Meta(Schema.Meta):
-        """Pass over what a client of OAuth may send besides."""
+        """Ignore members that OAuth clients may send in addition."""
 
         unknown = EXCLUDE
 
@@ -36,7 +36,7 @@ class OAuthRequestSchema(Schema):
 
 
 class TokenRequestSchema(OAuthRequestSchema):
-    """What is given for tokens: a user's password, an API key, or a refresh token."""
+    """The credentials for new tokens: a user's password, an API key, or a refresh token."""
 
     grant_type = StrictString(
         100, required=True, description=f"One of {', '.join(f'`{grant}`' for grant in GRANTS)}."
@@ -44,54 +44,58 @@ class TokenRequestSchema(OAuthRequestSchema):
     username = StrictString(100, description="With `password`.")
     password = StrictString(_MAX_TYPED, description="The user's.")
     new_password = StrictString(
-        _MAX_TYPED, description=f"Sets another from now on, of {MIN_LENGTH} to {MAX_LENGTH} characters."
+        _MAX_TYPED, description=f"Replaces the password, with {MIN_LENGTH} to {MAX_LENGTH} characters."
     )
-    client_id = StrictString(100, description="With `client_credentials`: the key's id. Or by HTTP Basic.")
-    client_secret = StrictString(200, description="The key, or the secret in it.")
+    client_id = StrictString(
+        100, description="With `client_credentials`: the key's id; may be sent by HTTP Basic instead."
+    )
+    client_secret = StrictString(200, description="The key, or only the secret part of it.")
     refresh_token = StrictString(200, description="With `refresh_token`.")
     scope = StrictString(
-        200, description="Scopes with blanks between, of those that are held; else all of them."
+        200, description="Scopes separated by spaces; all that the user or key has by default."
     )
 
 
 class RefreshRequestSchema(OAuthRequestSchema):
-    """A refresh token. It is used up by this."""
+    """A refresh token, which this request uses up."""
 
     refresh_token = StrictString(200, required=True)
-    scope = StrictString(200, description="Fewer scopes than the log-in has, for this access token.")
+    scope = StrictString(
+        200, description="Scopes of the new access token, among those of the log-in; all by default."
+    )
 
 
 class RevocationSchema(OAuthRequestSchema):
-    """Any token of the log-in that is to end."""
+    """Any token of the log-in to end."""
 
     token = StrictString(4096, required=True)
-    token_type_hint = StrictString(100, description="Is not needed: the tokens tell themselves apart.")
+    token_type_hint = StrictString(100, description="Accepted for compatibility, and ignored.")
 
 
 class TokensSchema(Schema):
-    """Tokens of a log-in. The refresh token is good for one use."""
+    """The tokens of a log-in. The refresh token can be used once."""
 
     access_token = fields.String(metadata={"description": "A JWT, for `Authorization: Bearer`."})
     token_type = fields.String(metadata={"enum": ["Bearer"]})
-    expires_in = fields.Integer(metadata={"description": "Seconds, of the access token."})
+    expires_in = fields.Integer(metadata={"description": "Seconds until the access token expires."})
     refresh_token = fields.String()
-    refresh_expires_in = fields.Integer(metadata={"description": "Seconds, until the log-in is over."})
+    refresh_expires_in = fields.Integer(metadata={"description": "Seconds until the log-in expires."})
     scope = fields.String()
 
 
 class NewPassword(StrictString):
-    """A password that is to be set."""
+    """A new password."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(MAX_LENGTH, minimum=MIN_LENGTH, one_line=True, **kwargs)
 
     def check(self, value: Any) -> str:
-        """Refuse what is too short, or a single character over and over."""
+        """Refuse a password that is too short or repeats a few characters."""
         if isinstance(value, str) and len(value) < MIN_LENGTH:
-            raise ValidationError(f"Must have {MIN_LENGTH} characters or more.")
+            raise ValidationError(f"Must have at least {MIN_LENGTH} characters.")
         text = super().check(value)
         if len(set(text)) < 5:
-            raise ValidationError("Must have 5 different characters or more.")
+            raise ValidationError("Must have at least 5 different characters.")
         return text
 
     def problem_with(self, value: str) -> str | None:
@@ -104,25 +108,27 @@ class NewPassword(StrictString):
 
 
 def scopes(**kwargs: Any) -> StrictList:
-    """Return a field of what a user may do."""
+    """Return a field for a user's scopes."""
     return StrictList(Choice(SCOPES), minimum=1, maximum=len(SCOPES), unique=True, **kwargs)
 
 
 class NewUserSchema(StrictSchema):
-    """A user that is to be made."""
+    """A user to create."""
 
     username = PatternString(
         USERNAME_PATTERN,
-        "Has letters, digits and . _ @ + -, a letter or digit first.",
+        "Must consist of letters, digits and . _ @ + -, and start with a letter or digit.",
         maximum=100,
         required=True,
     )
     scopes = scopes(required=True)
-    password = NewPassword(description="Without it a one-time password is made, and shown this once.")
+    password = NewPassword(
+        description="Without one, a one-time password is created, and shown in this response alone."
+    )
 
 
 class UserChangeSchema(StrictSchema):
-    """What is to be set of a user."""
+    """The changes to a user."""
 
     scopes = scopes()
     password = NewPassword(description="Ends all log-ins of the user.")
@@ -130,7 +136,7 @@ class UserChangeSchema(StrictSchema):
 
 
 class UserSchema(Schema):
-    """Who logs in with a password."""
+    """A user, who logs in with a password."""
 
     user_id = fields.UUID(attribute="id")
     account_id = fields.UUID()
@@ -140,15 +146,18 @@ class UserSchema(Schema):
     disabled_at = Timestamp(allow_none=True)
     one_time_until = Timestamp(
         allow_none=True,
-        metadata={"description": "Where the password is a one-time password: when it ends, unused."},
+        metadata={
+            "description": "When the one-time password expires unless it is used; null for other passwords."
+        },
     )
 
 
 class NewPasswordUserSchema(UserSchema):
-    """A user with the one-time password that was made."""
+    """A user with the one-time password that was created."""
 
     password = fields.String(
-        allow_none=True, metadata={"description": "Shown this once. Null: none was made."}
+        allow_none=True,
+        metadata={"description": "The one-time password, shown only here; null where none was created."},
     )
 
 

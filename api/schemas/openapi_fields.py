@@ -1,4 +1,4 @@
-"""How our own fields appear in the OpenAPI document. The gateway registers this with apispec once."""
+"""Describes our own marshmallow fields in the OpenAPI document, as a plugin of apispec."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from shared.script.schema.fields import StrictField
 
 
 def register(converter: Any) -> None:
-    """Teach apispec's `converter` our fields: with flask-smorest, `register(api.ma_plugin.converter)` after Api(app)."""
+    """Register our fields with apispec's `converter`; with flask-smorest: `register(api.ma_plugin.converter)`."""
     converter.add_attribute_function(field2schema)
 
 
 def field2schema(converter: Any, field: Any, ret: dict[str, Any]) -> dict[str, Any]:
-    """Return what a field says of itself; `ret` is what apispec found out, and is mended in place."""
+    """Return a field's own JSON schema. `ret` is apispec's, whose default is removed in place."""
     if isinstance(field, RawJson):
         described = field.json_schema(converter)
     elif isinstance(field, Timestamp):
@@ -25,7 +25,7 @@ def field2schema(converter: Any, field: Any, ret: dict[str, Any]) -> dict[str, A
             described = {"anyOf": [described, {"type": "null"}]}
     else:
         return {}
-    default = ret.pop("default", None)  # None: "unset" inside, and not a value that a client may send
+    default = ret.pop("default", None)  # None means "not set" inside; a client must not send it
     if default is not None:
         described = described | {"default": list(default) if isinstance(default, tuple) else default}
     return described

@@ -1,4 +1,4 @@
-"""Fields of what goes out: written from rows and plain values, and never checked."""
+"""Marshmallow fields of responses: timestamps, and JSON that another schema documents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Timestamp(fields.Raw):
-    """A moment in UTC, as RFC 3339 with milliseconds and a Z."""
+    """A timestamp in UTC: RFC 3339 with milliseconds and a Z."""
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, datetime):
@@ -23,7 +23,7 @@ class Timestamp(fields.Raw):
 
 
 class RawJson(fields.Raw):
-    """JSON that is made already, documented by the schema that it follows."""
+    """JSON that is written as it is, documented by the schema that it follows."""
 
     def __init__(self, schema: Callable[[], Schema], *, nullable: bool = False, **kwargs: Any) -> None:
         super().__init__(allow_none=nullable, **kwargs)

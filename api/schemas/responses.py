@@ -1,4 +1,4 @@
-"""What is answered about everything but tasks: problems, assets, keys."""
+"""Schemas of responses other than tasks: problems, assets, uploads, API keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from api.schemas.response_fields import Timestamp
 
 
 class FieldErrorSchema(Schema):
-    """One thing that is wrong with the input."""
+    """One wrong value of the request."""
 
     pointer = fields.String(metadata={"description": "A JSON pointer into the request, as a URL fragment."})
     detail = fields.String()
@@ -17,8 +17,8 @@ class FieldErrorSchema(Schema):
 class ProblemSchema(Schema):
     """A problem document (RFC 9457)."""
 
-    type = fields.String(metadata={"description": "A path that documents this type of problem."})
-    code = fields.String(metadata={"description": "The type's stable name."})
+    type = fields.String(metadata={"description": "The path of a page that explains this type of problem."})
+    code = fields.String(metadata={"description": "The stable name of this type of problem."})
     title = fields.String()
     status = fields.Integer()
     detail = fields.String()
@@ -28,14 +28,14 @@ class ProblemSchema(Schema):
 
 
 class AssetSchema(Schema):
-    """A picture, clip or sound that a client uploaded, with what was found in it."""
+    """An uploaded image, video or sound, with its probed properties."""
 
     asset_id = fields.UUID()
     kind = fields.String(metadata={"enum": ["image", "video", "audio"]})
     media_type = fields.String()
     bytes = fields.Integer()
     sha256 = fields.String()
-    width = fields.Integer(allow_none=True, metadata={"description": "As displayed: rotation is applied."})
+    width = fields.Integer(allow_none=True, metadata={"description": "Pixels as displayed, after rotation."})
     height = fields.Integer(allow_none=True)
     duration = fields.Float(allow_none=True)
     fps = fields.Float(allow_none=True)
@@ -52,19 +52,25 @@ class AssetPageSchema(Schema):
 
 
 class UploadSchema(Schema):
-    """A file that comes in pieces, by tus 1.0.0."""
+    """A resumable upload, by tus 1.0.0."""
 
     upload_id = fields.UUID()
-    offset = fields.Integer(metadata={"description": "How many bytes are safely there."})
-    length = fields.Integer(allow_none=True, metadata={"description": "Of the whole; null: told later."})
-    asset_id = fields.UUID(allow_none=True, metadata={"description": "What it has become, once it is whole."})
+    offset = fields.Integer(metadata={"description": "How many bytes are stored."})
+    length = fields.Integer(
+        allow_none=True, metadata={"description": "Bytes of the whole file; null until it is known."}
+    )
+    asset_id = fields.UUID(
+        allow_none=True, metadata={"description": "The asset that the finished upload has become."}
+    )
     created_at = Timestamp()
-    expires_at = Timestamp(allow_none=True, metadata={"description": "When it expires, unless it goes on."})
+    expires_at = Timestamp(
+        allow_none=True, metadata={"description": "When the upload expires unless more of it arrives."}
+    )
     links = fields.Dict(keys=fields.String(), values=fields.String())
 
 
 class ApiKeySchema(Schema):
-    """A key, without its secret."""
+    """An API key, without its secret."""
 
     id = fields.String()
     name = fields.String()
@@ -74,6 +80,6 @@ class ApiKeySchema(Schema):
 
 
 class NewApiKeySchema(ApiKeySchema):
-    """A key with its secret, which is shown this once."""
+    """An API key with its secret, which is shown in this response alone."""
 
     key = fields.String()

@@ -1,4 +1,4 @@
-"""Who is to speak a script, each with the place that says so. Whether there is such a voice is not looked up here."""
+"""Lists the voices that a script needs, each with the pointer to what asks for it. Whether they exist is checked elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Speaker(NamedTuple):
-    """A voice by its name, or where that is None the voice of a language; and the pointer to what asks for it."""
+    """A voice by its name, or any voice of the language where the name is None; and the pointer to what asks for it."""
 
     pointer: str
     voice: str | None
@@ -22,12 +22,12 @@ class Speaker(NamedTuple):
 
 
 def speakers(script: Script, document: Any = None, at: str = "#") -> tuple[Speaker, ...]:
-    """Return each speaker that the script needs, once for each place in `document`, the client's own script at `at`."""
-    # Most scripts name no voice, and a batch has many scenes: those are looked at once.
+    """Return the speakers that the script needs, each once for each place in `document`, the client's script at `at`."""
+    # Most scripts name no voice, and a batch may have 100,000 scenes: one pass decides whether places are needed at all.
     named = {
-        said.voice.name
+        narration.voice.name
         for scene in script.scenes
-        if (said := scene.narration) is not None and _is_spoken(said)
+        if (narration := scene.narration) is not None and _is_spoken(narration)
     }
     found = [Speaker(json_pointer(at, "language"), None, script.language)] if None in named else []
     if named - {None}:
@@ -36,24 +36,29 @@ def speakers(script: Script, document: Any = None, at: str = "#") -> tuple[Speak
 
 
 def _named_speakers(script: Script, document: Any, at: str) -> Iterator[Speaker]:
-    usual = json_pointer(at, "defaults", "voice", "name")
+    default = json_pointer(at, "defaults", "voice", "name")
     for index, scene, resolved in number_scenes(script, document):
-        said = resolved.narration
-        if said is None or said.voice.name is None or not _is_spoken(said):
+        narration = resolved.narration
+        if narration is None or narration.voice.name is None or not _is_spoken(narration):
             continue
         own = (
             json_pointer(at, "scenes", index, "narration", "voice", "name")
             if _names_a_voice(scene)
-            else usual
+            else default
         )
-        yield Speaker(own, said.voice.name, script.language)
+        yield Speaker(own, narration.voice.name, script.language)
 
 
-def _is_spoken(said: Narration) -> bool:
-    return said.src is None and said.voice.name != "none" and bool(said.text) and not said.text.isspace()
+def _is_spoken(narration: Narration) -> bool:
+    return (
+        narration.src is None
+        and narration.voice.name != "none"
+        and bool(narration.text)
+        and not narration.text.isspace()
+    )
 
 
 def _names_a_voice(scene: dict[str, Any]) -> bool:
-    said = scene.get("narration")
-    voice = said.get("voice") if isinstance(said, dict) else None
+    narration = scene.get("narration")
+    voice = narration.get("voice") if isinstance(narration, dict) else None
     return isinstance(voice, dict) and voice.get("name") is not None

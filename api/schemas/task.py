@@ -1,4 +1,4 @@
-"""What is answered about tasks and batches."""
+"""Schemas of tasks, their results and artifacts, and of batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.states import Stage, State
 
 
 class ArtifactSchema(Schema):
-    """A file that a task made."""
+    """A file that a task produced."""
 
     name = fields.String()
     media_type = fields.String()
@@ -25,7 +25,7 @@ class ArtifactSchema(Schema):
 
 
 class UsageSchema(Schema):
-    """What a task cost."""
+    """The resources that a task used."""
 
     render_seconds = fields.Float()
     cached_segments = fields.Integer()
@@ -36,7 +36,7 @@ class UsageSchema(Schema):
 
 
 class CreditSchema(Schema):
-    """Whom a scene's stock picture is owed to."""
+    """The author of a scene's stock picture or clip."""
 
     scene = fields.String()
     provider = fields.String()
@@ -47,21 +47,23 @@ class CreditSchema(Schema):
 
 
 class ResultSchema(Schema):
-    """What a task made: a video has a duration and artifacts; what was made of a brief names the model that wrote it."""
+    """What a task produced. A video has a duration and artifacts; a script from a brief names the model that wrote it."""
 
     script = RawJson(ScriptSchema)
     duration = fields.Float()
     artifacts = fields.List(fields.Nested(ArtifactSchema))
-    model = fields.String(metadata={"description": "`outline` where no model was asked."})
-    cached = fields.Boolean(metadata={"description": "Whether the script had been written before."})
+    model = fields.String(
+        metadata={"description": "The model that wrote the script; `outline` where none is configured."}
+    )
+    cached = fields.Boolean(metadata={"description": "Whether the script came from the cache."})
     usage = fields.Nested(UsageSchema)
-    encoder = fields.String(metadata={"description": "What made the picture: `libx264`, or a machine's own."})
+    encoder = fields.String(metadata={"description": "The video encoder: `libx264`, or a hardware encoder."})
     warnings = fields.List(fields.String())
     credits = fields.List(fields.Nested(CreditSchema))
 
 
 class SceneStatusSchema(Schema):
-    """How far a scene is."""
+    """The progress of a scene."""
 
     id = fields.String()
     status = fields.String(metadata={"enum": ["waiting", "rendering", "done"]})
@@ -70,7 +72,7 @@ class SceneStatusSchema(Schema):
 
 
 class TaskSchema(Schema):
-    """A job's run."""
+    """A task: the run of a job."""
 
     task_id = fields.UUID()
     kind = fields.String(metadata={"enum": list(KINDS)})
@@ -82,7 +84,9 @@ class TaskSchema(Schema):
     custom_id = fields.String(allow_none=True)
     batch_id = fields.UUID(allow_none=True)
     template_id = fields.String(allow_none=True)
-    template_version = fields.Integer(allow_none=True, metadata={"description": "Which one it was made by."})
+    template_version = fields.Integer(
+        allow_none=True, metadata={"description": "The version of the template that was used."}
+    )
     metadata = fields.Dict(keys=fields.String(), values=fields.String())
     created_at = Timestamp()
     started_at = Timestamp(allow_none=True)
@@ -102,14 +106,14 @@ class TaskPageSchema(Schema):
 
 
 class SkippedSchema(Schema):
-    """A job that was left out of a batch."""
+    """A job that was skipped because it is invalid."""
 
-    index = fields.Integer(metadata={"description": "Which one of the request, from 0."})
+    index = fields.Integer(metadata={"description": "Its index in the request, from 0."})
     errors = fields.List(fields.Nested(FieldErrorSchema))
 
 
 class AcceptedBatchSchema(Schema):
-    """A batch that was taken."""
+    """An accepted batch."""
 
     batch_id = fields.UUID()
     counts = fields.Dict(keys=fields.String(), values=fields.Integer())
@@ -118,7 +122,7 @@ class AcceptedBatchSchema(Schema):
 
 
 class BatchStatusSchema(Schema):
-    """How far a batch is; `counts` by status."""
+    """The progress of a batch, with its tasks counted by status."""
 
     batch_id = fields.UUID()
     status = fields.String(metadata={"enum": ["running", "finished"]})

@@ -1,4 +1,4 @@
-"""A template: a script with `{{field}}` in it, and a declaration of its fields. It is tried at its limits before it is taken."""
+"""Templates: a script with `{{field}}` placeholders and its field declarations. A new one is filled at its limits to check it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 TEMPLATE_ID = r"[a-zA-Z0-9_-]{1,64}"
 MAX_FIELDS = 100
-MAX_CHECKED_NODES = 100_000  # parts of scripts that a PUT may cost us to check
+MAX_CHECKED_NODES = 100_000  # nodes of scripts that checking one PUT may visit: some seconds
 _SCRIPT = ScriptSchema()
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template that was checked."""
+    """A checked template."""
 
     script: Mapping[str, Any]
     fields: Mapping[str, TemplateField]
@@ -43,7 +43,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class FilledTemplate:
-    """What a template and values make: with the files it names and who speaks it, each after the field that named it, or None."""
+    """The script that a template and values give, with its sources and speakers, each after the field that named it, or None."""
 
     script: Script
     sources: tuple[tuple[str | None, NamedSource], ...]
@@ -51,7 +51,7 @@ class FilledTemplate:
 
 
 def fill_template(template: Template, given: Mapping[str, Any]) -> FilledTemplate:
-    """Fill a template, or raise ValidationError: under `fields` by name, under `template_id` what is the template's."""
+    """Fill a template, or raise ValidationError: under `fields` for wrong values, under `template_id` for its own faults."""
     try:
         values = check_values(template.fields, given)
         expanded = expand(template.script, values)
@@ -75,10 +75,10 @@ def fill_template(template: Template, given: Mapping[str, Any]) -> FilledTemplat
 
 
 class TemplateScript(StrictField):
-    """A script with placeholders, `each` and `if`; what is wrong with it is seen when it is filled."""
+    """A script with placeholders, `each` and `if`. It is checked as a script when it is filled."""
 
     def check(self, value: Any) -> Any:
-        """Refuse what cannot be walked."""
+        """Check that it is an object, and its variables too."""
         if not isinstance(value, dict):
             raise ValidationError("Must be an object.")
         if not isinstance(value.get("variables", {}), dict):
@@ -91,14 +91,14 @@ class TemplateScript(StrictField):
 
 
 class TemplateSchema(StrictSchema):
-    """A template: its form alone. One that is kept was tried when it was put."""
+    """A template's structure. A stored template was checked in full when it was put."""
 
     title = StrictString(200, minimum=0, one_line=True, default="")
     description = StrictString(1000, minimum=0, default="")
     fields = StrictMapping(  # type: ignore[assignment]  # marshmallow takes it from the class, and keeps its own of this name
-        PatternString(placeholders.NAME, "Must be named by 1 to 64 of a-z, A-Z, 0-9, _ and -."),
+        PatternString(placeholders.NAME, "A field's name must have 1 to 64 of a-z, A-Z, 0-9, _ and -."),
         DiscriminatedObject("type", lambda: FIELD_SCHEMAS), maximum=MAX_FIELDS, default={},
-        description="By the names that stand in the script.",
+        description="Declarations of the fields, by their names in the script's placeholders.",
     )  # fmt: skip
     script = TemplateScript(required=True)
 
@@ -108,26 +108,36 @@ class TemplateSchema(StrictSchema):
 
 
 class NewTemplateSchema(TemplateSchema):
-    """A template as it is put. It is filled to see whether it can be."""
+    """A new template, which is filled with sample values to check that it gives valid scripts."""
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Template:
         template = Template(data["script"], data["fields"], data["title"], data["description"])
         own = template.script.get("variables", {})
         if both := [name for name in template.fields if name in own or name == "number"]:
-            raise ValidationError({"fields": {name: ["This name is taken."] for name in both}})
+            raise ValidationError(
+                {
+                    "fields": {
+                        name: ["Is taken: by a variable of the script, or as `number`."] for name in both
+                    }
+                }
+            )
         left = MAX_CHECKED_NODES
         for values in _sample_values(template.fields):
             left -= _check_filled(template, values)
             if left < 0:
                 raise ValidationError(
-                    {"script": ["Is too large to be tried with all that its fields may hold."]}
+                    {
+                        "script": [
+                            "Is too large to be checked with all values that its fields allow. Lower max_items."
+                        ]
+                    }
                 )
         return template
 
 
 def _sample_values(fields: Mapping[str, TemplateField]) -> Iterator[dict[str, Any]]:
-    """Return values as people give them, then as little and as much as may be given, then each choice."""
+    """Yield values to check with: typical ones, then the shortest and longest allowed, then each choice."""
     yield {name: field.sample for name, field in fields.items()}
     most = max((len(field.extremes) for field in fields.values()), default=1)
     for at in range(most):
@@ -138,7 +148,7 @@ def _sample_values(fields: Mapping[str, TemplateField]) -> Iterator[dict[str, An
 
 
 def _check_filled(template: Template, given: Mapping[str, Any]) -> int:
-    """Fill a template and return its size, or raise ValidationError at the places of the template's own script."""
+    """Fill a template and return its number of nodes, or raise ValidationError with places in the template's own script."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     try:
         expanded = expand(template.script, values)
@@ -158,7 +168,7 @@ def _check_filled(template: Template, given: Mapping[str, Any]) -> int:
 
 def _unequal_list_errors(error: UnequalLists) -> dict[str, Any]:
     first, *others = error.args[0]
-    return {name: [f"Must have as many items as {first}."] for name in others}
+    return {name: [f"Must have as many items as {first}, since `each` goes through both."] for name in others}
 
 
 def _errors_by_field(error: ValidationError, expanded: Expanded) -> dict[str, Any]:
@@ -170,7 +180,10 @@ def _errors_by_field(error: ValidationError, expanded: Expanded) -> dict[str, An
             _merge_messages(found, {"fields": {name: [detail]}})
         if not names:
             place = json_pointer("#", *expanded.place(path))
-            _merge_messages(found, {"template_id": [f"The template cannot be filled so: {place}: {detail}"]})
+            _merge_messages(
+                found,
+                {"template_id": [f"The template gives no valid script with these fields: {place}: {detail}"]},
+            )
     return found
 
 
@@ -186,7 +199,7 @@ def _merge_messages(into: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 
 def _parse_pointer(where: str) -> Path:
-    """Read a JSON pointer."""
+    """Return a JSON pointer's path."""
     parts = where.removeprefix("#").split("/")[1:]
     plain = (part.replace("~1", "/").replace("~0", "~") for part in parts)
     return tuple(int(part) if part.isdecimal() else part for part in plain)

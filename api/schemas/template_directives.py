@@ -1,6 +1,6 @@
-"""Fills a template: repeats what has `each`, drops what has `if` and no value, and leaves the values to the placeholders.
+"""Expands a template's `each`, `if` and `else`. Values become variables of the resulting script, which placeholders name.
 
-A value never becomes syntax: it is a variable of the script that comes out, as if a client had written it so.
+A value never becomes syntax, so that braces in a client's text cannot inject placeholders.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Path = tuple[str | int, ...]
-MAX_NODES = 50_000  # of a filled template: lists in lists multiply
+MAX_NODES = 50_000  # of a filled template: nested lists multiply
 _OMITTED = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """A script as a client might have written it, and where its parts come from."""
+    """An expanded script, and where its parts come from."""
 
     document: dict[str, Any]
     fields: Mapping[str, str]  # of its variables: the template's field
     places: Mapping[Path, Path]  # from the document's into the template's script
 
     def place(self, path: Path) -> Path:
-        """Return the place in the template of a place in the document, or of what holds it."""
+        """Return the template's path of a path in the document, or of the nearest parent that has one."""
         whole = path
         while path and path not in self.places:
             path = path[:-1]
         return (*self.places.get(path, ()), *whole[len(path) :])
 
     def names(self, path: Path) -> list[str]:
-        """Return the fields that a text in the document is filled from."""
+        """Return the fields that fill a text of the document."""
         node: Any = self.document
         for part in path:
             try:
@@ -49,13 +49,13 @@ class Expanded:
 
 
 def expand(script: Mapping[str, Any], values: Mapping[str, Any]) -> Expanded:
-    """Fill a template's script with values, one for each of its fields, or raise ValidationError."""
+    """Expand a template's script with values, one for each field, or raise ValidationError."""
     own = script.get("variables", {})
     work = _Expansion(values, set(own) | set(values))
-    # The script's own variables are values, and not a part of the form.
+    # The script's own variables are values, not a part to expand.
     form = {name: each for name, each in script.items() if name != "variables"}
     if "if" in form:
-        raise ValidationError(nested(("if",), ["Unknown field."]))  # there is nothing that holds it
+        raise ValidationError(nested(("if",), ["Unknown field."]))  # the root cannot be omitted
     document = work.node(form, (), (), {})
     used = {name for text in iterate_strings(document) for name in placeholders.placeholder_names(text)}
     for name in used & values.keys():
@@ -82,9 +82,11 @@ class _Expansion:
         self.fields[name] = source
 
     def node(self, node: Any, at: Path, source: Path, names: Mapping[str, str]) -> Any:
-        """Return a part of the form as the document has it at `at`."""
+        """Return a part of the template as it is in the document at `at`."""
         if len(self.places) >= MAX_NODES:
-            raise ValidationError("The filled template is too large.")
+            raise ValidationError(
+                f"The filled template has more than {MAX_NODES} values. Give shorter lists."
+            )
         self.places[at] = source
         if isinstance(node, str):
             return placeholders.rename_placeholders(node, names)
@@ -95,33 +97,33 @@ class _Expansion:
     def _object(self, node: dict[str, Any], at: Path, source: Path, names: Mapping[str, str]) -> Any:
         if "if" in node and not self._has(node["if"], (*source, "if")):
             return self.node(node["else"], at, (*source, "else"), names) if "else" in node else _OMITTED
-        made = {}
+        result = {}
         for name, each in node.items():
             if name not in ("if", "else"):
                 found = self.node(each, (*at, name), (*source, name), names)
                 if found is not _OMITTED:
-                    made[name] = found
-        return made
+                    result[name] = found
+        return result
 
     def _has(self, name: Any, source: Path) -> bool:
         if not isinstance(name, str) or name not in self.values:
-            raise ValidationError(nested(source, ["Must be the name of a field."]))
+            raise ValidationError(nested(source, ["Must be the name of a declared field."]))
         return self.values[name] not in (None, "", (), [])
 
     def _list(self, node: list[Any], at: Path, source: Path, names: Mapping[str, str]) -> list[Any]:
-        made: list[Any] = []
+        result: list[Any] = []
         for index, each in enumerate(node):
             here = (*source, index)
             for one, known in self._repeated(each, here, names):
-                found = self.node(one, (*at, len(made)), here, known)
+                found = self.node(one, (*at, len(result)), here, known)
                 if found is not _OMITTED:
-                    made.append(found)
-        return made
+                    result.append(found)
+        return result
 
     def _repeated(
         self, node: Any, source: Path, names: Mapping[str, str]
     ) -> Iterable[tuple[Any, Mapping[str, str]]]:
-        """Return the object once for each item of the lists that its `each` names, with what names the item."""
+        """Return the object once for each item of the lists in its `each`, with the variable names of the items."""
         if not isinstance(node, dict) or "each" not in node:
             return [(node, names)]
         lists = [node["each"]] if isinstance(node["each"], str) else node["each"]
@@ -132,7 +134,9 @@ class _Expansion:
     def _lengths(self, lists: Any, source: Path) -> int:
         known = isinstance(lists, list) and bool(lists) and all(isinstance(name, str) for name in lists)
         if not known or not all(isinstance(self.values.get(name) or (), tuple) for name in lists):
-            raise ValidationError(nested(source, ["Must be the name of a list, or several."]))
+            raise ValidationError(
+                nested(source, ["Must be the name of a list field, or a list of such names."])
+            )
         if unknown := [name for name in lists if name not in self.values]:
             raise ValidationError(nested(source, [f"There is no field {unknown[0]}."]))
         lengths = [len(self.values[name] or ()) for name in lists]
@@ -141,13 +145,13 @@ class _Expansion:
         return lengths[0]
 
     def _items(self, lists: list[str], index: int) -> dict[str, str]:
-        made = {"number": self._fresh("number", index + 1)}
+        result = {"number": self._fresh("number", index + 1)}
         for name in lists:
-            made[name] = self._fresh(name, self.values[name][index])
-        return made
+            result[name] = self._fresh(name, self.values[name][index])
+        return result
 
     def _fresh(self, source: str, value: Any) -> str:
-        """Name an item as no field and no other item is named."""
+        """Add a variable for an item, under a name that no field and no other item has."""
         name = f"{source[:48]}-{len(self.variables) + 1}"
         while name in self.taken:
             name += "-"
@@ -157,11 +161,11 @@ class _Expansion:
 
 
 class UnequalLists(Exception):
-    """Lists that are gone through together have not the same number of items. `args[0]` are their names."""
+    """The lists of one `each` differ in length. `args[0]` are their names."""
 
 
 def nested(path: Path, messages: Any) -> dict[str, Any]:
-    """Return messages at a place as marshmallow has them."""
+    """Return messages nested below a path, in marshmallow's form."""
     for part in reversed(path):
         messages = {part: messages}
     return messages if isinstance(messages, dict) else {"_schema": messages}

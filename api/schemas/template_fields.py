@@ -1,4 +1,4 @@
-"""The fields that a template declares: of which type, within which limits, and what stands where nothing is given."""
+"""Declarations of a template's fields: types, limits and defaults; and the check of values against them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ASSET = "asset:00000000-0000-4000-8000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class TemplateField:
-    """A field. `extremes` are values at its limits: what a template must stand."""
+    """A declared field. `extremes` are values at its limits, with which a new template is checked."""
 
     type: str
     checker: StrictField
@@ -44,35 +44,35 @@ class TemplateField:
 
     @property
     def sample(self) -> Any:
-        """Return a value that it may have."""
+        """Return a typical value: the example, else the default, else an extreme."""
         given = (self.example, self.default)
         return next((each for each in given if each is not None), self.extremes[0])
 
 
 class AnyValue(StrictField):
-    """A value that is checked elsewhere."""
+    """Any value; it is checked elsewhere."""
 
     def check(self, value: Any) -> Any:
-        """Return it as it came."""
+        """Return it unchanged."""
         return value
 
     def json_schema(self, _: Any) -> dict[str, Any]:
-        """Describe what a field may have."""
+        """Describe the types that a field's value may have."""
         return {"type": ["string", "number", "array"]}
 
 
 class FieldSchema(StrictSchema):
-    """What all fields have. One without a default is needed, unless it is optional."""
+    """Members of all field declarations. A field without a default is required unless it is optional."""
 
     description = StrictString(500, minimum=0, default="")
-    default = AnyValue(description="Taken where the field is not given.")
+    default = AnyValue(description="The value where the job gives none.")
     example = AnyValue()
     optional = StrictBoolean(
-        default=False, description="May be left out; objects with `if` are then left out too."
+        default=False, description="Whether a job may leave it out; objects with `if` on it are then omitted."
     )
 
     def limits(self, data: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
-        """Return what checks a value, and values at the limits."""
+        """Return the check of a value, and values at its limits."""
         raise NotImplementedError
 
     @post_load
@@ -96,7 +96,7 @@ class StringFieldSchema(FieldSchema):
     max_length = StrictInteger(1, MAX_STRING, default=200)
 
     def limits(self, data: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
-        """Return a check of the length."""
+        """Return the check of the length."""
         least, most = data["min_length"], data["max_length"]
         if least > most:
             raise ValidationError({"min_length": ["Is more than max_length."]})
@@ -104,10 +104,10 @@ class StringFieldSchema(FieldSchema):
 
 
 class BoundedText(StrictString):
-    """A text whose least length is told too."""
+    """A text with a minimum length."""
 
     def check(self, value: Any) -> str:
-        """Refuse what is too short by its limit."""
+        """Check both limits of the length."""
         text = super().check(value) if value != "" or not self.minimum else value
         if len(text) < self.minimum:
             raise ValidationError(
@@ -124,7 +124,7 @@ class NumberFieldSchema(FieldSchema):
     maximum = StrictNumber(-MAX_NUMBER, MAX_NUMBER, default=MAX_NUMBER)
 
     def limits(self, data: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
-        """Return a check of the bounds."""
+        """Return the check of the bounds."""
         least, most = data["minimum"], data["maximum"]
         if least > most:
             raise ValidationError({"minimum": ["Is more than maximum."]})
@@ -132,10 +132,10 @@ class NumberFieldSchema(FieldSchema):
 
 
 class UnconvertedNumber(StrictNumber):
-    """A number that stays what it was: 5 is shown as 5, and not as 5.0."""
+    """A number that keeps its type: 5 is shown as 5, not as 5.0."""
 
     def check(self, value: Any) -> Any:
-        """Return the number as it came."""
+        """Return the number unchanged."""
         super().check(value)
         return value
 
@@ -146,33 +146,33 @@ class ColorFieldSchema(FieldSchema):
     type = Choice(["color"], required=True)
 
     def limits(self, _: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
-        """Return a check of the form."""
+        """Return the check of the syntax."""
         return ColorField(), ("#000000",)
 
 
 class AssetFieldSchema(FieldSchema):
-    """What a `src` takes: `asset:ID` or an https URL."""
+    """A file, as in a `src`: `asset:ID` or an https URL."""
 
     type = Choice(["asset"], required=True)
 
     def limits(self, _: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
-        """Return a check of the form; whether it is there is seen when a job is made."""
+        """Return the check of the syntax; whether the file exists is checked for each job."""
         return SourceField(), (_ASSET,)
 
 
 class ChoiceFieldSchema(FieldSchema):
-    """One of a few texts."""
+    """One of a fixed set of texts."""
 
     type = Choice(["choice"], required=True)
     choices = StrictList(StrictString(200), minimum=1, maximum=MAX_CHOICES, unique=True, required=True)
 
     def limits(self, data: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
-        """Return a check of the choices."""
+        """Return the check of the choices."""
         return Choice(data["choices"]), data["choices"]
 
 
 class ListFieldSchema(FieldSchema):
-    """Several values of one type, for objects with `each`."""
+    """A list of values of one type, for objects with `each`."""
 
     type = Choice(["list"], required=True)
     items: StrictField = DiscriminatedObject("type", lambda: SCALAR_SCHEMAS, required=True)
@@ -180,7 +180,7 @@ class ListFieldSchema(FieldSchema):
     max_items = StrictInteger(1, MAX_ITEMS, default=10)
 
     def limits(self, data: dict[str, Any]) -> tuple[StrictField, tuple[Any, ...]]:
-        """Return a check of the number and of each item."""
+        """Return the check of the length and of each item."""
         least, most, item = data["min_items"], data["max_items"], data["items"]
         if least > most:
             raise ValidationError({"min_items": ["Is more than max_items."]})
@@ -199,9 +199,9 @@ FIELD_SCHEMAS: dict[str, type[FieldSchema]] = {**SCALAR_SCHEMAS, "list": ListFie
 
 
 def check_values(fields: Mapping[str, TemplateField], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a value for each field, None where an optional one has none, or raise ValidationError by name."""
+    """Return a value for each field, None for an absent optional one; or raise ValidationError by field name."""
     errors: dict[str, Any] = {
-        name: ["The template has no such field."] for name in given if name not in fields
+        name: ["The template declares no such field."] for name in given if name not in fields
     }
     values: dict[str, Any] = {}
     for name, field in fields.items():
@@ -221,9 +221,9 @@ def check_values(fields: Mapping[str, TemplateField], given: Mapping[str, Any]) 
 
 
 def convert_cells(fields: Mapping[str, TemplateField], row: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields that a row of texts gives, such as one of a CSV file: an empty cell gives none.
+    """Return the fields of a CSV row, converted to their types; an empty cell gives no field.
 
-    A list's items are separated by `|`. What cannot be converted stays text, for `checked` to refuse.
+    A list's items are separated by `|`. A cell that cannot be converted stays text, which `check_values` refuses.
     """
     return {name: _convert_cell(fields.get(name), cell) for name, cell in row.items() if cell != ""}
 

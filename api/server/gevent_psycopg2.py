@@ -1,4 +1,4 @@
-"""Makes psycopg2 give way: while Postgres works, other greenlets run, and no wait for it is without an end."""
+"""Makes psycopg2 cooperative under gevent: other greenlets run while Postgres works, and every wait has a time limit."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from psycopg2 import OperationalError, extensions
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 (a type is written with a capital)
 
-CONNECT_SECONDS = 3.0  # libpq's own connect_timeout does not hold when it does not block
-PING_SECONDS = 3.0  # to tell whether a pooled connection still leads anywhere
-STATEMENT_SECONDS = 20.0  # longer than any statement may take: past it the server is gone, or stopped
+CONNECT_SECONDS = 3.0  # libpq ignores connect_timeout on non-blocking connections
+PING_SECONDS = 3.0  # to find out whether a pooled connection is still alive
+STATEMENT_SECONDS = 20.0  # above statement_timeout: past it the server is unreachable or stopped
 
 
 def install() -> None:
-    """Have all of this process's connections wait cooperatively. For processes that gevent has patched, or will."""
+    """Make all psycopg2 connections of this process wait cooperatively. Only for processes that gevent patches."""
     extensions.set_wait_callback(wait_for_postgres)
 
 
 def wait_for_postgres(connection: Connection) -> None:
-    """Wait until the connection has done what it was asked to do, or raise; it is closed then."""
+    """Wait until the connection's operation is done; after the time limit raise OperationalError, which closes it."""
     seconds = _timeout_of(connection)
-    late = OperationalError("The database does not answer.")
+    late = OperationalError("The database did not answer within the time limit.")
     while (state := connection.poll()) != extensions.POLL_OK:
         if state == extensions.POLL_READ:
             wait_read(connection.fileno(), timeout=seconds, timeout_exc=late)
@@ -36,5 +36,5 @@ def wait_for_postgres(connection: Connection) -> None:
 def _timeout_of(connection: Connection) -> float:
     if connection.status == extensions.STATUS_SETUP:
         return CONNECT_SECONDS
-    # SQLAlchemy asks whether a connection lives with autocommit on, and works with it off.
+    # SQLAlchemy pings a pooled connection with autocommit on, and runs statements with it off.
     return PING_SECONDS if connection.autocommit else STATEMENT_SECONDS

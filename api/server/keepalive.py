@@ -1,7 +1,7 @@
-"""Lets clients keep their connection while they rest: longer than anyone does between two questions, if there is room.
+"""Keeps idle client connections open for 75 s, at most 500 per worker.
 
-gunicorn has one time limit for a rest and for the arrival of a request's head. A short one, which holds off who sends slowly,
-cuts those off who ask every few seconds, now and then at the very moment in which they ask again.
+gunicorn has one time limit for idle connections and for the arrival of a request's head. A short one, as is needed against
+slow senders, would cut off clients that poll every few seconds, sometimes just as they send the next request.
 """
 
 from __future__ import annotations
@@ -16,22 +16,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 IDLE_SECONDS = 75.0
-MAX_IDLE = (
-    500  # connections that rest, of the thousands that a process has; who has rested longest makes room
-)
-STOP_POLL_SECONDS = 0.25  # between two looks at whether the worker ends
-READ = 1  # what libev calls it
+MAX_IDLE = 500  # idle connections; the one that has been idle longest is closed to make space
+STOP_POLL_SECONDS = 0.25  # between two checks whether the worker is stopping
+READ = 1  # libev's flag for "readable"
 
 
 class IdleConnections:
-    """The connections of a worker that nothing was asked on since they were answered."""
+    """The idle connections of a worker: answered, and waiting for their next request."""
 
     def __init__(self) -> None:
-        self._idle: dict[Event, None] = {}  # in the order in which they began
+        self._idle: dict[Event, None] = {}  # by the order in which they became idle
         self._stopping = False
 
     def wait_for_next_request(self, request: Any, response: Any) -> None:
-        """Wait on gunicorn's connection for what follows an answered request, where something may follow."""
+        """Hold gunicorn's connection after a response until its next request arrives or its idle time is over."""
         if self._stopping or response is None or response.should_close() or request.should_close():
             return
         if sys.exception() is not None or request.unreader.buf.getbuffer().nbytes:
@@ -49,7 +47,7 @@ class IdleConnections:
             del self._idle[readable]
 
     def close_when_stopping(self, worker: Any) -> None:
-        """Let nobody rest any more once the worker is told to end: its time limit for requests holds for them then."""
+        """Close all idle connections once the worker is told to stop, so that they do not delay its shutdown."""
         while worker.alive:
             gevent.sleep(STOP_POLL_SECONDS)
         self._stopping = True

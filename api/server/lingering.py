@@ -1,6 +1,7 @@
-"""Reads what is left of a refused body for a while, so that its sender gets to read why, and lets others go on meanwhile.
+"""Lingering close: reads on for a few seconds after refusing a body, so that its sender can read the response.
 
-gunicorn reads it to its end, in a loop that never gives way where the sender is fast: one of them would stop the process.
+gunicorn itself would read the whole body, in a loop that never yields while the sender is fast: one upload would block the
+worker.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ CHUNK_BYTES = 64 * 1024
 
 
 def drain_body(request: Any, seconds: float = LINGER_SECONDS) -> None:
-    """Read gunicorn's request to its end, or have its connection closed when the time is over."""
+    """Read the rest of gunicorn's request body, and have the connection closed where it does not end in time."""
     until = time.monotonic() + seconds
-    with gevent.Timeout(seconds, exception=False):  # it fires only where somebody waits
-        # Where its body has failed, nobody knows where the next request begins.
+    with gevent.Timeout(seconds, exception=False):  # fires only while waiting: a fast sender needs the clock
+        # After a malformed chunk it is unknown where the next request begins.
         while time.monotonic() < until and not request.body.failed:
             try:
                 if not request.body.read(CHUNK_BYTES):

@@ -1,7 +1,7 @@
-"""Runs what would hold all other requests up beside them: under gevent in a native thread, else where it stands.
+"""Runs blocking work in a native thread under gevent, so that other requests go on; without gevent, in place.
 
-It is for waiting on the disk, which gevent knows nothing of, and for seconds of computing. No process is started
-there: a fork beside greenlets that hold locks may never come back.
+Use it for disk I/O, which gevent cannot make cooperative, and for seconds of computing. Never start a process in it: a fork
+beside greenlets that hold locks may deadlock.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ LARGE_BYTES = 64 * 1024
 
 
 def is_cooperative() -> bool:
-    """Whether this process serves its requests as greenlets."""
+    """Return whether this process serves its requests as greenlets."""
     return bool(monkey.is_module_patched("socket"))
 
 
 def run(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Return what the function returns; other requests go on meanwhile."""
+    """Call the function in a thread, and return its result; other requests go on meanwhile."""
     if not is_cooperative():
         return function(*args, **kwargs)
-    # An error comes back as a value: gevent writes the traceback of one that is raised there past the log.
-    found, error = gevent.get_hub().threadpool.apply(_call_catching, (function, args, kwargs))
+    # Errors come back as values: gevent prints the traceback of an error raised in its threads to stderr, past our log.
+    result, error = gevent.get_hub().threadpool.apply(_call_catching, (function, args, kwargs))
     if error is not None:
         raise error
-    return cast("R", found)
+    return cast("R", result)
 
 
 def run_if_large(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Return what the function returns, run aside where `size` bytes of input may keep it busy for long."""
+    """Call the function, in a thread where `size` bytes of input may keep it busy for long, and return its result."""
     return run(function, *args, **kwargs) if size > LARGE_BYTES else function(*args, **kwargs)
 
 

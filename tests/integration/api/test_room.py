@@ -85,7 +85,7 @@ def test_a_batch_that_never_fits_is_too_large_whatever_is_queued(
     answer = small.post("/v1/batch", json={"jobs": [HELLO] * 3})
 
     assert (answer.status_code, answer.json["code"]) == (413, "too-large")
-    assert "2 may be unfinished" in answer.json["detail"]
+    assert "may have 2 unfinished jobs" in answer.json["detail"]
     assert "Retry-After" not in answer.headers
     assert jobs_of(small) == []
 

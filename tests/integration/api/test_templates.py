@@ -132,7 +132,7 @@ def test_a_template_of_another_account_is_not_there(client: Client, stranger: Cl
     assert client.get("/v1/templates/card").status_code == 404
     assert client.delete("/v1/templates/card").status_code == 404
     assert client.post("/v1/jobs", json=job()).json["errors"] == [
-        {"pointer": "#/template_id", "detail": "There is no such template."}
+        {"pointer": "#/template_id", "detail": "There is no such template. GET /v1/templates lists them."}
     ]
 
 
@@ -207,7 +207,7 @@ def test_wrong_fields_are_told_of_by_name(client: Client) -> None:
     assert {each["pointer"]: each["detail"] for each in answer.json["errors"]} == {
         "#/fields/name": "Missing.",
         "#/fields/price": "Must be a number from 0 to 1000.",
-        "#/fields/colour": "The template has no such field.",
+        "#/fields/colour": "The template declares no such field.",
         "#/fields/points/1": "Must be a string.",
         "#/fields/photo": "Must be asset:ID or an https URL.",
     }
@@ -232,7 +232,12 @@ def test_an_asset_in_a_field_is_held_and_a_missing_one_is_told_of_by_name(client
     with transaction() as session:
         (use,) = session.scalars(select(JobAsset).where(JobAsset.job_id == uuid.UUID(task_id)))
     assert str(use.asset_id) == asset_id
-    assert answer.json["errors"] == [{"pointer": "#/fields/photo", "detail": "There is no such asset."}]
+    assert answer.json["errors"] == [
+        {
+            "pointer": "#/fields/photo",
+            "detail": "This account has no such asset. GET /v1/assets lists its assets.",
+        }
+    ]
 
 
 def test_a_batch_fills_a_template_a_row(client: Client) -> None:

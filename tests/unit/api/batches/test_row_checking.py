@@ -77,8 +77,8 @@ def test_wrong_defaults_are_told_of_once():
     ("document", "found"),
     [
         pytest.param({}, {"#/jobs": "Missing."}, id="empty"),
-        pytest.param({"jobs": []}, {"#/jobs": "Must have 1 to 10000 items."}, id="no job"),
-        pytest.param({"jobs": [{}] * 10_001}, {"#/jobs": "Must have 1 to 10000 items."}, id="10001 jobs"),
+        pytest.param({"jobs": []}, {"#/jobs": "Must have 1 to 10000 jobs."}, id="no job"),
+        pytest.param({"jobs": [{}] * 10_001}, {"#/jobs": "Must have 1 to 10000 jobs."}, id="10001 jobs"),
         pytest.param({"defaults": {}, "jobs": 7}, {"#/jobs": "Must be a list."}, id="jobs as number"),
         pytest.param(
             {"defaults": [], "jobs": [{}]}, {"#/defaults": "Must be an object."}, id="defaults as list"
@@ -125,7 +125,7 @@ def test_a_script_job_with_an_output_of_its_own_is_still_wrong():
     job = {"kind": "script", "brief": {"topic": "x"}, "output": {"fps": 60}}
 
     assert errors({"defaults": {"output": {}}, "jobs": [job]}) == {
-        "#/jobs/0/output": "A script job has none."
+        "#/jobs/0/output": "A script job must not have it."
     }
 
 

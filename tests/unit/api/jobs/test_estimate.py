@@ -100,7 +100,7 @@ def test_a_video_of_a_brief_is_about_as_long_as_is_asked_or_usual() -> None:
 
 def test_a_topic_that_nobody_tells_of_is_only_said() -> None:
     told, said = (
-        estimate_job(brief(topic="How a reef is born"), {}, asks_model=asks)["estimate"]
+        estimate_job(brief(topic="How a reef is born"), {}, has_model=asks)["estimate"]
         for asks in (True, False)
     )
 
@@ -117,7 +117,9 @@ def test_only_a_server_s_voice_is_paid_for() -> None:
         {"narration": {"text": "Bonjour.", "voice": {"name": "openai:alloy"}}},
     ]
 
-    served, alone = (estimate_job(spec(*scenes), {}, asks_speaker=asks)["estimate"] for asks in (True, False))
+    served, alone = (
+        estimate_job(spec(*scenes), {}, has_speech_server=asks)["estimate"] for asks in (True, False)
+    )
 
     assert served["speech_characters"] == alone["speech_characters"] == 20
     assert (served["paid_characters"], alone["paid_characters"]) == (14, 0)

@@ -48,7 +48,7 @@ def test_a_voice_that_nobody_has_is_told_of_with_what_is_like_it(config, voice, 
 def test_a_language_that_nobody_speaks_is_told_of():
     assert find_unknown_voices(
         [Speaker("#/language", None, "tlh"), Speaker("#/x", "en-us", "tlh")], PLAIN
-    ) == [("#/language", "No voice here speaks this language. Name a voice, or none.")]
+    ) == [("#/language", "No voice here speaks this language. Name a voice of GET /v1/voices.")]
 
 
 def test_for_a_mass_of_names_only_some_are_looked_up():

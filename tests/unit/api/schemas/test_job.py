@@ -104,12 +104,15 @@ def test_the_sources_of_a_job_point_into_the_request():
         pytest.param({"kind": "script"}, {"#": "A script job needs a brief."}, id="a script of nothing"),
         pytest.param(
             {"kind": "script", "script": SCRIPT, "brief": {"topic": "x"}, "output": {}},
-            {"#/script": "A script job has none.", "#/output": "A script job has none."},
+            {
+                "#/script": "A script job must not have it. Remove it, or change the job's kind.",
+                "#/output": "A script job must not have it.",
+            },
             id="a script of a script",
         ),
         pytest.param(
             {"kind": "video", "script": SCRIPT, "brief": {"topic": "x"}},
-            {"#/brief": "A job has only one of script, brief, script_task_id, template_id."},
+            {"#/brief": "A job must have only one of script, brief, script_task_id, template_id."},
             id="of two things",
         ),
         pytest.param(

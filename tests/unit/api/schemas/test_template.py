@@ -94,7 +94,9 @@ def test_lists_are_gone_through_together():
     assert [(bar.label, bar.value) for bar in scene.visual.bars] == [("A", 1.0), ("B", 2.5)]
     with pytest.raises(ValidationError) as raised:
         fill_template(one, {"names": ["A", "B"], "values": [1]})
-    assert raised.value.messages == {"fields": {"values": ["Must have as many items as names."]}}
+    assert raised.value.messages == {
+        "fields": {"values": ["Must have as many items as names, since `each` goes through both."]}
+    }
 
 
 def test_an_item_s_name_never_meets_a_field_s():
@@ -158,13 +160,13 @@ def test_a_value_is_data(value):
         pytest.param(
             [{"each": "x", "narration": "a"}],
             {"x": STRING},
-            {"#/script/scenes/0/each": "Must be the name of a list, or several."},
+            {"#/script/scenes/0/each": "Must be the name of a list field, or a list of such names."},
             id="each of no list",
         ),
         pytest.param(
             [{"if": "y", "narration": "a"}],
             {"x": STRING},
-            {"#/script/scenes/0/if": "Must be the name of a field."},
+            {"#/script/scenes/0/if": "Must be the name of a declared field."},
             id="if of nothing",
         ),
         pytest.param(
@@ -200,7 +202,7 @@ def test_a_value_is_data(value):
         pytest.param(
             [{"narration": "a"}],
             {"number": STRING},
-            {"#/fields/number": "This name is taken."},
+            {"#/fields/number": "Is taken: by a variable of the script, or as `number`."},
             id="a name that is taken",
         ),
         pytest.param(
@@ -230,7 +232,7 @@ def test_every_choice_is_tried():
 def test_lists_in_lists_cannot_make_a_mass_of_it():
     deep = {"each": "x", "text": [{"each": "x", "text": [{"each": "x", "text": "{{x}}"}]}]}
 
-    with pytest.raises(ValidationError, match="too large"):
+    with pytest.raises(ValidationError, match="more than 50000 values"):
         expand({"scenes": [deep]}, {"x": ("a",) * 50})
 
 
