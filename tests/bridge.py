@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import httpx
     from anyio.from_thread import BlockingPortal
 
-CLIENTS = ("blocking", "asyncio")
+CLIENTS = ("blocking", "asyncio", "trio")
 END = object()
 
 

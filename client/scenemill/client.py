@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import httpx
 
@@ -20,31 +20,33 @@ if TYPE_CHECKING:
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 
 
-class Scenemill(Resource):
-    """A connection to one Scenemill. Use it as a context manager, or call `close`.
+class Options(TypedDict, total=False):
+    """What a client may be given beside an address and a key.
 
-    It authenticates by an API key, or by a user's name and password: then it logs in and renews its tokens by itself.
-    `auth` may be a `TokenAuth` of your own. `retry` says how failures that pass are dealt with. Its parts: `jobs`,
-    `tasks`, `batches`, `assets`, `uploads`, `templates`, `themes`, `voices`, `webhooks`, `keys`, `tokens`, `admin`.
+    With a user's name and password it logs in, and renews its tokens by itself; `auth` may be a `TokenAuth` of your own.
+    `timeout` is in seconds, for each connection, read and write; `retry` says how failures that pass are dealt with.
+    """
+
+    username: str
+    password: str
+    auth: httpx.Auth
+    timeout: httpx.Timeout | float
+    retry: Retry
+
+
+class Scenemill(Resource):
+    """A connection to one Scenemill, by an API key or as `Options` say. Use it as a context manager, or call `close`.
+
+    Its parts: `jobs`, `tasks`, `batches`, `assets`, `uploads`, `templates`, `themes`, `voices`, `webhooks`, `keys`,
+    `tokens`, `admin`.
     """
 
     usage = call(accounts.usage)
     events = iterate(tasks.watch_all)
 
-    def __init__(
-        self,
-        base_url: str,
-        api_key: str | None = None,
-        *,
-        username: str | None = None,
-        password: str | None = None,
-        auth: httpx.Auth | None = None,
-        timeout: httpx.Timeout | float = TIMEOUT,
-        retry: Retry | None = None,
-    ) -> None:
-        auth = auth or _auth(api_key, username, password)
-        self._http = httpx.Client(**_options(base_url, timeout), auth=auth)
-        super().__init__(driver := Driver(self._http, retry or Retry()))
+    def __init__(self, base_url: str, api_key: str | None = None, **options: Unpack[Options]) -> None:
+        self._http = httpx.Client(**_http_options(base_url, api_key, options))
+        super().__init__(driver := Driver(self._http, options.get("retry") or Retry()))
         self.jobs = resources.Jobs(driver)
         self.tasks = resources.Tasks(driver)
         self.batches = resources.Batches(driver)
@@ -78,20 +80,9 @@ class AsyncScenemill(AsyncResource):
     usage = async_call(accounts.usage)
     events = async_iterate(tasks.watch_all)
 
-    def __init__(
-        self,
-        base_url: str,
-        api_key: str | None = None,
-        *,
-        username: str | None = None,
-        password: str | None = None,
-        auth: httpx.Auth | None = None,
-        timeout: httpx.Timeout | float = TIMEOUT,
-        retry: Retry | None = None,
-    ) -> None:
-        auth = auth or _auth(api_key, username, password)
-        self._http = httpx.AsyncClient(**_options(base_url, timeout), auth=auth)
-        super().__init__(driver := AsyncDriver(self._http, retry or Retry()))
+    def __init__(self, base_url: str, api_key: str | None = None, **options: Unpack[Options]) -> None:
+        self._http = httpx.AsyncClient(**_http_options(base_url, api_key, options))
+        super().__init__(driver := AsyncDriver(self._http, options.get("retry") or Retry()))
         self.jobs = async_resources.AsyncJobs(driver)
         self.tasks = async_resources.AsyncTasks(driver)
         self.batches = async_resources.AsyncBatches(driver)
@@ -118,12 +109,18 @@ class AsyncScenemill(AsyncResource):
         await self._http.aclose()
 
 
-def _options(base_url: str, timeout: httpx.Timeout | float) -> dict[str, Any]:
+def _http_options(base_url: str, api_key: str | None, options: Options) -> dict[str, Any]:
+    """Return how httpx is set up, or raise TypeError for an option that there is not."""
+    if unknown := options.keys() - Options.__annotations__.keys():
+        raise TypeError(
+            f"There is no option {', '.join(sorted(unknown))}. There are {', '.join(Options.__annotations__)}."
+        )
     return {
         "base_url": base_url.rstrip("/"),
         "headers": {"User-Agent": f"scenemill-python/{version('scenemill')}"},
-        "timeout": timeout,
+        "timeout": options.get("timeout", TIMEOUT),
         "follow_redirects": False,
+        "auth": options.get("auth") or _auth(api_key, options.get("username"), options.get("password")),
     }
 
 

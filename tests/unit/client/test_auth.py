@@ -146,6 +146,11 @@ def test_many_who_share_a_saved_log_in_renew_it_once(connect, server, tmp_path):
     assert Saved(file, server.url).load().refresh_token == "r2"
 
 
+def test_an_option_that_there_is_not_is_named():
+    with pytest.raises(TypeError, match=r"There is no option retries\. There are username, .*retry"):
+        Scenemill("http://127.0.0.1:1", "key", retries=3)  # type: ignore[call-arg]
+
+
 def test_concurrent_calls_renew_a_log_in_once(server):
     server.answers = [tokens(1), *(answer(200, TASK) for _ in range(5))]
 
