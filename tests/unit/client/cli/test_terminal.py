@@ -65,7 +65,7 @@ def moved(task, minutes):
 CASES = {
     "tasks-list": (
         ("tasks", "list"),
-        [page(moved(RUNNING, 2.5), moved(finished(), 90), moved(failed(), 3000), moved(TASK | {"kind": "script"}, 90))],
+        [page(moved(RUNNING, 150), moved(finished(), 90), moved(failed(), 3000), moved(TASK | {"kind": "script"}, 90))],
     ),
     "tasks-show-running": (("tasks", "show", TASK_ID), [answer(200, RUNNING)]),
     "tasks-show-finished": (("tasks", "show", TASK_ID), [answer(200, finished("video.mp4", "captions.srt"))]),
