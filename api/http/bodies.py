@@ -10,6 +10,7 @@ from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, RequestTimeout
 
+from api.http import body_memory
 from api.server import offload
 from shared.errors import BadRequest, TooLarge
 
@@ -43,11 +44,19 @@ def read_chunks(max_bytes: int, size: int = CHUNK_BYTES) -> Iterator[bytes]:
 
 
 def read_all(max_bytes: int) -> bytes:
-    """Return the whole body; raise TooLarge, IncompleteBody, or RequestTimeout after a minute."""
+    """Return the whole body; raise TooLarge, IncompleteBody, Unavailable, or RequestTimeout after a minute.
+
+    It counts against what this process may hold of large bodies until the request ends.
+    """
+    stated = request.content_length or 0
+    _check_size(stated, max_bytes)
+    body_memory.reserve_bytes(stated)
     until = time.monotonic() + BODY_SECONDS
     body = bytearray()
     for chunk in read_chunks(max_bytes):
         body += chunk
+        if len(body) > stated:  # its length was not told
+            body_memory.reserve_bytes(len(chunk))
         if time.monotonic() > until:
             raise RequestTimeout
     return bytes(body)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.http import bodies
+from api.http import bodies, body_memory
 from api.server import offload
 from shared import logs
 from shared.errors import NotFound
-from shared.script.schema.loading import parse_strict_json
+from shared.script.schema.loading import count_values, parse_strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9
 def register(app: Flask) -> None:
     """Register the hooks that start and end every request of the application."""
     app.before_request(_start_request)
+    body_memory.register(app)
     app.after_request(_add_response_headers)
     app.teardown_request(_unbind_log_context)
 
@@ -70,6 +71,8 @@ def json_body() -> Any:
             raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
         body = bodies.read_all(config().max_body_bytes)
         g.body_size = len(body)
+        if len(body) > body_memory.SMALL_BYTES:
+            body_memory.reserve_values(count_values(body))
         g.json_body = offload.run_if_large(len(body), parse_strict_json, body)
     return g.json_body
 

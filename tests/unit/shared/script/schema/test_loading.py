@@ -115,8 +115,8 @@ def test_an_object_of_a_thousand_unknown_members_is_wrong_as_a_whole():
 
 
 def test_more_values_than_anyone_means_to_send_are_not_read():
-    with pytest.raises(BadRequest, match="more than 1000000 values"):
-        parse_strict_json(b"[" + b"0," * 1_000_001 + b"0]")
+    with pytest.raises(BadRequest, match="more than 200000 values"):
+        parse_strict_json(b"[" + b"0," * 200_001 + b"0]")
 
 
 def test_the_problem_lists_pointer_and_detail():
