@@ -20,6 +20,7 @@ from api.server import offload
 from shared.errors import BadRequest, TooLarge
 from shared.lifecycle import assets
 from shared.media import probing as media
+from shared.media import sniffing
 from shared.storage.factory import storage
 
 if TYPE_CHECKING:
@@ -143,9 +144,9 @@ def _check_type(chunks: Iterator[bytes]) -> Iterator[bytes]:
     head = b""
     for chunk in chunks:
         head += chunk
-        if len(head) >= media.HEAD_BYTES:
+        if len(head) >= sniffing.HEAD_BYTES:
             break
-    media.sniff(head[: media.HEAD_BYTES])
+    sniffing.sniff(head[: sniffing.HEAD_BYTES])
     yield head
     yield from chunks
 

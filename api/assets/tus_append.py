@@ -24,7 +24,7 @@ from shared.db import transaction
 from shared.errors import AssetUnreadable, Conflict, Gone, Locked, NotFound, UnsupportedMedia
 from shared.lifecycle import assets, uploads
 from shared.lifecycle.uploads import UploadState
-from shared.media import probing
+from shared.media import sniffing
 from shared.storage import unfinished_uploads
 from shared.storage.factory import storage
 
@@ -151,9 +151,9 @@ class _Append:
     def _write(self, chunk: bytes) -> None:
         self._part.write(chunk, self._end)
         before, self._end = self._end, self._end + len(chunk)
-        if before < probing.HEAD_BYTES <= self._end:
+        if before < sniffing.HEAD_BYTES <= self._end:
             with _refuse_on_error(self._upload):
-                probing.sniff(self._part.head(probing.HEAD_BYTES))
+                sniffing.sniff(self._part.head(sniffing.HEAD_BYTES))
         if self._digest:
             self._digest.update(chunk)  # and nothing counts before all of it came
         elif (
@@ -203,7 +203,7 @@ def _create_asset(upload: Upload, part: PartialFile) -> None:
     if upload.received != upload.length:
         return
     with _refuse_on_error(upload):
-        probing.sniff(part.head(probing.HEAD_BYTES))
+        sniffing.sniff(part.head(sniffing.HEAD_BYTES))
         facts = arriving.probe_file(part.path, offload.run(_hash_file, part.path))
     file = StoredFile(assets.new_key(upload.account_id), facts, _file_name(upload))
     try:

@@ -25,10 +25,20 @@ if TYPE_CHECKING:
 
 MAX_IMAGE_PIXELS = 120_000_000  # a photo of 12000x9000 has 108 million
 MAX_VIDEO_PIXELS = 8192 * 4352
-MAX_SECONDS = 4 * 3600.0
-MAX_STREAMS = 8
-SCAN_SECONDS = 10.0  # wall time for finding a duration that the file does not state
+MAX_SECONDS = 4 * 3600.0  # seconds
+MAX_STREAMS = 64
+SCAN_SECONDS = 10.0  # of wall time, to find an end that the file does not state
 FIRST_FRAME_PACKETS = 400
+# Names of ISO/IEC 23091-2 (H.273) codes as ffmpeg spells them; 2 says that the file does not tell.
+UNSPECIFIED = "unspecified"
+MATRICES = {
+    0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",
+    10: "bt2020c", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ictcp",
+}  # fmt: skip
+PRIMARIES = {
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020",
+    10: "smpte428", 11: "smpte431", 12: "smpte432", 22: "jedec-p22",
+}  # fmt: skip
 TRANSFERS = {
     1: "bt709", 6: "smpte170m", 8: "linear", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12",
     16: "smpte2084", 18: "arib-std-b67",
@@ -43,11 +53,24 @@ SOUND_CODECS = frozenset((
 ))  # fmt: skip
 # The path of MP4 boxes inside `moov` to the list of files that hold the samples.
 REFERENCE_BOXES = (b"trak", b"mdia", b"minf", b"dinf", b"dref")
+SCANNED_DEMUXERS = ("mp3", "ogg", "aac")  # their headers only guess how long they last
 DECODERS = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9", "libaom-av1": "av1"}
 
 
 class MediaRefused(Exception):
-    """The file is not accepted; the message is a key of `shared.media.probing.REFUSALS`."""
+    """The file is not accepted; the word is one of `shared.media.probing.REFUSALS`, the rest is what its text names."""
+
+    def __init__(self, why: str, **found: Any) -> None:
+        super().__init__(why)
+        self.found = found
+
+
+def too_many_pixels(width: int, height: int, limit: int) -> MediaRefused:
+    """Return the refusal of a picture of this size."""
+    megapixels = -(-width * height // 1_000_000)
+    return MediaRefused(
+        "too-many-pixels", width=width, height=height, megapixels=megapixels, limit=limit // 1_000_000
+    )
 
 
 class Unreadable(Exception):
@@ -65,7 +88,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
             else _audio_or_video(path, request)
         )
     except MediaRefused as why:
-        return {"refused": str(why)}
+        return {"refused": str(why), "found": why.found}
     except Unreadable:
         return {"unreadable": True}
     if facts["sha256"] is None:
@@ -80,6 +103,11 @@ def _image(path: Path, media_type: str) -> dict[str, Any]:
     Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS // 2  # Pillow refuses above twice this
     warnings.simplefilter("ignore")
     name = media_type.partition("/")[2].upper()
+    if name in ("HEIC", "HEIF"):
+        import pillow_heif  # noqa: PLC0415  (no other picture needs its decoder)
+
+        pillow_heif.register_heif_opener(thumbnails=False)
+        name = "HEIF"
     try:
         with Image.open(path, formats=[name]) as image:
             facts = _image_facts(image)
@@ -92,16 +120,25 @@ def _image(path: Path, media_type: str) -> dict[str, Any]:
             else:
                 image.load()
     except Image.DecompressionBombError:
-        raise MediaRefused("too-many-pixels") from None
+        raise too_many_pixels(*_stated_size(path), MAX_IMAGE_PIXELS) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Unreadable from error
     return facts
 
 
+def _stated_size(path: Path) -> tuple[int, int]:
+    """Return the size that a picture's header states, without decoding any of it."""
+    from PIL import Image  # noqa: PLC0415
+
+    Image.MAX_IMAGE_PIXELS = None
+    with Image.open(path) as image:
+        return image.size
+
+
 def _image_facts(image: Pictures.Image) -> dict[str, Any]:
     width, height = image.size
     if width * height > MAX_IMAGE_PIXELS:
-        raise MediaRefused("too-many-pixels")
+        raise too_many_pixels(width, height, MAX_IMAGE_PIXELS)
     oriented = orientation(image)
     if oriented in (5, 6, 7, 8):
         width, height = height, width
@@ -135,6 +172,8 @@ def _audio_or_video(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         "probesize": "5000000", "analyzeduration": "5000000", "max_streams": str(MAX_STREAMS + 1),
         "protocol_whitelist": "file", "max_probe_packets": "1000",
     }  # fmt: skip
+    if request["offset"]:
+        limits["skip_initial_bytes"] = str(request["offset"])
     try:
         with av.open(
             f"file:{path}", format=request["demuxer"], options=limits, metadata_errors="ignore"
@@ -142,7 +181,7 @@ def _audio_or_video(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             return _container_facts(container, request)
     except av.error.FFmpegError as error:
         if "streams" in str(error):
-            raise MediaRefused("too-many-streams") from error
+            raise MediaRefused("too-many-streams", limit=MAX_STREAMS) from error
         raise Unreadable from error
 
 
@@ -201,7 +240,7 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, i
 
 def _container_facts(container: av.container.InputContainer, request: dict[str, Any]) -> dict[str, Any]:
     if len(container.streams) > MAX_STREAMS:
-        raise MediaRefused("too-many-streams")
+        raise MediaRefused("too-many-streams", limit=MAX_STREAMS)
     pictures = [
         stream
         for stream in container.streams.video
@@ -209,33 +248,45 @@ def _container_facts(container: av.container.InputContainer, request: dict[str, 
     ]
     sounds = list(container.streams.audio)
     facts: dict[str, Any] = {"has_audio": bool(sounds)}
-    for sound in sounds[:1]:
-        _check_codec(sound, SOUND_CODECS)
+    if sounds and " channels" in sounds[0].codec_context.layout.name:  # "9 channels": no layout has so many
+        facts["unnamed_channels"] = sounds[0].codec_context.layout.nb_channels
     if pictures and request["kind"] == "video":
         facts |= {"kind": "video"} | _video_facts(container, pictures[0])
-    elif sounds and not pictures and request["demuxer"] != "matroska":
+        if sounds and not _is_decoded(sounds[0], SOUND_CODECS):  # its picture is worth having without it
+            facts |= {"has_audio": False, "sound_unreadable": True}
+    elif sounds and not pictures:
+        _check_codec(sounds[0], SOUND_CODECS)
         facts |= {"kind": "audio"}
     else:
         raise MediaRefused("no-media")
     stream: av.stream.Stream = pictures[0] if pictures else sounds[0]
-    facts["duration"] = duration = _duration(container, stream, exact=request["demuxer"] in ("mp3", "ogg"))
+    exact = request["demuxer"] in SCANNED_DEMUXERS
+    facts["duration"] = duration = _duration(container, stream, exact=exact)
     if duration > MAX_SECONDS:
-        raise MediaRefused("too-long")
+        raise MediaRefused("too-long", seconds=round(duration), limit=round(MAX_SECONDS))
     return facts
 
 
-def _check_codec(stream: Any, allowed: frozenset[str]) -> None:
+def _codec_name(stream: Any) -> str:
     name = stream.codec_context.codec.name if stream.codec_context is not None else ""
-    name = DECODERS.get(name, name)
-    if name not in allowed and not name.startswith("pcm_"):
-        raise MediaRefused("codec")
+    return DECODERS.get(name, name)
+
+
+def _check_codec(stream: Any, allowed: frozenset[str]) -> None:
+    if not _is_decoded(stream, allowed):
+        raise MediaRefused("codec", codec=_codec_name(stream) or "of the first stream, which is unknown,")
+
+
+def _is_decoded(stream: Any, allowed: frozenset[str]) -> bool:
+    name = _codec_name(stream)
+    return name in allowed or name.startswith("pcm_")
 
 
 def _video_facts(container: av.container.InputContainer, stream: Any) -> dict[str, Any]:
     _check_codec(stream, VIDEO_CODECS)
     context = stream.codec_context
     if context.width * context.height > MAX_VIDEO_PIXELS:
-        raise MediaRefused("too-many-pixels")
+        raise too_many_pixels(context.width, context.height, MAX_VIDEO_PIXELS)
     context.thread_count = 1
     frame = _first_frame(container, stream)
     width, height = frame.width, frame.height
@@ -252,9 +303,19 @@ def _video_facts(container: av.container.InputContainer, stream: Any) -> dict[st
         "fps": float(rate) if rate and rate <= 1000 else None,
         "interlaced": frame.interlaced_frame,
         "transfer": TRANSFERS.get(int(context.color_trc)),
+        "matrix": MATRICES.get(int(context.colorspace), UNSPECIFIED),
+        "primaries": PRIMARIES.get(int(context.color_primaries), UNSPECIFIED),
+        "codec": _codec_name(stream),
+        "alpha": _has_alpha(stream, frame),
         "pix_fmt": frame.format.name,
         "frames": stream.frames or None,
     }
+
+
+def _has_alpha(stream: Any, frame: av.video.frame.VideoFrame) -> bool:
+    """Tell whether the picture may be transparent. WebM keeps the opacity in a side channel and says so in a tag."""
+    tagged = stream.metadata.get("alpha_mode") or stream.metadata.get("ALPHA_MODE")
+    return tagged == "1" or any(part.is_alpha for part in frame.format.components)
 
 
 def _first_frame(container: av.container.InputContainer, stream: Any) -> av.video.frame.VideoFrame:
@@ -280,7 +341,7 @@ def _duration(container: av.container.InputContainer, stream: av.stream.Stream, 
         first = packet.pts if first is None else min(first, packet.pts)
         last = max(last, float((packet.pts + (packet.duration or 0)) * stream.time_base))
         if time.monotonic() - begun > SCAN_SECONDS:
-            raise MediaRefused("too-long")
+            raise MediaRefused("too-long", seconds=f"more than {round(last)}", limit=round(MAX_SECONDS))
     if first is None or stream.time_base is None:
         raise Unreadable
     return last - float(max(first, 0) * stream.time_base)

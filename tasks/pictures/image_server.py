@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import UnsupportedMedia
-from shared.media.probing import HEAD_BYTES, sniff
+from shared.media.sniffing import HEAD_BYTES, sniff
 from tasks.providers.http_client import Provider, ProviderConfig, Request, RequestRefused, UnreadableResponse
 
 if TYPE_CHECKING:

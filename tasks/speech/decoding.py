@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shared.errors import RenderFailed, RenderTimeout, UnsupportedMedia
-from shared.media.probing import HEAD_BYTES, sniff
+from shared.media.sniffing import HEAD_BYTES, sniff
 from shared.processes import ffmpeg
 from tasks.speech.engine import SAMPLE_RATE
 from tasks.speech.espeak_child import fade_ends, trim

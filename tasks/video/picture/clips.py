@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import floor
 from typing import TYPE_CHECKING, Any
 
 import ffmpeg
 
-from tasks.video.picture import motion
+from tasks.video.picture import clip_colors, motion
+from tasks.video.picture.clip_colors import ClipColors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ DEMUXERS = {
     "video/mp4": "mov", "video/quicktime": "mov", "video/webm": "matroska", "video/x-matroska": "matroska",
     "image/gif": "gif",
 }  # fmt: skip
-HDR = ("smpte2084", "arib-std-b67")
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own pass the opacity over
 MAX_LOOP_BYTES = 192 << 20  # bytes of frames; a longer loop opens its file once a round
 DECODER_THREADS = 2
 MAX_PIXELS = 8192 * 8192  # of a clip's frame
@@ -44,7 +45,9 @@ class Clip:
     when_short: str = "loop"
     first: int = 0
     of: int = 0
-    hdr: bool = False
+    colors: ClipColors = field(default_factory=ClipColors)
+    transfer: str | None = None
+    codec: str | None = None
     interlaced: bool = False
     motion: Motion = "none"
     ground: str = "#000000"
@@ -64,7 +67,9 @@ def clip_from_spec(visual: Mapping[str, Any], media: Mapping[str, Any], path: st
         when_short=visual["when_short"],
         first=visual["from"],
         of=visual.get("of", 0),
-        hdr=media["transfer"] in HDR,
+        colors=clip_colors.colors_from_facts(media),
+        transfer=media["transfer"],
+        codec=media.get("codec"),
         interlaced=media["interlaced"],
         motion=visual.get("motion", "none"),
         ground=visual.get("ground", "#000000"),
@@ -129,17 +134,25 @@ def _excerpt(
         t=f"{seconds:.6f}",
         format=DEMUXERS[clip.media_type],
         protocol_whitelist="file",
-        max_streams=8,
+        max_streams=64,
         max_pixels=MAX_PIXELS,
         threads=DECODER_THREADS,
         an=None, sn=None, dn=None,
+        **_decoder_options(clip),
     ).video  # fmt: skip
+    source = clip_colors.tag_colors(source, clip.colors, clip.transfer)
     if clip.interlaced:
         source = source.filter("bwdif", mode="send_frame", parity="auto", deint="interlaced")
     source = source.filter("setpts", f"(PTS-{ahead:.6f}/TB)/{speed:.9f}-{TIMESTAMP_TOLERANCE}/{fps}/TB")
     # Frames are dropped before anything is computed on them.
     source = source.filter("fps", fps=fps, start_time=0, round="up")
-    return _fit_frame(source, clip, size)
+    return _fit_frame(clip_colors.lay_on_ground(source, clip.colors, clip.ground), clip, size)
+
+
+def _decoder_options(clip: Clip) -> dict[str, str]:
+    """Name the decoder that reads opacity, where the file has some and ffmpeg's own decoder would not."""
+    decoder = ALPHA_DECODERS.get(clip.codec or "") if clip.colors.alpha else None
+    return {"c:v": decoder} if decoder else {}
 
 
 def _fit_frame(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
@@ -149,17 +162,21 @@ def _fit_frame(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
         if _overhang(clip, size) > MAX_OVERHANG:
             shape = f"{width}/{height}/max(sar,0.01)"
             source = source.filter("crop", f"min(iw,max(2,ih*{shape}))", f"min(ih,max(2,iw/({shape})))")
-        return _convert_colors(_scale(source, size, "increase"), clip).filter("crop", width, height)
+        return clip_colors.convert_colors(_scale(source, size, "increase"), clip.colors).filter(
+            "crop", width, height
+        )
     if clip.fit == "contain":
-        inside = _convert_colors(_scale(source, size, "decrease"), clip)
+        inside = clip_colors.convert_colors(_scale(source, size, "decrease"), clip.colors)
         color = f"0x{clip.ground[1:]}"
         return inside.filter("pad", width, height, "2*trunc((ow-iw)/4)", "2*trunc((oh-ih)/4)", color=color)
     parts = source.filter_multi_output("split", 2)
     small = (max(16, width // 24 * 2), max(16, height // 24 * 2))
-    ground = _convert_colors(_scale(parts[0], small, "increase"), clip).filter("crop", *small)
+    ground = clip_colors.convert_colors(_scale(parts[0], small, "increase"), clip.colors).filter(
+        "crop", *small
+    )
     ground = ground.filter("gblur", sigma=max(small) / 40).filter("lutyuv", y="16+(val-16)*0.62")
     ground = ground.filter("scale", width, height, flags="bicubic")
-    inside = _convert_colors(_scale(parts[1], size, "decrease"), clip)
+    inside = clip_colors.convert_colors(_scale(parts[1], size, "decrease"), clip.colors)
     return ffmpeg.overlay(ground, inside, x="2*trunc((W-w)/4)", y="2*trunc((H-h)/4)")
 
 
@@ -179,22 +196,6 @@ def _scale(source: Any, size: tuple[int, int], aspect: str) -> Any:
         reset_sar=1,
         flags="bicubic",
     ).filter("setsar", 1)
-
-
-def _convert_colors(source: Any, clip: Clip) -> Any:
-    """Return BT.709 in limited range and 8 bits; what is brighter than a screen is mapped into it."""
-    if clip.hdr:
-        source = (
-            source.filter("zscale", transfer="linear", npl=203)
-            .filter("format", "gbrpf32le")
-            .filter("zscale", primaries="bt709")
-            .filter("tonemap", "mobius", desat=0)
-            .filter("zscale", transfer="bt709", matrix="bt709", range="limited")
-        )
-    else:
-        source = source.filter("scale", out_color_matrix="bt709", out_range="tv")
-    return source.filter("format", "yuv420p").filter("setparams", range="tv", color_primaries="bt709",
-                                                     color_trc="bt709", colorspace="bt709")  # fmt: skip
 
 
 def _apply_motion(source: Any, clip: Clip, size: tuple[int, int]) -> Any:

@@ -5,28 +5,33 @@ Only the formats that we take are tried. Pictures too large for a worker's memor
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import struct
+import sys
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from shared.errors import AssetUnreadable
+from shared.errors import AssetUnreadable, RenderFailed, UnsupportedMedia
 from shared.media.probe_child import orientation
+from shared.media.sniffing import HEAD_BYTES, sniff
 from shared.processes import ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 Rgb = NDArray[Any]  # 8 bits; three or four channels
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-DEMUXERS = {"JPEG": "jpeg_pipe", "PNG": "png_pipe", "WEBP": "webp_pipe", "GIF": "gif"}
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+# A camera's JPEG with a second picture inside is MPO to Pillow, and a JPEG to ffmpeg.
+DEMUXERS = {"JPEG": "jpeg_pipe", "MPO": "jpeg_pipe", "PNG": "png_pipe", "WEBP": "webp_pipe", "GIF": "gif"}
 MAX_OWN_PIXELS = 12_000_000  # pixels that a worker decodes itself
 MAX_PIXELS = 200_000_000
 TRANSPOSITIONS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation to Pillow's transpositions
@@ -50,11 +55,21 @@ def load_image(path: Path, wanted: tuple[int, int], *, alpha: bool = False, plac
     Raise AssetUnreadable for what Pillow or ffmpeg cannot decode.
     """
     try:
+        with path.open("rb") as file:
+            if sniff(file.read(HEAD_BYTES)).media_type == "image/heic":
+                return _decode_in_child(path, "HEIF", wanted, alpha=alpha, place=place)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd metadata; sizes are checked below
             with Image.open(path, formats=FORMATS) as image:
                 return _decode(image, path, wanted, alpha=alpha, place=place)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        Image.DecompressionBombError,
+        UnsupportedMedia,
+    ) as error:
         raise AssetUnreadable(UNREADABLE) from error
 
 
@@ -65,6 +80,8 @@ def _decode(image: Image.Image, path: Path, wanted: tuple[int, int], *, alpha: b
     image.draft(
         None, (wanted[1], wanted[0]) if oriented >= 5 else wanted
     )  # only JPEG can: it decodes a half, quarter, eighth
+    if image.width * image.height > MAX_OWN_PIXELS and image.format == "AVIF":
+        return _decode_in_child(path, "AVIF", wanted, alpha=alpha, place=place)
     if image.width * image.height > MAX_OWN_PIXELS:
         return _shrink_with_ffmpeg(image, path, wanted, alpha=alpha, place=place)
     if (
@@ -136,6 +153,34 @@ def _shrink_with_ffmpeg(
         upright = upright.transpose(Image.Transpose(TRANSPOSITIONS[oriented]))
     keep = alpha or (_is_transparent(image) and int(made[..., 3].min()) < 255)
     return np.asarray(upright.convert("RGBA" if keep else "RGB"))
+
+
+def _decode_in_child(path: Path, name: str, wanted: tuple[int, int], *, alpha: bool, place: Workplace) -> Rgb:
+    """Have a child decode and scale a picture of a format that ffmpeg does not read whole."""
+    target = place.folder / "image.raw"
+    request = {
+        "path": str(path.resolve()), "format": name, "wanted": wanted, "target": str(target.resolve()),
+        "max_pixels": MAX_PIXELS // 2,  # Pillow refuses at twice this
+    }  # fmt: skip
+    child = Path(__file__).with_name("image_child.py")
+    try:
+        done = ffmpeg.run(
+            [sys.executable, "-I", str(child), json.dumps(request)],
+            cwd=place.folder,
+            limits=SHRINK_LIMITS,
+            stop=place.stop,
+        )
+        facts = json.loads(done.stdout)
+        made = np.fromfile(target, np.uint8).reshape(facts["size"][1], facts["size"][0], 4)
+    except RenderFailed as error:
+        raise AssetUnreadable(UNREADABLE) from error
+    finally:
+        target.unlink(missing_ok=True)
+    image = Image.fromarray(made)
+    if facts["profile"]:
+        image = _apply_profile(image, base64.b64decode(facts["profile"]))
+    keep = alpha or int(made[..., 3].min()) < 255
+    return np.asarray(image.convert("RGBA" if keep else "RGB"))
 
 
 def _without_exif(path: Path) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import AssetUnreadable, RenderFailed, SpeechFailed, SpeechUnavailable, Unavailable
-from shared.media.probing import HEAD_BYTES, sniff
+from shared.media.sniffing import sniff_file
 from shared.processes import ffmpeg
 from shared.storage.factory import storage
 from tasks.speech import narration_file, utterances
@@ -230,11 +230,13 @@ def _use_recording(speaker: Speaker, scene: Scene, sources: Mapping[str, Source]
 def _convert_recording(scene: Scene, source: Source, target: Path, stop: Callable[[], bool]) -> int:
     path = storage().locate(source.storage_key)
     with path.open("rb") as file:
-        demuxer = sniff(file.read(HEAD_BYTES)).demuxer
+        opening = sniff_file(file).input_options()
+    downmix = source.media.downmix_filters
     # A header may state a second where the frames last for hours: decode no more than the probe measured.
     seconds = (source.media.duration or 0.0) + BEYOND
     argv = ffmpeg.command(
-        "-f", demuxer, "-i", f"file:{path}", "-vn", "-sn", "-dn", "-map", "0:a:0", "-t", f"{seconds:.3f}",
+        *opening, "-i", f"file:{path}", "-vn", "-sn", "-dn", "-map", "0:a:0", "-t", f"{seconds:.3f}",
+        *(("-af", ",".join(downmix)) if downmix else ()),
         "-ac", "1", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le", "-bitexact", f"file:{target}",
     )  # fmt: skip
     try:

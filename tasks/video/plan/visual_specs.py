@@ -33,7 +33,7 @@ def describe_visual(
     described: dict[str, Any] = {"kind": media.kind, "source": media.sha256, "fit": visual.fit}
     if visual.motion != "none":
         described["motion"] = visual.motion
-    if visual.fit == "contain" or media.kind == "image":
+    if visual.fit == "contain" or media.kind == "image" or media.alpha:
         described["ground"] = theme_data["bars"]  # around a contained picture, and behind a transparent one
     if media.kind == "video":
         described |= {"start": visual.start, "speed": visual.speed, "when_short": visual.when_short}

@@ -22,7 +22,7 @@ from tasks.providers import response_cache
 from tasks.video.plan.values import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from shared.models import Job
     from shared.script.values import Scene, Visual
@@ -107,12 +107,23 @@ class VisualResolver:
             credits=tuple(
                 self.credits[pending.scene.id] for pending in all_pending if pending.scene.id in self.credits
             ),
-            warnings=tuple(
-                f"Scene {pending.scene.id!r} shows its fallback: {pending.reason}"
-                for pending in all_pending
-                if pending.reason
-            ),
+            warnings=(*self._fallback_warnings(all_pending), *self._silent_clip_warnings(all_pending)),
         )
+
+    @staticmethod
+    def _fallback_warnings(all_pending: Sequence[_PendingVisual]) -> Iterator[str]:
+        for pending in all_pending:
+            if pending.reason:
+                yield f"Scene {pending.scene.id!r} shows its fallback: {pending.reason}"
+
+    def _silent_clip_warnings(self, all_pending: Sequence[_PendingVisual]) -> Iterator[str]:
+        for pending in all_pending:
+            visual = pending.visual
+            if visual is None or visual.volume <= 0:
+                continue
+            source = self.script_sources.get(visual.src or "") or self.fetched_sources.get(visual.src or "")
+            if source is not None and source.media.sound_unreadable:
+                yield f"The clip of scene {pending.scene.id!r} is silent: its sound has a codec that is not supported."
 
     def _prefetch_searches(self, all_pending: Sequence[_PendingVisual]) -> None:
         visuals = [

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shared.errors import AssetUnreadable, RenderFailed
-from shared.media.probing import HEAD_BYTES, sniff
+from shared.media.sniffing import sniff_file
 from shared.processes import ffmpeg
 from tasks.video.ffmpeg_runner import FfmpegRunner, title_arguments
 from tasks.video.sound import limiter
@@ -104,16 +104,16 @@ def decode_tracks(tracks: Sequence[Track], tools: FfmpegRunner) -> list[Track]:
 def _decode(take: Take, target: Path, tools: FfmpegRunner) -> None:
     try:
         with take.path.open("rb") as file:
-            demuxer = sniff(file.read(HEAD_BYTES)).demuxer
+            opening = sniff_file(file).input_options()
     except OSError as error:
         raise AssetUnreadable("A sound of the script cannot be read.") from error
     try:
         tools.run(
-            "-protocol_whitelist", "file", "-max_streams", "9", "-f", demuxer,
+            "-protocol_whitelist", "file", "-max_streams", "64", *opening,
             "-ss", f"{take.start:.6f}", "-i", f"file:{take.path.resolve()}",
             "-map", "0:a:0", "-vn", "-sn", "-dn",
             # A sound that begins later than its picture is filled up, so that the two stay together.
-            "-af", ",".join(["aresample=async=1:first_pts=0", *tempo_filters(take.tempo), CHANNELS]),
+            "-af", ",".join([*take.downmix, "aresample=async=1:first_pts=0", *tempo_filters(take.tempo), CHANNELS]),
             "-ar", str(RATE), "-t", f"{take.seconds:.6f}",
             "-c:a", "pcm_s16le", "-bitexact", "-f", "wav", f"file:{target}",
             limits=DECODE_LIMITS,

@@ -35,6 +35,7 @@ class Take:
     start: float = 0.0
     seconds: float = 0.0
     tempo: float = 1.0
+    downmix: tuple[str, ...] = ()  # ffmpeg filters, for channels without a layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def _clip(timeline: Timeline, slot: Slot, visual: Visual, path: Path, facts: Med
             fade_in=_fade_samples(slot.transition, fps),
             fade_out=_fade_samples(following, fps),
             period=round(round_frames * RATE / fps) if looped else None,
-            take=Take(path, start, taken, tempo),
+            take=Take(path, start, taken, tempo, tuple(facts.downmix_filters)),
         )
     ]
 
@@ -129,6 +130,7 @@ def _music(
     length = total_samples(timeline)
     facts = media.get(music.src)
     lasting = facts.duration if facts is not None else None
+    downmix = tuple(facts.downmix_filters) if facts is not None else ()
     period = round(max(lasting, MIN_LOOP) * RATE) if lasting and lasting * RATE < length else None
     return Track(
         path,
@@ -138,7 +140,7 @@ def _music(
         fade_in=min(round(max(music.fade_in, LOOP_FADE) * RATE), length),
         fade_out=min(round(max(music.fade_out, CLIP_FADE) * RATE), length),
         period=period,
-        take=Take(path, 0.0, min(length / RATE, lasting or length / RATE)),
+        take=Take(path, 0.0, min(length / RATE, lasting or length / RATE), downmix=downmix),
         levelled=True,
         ducked=compute_envelope(find_speech(timeline, cues)) if music.duck else None,
     )

@@ -200,21 +200,21 @@ def test_a_pixel_bomb_is_refused_before_it_is_decoded(tmp_path):
 def test_a_clip_with_a_day_between_two_frames_is_refused(make):
     path = make("a.mkv", "-vf", "setpts='if(eq(N,24),86400*25,N)'", "-fps_mode", "vfr", *X264, picture=True)
 
-    with pytest.raises(UnsupportedMedia, match="longer"):
+    with pytest.raises(UnsupportedMedia, match="Too long: 86400 s, at most 14400 s"):
         probe(path)
 
 
 def test_a_file_of_very_many_streams_is_refused(make):
-    path = make("a.mkv", *("-map", "0:a") * 12, "-c:a", "pcm_s16le", sound=True)
+    path = make("a.mkv", *("-map", "0:a") * 65, "-c:a", "pcm_s16le", sound=True)
 
-    with pytest.raises(UnsupportedMedia):
+    with pytest.raises(UnsupportedMedia, match="more than 64 streams"):
         probe(path)
 
 
 def test_a_codec_that_is_not_on_the_list_is_refused(make):
     path = make("a.mkv", "-c:v", "utvideo", picture=True)
 
-    with pytest.raises(UnsupportedMedia, match="encoded"):
+    with pytest.raises(UnsupportedMedia, match="codec utvideo is not accepted"):
         probe(path)
 
 
@@ -268,7 +268,7 @@ def test_a_film_whose_samples_are_said_to_lie_elsewhere_is_refused(make, tmp_pat
     if is_taken:
         assert probe(path).kind == "video"
     else:
-        with pytest.raises(UnsupportedMedia, match="names other files"):
+        with pytest.raises(UnsupportedMedia, match="refers to other files"):
             probe(path)
 
 
@@ -280,7 +280,7 @@ def test_a_reference_movie_is_refused(make):
     (size,) = struct.unpack(">I", film[at - 4 : at])
     path.write_bytes(film[: at - 4] + struct.pack(">I", size + 16) + b"moov" + other + film[at + 4 :])
 
-    with pytest.raises(UnsupportedMedia, match="names other files"):
+    with pytest.raises(UnsupportedMedia, match="refers to other files"):
         probe(path)
 
 
