@@ -35,6 +35,8 @@ class Document:
     content: dict[str, Any]
     stem: str
     folder: Path | None
+    text: str
+    name: str
 
     @property
     def is_job(self) -> bool:
@@ -45,11 +47,15 @@ class Document:
 def read(source: str) -> Document:
     """Read a JSON object from a path, from an http(s) URL, or from stdin where the source is `-`."""
     if source == STDIN:
-        return Document(parse_object(sys.stdin.buffer.read(), "stdin"), "video", None)
+        return _document(sys.stdin.buffer.read(), "stdin", "video", None)
     if source.startswith(WEB):
-        return Document(parse_object(fetch(source), source), stem_of_url(source), None)
+        return _document(fetch(source), source, stem_of_url(source), None)
     path = Path(source)
-    return Document(parse_object(read_file(path), str(path)), path.stem, path.parent)
+    return _document(read_file(path), source, path.stem, path.parent)
+
+
+def _document(text: bytes, name: str, stem: str, folder: Path | None) -> Document:
+    return Document(parse_object(text, name), stem, folder, text.decode("utf-8-sig"), name)
 
 
 def read_file(path: Path) -> bytes:

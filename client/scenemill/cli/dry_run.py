@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -19,13 +20,13 @@ INVALID = 3  # the exit code of a job that the API would refuse
 BAR = 24
 
 
-def report(tried: DryRun, job: Any) -> Iterator[RenderableType]:
+def report(tried: DryRun, posted: hints.Posted) -> Iterator[RenderableType]:
     """Give the lines and tables of it."""
     if tried.valid:
         yield Text("The job is valid. Nothing was posted.", style="green")
     else:
         yield Text(f"The job is invalid: {output.count(len(tried.errors), 'error')}.", style="bold red")
-        table = output.facts(hints.places(tried.errors, job))
+        table = output.facts(hints.places(tried.errors, replace(posted, name="")))
         table.columns[0].style = "red"
         yield table
     for warning in tried.warnings:

@@ -32,6 +32,10 @@ EXIT_CODES = {
 }
 NAME, COMPLETION = "scenemill", "_SCENEMILL_COMPLETE"
 UNREACHABLE, FILE_PROBLEM, BUG, INTERRUPTED, BROKEN_PIPE = 4, 7, 70, 130, 141
+STATUS_HINTS = {
+    401: "`scenemill config show` says which key is used. `scenemill login` logs in again.",
+    403: "The key or user lacks a scope. `scenemill keys list` shows what each key opens.",
+}
 UNREACHABLE_HINT = (
     "Does Scenemill run there? `scenemill up` starts it on this machine, and `scenemill config show` says where the "
     "address comes from."
@@ -96,11 +100,19 @@ def _explained(error: BaseException) -> tuple[int, list[str]]:
 
 def _foreseen(error: BaseException) -> list[str]:
     first, *rest = str(error).splitlines() or [type(error).__name__]
-    hints = [UNREACHABLE_HINT] if getattr(error, "exit_code", None) == UNREACHABLE else []
-    return [red("Error: ") + first, *rest, *hints]
+    return [red("Error: ") + first, *rest, *_hints(error)]
+
+
+def _hints(error: BaseException) -> list[str]:
+    """Return what to do about a failure, where that is the same for all commands."""
+    if getattr(error, "exit_code", None) == UNREACHABLE:
+        return [UNREACHABLE_HINT]
+    return [STATUS_HINTS[status]] if (status := getattr(error, "status", 0)) in STATUS_HINTS else []
 
 
 def _usage(error: click.ClickException) -> list[str]:
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help; click before 8.2 has none
+        return error.format_message().splitlines()
     lines = [red("Error: ") + error.format_message()]
     context = getattr(error, "ctx", None)
     if context is None:

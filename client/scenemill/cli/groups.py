@@ -129,7 +129,12 @@ class RootGroup(Group):
     def _added(self, ctx: click.Context) -> list[tuple[str, str]]:
         """Return the commands that others add, with what each does."""
         return [
-            (name, command.get_short_help_str(limit=90))
-            for name in sorted(entry_points(group=SERVER_COMMANDS).names)
-            if (command := self.get_command(ctx, name)) is not None and not command.hidden
+            (name, self._short_help(ctx, name)) for name in sorted(entry_points(group=SERVER_COMMANDS).names)
         ]
+
+    def _short_help(self, ctx: click.Context, name: str) -> str:
+        try:
+            command = self.get_command(ctx, name)
+        except ImportError as error:  # a server that is half installed must not take the help away
+            return f"Cannot be loaded: {error}"
+        return command.get_short_help_str(limit=90) if command else ""

@@ -4,34 +4,67 @@ from __future__ import annotations
 
 import types
 import typing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scenemill.cli.groups import did_you_mean
+from scenemill.cli.positions import line_of
 from scenemill.types.jobs import ScriptJob, VideoJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from scenemill.types.problems import WrongPlace
 
 UNKNOWN = ("unknown", "not known")  # words by which the API says that a member does not exist
 
 
-def places(errors: Iterable[WrongPlace], job: Any) -> list[tuple[str, str]]:
-    """Return each pointer with what is wrong there, and for an unknown member what may have been meant."""
-    return [(one.pointer, one.detail + hint(one, job)) for one in errors]
+def _nowhere(_: list[str]) -> int | None:
+    return None
 
 
-def hint(place: WrongPlace, job: Any) -> str:
-    """Return a sentence that names the members near to an unknown one, or nothing."""
-    if not any(word in place.detail.lower() for word in UNKNOWN) or "Did you mean" in place.detail:
-        return ""
+@dataclass(frozen=True)
+class Posted:
+    """What was posted, a job or a batch, and on which line of which text a place of it stands, where that is known."""
+
+    content: Any
+    name: str = ""
+    line: Callable[[list[str]], int | None] = _nowhere
+
+
+def in_text(text: str, inside: str = "") -> Callable[[list[str]], int | None]:
+    """Return what finds the line of a place in a text that was posted whole, or as the member `inside`."""
+
+    def line(steps: list[str]) -> int | None:
+        if inside and steps[:1] != [inside]:
+            return None
+        return line_of(text, steps[1:] if inside else steps)
+
+    return line
+
+
+def places(errors: Iterable[WrongPlace], posted: Posted) -> list[tuple[str, str]]:
+    """Return each pointer with what is wrong there, on which line, and for an unknown member what was meant."""
+    return [_place(one, posted) for one in errors]
+
+
+def _place(place: WrongPlace, posted: Posted) -> tuple[str, str]:
     steps = [
         step.replace("~1", "/").replace("~0", "~") for step in place.pointer.removeprefix("#").split("/")[1:]
     ]
-    if not steps:
+    line = posted.line(steps)
+    name = f"{posted.name}, " if posted.name else ""
+    where = f" ({name}line {line})" if line else ""
+    return place.pointer, place.detail + hint(place.detail, steps, posted.content) + where
+
+
+def hint(detail: str, steps: list[str], content: Any) -> str:
+    """Return a sentence that names the members near to an unknown one, or nothing."""
+    if not steps or not any(word in detail.lower() for word in UNKNOWN) or "Did you mean" in detail:
         return ""
-    known = allowed(steps[:-1], job)
+    if steps[0] == "jobs" and len(steps) > 2:  # a batch: its jobs are as one alone
+        content, steps = _below(_below(content, "jobs"), steps[1]), steps[2:]
+    known = allowed(steps[:-1], content)
     return did_you_mean(steps[-1], known) or (f" Known here: {', '.join(sorted(known))}." if known else "")
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from scenemill.cli import documents, output, rendering, targets
-from scenemill.cli.commands.tasks import print_tasks
+from scenemill.cli import batch_files, documents, output, rendering, targets, task_views
 from scenemill.cli.following import counts_line, follow_batch
 from scenemill.cli.groups import Group
 from scenemill.cli.help import examples
@@ -22,6 +21,7 @@ from scenemill.cli.options import (
     quiet_option,
     timeout_option,
 )
+from scenemill.cli.requests import refused_with_hints
 
 if TYPE_CHECKING:
     from scenemill import Scenemill
@@ -106,37 +106,10 @@ def _submit(api: Scenemill, kind: str, content: bytes, name: str, options: dict[
         return api.batches.submit_csv(
             content, options["template"], template_version=options["template_version"], **more
         )
-    if kind == "ndjson":
-        return api.batches.submit(_lines(content, name), **more)
-    document = documents.parse(content, name)
-    if isinstance(document, dict):
-        if not isinstance(document.get("jobs"), list):
-            raise documents.Unreadable(f"{name} must be a list of jobs, or an object with `jobs`, a list.")
-        more |= {
-            key: value
-            for key, value in document.items()
-            if key in ("on_invalid", "webhook") and not more[key]
-        }
-        if unknown := set(document) - {"jobs", "defaults", "on_invalid", "webhook"}:
-            raise documents.Unreadable(
-                f"{name} has an unknown member {min(unknown)!r} beside `jobs` and `defaults`."
-            )
-        return api.batches.submit(document["jobs"], defaults=document.get("defaults"), **more)
-    if not isinstance(document, list):
-        raise documents.Unreadable(f"{name} must be a list of jobs, or an object with `jobs`, a list.")
-    return api.batches.submit(document, **more)
-
-
-def _lines(content: bytes, name: str) -> list[dict[str, Any]]:
-    """Return the jobs of NDJSON, or raise Unreadable with the line that is none."""
-    jobs = []
-    for number, line in enumerate(content.splitlines(), 1):
-        if line.strip():
-            try:
-                jobs.append(documents.parse_object(line, "it"))
-            except documents.Unreadable as error:
-                raise documents.Unreadable(f"{name}, line {number}: {error.message}") from None
-    return jobs
+    file = (batch_files.read_lines if kind == "ndjson" else batch_files.read_json)(content, name)
+    chosen = {**file.options, **{key: value for key, value in more.items() if value is not None}}
+    with refused_with_hints(file.posted):
+        return api.batches.submit(file.jobs, **chosen)
 
 
 def _print_accepted(accepted: AcceptedBatch, *, as_json: bool, quiet: bool) -> None:
@@ -177,7 +150,7 @@ def show_batch(session: Session, /, batch_id: str, limit: int, *, as_json: bool)
         _print_batch(found, as_json=as_json)
         if not as_json and limit:
             output.show(Text())
-            print_tasks(api.batches.tasks(batch_id, limit=limit))
+            task_views.print_tasks(api.batches.tasks(batch_id, limit=limit))
 
 
 @batch.command(

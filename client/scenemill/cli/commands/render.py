@@ -11,6 +11,7 @@ import click
 from scenemill.cli import documents, dry_run, media, output, rendering, targets
 from scenemill.cli.following import follow_task
 from scenemill.cli.help import examples
+from scenemill.cli.hints import Posted, in_text
 from scenemill.cli.options import (
     force_option,
     json_option,
@@ -36,6 +37,7 @@ class Plan:
     """What is to be rendered, where local media are, and where the files go."""
 
     job: dict[str, Any]
+    posted: Posted
     folder: Path | None
     target: Path | OneFile
     label: str
@@ -117,7 +119,9 @@ def _plan(script: str, given: dict[str, Any], options: dict[str, Any]) -> Plan:
     elif writes and isinstance(target, Path):
         targets.check_folder(target, targets.expected(job.get("output", {})), force=options["force"])
     folder = options["media"] or document.folder or (Path() if script == documents.STDIN else None)
-    return Plan(job, folder, target, document.stem)
+    inside = "" if document.is_job else "script"
+    posted = Posted(job, document.name, in_text(document.text, inside))
+    return Plan(job, posted, folder, target, document.stem)
 
 
 def _try(session: Session, plan: Plan, *, as_json: bool) -> None:
@@ -130,13 +134,13 @@ def _try(session: Session, plan: Plan, *, as_json: bool) -> None:
     if as_json:
         output.print_json(tried)
     else:
-        output.show(*dry_run.report(tried, job))
+        output.show(*dry_run.report(tried, plan.posted))
     if not tried.valid:
         raise click.exceptions.Exit(dry_run.INVALID)
 
 
 def _submit(session: Session, plan: Plan, *, quiet: bool, as_json: bool) -> None:
-    with session.connect() as api, refused_with_hints(plan.job):
+    with session.connect() as api, refused_with_hints(plan.posted):
         task = rendering.submit(
             api, plan.job, folder=plan.folder, screen=rendering.Screen(output.stderr(), quiet)
         )
@@ -155,7 +159,7 @@ def _render(session: Session, plan: Plan, options: dict[str, Any]) -> None:
     console, quiet = output.stderr(), options["quiet"]
     screen = rendering.Screen(console, quiet)
     with session.connect() as api:
-        with refused_with_hints(plan.job):
+        with refused_with_hints(plan.posted):
             task = rendering.submit(api, plan.job, folder=plan.folder, screen=screen)
         ended = follow_task(
             api, task, label=plan.label, console=console, quiet=quiet, timeout=options["timeout"]

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.text import Text
 
-from scenemill.cli import output, rendering, targets
-from scenemill.cli.following import doing, follow_task, outcome
+from scenemill.cli import output, rendering, targets, task_views
+from scenemill.cli.following import follow_task
 from scenemill.cli.groups import Group
 from scenemill.cli.help import examples
 from scenemill.cli.options import (
@@ -24,14 +23,11 @@ from scenemill.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from scenemill.cli.session import Session
     from scenemill.types.tasks import Task
 
 STATUSES = ("queued", "running", "canceling", "succeeded", "failed", "canceled")
 KINDS = ("video", "script")
-WIDE = 100  # columns from which on a list has room for a custom_id
 
 task_id_argument = click.argument("task_id")
 task_ids_argument = click.argument("task_ids", metavar="TASK_ID...", nargs=-1, required=True)
@@ -78,26 +74,7 @@ def list_tasks(session: Session, /, *, as_json: bool, **options: Any) -> None:
             for task in found:
                 output.print_json(task)
             return
-        print_tasks(found)
-
-
-def print_tasks(found: Iterable[Task]) -> None:
-    """Print a table of tasks."""
-    rows = list(found)
-    if not rows:
-        output.stderr().print("There are no such tasks.", style="dim")
-        return
-    wide = output.stdout().width >= WIDE
-    table = output.table(
-        "Task", "Kind", "Status", "", "Created", *(("Custom id",) if wide else ()), right=("",), ids=True
-    )
-    for task in rows:
-        custom = (task.custom_id or "",) if wide else ()
-        shown = output.status(task.status, doing(task))
-        table.add_row(
-            task.task_id, task.kind, shown, f"{task.progress:.0%}", output.ago(task.created_at), *custom
-        )
-    output.show(table)
+        task_views.print_tasks(found)
 
 
 @tasks.command(
@@ -116,54 +93,7 @@ def show_task(session: Session, /, task_id: str, *, as_json: bool) -> None:
     if as_json:
         output.print_json(task)
     else:
-        print_task(task)
-
-
-def print_task(task: Task) -> None:
-    """Print everything that is known of a task."""
-    output.show(
-        output.facts(
-            [
-                ("Task", task.task_id),
-                ("Kind", task.kind),
-                ("Status", outcome(task)),
-                ("Doing", f"{doing(task)}, {task.progress:.0%}" if task.status == "running" else None),
-                ("Custom id", task.custom_id),
-                ("Batch", task.batch_id),
-                ("Priority", task.priority if task.priority != "normal" else None),
-                ("Attempt", task.attempt if task.attempt > 1 else None),
-                ("Created", output.local_time(task.created_at)),
-                ("Started", output.local_time(task.started_at)),
-                ("Finished", output.local_time(task.finished_at)),
-                ("Deleted at", output.local_time(task.expires_at)),
-            ]
-        )
-    )
-    _print_scenes(task)
-    _print_files(task)
-    output.show(*(Text(line, style="dim") for line in rendering.facts(task)))
-    if task.error:
-        output.show(*(Text.assemble((f"  {one.pointer}  ", "red"), one.detail) for one in task.error.errors))
-
-
-def _print_scenes(task: Task) -> None:
-    if not task.scenes or task.finished:
-        return
-    table = output.table("Scene", "Status", "", right=("",))
-    for scene in task.scenes:
-        word = "cached" if scene.cached else scene.status
-        table.add_row(scene.id, word, f"{scene.progress:.0%}" if scene.status == "rendering" else "")
-    output.show(Text(), table)
-
-
-def _print_files(task: Task) -> None:
-    if not task.artifacts:
-        return
-    table = output.table("File", "Size", "Type", "Picture", right=("Size",))
-    for one in task.artifacts:
-        picture = f"{one.width}x{one.height}" if one.width else ""
-        table.add_row(one.name, output.size(one.bytes), one.media_type, picture)
-    output.show(Text(), table)
+        task_views.print_task(task)
 
 
 @tasks.command(

@@ -11,6 +11,7 @@ from rich.text import Text
 from scenemill.cli import documents, output
 from scenemill.cli.groups import Group
 from scenemill.cli.help import examples
+from scenemill.cli.hints import Posted, in_text
 from scenemill.cli.options import json_option, limit_option, pass_session, yes_option
 from scenemill.cli.requests import refused_with_hints
 
@@ -119,9 +120,12 @@ def _needed(field: Mapping[str, Any]) -> str:
 @pass_session
 def put_template(session: Session, /, template_id: str, file: str, *, as_json: bool) -> None:
     """Store FILE as a template, or as a new version of it. FILE is JSON with `script` and `fields`; - is stdin."""
-    document = documents.read(file).content
-    with session.connect() as api, refused_with_hints(document):
-        stored = api.templates.put(template_id, document)
+    document = documents.read(file)
+    with (
+        session.connect() as api,
+        refused_with_hints(Posted(document.content, document.name, in_text(document.text))),
+    ):
+        stored = api.templates.put(template_id, document.content)
     if as_json:
         output.print_json(stored)
     else:

@@ -6,7 +6,17 @@ import json
 
 import pytest
 
-from tests.unit.client.cli.answers import BATCH, BATCH_ID, TASK, VIDEO, answer, failed, finished, page
+from tests.unit.client.cli.answers import (
+    BATCH,
+    BATCH_ID,
+    TASK,
+    VIDEO,
+    answer,
+    failed,
+    finished,
+    page,
+    problem,
+)
 
 JOBS = [{"kind": "script", "brief": {"topic": "Tides"}}, {"kind": "script", "brief": {"topic": "Dunes"}}]
 ACCEPTED = {"batch_id": BATCH_ID, "counts": {"queued": 2}, "task_ids": ["a", "b"], "skipped": []}
@@ -76,8 +86,8 @@ def test_what_was_skipped_is_listed(run, server, home):
         ("jobs.json", "3", [], "must be a list of jobs"),
         ("jobs.json", '{"job": []}', [], "must be a list of jobs"),
         ("jobs.json", '{"jobs": [], "default": {}}', [], "unknown member 'default'"),
-        ("jobs.ndjson", '{"a": 1}\n{"b": }\n', [], "jobs.ndjson, line 2: it, line 1, column 7"),
-        ("jobs.ndjson", "[1]\n", [], "jobs.ndjson, line 1: it holds a list"),
+        ("jobs.ndjson", '{"a": 1}\n{"b": }\n', [], "jobs.ndjson, line 2: the job, line 1, column 7"),
+        ("jobs.ndjson", "[1]\n", [], "jobs.ndjson, line 1: the job holds a list"),
         ("none.json", None, [], "There is no file none.json"),
     ],
 )
@@ -92,6 +102,24 @@ def test_a_file_that_is_no_batch_is_told_before_anything_is_posted(
     assert ended.code == 2
     assert words in ended.err
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("jobs.json", '[\n{},\n{"brif": 1}]', 3),
+        ("jobs.json", '{"jobs": [{},\n{"brif": 1}]}', 2),
+        ("jobs.ndjson", '{}\n\n\n{"brif": 1}', 4),
+    ],
+)
+def test_a_refused_batch_names_the_line_of_each_job(run, server, home, name, content, line):
+    (home / name).write_text(content)
+    server.answers = [problem(422, ("#/jobs/1/brif", "Unknown field."))]
+
+    ended = run("batch", "submit", name)
+
+    assert ended.code == 3
+    assert f"#/jobs/1/brif: Unknown field. Did you mean brief? ({name}, line {line})" in ended.err
 
 
 def test_waiting_shows_how_it_ended(run, server, home):

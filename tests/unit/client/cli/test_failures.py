@@ -105,6 +105,26 @@ def test_a_typing_error_is_told_with_what_was_meant_and_where_help_is(run, argum
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "scenemill login"), (403, "lacks a scope"), (418, "Teapot")]
+)
+def test_a_refusal_says_what_to_do(run, server, status, words):
+    server.answers = [answer(status, {"title": "Teapot"})]
+
+    ended = run("tasks", "list")
+
+    assert ended.code == 3
+    assert words in ended.err
+
+
+@pytest.mark.parametrize("arguments", [(), ("tasks",)])
+def test_a_group_alone_shows_its_help_and_no_error(command, arguments):
+    ended = command(*arguments)
+
+    assert "Usage: scenemill" in ended.out + ended.err
+    assert "Error" not in ended.err
+
+
 def environment(home, **more):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SCENEMILL_")}
     return {**kept, "XDG_CONFIG_HOME": str(home / "config"), **more}

@@ -216,12 +216,13 @@ def test_a_failed_task_ends_with_1_and_its_reason(run, server, script):
 
 
 def test_a_refused_script_ends_with_3_every_pointer_and_what_was_meant(run, server, home):
-    (home / "tale.json").write_text('{"scenes": [{"narations": "Hello", "duration": 0}]}')
+    (home / "tale.json").write_text('{"scenes": [\n  {"narations": "Hello",\n   "duration": 0}]}')
     server.answers = [
         problem(
             422,
             ("#/script/scenes/0/narations", "Unknown field."),
             ("#/script/scenes/0/duration", "Must be a number from 0.2 to 600."),
+            ("#/output/fps", "Must be 24, 25, 30, 50 or 60."),
             detail="2 values are wrong.",
         )
     ]
@@ -231,8 +232,9 @@ def test_a_refused_script_ends_with_3_every_pointer_and_what_was_meant(run, serv
     assert ended.code == 3
     assert ended.err.splitlines() == [
         "Error: Invalid input (422): 2 values are wrong.",
-        "  #/script/scenes/0/narations: Unknown field. Did you mean narration?",
-        "  #/script/scenes/0/duration: Must be a number from 0.2 to 600.",
+        "  #/script/scenes/0/narations: Unknown field. Did you mean narration? (tale.json, line 2)",
+        "  #/script/scenes/0/duration: Must be a number from 0.2 to 600. (tale.json, line 3)",
+        "  #/output/fps: Must be 24, 25, 30, 50 or 60.",
     ]
 
 
