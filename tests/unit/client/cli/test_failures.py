@@ -130,6 +130,7 @@ def environment(home, **more):
     return {**kept, "XDG_CONFIG_HOME": str(home / "config"), **more}
 
 
+@pytest.mark.slow
 def test_a_reader_that_ends_early_is_no_error(server, home):
     server.answers = [page(*[finished()] * 200)] * 2
     command = " ".join(
@@ -144,6 +145,7 @@ def test_a_reader_that_ends_early_is_no_error(server, home):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.slow
 def test_a_full_disk_below_stdout_is_told(server, home):
     server.answers = [page(TASK)]
     with open("/dev/full", "wb") as full:  # noqa: PTH123 (a device)
@@ -158,6 +160,7 @@ def test_a_full_disk_below_stdout_is_told(server, home):
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_watching_ends_with_130_and_no_traceback(server, home):
     server.answers = [answer(200, TASK, ETag='"1"')] * 2 + [(304, {"Retry-After": "20"}, b"")] * 9
     process = subprocess.Popen(
@@ -232,7 +235,7 @@ def test_no_command_line_gives_a_traceback(run, monkeypatch, server):
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "x")
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: "x")
 
-    for _ in range(400):
+    for _ in range(150):
         line = [random_.choice(vocabulary) for _ in range(random_.randint(0, 6))]
         ended = run(*line, stdin=b"{")
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each test starts a program of its own
+
 HEAVY = ("httpx", "rich", "anyio", "pygments", "scenemill.client", "sqlalchemy", "celery")
 SCENEMILL = Path(sys.executable).with_name("scenemill")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -10,11 +11,14 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from scenemill.cli import failures
+from scenemill.cli.command import cli
 from tests.unit.client.cli.answers import (
     ASSET,
     BATCH,
@@ -99,22 +103,57 @@ def cases():
     }  # fmt: skip
 
 
+class Terminal(io.StringIO):
+    """Takes what is written, as a terminal does."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
 @pytest.fixture
-def terminal(server, home):
-    """Run the command in a terminal of 80 columns, and return its code and all that it showed."""
+def terminal(server, home, monkeypatch):
+    """Run the command as in a terminal of 80 columns, and return its code and all that it showed."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    for name, value in {
+        "COLUMNS": str(COLUMNS),
+        "LINES": "40",
+        "TERM": "xterm-256color",
+        "COLORTERM": "",
+    }.items():
+        monkeypatch.setenv(name, value)
 
     def call(*arguments, **environment):
+        shown = Terminal()
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"scenes": [{}]}')))
+            patch.setattr("sys.stdout", shown)
+            patch.setattr("sys.stderr", shown)
+            code = failures.run(cli, ["--api", server.url, "--key", "k", *arguments])
+        return code, shown.getvalue()
+
+    yield call
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def real_terminal(server, home):
+    """Run the command in a terminal of the kernel's, and return its code and all that it showed."""
+
+    def call(*arguments):
         control, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SCENEMILL_")}
         process = subprocess.Popen(
             [sys.executable, "-m", "scenemill", "--api", server.url, "--key", "k", *arguments],
-            stdin=subprocess.PIPE, stdout=terminal, stderr=terminal,
-            env={**kept, "TERM": "xterm-256color", "TZ": "UTC", "LANG": "C.UTF-8", **environment},
+            stdin=terminal, stdout=terminal, stderr=terminal, env={**kept, "TERM": "xterm-256color"},
         )  # fmt: skip
         os.close(terminal)
-        process.stdin.write(b'{"scenes": [{}]}')
-        process.stdin.close()
         shown = b""
         try:
             while block := os.read(control, 65536):
@@ -165,12 +204,14 @@ def test_errors_are_red_on_terminals_alone(terminal, run):
     assert "\x1b" not in run("taks").err
 
 
-def test_progress_is_drawn_on_a_terminal_and_gone_at_the_end(terminal, server, home):
+@pytest.mark.slow
+def test_progress_is_drawn_on_a_terminal_and_gone_at_the_end(real_terminal, server, home):
+    (home / "tale.json").write_text('{"scenes": [{}]}')
     server.answers = [
         answer(202, TASK), answer(200, RUNNING, ETag='"1"'), answer(200, finished(), ETag='"2"'), (200, {}, b"video"),
     ]  # fmt: skip
 
-    code, shown = terminal("render", "-", "--out", "out")
+    code, shown = real_terminal("render", "tale.json", "--out", "out")
 
     assert code == 0
     assert "rendering" in shown
@@ -179,6 +220,7 @@ def test_progress_is_drawn_on_a_terminal_and_gone_at_the_end(terminal, server, h
     assert shown.rstrip().splitlines()[-3].endswith("out/video.mp4")
 
 
+@pytest.mark.slow
 def test_what_stdout_cannot_encode_is_no_error(server, home):
     odd = artifact("é.mp4") | {"width": None}
     server.answers = [answer(200, finished() | {"custom_id": "Größe ━", "result": {"artifacts": [odd]}})] * 2
