@@ -23,7 +23,7 @@ from tasks.lifecycle import segments, worker_crashes
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
 
     from sqlalchemy import ColumnElement, Select
@@ -64,10 +64,13 @@ def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tupl
     return taken_back, spent
 
 
-def _worker_lost_error(job: Job) -> WorkerLost:
+def _worker_lost_error(job: Job, scene_ids: Sequence[str] = ()) -> WorkerLost:
+    """Return what a job fails with whose workers were lost: over these scenes, where a segment was rendered."""
+    scenes = f"scene{'s' if len(scene_ids) > 1 else ''} {', '.join(map(repr, scene_ids))}"
     if job.deaths >= worker_crashes.MAX_CRASHES:
-        return WorkerLost(f"{job.deaths} workers died over it.")
-    return WorkerLost("Every attempt ended with the loss of its worker.")
+        return WorkerLost(f"{job.deaths} workers died over {scenes if scene_ids else 'it'}.")
+    at = f" Last, it rendered {scenes}." if scene_ids else ""
+    return WorkerLost(f"Every attempt ended with the loss of its worker.{at}")
 
 
 def end_canceled(session: Session) -> int:
@@ -116,7 +119,7 @@ def reclaim_segments(
         taken_back += 1
         segments.release_key(session, segment.account_id, segment.key)
         spent = segment.charged >= max_attempts or job.deaths >= worker_crashes.MAX_CRASHES
-        if spent and jobs.fail(session, job.id, job.attempt, _worker_lost_error(job)):
+        if spent and jobs.fail(session, job.id, job.attempt, _worker_lost_error(job, segment.scene_ids)):
             failed.append(job)
     return taken_back, failed
 

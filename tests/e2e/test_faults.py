@@ -141,7 +141,7 @@ def test_a_job_over_which_two_processes_died_is_given_up_until_an_operator_reque
     (job,) = rows(stack, "SELECT deaths, attempt, max_attempts FROM jobs WHERE id = :id", id=task["task_id"])
     assert (job.deaths, job.attempt) == (2, 1)  # and there were attempts left
     lost = {one["task_id"]: one for one in stack.http.get("/v1/admin/queues").json()["quarantined"]}
-    assert lost[task["task_id"]]["error"]["detail"] == "2 workers died over it."
+    assert lost[task["task_id"]]["error"]["detail"] == "2 workers died over scene 'scene-1'."
     log = Path(stack.facts["log"]).read_text().splitlines()
     assert any("job_quarantined" in line and task["task_id"] in line for line in log)
 

@@ -119,5 +119,6 @@ def test_what_holds_the_interpreters_lock_is_ended_by_its_cpu_time(stuck: Stack)
 
     assert task["status"] == "failed"
     assert task["error"]["code"] == "worker-lost"
+    assert "'late'" in task["error"]["detail"]
     wait_for_all_to_end(stuck, 60)  # another slot may have taken it when its lease ran out
     stuck.run(job("The next one"))
