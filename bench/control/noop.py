@@ -15,7 +15,7 @@ from tasks.run import JobOutput
 from workers.app import app
 
 if TYPE_CHECKING:
-    from tasks.run import Attempt
+    from tasks.attempt import Attempt
 
 __all__ = ["app"]
 

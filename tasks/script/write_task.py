@@ -24,7 +24,7 @@ from tasks.script.writing import CHARACTERS_PER_TOKEN, Meter, write_script
 
 if TYPE_CHECKING:
     from shared.models import Job
-    from tasks.run import Attempt
+    from tasks.attempt import Attempt
 
 # Goes up when another script is written of the same brief, so that no older one is taken for it.
 REVISION = 2

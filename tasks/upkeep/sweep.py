@@ -12,8 +12,8 @@ from shared.dispatch import broker_generation, fairness, publishing
 from shared.errors import Unavailable
 from shared.settings import settings
 from shared.states import UNFINISHED
+from tasks.attempt import backoff
 from tasks.lifecycle import recovery, segments
-from tasks.run import backoff
 from tasks.upkeep import orphan_files, retention
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.models import Job
-    from tasks.run import Attempt
+    from tasks.attempt import Attempt
     from tasks.video.plan.video_plan import Plan
 
 ASSEMBLY_START = 0.95

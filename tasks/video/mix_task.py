@@ -5,30 +5,45 @@ Nothing waits for it: assembly mixes the sound itself where none is stored.
 
 from __future__ import annotations
 
-import logging
-import shutil
 import uuid
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from shared import metrics
 from shared.db import transaction
-from shared.errors import ServiceError
 from shared.logs import bind
 from shared.models import Job
-from shared.processes.ffmpeg import Stopped
-from shared.settings import settings
 from shared.states import State
-from tasks.heartbeat import Heartbeat
-from tasks.run import NO_PROGRESS
+from tasks.attempt import run_attempt
 from tasks.video.output.stored_mix import find_mix, make_mix
 from tasks.video.plan.video_plan import load_plan
-from tasks.workdir import attempt_workdir, quota_error
 
 if TYPE_CHECKING:
-    from tasks.video.plan.video_plan import Plan
+    from shared.errors import ServiceError, Unavailable
+    from tasks.attempt import Attempt
 
-log = logging.getLogger(__name__)
+
+class _MixLease:
+    """The sound of a running job. Nothing waits for it, so that no ending of its mixing changes the job."""
+
+    task = "mix"
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def renew(self, _: Attempt) -> bool:
+        with transaction() as session:
+            return session.scalar(select(Job.state).where(Job.id == self._job.id)) == State.RUNNING
+
+    def release(self) -> str:
+        return "stopped"
+
+    def retry_later(self, _: Unavailable) -> str:
+        return "unavailable"
+
+    def fail(self, _: ServiceError) -> str:
+        return "failed"
 
 
 def perform(job_id: str) -> None:
@@ -38,31 +53,14 @@ def perform(job_id: str) -> None:
     if job is None or job.plan is None:
         return
     with bind(task_id=job_id, attempt=job.attempt, request_id=job.request_id):
-        try:
-            _mix(job, load_plan(job))
-        except Stopped:
-            log.info("mix_stopped")
-        except ServiceError as error:
-            log.warning("mix_failed", extra={"reason": type(error).__name__})
+        outcome = run_attempt(job, _MixLease(job), _mix)
+        metrics.attempts.labels(task="mix", outcome=outcome).inc()
 
 
-def _mix(job: Job, plan: Plan) -> None:
-    config = settings()
-    with (
-        attempt_workdir() as work,
-        Heartbeat(
-            lambda: _is_running(job),
-            every=config.heartbeat_interval,
-            lease=config.lease_duration,
-            check=lambda: quota_error(work, config.work_max_bytes),
-            abandon=lambda _: shutil.rmtree(work, ignore_errors=True),
-        ) as heartbeat,
-        heartbeat.progress_deadline(config.render_timeout, NO_PROGRESS),
-    ):
-        if find_mix(job.account_id, plan) is None:
-            make_mix(job.account_id, plan, work, stop=heartbeat.should_stop)
-
-
-def _is_running(job: Job) -> bool:
-    with transaction() as session:
-        return session.scalar(select(Job.state).where(Job.id == job.id)) == State.RUNNING
+def _mix(attempt: Attempt) -> str:
+    job = attempt.job
+    plan = load_plan(job)
+    if find_mix(job.account_id, plan) is not None:
+        return "stored"
+    make_mix(job.account_id, plan, attempt.workdir, stop=attempt.should_stop)
+    return "mixed"

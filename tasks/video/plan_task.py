@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.models import Job
-    from tasks.run import Attempt, JobOutput
+    from tasks.attempt import Attempt
+    from tasks.run import JobOutput
     from tasks.video.plan.segments import PlannedSegment
     from tasks.video.plan.video_plan import Plan
 

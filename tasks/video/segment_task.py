@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ from shared import metrics
 from shared.db import transaction
 from shared.dispatch import publishing
 from shared.errors import (
-    JobFailed,
     RenderFailed,
     RenderKilled,
     RenderStalled,
@@ -29,11 +27,9 @@ from shared.processes import ffmpeg
 from shared.processes.ffmpeg import Stopped
 from shared.settings import settings
 from shared.storage.factory import storage
-from tasks.heartbeat import Heartbeat
+from tasks.attempt import NO_PROGRESS, backoff, run_attempt, settle_with_retries, shutdown_grace_is_over
 from tasks.lifecycle import segments
-from tasks.run import NO_PROGRESS, backoff, settle_with_retries, shutdown_grace_is_over
 from tasks.video.picture import segment_rendering
-from tasks.workdir import attempt_workdir, quota_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,26 +38,64 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from shared.models import Job, Segment
+    from tasks.attempt import Attempt
 
 log = logging.getLogger(__name__)
 
 
-class _ClaimedSegment:
-    """A claimed segment in this worker's hands."""
+class _SegmentLease:
+    """A claimed segment. Each change names the segment's attempt, so that a worker that lost its lease changes nothing."""
+
+    task = "segment"
 
     def __init__(self, segment: Segment, job: Job) -> None:
-        self.segment = segment
-        self.job = job
-        self.frames = 0
-
-    def renew_lease(self) -> bool:
-        config = settings()
-        with transaction() as session:
-            held = segments.heartbeat(session, self.segment, lease=config.lease_duration, frames=self.frames)
-        return held and not shutdown_grace_is_over()
+        self.segment, self.job = segment, job
+        self.frames = 0  # rendered so far
 
     def note(self, frames: int) -> None:
+        """Note how many frames are rendered; the next heartbeat writes it to the database."""
         self.frames = frames
+
+    def renew(self, _: Attempt) -> bool:
+        with transaction() as session:
+            return segments.heartbeat(
+                session, self.segment, lease=settings().lease_duration, frames=self.frames
+            )
+
+    def release(self) -> str:
+        """Drop the claim, uncharged; if a client canceled the job and this was the last segment at work, the job ends."""
+
+        def settle(session: Session) -> bool:
+            segments.drop(session, self.segment)
+            return cancellation.finish(session, self.job.id)
+
+        if settle_with_retries(settle):
+            return "canceled"
+        publishing.publish(self.job.account_id)
+        return "handed_back" if shutdown_grace_is_over() else "lost"
+
+    def retry_later(self, error: Unavailable) -> str:
+        config, segment = settings(), self.segment
+        delay = backoff(segment.attempt, config)
+        left = settle_with_retries(
+            lambda session: segments.put_back(session, segment, delay=delay, max_attempts=config.max_attempts)
+        )
+        return self.fail(error) if left is False else "retried"
+
+    def fail(self, error: ServiceError) -> str:
+        """End the whole job: a segment that cannot be rendered leaves no video."""
+        error = _name_scenes(error, self.segment.scene_ids)
+
+        def settle(session: Session) -> bool:
+            failed = jobs.fail(session, self.job.id, self.job.attempt, error)
+            segments.drop(session, self.segment)
+            return failed
+
+        if not settle_with_retries(settle):
+            return self.release()
+        metrics.jobs_settled.labels(kind=self.job.kind, outcome="failed").inc()
+        log.info("job_settled", extra={"state": "failed"})
+        return "worker_lost" if isinstance(error, WorkerLost) else "failed"
 
 
 def perform(segment_id: str) -> None:
@@ -88,7 +122,7 @@ def perform(segment_id: str) -> None:
             segment_attempt=segment.attempt,
         ),
     ):
-        outcome = _reuse_stored(segment, job) if stored else _render(_ClaimedSegment(segment, job))
+        outcome = _reuse_stored(segment, job) if stored else _render(_SegmentLease(segment, job))
         metrics.attempts.labels(task="segment", outcome=outcome).inc()
 
 
@@ -99,53 +133,34 @@ def _reuse_stored(segment: Segment, job: Job) -> str:
     return "stored"
 
 
-def _render(work: _ClaimedSegment) -> str:
-    config = settings()
-    try:
-        with attempt_workdir() as folder:
-            heartbeat = Heartbeat(
-                work.renew_lease,
-                every=config.heartbeat_interval,
-                lease=config.lease_duration,
-                check=lambda: quota_error(folder, config.work_max_bytes),
-                abandon=lambda error: _abandon(work, folder, error),
-            )
-            with heartbeat, heartbeat.progress_deadline(config.render_timeout, NO_PROGRESS):
-                _render_and_store(work, folder, heartbeat)
-    except Stopped:
-        return _release(work)
-    except Unavailable as error:
-        log.warning("segment_unavailable", extra={"reason": error.detail}, exc_info=True)
-        return _retry_later(work, error)
-    except ServiceError as error:
-        log.warning("segment_failed", extra={"reason": error.detail}, exc_info=True)
-        return _fail_job(work, error)
-    except Exception:
-        log.exception("segment_unexpected_error")
-        return _fail_job(work, JobFailed("Something went wrong that we did not foresee."))
-    return "rendered"
+def _render(lease: _SegmentLease) -> str:
+    def perform(attempt: Attempt) -> str:
+        _render_and_store(lease, attempt)
+        return "rendered"
+
+    return run_attempt(lease.job, lease, perform)
 
 
-def _render_and_store(work: _ClaimedSegment, folder: Path, heartbeat: Heartbeat) -> None:
-    config, segment = settings(), work.segment
+def _render_and_store(lease: _SegmentLease, attempt: Attempt) -> None:
+    config, segment = settings(), lease.segment
     began = time.monotonic()
-    target = folder / "segment.mp4"
+    target = attempt.workdir / "segment.mp4"
 
     def locate(key: str) -> Path:
-        with heartbeat.progress_deadline(config.render_timeout, NO_PROGRESS):  # it may have to be fetched
+        with attempt.progress_deadline(config.render_timeout, NO_PROGRESS):  # it may have to be fetched
             return storage().locate(key)
 
     allowed = config.drawing_deadline.total_seconds()
-    with heartbeat.progress_deadline(
+    with attempt.progress_deadline(
         config.drawing_deadline, f"It could not be drawn: no frame within {allowed:g} s."
     ):
         warnings = segment_rendering.render_segment(
             segment.spec,
             target,
-            work=folder,
+            work=attempt.workdir,
             locate=locate,
-            on_progress=work.note,
-            stop=heartbeat.should_stop,
+            on_progress=lease.note,
+            stop=attempt.should_stop,
             ffmpeg=config.ffmpeg,
             limits=ffmpeg.Limits(
                 wall=config.render_timeout.total_seconds(),
@@ -192,57 +207,9 @@ def _complete_waiting_jobs(waiting: Sequence[uuid.UUID], key: str) -> bool:
     return complete
 
 
-def _release(work: _ClaimedSegment) -> str:
-    """Drop the claim, uncharged; if a client asked for it and this was the last one at work, the job is over."""
-
-    def settle(session: Session) -> bool:
-        segments.drop(session, work.segment)
-        return cancellation.finish(session, work.job.id)
-
-    if settle_with_retries(settle):
-        return "canceled"
-    publishing.publish(work.job.account_id)
-    return "handed_back" if shutdown_grace_is_over() else "lost"
-
-
 def _name_scenes(error: ServiceError, scene_ids: Sequence[str]) -> ServiceError:
     """Return the error with the scenes that it is about."""
     if not isinstance(error, RenderFailed | RenderTimeout | RenderStalled | RenderKilled):
         return error
     names = ", ".join(map(repr, scene_ids))
     return type(error)(f"Scene{'s' if len(scene_ids) > 1 else ''} {names}: {error.detail}", *error.args[1:])
-
-
-def _retry_later(work: _ClaimedSegment, error: ServiceError) -> str:
-    config, segment = settings(), work.segment
-    delay = backoff(segment.attempt, config)
-    left = settle_with_retries(
-        lambda session: segments.put_back(session, segment, delay=delay, max_attempts=config.max_attempts)
-    )
-    return _fail_job(work, error) if left is False else "retried"
-
-
-def _abandon(work: _ClaimedSegment, folder: Path, error: ServiceError | None) -> None:
-    """Settle a segment whose rendering does not come back, just before its process is ended."""
-    outcome = _release(work) if error is None else _fail_job(work, error)
-    metrics.attempts.labels(task="segment", outcome=outcome).inc()
-    log.warning("segment_abandoned", extra={"outcome": outcome})
-    publishing.publish(work.job.account_id)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _fail_job(work: _ClaimedSegment, error: ServiceError) -> str:
-    """End the whole job: a segment that cannot be rendered leaves no video."""
-    error = _name_scenes(error, work.segment.scene_ids)
-
-    def settle(session: Session) -> bool:
-        failed = jobs.fail(session, work.job.id, work.job.attempt, error)
-        segments.drop(session, work.segment)
-        return failed
-
-    if not settle_with_retries(settle):
-        return _release(work)
-    outcome = "worker_lost" if isinstance(error, WorkerLost) else "failed"
-    metrics.jobs_settled.labels(kind=work.job.kind, outcome="failed").inc()
-    log.info("job_settled", extra={"state": "failed"})
-    return outcome

@@ -168,7 +168,11 @@ def test_a_bucket_that_is_away_for_longer_than_an_attempt_is_waited_for(world: W
     before = s3.failed["503"]
     s3.fail("503", times=10_000)
     tasks = [world.post(load.video(world.rng), hook=True) for _ in range(2)]
-    world.wait(lambda: world.logged("segment_unavailable"), "an attempt to be given up", 60)
+    world.wait(
+        lambda: any("segment" in line for line in world.logged("attempt_unavailable")),
+        "an attempt at a segment to be given up",
+        60,
+    )
     world.hit("F15 away", f"{s3.failed['503'] - before} requests")
     assert world.call("GET", "/readyz").status_code == 503
 

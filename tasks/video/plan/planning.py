@@ -24,7 +24,7 @@ from tasks.video.plan.video_plan import Plan
 if TYPE_CHECKING:
     from shared.models import Job
     from shared.script.values import Script
-    from tasks.run import Attempt
+    from tasks.attempt import Attempt
     from tasks.script.write_task import JobScript as Written
     from tasks.video.plan.segments import PlannedSegment
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.settings import settings
+from tasks.attempt import Attempt
 from tasks.pictures.generation import image_servers
 from tasks.pictures.stock_search import parse_stock_kinds, stock_providers
-from tasks.run import Attempt
 from tasks.script import write_task as script
 from tasks.speech.engines import speech_engines
 from tests.integration.pictures.conftest import Director, drawn, looking_for, new_job

@@ -18,7 +18,7 @@ from shared.models import Account, Job, Usage
 from shared.settings import settings
 from shared.states import State
 from tasks import run
-from tasks.run import Attempt
+from tasks.attempt import Attempt
 from tasks.script import write_task as script
 from tests import factories
 from tests.loopback import llm

@@ -16,7 +16,7 @@ from shared.settings import settings
 from shared.states import Stage, State
 from shared.storage.factory import storage
 from tasks import run
-from tasks.run import Attempt, JobOutput
+from tasks.run import JobOutput
 from tests import factories
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.settings import Settings
+    from tasks.attempt import Attempt
 
 pytestmark = pytest.mark.services
 
