@@ -10,15 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from workers.local import processes
 from workers.local.fork_server import READY
 
 if TYPE_CHECKING:
-    from workers.local.services import Service
+    from workers.local.services import Program, Service
 
-Program: TypeAlias = "subprocess.Popen[bytes] | ForkedProcess"
 REPLY_SECONDS = 10.0  # a fork takes milliseconds
 
 

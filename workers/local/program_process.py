@@ -14,7 +14,7 @@ from workers.local.services import STABLE_SECONDS, Service, pause_before_restart
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.local.fork_client import Program
+    from workers.local.services import Program
 
 PROBE_SECONDS = 0.1
 MAX_LINE = 65_536

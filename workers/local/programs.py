@@ -18,13 +18,12 @@ from workers.local.fork_client import ForkClient
 from workers.local.ports import LOOPBACK, is_open
 from workers.local.processes import child_environment
 from workers.local.services import Service
+from workers.local.stack import FLOWER_USER, QUEUES
 from workers.local.state import STACK_VARIABLE
 
 if TYPE_CHECKING:
     from workers.local.stack import Stack
 
-FLOWER_USER = "scenemill"
-QUEUES = ("scripts", "renders", "control")
 FORKSERVER = "forkserver"
 # What every worker needs, with what Celery would import only when it starts one, or a pool process of it.
 PRELOADED_MODULES = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers.local.output import StackLog
 from workers.local.ports import is_free
-from workers.local.programs import metrics_root
+from workers.local.programs import all_services, metrics_root
 from workers.local.stack import Stack, StackOptions, plan_stack
 from workers.local.state import State
 from workers.local.supervisor import Supervisor
@@ -45,7 +45,7 @@ def run(
             _check_ports(options)
             stack = plan_stack(options)
             supervisor = Supervisor(
-                stack.services(), log, on_change=lambda: state.record(supervisor.running())
+                all_services(stack), log, on_change=lambda: state.record(supervisor.running())
             )
             with contextlib.closing(stack.forks):
                 supervisor.run(lambda: _publish_addresses(stack, supervisor, state, on_ready))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from workers.local.processes import CURRENT_USER, Owner
 
@@ -12,12 +12,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from workers.local.fork_client import Program
-
 FIRST_PAUSE = 0.5
 MAX_PAUSE = 5.0
 # Who lived this long was well: the next death counts as a first one again.
 STABLE_SECONDS = 15.0
+
+
+class Program(Protocol):
+    """A running program, as `subprocess.Popen` describes a child; one that the fork server started has the same shape."""
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """What it writes."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, None while it runs."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return its exit code, or raise TimeoutExpired."""
+        ...
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send it a signal, unless it has ended."""
+        ...
+
+    def kill(self) -> None:
+        """Kill it."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workers.local import postgres as pg
-from workers.local import programs
 from workers.local import redis as rd
 from workers.local.fork_client import ForkClient
 from workers.local.ports import LOOPBACK, free_port
-from workers.local.programs import FLOWER_USER, QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from workers.local.services import Service
-
 API_PORT = 8000
 FLOWER_PORT = 5555
+FLOWER_USER = "scenemill"
+QUEUES = ("scripts", "renders", "control")
 
 
 @dataclass(frozen=True)
@@ -76,10 +74,6 @@ class Stack:
     def key_file(self) -> Path:
         """Return the file that holds the first API key."""
         return self.options.folder / "api.key"
-
-    def services(self) -> tuple[Service, ...]:
-        """Return all programs."""
-        return programs.all_services(self)
 
     def addresses(self, pids: Callable[[str], list[int]]) -> dict[str, Any]:
         """Return what `up --json` prints when all is ready."""

@@ -8,6 +8,7 @@ from shared.settings import RENAMED, Settings
 from tests.unit.deploy.files import COMPOSE, DOCKERFILE, EXAMPLE, ROOT, compose, environment, services
 from workers.local import postgres as pg
 from workers.local import redis as rd
+from workers.local.programs import all_services
 from workers.local.services import stop_groups
 from workers.local.stack import QUEUES, Stack, StackOptions
 
@@ -116,12 +117,12 @@ def test_what_signs_tokens_goes_to_the_api_alone(local_stack):
     name = "SCENEMILL_TOKEN_SECRETS"
 
     assert {service for service in services() if name in environment(services()[service])} == {"api"}
-    assert {service.name for service in local_stack.services() if name in service.env} == {"api"}
+    assert {service.name for service in all_services(local_stack) if name in service.env} == {"api"}
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if name != "migrate"])
 def test_a_process_is_started_as_the_local_stack_starts_it(local_stack, name):
-    local = next(service for service in local_stack.services() if service.name == name)
+    local = next(service for service in all_services(local_stack) if service.name == name)
 
     assert _comparable(services()[name]["command"]) == _comparable(local.argv)
     for variable in (
@@ -133,7 +134,7 @@ def test_a_process_is_started_as_the_local_stack_starts_it(local_stack, name):
 
 
 def test_the_local_stack_stops_its_servers_last_and_all_else_together(local_stack):
-    names = [{one.name for one in group} for group in stop_groups(local_stack.services())]
+    names = [{one.name for one in group} for group in stop_groups(all_services(local_stack))]
 
     assert [group - {"forkserver"} for group in names[1:]] == [{"postgres", "redis"}]
     assert {"api", "beat", "flower", *(f"worker-{queue}" for queue in QUEUES)} == names[0]
@@ -142,7 +143,7 @@ def test_the_local_stack_stops_its_servers_last_and_all_else_together(local_stac
 def test_the_first_container_does_what_the_local_stack_does_first(local_stack):
     command = services()["migrate"]["command"][-1]
 
-    for local in local_stack.services():
+    for local in all_services(local_stack):
         if local.one_shot:
             module = local.argv[local.argv.index("-m") + 1]
             assert f"python -m {module}" in command
