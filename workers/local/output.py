@@ -6,15 +6,18 @@ Our own programs write JSON already; lines of Postgres, Redis, gunicorn and Flow
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.logs import format_timestamp
 
 if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import BinaryIO, TextIO
+    from typing import TextIO
 
 FILE_BYTES = 10_000_000
 OLD_FILES = 5
@@ -73,6 +76,18 @@ def _level(line: str) -> tuple[str, str]:
     return (found["level"] if found else "INFO"), line
 
 
+class _LogFile(RotatingFileHandler):
+    """The rotated file. A full disk must not end the stack: a line that finds no room is lost."""
+
+    def _open(self) -> TextIOWrapper:
+        # Unbuffered, since what finds no room would be kept otherwise, to fail again when the file is closed.
+        raw = Path(self.baseFilename).open("ab", buffering=0)  # noqa: SIM115 (closed with the handler)
+        return TextIOWrapper(raw, encoding="utf-8", errors="replace", write_through=True)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name that logging calls)
+        """Drop the line."""
+
+
 class StackLog:
     """Writes events into a file that is rotated, and onto a terminal where one is given."""
 
@@ -80,7 +95,7 @@ class StackLog:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / "scenemill.log"
         self._terminal = terminal
-        self._file = self._open()
+        self._file = _LogFile(self.path, maxBytes=FILE_BYTES, backupCount=OLD_FILES)
 
     def line(self, service: str, raw: bytes) -> None:
         """Write a line of a program's output."""
@@ -93,32 +108,14 @@ class StackLog:
         self.write(event_now("local", level, message, **fields))
 
     def write(self, event: dict[str, Any]) -> None:
-        """Write one event. A full disk or a closed terminal must not end the stack: the line is lost then."""
+        """Write one event. Where the disk is full the line is lost; a terminal that was closed is not tried again."""
         text = json.dumps(event, ensure_ascii=False, default=str)
-        try:
-            self._file.write(text.encode(errors="replace") + b"\n")
-            if self._file.tell() > FILE_BYTES:
-                self._rotate()
-        except OSError:
-            pass
+        self._file.handle(logging.makeLogRecord({"msg": text}))
         if self._terminal is not None:
             try:
                 print(text, file=self._terminal, flush=True)
             except OSError:
                 self._terminal = None
-
-    def _rotate(self) -> None:
-        for number in range(OLD_FILES - 1, 0, -1):
-            older = self.path.with_suffix(f".log.{number}")
-            if older.exists():
-                older.replace(self.path.with_suffix(f".log.{number + 1}"))
-        self.path.replace(self.path.with_suffix(".log.1"))
-        full, self._file = self._file, self._open()
-        full.close()
-
-    def _open(self) -> BinaryIO:
-        # Without a buffer: what found no room on the disk is not kept, to fail again when the file is closed.
-        return self.path.open("ab", buffering=0)
 
     def close(self) -> None:
         """Close the file."""
