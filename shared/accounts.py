@@ -176,7 +176,7 @@ def _set_budget(name: str, amount: str) -> int:
     except ValueError:
         budget = math.nan
     if budget is not None and not 0 <= budget < math.inf:
-        sys.stderr.write("A budget is a number from 0 on, or none.\n")
+        sys.stderr.write("The budget must be a number of at least 0, or none.\n")
         return 2
     with transaction() as session:
         known = set_budget(session, name, budget)

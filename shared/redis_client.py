@@ -59,7 +59,7 @@ def parse_sentinel_url(url: str) -> SentinelGroup | None:
     places = tuple(place for part in parts for place in _parse_addresses(part))
     if not path or not places or len(path) > 2:
         raise ValueError(
-            "A group of Sentinels is redis+sentinel://:PASSWORD@HOST:PORT,HOST:PORT/NAME/DATABASE."
+            "The URL of a Sentinel group must look like redis+sentinel://:PASSWORD@HOST:PORT,HOST:PORT/NAME/DATABASE."
         )
     return SentinelGroup(
         places,

@@ -251,7 +251,7 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         """Refuse a secret that could be guessed from one token: HMAC-SHA256 needs 32 bytes."""
         if any(len(secret) < TOKEN_SECRET for secret in _listed(value.get_secret_value())):
-            raise ValueError(f"each secret must have {TOKEN_SECRET} characters or more")
+            raise ValueError(f"each secret must have at least {TOKEN_SECRET} characters")
         return value
 
     @field_validator("s3_endpoint")

@@ -68,11 +68,15 @@ def check_budget(session: Session, job: Job, kind: UsageKind, amount: float, con
 def check_budget_for_cost(session: Session, job: Job, more: float) -> None:
     """Raise QuotaExceeded if this cost more would exceed the job's or the account's budget."""
     limit = job.spec.get("budget")
-    if limit is not None and job_cost(session, job.id) + more > limit:
-        raise QuotaExceeded("The job's budget does not allow what comes next.")
+    if limit is not None and (spent := job_cost(session, job.id)) + more > limit:
+        raise QuotaExceeded(
+            f"The next step costs {more:.6g}, which exceeds the job's budget: {spent:.6g} of {limit:.6g} is spent."
+        )
     month = monthly_budget(session, job.account_id)
-    if month is not None and month_cost(session, job.account_id) + more > month:
-        raise QuotaExceeded("The account's budget of this month does not allow what comes next.")
+    if month is not None and (spent := month_cost(session, job.account_id)) + more > month:
+        raise QuotaExceeded(
+            f"The next step costs {more:.6g}, which exceeds the account's monthly budget: {spent:.6g} of {month:.6g} is spent."
+        )
 
 
 def job_cost(session: Session, job_id: uuid.UUID) -> float:

@@ -81,13 +81,13 @@ def disk_failure(error: Exception, work: Path, places: Iterable[Path]) -> Unavai
     if isinstance(error, Unavailable | Stopped):
         return None
     if any(is_disk_full(one) for one in _causes(error)):
-        return StorageFull("There is no room left for the work's files.")
+        return StorageFull("The worker's disk is full.")
     if not _can_come_from_files(error):
         return None
     if not work.is_dir():
         return Unavailable("The folder of the work's files went away.")
     if any(_is_full(place) for place in places):
-        return StorageFull("There is no room left for the work's files.")
+        return StorageFull("The worker's disk is full.")
     return None
 
 

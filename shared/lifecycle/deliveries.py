@@ -218,7 +218,9 @@ def rotate_secret(session: Session, account_id: uuid.UUID, *, overlap: timedelta
         WebhookSecret.account_id == account_id, WebhookSecret.retires_at > func.now()
     )
     if session.scalars(former).one() > MAX_OLD_SECRETS:
-        raise Conflict(f"{MAX_OLD_SECRETS} former secrets sign still. Let one retire, or ask for no overlap.")
+        raise Conflict(
+            f"{MAX_OLD_SECRETS} former secrets still sign. Wait until one retires, or rotate with an overlap of 0."
+        )
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     session.add(WebhookSecret(account_id=account_id, secret=secret))
     session.flush()

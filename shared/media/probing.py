@@ -118,7 +118,7 @@ def _run_probe_child(path: Path, sniffed: SniffedType, sha256: str | None) -> di
         )
         facts: dict[str, Any] = json.loads(done.stdout)
     except (RenderStalled, RenderTimeout) as error:
-        raise AssetUnreadable("The file took too long to read.") from error
+        raise AssetUnreadable(f"The file takes more than {PROBE_LIMITS.wall:g} s to read.") from error
     except (RenderFailed, ValueError) as error:
-        raise AssetUnreadable("The file is damaged, or asks for more memory than we give.") from error
+        raise AssetUnreadable("The file is damaged, or needs more than 2 GiB of memory to read.") from error
     return facts

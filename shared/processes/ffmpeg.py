@@ -167,9 +167,9 @@ def _serve_pipes(pipes: Pipes, limits: Limits, stop: Callable[[], bool] | None, 
             if stop():
                 raise Stopped
         if now - started > limits.wall:
-            raise RenderTimeout("The work took longer than it may.")
+            raise RenderTimeout(f"This step took longer than {limits.wall:g} s, the limit, and was stopped.")
         if now - pipes.alive > limits.stall:
-            raise RenderStalled("The work stood still for too long.")
+            raise RenderStalled(f"This step made no progress for {limits.stall:g} s and was stopped.")
 
 
 def _kill_and_reap(process: subprocess.Popen[bytes]) -> tuple[float, int]:
@@ -195,15 +195,13 @@ def _raise_for_exit(
         return
     _log_end(process, pipes, "process_failed", logging.WARNING)
     if full:  # even at exit code 0: ffmpeg does not treat every failed write as its own failure
-        raise StorageFull("There is no room left for the work's files.")
+        raise StorageFull("The worker's disk is full.")
     if completed.returncode == -signal.SIGXCPU:
-        raise RenderTimeout("The work used more CPU time than it may.")
-    if completed.returncode in (
-        -signal.SIGKILL,
-        -signal.SIGTERM,
-    ):  # not sent by us: where we kill, another error is raised
-        raise RenderKilled("The work was killed from outside, as when memory runs out.")
-    raise RenderFailed("The picture or the sound could not be made.")
+        raise RenderTimeout("This step used more CPU time than allowed.")
+    # Not sent by us: where we kill, another error is raised.
+    if completed.returncode in (-signal.SIGKILL, -signal.SIGTERM):
+        raise RenderKilled("This step was killed from outside, most likely because memory ran out.")
+    raise RenderFailed("The picture or the sound could not be rendered.")
 
 
 def _log_end(process: subprocess.Popen[bytes], pipes: Pipes, event: str, level: int) -> None:

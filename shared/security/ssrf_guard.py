@@ -71,6 +71,6 @@ def check_url(url: str, *, allow_private: bool = False) -> None:
     except (OSError, UnicodeError) as error:
         if isinstance(error, OSError) and (allow_private or may_be_public(host)):
             return
-        raise AssetUnreadable("The host cannot be found.") from error
+        raise AssetUnreadable("The host does not resolve.") from error
     if not allow_private and not all(is_public(str(answer[4][0])) for answer in answers):
-        raise AssetUnreadable("The address is not on the public internet.")
+        raise AssetUnreadable("The host resolves to a private address.")

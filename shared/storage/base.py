@@ -89,5 +89,5 @@ def disk_full_as_storage_error() -> Iterator[None]:
         yield
     except OSError as error:
         if is_disk_full(error):
-            raise StorageFull("There is no room left to store files.") from error
+            raise StorageFull("The storage is full. Try again later.") from error
         raise

@@ -104,7 +104,7 @@ class FolderStorage(Storage):
                 os.link(part, target)
             except FileExistsError:
                 if not filecmp.cmp(part, target, shallow=False):
-                    raise Conflict("Another file has this name.") from None
+                    raise Conflict("A different file is stored under this key.") from None
                 part.rename(
                     target
                 )  # refreshes the mtime, so that orphan cleanup skips a file about to be referenced

@@ -33,7 +33,9 @@ class LocalCache:
         self._incoming = root / "incoming"
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if root.stat().st_uid not in (os.geteuid(), 0):
-            raise PermissionError(f"{root} is another user's, who could put other files there.")
+            raise PermissionError(
+                f"{root} belongs to another user, who could replace its files. Set SCENEMILL_STORAGE_CACHE_DIR to another folder."
+            )
         self._incoming.mkdir(exist_ok=True)
         self._added = most  # the present size is unknown, so the first addition measures it
 
@@ -72,7 +74,7 @@ class LocalCache:
                 if _is_ours(file, part):
                     return self._written(key, file, part, write)
             if time.monotonic() > deadline:
-                raise Unavailable("The storage takes too long.")
+                raise Unavailable("The storage takes too long. Try again shortly.")
             time.sleep(POLL_SECONDS)
 
     def _written(self, key: str, file: IO[bytes], part: Path, write: Callable[[IO[bytes]], None]) -> Path:

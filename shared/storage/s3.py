@@ -81,7 +81,7 @@ class S3Storage(Storage):
             digest.update(chunk)
             file.write(chunk)
         if content.sha256 and digest.hexdigest() != content.sha256:
-            raise Unavailable("The storage gave something else than was stored.")
+            raise Unavailable("The storage returned other bytes than were stored.")
 
     def size(self, key: str) -> int | None:
         """Request the object's facts."""
@@ -186,7 +186,7 @@ class S3Storage(Storage):
             if not told:  # it may have existed before, and then the parts are not needed
                 self._abort(upload)
         except ObjectMissing:
-            raise Unavailable("The storage has lost what was being sent.") from None
+            raise Unavailable("The storage lost the upload. Try again shortly.") from None
         except BaseException:
             self._abort(upload)
             raise
@@ -203,7 +203,7 @@ class S3Storage(Storage):
         except ObjectMissing:
             pass
         except ServiceError as error:
-            log.warning("storage_upload_left", extra={"reason": error.detail})
+            log.warning("storage_upload_not_aborted", extra={"reason": error.detail})
 
     def _surely(self, key: str, content: ContentFacts, write: Callable[[], object]) -> bool:
         """Write until the key has this content, whatever the answers are. Raise Conflict if it has another content.
@@ -219,8 +219,8 @@ class S3Storage(Storage):
                 if isinstance(error, ObjectMissing | AccessDenied):
                     raise
                 if number == MAX_TRIES - 1:
-                    raise Unavailable("The storage cannot be used for now.") from error
-                log.warning("storage_asked_again", extra={"operation": "write", "reason": error.detail})
+                    raise Unavailable("The storage cannot be used now. Try again shortly.") from error
+                log.warning("storage_request_retried", extra={"operation": "write", "reason": error.detail})
                 sleep_before_retry(number)
             else:
                 return True
@@ -232,7 +232,7 @@ class S3Storage(Storage):
         if head is None:
             return False
         if ContentFacts.told(head) != content:
-            raise Conflict("Another file has this name.")
+            raise Conflict("A different file is stored under this key.")
         if not new and datetime.now(UTC) - head["LastModified"] > REDATE_AFTER:
             self._date_anew(key, content)
         return True

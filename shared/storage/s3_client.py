@@ -71,7 +71,9 @@ class S3:
             except AccessDenied:
                 raise
             except Unavailable as error:
-                log.warning("storage_asked_again", extra={"operation": operation, "reason": _cause(error)})
+                log.warning(
+                    "storage_request_retried", extra={"operation": operation, "reason": _cause(error)}
+                )
                 sleep_before_retry(number)
         return self.once(operation, **parameters)
 
@@ -126,7 +128,7 @@ def translate_errors() -> Iterator[None]:
     except ParamValidationError:
         raise  # a bug of ours
     except BotoCoreError as error:
-        raise Unavailable("The storage does not answer.") from error
+        raise Unavailable("The storage does not answer. Try again shortly.") from error
 
 
 def _translate(error: ClientError) -> ServiceError:
@@ -140,8 +142,8 @@ def _translate(error: ClientError) -> ServiceError:
         return StorageFull("There is no room left to store files.")
     if status not in _TRANSIENT_STATUSES and code not in _TRANSIENT_CODES:
         log.error("storage_refused", extra={"code": code, "status": status})
-        return AccessDenied("The storage cannot be used for now.")
-    return Unavailable("The storage cannot be used for now.")
+        return AccessDenied("The storage cannot be used now. Try again shortly.")
+    return Unavailable("The storage cannot be used now. Try again shortly.")
 
 
 def _cause(error: BaseException) -> str:

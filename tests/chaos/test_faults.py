@@ -94,7 +94,7 @@ def test_a_full_folder_is_waited_for(world: World, folder: str) -> None:
     world.settle()
 
     def seen() -> int:
-        return sum("no room left" in line.get("reason", "") for line in world.log())
+        return sum("is full" in line.get("reason", "") for line in world.log())
 
     before = seen()
     with full(world.stack.folder / folder):

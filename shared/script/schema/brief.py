@@ -38,10 +38,12 @@ class BriefSchema(StrictSchema):
     audience = StrictString(200)
     tone = StrictString(200)
     language = LanguageField(default="en")
-    duration = StrictNumber(3, 3600, description="Seconds that the video should take.")
+    duration = StrictNumber(3, 3600, description="Target duration of the video, in seconds.")
     scenes = StrictInteger(1, MAX_SCENES)
-    style = StrictString(200, description="How the pictures should look.")
-    keywords = StrictList(StrictString(100), maximum=20, default=(), description="Words that must appear.")
+    style = StrictString(200, description="Style of the pictures, such as watercolour.")
+    keywords = StrictList(
+        StrictString(100), maximum=20, default=(), description="Words that must appear in the script."
+    )
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_subject(self, _: Any, original: Any, **__: Any) -> None:

@@ -186,7 +186,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> Any:
-    raise BadRequest(f"The body is not JSON: it has no number {name}.")
+    raise BadRequest(f"The body is not JSON: {name} is not a JSON number.")
 
 
 def _integer(digits: str) -> int | float:

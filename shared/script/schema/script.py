@@ -201,12 +201,12 @@ class DefaultsSchema(StrictSchema):
 
     voice = StrictObject(VoiceSchema)
     transition = StrictObject(TransitionSchema)
-    motion = Choice(MOTION, description="For pictures; a clip moves by itself.")
+    motion = Choice(MOTION, description="Camera motion of pictures; clips are shown as they are.")
     fit = Choice(FIT)
     pad_before = StrictNumber(0, 10, description="Silence before a scene's narration, in seconds.")
     pad_after = StrictNumber(0, 10)
     silent_duration = StrictNumber(
-        0.2, 600, description="How long a scene is that neither speaks nor names a duration."
+        0.2, 600, description="Seconds of a scene with neither narration nor a duration."
     )
 
 
@@ -222,9 +222,11 @@ class SceneSchema(StrictSchema):
         600,
         placeholders_allowed=True,
         default=None,
-        description="Seconds; a minimum where the scene speaks.",
+        description="Seconds; the minimum in a scene with narration.",
     )
-    transition = StrictObject(TransitionSchema, description="Into this scene; the first one has none.")
+    transition = StrictObject(
+        TransitionSchema, description="The transition into this scene; the first scene has none."
+    )
     pad_before = StrictNumber(0, 10)
     pad_after = StrictNumber(0, 10)
     silent_duration = StrictNumber(0.2, 600)
@@ -239,14 +241,14 @@ class ScriptSchema(StrictSchema):
     theme = ThemeField(theme_names, default="slate")
     variables = StrictMapping(
         PatternString(placeholders.NAME, "Must be named by 1 to 64 of a-z, A-Z, 0-9, _ and -."), VariableValueField(),
-        maximum=MAX_VARIABLES, description="`{{name}}` in any text, src, query or prompt stands for the value.",
+        maximum=MAX_VARIABLES, description="`{{name}}` in any text, src, query or prompt is replaced by the value.",
     )  # fmt: skip
     defaults = StrictObject(DefaultsSchema)
     captions = StrictObject(CaptionsSchema)
     music = StrictObject(MusicSchema, default=None)
     overlays = StrictList(
         DiscriminatedObject("type", lambda: {"text": TextOverlaySchema, "image": ImageOverlaySchema}, default_type="text"),
-        maximum=50, default=(), description="Over the whole video; later in the list lies on top.",
+        maximum=50, default=(), description="Text and pictures over the whole video; later ones are on top.",
     )  # fmt: skip
     scenes = StrictList(StrictObject(SceneSchema), minimum=1, maximum=MAX_SCENES, required=True)
 

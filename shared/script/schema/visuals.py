@@ -73,7 +73,12 @@ class ChartVisualSchema(StrictSchema):
     type = Choice(["chart"], required=True)
     bars = StrictList(StrictObject(BarSchema), minimum=1, maximum=12, required=True)
     title = StrictString(
-        120, minimum=0, placeholders_allowed=True, one_line=True, default="", description="Above the bars."
+        120,
+        minimum=0,
+        placeholders_allowed=True,
+        one_line=True,
+        default="",
+        description="Title above the bars.",
     )
     unit = StrictString(
         12,
@@ -81,7 +86,7 @@ class ChartVisualSchema(StrictSchema):
         placeholders_allowed=True,
         one_line=True,
         default="",
-        description="What the values count.",
+        description="The unit of the values, such as %.",
     )
     highlight = StrictString(
         60,
@@ -89,7 +94,7 @@ class ChartVisualSchema(StrictSchema):
         placeholders_allowed=True,
         one_line=True,
         default="",
-        description="The label of the one bar that stands out.",
+        description="The label of the bar to highlight.",
     )
 
 
@@ -98,7 +103,7 @@ class PictureVisualSchema(StrictSchema):
 
     fit = Choice(FIT, description="As in CSS, never stretched; `blur` fills the bars with a blurred copy.")
     motion = Choice(MOTION)
-    fallback = VisualField(description="Shown instead if this one cannot be had.")
+    fallback = VisualField(description="Shown instead if this one cannot be fetched.")
 
 
 class ImageVisualSchema(PictureVisualSchema):
@@ -126,7 +131,9 @@ class StockVisualSchema(PictureVisualSchema):
 
     type = Choice(["stock"], required=True)
     query = StrictString(200, placeholders_allowed=True, required=True)
-    kind = Choice(STOCK_KINDS, description="A photo or a clip; without it, what the provider finds first.")
+    kind = Choice(
+        STOCK_KINDS, description="A photo or a clip; without it, whatever the provider finds first."
+    )
 
 
 class GeneratedVisualSchema(PictureVisualSchema):

@@ -221,6 +221,6 @@ def test_without_its_bucket_it_is_not_ready_and_says_so(served: Served) -> None:
 def test_the_log_holds_no_secret(served: Served) -> None:
     log = (served.folder / "log").read_text()
 
-    assert "storage_asked_again" in log
+    assert "storage_request_retried" in log
     assert SECRET_KEY not in log
     assert "Signature" not in log

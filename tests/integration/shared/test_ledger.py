@@ -59,7 +59,7 @@ def test_an_account_s_budget_counts_this_month_alone(session: Session) -> None:
     session.execute(update(Account).where(Account.id == job.account_id).values(budget=1.0))
     usage.record_usage(session, job, UsageKind.IMAGES, 2, CONFIG)
     session.flush()
-    with pytest.raises(QuotaExceeded, match="this month"):
+    with pytest.raises(QuotaExceeded, match="monthly budget"):
         usage.check_budget(session, job, UsageKind.IMAGES, 1, CONFIG)
 
     session.execute(update(Usage).values(at=datetime.now(UTC) - timedelta(days=32)))

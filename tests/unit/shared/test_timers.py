@@ -16,7 +16,7 @@ def test_what_is_due_is_called_in_its_order() -> None:
         seen.append("last")
         done.set()
 
-    timers.call_later(0.02, last)
+    timers.call_later(0.5, last)  # so long that a slow machine has both waiting before one is due
     timers.call_later(0.001, lambda: seen.append("first"))
 
     assert done.wait(5)
