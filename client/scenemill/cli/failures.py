@@ -31,7 +31,7 @@ EXIT_CODES = {
     141: "the program that reads the output ended",
 }
 NAME, COMPLETION = "scenemill", "_SCENEMILL_COMPLETE"
-UNREACHABLE, FILE_PROBLEM, BUG, INTERRUPTED, BROKEN_PIPE = 4, 7, 70, 130, 141
+USAGE, UNREACHABLE, FILE_PROBLEM, BUG, INTERRUPTED, BROKEN_PIPE = 2, 4, 7, 70, 130, 141
 STATUS_HINTS = {
     401: "`scenemill config show` says which key is used. `scenemill login` logs in again.",
     403: "The key or user lacks a scope. `scenemill keys list` shows what each key opens.",
@@ -86,7 +86,7 @@ def _explained(error: BaseException) -> tuple[int, list[str]]:
         case SystemExit(code=given):
             return (given if isinstance(given, int) else 1), []
         case KeyboardInterrupt() | click.Abort():
-            return INTERRUPTED, []
+            return _interrupted(error)
         case click.ClickException():
             return error.exit_code, _usage(error)
         case OSError():
@@ -96,6 +96,12 @@ def _explained(error: BaseException) -> tuple[int, list[str]]:
             return error.exit_code, []
     # A ScenemillError has a code. Its module is not imported here: --help would wait for the HTTP client.
     return (code, _foreseen(error)) if isinstance(code, int) else (BUG, _bug(error))
+
+
+def _interrupted(error: BaseException) -> tuple[int, list[str]]:
+    if isinstance(error, click.Abort) and not sys.stdin.isatty():  # nobody typed Ctrl-C: stdin ended
+        return USAGE, [red("Error: ") + "An answer was asked for, and there is none on stdin."]
+    return INTERRUPTED, []
 
 
 def _foreseen(error: BaseException) -> list[str]:

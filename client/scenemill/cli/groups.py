@@ -34,17 +34,13 @@ def _likeness(word: str, other: str) -> float:
 class Group(click.Group):
     """A group that suggests the command that a typing error is near to."""
 
-    def names(self, context: click.Context) -> list[str]:
-        """Return the names that a suggestion may give."""
-        return self.list_commands(context)
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that the arguments name, or raise UsageError."""
         name = args[0]
         if self.get_command(ctx, name) is None and not ctx.resilient_parsing and not name.startswith("-"):
-            near = did_you_mean(name, self.names(ctx))
+            near = did_you_mean(name, self.list_commands(ctx))
             raise click.UsageError(f"There is no command {name!r}.{near}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +16,13 @@ def examples(*lines: str) -> str:
     """Return what stands at the end of a command's help: command lines to try, each on a line of its own."""
     title = "Example:" if len(lines) == 1 else "Examples:"
     return "\n".join(("\b", title, *(f"  {line}" for line in lines)))
+
+
+def complete_file(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Have the shell complete a file name, for an argument that may also be something else."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def styled(text: str, **style: Any) -> str:

@@ -146,10 +146,15 @@ def seconds(length: float | None) -> str:
     return f"{int(length // 60)} min {int(length % 60):02} s"
 
 
+def interactive() -> bool:
+    """Tell whether a person can answer a question."""
+    return sys.stdin.isatty()
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask before something is lost, or raise Abort; without a terminal, `--yes` is the answer."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not interactive():
         raise click.UsageError(f"{question} Confirm with --yes.")
     click.confirm(question, abort=True, err=True)

@@ -12,7 +12,7 @@ from rich.text import Text
 from scenemill.cli import batch_files, documents, output, rendering, targets, task_views
 from scenemill.cli.following import counts_line, follow_batch
 from scenemill.cli.groups import Group
-from scenemill.cli.help import examples
+from scenemill.cli.help import complete_file, examples
 from scenemill.cli.options import (
     folder_option,
     force_option,
@@ -47,7 +47,7 @@ def batch() -> None:
         "scenemill batch submit people.csv --template greeting --wait",
     ),
 )
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), help="What FILE holds.  [default: by its ending]"
 )

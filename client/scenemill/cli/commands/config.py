@@ -84,6 +84,8 @@ def set_config(session: Session, /, name: str, value: str | None, *, as_json: bo
     """
     stored = configuration.load()
     if value is None:
+        if not output.interactive():
+            raise click.UsageError("Give a value. It is asked for on a terminal alone.")
         value = click.prompt(
             name.capitalize(), hide_input=name == "key", default="", show_default=False, err=True
         )

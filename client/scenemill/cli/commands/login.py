@@ -60,6 +60,10 @@ def login(session: Session, /, username: str, *, password_stdin: bool, as_json: 
 def _asked(name: str, lines: Iterator[str] | None, *, again: str | None = None) -> str:
     """Return the next line of stdin, or what is typed."""
     if lines is None:
+        if not output.interactive():
+            raise click.UsageError(
+                "A password is typed on a terminal. Without one, give it by --password-stdin."
+            )
         typed: str = click.prompt(name, hide_input=True, confirmation_prompt=again or False, err=True)
         return typed
     line = next(lines, "")

@@ -10,7 +10,7 @@ import click
 
 from scenemill.cli import documents, dry_run, media, output, rendering, targets
 from scenemill.cli.following import follow_task
-from scenemill.cli.help import examples
+from scenemill.cli.help import complete_file, examples
 from scenemill.cli.hints import Posted, in_text
 from scenemill.cli.options import (
     force_option,
@@ -51,7 +51,7 @@ class Plan:
         "cat reef.json | scenemill render - --out reef --force",
     )
 )
-@click.argument("script")
+@click.argument("script", shell_complete=complete_file)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR",
               help="Folder for all files of the video.  [default: the script's name, in the current folder]")  # fmt: skip
 @click.option("--output-file", type=click.Path(path_type=Path), metavar="PATH",

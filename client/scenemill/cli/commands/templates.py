@@ -10,7 +10,7 @@ from rich.text import Text
 
 from scenemill.cli import documents, output
 from scenemill.cli.groups import Group
-from scenemill.cli.help import examples
+from scenemill.cli.help import complete_file, examples
 from scenemill.cli.hints import Posted, in_text
 from scenemill.cli.options import json_option, limit_option, pass_session, yes_option
 from scenemill.cli.requests import refused_with_hints
@@ -115,7 +115,7 @@ def _needed(field: Mapping[str, Any]) -> str:
     ),
 )
 @click.argument("template_id")
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @json_option
 @pass_session
 def put_template(session: Session, /, template_id: str, file: str, *, as_json: bool) -> None:

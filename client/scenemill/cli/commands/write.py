@@ -11,6 +11,7 @@ import click
 from scenemill.cli import documents, output, rendering, targets
 from scenemill.cli.following import follow_task
 from scenemill.cli.help import examples
+from scenemill.cli.hints import Posted
 from scenemill.cli.options import (
     force_option,
     json_option,
@@ -18,6 +19,7 @@ from scenemill.cli.options import (
     quiet_option,
     timeout_option,
 )
+from scenemill.cli.requests import refused_with_hints
 
 if TYPE_CHECKING:
     from scenemill.cli.session import Session
@@ -62,8 +64,10 @@ def write(
         targets.check_file(output_file, force=options["force"])
     brief: dict[str, Any] = {"topic": topic} if source is None else {"source_text": _text(source)}
     brief |= {name: options[name] for name in DETAILS if options[name] is not None}
+    job = {"kind": "script", "brief": brief}
     with session.connect() as api:
-        task = api.jobs.submit({"kind": "script", "brief": brief})
+        with refused_with_hints(Posted(job)):
+            task = api.jobs.submit(job)
         ended = follow_task(
             api,
             task,

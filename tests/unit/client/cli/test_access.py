@@ -215,6 +215,9 @@ def test_an_empty_value_removes_a_setting(command, server):
         (["config", "set", "api", "nowhere"], "not the address of an API"),
         (["config", "set", "profile", "none"], "Known profiles: none"),
         (["--profile", "none", "tasks", "list"], "There is no profile 'none'"),
+        (["config", "set", "key"], "asked for on a terminal alone"),
+        (["login", "--user", "ann"], "give it by --password-stdin"),
+        (["login"], "there is none on stdin"),
         (["config", "set", "colour", "red"], "'colour' is not one of 'api', 'key', 'profile'"),
     ],
 )
@@ -245,6 +248,7 @@ TOKENS = {"access_token": "a1", "refresh_token": "r1", "expires_in": 900, "token
 def typed(monkeypatch):
     """Type what the command asks for."""
     words = []
+    monkeypatch.setattr("scenemill.cli.output.interactive", lambda: True)
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: words.pop(0))
     return words
 

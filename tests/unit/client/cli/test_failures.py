@@ -52,7 +52,7 @@ def ending_with(error):
         ),
         pytest.param(OSError("odd"), 7, "odd", id="a bare one"),
         pytest.param(KeyboardInterrupt(), 130, "", id="Ctrl-C"),
-        pytest.param(click.Abort(), 130, "", id="an abandoned question"),
+        pytest.param(click.Abort(), 2, "there is none on stdin", id="a question without an answer"),
         pytest.param(BrokenPipeError(errno.EPIPE, "Broken pipe"), 141, "", id="broken pipe"),
         pytest.param(SystemExit(6), 6, "", id="another part's code"),
         pytest.param(RecursionError("deep"), 70, "An unexpected RecursionError: deep", id="recursion"),
@@ -232,6 +232,7 @@ def test_no_command_line_gives_a_traceback(run, monkeypatch, server):
     vocabulary = words()
     # The answer to whatever is asked in the end: an error of the API's, so that nothing waits.
     server.answers = [answer(404, {"title": "Not found"})] * 10_000
+    monkeypatch.setattr("scenemill.cli.output.interactive", lambda: True)
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "x")
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: "x")
 

@@ -76,6 +76,18 @@ def test_bash_completes_commands_options_and_values(home, line, words):
     assert shell("bash", script, home) == words
 
 
+@pytest.mark.parametrize(
+    "words", ["render re", "batch submit re", "templates put greeting re", "assets upload re"]
+)
+def test_files_are_completed_by_the_shell(home, words):
+    script = f"""
+        export _SCENEMILL_COMPLETE=bash_complete COMP_WORDS='scenemill {words}' COMP_CWORD={len(words.split())}
+        scenemill
+    """
+
+    assert shell("bash", script, home) == ["file,re"]
+
+
 def test_zsh_completes_commands(home):
     # compdef and the functions that show completions exist in an interactive zsh alone; what they are given is seen.
     script = """
