@@ -22,7 +22,7 @@ data_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default=FOLDER,
     show_default=True,
-    help="Folder for the database, the files, the logs.",
+    help="Folder of the database, the files and the logs.",
 )
 
 
@@ -34,28 +34,32 @@ class StackFailed(click.ClickException):
 
 @click.command(epilog=examples("scenemill up", "scenemill up --port 8001 --data /var/lib/scenemill"))
 @click.option("--port", type=click.IntRange(0, 65_535), default=API_PORT, show_default=True,
-              help="Of the API. 0: free ports for everything.")  # fmt: skip
+              help="Port of the API. 0 chooses free ports for all servers.")  # fmt: skip
 @click.option(
-    "--flower-port", type=click.IntRange(0, 65_535), help=f"[default: {FLOWER_PORT}, or free with --port 0]"
+    "--flower-port",
+    type=click.IntRange(0, 65_535),
+    help=f"Port of Flower.  [default: {FLOWER_PORT}, or a free one with --port 0]",
 )
 @click.option(
-    "--renders", type=click.IntRange(1, 64), help="Segments rendered at a time.  [default: by cores]"
+    "--renders",
+    type=click.IntRange(1, 64),
+    help="Segments rendered at a time.  [default: by the number of cores]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when all is ready, and no table.")
 @click.option(
     "--broker",
     envvar="SCENEMILL_BROKER_URL",
-    help="RabbitMQ or another Redis, in place of the one that comes along.  [env: SCENEMILL_BROKER_URL]",
+    help="URL of RabbitMQ or another Redis, instead of the bundled one.  [env: SCENEMILL_BROKER_URL]",
 )
 @click.option(
     "--redis",
     envvar="SCENEMILL_REDIS_URL",
-    help="Another Redis for counts and caches.  [env: SCENEMILL_REDIS_URL]",
+    help="URL of another Redis for counters and caches.  [env: SCENEMILL_REDIS_URL]",
 )
 @click.option(
     "--storage",
     envvar="SCENEMILL_STORAGE_URL",
-    help="Where files live, such as s3://bucket/prefix, in place of the data folder.  [env: SCENEMILL_STORAGE_URL]",
+    help="Where files are stored, such as s3://bucket/prefix, instead of the data folder.  [env: SCENEMILL_STORAGE_URL]",
 )
 @data_option
 def up(  # noqa: PLR0913 (a parameter an option)
@@ -69,7 +73,7 @@ def up(  # noqa: PLR0913 (a parameter an option)
     *,
     as_json: bool,
 ) -> None:
-    """Run the whole of Scenemill on this machine until Ctrl-C."""
+    """Run all of Scenemill on this machine until Ctrl-C."""
     from workers.local import run as local  # noqa: PLC0415 (the client's commands must not wait for this import)
     from workers.local.stack import StackOptions, default_renders  # noqa: PLC0415
     from workers.local.state import AlreadyRunning  # noqa: PLC0415
@@ -119,7 +123,7 @@ def _print_table(addresses: dict[str, Any]) -> bool:
 @click.command(epilog=examples("scenemill demo"))
 @data_option
 def demo(folder: Path) -> None:
-    """Render examples/reef.json through the whole stack, and say where the video is."""
+    """Render examples/reef.json on a stack of this machine, and print where the video is."""
     from rich.console import Console  # noqa: PLC0415 (the client's commands must not wait for these imports)
 
     from workers.local import demo as show  # noqa: PLC0415
@@ -129,13 +133,13 @@ def demo(folder: Path) -> None:
 
 @click.command(epilog=examples("scenemill operator ada"))
 @click.argument("username")
-@click.option("--account", default="default", show_default=True, help="Whose a new user becomes.")
+@click.option("--account", default="default", show_default=True, help="Account that a new user belongs to.")
 @data_option
 def operator(username: str, account: str, folder: Path) -> None:
-    """Make USERNAME an operator, and print a one-time password to log in with.
+    """Make USERNAME an operator and print a one-time password.
 
-    It is for the first one, and for whoever has forgotten the password; the others are made by the API. It works on the
-    installation that the environment's settings name, else on the one that runs here.
+    Use it for the first operator, and for one who has forgotten the password; the API makes other users. It works on
+    the installation that the environment's settings name, else on the stack that runs on the data folder.
     """
     from pydantic import ValidationError  # noqa: PLC0415 (the client's commands must not wait for these imports)
 
@@ -161,14 +165,20 @@ def operator(username: str, account: str, folder: Path) -> None:
 
 @click.command(epilog=examples("scenemill doctor"))
 @click.option(
-    "--ffmpeg", envvar="SCENEMILL_FFMPEG", help="Another ffmpeg than the bundled one. [env: SCENEMILL_FFMPEG]"
+    "--ffmpeg",
+    envvar="SCENEMILL_FFMPEG",
+    help="Path of another ffmpeg than the bundled one.  [env: SCENEMILL_FFMPEG]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
-@click.option("--broker", envvar="SCENEMILL_BROKER_URL", help="A broker to ask.  [env: SCENEMILL_BROKER_URL]")
-@click.option("--redis", envvar="SCENEMILL_REDIS_URL", help="A Redis to ask.  [env: SCENEMILL_REDIS_URL]")
+@click.option(
+    "--broker", envvar="SCENEMILL_BROKER_URL", help="URL of a broker to check.  [env: SCENEMILL_BROKER_URL]"
+)
+@click.option(
+    "--redis", envvar="SCENEMILL_REDIS_URL", help="URL of a Redis to check.  [env: SCENEMILL_REDIS_URL]"
+)
 @data_option
 def doctor(folder: Path, ffmpeg: str | None, broker: str | None, redis: str | None, *, as_json: bool) -> None:
-    """Say what is found on this machine, which version, and what is below its floor."""
+    """Check what is installed on this machine, in which version, and what is too old or missing."""
     from rich.console import Console  # noqa: PLC0415 (the client's commands must not wait for these imports)
     from rich.table import Table  # noqa: PLC0415
 
