@@ -43,7 +43,7 @@ class Outline:
 
 def write_outline(brief: Brief) -> Outline:
     """Make a script of the brief's source text, or of its topic alone."""
-    text = parse_article(brief.source_text) if brief.source_text else Article("", ())
+    text = parse_article(brief.source_text, brief.language) if brief.source_text else Article("", ())
     title = _title(brief, text)
     weights = term_weights.weigh_terms(each.text for each in text.sentences)
     closes = brief.scenes is None and (brief.duration or DEFAULT_SECONDS) >= MIN_SECONDS_WITH_CLOSING
@@ -61,7 +61,7 @@ def write_outline(brief: Brief) -> Outline:
 
 
 def _title(brief: Brief, text: Article) -> str:
-    lines = split_sentences((brief.topic or "").strip().partition("\n")[0])
+    lines = split_sentences((brief.topic or "").strip().partition("\n")[0], brief.language)
     first = text.sentences[0].text if text.sentences else ""
     title = next(
         (each for each in (*lines[:1], text.title, first, (brief.source_text or "").strip()) if each), ""
@@ -175,7 +175,7 @@ def _capitalized(text: str) -> str:
 def _topic_shots(brief: Brief, title: str) -> list[Shot]:
     """Say what a topic says, then the keywords; where more scenes are wanted, show its words and its title. Invent nothing."""
     topic = brief.topic or brief.source_text or ""
-    spoken = [each.text for each in parse_article(topic).sentences] or [title]
+    spoken = [each.text for each in parse_article(topic, brief.language).sentences] or [title]
     shots = [_topic_shot(line, brief.language) for line in spoken]
     shots += [_topic_shot(word, brief.language, shows=word) for word in map(_capitalized, brief.keywords)]
     shown = {word.casefold() for word in brief.keywords}

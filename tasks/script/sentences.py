@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tasks.script import tables
+from tasks.sentence_breaks import sentence_ends
 
 MAX_SENTENCE = 280  # characters; a longer one is cut where it pauses, as nobody can listen to it
 MAX_HEADING = 90
@@ -27,13 +29,6 @@ _SPACES = re.compile(r"\s+")
 _END = ".!?\u2026"
 _WIDE_END = "\u3002\uff01\uff1f\u061f\u06d4\u0964"  # CJK, Arabic, Urdu, Hindi: no space need follow
 _CLOSERS = "\"'\u201d\u2019\u00bb)\\]\u300d\u300f\uff09"
-_STOP = re.compile(f"(?:[{_WIDE_END}]+[{_CLOSERS}]*)|(?:(?<![{_END}])[{_END}]+[{_CLOSERS}]*(?=\\s))")
-# A full stop after these ends no sentence; nor does one after a single capital or a number that numbers something.
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|ca|approx|No|Nr|Fig|Vol|bzw|z\.B|d\.h|u\.a|Hr|Fr"
-    r"|M|Mme|Mlle|p\.ex|Sra|Ud|Uds|Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.$"
-)
-_LONGEST_ABBREVIATION = 12
 _PAUSE = re.compile(r"(?<=[;:\uff1b\uff1a])\s*|(?<=[,\uff0c\u3001\u060c])\s*|\s+[\u2013\u2014]\s+")
 
 
@@ -57,7 +52,7 @@ class Article:
     charts: tuple[tuple[int, dict[str, Any]], ...] = ()
 
 
-def parse_article(source: str) -> Article:
+def parse_article(source: str, language: str = "en") -> Article:
     """Split `source`. A first line that looks like a heading is the title."""
     title, heading, opens = "", "", False
     sentences: list[Sentence] = []
@@ -67,13 +62,13 @@ def parse_article(source: str) -> Article:
             if sentences and (drawn := tables.chart_from_table(block)):
                 charts.append((len(sentences) - 1, drawn))
             continue
-        if (found := _heading_of(block)) is not None:
+        if (found := _heading_of(block, language)) is not None:
             if not sentences and not title:
                 title = found
             else:
                 heading, opens = found, True
             continue
-        parts = [part for part in _spoken_sentences(block) if _is_speakable(part)]
+        parts = [part for part in _spoken_sentences(block, language) if _is_speakable(part)]
         item = len(parts) == 1 and bool(_BULLET.match(block))
         sentences += [
             Sentence(part, at == 0, opens and at == 0, heading, item) for at, part in enumerate(parts)
@@ -82,15 +77,10 @@ def parse_article(source: str) -> Article:
     return Article(title, tuple(sentences), tuple(charts))
 
 
-def split_sentences(text: str) -> list[str]:
+def split_sentences(text: str, language: str = "en") -> list[str]:
     """Return the sentences of one paragraph."""
-    found, start = [], 0
-    for stop in _STOP.finditer(text):
-        if _ABBREVIATION.search(text[max(start, stop.end() - _LONGEST_ABBREVIATION) : stop.end()]):
-            continue
-        found.append(text[start : stop.end()].strip())
-        start = stop.end()
-    return [sentence for sentence in (*found, text[start:].strip()) if sentence]
+    edges = [0, *sentence_ends(text, language), len(text)]
+    return [sentence for begin, end in pairwise(edges) if (sentence := text[begin:end].strip())]
 
 
 def _split_blocks(source: str) -> list[str]:
@@ -111,14 +101,14 @@ def _split_blocks(source: str) -> list[str]:
     return [block for block in blocks if block.strip()]
 
 
-def _heading_of(block: str) -> str | None:
+def _heading_of(block: str, language: str) -> str | None:
     """Return the heading that the block is: marked as one, or a short single line that ends no sentence."""
     line = block.strip()
     if marked := _HEADING.fullmatch(line):
         return _strip_markup(marked[1])
     plain = _strip_markup(line)
     short = "\n" not in line and len(plain) <= MAX_HEADING and not _BULLET.match(line)
-    short = short and len(split_sentences(plain)) == 1
+    short = short and len(split_sentences(plain, language)) == 1
     return plain if short and plain[-1] not in _END + _WIDE_END + _CLOSERS + ":;,\uff1a" else None
 
 
@@ -127,9 +117,9 @@ def _strip_markup(text: str) -> str:
     return _SPACES.sub(" ", text.lstrip("> ")).strip()
 
 
-def _spoken_sentences(block: str) -> list[str]:
+def _spoken_sentences(block: str, language: str) -> list[str]:
     text = _strip_markup(_BULLET.sub("", block, count=1) if _BULLET.match(block) else block)
-    return [part for sentence in split_sentences(text) for part in _split_long(sentence)]
+    return [part for sentence in split_sentences(text, language) for part in _split_long(sentence)]
 
 
 def _split_long(sentence: str) -> list[str]:

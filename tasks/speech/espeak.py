@@ -81,7 +81,8 @@ def narrate(lines: Sequence[Line], *, stop: Callable[[], bool] | None = None) ->
         return ()
     chosen = [_voice(line) for line in lines]
     spoken = [
-        tuple(normalize(each, _language(line)) for each in split_utterances(line.text)) for line in lines
+        tuple(normalize(each, _language(line)) for each in split_utterances(line.text, _language(line)))
+        for line in lines
     ]
     requests = [_request(*each) for each in zip(lines, chosen, spoken, strict=True)]
     reports = _run_child(requests, lines[0].target.parent, sum(len(line.text) for line in lines), stop)

@@ -10,22 +10,16 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 
+from tasks.sentence_breaks import sentence_ends
+
 # Seconds at normal speed.
 SENTENCE_PAUSE = 0.3
 ELLIPSIS_PAUSE = 0.55
 PARAGRAPH_PAUSE = 0.75
 
 JOINERS = "\u200c\u200d"  # they shape letters in Persian and the languages of India
-ABBREVIATIONS = frozenset((
-    "dr", "mr", "mrs", "ms", "prof", "st", "sr", "jr", "vs", "etc", "inc", "ltd", "co", "no", "vol", "fig", "ca",
-    "approx", "e.g", "i.e", "z.b", "bzw", "ggf", "usw", "nr",
-))  # fmt: skip
 ELLIPSIS = re.compile(r"…+|\.{3,}")
 PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
-# Closing quotes and brackets belong to the sentence that they close.
-STOP = re.compile(
-    r"""(?:[.!?؟।॥]+["'”’»)\]]*(?=\s|$))|(?:[。！？]+[」』”’）]*)"""  # noqa: RUF001  (people write these)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +31,11 @@ class Utterance:
     pause: float
 
 
-def split_utterances(text: str) -> tuple[Utterance, ...]:
+def split_utterances(text: str, language: str = "en") -> tuple[Utterance, ...]:
     """Return the utterances of a text, in order; none where there is nothing to say."""
     found: list[Utterance] = []
     begin = 0
-    for end, pause in [*_breaks(text), (len(text), 0.0)]:
+    for end, pause in [*_breaks(text, language), (len(text), 0.0)]:
         spoken, places = _speakable_characters(text, begin, end)
         if any(character.isalnum() for character in spoken):
             found.append(Utterance(spoken, places, pause))
@@ -53,26 +47,13 @@ def split_utterances(text: str) -> tuple[Utterance, ...]:
     return tuple(found)
 
 
-def _breaks(text: str) -> list[tuple[int, float]]:
+def _breaks(text: str, language: str) -> list[tuple[int, float]]:
     """Return where to breathe and for how long, in order; of two at one place the longer pause."""
-    places: dict[int, float] = {}
-    for match in STOP.finditer(text):
-        if not _ends_abbreviation(text, match.start(), match.end()):
-            places[match.end()] = SENTENCE_PAUSE
+    places = dict.fromkeys(sentence_ends(text, language), SENTENCE_PAUSE)
     for pattern, pause in ((ELLIPSIS, ELLIPSIS_PAUSE), (PARAGRAPH, PARAGRAPH_PAUSE)):
         for match in pattern.finditer(text):
             places[match.end()] = max(pause, places.get(match.end(), 0.0))
     return sorted(places.items())
-
-
-def _ends_abbreviation(text: str, begin: int, end: int) -> bool:
-    """Say whether the full stop belongs to a word ("Dr. Who", "J. Doe", "e.g. this") and ends no sentence."""
-    if text[begin:end] != ".":
-        return False
-    before = re.search(r"""[^\s(\["“'‘]*\Z""", text[max(0, begin - 20) : begin])  # noqa: RUF001
-    word = before.group().lower() if before else ""
-    following = text[end:].lstrip()[:1]
-    return word in ABBREVIATIONS or (len(word) == 1 and word.isalpha()) or following.islower()
 
 
 def _speakable_characters(text: str, begin: int, end: int) -> tuple[str, tuple[int, ...]]:

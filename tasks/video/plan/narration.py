@@ -103,7 +103,11 @@ def narrate(
     Raise SpeechFailed, SpeechUnavailable, AssetUnreadable (a voice-over without sound), QuotaExceeded or Stopped.
     """
     scenes = [scene for scene in script.scenes if _has_speech(scene)]
-    texts = [_scene_text(scene) for scene in scenes if scene.narration and scene.narration.src is None]
+    texts = [
+        _scene_text(scene, script.language)
+        for scene in scenes
+        if scene.narration and scene.narration.src is None
+    ]
     warnings = _speak_sentences(
         speaker, texts, script.language, speech_engines() if engines is None else engines
     )
@@ -123,11 +127,13 @@ def _has_speech(scene: Scene) -> bool:
     return narration.src is not None or (bool(narration.text.strip()) and narration.voice.name != "none")
 
 
-def _scene_text(scene: Scene) -> _SceneText:
+def _scene_text(scene: Scene, language: str) -> _SceneText:
     narration = scene.narration
     if narration is None:
         raise TypeError(scene.id)  # `_has_speech` excludes it
-    return _SceneText(scene.id, narration.text, narration.voice, utterances.split_utterances(narration.text))
+    return _SceneText(
+        scene.id, narration.text, narration.voice, utterances.split_utterances(narration.text, language)
+    )
 
 
 def _speak_sentences(
