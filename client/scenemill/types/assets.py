@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -25,7 +25,7 @@ class Asset(Value):
     fps: float | None = None
     has_audio: bool = False
     created_at: datetime | None = None
-    links: Mapping[str, str] | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -48,7 +48,7 @@ class Upload(Value):
     asset_id: str | None = None
     created_at: datetime | None = None
     expires_at: datetime | None = None
-    links: Mapping[str, str] | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

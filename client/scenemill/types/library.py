@@ -90,7 +90,7 @@ class TemplateSummary(Value):
     description: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
-    links: Mapping[str, str] | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

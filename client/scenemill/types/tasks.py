@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Literal, TypeAlias, TypeVar
 
@@ -96,7 +96,7 @@ class Task(Value):
     batch_id: str | None = None
     template_id: str | None = None
     template_version: int | None = None
-    metadata: Mapping[str, str] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -104,7 +104,7 @@ class Task(Value):
     scenes: tuple[SceneProgress, ...] = ()
     result: Result | None = None
     error: Problem | None = None
-    links: Mapping[str, str] | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

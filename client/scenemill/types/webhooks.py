@@ -37,7 +37,7 @@ class Delivery(Value):
     disabled: bool = False
     attempts: tuple[DeliveryAttempt, ...] = ()
     body: str = ""
-    links: Mapping[str, str] | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
