@@ -1,1 +1,1 @@
-"""Who is calling, what they may and have used, and what operators do."""
+"""API keys, users, tokens, usage, webhooks, and the operators' routes."""

@@ -1,4 +1,4 @@
-"""What operators see and do. These routes alone cross accounts, by the scope `admin`."""
+"""Operators' routes: accounts and their keys, audit events, queues, quarantined jobs. They alone cross accounts."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ if TYPE_CHECKING:
 
     from shared.models import Account
 
-blueprint = Resource("admin", "All accounts, for whoever runs this.")
-MAX_QUARANTINED = 100  # that are shown
-_WEIGHT = "How many others the account counts for when work is handed out."
-_ACTOR = "A key's id, or `user:` and a user's; null: somebody who only claimed to be one."
-_BUDGET = "What a calendar month may cost; null: no limit."
+blueprint = Resource("admin", "All accounts, for operators.")
+MAX_QUARANTINED = 100  # quarantined jobs that are listed
+_WEIGHT = "The account's share of the workers: an account of weight 2 gets twice that of weight 1."
+_ACTOR = "A key's id, or `user:` and a user's id; null where the credentials were wrong."
+_BUDGET = "The most that jobs of a calendar month may cost; null for no limit."
 
 
 class AccountsQuery(Query):
-    """A page of accounts, in the order of their names."""
+    """A page of accounts, ordered by name."""
 
     limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT), strict=False)
     cursor = fields.String(
-        load_default="", validate=validate.ContainsNoneOf("\0", error="May not hold a NUL.")
+        load_default="", validate=validate.ContainsNoneOf("\0", error="Must not contain a NUL character.")
     )
 
 
 class AuditQuery(Query):
-    """A page of what was done, and of what."""
+    """A page of audit events, with filters."""
 
     limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT), strict=False)
     cursor = fields.Integer(load_default=None, validate=validate.Range(1, 2**62), strict=False)
@@ -77,28 +77,28 @@ class AccountPageSchema(Schema):
 
 
 class ShareSchema(StrictSchema):
-    """What an account gets."""
+    """The share and budget of an account."""
 
     weight = StrictInteger(1, 1000, description=_WEIGHT)
     budget = StrictNumber(0, 1e12, nullable=True, description=_BUDGET)
 
 
 class AccountChangeSchema(ShareSchema):
-    """What is to be set of an account."""
+    """The changes to an account."""
 
     disabled = StrictBoolean(
-        description="While it is, no key and no user of it gets in; its log-ins end. What it was promised is done."
+        description="Whether its keys and users are refused. Disabling ends all log-ins; accepted jobs still run."
     )
 
 
 class NewAccountSchema(ShareSchema):
-    """An account that is to be made."""
+    """A new account."""
 
     name = StrictString(100, one_line=True, required=True)
 
 
 class AuditEventSchema(Schema):
-    """Who did what, when."""
+    """An audit event: who did what, and when."""
 
     id = fields.Integer()
     at = Timestamp()
@@ -113,17 +113,21 @@ class AuditEventSchema(Schema):
 
 
 class AuditPageSchema(Schema):
-    """A page of what was done, newest first."""
+    """A page of audit events, newest first."""
 
     data = fields.List(fields.Nested(AuditEventSchema))
     next_cursor = fields.Integer(allow_none=True)
 
 
 class DepthSchema(Schema):
-    """How much of something is unfinished."""
+    """Counts of unfinished work."""
 
-    waiting = fields.Integer(metadata={"description": "In Postgres, until its account's window has room."})
-    published = fields.Integer(metadata={"description": "Told to the broker, and claimed by nobody."})
+    waiting = fields.Integer(
+        metadata={"description": "Not published yet, since the account's window is full."}
+    )
+    published = fields.Integer(
+        metadata={"description": "Published to the broker, and not claimed by a worker."}
+    )
     running = fields.Integer()
 
 
@@ -131,18 +135,18 @@ class QueueSchema(DepthSchema):
     """A queue of jobs."""
 
     queue = fields.String(metadata={"enum": [QueueName.SCRIPTS, QueueName.RENDERS]})
-    oldest_wait = fields.Float(metadata={"description": "Seconds that the one due longest has been due."})
+    oldest_wait = fields.Float(metadata={"description": "Seconds since the oldest waiting job was due."})
 
 
 class WindowSchema(Schema):
-    """What an account of weight 1 may have at the workers."""
+    """The most jobs that an account of weight 1 may have published and running."""
 
     unclaimed = fields.Integer()
     running = fields.Integer()
 
 
 class QuarantinedSchema(Schema):
-    """A job that was given up since every attempt lost its worker."""
+    """A job that failed because every attempt lost its worker."""
 
     task_id = fields.UUID(attribute="id")
     account_id = fields.UUID()
@@ -153,13 +157,17 @@ class QuarantinedSchema(Schema):
 
 
 class QueuesSchema(Schema):
-    """How much there is to do, and how fast it goes."""
+    """Queue depths, throughput and quarantined jobs."""
 
     queues = fields.List(fields.Nested(QueueSchema))
     segments = fields.Nested(DepthSchema)
     unfinished = fields.Integer(metadata={"description": "Jobs."})
-    most = fields.Integer(metadata={"description": "Unfinished jobs above which new ones are refused."})
-    finished_last_minute = fields.Integer(metadata={"description": "Jobs, without the canceled ones."})
+    most = fields.Integer(
+        metadata={"description": "The number of unfinished jobs at which new ones are refused."}
+    )
+    finished_last_minute = fields.Integer(
+        metadata={"description": "Jobs that succeeded or failed in the last minute."}
+    )
     window = fields.Nested(WindowSchema)
     quarantined = fields.List(fields.Nested(QuarantinedSchema))
 
@@ -169,9 +177,9 @@ class QueuesSchema(Schema):
 def list_accounts(query: dict[str, Any]) -> dict[str, Any]:
     """List all accounts by name."""
     with transaction() as session:
-        found = operator_queries.list_accounts(session, limit=query["limit"] + 1, after=query["cursor"])
-    page = found[: query["limit"]]
-    return {"data": page, "next_cursor": page[-1].name if len(found) > len(page) else None}
+        rows = operator_queries.list_accounts(session, limit=query["limit"] + 1, after=query["cursor"])
+    page = rows[: query["limit"]]
+    return {"data": page, "next_cursor": page[-1].name if len(rows) > len(page) else None}
 
 
 @blueprint.post("/admin/accounts")
@@ -181,11 +189,11 @@ def list_accounts(query: dict[str, Any]) -> dict[str, Any]:
     replies={201: Reply(AccountSchema, headers=("Idempotent-Replayed",))},
     idempotent=True,
 )
-def create_account(wanted: dict[str, Any]) -> Response:
-    """Make an account. Its first key is made with `POST /v1/admin/accounts/{account_id}/keys`."""
+def create_account(values: dict[str, Any]) -> Response:
+    """Create an account. Create its first key with `POST /v1/admin/accounts/{account_id}/keys`."""
     with transaction() as session:
         answer = idempotency.run_once(
-            session, canonical_json(json_body()), lambda: _create_account(session, wanted)
+            session, canonical_json(json_body()), lambda: _create_account(session, values)
         )
     return idempotency.to_response(answer)
 
@@ -194,12 +202,12 @@ def create_account(wanted: dict[str, Any]) -> Response:
 @blueprint.documented(
     scope="admin", json=AccountChangeSchema, replies={200: AccountSchema}, errors=(404, 409)
 )
-def change_account(wanted: dict[str, Any], account_id: UUID) -> Account:
-    """Set an account's weight or budget, disable or enable it; what is not named stays as it is."""
-    if wanted.get("disabled") and account_id == caller().account_id:
-        raise Conflict("This is the account of your own key. Another operator can disable it.")
+def change_account(values: dict[str, Any], account_id: UUID) -> Account:
+    """Set an account's weight or budget, disable or enable it; absent members stay unchanged."""
+    if values.get("disabled") and account_id == caller().account_id:
+        raise Conflict("You cannot disable your own account. Ask another operator.")
     with transaction() as session:
-        row = operator_queries.change_account(session, account_id, wanted)
+        row = operator_queries.change_account(session, account_id, values)
         if row is None:
             raise NotFound("There is no such account.")
         audit.record(session, "accounts.changed", str(account_id))
@@ -214,13 +222,13 @@ def change_account(wanted: dict[str, Any], account_id: UUID) -> Account:
     errors=(404,),
     idempotent=True,
 )
-def create_account_key(wanted: dict[str, Any], account_id: UUID) -> Response:
-    """Make a key to any account. Its secret is shown this once."""
+def create_account_key(values: dict[str, Any], account_id: UUID) -> Response:
+    """Create a key for any account. Its secret is shown in this response alone."""
     with transaction() as session:
         answer = idempotency.run_once(
             session,
             canonical_json(json_body()),
-            lambda: _create_key(session, account_id, wanted),
+            lambda: _create_key(session, account_id, values),
             redact=api_keys.without_secret,
         )
     return idempotency.to_response(answer)
@@ -229,65 +237,65 @@ def create_account_key(wanted: dict[str, Any], account_id: UUID) -> Response:
 @blueprint.get("/admin/audit-events")
 @blueprint.documented(scope="admin", query=AuditQuery, replies={200: AuditPageSchema})
 def list_audit_events(query: dict[str, Any]) -> dict[str, Any]:
-    """List who did what, newest first, in all accounts."""
+    """List the audit events of all accounts, newest first."""
     with transaction() as session:
-        found = operator_queries.list_audit_events(
+        rows = operator_queries.list_audit_events(
             session,
             limit=query["limit"] + 1,
             before=query["cursor"],
             account_id=query["account_id"],
             action=query["action"],
         )
-    page = found[: query["limit"]]
-    return {"data": page, "next_cursor": page[-1].id if len(found) > len(page) else None}
+    page = rows[: query["limit"]]
+    return {"data": page, "next_cursor": page[-1].id if len(rows) > len(page) else None}
 
 
 @blueprint.get("/admin/queues")
 @blueprint.documented(scope="admin", replies={200: QueuesSchema})
 def show_queues() -> dict[str, Any]:
-    """Show how much waits and runs in each queue, how fast jobs end, and which ones were given up."""
+    """Show the depth of each queue, how many jobs finish per minute, and quarantined jobs."""
     limits = config()
     with transaction() as session:
         depths = operator_queries.queue_depths(session)
-        lost = operator_queries.find_quarantined(session, limit=MAX_QUARANTINED)
-        ended = queue_depth.completion_rate(session).finished
+        quarantined = operator_queries.find_quarantined(session, limit=MAX_QUARANTINED)
+        finished = queue_depth.completion_rate(session).finished
     queues = [_queue_view(kind, depths["kinds"].get(kind, {})) for kind in JOB_TASKS]
     return {
         "queues": queues,
         "segments": depths["segments"],
-        "unfinished": sum(one["waiting"] + one["published"] + one["running"] for one in queues),
+        "unfinished": sum(queue["waiting"] + queue["published"] + queue["running"] for queue in queues),
         "most": limits.max_queued,
-        "finished_last_minute": ended,
+        "finished_last_minute": finished,
         "window": {"unclaimed": limits.max_unclaimed_per_account, "running": limits.max_running_per_account},
-        "quarantined": lost,
+        "quarantined": quarantined,
     }
 
 
 @blueprint.post("/admin/jobs/<uuid:task_id>/requeue")
 @blueprint.documented(scope="admin", replies={204: Reply(about="Done.")}, errors=(404,))
 def requeue_job(task_id: UUID) -> None:
-    """Run a job again that was given up since every attempt lost its worker."""
+    """Run a quarantined job again."""
     with transaction() as session:
         owner = operator_queries.requeue_job(session, task_id, attempts=config().max_attempts)
         if owner is None:
-            raise NotFound("There is no such job in quarantine.")
+            raise NotFound("There is no quarantined job with this id. GET /v1/admin/queues lists them.")
         audit.record(session, "jobs.requeued", str(task_id))
     publishing.publish_queued(owner)
 
 
-def _create_account(session: Session, wanted: dict[str, Any]) -> StoredResponse:
-    values: dict[str, Any] = {name: wanted[name] for name in ("weight", "budget") if name in wanted}
-    row = operator_queries.create_account(session, wanted["name"], values)
+def _create_account(session: Session, values: dict[str, Any]) -> StoredResponse:
+    changes: dict[str, Any] = {name: values[name] for name in ("weight", "budget") if name in values}
+    row = operator_queries.create_account(session, values["name"], changes)
     if row is None:
-        raise Conflict("There is an account of this name.")
+        raise Conflict("An account with this name exists. Choose another name.")
     audit.record(session, "accounts.created", str(row.id))
     return StoredResponse(201, AccountSchema().dump(row))
 
 
-def _create_key(session: Session, account_id: UUID, wanted: dict[str, Any]) -> StoredResponse:
+def _create_key(session: Session, account_id: UUID, values: dict[str, Any]) -> StoredResponse:
     if operator_queries.change_account(session, account_id, {}) is None:
         raise NotFound("There is no such account.")
-    row, key = accounts.create_key(session, account_id, wanted["name"], wanted["scopes"])
+    row, key = accounts.create_key(session, account_id, values["name"], values["scopes"])
     session.refresh(row)
     audit.record(session, "keys.created", row.id)
     return StoredResponse(201, NewApiKeySchema().dump({**api_keys.api_key_view(row), "key": key}))

@@ -1,4 +1,4 @@
-"""API keys: made, listed, revoked. Nobody can give away what they do not have."""
+"""Routes of /v1/api-keys: list, create and revoke. A key gets no scope that its creator lacks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from shared.models import ApiKey
 
-blueprint = Resource("api-keys", "Keys to this API.")
+blueprint = Resource("api-keys", "The account's API keys.")
 
 
 @blueprint.get("/api-keys")
@@ -32,7 +32,7 @@ blueprint = Resource("api-keys", "Keys to this API.")
 def list_keys() -> dict[str, Any]:
     """List the account's keys, without their secrets."""
     with transaction() as session:
-        return {"data": [api_key_view(each) for each in listing.list_keys(session, account_id())]}
+        return {"data": [api_key_view(row) for row in listing.list_keys(session, account_id())]}
 
 
 @blueprint.post("/api-keys")
@@ -42,14 +42,16 @@ def list_keys() -> dict[str, Any]:
     replies={201: Reply(NewApiKeySchema, headers=("Idempotent-Replayed",))},
     idempotent=True,
 )
-def create_key(wanted: dict[str, Any]) -> Response:
-    """Make a key with scopes that the caller has too. Its secret is shown this once."""
-    beyond = sorted(set(wanted["scopes"]) - caller().scopes)
+def create_key(values: dict[str, Any]) -> Response:
+    """Create a key with scopes that the caller has. Its secret is shown in this response alone."""
+    beyond = sorted(set(values["scopes"]) - caller().scopes)
     if beyond:
-        raise MissingScope(f"This key lacks the scope {beyond[0]}, and so cannot give it away.", beyond[0])
+        raise MissingScope(
+            f"This key lacks the scope {beyond[0]}, and cannot grant it to another key.", beyond[0]
+        )
     with transaction() as session:
         answer = idempotency.run_once(
-            session, canonical_json(json_body()), lambda: _create_key(session, wanted), redact=without_secret
+            session, canonical_json(json_body()), lambda: _create_key(session, values), redact=without_secret
         )
     return idempotency.to_response(answer)
 
@@ -57,27 +59,27 @@ def create_key(wanted: dict[str, Any]) -> Response:
 @blueprint.delete("/api-keys/<key_id>")
 @blueprint.documented(scope="keys:write", replies={204: Reply(about="Done.")}, errors=(404,))
 def delete_key(key_id: str) -> None:
-    """Revoke a key: from now on it opens nothing."""
+    """Revoke a key, at once."""
     with transaction() as session:
         if not accounts.revoke_key(session, account_id(), key_id):
-            raise NotFound("There is no such key, or it is revoked already.")
+            raise NotFound("There is no such key, or it is already revoked.")
         audit.record(session, "keys.revoked", key_id)
 
 
-def _create_key(session: Session, wanted: dict[str, Any]) -> StoredResponse:
-    row, key = accounts.create_key(session, account_id(), wanted["name"], wanted["scopes"])
+def _create_key(session: Session, values: dict[str, Any]) -> StoredResponse:
+    row, key = accounts.create_key(session, account_id(), values["name"], values["scopes"])
     session.refresh(row)
     audit.record(session, "keys.created", row.id)
     return StoredResponse(201, NewApiKeySchema().dump({**api_key_view(row), "key": key}))
 
 
 def without_secret(answer: StoredResponse) -> StoredResponse:
-    """Leave the secret out: asked again, we can only tell which key it was."""
+    """Return the response without the secret, which must not be stored for replays."""
     return replace(answer, body={**answer.body, "key": None})
 
 
 def api_key_view(row: ApiKey) -> dict[str, Any]:
-    """Return a key, without what opens anything."""
+    """Return the view of a key, without its secret."""
     return {
         "id": row.id,
         "name": row.name,

@@ -1,6 +1,6 @@
-"""How OAuth 2.0 (RFC 6749) asks and is refused: forms or JSON, a client in HTTP Basic, an `error` beside the problem.
+"""OAuth 2.0 (RFC 6749) requests and errors: form or JSON bodies, clients by HTTP Basic, `error` codes in problem documents.
 
-It reads and refuses; whom it believes is decided elsewhere.
+Credentials are verified elsewhere, in `token_grants`.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ BASIC = 'Basic realm="scenemill", charset="UTF-8"'
 
 
 class OAuthError(ServiceError):
-    """A request for tokens is refused. OAuth's own word for why is its `error`."""
+    """A request for tokens is refused. `error` is OAuth's own code."""
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "invalid-request"
-    title: ClassVar[str] = "Not a request for tokens"
+    title: ClassVar[str] = "Invalid token request"
 
     def problem(self) -> dict[str, Any]:
-        """Add OAuth's word to the problem document."""
+        """Add OAuth's error code to the problem document."""
         return {**super().problem(), "error": self.code.replace("-", "_")}
 
 
 class InvalidRequest(OAuthError):
-    """Something is missing, given twice, or not what it should be. `args[1]` is a tuple of (JSON pointer, detail) pairs."""
+    """A member is missing, repeated or invalid. `args[1]` is a tuple of (JSON pointer, detail) pairs."""
 
     def problem(self) -> dict[str, Any]:
-        """Add the list of places to the problem document."""
+        """Add the errors with their pointers to the problem document."""
         places = self.args[1] if len(self.args) > 1 else ()
         errors = [{"pointer": pointer, "detail": detail} for pointer, detail in places]
         return {**super().problem(), "errors": errors}
@@ -56,35 +56,35 @@ class InvalidClient(OAuthError):
 
 
 class InvalidGrant(OAuthError):
-    """The name, the password or the refresh token is wrong, or not good any more."""
+    """The user name, the password or the refresh token is wrong or expired."""
 
     code, title = "invalid-grant", "Not accepted"
 
 
 class PasswordChangeNeeded(OAuthError):
-    """A one-time password is good for setting another: send it again, with `new_password`."""
+    """A one-time password must be replaced: send it again, with `new_password`."""
 
-    code, title = "password-change-needed", "Set a password"
+    code, title = "password-change-needed", "Password change required"
 
     def problem(self) -> dict[str, Any]:
-        """Use the word that OAuth has for it."""
+        """Use OAuth's nearest error code."""
         return {**super().problem(), "error": "invalid_grant"}
 
 
 class InvalidScope(OAuthError):
-    """A scope is asked for that is unknown, or not held."""
+    """A requested scope is unknown or not granted."""
 
-    code, title = "invalid-scope", "Not such a scope"
+    code, title = "invalid-scope", "Invalid scope"
 
 
 class UnsupportedGrantType(OAuthError):
-    """There is no such `grant_type` here."""
+    """The `grant_type` is not supported."""
 
     code, title = "unsupported-grant-type", "Unsupported grant"
 
 
 class UnsupportedTokenType(OAuthError):
-    """What is to be revoked is no token but a key: delete it among the keys."""
+    """An API key is no token and cannot be revoked here; use DELETE /v1/api-keys/{id}."""
 
     code, title = "unsupported-token-type", "Not a token"
 
@@ -95,13 +95,15 @@ def body(schema: type[Schema]) -> dict[str, Any]:
 
 
 def read_request(schema: type[Schema]) -> dict[str, Any]:
-    """Return what the request's body gives, or raise Malformed."""
+    """Return the members of the request's body; raise InvalidRequest or UnsupportedMediaType."""
     _check_query()
     if (
         request.mimetype not in (FORM, JSON)
         or request.headers.get("Content-Encoding", "identity") != "identity"
     ):
-        raise UnsupportedMediaType("The body must be a form, or JSON.")
+        raise UnsupportedMediaType(
+            "The body must be a form (application/x-www-form-urlencoded) or JSON (application/json)."
+        )
     raw = bodies.read_all(MAX_BODY)
     try:
         loaded: dict[str, Any] = schema().load(
@@ -114,44 +116,51 @@ def read_request(schema: type[Schema]) -> dict[str, Any]:
     return loaded
 
 
-def read_client(given: dict[str, Any]) -> tuple[str, str]:
-    """Return the client's id and secret, by HTTP Basic or in the body; or raise Malformed or WrongClient."""
+def read_client(form: dict[str, Any]) -> tuple[str, str]:
+    """Return the client's id and secret, from HTTP Basic or the body; raise InvalidRequest or InvalidClient."""
     header = request.headers.get("Authorization")
-    in_body = [given.get("client_id"), given.get("client_secret")]
+    in_body = [form.get("client_id"), form.get("client_secret")]
     if header is None:
         if None in in_body:
-            raise InvalidRequest("client_id and client_secret are needed: an API key's id, and the key.")
+            raise InvalidRequest("client_id and client_secret are required: an API key's id, and the key.")
         return str(in_body[0]), str(in_body[1])
     if in_body[1] is not None:
-        raise InvalidRequest("The client's secret is given twice: by HTTP Basic and in the body.")
-    found = request.authorization
-    if found is None or found.type != "basic" or found.username is None or found.password is None:
-        raise InvalidClient("The client must come by HTTP Basic, or in the body.")
-    # Both are form-encoded before they are put together (RFC 6749, 2.3.1).
-    name, secret = unquote_plus(found.username), unquote_plus(found.password)
+        raise InvalidRequest("Send the client's secret once: by HTTP Basic or in the body.")
+    credentials = request.authorization
+    if (
+        credentials is None
+        or credentials.type != "basic"
+        or credentials.username is None
+        or credentials.password is None
+    ):
+        raise InvalidClient("Send the client's credentials by HTTP Basic or in the body.")
+    # Both are form-encoded before they are joined (RFC 6749, 2.3.1): without decoding, some secrets would never match.
+    name, secret = unquote_plus(credentials.username), unquote_plus(credentials.password)
     if in_body[0] not in (None, name):
-        raise InvalidRequest("The client's id is given twice, and differs.")
+        raise InvalidRequest("client_id in the body differs from the user name in HTTP Basic. Send it once.")
     return name, secret
 
 
 def choose_scopes(asked: str | None, held: frozenset[str] | tuple[str, ...]) -> tuple[str, ...]:
-    """Return the scopes asked for in a fixed order, or all that are held; or raise WrongScope."""
+    """Return the requested scopes, sorted, or by default all held ones; raise InvalidScope."""
     if asked is None:
         return tuple(sorted(held))
-    wanted = set(asked.split())
-    if beyond := sorted(wanted - set(held)):
-        raise InvalidScope(f"The scope {_shorten(beyond[0])} is unknown, or not held.")
-    if not wanted:
-        raise InvalidScope("No scope is named.")
-    return tuple(sorted(wanted))
+    scopes = set(asked.split())
+    if beyond := sorted(scopes - set(held)):
+        raise InvalidScope(
+            f"The scope {_shorten(beyond[0])} is unknown, or this user or key does not have it."
+        )
+    if not scopes:
+        raise InvalidScope("scope must name at least one scope, or be left out.")
+    return tuple(sorted(scopes))
 
 
 def _check_query() -> None:
-    """Raise Malformed where anything stands in the address: it is logged on the way, and no place for a secret."""
+    """Raise InvalidRequest for any query parameter: URLs are logged by proxies, and must not hold secrets."""
     try:
         query_params.refuse_query()
     except Invalid as error:
-        raise InvalidRequest("All that is asked belongs into the body.", error.places) from error
+        raise InvalidRequest("Send all parameters in the body, not in the URL.", error.places) from error
 
 
 def _parse_form(raw: bytes) -> dict[str, str]:
@@ -164,10 +173,10 @@ def _parse_form(raw: bytes) -> dict[str, str]:
             strict_parsing=True,
         )
     except ValueError as error:
-        raise InvalidRequest("The body is not a form of UTF-8.") from error
+        raise InvalidRequest("The body is not a valid form in UTF-8.") from error
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise InvalidRequest("A field of the form is given twice.")
+        raise InvalidRequest("A field of the form is repeated. Send each once.")
     return fields
 
 

@@ -1,4 +1,4 @@
-"""What operators ask about all accounts together, and what they do there. Functions never commit."""
+"""Queries and changes of operators, over all accounts: accounts, audit events, queues, quarantine. Functions never commit."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def list_accounts(session: Session, *, limit: int, after: str) -> list[Account]:
 
 
 def create_account(session: Session, name: str, values: dict[str, Any]) -> Account | None:
-    """Make an account, or return None where there is one of that name."""
+    """Create an account, or return None if the name is taken."""
     if session.scalar(select(Account.id).where(Account.name == name)) is not None:
         return None
     row = Account(id=uuid.uuid4(), name=name, **values)
@@ -55,9 +55,9 @@ def create_account(session: Session, name: str, values: dict[str, Any]) -> Accou
 
 
 def change_account(session: Session, account_id: uuid.UUID, values: dict[str, Any]) -> Account | None:
-    """Set an account's weight or budget, or disable or enable it; return None where there is none such.
+    """Set an account's weight or budget, disable or enable it; return None if there is no such account.
 
-    Disabling ends its log-ins for good. Its keys open nothing until it is enabled again.
+    Disabling ends its log-ins for good. Its keys are refused until it is enabled again.
     """
     row = session.get(Account, account_id, with_for_update={"key_share": True})
     if row is None:
@@ -75,14 +75,14 @@ def change_account(session: Session, account_id: uuid.UUID, values: dict[str, An
 
 
 def account_exists(session: Session, account_id: uuid.UUID) -> bool:
-    """Tell whether there is such an account."""
+    """Return whether the account exists."""
     return session.scalar(select(Account.id).where(Account.id == account_id)) is not None
 
 
 def list_audit_events(
     session: Session, *, limit: int, before: int | None, account_id: uuid.UUID | None, action: str | None
 ) -> list[AuditEvent]:
-    """Return a page of what was done, newest first, by whomever."""
+    """Return a page of audit events, newest first."""
     query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEvent.id < before)
@@ -94,20 +94,20 @@ def list_audit_events(
 
 
 def queue_depths(session: Session) -> dict[str, Any]:
-    """Return how much waits, is published and runs: jobs by kind, and segments."""
+    """Return the numbers of waiting, published and running jobs by kind, and of segments."""
     kinds = {row.kind: row._asdict() for row in session.execute(_QUEUES)}
     return {"kinds": kinds, "segments": session.execute(_SEGMENTS).one()._asdict()}
 
 
 def find_quarantined(session: Session, *, limit: int) -> list[Any]:
-    """Return of the jobs that were given up since every attempt lost its worker what tells them apart, newest first."""
+    """Return the quarantined jobs, which lost their worker on every attempt, newest first."""
     columns = (Job.id, Job.account_id, Job.kind, Job.attempt, Job.error, Job.finished_at)
     query = select(*columns).where(*_QUARANTINED).order_by(Job.finished_at.desc()).limit(limit)
     return list(session.execute(query))
 
 
 def requeue_job(session: Session, job_id: uuid.UUID, *, attempts: int) -> uuid.UUID | None:
-    """Queue a quarantined job again and return its account; None where there is none such."""
+    """Queue a quarantined job again and return its account, or None if there is no such job."""
     account_id = session.scalar(
         select(Job.account_id).where(Job.id == job_id, *_QUARANTINED).with_for_update()
     )

@@ -1,7 +1,7 @@
-"""Log-ins: a password, a key or a refresh token is changed for tokens. Nobody is told which part of a guess was wrong.
+"""Grants tokens for a password, an API key or a refresh token, and revokes log-ins. Errors never say which part was wrong.
 
-Passwords are hashed outside of any transaction, beside the other requests, a few at a time. What is counted against
-guessing is committed before.
+Passwords are hashed outside of transactions, in threads, a few at a time. Attempts are counted and committed before, so that
+parallel guesses count too.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ P = ParamSpec("P")
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
-MAX_HASHES = 4  # hashes in one process: each takes 19 MiB and a core
-HASH_WAIT_SECONDS = 5.0  # seconds that a log-in waits for its turn
+MAX_HASHES = 4  # concurrent hashes per process: each takes 19 MiB and a core
+HASH_WAIT_SECONDS = 5.0  # that a log-in waits for a slot
 _hash_slots = threading.BoundedSemaphore(MAX_HASHES)
 _KEY_ID, _SECRET = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{48}")
 _KEY = re.compile(rf"{accounts.PREFIX}_([0-9a-f]{{12}})_([0-9a-f]{{48}})_[0-9a-f]{{8}}")
 _NO_USER = uuid.UUID(int=0)
-_NOT_ACCEPTED = "The name or the password is wrong, or not good any more."
+_NOT_ACCEPTED = "The user name or the password is wrong or expired."
 
 
 class TokensNotConfigured(ServiceError):
-    """Nothing is set up here that could sign tokens. API keys open the API."""
+    """The server has no secret to sign tokens with. Use an API key."""
 
-    status, code, title = 501, "no-tokens", "Tokens are not set up"
+    status, code, title = 501, "no-tokens", "Tokens are not configured"
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A log-in that is being tried with a password, and where it was counted."""
+    """A log-in attempt by password, and the buckets that it was counted in."""
 
     buckets: tuple[Bucket, ...]
     candidate: Candidate | None
@@ -66,34 +66,34 @@ class Attempt:
     scope: str | None
 
 
-def grant_by_password(given: dict[str, Any]) -> dict[str, Any]:
-    """Log a user in, and set another password where one is given; or raise what is wrong."""
+def grant_by_password(form: dict[str, Any]) -> dict[str, Any]:
+    """Log a user in, setting `new_password` if it is given; raise OAuthError or TooManyLoginAttempts."""
     _signing_secret()
-    if given.get("username") is None or given.get("password") is None:
-        raise oauth.InvalidRequest("username and password are needed.")
-    new = given.get("new_password")
-    _check_new_password(new, given["password"])
-    attempt = _count_attempt(given["username"].lower(), given["password"], given.get("scope"))
-    kept = attempt.candidate.password_hash if attempt.candidate else None
-    good = _run_hash(passwords.verify_password, kept, attempt.password)
-    wanted = hash_password(new) if good and new is not None else None
+    if form.get("username") is None or form.get("password") is None:
+        raise oauth.InvalidRequest("username and password are required.")
+    new = form.get("new_password")
+    _check_new_password(new, form["password"])
+    attempt = _count_attempt(form["username"].lower(), form["password"], form.get("scope"))
+    password_hash = attempt.candidate.password_hash if attempt.candidate else None
+    is_valid = _run_hash(passwords.verify_password, password_hash, attempt.password)
+    new_hash = hash_password(new) if is_valid and new is not None else None
     with transaction() as session:
-        outcome = _log_in(session, attempt, wanted) if good else oauth.InvalidGrant(_NOT_ACCEPTED)
+        outcome = _log_in(session, attempt, new_hash) if is_valid else oauth.InvalidGrant(_NOT_ACCEPTED)
         if not isinstance(outcome, oauth.InvalidGrant):
             login_throttle.refund_attempt(session, attempt.buckets)
         elif attempt.candidate:
             who = f"user:{attempt.candidate.user_id}"
             audit.record_for(session, attempt.candidate.account_id, "logins.refused", who, None)
-        else:  # there is nowhere to write it down, and a commit without a write would be quicker
+        else:  # No account to record it in: without any write the commit would be faster, and tell that the name is unknown.
             login_throttle.rewrite_bucket(session, attempt.buckets)
     return _token_response("password", outcome)
 
 
-def grant_by_key(given: dict[str, Any]) -> dict[str, Any]:
-    """Log the holder of an API key in, or raise what is wrong."""
+def grant_by_key(form: dict[str, Any]) -> dict[str, Any]:
+    """Log in by an API key; raise OAuthError or TooManyLoginAttempts."""
     _signing_secret()
-    key_id, secret = oauth.read_client(given)
-    # Its secret has 192 random bits and cannot be guessed: whoever tries is slowed, and the key is not closed by it.
+    key_id, secret = oauth.read_client(form)
+    # Its 192 random bits cannot be guessed, so attempts are limited by address alone: others must not lock the key out.
     buckets = (login_throttle.address_bucket(_client_address()),)
     with transaction() as session:
         login_throttle.count_attempt(session, buckets)
@@ -106,35 +106,37 @@ def grant_by_key(given: dict[str, Any]) -> dict[str, Any]:
         else:
             login_throttle.refund_attempt(session, buckets)
             owner = Owner(identity.account_id, key_id=identity.actor)
-            outcome = _begin_login(session, owner, given.get("scope"), tuple(identity.scopes))
+            outcome = _begin_login(session, owner, form.get("scope"), tuple(identity.scopes))
     return _token_response("client_credentials", outcome)
 
 
-def grant_by_refresh_token(given: dict[str, Any]) -> dict[str, Any]:
-    """Change a refresh token for new tokens. One that was used before ends its log-in."""
+def grant_by_refresh_token(form: dict[str, Any]) -> dict[str, Any]:
+    """Exchange a refresh token for new tokens. Reusing one ends its log-in."""
     _signing_secret()
-    if given.get("refresh_token") is None:
-        raise oauth.InvalidRequest("refresh_token is needed.")
+    if form.get("refresh_token") is None:
+        raise oauth.InvalidRequest("refresh_token is required.")
     with transaction() as session:
-        how, family, refresh = logins.renew(session, given["refresh_token"])
-        if family and how is Renewal.REUSED:
+        renewal, family, refresh = logins.renew(session, form["refresh_token"])
+        if family and renewal is Renewal.REUSED:
             audit.record_for(
                 session, family.owner.account_id, "logins.reused", str(family.login_id), family.owner.actor
             )
-        scopes = oauth.choose_scopes(given.get("scope"), family.scopes) if family and refresh else ()
+        scopes = oauth.choose_scopes(form.get("scope"), family.scopes) if family and refresh else ()
     if family and refresh:
         return _token_response("refresh_token", (family, refresh), scopes)
-    if how is Renewal.REUSED:
+    if renewal is Renewal.REUSED:
         log.warning("refresh_token_reused", extra={"login_id": str(family.login_id) if family else None})
     raise _record_refusal(
-        "refresh_token", oauth.InvalidGrant("The refresh token is unknown, used or over. Log in again."), how
+        "refresh_token",
+        oauth.InvalidGrant("The refresh token is unknown, used or expired. Log in again."),
+        renewal,
     )
 
 
 def revoke_login(token: str) -> None:
-    """End the log-in that a token is of. What is no token of ours is gone already."""
+    """End the log-in of a token. An unknown token is no error (RFC 7009)."""
     if token.startswith(f"{accounts.PREFIX}_"):
-        raise oauth.UnsupportedTokenType("An API key is revoked by DELETE /v1/api-keys/{id}.")
+        raise oauth.UnsupportedTokenType("This is an API key. Revoke it by DELETE /v1/api-keys/{id}.")
     claims = access_tokens.verify(token, config().signing_secrets())
     with transaction() as session:
         family = logins.find_by_id(session, claims.login_id) if claims else logins.find(session, token)
@@ -145,7 +147,7 @@ def revoke_login(token: str) -> None:
 
 
 def _count_attempt(username: str, password: str, scope: str | None) -> Attempt:
-    """Count the attempt, or raise TooManyGuesses. Who was here before is not closed out by others' guessing."""
+    """Count the attempt, or raise TooManyLoginAttempts. Others' guesses do not lock out a user at a known address."""
     address = _client_address()
     with transaction() as session:
         candidate = users.find_candidate(session, username)
@@ -163,29 +165,31 @@ def _count_attempt(username: str, password: str, scope: str | None) -> Attempt:
 
 
 def _check_new_password(new: str | None, password: str) -> None:
-    """Raise Malformed for a password that cannot be set."""
+    """Raise InvalidRequest for a new password that is not allowed."""
     if new is None:
         return
-    problem = NewPassword().problem_with(new) or ("Must be another one." if new == password else None)
+    problem = NewPassword().problem_with(new) or (
+        "Must differ from the current password." if new == password else None
+    )
     if problem:
-        raise oauth.InvalidRequest("The new password cannot be set.", (("#/new_password", problem),))
+        raise oauth.InvalidRequest("The new password is not allowed.", (("#/new_password", problem),))
 
 
-def _log_in(session: Session, attempt: Attempt, wanted: str | None) -> tuple[Family, str] | ServiceError:
-    """Begin the log-in of whom the password was right for, unless something changed or is missing."""
+def _log_in(session: Session, attempt: Attempt, new_hash: str | None) -> tuple[Family, str] | ServiceError:
+    """Log in a user whose password was right, unless it has changed meanwhile or must be replaced."""
     user = users.lock_user(session, attempt.candidate.user_id) if attempt.candidate else None
     if (
         user is None
         or attempt.candidate is None
-        or user.password_hash != attempt.candidate.password_hash  # another log-in has set another meanwhile
+        or user.password_hash != attempt.candidate.password_hash  # another log-in has changed it meanwhile
         or not users.may_log_in(session, user)
     ):
         return oauth.InvalidGrant(_NOT_ACCEPTED)
-    if user.one_time_until is not None and wanted is None:
-        return oauth.PasswordChangeNeeded("This password is good for setting another: send new_password too.")
+    if user.one_time_until is not None and new_hash is None:
+        return oauth.PasswordChangeNeeded("This one-time password must be replaced. Send new_password too.")
     owner = Owner(user.account_id, user_id=user.id)
-    if wanted is not None:
-        users.set_password(session, user, wanted, one_time=False)
+    if new_hash is not None:
+        users.set_password(session, user, new_hash, one_time=False)
         audit.record_for(session, user.account_id, "users.password_set", owner.actor, owner.actor)
     return _begin_login(session, owner, attempt.scope, tuple(user.scopes))
 
@@ -198,7 +202,7 @@ def _begin_login(
         login_throttle.count_attempt(
             session,
             [login_throttle.logins_bucket(owner.actor)],
-            "Too many log-ins. Renew the tokens of one instead.",
+            "Too many log-ins. Refresh the tokens of an existing one instead.",
         )
     except ServiceError as error:
         return error
@@ -214,7 +218,7 @@ def _begin_login(
 
 
 def _find_identity(session: Session, key_id: str, secret: str) -> accounts.Identity | None:
-    """Recognise a key by its id and its secret, which may be the whole key."""
+    """Identify a key by its id and its secret, which may be the whole key."""
     if whole := _KEY.fullmatch(secret):
         found = accounts.authenticate_key(session, secret)
         return found if whole[1] == key_id else None
@@ -232,7 +236,7 @@ def _record_wrong_key(session: Session, key_id: str) -> None:
 def _token_response(
     grant: str, outcome: tuple[Family, str] | ServiceError, scopes: tuple[str, ...] | None = None
 ) -> dict[str, Any]:
-    """Return what a client gets for what has come of its request, or raise it."""
+    """Return the token response for an outcome, or raise the error that it is."""
     if isinstance(outcome, ServiceError):
         raise _record_refusal(grant, outcome)
     family, refresh = outcome
@@ -252,10 +256,10 @@ def _token_response(
     }
 
 
-def _record_refusal(grant: str, error: ServiceError, how: Renewal | None = None) -> ServiceError:
+def _record_refusal(grant: str, error: ServiceError, renewal: Renewal | None = None) -> ServiceError:
     outcome = (
         "reused"
-        if how is Renewal.REUSED
+        if renewal is Renewal.REUSED
         else "throttled"
         if isinstance(error, RateLimitExceeded)
         else "refused"
@@ -266,14 +270,14 @@ def _record_refusal(grant: str, error: ServiceError, how: Renewal | None = None)
 
 
 def hash_password(password: str) -> str:
-    """Return what is kept of a password that is to be set."""
+    """Return the hash of a new password."""
     return _run_hash(passwords.hash_password, password)
 
 
 def _run_hash(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Hash beside the other requests, or raise Unavailable where too many wait for that already."""
+    """Run a hash in a thread; raise Unavailable where no slot is free within seconds."""
     if not _hash_slots.acquire(timeout=HASH_WAIT_SECONDS):
-        raise Unavailable("Too many log-ins are under way. Try again shortly.", 2)
+        raise Unavailable("Too many log-ins at the moment. Try again in a few seconds.", 2)
     try:
         return offload.run(function, *args, **kwargs)
     finally:
@@ -281,10 +285,10 @@ def _run_hash(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 def _signing_secret() -> str:
-    """Return what signs tokens, or raise NoTokens."""
+    """Return the secret that signs tokens, or raise TokensNotConfigured."""
     found = config().signing_secrets()
     if not found:
-        raise TokensNotConfigured("Tokens are not set up here. Use an API key.")
+        raise TokensNotConfigured("Tokens are not configured on this server. Use an API key.")
     return found[0]
 
 

@@ -1,4 +1,4 @@
-"""Tokens: given for a password, a key or a refresh token, and taken back."""
+"""Routes of /v1/auth: log in, refresh and revoke."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from api.schemas.logins import (
 if TYPE_CHECKING:
     from flask import Response
 
-blueprint = Resource(
-    "auth", "Tokens, by a password or a key. They open what a key opens, for a quarter of an hour."
-)
+blueprint = Resource("auth", "Access tokens, granted for a password or an API key, and valid for 15 minutes.")
 _GRANTS = {
     "password": token_grants.grant_by_password,
     "client_credentials": token_grants.grant_by_key,
@@ -33,12 +31,12 @@ _GRANTS = {
     public=True, body=oauth.body(TokenRequestSchema), replies={200: TokensSchema}, errors=(401, 501)
 )
 def create_tokens() -> dict[str, Any]:
-    """Log in: change a user's password, or an API key, for an access token and a refresh token."""
-    given = oauth.read_request(TokenRequestSchema)
-    grant = _GRANTS.get(given["grant_type"])
+    """Log in with a user's password or an API key; the response has an access token and a refresh token."""
+    form = oauth.read_request(TokenRequestSchema)
+    grant = _GRANTS.get(form["grant_type"])
     if grant is None:
-        raise oauth.UnsupportedGrantType(f"grant_type is one of {', '.join(_GRANTS)}.")
-    return grant(given)
+        raise oauth.UnsupportedGrantType(f"grant_type must be one of {', '.join(_GRANTS)}.")
+    return grant(form)
 
 
 @blueprint.post("/auth/refresh")
@@ -46,13 +44,13 @@ def create_tokens() -> dict[str, Any]:
     public=True, body=oauth.body(RefreshRequestSchema), replies={200: TokensSchema}, errors=(501,)
 )
 def refresh_tokens() -> dict[str, Any]:
-    """Change a refresh token for new tokens. It is used up; used again, it ends the whole log-in."""
+    """Exchange a refresh token for new tokens. It can be used once; using it again ends the log-in."""
     return token_grants.grant_by_refresh_token(oauth.read_request(RefreshRequestSchema))
 
 
 @blueprint.post("/auth/revoke")
 @blueprint.documented(public=True, body=oauth.body(RevocationSchema), replies={200: Reply()})
 def revoke_token() -> Response:
-    """End a log-in by any of its tokens: at once, none of them opens anything. An unknown token is no error."""
+    """End a log-in by any of its tokens, at once. An unknown token is no error."""
     token_grants.revoke_login(oauth.read_request(RevocationSchema)["token"])
     return jsonify({})

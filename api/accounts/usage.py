@@ -1,4 +1,4 @@
-"""What the account has used, what of that it paid for, what it stores, and what it may."""
+"""Route of /v1/usage: what the account has used and paid by month, what it stores, and its quotas."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from shared.usage import UsageKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-blueprint = Resource("usage", "What was used, and what may be.")
-_AMOUNT = {"description": "Of it; a number of tokens, spoken characters, images or seconds."}
+blueprint = Resource("usage", "Usage, cost and quotas of the account.")
+_AMOUNT = {"description": "Tokens, spoken characters, images or seconds."}
 
 
 class SpentSchema(Schema):
-    """So much of one thing."""
+    """An amount of one resource."""
 
     amount = fields.Float(metadata=_AMOUNT)
-    cost = fields.Float(metadata={"description": "By the prices of that moment."})
+    cost = fields.Float(metadata={"description": "By the prices at the time of use."})
 
 
 class MonthSchema(Schema):
-    """A calendar month, in UTC."""
+    """The usage of a calendar month, in UTC."""
 
-    month = fields.String(metadata={"description": "Such as 2026-01."})
+    month = fields.String(metadata={"description": "The month, such as 2026-01."})
     cost = fields.Float()
     used = fields.Dict(
         keys=fields.String(metadata={"enum": [str(kind) for kind in UsageKind]}),
@@ -41,28 +41,33 @@ class MonthSchema(Schema):
 
 
 class StoredSchema(Schema):
-    """Bytes in the storage."""
+    """Bytes in storage."""
 
-    bytes = fields.Integer(metadata={"description": "All of it."})
+    bytes = fields.Integer(metadata={"description": "The sum."})
     assets = fields.Integer()
     artifacts = fields.Integer()
-    cache = fields.Integer(metadata={"description": "What was rendered and spoken; it makes room by itself."})
+    cache = fields.Integer(
+        metadata={"description": "Rendered segments and speech, deleted when space is needed."}
+    )
 
 
 class QuotasSchema(Schema):
-    """What the account may."""
+    """The account's quotas."""
 
-    budget = fields.Float(allow_none=True, metadata={"description": "Of a month; null: nothing limits it."})
+    budget = fields.Float(
+        allow_none=True,
+        metadata={"description": "The most that a month may cost; null for no limit."},
+    )
     budget_left = fields.Float(allow_none=True)
-    asset_bytes = fields.Integer(metadata={"description": "Of one asset."})
-    unfinished_uploads = fields.Integer(metadata={"description": "In pieces, at once."})
-    body_bytes = fields.Integer(metadata={"description": "Of one request."})
-    batch_jobs = fields.Integer(metadata={"description": "In one batch."})
-    running_jobs = fields.Integer(metadata={"description": "That are begun at once; others wait."})
+    asset_bytes = fields.Integer(metadata={"description": "The largest asset in bytes."})
+    unfinished_uploads = fields.Integer(metadata={"description": "The most unfinished resumable uploads."})
+    body_bytes = fields.Integer(metadata={"description": "The largest JSON body in bytes."})
+    batch_jobs = fields.Integer(metadata={"description": "The most jobs of a batch."})
+    running_jobs = fields.Integer(metadata={"description": "The most jobs that run at once; others wait."})
 
 
 class UsageReportSchema(Schema):
-    """What was used by month, newest first, and what may be."""
+    """Usage by month, newest first, with storage and quotas."""
 
     months = fields.List(fields.Nested(MonthSchema))
     storage = fields.Nested(StoredSchema)
@@ -72,7 +77,7 @@ class UsageReportSchema(Schema):
 @blueprint.get("/usage")
 @blueprint.documented(scope="jobs:read", query=UsageQuery, replies={200: UsageReportSchema})
 def get_usage(query: dict[str, Any]) -> dict[str, Any]:
-    """Show what the account has used and stores, and what it may."""
+    """Show the account's usage, storage and quotas."""
     with transaction() as session:
         now = datetime.now(UTC)
         rows = usage.monthly_usage(session, account_id(), since=_months_before(now, query["months"] - 1))
@@ -87,13 +92,13 @@ def get_usage(query: dict[str, Any]) -> dict[str, Any]:
 
 
 def group_by_month(rows: Sequence[tuple[datetime, str, float, float]], now: datetime) -> list[dict[str, Any]]:
-    """Return months with what was used in each, newest first; the present one is always there."""
-    found: dict[str, dict[str, Any]] = {f"{now:%Y-%m}": {}}
+    """Return the usage of each month, newest first, with the current one even if it is empty."""
+    by_month: dict[str, dict[str, Any]] = {f"{now:%Y-%m}": {}}
     for month, kind, amount, cost in rows:
-        found.setdefault(f"{month:%Y-%m}", {})[kind] = {"amount": amount, "cost": cost}
+        by_month.setdefault(f"{month:%Y-%m}", {})[kind] = {"amount": amount, "cost": cost}
     return [
-        {"month": month, "cost": sum(each["cost"] for each in used.values()), "used": used}
-        for month, used in sorted(found.items(), reverse=True)
+        {"month": month, "cost": sum(spent["cost"] for spent in used.values()), "used": used}
+        for month, used in sorted(by_month.items(), reverse=True)
     ]
 
 
@@ -111,6 +116,6 @@ def _quotas_view(budget: float | None, spent: float) -> dict[str, Any]:
 
 
 def _months_before(now: datetime, months: int) -> datetime:
-    """Return the first moment of the month that lies so many before this one."""
+    """Return the start of the month that is so many months ago."""
     year, month = divmod(now.year * 12 + now.month - 1 - months, 12)
     return datetime(year, month + 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Users of all accounts, for whoever runs this: made, changed, removed. Here a one-time password is shown, once."""
+"""Operators' routes for users: list, create, change, reset the password, delete."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from shared.models import User
 
-blueprint = Resource("users", "Who logs in with a password, for whoever runs this.")
+blueprint = Resource("users", "Users, who log in with a password; for operators.")
 
 
 @blueprint.get("/admin/accounts/<uuid:account_id>/users")
@@ -54,16 +54,16 @@ def list_users(account_id: UUID) -> dict[str, Any]:
     errors=(404,),
     idempotent=True,
 )
-def create_user(wanted: dict[str, Any], account_id: UUID) -> Response:
-    """Make a user of an account. Without a password it gets a one-time password, shown this once."""
-    password = wanted.get("password")
-    shown = None if password else passwords.make_one_time_password()
-    kept = token_grants.hash_password(password or shown or "")
+def create_user(values: dict[str, Any], account_id: UUID) -> Response:
+    """Create a user of an account. Without a password it gets a one-time password, shown in this response alone."""
+    password = values.get("password")
+    one_time_password = None if password else passwords.make_one_time_password()
+    password_hash = token_grants.hash_password(password or one_time_password or "")
     with transaction() as session:
         answer = idempotency.run_once(
             session,
             _request_fingerprint(),
-            lambda: _create_user(session, account_id, wanted, kept, shown),
+            lambda: _create_user(session, account_id, values, password_hash, one_time_password),
             redact=_without_password,
         )
     return idempotency.to_response(answer)
@@ -71,16 +71,16 @@ def create_user(wanted: dict[str, Any], account_id: UUID) -> Response:
 
 @blueprint.put("/admin/users/<uuid:user_id>")
 @blueprint.documented(scope="admin", json=UserChangeSchema, replies={200: UserSchema}, errors=(404, 409))
-def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
-    """Set a user's scopes or password, or disable or enable it; what is not named stays as it is."""
-    kept = token_grants.hash_password(wanted["password"]) if "password" in wanted else None
-    if wanted.get("disabled"):
+def change_user(values: dict[str, Any], user_id: UUID) -> User:
+    """Set a user's scopes or password, disable or enable it; absent members stay unchanged."""
+    password_hash = token_grants.hash_password(values["password"]) if "password" in values else None
+    if values.get("disabled"):
         _refuse_own_user(user_id)
     with transaction() as session:
         user = _lock_user(session, user_id)
-        if kept:
-            users.set_password(session, user, kept, one_time=False)
-        users.update_user(session, user, wanted)
+        if password_hash:
+            users.set_password(session, user, password_hash, one_time=False)
+        users.update_user(session, user, values)
         audit.record(session, "users.changed", f"user:{user_id}")
         return user
 
@@ -88,21 +88,21 @@ def change_user(wanted: dict[str, Any], user_id: UUID) -> User:
 @blueprint.post("/admin/users/<uuid:user_id>/one-time-password")
 @blueprint.documented(scope="admin", replies={200: NewPasswordUserSchema}, errors=(404,))
 def reset_password(user_id: UUID) -> dict[str, Any]:
-    """Make a one-time password, shown this once, in place of the user's. It is good for a week, to set another."""
-    shown = passwords.make_one_time_password()
-    kept = token_grants.hash_password(shown)
+    """Replace a user's password by a one-time password, shown in this response alone and valid for a week."""
+    one_time_password = passwords.make_one_time_password()
+    password_hash = token_grants.hash_password(one_time_password)
     with transaction() as session:
         user = _lock_user(session, user_id)
-        users.set_password(session, user, kept, one_time=True)
+        users.set_password(session, user, password_hash, one_time=True)
         audit.record(session, "users.password_reset", f"user:{user_id}")
         session.flush()
-        return {**UserSchema().dump(user), "id": user.id, "password": shown}
+        return {**UserSchema().dump(user), "id": user.id, "password": one_time_password}
 
 
 @blueprint.delete("/admin/users/<uuid:user_id>")
 @blueprint.documented(scope="admin", replies={204: Reply(about="Done.")}, errors=(404, 409))
 def delete_user(user_id: UUID) -> None:
-    """Delete a user with all log-ins. Keys that it made are the account's, and stay."""
+    """Delete a user and end all of its log-ins. Keys that it created belong to the account, and stay."""
     _refuse_own_user(user_id)
     with transaction() as session:
         if users.delete_user(session, user_id) is None:
@@ -111,16 +111,22 @@ def delete_user(user_id: UUID) -> None:
 
 
 def _create_user(
-    session: Session, account_id: UUID, wanted: dict[str, Any], kept: str, shown: str | None
+    session: Session,
+    account_id: UUID,
+    values: dict[str, Any],
+    password_hash: str,
+    one_time_password: str | None,
 ) -> StoredResponse:
     if not operator_queries.account_exists(session, account_id):
         raise NotFound("There is no such account.")
-    name = wanted["username"].lower()
-    user = users.create_user(session, account_id, name, kept, wanted["scopes"], one_time=shown is not None)
+    name = values["username"].lower()
+    user = users.create_user(
+        session, account_id, name, password_hash, values["scopes"], one_time=one_time_password is not None
+    )
     if user is None:
-        raise Conflict("There is a user of this name.")
+        raise Conflict("A user with this name exists. Choose another name.")
     audit.record(session, "users.created", f"user:{user.id}")
-    return StoredResponse(201, {**UserSchema().dump(user), "password": shown})
+    return StoredResponse(201, {**UserSchema().dump(user), "password": one_time_password})
 
 
 def _lock_user(session: Session, user_id: UUID) -> User:
@@ -131,17 +137,17 @@ def _lock_user(session: Session, user_id: UUID) -> User:
 
 
 def _request_fingerprint() -> bytes:
-    """Return what is asked for, to compare it with what was asked before: of the password only what cannot be tried out.
+    """Return what identifies the request for its Idempotency-Key, with a keyed hash in place of the password.
 
-    A plain hash of all would be kept for a day, and be quicker to guess at than Argon2id.
+    A plain hash would be stored for a day, and could be brute-forced far faster than Argon2id.
     """
-    asked = dict(json_body())
-    if isinstance(password := asked.get("password"), str):
-        keyed = "".join(config().signing_secrets()[:1]).encode() or config().database_url.encode()
-        asked["password"] = hmac.new(
-            keyed, password.encode("utf-8", "surrogatepass"), hashlib.sha256
+    request_body = dict(json_body())
+    if isinstance(password := request_body.get("password"), str):
+        hmac_key = "".join(config().signing_secrets()[:1]).encode() or config().database_url.encode()
+        request_body["password"] = hmac.new(
+            hmac_key, password.encode("utf-8", "surrogatepass"), hashlib.sha256
         ).hexdigest()
-    return canonical_json(asked)
+    return canonical_json(request_body)
 
 
 def _without_password(answer: StoredResponse) -> StoredResponse:
@@ -150,4 +156,4 @@ def _without_password(answer: StoredResponse) -> StoredResponse:
 
 def _refuse_own_user(user_id: UUID) -> None:
     if caller().actor == f"user:{user_id}":
-        raise Conflict("Nobody shuts themselves out. Another operator can.")
+        raise Conflict("You cannot disable or delete your own user. Ask another operator.")

@@ -1,4 +1,4 @@
-"""Webhooks as their receiver's owner sees them: what was sent and when, once more, and by which secret it is signed."""
+"""Routes for webhooks: list and resend deliveries, show and rotate the signing secret."""
 
 from __future__ import annotations
 
@@ -31,51 +31,51 @@ if TYPE_CHECKING:
 
     from shared.models import Delivery, DeliveryAttempt
 
-blueprint = Resource("webhooks", "What was told to webhooks, and how it is signed.")
+blueprint = Resource("webhooks", "Webhook deliveries, and the secret that signs them.")
 STATES = ("pending", "delivered", "failed")
 MAX_OVERLAP_SECONDS = 7 * 24 * 3600
 
 
 class DeliveriesQuery(PageQuery):
-    """A page of deliveries, and which ones."""
+    """A page of deliveries, with filters."""
 
     status = NamesField(STATES)
     event = fields.String(validate=validate.OneOf((*EVENTS, "batch.finished")))
     task_id = fields.UUID()
-    batch_id = fields.UUID(metadata={"description": "Of the batch's own end, not of its tasks'."})
+    batch_id = fields.UUID(metadata={"description": "Deliveries of this batch's own end, not of its tasks."})
 
 
 class AttemptSchema(Schema):
-    """One try."""
+    """One attempt to deliver."""
 
     at = Timestamp()
     status = fields.Integer(
-        allow_none=True, metadata={"description": "How it was answered; null: not at all."}
+        allow_none=True, metadata={"description": "The HTTP status of the response; null if there was none."}
     )
-    error = fields.String(allow_none=True, metadata={"description": "Why it was not."})
+    error = fields.String(allow_none=True, metadata={"description": "Why there was no response."})
     seconds = fields.Float()
 
 
 class DeliverySchema(Schema):
-    """A message to a webhook; `webhook_id` is the same however often it is sent."""
+    """A message to a webhook. `webhook_id` stays the same over all attempts."""
 
     delivery_id = fields.UUID()
     webhook_id = fields.String()
     url = fields.String()
     event = fields.String(metadata={"enum": [*EVENTS, "batch.finished"]})
     task_id = fields.String(allow_none=True)
-    batch_id = fields.String(allow_none=True, metadata={"description": "Where a batch's end is told."})
+    batch_id = fields.String(allow_none=True, metadata={"description": "The batch whose end it reports."})
     status = fields.String(metadata={"enum": list(STATES)})
     created_at = Timestamp()
     finished_at = Timestamp(allow_none=True)
     next_attempt_at = Timestamp(allow_none=True)
     disabled = fields.Boolean(
         metadata={
-            "description": "The address answered 410: nothing is sent there for long, unless something is resent to it."
+            "description": "The URL has answered 410 Gone: nothing is sent to it until a delivery is resent."
         }
     )
-    attempts = fields.List(fields.Nested(AttemptSchema), metadata={"description": "The last 50 at most."})
-    body = fields.String(metadata={"description": "What is sent, to the letter."})
+    attempts = fields.List(fields.Nested(AttemptSchema), metadata={"description": "At most the last 50."})
+    body = fields.String(metadata={"description": "The exact body that is sent."})
     links = fields.Dict(keys=fields.String(), values=fields.String())
 
 
@@ -87,27 +87,32 @@ class DeliveryPageSchema(Schema):
 
 
 class SecretSchema(Schema):
-    """What signs the account's webhooks."""
+    """The secret that signs the account's webhooks."""
 
-    secret = fields.String(allow_none=True, metadata={"description": "Null in a replayed answer."})
-    signing = fields.Integer(metadata={"description": "How many sign now: former ones do until they retire."})
+    secret = fields.String(allow_none=True, metadata={"description": "Null in a replayed response."})
+    signing = fields.Integer(
+        metadata={"description": "How many secrets sign at the moment, former ones included."}
+    )
 
 
 class RotationSchema(StrictSchema):
-    """How a new secret takes over."""
+    """The options of a rotation."""
 
     overlap = StrictInteger(
-        0, MAX_OVERLAP_SECONDS, default=24 * 3600, description="Seconds that the former one signs on."
+        0,
+        MAX_OVERLAP_SECONDS,
+        default=24 * 3600,
+        description="Seconds for which the former secret signs too.",
     )
 
 
 @blueprint.get("/webhook-deliveries")
 @blueprint.documented(scope="jobs:read", query=DeliveriesQuery, replies={200: DeliveryPageSchema})
 def list_deliveries(query: dict[str, Any]) -> dict[str, Any]:
-    """List what was told to webhooks, newest first, each with its tries."""
+    """List webhook deliveries, newest first, each with its attempts."""
     subject = query.get("task_id") or query.get("batch_id")
     with transaction() as session:
-        found, following = listing.list_deliveries(
+        found, next_cursor = listing.list_deliveries(
             session,
             account_id(),
             limit=query["limit"],
@@ -116,13 +121,13 @@ def list_deliveries(query: dict[str, Any]) -> dict[str, Any]:
             event=query.get("event"),
             subject=str(subject) if subject else None,
         )
-        return {"data": _delivery_views(session, found), "next_cursor": following and str(following)}
+        return {"data": _delivery_views(session, found), "next_cursor": next_cursor and str(next_cursor)}
 
 
 @blueprint.get("/webhook-deliveries/<uuid:delivery_id>")
 @blueprint.documented(scope="jobs:read", replies={200: DeliverySchema}, errors=(404,))
 def get_delivery(delivery_id: UUID) -> dict[str, Any]:
-    """Show one message with its tries."""
+    """Show a delivery with its attempts."""
     with transaction() as session:
         return _find_delivery(session, delivery_id)
 
@@ -130,7 +135,7 @@ def get_delivery(delivery_id: UUID) -> dict[str, Any]:
 @blueprint.post("/webhook-deliveries/<uuid:delivery_id>/resend")
 @blueprint.documented(scope="jobs:write", replies={202: DeliverySchema}, errors=(404,))
 def resend_delivery(delivery_id: UUID) -> dict[str, Any]:
-    """Send a message again, under its own id. An address that was given up because it answered 410 is tried again."""
+    """Send a delivery again, under its own id. A URL that was disabled by 410 Gone is enabled again."""
     with transaction() as session:
         if not deliveries.resend(session, account_id(), delivery_id):
             raise NotFound("There is no such delivery.")
@@ -142,7 +147,7 @@ def resend_delivery(delivery_id: UUID) -> dict[str, Any]:
 @blueprint.get("/webhook-secret")
 @blueprint.documented(scope="keys:write", replies={200: SecretSchema})
 def get_secret() -> dict[str, Any]:
-    """Show the secret that signs."""
+    """Show the secret that signs webhooks."""
     with transaction() as session:
         found = deliveries.signing_secrets(session, account_id())
     return {"secret": found[0], "signing": len(found)}
@@ -156,20 +161,20 @@ def get_secret() -> dict[str, Any]:
     replies={201: Reply(SecretSchema, headers=("Idempotent-Replayed",))},
     idempotent=True,
 )
-def rotate_secret(wanted: dict[str, Any]) -> Response:
-    """Make a new secret. The former one signs beside it until the overlap is over, and up to five at a time do."""
+def rotate_secret(values: dict[str, Any]) -> Response:
+    """Create a new secret. The former one signs too until the overlap ends; at most five sign at a time."""
     with transaction() as session:
         answer = idempotency.run_once(
             session,
             canonical_json(json_body()),
-            lambda: _rotate_secret(session, wanted),
+            lambda: _rotate_secret(session, values),
             redact=_without_secret,
         )
     return idempotency.to_response(answer)
 
 
-def _rotate_secret(session: Session, wanted: dict[str, Any]) -> StoredResponse:
-    secret = deliveries.rotate_secret(session, account_id(), overlap=timedelta(seconds=wanted["overlap"]))
+def _rotate_secret(session: Session, values: dict[str, Any]) -> StoredResponse:
+    secret = deliveries.rotate_secret(session, account_id(), overlap=timedelta(seconds=values["overlap"]))
     audit.record(session, "webhooks.secret_rotated", "")
     signing = len(deliveries.signing_secrets(session, account_id()))
     return StoredResponse(201, SecretSchema().dump({"secret": secret, "signing": signing}))
@@ -189,13 +194,13 @@ def _find_delivery(session: Session, delivery_id: UUID) -> dict[str, Any]:
 def _delivery_views(session: Session, rows: list[Delivery]) -> list[dict[str, Any]]:
     if not rows:
         return []
-    tries = listing.list_delivery_attempts(session, [row.id for row in rows])
-    gone = listing.find_disabled_addresses(session, account_id(), [row.url for row in rows])
-    return [_delivery_view(row, tries.get(row.id, []), disabled=row.url in gone) for row in rows]
+    attempts = listing.list_delivery_attempts(session, [row.id for row in rows])
+    disabled = listing.find_disabled_addresses(session, account_id(), [row.url for row in rows])
+    return [_delivery_view(row, attempts.get(row.id, []), disabled=row.url in disabled) for row in rows]
 
 
-def _delivery_view(row: Delivery, tries: list[DeliveryAttempt], *, disabled: bool) -> dict[str, Any]:
-    here = f"/v1/webhook-deliveries/{row.id}"
+def _delivery_view(row: Delivery, attempts: list[DeliveryAttempt], *, disabled: bool) -> dict[str, Any]:
+    path = f"/v1/webhook-deliveries/{row.id}"
     of_task = row.event.startswith("task.")
     return {
         "delivery_id": row.id,
@@ -209,7 +214,7 @@ def _delivery_view(row: Delivery, tries: list[DeliveryAttempt], *, disabled: boo
         "finished_at": row.finished_at,
         "next_attempt_at": row.run_after if row.state == "pending" else None,
         "disabled": disabled,
-        "attempts": tries,
+        "attempts": attempts,
         "body": row.body,
-        "links": {"self": here, "resend": f"{here}/resend"},
+        "links": {"self": path, "resend": f"{path}/resend"},
     }

@@ -1,4 +1,4 @@
-"""Receives a file in constant memory: refused by its first bytes, hashed on the way to storage, probed when it is there."""
+"""Receives an uploaded file in constant memory: checks its type by the first bytes, hashes, stores and probes it."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from shared.media.probing import Media
     from shared.models import Asset
 
-SYNC_BYTES = 32 * 1024 * 1024  # bytes; so that the last wait for the disk is a short one
-MULTIPART_OVERHEAD = 64 * 1024  # what a multipart body may have beside the file
+SYNC_BYTES = 32 * 1024 * 1024  # bytes between two fsyncs, so that the last one does not take seconds
+MULTIPART_OVERHEAD = 64 * 1024  # bytes that a multipart body may have beside the file
 FILE_PART = "file"
-_probing = threading.BoundedSemaphore(4)  # each probe is a process with memory of its own
+_probing = threading.BoundedSemaphore(4)  # each probe runs a process of its own
 
 
 @dataclass(slots=True)
 class IncomingFile:
-    """A body that is being received; `name` is known when the first chunk is."""
+    """A request body that is being received; `name` is set once the first chunk has been read."""
 
     chunks: Iterator[bytes]
     name: str | None = None
@@ -49,7 +49,7 @@ class IncomingFile:
 
 @dataclass(slots=True)
 class StoredFile:
-    """A stored file and its facts. Whoever writes a row that names its key says so by `kept`."""
+    """A stored file and its probed properties. Set `referenced` when a row names its key."""
 
     key: str
     media: Media
@@ -59,10 +59,10 @@ class StoredFile:
 
 @contextmanager
 def receive_file(key: str) -> Iterator[StoredFile]:
-    """Store the request's file under the key. It is gone again unless it is `kept`.
+    """Store the request's file under the key, and delete it afterwards unless it is `referenced`.
 
-    Once it is kept, not even an error removes it: a commit that seems to fail may have gone through, and a
-    file without a row is found and removed later, but a row without its file cannot be mended.
+    A referenced file stays even on an error: a commit that seems to fail may have gone through. Orphan cleanup finds a
+    file without a row, but a row without its file could not be repaired.
     """
     file = None
     try:
@@ -76,13 +76,13 @@ def receive_file(key: str) -> Iterator[StoredFile]:
 
 
 def probe_file(path: Path, sha256: str) -> Media:
-    """Return the facts of a file, or raise what is wrong with it. Not too many are looked at at once."""
+    """Return a file's probed properties, or raise UnsupportedMedia or AssetUnreadable. Few files are probed at a time."""
     with _probing:
         return media.probe(path, sha256=sha256)
 
 
 def create_asset(session: Session, file: StoredFile) -> Asset:
-    """Write a stored file down as an asset of the caller; its bytes are kept unless the account has the same already."""
+    """Insert a stored file as an asset of the caller. If the account has the same bytes already, the file stays unreferenced."""
     asset = assets.create(session, account_id(), file.media, file.key, file.name)
     file.referenced = asset.storage_key == file.key
     audit.record(session, "assets.created", str(asset.id))
@@ -90,24 +90,24 @@ def create_asset(session: Session, file: StoredFile) -> Asset:
 
 
 def clean_file_name(name: str | None) -> str | None:
-    """Keep of a client's file name what can be shown; no path is ever made of it."""
-    shown = "".join(letter for letter in name or "" if letter.isprintable())[:200]
-    return shown or None
+    """Return the printable characters of a client's file name, or None. It is only displayed, never used as a path."""
+    cleaned = "".join(letter for letter in name or "" if letter.isprintable())[:200]
+    return cleaned or None
 
 
 def _incoming_file() -> IncomingFile:
-    most = config().max_asset_bytes
+    max_bytes = config().max_asset_bytes
     multipart = request.mimetype == "multipart/form-data"
-    upload = IncomingFile(bodies.read_chunks(most + MULTIPART_OVERHEAD if multipart else most))
+    upload = IncomingFile(bodies.read_chunks(max_bytes + MULTIPART_OVERHEAD if multipart else max_bytes))
     content = _read_multipart(upload, upload.chunks) if multipart else upload.chunks
-    upload.chunks = _check_type(_limit_bytes(content, most))
+    upload.chunks = _check_type(_limit_bytes(content, max_bytes))
     return upload
 
 
 def _store(upload: IncomingFile, key: str) -> str:
-    """Write the chunks and return the hash of them all."""
+    """Write the chunks to storage and return their SHA-256."""
     digest, unsynced = hashlib.sha256(), 0
-    first = next(upload.chunks)  # before anything is written: most refusals come with it
+    first = next(upload.chunks)  # before any write: most refused files fail here
     with storage().create(key) as file:
         for chunk in _prepend(first, upload.chunks):
             digest.update(chunk)
@@ -130,17 +130,17 @@ def _prepend(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _limit_bytes(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+def _limit_bytes(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
     total = 0
     for chunk in chunks:
         total += len(chunk)
-        if total > most:
-            raise TooLarge(f"A file may have {most} bytes.")
+        if total > max_bytes:
+            raise TooLarge(f"The file has more than {max_bytes} bytes, the most that is accepted.")
         yield chunk
 
 
 def _check_type(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Refuse what we do not take by its first bytes, before the others are read."""
+    """Check the media type by the first bytes, before the rest is read."""
     head = b""
     for chunk in chunks:
         head += chunk
@@ -152,22 +152,24 @@ def _check_type(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _read_multipart(upload: IncomingFile, source: Iterator[bytes]) -> Iterator[bytes]:
-    """Give the content of a multipart body's one part, which is the file, and note its name."""
+    """Yield the content of a multipart body's only part, the file, and set its name."""
     boundary = request.mimetype_params.get("boundary", "").encode("latin-1", "replace")
     if not boundary:
-        raise BadRequest("A multipart body needs a boundary.")
+        raise BadRequest("The Content-Type of a multipart body must name its boundary.")
     inside = False
     for event in _multipart_events(
         MultipartDecoder(boundary, bodies.CHUNK_BYTES + MULTIPART_OVERHEAD, max_parts=4), source
     ):
         if isinstance(event, Field | File):
             if inside or event.name != FILE_PART or not isinstance(event, File):
-                raise BadRequest(f"A multipart body holds one file, in the part {FILE_PART!r}.")
+                raise BadRequest(
+                    f"A multipart body must have one file, in the part {FILE_PART!r}, and nothing else."
+                )
             inside, upload.name = True, clean_file_name(event.filename)
         elif isinstance(event, Data) and event.data:
             yield event.data
     if not inside:
-        raise BadRequest(f"The multipart body has no part {FILE_PART!r}.")
+        raise BadRequest(f"The multipart body has no part {FILE_PART!r}. Send the file in it.")
 
 
 def _multipart_events(decoder: MultipartDecoder, source: Iterator[bytes]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""The files that clients give us, to be named in scripts."""
+"""Routes of /v1/assets: upload, list, show, download and delete the files that scripts name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from api.assets.receiving import StoredFile
     from shared.models import Asset
 
-blueprint = Resource("assets", "Pictures, clips and sounds to make videos of.")
+blueprint = Resource("assets", "Images, videos and sounds for use in scripts.")
 
 BODY = {
     "required": True,
@@ -56,7 +56,7 @@ BODY = {
 def create_asset() -> Response:
     """Upload a file, as the raw body or as the part `file` of a form.
 
-    What it is shows in its bytes alone: names and types that come with it are not believed.
+    Its media type is detected from its bytes; the file name and Content-Type are ignored.
     """
     key = assets.new_key(account_id())
     with receiving.receive_file(key) as file, transaction() as session:
@@ -69,16 +69,19 @@ def create_asset() -> Response:
 def list_assets(query: dict[str, Any]) -> dict[str, Any]:
     """List assets, newest first."""
     with transaction() as session:
-        found, following = listing.list_assets(
+        found, next_cursor = listing.list_assets(
             session, account_id(), limit=query["limit"], after=query.get("cursor")
         )
-    return {"data": [views.asset_view(each) for each in found], "next_cursor": following and str(following)}
+    return {
+        "data": [views.asset_view(asset) for asset in found],
+        "next_cursor": next_cursor and str(next_cursor),
+    }
 
 
 @blueprint.get("/assets/<uuid:asset_id>")
 @blueprint.documented(scope="assets:read", replies={200: AssetSchema}, errors=(404,))
 def get_asset(asset_id: UUID) -> dict[str, Any]:
-    """Show what is known of an asset."""
+    """Show an asset's properties."""
     return views.asset_view(_find(asset_id))
 
 
@@ -103,11 +106,11 @@ def delete_asset(asset_id: UUID) -> None:
     """Delete an asset that no unfinished task uses."""
     _find(asset_id)
     with transaction() as session:
-        unneeded = assets.delete(session, account_id(), asset_id)
-        if unneeded is None:
-            raise Conflict("An unfinished task uses this asset.")
+        unused_keys = assets.delete(session, account_id(), asset_id)
+        if unused_keys is None:
+            raise Conflict("An unfinished task uses this asset. Cancel the task or wait for its end.")
         audit.record(session, "assets.deleted", str(asset_id))
-    for key in unneeded:
+    for key in unused_keys:
         file_responses.delete_stored_file(key)
 
 

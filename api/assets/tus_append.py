@@ -1,7 +1,7 @@
-"""Takes a piece of an upload in constant memory, and makes an asset of the upload when it is whole.
+"""Appends request bodies to resumable uploads in constant memory, and creates the asset when an upload is complete.
 
-What came counts when it is on the disk: a connection that breaks, or an API that is killed, loses at most what came since
-it was written down last. Bytes that did not count are cut off again.
+The offset advances only after fsync. A broken connection or a killed process loses at most the bytes since the last saved
+offset; unsaved bytes are truncated before the next append.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import RequestTimeout
 
-from api.assets import receiving as arriving
-from api.assets import tus_headers
+from api.assets import receiving, tus_headers
 from api.assets.receiving import StoredFile
 from api.http import bodies, file_responses
 from api.http.caller import account_id
@@ -37,18 +36,18 @@ if TYPE_CHECKING:
     from shared.models import Upload
     from shared.storage.unfinished_uploads import PartialFile
 
-CHUNK_BYTES = 64 * 1024  # bytes that are read at once: a connection that stands still loses no more
-SAVE_BYTES = 16 * 1024 * 1024  # after which what came is written down
-SAVE_SECONDS = 2.0  # or after which
+CHUNK_BYTES = 64 * 1024  # bytes per read: a stalled connection loses no more
+SAVE_BYTES = 16 * 1024 * 1024  # between two saved offsets
+SAVE_SECONDS = 2.0  # the same, by time
 ENDED_DETAILS = {
     UploadState.TERMINATED: "This upload was terminated.",
-    UploadState.EXPIRED: "This upload has expired. Begin a new one.",
-    UploadState.REFUSED: "This upload was refused: its bytes are none of the media that we take.",
+    UploadState.EXPIRED: "This upload has expired. Start a new one.",
+    UploadState.REFUSED: "This upload was refused, since its media type is not supported. Start a new one with another file.",
 }
 
 
 def find_upload(upload_id: UUID) -> Upload:
-    """Return the caller's upload, open or finished; or raise NotFound or Gone."""
+    """Return the caller's upload, open or finished; raise NotFound or Gone."""
     with transaction() as session:
         upload = uploads.find(session, account_id(), upload_id)
     if upload is None:
@@ -57,18 +56,20 @@ def find_upload(upload_id: UUID) -> Upload:
         offload.run(unfinished_uploads.remove_upload, config(), upload_id)
         raise Gone(ENDED_DETAILS[UploadState(upload.state)])
     if upload.asset_id is None and not unfinished_uploads.has_bytes(config(), upload_id, upload.received):
-        raise Gone("The bytes of this upload are no longer there. Begin a new one.")
+        raise Gone("The bytes of this upload were lost. Start a new one.")
     return upload
 
 
 def append_body(
     upload_id: UUID, offset: int, length: int | None, checksum: tus_headers.Checksum | None
 ) -> Upload:
-    """Add the request's body to the upload at this place, which must be its end, and return what it is then."""
+    """Append the request's body at the offset, which must be the upload's end, and return the upload."""
     if find_upload(upload_id).asset_id is not None:
         return _check_finished(upload_id, offset)
     with unfinished_uploads.open_exclusively(config(), upload_id) as part:
-        upload = find_upload(upload_id)  # as it is now that nobody else can change it
+        upload = find_upload(
+            upload_id
+        )  # read again under the lock: another request may have appended meanwhile
         if upload.asset_id is None:
             _check_offset(upload, offset, length)
             offload.run(part.cut, upload.received)
@@ -79,7 +80,7 @@ def append_body(
 
 
 def finish_upload(upload: Upload) -> Upload:
-    """Make an asset of an upload that is whole, unless it is one, or another request is doing it; or raise why not."""
+    """Create the asset of a complete upload, unless it exists or another request is creating it."""
     if upload.asset_id is not None or upload.received != upload.length:
         return upload
     try:
@@ -93,14 +94,14 @@ def finish_upload(upload: Upload) -> Upload:
 
 
 def end_upload(upload_id: UUID, state: UploadState) -> None:
-    """End an upload that is open, and throw its bytes away."""
+    """End an open upload, and delete its bytes."""
     with transaction() as session:
         uploads.end_upload(session, upload_id, state)
     offload.run(unfinished_uploads.remove_upload, config(), upload_id)
 
 
 def _check_finished(upload_id: UUID, offset: int) -> Upload:
-    """Answer for a finished upload: nothing can be added to it, and nothing at its end is nothing."""
+    """Return a finished upload; raise unless the request appends nothing, at its end."""
     upload = find_upload(upload_id)
     _check_offset(upload, offset, None)
     for _ in bodies.read_chunks(0):
@@ -109,18 +110,22 @@ def _check_finished(upload_id: UUID, offset: int) -> Upload:
 
 
 def _check_offset(upload: Upload, offset: int, length: int | None) -> None:
-    """Raise Conflict unless the piece begins at the upload's end; take its length from one that tells it."""
+    """Raise Conflict unless the offset is the upload's end; set its length if the request states it."""
     if offset != upload.received:
-        raise Conflict(f"The upload has {upload.received} bytes. Go on from there.")
+        raise Conflict(
+            f"Upload-Offset must be {upload.received}, the number of bytes stored. Continue from there."
+        )
     if length is None:
         return
     if upload.length not in (None, length) or length < upload.received:
-        raise Conflict("The length of this upload is another one.")
+        raise Conflict(
+            "Upload-Length differs from the upload's stated length, or is less than what has arrived."
+        )
     upload.length = length
 
 
 class _Append:
-    """A piece that is being received. `upload` tells how far the whole is, as it is written down."""
+    """One append in progress. `upload.received` is the last saved offset."""
 
     def __init__(self, upload: Upload, part: PartialFile, checksum: tus_headers.Checksum | None) -> None:
         self._upload = upload
@@ -131,7 +136,7 @@ class _Append:
         self._saved_at = time.monotonic()
 
     def receive(self) -> None:
-        """Write the body down, all of it or as much as came; or raise why not."""
+        """Write the body to the file. If it breaks off, save what arrived and raise."""
         with _cut_on_error(self._part, self._upload):
             try:
                 for chunk in bodies.read_chunks(self._bytes_left(), CHUNK_BYTES):
@@ -141,7 +146,9 @@ class _Append:
                     self._save()
                 raise
             if self._digest and self._checksum and self._digest.digest() != self._checksum.digest:
-                raise tus_headers.ChecksumMismatch("The checksum is another one. What came was thrown away.")
+                raise tus_headers.ChecksumMismatch(
+                    "The body does not match Upload-Checksum, and was discarded. Send it again."
+                )
             self._save()
 
     def _bytes_left(self) -> int:
@@ -155,7 +162,7 @@ class _Append:
             with _refuse_on_error(self._upload):
                 sniffing.sniff(self._part.head(sniffing.HEAD_BYTES))
         if self._digest:
-            self._digest.update(chunk)  # and nothing counts before all of it came
+            self._digest.update(chunk)  # with a checksum nothing may be saved before all of it is verified
         elif (
             self._end - self._upload.received >= SAVE_BYTES
             or time.monotonic() > self._saved_at + SAVE_SECONDS
@@ -163,7 +170,7 @@ class _Append:
             self._save()
 
     def _save(self) -> None:
-        """Write down how much is on the disk, once it is."""
+        """Sync the file, then save the offset."""
         offload.run(self._part.sync)
         _save_progress(self._upload, self._end)
         self._saved_at = time.monotonic()
@@ -171,7 +178,7 @@ class _Append:
 
 @contextmanager
 def _cut_on_error(part: PartialFile, upload: Upload) -> Iterator[None]:
-    """Cut off again what does not count when something goes wrong: a full disk has more use for the room."""
+    """Truncate unsaved bytes on an error, since a full disk needs the space."""
     try:
         yield
     except BaseException:
@@ -181,7 +188,7 @@ def _cut_on_error(part: PartialFile, upload: Upload) -> Iterator[None]:
 
 @contextmanager
 def _refuse_on_error(upload: Upload) -> Iterator[None]:
-    """End the upload when its bytes are nothing that we take."""
+    """End the upload as refused when its media type is not supported."""
     try:
         yield
     except (UnsupportedMedia, AssetUnreadable):
@@ -195,7 +202,7 @@ def _save_progress(upload: Upload, received: int) -> None:
             session, upload, received, length=upload.length, expiry=config().upload_expiry
         )
     if expires_at is None:
-        raise Gone("This upload was ended meanwhile.")
+        raise Gone("This upload was terminated or has expired meanwhile. Start a new one.")
     upload.received, upload.expires_at = received, expires_at
 
 
@@ -204,15 +211,15 @@ def _create_asset(upload: Upload, part: PartialFile) -> None:
         return
     with _refuse_on_error(upload):
         sniffing.sniff(part.head(sniffing.HEAD_BYTES))
-        facts = arriving.probe_file(part.path, offload.run(_hash_file, part.path))
+        facts = receiving.probe_file(part.path, offload.run(_hash_file, part.path))
     file = StoredFile(assets.new_key(upload.account_id), facts, _file_name(upload))
     try:
         _link_to_storage(part.path, file.key)
         with transaction() as session:
-            asset = arriving.create_asset(session, file)
+            asset = receiving.create_asset(session, file)
             if not uploads.finish(session, upload.id, asset.id):
                 file.referenced = False
-                raise Gone("This upload was ended meanwhile.")
+                raise Gone("This upload was terminated or has expired meanwhile. Start a new one.")
     finally:
         if not file.referenced:
             file_responses.delete_stored_file(file.key)
@@ -221,12 +228,12 @@ def _create_asset(upload: Upload, part: PartialFile) -> None:
 
 
 def _link_to_storage(part: Path, key: str) -> None:
-    """Store the file under the key; it stays where it is too, until that is known to have gone well."""
+    """Link the file into storage under the key. It also stays in place until the commit is known to have succeeded."""
     place = storage()
     if place.blocking:
         offload.run(place.link, part, key)
     else:
-        place.link(part, key)  # it waits for the network, and others go on
+        place.link(part, key)  # network I/O yields to other greenlets
 
 
 def _hash_file(path: Path) -> str:
@@ -235,6 +242,6 @@ def _hash_file(path: Path) -> str:
 
 
 def _file_name(upload: Upload) -> str | None:
-    told: dict[str, Any] = tus_headers.parse_metadata(upload.meta)
-    name = told.get("filename") or told.get("name") or b""
-    return arriving.clean_file_name(name.decode("utf-8", "replace"))
+    metadata: dict[str, Any] = tus_headers.parse_metadata(upload.meta)
+    name = metadata.get("filename") or metadata.get("name") or b""
+    return receiving.clean_file_name(name.decode("utf-8", "replace"))

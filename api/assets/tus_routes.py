@@ -1,6 +1,6 @@
-"""`/v1/uploads`: files in pieces by tus 1.0.0 (https://tus.io), which go on after whatever broke them off.
+"""Routes of /v1/uploads: resumable uploads by tus 1.0.0 (https://tus.io).
 
-A finished upload is an asset, and says where: in `Location` of the answer to its last piece, and of every one after it.
+A finished upload becomes an asset, whose path is in `Location` of the last response and of all later ones.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from shared.models import Upload
 
-blueprint = Resource("uploads", "Large files in pieces, by tus 1.0.0: what broke off goes on.")
+blueprint = Resource("uploads", "Resumable uploads of large files, by tus 1.0.0.")
 CLEAR_SECONDS = 600
 BODY = {
     "content": {
@@ -52,20 +52,22 @@ def _header(name: str, about: str, *, needed: bool = False, kind: str = "string"
 
 
 VERSION = _header("Tus-Resumable", f"`{tus_headers.VERSION}`.", needed=True)
-OFFSET = _header("Upload-Offset", "Where the piece begins: the upload's end.", needed=True, kind="integer")
+OFFSET = _header(
+    "Upload-Offset", "The offset of the body: the upload's current end.", needed=True, kind="integer"
+)
 CHECKSUM = _header(
     "Upload-Checksum",
-    f"The body's hash: one of {', '.join(tus_headers.ALGORITHMS)}, a space, and the value in Base64.",
+    f"The body's hash: {', '.join(tus_headers.ALGORITHMS)}, a space, and the hash in Base64.",
 )
-LENGTH = _header("Upload-Length", "How many bytes it will have.", kind="integer")
-DEFER_LENGTH = _header("Upload-Defer-Length", "`1`: its length will be told later.")
+LENGTH = _header("Upload-Length", "The file's length in bytes.", kind="integer")
+DEFER_LENGTH = _header("Upload-Defer-Length", "`1` where the length is not known yet.")
 METADATA = _header(
-    "Upload-Metadata", "Pairs with commas: a key, a space, a value in Base64. `filename` is shown."
+    "Upload-Metadata", "Comma-separated pairs: a key, a space, a value in Base64. `filename` names the asset."
 )
 
 
 def register(app: Flask) -> None:
-    """Let the application's answers on these paths speak tus, and its requests come under another method."""
+    """Add the tus headers, OPTIONS and the method override to the application's upload paths."""
     app.wsgi_app = tus_headers.MethodOverride(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way to wrap it
     app.after_request(_add_version_header)
     for rule in ("/v1/uploads", "/v1/uploads/<uuid:upload_id>"):
@@ -98,22 +100,22 @@ def _check_version() -> None:
     idempotent=True,
 )
 def create_upload() -> Response:
-    """Begin an upload; its first bytes may come along.
+    """Create an upload, optionally with its first bytes.
 
-    Its length is told by `Upload-Length`, or later where `Upload-Defer-Length` is 1. Then the pieces follow by PATCH.
+    `Upload-Length` states its length, or a later PATCH does where `Upload-Defer-Length` is 1. The bytes follow by PATCH.
     """
-    asked = tus_headers.parse_creation(request.headers, config().max_asset_bytes)
-    with_body = _has_body() or asked.length == 0
+    creation = tus_headers.parse_creation(request.headers, config().max_asset_bytes)
+    with_body = _has_body() or creation.length == 0
     with transaction() as session:
-        answer = idempotency.run_once(session, _fingerprint(asked), lambda: _create(session, asked))
+        answer = idempotency.run_once(session, _fingerprint(creation), lambda: _create(session, creation))
     upload_id = UUID(answer.body["upload_id"])
     if with_body and not isinstance(answer, ReplayedResponse):
-        upload = _append_first_chunk(upload_id, asked.checksum)
+        upload = _append_first_chunk(upload_id, creation.checksum)
     else:
         upload = tus_append.finish_upload(tus_append.find_upload(upload_id))
     _clear_orphans(int(time.monotonic() / CLEAR_SECONDS))
-    now = replace(answer, body=UploadSchema().dump(views.upload_view(upload)), text=None)
-    return _add_upload_headers(idempotency.to_response(now), upload)
+    current = replace(answer, body=UploadSchema().dump(views.upload_view(upload)), text=None)
+    return _add_upload_headers(idempotency.to_response(current), upload)
 
 
 @blueprint.head("/uploads/<uuid:upload_id>")
@@ -136,9 +138,9 @@ def create_upload() -> Response:
     errors=(404, 410, 412, 415),
 )
 def get_upload(upload_id: UUID) -> Response:
-    """Tell how far an upload is, and which asset it has become.
+    """Show an upload's offset, and the asset that it has become.
 
-    One that is whole and no asset yet, since the API died at that moment, becomes it now.
+    A complete upload without an asset, left by a killed process, becomes one now.
     """
     upload = tus_append.finish_upload(tus_append.find_upload(upload_id))
     response = _without_content_type(Response(), upload)
@@ -149,7 +151,7 @@ def get_upload(upload_id: UUID) -> Response:
     if upload.meta:
         response.headers["Upload-Metadata"] = upload.meta
     if upload.received == upload.length and upload.asset_id is None:
-        response.headers["Retry-After"] = "1"  # another request is making an asset of it
+        response.headers["Retry-After"] = "1"  # another request is creating its asset
     return response
 
 
@@ -168,11 +170,11 @@ def get_upload(upload_id: UUID) -> Response:
     errors=(400, 404, 409, 410, 412, 413, 415, 422, 423, 460),
 )
 def append_to_upload(upload_id: UUID) -> Response:
-    """Add a piece at an upload's end. The answer to the last one tells the asset's `Location`."""
+    """Append bytes at an upload's end. The response to the last ones has the asset's path in `Location`."""
     _check_type()
     offset = tus_headers.parse_number(request.headers, "Upload-Offset")
     if offset is None:
-        raise BadRequest("Upload-Offset is needed.")
+        raise BadRequest("The header Upload-Offset is required.")
     length = tus_headers.check_length(
         tus_headers.parse_number(request.headers, "Upload-Length"), config().max_asset_bytes
     )
@@ -191,7 +193,7 @@ def append_to_upload(upload_id: UUID) -> Response:
     errors=(404, 410, 412),
 )
 def delete_upload(upload_id: UUID) -> Response:
-    """Terminate an upload: what came of it is thrown away. An asset that it has become stays."""
+    """Terminate an upload and delete its bytes. The asset of a finished upload stays."""
     tus_append.find_upload(upload_id)
     with transaction() as session:
         uploads.terminate(session, upload_id)
@@ -200,18 +202,18 @@ def delete_upload(upload_id: UUID) -> Response:
     return _drop_content_type(Response(status=HTTPStatus.NO_CONTENT))
 
 
-def _fingerprint(asked: tus_headers.Creation) -> bytes:
-    """Return what two requests for the same upload share; the bytes that come along are not read to tell them apart."""
-    return json.dumps([asked.length, asked.meta, request.content_length or 0]).encode()
+def _fingerprint(creation: tus_headers.Creation) -> bytes:
+    """Return what identifies the request for its Idempotency-Key: its headers and length, since the body is not read yet."""
+    return json.dumps([creation.length, creation.meta, request.content_length or 0]).encode()
 
 
-def _create(session: Session, asked: tus_headers.Creation) -> StoredResponse:
+def _create(session: Session, creation: tus_headers.Creation) -> StoredResponse:
     limits = config()
     upload = uploads.create(
         session,
         account_id(),
-        length=asked.length,
-        meta=asked.meta,
+        length=creation.length,
+        meta=creation.meta,
         expiry=limits.upload_expiry,
         most=limits.max_uploads,
     )
@@ -221,7 +223,7 @@ def _create(session: Session, asked: tus_headers.Creation) -> StoredResponse:
 
 @lru_cache(maxsize=1)
 def _clear_orphans(_: int) -> None:
-    """Remove what belongs to no upload any more, once in each such time: no worker may see the folder."""
+    """Delete the files of ended uploads, at most once per interval. The API does it, since workers may not share this folder."""
     offload.run(unfinished_uploads.remove_orphans, config())
 
 
@@ -229,7 +231,7 @@ def _append_first_chunk(upload_id: UUID, checksum: tus_headers.Checksum | None) 
     try:
         return tus_append.append_body(upload_id, 0, None, checksum)
     except BaseException:
-        if idempotency.request_key() is None:  # nobody could find it again
+        if idempotency.request_key() is None:  # without a key the client cannot find the upload again
             tus_append.end_upload(upload_id, UploadState.TERMINATED)
         raise
 
@@ -243,7 +245,7 @@ def _has_body() -> bool:
 
 def _check_type() -> None:
     if request.mimetype != tus_headers.CONTENT_TYPE:
-        raise UnsupportedMediaType(f"A piece needs Content-Type: {tus_headers.CONTENT_TYPE}.")
+        raise UnsupportedMediaType(f"The body must have Content-Type: {tus_headers.CONTENT_TYPE}.")
 
 
 def _without_content_type(response: Response, upload: Upload) -> Response:

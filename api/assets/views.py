@@ -1,4 +1,4 @@
-"""Assets and uploads as a client reads them."""
+"""Views of assets and uploads: dictionaries built from rows, which the response schemas write."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ if TYPE_CHECKING:
 
 
 def asset_view(row: Asset) -> dict[str, Any]:
-    """Return a file that a client gave us, with what was found in it."""
+    """Return the view of an asset with its probed properties."""
     facts = {
         name: row.facts.get(name) for name in ("kind", "width", "height", "duration", "fps", "has_audio")
     }
-    here = f"/v1/assets/{row.id}"
+    path = f"/v1/assets/{row.id}"
     return {
         "asset_id": row.id,
         "media_type": row.media_type,
         "bytes": row.bytes,
         "sha256": row.sha256,
         "created_at": row.created_at,
-        "links": {"self": here, "content": f"{here}/content"},
+        "links": {"self": path, "content": f"{path}/content"},
         **facts,
     }
 
 
 def upload_view(row: Upload) -> dict[str, Any]:
-    """Return a file that comes in pieces, as far as it has come."""
+    """Return the view of an upload."""
     links = {"self": f"/v1/uploads/{row.id}"}
     if row.asset_id:
         links["asset"] = f"/v1/assets/{row.asset_id}"

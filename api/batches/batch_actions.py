@@ -1,4 +1,4 @@
-"""What is done to all jobs of a batch at once, by the rules that hold for each of them. Functions never commit."""
+"""Cancels or retries all jobs of a batch, by the same rules as single jobs. Functions never commit."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def new_job_ids(number: int) -> list[uuid.UUID]:
-    """Return ids that go up, for jobs that are written down together: their order is the one in which they came.
+def new_job_ids(count: int) -> list[uuid.UUID]:
+    """Return random ids in ascending order, for jobs that are inserted together.
 
-    Dispatch takes jobs of one turn by their ids, and a batch is listed by them. Each is as random as any other's.
+    Dispatch publishes jobs of equal priority by their ids, and a batch is listed by them: both keep the request's order.
     """
-    return [uuid.UUID(int=each) for each in sorted(uuid.uuid4().int for _ in range(number))]
+    return [uuid.UUID(int=value) for value in sorted(uuid.uuid4().int for _ in range(count))]
 
 
 def cancel(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> int:
-    """Ask for the end of every unfinished job, and return how many they were. What nobody works on ends at once."""
+    """Cancel every unfinished job, and return their number. Jobs without a worker end at once."""
     ids = _lock_job_ids(session, account_id, batch_id, *UNFINISHED)
-    rendered = exists().where(Segment.job_id == Job.id, Segment.state == SegmentState.RUNNING)
-    worked_on = or_(Job.leased_until.is_not(None), rendered)
-    changed = {"version": Job.version + 1}
-    stopping = {"state": State.CANCELING, **changed}
-    session.execute(update(Job).where(Job.id.in_(ids), worked_on).values(stopping))
+    is_rendering = exists().where(Segment.job_id == Job.id, Segment.state == SegmentState.RUNNING)
+    has_worker = or_(Job.leased_until.is_not(None), is_rendering)
+    next_version = {"version": Job.version + 1}
+    stopping = {"state": State.CANCELING, **next_version}
+    session.execute(update(Job).where(Job.id.in_(ids), has_worker).values(stopping))
     jobs.end_all(session, (Job.id.in_(ids), Job.state != State.CANCELING), State.CANCELED)
     return len(ids)
 
 
 def retry(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *, attempts: int) -> int:
-    """Queue every failed job again, and return how many they were."""
+    """Queue every failed job again, and return their number."""
     failed = _lock_job_ids(session, account_id, batch_id, State.FAILED)
     if failed:
         completion.uncount_in_batch(session, batch_id, State.FAILED, len(failed))
@@ -47,7 +47,7 @@ def retry(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *, attem
 def _lock_job_ids(
     session: Session, account_id: uuid.UUID, batch_id: uuid.UUID, *states: State
 ) -> list[uuid.UUID]:
-    """Lock the jobs, in an order in which no two who do so wait for each other, and return their ids."""
+    """Lock the jobs in the order of their ids, so that two callers cannot deadlock; return the ids."""
     query = (
         select(Job.id)
         .where(Job.account_id == account_id, Job.batch_id == batch_id, Job.state.in_(states))

@@ -1,7 +1,7 @@
-"""Takes the jobs of a batch, a few at a time: read, checked, resolved and written before the next ones are looked at.
+"""Imports a batch in chunks: parses, checks, resolves and inserts a few hundred jobs before it reads the next ones.
 
-What is held of a batch is its bytes and its ids. All of it is one transaction: where a job is wrong and none may be left
-out, nothing of it stays.
+Only the body's bytes and the ids of its jobs stay in memory. The whole batch is one transaction: with on_invalid=reject an
+invalid job rolls everything back.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ if TYPE_CHECKING:
     from api.schemas.job import FieldError, JobSpec
 
 CHUNK_JOBS = 250  # jobs
-MAX_ERRORS_PER_JOB = 10  # of what is wrong with a job that is left out are told
+MAX_ERRORS_PER_JOB = 10  # errors that are reported of a skipped job
 
 
 @dataclass(slots=True)
 class BatchErrors:
-    """The places of what is wrong: the first MAX_ERRORS, and then one of each further job, so that each bad job is named."""
+    """The errors of a batch: the first MAX_ERRORS, then one of each further job, so that every invalid job is named."""
 
-    # Each once: what jobs share is found again with each few of them.
+    # A dict, to keep each once: errors in what jobs share are found again in every chunk.
     places: dict[FieldError, None] = field(default_factory=dict)
-    _bad: set[int | None] = field(default_factory=set)
+    _invalid_jobs: set[int | None] = field(default_factory=set)
 
-    def add(self, found: FieldError, at: int | None) -> None:
-        """Take in what is wrong with a job, or with what all share."""
-        if len(self.places) < MAX_ERRORS or at not in self._bad:
-            self._bad.add(at)
-            self.places[found] = None
+    def add(self, error: FieldError, at: int | None) -> None:
+        """Add an error of the job at this index, or of what all jobs share."""
+        if len(self.places) < MAX_ERRORS or at not in self._invalid_jobs:
+            self._invalid_jobs.add(at)
+            self.places[error] = None
 
     def to_error(self, *, whole: bool = True) -> Invalid:
-        """Return the error that tells all of it. It is not `whole` where some of a job was left out before."""
+        """Return the error that lists all of them. Pass `whole=False` where some errors of a job were dropped before."""
         count = len(self.places)
         if whole and count < MAX_ERRORS:
             return Invalid.listing(self.places)
@@ -66,7 +66,7 @@ class BatchErrors:
 
 @dataclass(slots=True)
 class BatchImport:
-    """A batch that is being taken."""
+    """The import of one batch."""
 
     spec: BatchSpec
     webhook_urls: WebhookUrlChecker
@@ -78,12 +78,12 @@ class BatchImport:
 
     @classmethod
     def start(cls, spec: BatchSpec) -> BatchImport:
-        """Begin, and look at the addresses that all jobs share before a transaction is open."""
+        """Start an import, and check the webhook URLs that all jobs share. Call it outside of transactions."""
         webhook_urls = WebhookUrlChecker(allow_private=config().allow_private_addresses)
-        usual = spec.defaults.get("webhook")
+        defaults_webhook = spec.defaults.get("webhook")
         shared = {
             "#/webhook/url": spec.webhook and spec.webhook.url,
-            "#/defaults/webhook/url": usual and usual["url"],
+            "#/defaults/webhook/url": defaults_webhook and defaults_webhook["url"],
         }
         batch_import = cls(spec, webhook_urls)
         batch_import._add_errors(
@@ -94,65 +94,67 @@ class BatchImport:
         return batch_import
 
     def insert(self, session: Session, rows: Sequence[Any], checker: RowChecker) -> None:
-        """Write the batch and its jobs down, or raise Invalid with all that is wrong."""
+        """Insert the batch and its jobs, or raise Invalid with all errors."""
         acceptance.admit_jobs(session, len(rows))
         webhook = {"url": self.spec.webhook.url} if self.spec.webhook else None
         session.add(Batch(id=self.batch_id, account_id=caller().account_id, total=len(rows), webhook=webhook))
         session.flush()
-        names = iter(batch_actions.new_job_ids(len(rows)))
+        ids = iter(batch_actions.new_job_ids(len(rows)))
         for chunk in numbered_chunks(rows, CHUNK_JOBS):
-            good, wrong = offload.run(checker.check, chunk)
-            self._add_errors(wrong)
-            good = self._resolve(session, good)
-            if good and (self.spec.skips or not self.errors.places):
-                ids = list(islice(names, len(good)))
+            valid, errors = offload.run(checker.check, chunk)
+            self._add_errors(errors)
+            valid = self._resolve(session, valid)
+            if valid and (self.spec.skips or not self.errors.places):
+                chunk_ids = list(islice(ids, len(valid)))
                 self.ids += acceptance.insert_batch_jobs(
-                    session, [spec for _, spec in good], self.batch_id, ids
+                    session, [spec for _, spec in valid], self.batch_id, chunk_ids
                 )
-                self.kinds.update(spec.kind for _, spec in good)
+                self.kinds.update(spec.kind for _, spec in valid)
         self._finish(session, len(rows))
 
-    def _finish(self, session: Session, asked: int) -> None:
+    def _finish(self, session: Session, row_count: int) -> None:
         if self.errors.places:
             raise self.errors.to_error()
         if not self.ids:
             raise self._all_skipped_error()
-        if len(self.ids) < asked:
+        if len(self.ids) < row_count:
             session.execute(update(Batch).where(Batch.id == self.batch_id).values(total=len(self.ids)))
         audit.record(session, "jobs.submitted", str(self.batch_id))
 
     def _all_skipped_error(self) -> Invalid:
-        every = BatchErrors()
+        errors = BatchErrors()
         for at, places in sorted(self.skipped.items()):
-            for each in places:
-                every.add(each, at)
-        return every.to_error(whole=all(len(places) < MAX_ERRORS_PER_JOB for places in self.skipped.values()))
+            for place in places:
+                errors.add(place, at)
+        return errors.to_error(
+            whole=all(len(places) < MAX_ERRORS_PER_JOB for places in self.skipped.values())
+        )
 
-    def _resolve(self, session: Session, good: list[tuple[int, JobSpec]]) -> list[tuple[int, JobSpec]]:
-        """Return the jobs with all that they name; note what is wrong with the others."""
-        while good:
-            specs, places = [spec for _, spec in good], [job_pointer(at) for at, _ in good]
-            wrong = self.webhook_urls.find_problems(specs, places)
-            if not wrong:
+    def _resolve(self, session: Session, valid: list[tuple[int, JobSpec]]) -> list[tuple[int, JobSpec]]:
+        """Return the valid jobs with their references resolved, and add the errors of the others."""
+        while valid:
+            specs, places = [spec for _, spec in valid], [job_pointer(at) for at, _ in valid]
+            errors = self.webhook_urls.find_problems(specs, places)
+            if not errors:
                 try:
                     resolved = resolve_references(session, specs, places)
                 except Invalid as error:
-                    wrong = list(error.places)
+                    errors = list(error.places)
                 else:
-                    return [(at, spec) for (at, _), spec in zip(good, resolved, strict=True)]
-            bad = {job_index(where) for where, _ in wrong}
-            self._add_errors(wrong)
-            if None in bad:
-                return []  # what all share is wrong
-            good = [(at, spec) for at, spec in good if at not in bad]
+                    return [(at, spec) for (at, _), spec in zip(valid, resolved, strict=True)]
+            invalid = {job_index(where) for where, _ in errors}
+            self._add_errors(errors)
+            if None in invalid:
+                return []  # what all jobs share is wrong
+            valid = [(at, spec) for at, spec in valid if at not in invalid]
         return []
 
-    def _add_errors(self, wrong: Sequence[FieldError]) -> None:
-        for where, why in wrong:
+    def _add_errors(self, errors: Sequence[FieldError]) -> None:
+        for where, why in errors:
             at = job_index(where)
             if at is None or not self.spec.skips:
                 self.errors.add((where, why), at)
                 continue
-            told = self.skipped.setdefault(at, [])
-            if len(told) < MAX_ERRORS_PER_JOB:
-                told.append((where, why))
+            job_errors = self.skipped.setdefault(at, [])
+            if len(job_errors) < MAX_ERRORS_PER_JOB:
+                job_errors.append((where, why))

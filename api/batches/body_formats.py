@@ -1,4 +1,4 @@
-"""The three forms of a batch: JSON, a job a line, and a table with a template. All of them become rows."""
+"""Reads the three formats of a batch, JSON, NDJSON and CSV with a template, as rows."""
 
 from __future__ import annotations
 
@@ -31,36 +31,42 @@ if TYPE_CHECKING:
     from api.schemas.template import Template
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
-CUSTOM_ID = "custom_id"  # a column that a template need not declare
+CUSTOM_ID = "custom_id"  # a column that needs no declared field of the template
 BODY = {
     "required": True,
     "content": {
         JSON: {"schema": BatchSchema},
-        NDJSON: {"schema": {"type": "string", "description": "A job a line, each a JSON object."}},
-        CSV: {"schema": {"type": "string", "description": "A template's fields, a column each; UTF-8."}},
+        NDJSON: {"schema": {"type": "string", "description": "One job per line, each a JSON object."}},
+        CSV: {
+            "schema": {
+                "type": "string",
+                "description": "UTF-8. The first line names the template's fields and may name custom_id.",
+            }
+        },
     },
 }
 
 
 class BatchQuery(Query):
-    """What a body without a head cannot say."""
+    """Options of NDJSON and CSV bodies, which have no place for them."""
 
     template_id = fields.String(
         validate=validate.Regexp(rf"^(?:{TEMPLATE_ID})$", error="Must be a template's id."),
-        metadata={"description": "Which template a table fills."},
+        metadata={"description": "The template that a CSV body fills."},
     )
     template_version = fields.Integer(validate=validate.Range(1, 2**31), strict=False)
     on_invalid = fields.String(
-        validate=validate.OneOf(("reject", "skip")), metadata={"description": "Of lines and tables."}
+        validate=validate.OneOf(("reject", "skip")),
+        metadata={"description": "As in the JSON body; for NDJSON and CSV."},
     )
     webhook = fields.String(
-        metadata={"description": "Where to tell of the batch's end; of lines and tables."}
+        metadata={"description": "Where to post the end of the batch; for NDJSON and CSV."}
     )
 
 
 @dataclass(frozen=True, slots=True)
 class PostedBatch:
-    """A batch as it came. `mark` is what tells it from another."""
+    """A parsed batch. `fingerprint` tells it from another under the same Idempotency-Key."""
 
     spec: BatchSpec
     rows: Sequence[Any]
@@ -69,63 +75,68 @@ class PostedBatch:
 
 
 def receive_body(query: dict[str, Any]) -> bytes:
-    """Return the request's body, or raise what can be said without looking into it."""
-    form = request.mimetype
-    if form not in (JSON, NDJSON, CSV) or request.headers.get("Content-Encoding", "identity") != "identity":
+    """Return the request's body; raise UnsupportedMediaType, or Invalid for a query that does not fit its format."""
+    media_type = request.mimetype
+    if (
+        media_type not in (JSON, NDJSON, CSV)
+        or request.headers.get("Content-Encoding", "identity") != "identity"
+    ):
         raise UnsupportedMediaType(f"The body must be {JSON}, {NDJSON} or {CSV}.")
-    _check_query(form, query)
+    _check_query(media_type, query)
     body = bodies.read_all(config().max_batch_body_bytes)
     g.body_size = len(body)
     return body
 
 
 def parse_body(query: dict[str, Any], body: bytes) -> PostedBatch:
-    """Return the request's batch, or raise what is wrong with it as a whole."""
-    form = request.mimetype
-    mark = hashlib.sha256(b"\n".join((form.encode(), request.query_string, body))).digest()
-    most = config().max_batch_jobs
-    if form == JSON:
-        found = offload.run_if_large(len(body), rows.parse_json, body, most)
-        return _check_size(PostedBatch(load(BatchSchema(), found.head), found.jobs, found.strict, mark))
+    """Return the request's batch; raise BadRequest or Invalid for what is wrong with it as a whole."""
+    media_type = request.mimetype
+    mark = hashlib.sha256(b"\n".join((media_type.encode(), request.query_string, body))).digest()
+    max_jobs = config().max_batch_jobs
+    if media_type == JSON:
+        rows_found = offload.run_if_large(len(body), rows.parse_json, body, max_jobs)
+        return _check_size(
+            PostedBatch(load(BatchSchema(), rows_found.head), rows_found.jobs, rows_found.strict, mark)
+        )
     spec = _spec_of_query(query)
-    if form == NDJSON:
-        lines = offload.run_if_large(len(body), rows.parse_ndjson, body, most).jobs
+    if media_type == NDJSON:
+        lines = offload.run_if_large(len(body), rows.parse_ndjson, body, max_jobs).jobs
         return _check_size(PostedBatch(spec, lines, strict=False, fingerprint=mark))
-    table = offload.run_if_large(len(body), rows.parse_csv, body, most)
-    asked = query["template_id"], query.get("template_version")
+    table = offload.run_if_large(len(body), rows.parse_csv, body, max_jobs)
+    template_key = query["template_id"], query.get("template_version")
     with transaction() as session:
-        template = find_template(session, account_id(), *asked)
+        template = find_template(session, account_id(), *template_key)
     return _check_size(
-        PostedBatch(spec, TemplateTable(table, template, asked), strict=False, fingerprint=mark)
+        PostedBatch(spec, TemplateTable(table, template, template_key), strict=False, fingerprint=mark)
     )
 
 
 class TemplateTable(rows.Table):
-    """The jobs that a table's lines make of a template."""
+    """The rows of a CSV body as jobs of a template."""
 
-    def __init__(self, table: rows.Table, template: Template, asked: tuple[str, int | None]) -> None:
+    def __init__(self, table: rows.Table, template: Template, template_key: tuple[str, int | None]) -> None:
         super().__init__(table.columns, table.lines)
-        self._template, self._asked = template, asked
+        self._template, self._template_key = template, template_key
 
     def _row(self, cells: list[str]) -> Any:
         row = super()._row(cells)
         if isinstance(row, rows.MalformedRow):
             return row
-        name, version = self._asked
+        name, version = self._template_key
         job = {"kind": "video", "template_id": name, **({"template_version": version} if version else {})}
-        if CUSTOM_ID not in self._template.fields and (own := row.pop(CUSTOM_ID, "")):
-            job[CUSTOM_ID] = own
+        if CUSTOM_ID not in self._template.fields and (custom_id := row.pop(CUSTOM_ID, "")):
+            job[CUSTOM_ID] = custom_id
         return {**job, "fields": convert_cells(self._template.fields, row)}
 
 
-def _check_query(form: str, query: dict[str, Any]) -> None:
-    strange = query.keys() - ({"template_id", "template_version"} if form == CSV else set())
-    strange -= {"on_invalid", "webhook"} if form != JSON else set()
-    wrong = [(f"#/{name}", f"Is not for {form}.") for name in sorted(strange)]
-    if form == CSV and "template_id" not in query:
-        wrong.append(("#/template_id", "Missing."))
-    if wrong:
-        raise Invalid.listing(wrong, "query parameter is wrong", "query parameters are wrong")
+def _check_query(media_type: str, query: dict[str, Any]) -> None:
+    unsupported = query.keys() - ({"template_id", "template_version"} if media_type == CSV else set())
+    unsupported -= {"on_invalid", "webhook"} if media_type != JSON else set()
+    errors = [(f"#/{name}", f"Is not supported with {media_type}.") for name in sorted(unsupported)]
+    if media_type == CSV and "template_id" not in query:
+        errors.append(("#/template_id", "Missing."))
+    if errors:
+        raise Invalid.listing(errors, "query parameter is wrong", "query parameters are wrong")
 
 
 def _spec_of_query(query: dict[str, Any]) -> BatchSpec:
@@ -139,7 +150,7 @@ def _spec_of_query(query: dict[str, Any]) -> BatchSpec:
 
 
 def _check_size(posted: PostedBatch) -> PostedBatch:
-    most = config().max_batch_jobs
-    if not 1 <= len(posted.rows) <= most:
-        raise Invalid.at("#/jobs", f"Must have 1 to {most} items.")
+    max_jobs = config().max_batch_jobs
+    if not 1 <= len(posted.rows) <= max_jobs:
+        raise Invalid.at("#/jobs", f"Must have 1 to {max_jobs} jobs.")
     return posted

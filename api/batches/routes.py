@@ -1,4 +1,4 @@
-"""Many jobs in one request, and what becomes of them together."""
+"""Routes of /v1/batch: submit, progress, tasks, results, cancel, retry."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from api.batches.body_formats import PostedBatch
     from api.tasks.progress_queries import BatchProgress
 
-blueprint = Resource("batch", "Many jobs at once.")
-PAGE_SIZE = 100  # tasks that are held at once when all are given
+blueprint = Resource("batch", "Many jobs in one request.")
+PAGE_SIZE = 100  # tasks that are in memory at a time while results are streamed
 SLOT_SECONDS = 20.0
 _read_slots = threading.BoundedSemaphore(2)
 
@@ -52,9 +52,9 @@ _read_slots = threading.BoundedSemaphore(2)
     idempotent=True,
 )
 def create_batch(query: dict[str, Any]) -> Response:
-    """Accept many jobs: as JSON, as a job a line, or as a table that fills a template.
+    """Accept many jobs: as JSON, as NDJSON with a job per line, or as CSV whose lines fill a template.
 
-    All of them are taken, or none: then every wrong one is listed. With `on_invalid: skip` the good ones are taken.
+    If any job is invalid, none are accepted and all errors are listed. With `on_invalid: skip` the valid ones are accepted.
     """
     body = receive_body(query)
     with _read_slot():
@@ -71,7 +71,7 @@ def create_batch(query: dict[str, Any]) -> Response:
 @blueprint.get("/batch/<uuid:batch_id>")
 @blueprint.documented(scope="jobs:read", replies={200: BatchStatusSchema}, errors=(404,))
 def get_batch(batch_id: UUID) -> dict[str, Any]:
-    """Show how far a batch is."""
+    """Show the progress of a batch."""
     with transaction() as session:
         return views.batch_view(_find(session, batch_id))
 
@@ -79,7 +79,7 @@ def get_batch(batch_id: UUID) -> dict[str, Any]:
 @blueprint.get("/batch/<uuid:batch_id>/tasks")
 @blueprint.documented(scope="jobs:read", query=TasksQuery, replies={200: TaskPageSchema}, errors=(404,))
 def list_batch_tasks(query: dict[str, Any], batch_id: UUID) -> dict[str, Any]:
-    """List a batch's tasks, in the order in which they were submitted."""
+    """List a batch's tasks in the order of submission."""
     with transaction() as session:
         _find(session, batch_id)
     return routes.list_page(**query, batch_id=batch_id)
@@ -88,11 +88,11 @@ def list_batch_tasks(query: dict[str, Any], batch_id: UUID) -> dict[str, Any]:
 @blueprint.get("/batch/<uuid:batch_id>/results")
 @blueprint.documented(
     scope="jobs:read",
-    stream=stream_replies(NDJSON, "A task a line, in the order in which they were submitted."),
+    stream=stream_replies(NDJSON, "One task per line, in the order of submission."),
     errors=(404,),
 )
 def get_results(batch_id: UUID) -> Response:
-    """Give every task of a batch as it is now, a line each."""
+    """Stream the current state of every task of a batch, one per line."""
     with transaction() as session:
         _find(session, batch_id)
     return Response(_result_lines(account_id(), batch_id), mimetype=NDJSON)
@@ -117,16 +117,18 @@ def retry_batch(batch_id: UUID) -> dict[str, Any]:
         _find(session, batch_id)
         batch_actions.retry(session, account_id(), batch_id, attempts=config().max_attempts)
         audit.record(session, "batches.retried", str(batch_id))
-        shown = views.batch_view(_find(session, batch_id))
+        document = views.batch_view(_find(session, batch_id))
     publishing.publish_queued()
-    return shown
+    return document
 
 
 @contextmanager
 def _read_slot() -> Iterator[None]:
-    """Let few batches be read at once: each is megabytes and seconds of computing."""
+    """Hold one of the few slots for reading batches: each takes megabytes of memory and seconds of CPU."""
     if not _read_slots.acquire(timeout=SLOT_SECONDS):
-        raise Unavailable("Other batches are being read. Try again shortly.", views.RETRY_SECONDS)
+        raise Unavailable(
+            "Too many batches are being read at the moment. Try again in a second.", views.RETRY_SECONDS
+        )
     try:
         yield
     finally:
@@ -146,14 +148,16 @@ def _accept(session: Session, posted: PostedBatch, batch_import: BatchImport) ->
 
 
 def _result_lines(owner: UUID, batch_id: UUID) -> Iterator[bytes]:
-    """Give lines page by page; between two of them nothing is held, however slowly they are read."""
-    wanted, after = listing.JobFilter(batch_id=batch_id), None
+    """Yield the lines page by page. Between pages no connection is held, since a slow reader may take hours."""
+    jobs_filter, after = listing.JobFilter(batch_id=batch_id), None
     while True:
         with transaction() as session:
-            found, after = listing.list_jobs(session, owner, wanted, limit=PAGE_SIZE, after=after)
-            shown = views.task_views(session, found)
+            jobs, after = listing.list_jobs(session, owner, jobs_filter, limit=PAGE_SIZE, after=after)
+            documents = views.task_views(session, jobs)
         schema = TaskSchema()
-        yield b"".join(json.dumps(schema.dump(one), ensure_ascii=False).encode() + b"\n" for one in shown)
+        yield b"".join(
+            json.dumps(schema.dump(task), ensure_ascii=False).encode() + b"\n" for task in documents
+        )
         if after is None:
             return
 
@@ -166,5 +170,5 @@ def _find(session: Session, batch_id: UUID) -> BatchProgress:
 
 
 def _skipped_job(at: int, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Return a job that was left out, by its place in the request, with what is wrong with it."""
+    """Return a skipped job: its index in the request, and its errors."""
     return {"index": at, "errors": [{"pointer": where, "detail": why} for where, why in places]}

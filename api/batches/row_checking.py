@@ -1,4 +1,4 @@
-"""Makes jobs of a batch's rows, a few at a time: merges the defaults in, checks each by the job's schema, counts scenes."""
+"""Turns a batch's rows into jobs: merges the defaults in, checks each by the job's schema, and counts scenes."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from shared.script.schema.canonical import NamedSource
 
 T = TypeVar("T", "NamedSource", "Speaker")
-MAX_SCENES = 100_000  # that are checked in one request; a few seconds are all that it may take
-MAX_STORED = 500_000  # that are written down: those of a script that jobs share count for each of them
+MAX_SCENES = 100_000  # that are checked in one request: a few seconds of CPU
+MAX_STORED = 500_000  # that are stored: the scenes of a shared script count for every job that uses it
 _ALL_INPUTS = frozenset(name for names in INPUTS.values() for name in names)
 _MERGED = ("output", "metadata", "fields")
 
 
 class TooManyScenes(Invalid):
-    """The scripts of one request have more scenes together than a request may have."""
+    """The scripts of one request have too many scenes together."""
 
 
 @dataclass(slots=True)
 class RowChecker:
-    """Makes jobs of a batch's rows. It counts their scenes, and knows what the defaults were loaded as."""
+    """Turns rows into jobs, counts their scenes, and loads what the defaults share only once."""
 
     defaults: dict[str, Any]
     strict: bool = False
@@ -40,22 +40,22 @@ class RowChecker:
     _stored: int = 0
 
     def __post_init__(self) -> None:
-        """Have what the defaults hold checked once."""
+        """Register the objects in the defaults, so that each is checked once for all jobs."""
         self._known = {id(value): None for value in self.defaults.values() if isinstance(value, dict)}
 
     def check(self, rows: Iterable[tuple[int, Any]]) -> tuple[list[tuple[int, JobSpec]], list[FieldError]]:
-        """Return the good jobs with their numbers, and the place of everything wrong in the others."""
-        good: list[tuple[int, JobSpec]] = []
-        wrong: list[FieldError] = []
+        """Return the valid jobs with their indexes, and the errors of the others."""
+        valid: list[tuple[int, JobSpec]] = []
+        errors: list[FieldError] = []
         with share_objects(self._known):
             for at, row in rows:
                 try:
-                    good.append((at, self._job(at, row)))
+                    valid.append((at, self._job(at, row)))
                 except TooManyScenes:
                     raise
                 except Invalid as error:
-                    wrong += error.places
-        return good, wrong
+                    errors += error.places
+        return valid, errors
 
     def _job(self, at: int, row: Any) -> JobSpec:
         here = job_pointer(at)
@@ -64,12 +64,12 @@ class RowChecker:
         self._count(merged)
         spec: JobSpec = load(_job, merged, here)
         shared = [self.defaults[name] for name in ("script", "brief") if name in self.defaults]
-        usual = any(merged.get(name) is each for name in ("script", "brief") for each in shared)
-        written = "#/defaults" if usual else here
+        is_shared = any(merged.get(name) is value for name in ("script", "brief") for value in shared)
+        base = "#/defaults" if is_shared else here
         return replace(
             spec,
-            sources=tuple(_moved(source, written) for source in spec.sources),
-            speakers=tuple(_moved(speaker, written) for speaker in spec.speakers),
+            sources=tuple(_moved(source, base) for source in spec.sources),
+            speakers=tuple(_moved(speaker, base) for speaker in spec.speakers),
         )
 
     def _read(self, row: Any, here: str) -> Any:
@@ -80,10 +80,10 @@ class RowChecker:
         try:
             return parse_strict_json(row)
         except BadRequest as error:
-            words = error.detail.replace("The body", "The job", 1)
+            reason = error.detail.replace("The body", "The job", 1)
             if self.strict:
-                raise BadRequest(f"The body is not JSON, at {here}: {words}") from error
-            raise Invalid.at(here, words) from error
+                raise BadRequest(f"The body is not JSON, at {here}: {reason}") from error
+            raise Invalid.at(here, reason) from error
 
     def _count(self, job: Any) -> None:
         script = job.get("script") if isinstance(job, dict) else None
@@ -95,55 +95,58 @@ class RowChecker:
         if self._scenes > MAX_SCENES or self._stored > MAX_STORED:
             raise TooManyScenes.at(
                 "#/jobs",
-                f"The scripts have more than {MAX_SCENES} scenes together, or {MAX_STORED} with those that jobs share.",
+                f"The scripts have more than {MAX_SCENES} scenes together, or more than {MAX_STORED} counting shared "
+                "scripts once for each job. Split the batch.",
             )
 
 
 def _moved(named: T, base: str) -> T:
-    """Return a source or speaker of a job as one below the pointer `base`."""
+    """Return a source or speaker of a job with its pointer moved below `base`."""
     return named._replace(pointer=base + named.pointer.removeprefix("#"))
 
 
 def job_pointer(at: int) -> str:
-    """Return the pointer to a job of a batch, whatever form it came in."""
+    """Return the pointer to a job of a batch, in any of the three formats."""
     return json_pointer("#", "jobs", at)
 
 
 def job_index(where: str) -> int | None:
-    """Return which job a pointer leads into, or None where it leads into what jobs share."""
+    """Return the index of the job that a pointer leads into, or None where it leads into what all jobs share."""
     parts = where.split("/", 3)
     return int(parts[2]) if len(parts) > 2 and parts[1] == "jobs" else None
 
 
 def numbered_chunks(rows: Sequence[Any], size: int) -> Iterator[list[tuple[int, Any]]]:
-    """Give the rows with their numbers, a few at a time."""
+    """Yield the rows with their indexes, `size` at a time."""
     for start in range(0, len(rows), size):
         yield list(enumerate(rows[start : start + size], start))
 
 
 def merge_defaults(defaults: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
-    """Put a job over the defaults.
+    """Return a job merged over the defaults.
 
-    It does not inherit what its kind cannot have, nor, if it is made of something of its own, what others are made of.
+    It inherits no member that its kind does not support, and no input if it has one of its own.
     """
-    own = _ALL_INPUTS & job.keys()
+    own_inputs = _ALL_INPUTS & job.keys()
     kind = job.get("kind", defaults.get("kind"))
-    known = INPUTS.get(kind, _ALL_INPUTS) if isinstance(kind, str) else _ALL_INPUTS
-    usual = {name: value for name, value in defaults.items() if not _is_not_inherited(name, own, known)}
-    if kind == "script":
-        usual.pop("output", None)
-    members = {
-        name: {**usual[name], **job[name]}
-        for name in _MERGED
-        if isinstance(usual.get(name), dict) and isinstance(job.get(name), dict)
+    inputs = INPUTS.get(kind, _ALL_INPUTS) if isinstance(kind, str) else _ALL_INPUTS
+    inherited = {
+        name: value for name, value in defaults.items() if not _is_not_inherited(name, own_inputs, inputs)
     }
-    return {**usual, **job, **members}
+    if kind == "script":
+        inherited.pop("output", None)
+    members = {
+        name: {**inherited[name], **job[name]}
+        for name in _MERGED
+        if isinstance(inherited.get(name), dict) and isinstance(job.get(name), dict)
+    }
+    return {**inherited, **job, **members}
 
 
-def _is_not_inherited(name: str, own: Iterable[str], known: Iterable[str]) -> bool:
+def _is_not_inherited(name: str, own_inputs: Iterable[str], inputs: Iterable[str]) -> bool:
     if name in TEMPLATE_MEMBERS:
-        return bool(own) or "template_id" not in known
-    return name in _ALL_INPUTS and (bool(own) or name not in known)
+        return bool(own_inputs) or "template_id" not in inputs
+    return name in _ALL_INPUTS and (bool(own_inputs) or name not in inputs)
 
 
 _job = JobSchema()

@@ -1,6 +1,6 @@
-"""Takes the body of a batch apart without holding its jobs as values: ten thousand of them are bytes, read one by one.
+"""Splits the body of a batch into jobs without parsing them all: ten thousand parsed jobs would take gigabytes.
 
-A JSON body is cut at the items of its list `jobs`: what is left, each job replaced by `{}`, is parsed as a whole.
+A JSON body is cut at the items of its list `jobs`; the rest, with `{}` in place of each job, is parsed as a whole.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
 _JOBS = "jobs"
 _TOKEN = re.compile(STRING + rb"|[{}\[\]]", re.DOTALL)
 MAX_VALUES = 5_000_000  # of all jobs together
-_MAX_CELL = 2**31 - 1  # characters: as many as the parser of tables can be told
-_MAX_REPARSED_BYTES = 1024 * 1024  # a body up to here is parsed once more to tell where it goes wrong
+_MAX_CELL = 2**31 - 1  # characters: the csv module's maximum
+_MAX_REPARSED_BYTES = 1024 * 1024  # bodies up to this size are parsed again to find where they are malformed
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The jobs of a request: each as JSON text, as the cells of a table, or as a value that is no job at all."""
+    """The jobs of a request: JSON text, a CSV row, or a JSON value that is not an object."""
 
     head: Any
     jobs: Sequence[Any]
-    strict: bool = False  # whether a job that is no JSON makes the whole body none
+    strict: bool = False  # whether a malformed job makes the whole body malformed
 
     def __len__(self) -> int:
-        """Return how many jobs there are."""
+        """Return the number of jobs."""
         return len(self.jobs)
 
 
 class ByteSlices(Sequence[Any]):
-    """Pieces of bytes that are cut out when they are asked for."""
+    """A sequence of slices of a body, which are cut when accessed."""
 
     def __init__(self, body: bytes, spans: list[tuple[int, int] | Any]) -> None:
         self._body, self._spans = body, spans
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of items."""
         return len(self._spans)
 
     def __getitem__(self, at: Any) -> Any:
-        """Return one, or those of a slice."""
+        """Return one item, or a list for a slice."""
         if isinstance(at, slice):
             return [self._cut(span) for span in self._spans[at]]
         return self._cut(self._spans[at])
@@ -61,18 +61,18 @@ class ByteSlices(Sequence[Any]):
 
 @dataclass(frozen=True, slots=True)
 class MalformedRow:
-    """A row that makes no job, and why."""
+    """A row that gives no job, and the reason."""
 
     reason: str
 
 
-def parse_json(body: bytes, most: int) -> Rows:
-    """Cut a JSON body, or raise BadRequest; Invalid where it has more jobs than `most`."""
+def parse_json(body: bytes, max_jobs: int) -> Rows:
+    """Split a JSON body; raise BadRequest, or Invalid where it has more than `max_jobs`."""
     if count_values(body) > MAX_VALUES:
         raise OverLimit(f"The body has more than {MAX_VALUES} values.")
-    spans = list(islice(_job_spans(body), most + 1))
-    if len(spans) > most:
-        raise Invalid.at(f"#/{_JOBS}", f"Must have 1 to {most} items.")
+    spans = list(islice(_job_spans(body), max_jobs + 1))
+    if len(spans) > max_jobs:
+        raise Invalid.at(f"#/{_JOBS}", f"Must have 1 to {max_jobs} jobs.")
     try:
         head = parse_strict_json(_skeleton(body, spans))
     except OverLimit:
@@ -88,30 +88,30 @@ def parse_json(body: bytes, most: int) -> Rows:
 
 
 def _match_spans(listed: list[Any], spans: list[tuple[int, int]]) -> Iterator[Any]:
-    """Give the place of each job that was cut out, and what is no object as it is."""
+    """Yield the span of each job, and values that are not objects as they are."""
     left = iter(spans)
-    for each in listed:
-        span = next(left, None) if each == {} else each
-        if (span is None and each is not None) or isinstance(span, dict):
-            raise BadRequest(f"The member {_JOBS!r} must be written without escapes.")
+    for item in listed:
+        span = next(left, None) if item == {} else item
+        if (span is None and item is not None) or isinstance(span, dict):
+            raise BadRequest(f"The name of the member {_JOBS!r} must be written without escapes.")
         yield span
 
 
 def _skeleton(body: bytes, spans: list[tuple[int, int]]) -> bytes:
-    kept, at = [], 0
+    parts, at = [], 0
     for start, end in spans:
-        kept += [body[at:start], b"{}"]
+        parts += [body[at:start], b"{}"]
         at = end
-    return b"".join([*kept, body[at:]])
+    return b"".join([*parts, body[at:]])
 
 
 def _job_spans(body: bytes) -> Iterator[tuple[int, int]]:
-    """Give the place of each object in the list that the outermost object calls `jobs`."""
+    """Yield the span of each object in the list `jobs` of the outermost object."""
     depth, start, name, inside = 0, 0, b"", False
     for match in _TOKEN.finditer(body):
         token = match[0]
         mark = token[0]
-        if mark == 0x22:  # a string; at depth 1 it may be a name
+        if mark == 0x22:  # a string; at depth 1 it may be a member's name
             if depth == 1:
                 name = token
         elif mark in b"{[":
@@ -126,11 +126,11 @@ def _job_spans(body: bytes) -> Iterator[tuple[int, int]]:
             depth -= 1
 
 
-def parse_ndjson(body: bytes, most: int) -> Rows:
-    """Cut a body of lines; empty ones are none. One more than `most` is enough to see that there are too many."""
+def parse_ndjson(body: bytes, max_jobs: int) -> Rows:
+    """Split an NDJSON body at its non-empty lines. Stop after `max_jobs` + 1: enough to see that there are too many."""
     spans: list[tuple[int, int]] = []
     at = 0
-    while at < len(body) and len(spans) <= most:
+    while at < len(body) and len(spans) <= max_jobs:
         end = body.find(b"\n", at)
         end = len(body) if end < 0 else end
         if body[at:end].strip():
@@ -139,42 +139,42 @@ def parse_ndjson(body: bytes, most: int) -> Rows:
     return Rows({}, ByteSlices(body, list(spans)))
 
 
-def parse_csv(body: bytes, most: int) -> Table:
-    """Cut a CSV file whose first line names the columns, or raise BadRequest. It stops as `of_lines` does."""
+def parse_csv(body: bytes, max_jobs: int) -> Table:
+    """Parse a CSV body whose first line names the columns, or raise BadRequest. Stop after `max_jobs` + 1 rows."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadRequest(f"The table is not UTF-8: byte {error.start + 1} is wrong.") from error
-    # A cell may be as long as the body, which has a limit of its own: what is too long for its field is its row's error.
+        raise BadRequest(f"The CSV body is not UTF-8: byte {error.start + 1} is invalid.") from error
+    # The csv module refuses cells over 128 KiB by default; a cell too long for its field must be that row's error instead.
     csv.field_size_limit(_MAX_CELL)
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = [name.strip() for name in next(lines, [])]
-        found = list(islice(filter(None, lines), most + 1))
+        rows = list(islice(filter(None, lines), max_jobs + 1))
     except csv.Error as error:
-        raise BadRequest(f"The table is not CSV, at line {lines.line_num}: {error}.") from error
+        raise BadRequest(f"The body is not CSV, at line {lines.line_num}: {error}.") from error
     if not columns or not all(columns) or len(set(columns)) < len(columns):
-        raise BadRequest("The table's first line must name each column, and each differently.")
-    return Table(columns, found)
+        raise BadRequest("The first line of a CSV body must give each column a name of its own.")
+    return Table(columns, rows)
 
 
 class Table(Sequence[Any]):
-    """Lines of a table, as dictionaries when they are asked for."""
+    """The rows of a CSV body, converted to dictionaries when accessed."""
 
     def __init__(self, columns: list[str], lines: list[list[str]]) -> None:
         self.columns, self.lines = columns, lines
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of items."""
         return len(self.lines)
 
     def __getitem__(self, at: Any) -> Any:
-        """Return one, or those of a slice."""
+        """Return one item, or a list for a slice."""
         if isinstance(at, slice):
             return [self._row(cells) for cells in self.lines[at]]
         return self._row(self.lines[at])
 
     def _row(self, cells: list[str]) -> Any:
         if len(cells) != len(self.columns):
-            return MalformedRow("Has more or fewer cells than the first line.")
+            return MalformedRow("Must have as many cells as the first line.")
         return dict(zip(self.columns, cells, strict=True))

@@ -1,1 +1,1 @@
-"""What scripts are made of: assets, templates, themes and voices."""
+"""What scripts choose from: templates, themes and voices."""

@@ -1,4 +1,4 @@
-"""What a script may choose from: themes and voices."""
+"""Routes that list themes and voices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.script.voices import available_voices
 from shared.settings import settings
 from shared.themes import theme_names
 
-blueprint = Resource("catalogue", "What a script may choose from.")
+blueprint = Resource("catalogue", "Themes and voices that scripts may name.")
 
 
 class ThemeSchema(Schema):
@@ -30,9 +30,9 @@ class ThemesSchema(Schema):
 class VoiceChoiceSchema(Schema):
     """A voice."""
 
-    name = fields.String(metadata={"description": "What a script names it by."})
+    name = fields.String(metadata={"description": "The name by which scripts refer to it."})
     language = fields.String(metadata={"description": "A BCP 47 tag."})
-    title = fields.String(metadata={"description": "Its name for people."})
+    title = fields.String(metadata={"description": "A name to show to people."})
 
 
 class VoicesSchema(Schema):
@@ -51,12 +51,12 @@ def list_themes() -> dict[str, Any]:
 @blueprint.get("/voices")
 @blueprint.documented(scope=None, query=VoicesQuery, replies={200: VoicesSchema})
 def list_voices(query: dict[str, Any]) -> dict[str, Any]:
-    """List the voices of every speech engine that is set up here, or those of a language; `mul` speaks many."""
+    """List the voices of all configured speech engines, or those of a language; `mul` marks multilingual ones."""
     language = query.get("language")
     return {
         "data": [
-            {"name": each.name, "language": each.language, "title": each.title}
-            for each in available_voices(settings())
-            if language is None or each.speaks(language)
+            {"name": voice.name, "language": voice.language, "title": voice.title}
+            for voice in available_voices(settings())
+            if language is None or voice.speaks(language)
         ]
     }

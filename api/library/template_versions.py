@@ -1,6 +1,6 @@
-"""An account's templates: every version is kept, and a job is made with one of them. Functions never commit.
+"""Stores an account's templates: every version is kept, and a job uses one of them. Functions never commit.
 
-The templates that come along are there for every account; one of its own of the same id takes their place.
+Built-in templates exist in every account; a template of its own with the same id replaces them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TemplateVersion:
-    """One version of a template. `body` is what was put."""
+    """One version of a template. `body` is the document that was put."""
 
     template_id: str
     version: int
@@ -33,26 +33,26 @@ class TemplateVersion:
 
     @property
     def built_in(self) -> bool:
-        """Whether it came along."""
+        """Whether it is built in."""
         return self.created_at is None
 
 
 def find(
     session: Session, account_id: uuid.UUID, template_id: str, version: int | None = None
 ) -> TemplateVersion | None:
-    """Return the newest version of a template, or the one that is asked for, or None."""
+    """Return a version of a template, the newest by default, or None."""
     return find_all(session, account_id, [(template_id, version)]).get((template_id, version))
 
 
 def find_all(
-    session: Session, account_id: uuid.UUID, wanted: Iterable[tuple[str, int | None]]
+    session: Session, account_id: uuid.UUID, keys: Iterable[tuple[str, int | None]]
 ) -> dict[tuple[str, int | None], TemplateVersion]:
-    """Return those of the templates and versions that there are."""
-    wanted = set(wanted)
-    names = {name for name, _ in wanted}
-    numbers = {number for _, number in wanted if number is not None}
-    mine = _existing(account_id).where(Template.template_id.in_(names)).subquery()
-    highest = select(mine.c.template_id, func.max(mine.c.version)).group_by(mine.c.template_id)
+    """Return those of the templates and versions that exist."""
+    keys = set(keys)
+    names = {name for name, _ in keys}
+    numbers = {number for _, number in keys if number is not None}
+    own = _existing(account_id).where(Template.template_id.in_(names)).subquery()
+    highest = select(own.c.template_id, func.max(own.c.version)).group_by(own.c.template_id)
     newest: dict[str, int] = {name: number for name, number in session.execute(highest)}  # noqa: C416 (rows are no pairs to mypy)
     rows = session.scalars(
         _existing(account_id).where(
@@ -61,21 +61,21 @@ def find_all(
     )
     own = {(row.template_id, row.version): _version(row) for row in rows}
     found = {}
-    for name, number in wanted:
+    for name, number in keys:
         if name in newest:
-            one = own.get((name, number or newest[name]))
+            version = own.get((name, number or newest[name]))
         else:
-            one = _built_in(name) if name in built_in() and number in (None, 1) else None
-        if one:
-            found[(name, number)] = one
+            version = _built_in(name) if name in built_in() and number in (None, 1) else None
+        if version:
+            found[(name, number)] = version
     return found
 
 
 def put(
     session: Session, account_id: uuid.UUID, template_id: str, body: dict[str, Any]
 ) -> tuple[TemplateVersion, bool]:
-    """Keep a template as its next version, and tell whether it is a new one: what is there already is not kept twice."""
-    # One at a time for an account: two puts must not take one number.
+    """Store a template as its next version, and return it with whether it is new: an unchanged body adds no version."""
+    # Lock the account: two concurrent puts would take the same version number.
     session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
     last = session.scalar(
         select(Template)
@@ -96,8 +96,8 @@ def put(
 
 
 def remove(session: Session, account_id: uuid.UUID, template_id: str) -> bool:
-    """Let the account have a template no more; its versions' numbers are not given again."""
-    gone = session.scalars(
+    """Delete a template of the account and return whether it existed. Version numbers are not reused."""
+    deleted = session.scalars(
         update(Template)
         .where(
             Template.account_id == account_id,
@@ -107,13 +107,13 @@ def remove(session: Session, account_id: uuid.UUID, template_id: str) -> bool:
         .values(deleted_at=func.now())
         .returning(Template.version)
     )
-    return bool(gone.all())
+    return bool(deleted.all())
 
 
 def page(
     session: Session, account_id: uuid.UUID, *, limit: int, after: str
 ) -> tuple[list[TemplateVersion], str | None]:
-    """Return templates in the order of their ids, each at its newest version, and where the next page begins."""
+    """Return a page of templates by id, each at its newest version, and the cursor of the next page."""
     rows = session.scalars(
         _existing(account_id)
         .where(Template.template_id > after)
@@ -122,15 +122,15 @@ def page(
         .limit(limit + 1)
     )
     own = {row.template_id: _version(row) for row in rows}
-    theirs = {name: _built_in(name) for name in built_in() if name > after}
-    found = [one for _, one in sorted({**theirs, **own}.items())]
+    built_ins = {name: _built_in(name) for name in built_in() if name > after}
+    found = [version for _, version in sorted({**built_ins, **own}.items())]
     return found[:limit], found[limit - 1].template_id if len(found) > limit else None
 
 
 def history(
     session: Session, account_id: uuid.UUID, template_id: str, *, limit: int, before: int | None
 ) -> tuple[list[TemplateVersion], int | None]:
-    """Return a template's versions, newest first, and where the next page begins."""
+    """Return a page of a template's versions, newest first, and the cursor of the next page."""
     query = _existing(account_id).where(Template.template_id == template_id)
     if before is not None:
         query = query.where(Template.version < before)

@@ -1,4 +1,4 @@
-"""Templates: scripts with fields to fill in, by version. Those that come along are listed with the account's own."""
+"""Routes of /v1/templates: list, show, put and delete scripts with fields, by version."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from api.library.template_versions import TemplateVersion
     from api.schemas.template import Template
 
-blueprint = Resource("templates", "Scripts with fields to fill in.")
+blueprint = Resource("templates", "Scripts with fields to fill in, by version.")
 
 
 class TemplateSummarySchema(Schema):
@@ -36,13 +36,13 @@ class TemplateSummarySchema(Schema):
 
     template_id = fields.String()
     version = fields.Integer()
-    built_in = fields.Boolean(metadata={"description": "Whether it came along."})
+    built_in = fields.Boolean(metadata={"description": "Whether it comes with Scenemill."})
     title = fields.String()
     description = fields.String()
     fields_ = fields.Dict(
         keys=fields.String(),
         data_key="fields",
-        metadata={"description": "What is to be filled in, as declared."},
+        metadata={"description": "The declarations of its fields."},
     )
     created_at = Timestamp(allow_none=True)
     links = fields.Dict(keys=fields.String(), values=fields.String())
@@ -76,17 +76,17 @@ def list_templates(query: dict[str, Any]) -> dict[str, Any]:
         found, after = template_versions.page(
             session, account_id(), limit=query["limit"], after=query["cursor"]
         )
-        return {"data": [_template_view(each) for each in found], "next_cursor": after}
+        return {"data": [_template_view(version) for version in found], "next_cursor": after}
 
 
 @blueprint.get("/templates/<template_id>")
 @blueprint.documented(scope=None, query=TemplateQuery, replies={200: WholeTemplateSchema}, errors=(404,))
 def get_template(query: dict[str, Any], template_id: str) -> dict[str, Any]:
-    """Show a template: its newest version, or the one that is asked for."""
+    """Show a template: its newest version, or the one given."""
     with transaction() as session:
         found = template_versions.find(session, account_id(), template_id, query["version"])
         if found is None:
-            raise NotFound("There is no such template.")
+            raise NotFound("There is no such template or version. GET /v1/templates lists the templates.")
         return _template_view(found)
 
 
@@ -99,8 +99,8 @@ def list_versions(query: dict[str, Any], template_id: str) -> dict[str, Any]:
             session, account_id(), template_id, limit=query["limit"], before=query["cursor"]
         )
         if not found:
-            raise NotFound("There is no such template.")
-        return {"data": [_template_view(each) for each in found], "next_cursor": before}
+            raise NotFound("There is no such template or version. GET /v1/templates lists the templates.")
+        return {"data": [_template_view(version) for version in found], "next_cursor": before}
 
 
 @blueprint.put("/templates/<template_id>")
@@ -109,47 +109,49 @@ def list_versions(query: dict[str, Any], template_id: str) -> dict[str, Any]:
     json=TemplateSchema,
     replies={
         201: Reply(WholeTemplateSchema, about="A new version.", headers=("Location",)),
-        200: Reply(WholeTemplateSchema, about="It is so already."),
+        200: Reply(WholeTemplateSchema, about="Unchanged: the newest version has this body already."),
     },
 )
 def put_template(_: Template, template_id: str) -> Response:
-    """Keep a template as its next version.
+    """Store a template as its next version.
 
-    It is tried with its examples, and with as little and as much as its fields may hold: whatever passes can be rendered.
+    It is filled with its examples and with the shortest and longest values that its fields allow, and must give valid scripts.
     """
     if not re.fullmatch(TEMPLATE_ID, template_id):
-        raise Invalid.at("#/template_id", "Must be 1 to 64 of a-z, A-Z, 0-9, _ and -.")
+        raise Invalid.at("#/template_id", "Must have 1 to 64 of a-z, A-Z, 0-9, _ and -.")
     offload.run(load, NewTemplateSchema(), json_body())
     with transaction() as session:
-        kept, new = template_versions.put(session, account_id(), template_id, json_body())
-        if new:
-            audit.record(session, "templates.put", f"{template_id} {kept.version}")
-    location = {"Location": f"/v1/templates/{template_id}"} if new else {}
+        version, is_new = template_versions.put(session, account_id(), template_id, json_body())
+        if is_new:
+            audit.record(session, "templates.put", f"{template_id} {version.version}")
+    location = {"Location": f"/v1/templates/{template_id}"} if is_new else {}
     return idempotency.to_response(
-        StoredResponse(201 if new else 200, WholeTemplateSchema().dump(_template_view(kept)), location)
+        StoredResponse(201 if is_new else 200, WholeTemplateSchema().dump(_template_view(version)), location)
     )
 
 
 @blueprint.delete("/templates/<template_id>")
 @blueprint.documented(scope="templates:write", replies={204: Reply(about="Done.")}, errors=(404,))
 def delete_template(template_id: str) -> None:
-    """Delete a template of the account's own. Jobs that were made by it keep their scripts."""
+    """Delete a template of the account. Jobs that used it keep their scripts."""
     with transaction() as session:
         if not template_versions.remove(session, account_id(), template_id):
-            raise NotFound("There is no such template of your own.")
+            raise NotFound(
+                "This account has no template of its own with this id; built-in ones cannot be deleted."
+            )
         audit.record(session, "templates.deleted", template_id)
 
 
-def _template_view(one: TemplateVersion) -> dict[str, Any]:
-    here = f"/v1/templates/{one.template_id}"
+def _template_view(version: TemplateVersion) -> dict[str, Any]:
+    path = f"/v1/templates/{version.template_id}"
     return {
-        "template_id": one.template_id,
-        "version": one.version,
-        "built_in": one.built_in,
-        "title": one.body.get("title", ""),
-        "description": one.body.get("description", ""),
-        "fields_": one.body.get("fields", {}),
-        "script": one.body["script"],
-        "created_at": one.created_at,
-        "links": {"self": here, "versions": f"{here}/versions"},
+        "template_id": version.template_id,
+        "version": version.version,
+        "built_in": version.built_in,
+        "title": version.body.get("title", ""),
+        "description": version.body.get("description", ""),
+        "fields_": version.body.get("fields", {}),
+        "script": version.body["script"],
+        "created_at": version.created_at,
+        "links": {"self": path, "versions": f"{path}/versions"},
     }

@@ -1,1 +1,1 @@
-"""The browsable API reference at /docs."""
+"""The browsable API reference at /docs, and the pages of problem types."""

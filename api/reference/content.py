@@ -1,4 +1,4 @@
-"""The reference's content: what the OpenAPI document says, arranged for people. It makes no HTML."""
+"""Arranges the OpenAPI document and the problem types for the reference pages. Pure; the templates write the HTML."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class FieldDoc:
     type: str
     about: str
     required: bool
-    refers: tuple[str, ...] = ()  # the schemas that its type names
+    refers: tuple[str, ...] = ()  # names of the schemas in its type
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseDoc:
-    """What an operation may be answered with."""
+    """A response of an operation."""
 
     status: str
     about: str
@@ -53,7 +53,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Operations on one kind of thing."""
+    """The operations of one resource."""
 
     name: str
     about: str
@@ -71,7 +71,7 @@ class SchemaDoc:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """All of it."""
+    """The whole reference."""
 
     title: str
     version: str
@@ -81,7 +81,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """What a type of problem means."""
+    """A type of problem, with its explanation."""
 
     title: str
     about: str
@@ -95,7 +95,7 @@ def build_reference(document: dict[str, Any]) -> Reference:
         Section(
             tag["name"],
             tag.get("description", ""),
-            tuple(one for name, one in operations if name == tag["name"]),
+            tuple(operation for name, operation in operations if name == tag["name"]),
         )
         for tag in document["tags"]
     )
@@ -108,35 +108,37 @@ def build_reference(document: dict[str, Any]) -> Reference:
 
 
 def problem_types() -> dict[str, ProblemType]:
-    """Return every type of problem by its code: also those that stand for nothing but an HTTP status."""
-    known = {
-        NOT_READY: ProblemType("Not ready", "Something that requests need is away; `checks` tells what.", 503)
+    """Return every type of problem by its code, those of plain HTTP statuses included."""
+    types = {
+        NOT_READY: ProblemType(
+            "Not ready", "A service that requests need is unreachable; `checks` says which.", 503
+        )
     }
-    for status in (each for each in HTTPStatus if each >= HTTPStatus.BAD_REQUEST):
+    for status in (value for value in HTTPStatus if value >= HTTPStatus.BAD_REQUEST):
         problem = problem_for_status(status)
         about = (
             STATUS_DETAILS[status][2]
             if status in STATUS_DETAILS
             else f"{(status.description or status.phrase).rstrip('.')}."
         )
-        known[problem["code"]] = ProblemType(problem["title"], about, status)
-    for each in _descendants(errors.ServiceError):
-        known[each.code] = ProblemType(each.title, _client_text(each.__doc__ or ""), each.status)
-    return known
+        types[problem["code"]] = ProblemType(problem["title"], about, status)
+    for error in _descendants(errors.ServiceError):
+        types[error.code] = ProblemType(error.title, _client_text(error.__doc__ or ""), error.status)
+    return types
 
 
 def _client_text(words: str) -> str:
-    """Return what of a class's docstring is for clients: its first paragraph, without what it says to programmers."""
+    """Return a docstring's first paragraph, without sentences about `args`, which address programmers."""
     sentences = re.split(r"(?<=[.:])\s+", inspect.cleandoc(words).partition("\n\n")[0])
     return " ".join(sentence for sentence in sentences if "args[" not in sentence)
 
 
 def _descendants(base: type[errors.ServiceError]) -> Iterator[type[errors.ServiceError]]:
     yield base
-    for each in base.__subclasses__():
-        if "code" in vars(each):
-            yield each
-        yield from (one for one in _descendants(each) if one is not each)
+    for subclass in base.__subclasses__():
+        if "code" in vars(subclass):
+            yield subclass
+        yield from (inner for inner in _descendants(subclass) if inner is not subclass)
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
@@ -155,10 +157,11 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
                     summary=operation.get("summary", ""),
                     about=operation.get("description", ""),
                     scope=operation.get("x-scope"),
-                    parameters=tuple(_parameter(each) for each in parameters),
+                    parameters=tuple(_parameter(value) for value in parameters),
                     body=_content(operation.get("requestBody", {})),
                     answers=tuple(
-                        _response_doc(status, each) for status, each in sorted(operation["responses"].items())
+                        _response_doc(status, value)
+                        for status, value in sorted(operation["responses"].items())
                     ),
                 ),
             )
@@ -177,24 +180,24 @@ def _response_doc(status: str, response: dict[str, Any]) -> ResponseDoc:
 
 
 def _content(body: dict[str, Any]) -> tuple[str, ...]:
-    found = [name for each in body.get("content", {}).values() for name in _names(each.get("schema", {}))]
-    return tuple(dict.fromkeys(found))
+    names = [name for value in body.get("content", {}).values() for name in _names(value.get("schema", {}))]
+    return tuple(dict.fromkeys(names))
 
 
 def _fields(schema: dict[str, Any]) -> Iterator[FieldDoc]:
     required = schema.get("required", [])
-    for name, each in schema.get("properties", {}).items():
+    for name, value in schema.get("properties", {}).items():
         yield FieldDoc(
             name,
-            _type(each),
-            each.get("description", ""),
+            _type(value),
+            value.get("description", ""),
             name in required,
-            tuple(dict.fromkeys(_names(each))),
+            tuple(dict.fromkeys(_names(value))),
         )
 
 
 def _names(schema: Any) -> Iterator[str]:
-    """Give the names of all schemas that this one refers to, directly or in its parts."""
+    """Yield the names of all schemas that this one refers to, also in its parts."""
     if isinstance(schema, dict):
         for key, value in schema.items():
             if key == "$ref":
@@ -202,8 +205,8 @@ def _names(schema: Any) -> Iterator[str]:
             elif key not in ("discriminator", "properties"):
                 yield from _names(value)
     elif isinstance(schema, list):
-        for each in schema:
-            yield from _names(each)
+        for value in schema:
+            yield from _names(value)
 
 
 def _type(schema: dict[str, Any]) -> str:
@@ -212,7 +215,7 @@ def _type(schema: dict[str, Any]) -> str:
         return str(schema["$ref"].rpartition("/")[2])
     for key in ("oneOf", "anyOf"):
         if key in schema:
-            return " or ".join(dict.fromkeys(_type(each) for each in schema[key]))
+            return " or ".join(dict.fromkeys(_type(value) for value in schema[key]))
     if "enum" in schema:
         return " | ".join("null" if value is None else str(value) for value in schema["enum"])
     kind = schema.get("type", "any")
@@ -225,8 +228,8 @@ def _type(schema: dict[str, Any]) -> str:
     return words + form + span + default
 
 
-def _bounds(schema: dict[str, Any], least: str, most: str) -> str:
-    low, high = schema.get(least), schema.get(most)
+def _bounds(schema: dict[str, Any], minimum: str, maximum: str) -> str:
+    low, high = schema.get(minimum), schema.get(maximum)
     if low is None or high is None:
         return f", at most {high}" if high is not None else f", at least {low}" if low is not None else ""
     return f", {low} to {high}"

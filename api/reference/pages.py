@@ -1,4 +1,4 @@
-"""The OpenAPI document, and pages made of it on the server: they run no script and load nothing from elsewhere."""
+"""Routes of /openapi.json, /docs and /problems: rendered on the server, without scripts or resources of other hosts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SPAN = re.compile("`([^`]+)`")
 
 @blueprint.app_template_filter()
 def spans(text: str) -> Markup:
-    """Set what stands between backticks as code."""
+    """Render text between backticks as code."""
     return Markup(_SPAN.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 (it is escaped before)
 
 
@@ -56,18 +56,18 @@ def pages() -> Response:
 
 @blueprint.get("/docs/docs.css")
 def style() -> Response:
-    """Return what the pages look like."""
+    """Return the style sheet of the pages."""
     return send_file(STYLE, "text/css", conditional=False, max_age=3600)
 
 
 @blueprint.get("/problems/<code>")
 def problem(code: str) -> Response:
-    """Return what the type of a problem document names: what it means."""
+    """Return the page that the `type` of a problem document names."""
     meaning = content.problem_types().get(code)
     if meaning is None:
         raise NotFound("There is no such type of problem.")
-    known = meaning.status in set(HTTPStatus)  # tus has a status of its own
-    phrase = HTTPStatus(meaning.status).phrase if known else meaning.title
+    has_phrase = meaning.status in set(HTTPStatus)  # 460 of tus is not in HTTPStatus
+    phrase = HTTPStatus(meaning.status).phrase if has_phrase else meaning.title
     return _page("problem.html", code=code, meaning=meaning, phrase=phrase)
 
 

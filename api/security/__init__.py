@@ -1,1 +1,1 @@
-"""Rules of credentials: access tokens, log-ins with their refresh tokens, and the throttle on failed log-ins."""
+"""Rules of credentials: access tokens, log-ins with their refresh tokens, and the login throttle."""

@@ -1,7 +1,7 @@
-"""Access tokens: short-lived JWTs that name a log-in. Pure: signed and read here, and nothing is looked up.
+"""Signs and verifies access tokens: short-lived JWTs that name a log-in. Pure; nothing is looked up.
 
-The header is a constant, and a token whose header differs by one byte is none: what it says of algorithms, keys and where
-to fetch them is never even parsed.
+The header is a constant. A token whose header differs by one byte is refused without parsing it, so that it cannot choose
+an algorithm or a key.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ ISSUER = AUDIENCE = "scenemill"
 MAX_LENGTH = 2048  # characters
 REQUIRED = ("exp", "iat", "iss", "aud", "sub", "jti")
 _OPTIONS: Any = {"require": list(REQUIRED), "verify_exp": False, "verify_iat": False}
-# Base64 without padding, and a signature of 32 bytes: what a lenient decoder passes over is no token either.
+# Unpadded base64url with a signature of 32 bytes: a lenient decoder would accept variants of the same token.
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}")
-_SKEW = 60  # seconds that another machine of ours may be ahead
+_SKEW = 60  # seconds that the clock of another machine may be ahead
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says: whose it is, by which log-in, and what of that log-in's scopes it carries."""
+    """The verified claims of a token: its subject, log-in and scopes."""
 
     subject: str
     login_id: uuid.UUID
@@ -48,7 +48,7 @@ def issue(
     seconds: float,
     now: float | None = None,
 ) -> str:
-    """Return a signed token that is good for so many seconds."""
+    """Return a signed token that expires in so many seconds."""
     issued = int(time.time() if now is None else now)
     claims = {
         "iss": ISSUER,
@@ -64,35 +64,35 @@ def issue(
 
 
 def verify(token: str, secrets: Sequence[str], *, now: float | None = None) -> Claims | None:
-    """Return what a token says that one of our secrets has signed and whose time is not over, or None."""
+    """Return the claims of a valid token that one of the secrets signed, or None."""
     if len(token) > MAX_LENGTH or not _SHAPE.fullmatch(token) or token.partition(".")[0] != _HEADER:
         return None
     for secret in secrets:
         try:
-            said = jwt.decode(
+            payload = jwt.decode(
                 token, secret, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_OPTIONS
             )
         except jwt.InvalidSignatureError:
-            continue  # another secret may have signed it
+            continue  # the former secret may have signed it
         except jwt.InvalidTokenError:
             return None
-        return _claims(said, time.time() if now is None else now)
+        return _claims(payload, time.time() if now is None else now)
     return None
 
 
-def _claims(said: dict[str, Any], now: float) -> Claims | None:
-    """Return the claims, if each is of its kind and the token is neither over nor from the future."""
-    texts = [said.get(name) for name in ("sub", "jti", "sid", "scope")]
+def _claims(payload: dict[str, Any], now: float) -> Claims | None:
+    """Return the claims, or None where one has the wrong type, or the token is expired or from the future."""
+    texts = [payload.get(name) for name in ("sub", "jti", "sid", "scope")]
     if not all(isinstance(text, str) for text in texts):
         return None
-    times = (said["iat"], said["exp"])
+    times = (payload["iat"], payload["exp"])
     if not all(type(moment) is int for moment in times) or not times[0] - _SKEW <= now < times[1]:
         return None
     try:
-        login_id = uuid.UUID(hex=said["sid"])
+        login_id = uuid.UUID(hex=payload["sid"])
     except ValueError:
         return None
-    return Claims(said["sub"], login_id, said["jti"], frozenset(said["scope"].split()), times[1])
+    return Claims(payload["sub"], login_id, payload["jti"], frozenset(payload["scope"].split()), times[1])
 
 
 def _header() -> str:

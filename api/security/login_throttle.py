@@ -1,7 +1,7 @@
-"""Throttles for guessing, in Postgres: neither a lost Redis nor another process forgets them. Functions never commit.
+"""Throttles log-in attempts, in Postgres, so that a flushed Redis resets no counters. Functions never commit.
 
-A bucket is one moment: when all that was taken from it is forgotten. Taking moves it on, unless that would be too far.
-An attempt is counted before it is tried, so that a thousand at once are no more than a thousand one by one.
+A bucket is a leaky bucket (GCRA): one timestamp, which each attempt moves on by `pace`, and refuses where it would lie too
+far ahead. Attempts are counted before they are verified, so that parallel guesses count like sequential ones.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-_TOO_MANY = "Too many log-ins failed. Retry-After says when to try again."
+_TOO_MANY = "Too many log-ins have failed. Wait for the seconds in Retry-After, then try again."
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Whom something is counted for: `burst` at once, and one more each `pace`."""
+    """A rate: `burst` attempts at once, and one more each `pace`, for a subject."""
 
     kind: str
     parts: tuple[str, ...]
@@ -37,61 +37,61 @@ class Bucket:
 
     @property
     def subject(self) -> str:
-        """Return the bucket's name: a hash, since people type their passwords where a name is asked for."""
+        """The bucket's key: a hash, since people sometimes type their password as the user name."""
         parts = (self.kind, *self.parts)
         return hashlib.sha256(b"".join(f"{len(part)}:{part}".encode() for part in parts)).hexdigest()
 
 
 class TooManyLoginAttempts(RateLimitExceeded):
-    """Log-ins failed too often: from this address, or with this name."""
+    """Too many log-ins have failed from this address or for this user name."""
 
     code: ClassVar[str] = "too-many-guesses"
     title: ClassVar[str] = "Too many failed log-ins"
 
     @property
     def retry_after(self) -> float:
-        """Seconds until another try is let through."""
+        """Seconds until the next attempt is allowed."""
         return float(self.args[1])
 
 
-# Of one name from one address: what a person mistypes. Of a name from everywhere: what NIST SP 800-63B allows in a row.
-# Of an address: whoever tries one password on many names.
+# Of one name from one address: typing errors. Of one name from everywhere: the 100 failures that NIST SP 800-63B allows.
+# Of one address: password spraying over many names.
 def pair_bucket(username: str, address: str) -> Bucket:
-    """Count the tries at one name from one address."""
+    """Return the bucket of attempts for one name from one address."""
     return Bucket("pair", (username, client_network(address)), burst=10, pace=timedelta(minutes=1))
 
 
 def name_bucket(username: str) -> Bucket:
-    """Count the tries at one name from everywhere."""
+    """Return the bucket of attempts for one name from everywhere."""
     return Bucket("name", (username,), burst=100, pace=timedelta(seconds=30))
 
 
 def address_bucket(address: str) -> Bucket:
-    """Count the tries from one address at any name."""
+    """Return the bucket of attempts from one address for any name."""
     return Bucket("source", (client_network(address),), burst=50, pace=timedelta(seconds=10))
 
 
 def logins_bucket(owner: str) -> Bucket:
-    """Count the log-ins that went well: each is a row, and there is a token for renewing it."""
+    """Return the bucket of successful log-ins, each of which stores a row; clients should refresh instead."""
     return Bucket("issued", (owner,), burst=300, pace=timedelta(seconds=2))
 
 
-def count_attempt(session: Session, buckets: Sequence[Bucket], words: str = _TOO_MANY) -> None:
-    """Count one try in each, or raise TooManyGuesses, for the transaction to end without a trace.
+def count_attempt(session: Session, buckets: Sequence[Bucket], detail: str = _TOO_MANY) -> None:
+    """Count one attempt in each bucket, or raise TooManyLoginAttempts; the caller's transaction then rolls back.
 
-    Everyone takes in the same order of kinds, so that no two wait for each other.
+    Pass buckets in the same order of kinds everywhere, or two requests deadlock.
     """
     for bucket in buckets:
         row = session.execute(
             _COUNT_ATTEMPT,
-            {"subject": bucket.subject, "pace": bucket.pace, "room": bucket.pace * (bucket.burst - 1)},
+            {"subject": bucket.subject, "pace": bucket.pace, "burst_time": bucket.pace * (bucket.burst - 1)},
         ).first()
         if row is None:
-            raise TooManyLoginAttempts(words, _seconds_until_free(session, bucket))
+            raise TooManyLoginAttempts(detail, _seconds_until_free(session, bucket))
 
 
 def refund_attempt(session: Session, buckets: Sequence[Bucket]) -> None:
-    """Count one try less in each: it was no guess."""
+    """Take one attempt back from each bucket: it was no guess."""
     for bucket in buckets:
         session.execute(
             update(LoginThrottle)
@@ -101,7 +101,7 @@ def refund_attempt(session: Session, buckets: Sequence[Bucket]) -> None:
 
 
 def rewrite_bucket(session: Session, buckets: Sequence[Bucket]) -> None:
-    """Write one of them once more as it is."""
+    """Write a bucket unchanged, so that this request's statements equal those of a recorded failure."""
     session.execute(
         update(LoginThrottle)
         .where(LoginThrottle.subject == buckets[0].subject)
@@ -110,7 +110,7 @@ def rewrite_bucket(session: Session, buckets: Sequence[Bucket]) -> None:
 
 
 def client_network(address: str) -> str:
-    """Return whom an address stands for: of IPv6, the /64 that one customer has."""
+    """Return the network that an address counts for: for IPv6 its /64, which one customer controls."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -122,17 +122,17 @@ def client_network(address: str) -> str:
     return str(parsed)
 
 
-# The clock and not now(): a transaction that has waited for another's row began before that one's moment.
+# clock_timestamp(), not now(): a transaction that waited for the row's lock started before the other one's timestamp.
 _COUNT_ATTEMPT = text("""
 INSERT INTO guesses AS held (subject, forgotten_at) VALUES (:subject, clock_timestamp() + :pace)
 ON CONFLICT (subject) DO UPDATE SET forgotten_at = greatest(held.forgotten_at, clock_timestamp()) + :pace
- WHERE held.forgotten_at <= clock_timestamp() + :room
+ WHERE held.forgotten_at <= clock_timestamp() + :burst_time
 RETURNING subject
 """)
 
 
 def _seconds_until_free(session: Session, bucket: Bucket) -> float:
-    room = bucket.pace * (bucket.burst - 1)
-    left = func.extract("epoch", LoginThrottle.forgotten_at - room - func.clock_timestamp())
+    burst_time = bucket.pace * (bucket.burst - 1)
+    left = func.extract("epoch", LoginThrottle.forgotten_at - burst_time - func.clock_timestamp())
     seconds = session.scalar(select(left).where(LoginThrottle.subject == bucket.subject))
     return max(1.0, float(seconds or 0))

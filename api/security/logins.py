@@ -1,6 +1,6 @@
-"""Log-ins: what tokens live by. A refresh token is used once; a second use ends its whole family. Functions never commit.
+"""Log-ins and their refresh tokens. A refresh token is used once; a second use ends the log-in. Functions never commit.
 
-Whatever touches a family locks its log-in first: of two who bring the same token, one is the second.
+Every change locks the log-in first, so that of two requests with the same refresh token one is the reuse.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _SHAPE = re.compile(rf"{PREFIX}_[0-9a-f]{{64}}_[0-9a-f]{{8}}")
 
 
 class Renewal(StrEnum):
-    """How a try to use a refresh token went."""
+    """The outcome of using a refresh token."""
 
-    DONE = "done"
-    UNKNOWN = "unknown"  # no token of ours, or its log-in is over
+    DONE = "ended_id"
+    UNKNOWN = "unknown"  # not a token of ours, or its log-in has ended
     REUSED = "reused"
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who logged in: a user, or a key's holder."""
+    """The owner of a log-in: a user or an API key."""
 
     account_id: uuid.UUID
     user_id: uuid.UUID | None = None
@@ -50,13 +50,13 @@ class Owner:
 
     @property
     def actor(self) -> str:
-        """Return the owner's name in the audit and in a token's `sub`."""
+        """The owner's id in audit events and in a token's `sub`."""
         return actor(self.user_id, self.key_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A log-in that lives, with all that a new token of it needs."""
+    """An active log-in, with what its new tokens need."""
 
     login_id: uuid.UUID
     owner: Owner
@@ -65,14 +65,14 @@ class Family:
 
 
 def actor(user_id: uuid.UUID | None, key_id: str | None) -> str:
-    """Return how a user or a key is written down: a key as its id."""
+    """Return the id of a user (`user:…`) or key in audit events."""
     return f"user:{user_id}" if user_id else str(key_id)
 
 
 def begin(
     session: Session, owner: Owner, scopes: Sequence[str], *, address: str, ttl: timedelta
 ) -> tuple[Family, str]:
-    """Write a log-in down and return it with its first refresh token."""
+    """Insert a log-in, and return it with its first refresh token."""
     row = Login(
         id=uuid.uuid4(),
         account_id=owner.account_id,
@@ -90,13 +90,13 @@ def begin(
 
 
 def has_logged_in_from(session: Session, user_id: uuid.UUID, address: str) -> bool:
-    """Tell whether the user has logged in from this address, not long ago."""
+    """Return whether the user has a recent log-in from this address."""
     found = select(Login.id).where(Login.user_id == user_id, Login.address == address).limit(1)
     return session.scalar(found) is not None
 
 
 def renew(session: Session, token: str) -> tuple[Renewal, Family | None, str | None]:
-    """Change a refresh token for the next one. One that was used before ends its family."""
+    """Exchange a refresh token for the next one. A reused token ends its log-in."""
     login_id = _find_login_id(session, token)
     if login_id is None or (family := _lock_family(session, login_id)) is None:
         return Renewal.UNKNOWN, None, None
@@ -113,25 +113,25 @@ def renew(session: Session, token: str) -> tuple[Renewal, Family | None, str | N
 
 
 def find(session: Session, token: str) -> Family | None:
-    """Return the living family of a refresh token, used or not, locked; or None."""
+    """Return the active log-in of a refresh token, used or not, and lock it; or None."""
     login_id = _find_login_id(session, token)
     return _lock_family(session, login_id) if login_id else None
 
 
 def find_by_id(session: Session, login_id: uuid.UUID) -> Family | None:
-    """Return a living family, locked; or None."""
+    """Return an active log-in and lock it; or None."""
     return _lock_family(session, login_id)
 
 
 def end(session: Session, login_id: uuid.UUID) -> bool:
-    """Let no token of the family open anything any more."""
-    done = session.scalar(
+    """End a log-in with all of its tokens; return whether it was active."""
+    ended_id = session.scalar(
         update(Login)
         .where(Login.id == login_id, Login.revoked_at.is_(None))
         .values(revoked_at=func.now())
         .returning(Login.id)
     )
-    return done is not None
+    return ended_id is not None
 
 
 def end_all(session: Session, account_id: uuid.UUID) -> None:
@@ -144,32 +144,32 @@ def end_all(session: Session, account_id: uuid.UUID) -> None:
 
 
 def identify(session: Session, claims: Claims) -> Identity | None:
-    """Return who brings an access token, by one look at its log-in, or None where that is over."""
+    """Return the identity of an access token's claims by one query, or None where its log-in has ended."""
     row = session.execute(_active_logins([claims.login_id])).first()
     if row is None:
         return None
     owner = Owner(row.account_id, row.user_id, row.key_id)
     if owner.actor != claims.subject:
         return None
-    # What was taken from the user or the key since is taken from the token too.
+    # Scopes removed from the user or key since the token was issued no longer count.
     scopes = claims.scopes & _owner_scopes(row)
     return Identity(owner.account_id, owner.actor, scopes, login_id=claims.login_id)
 
 
 def find_revoked(session: Session, callers: Collection[Identity]) -> set[Identity]:
-    """Return which of these would not get in any more, or not with all their scopes."""
-    login_ids = [one.login_id for one in callers if one.login_id]
-    alive: dict[uuid.UUID | str, frozenset[str]] = accounts.active_key_scopes(
-        session, [one.actor for one in callers if not one.login_id]
+    """Return those of the callers whose credentials have ended or lost a scope."""
+    login_ids = [caller.login_id for caller in callers if caller.login_id]
+    active: dict[uuid.UUID | str, frozenset[str]] = accounts.active_key_scopes(
+        session, [caller.actor for caller in callers if not caller.login_id]
     )
     if login_ids:
-        alive |= {row.id: _owner_scopes(row) for row in session.execute(_active_logins(login_ids))}
-    held = {one: alive.get(one.login_id or one.actor) for one in callers}
-    return {one for one, scopes in held.items() if scopes is None or not one.scopes <= scopes}
+        active |= {row.id: _owner_scopes(row) for row in session.execute(_active_logins(login_ids))}
+    scopes_left = {caller: active.get(caller.login_id or caller.actor) for caller in callers}
+    return {caller for caller, scopes in scopes_left.items() if scopes is None or not caller.scopes <= scopes}
 
 
 def is_token(text: str) -> bool:
-    """Tell whether a text is shaped like a refresh token, checksum and all."""
+    """Return whether a text has the form of a refresh token, with the right checksum."""
     return bool(_SHAPE.fullmatch(text)) and checksum(text.rpartition("_")[0]) == text.rpartition("_")[2]
 
 
@@ -178,7 +178,7 @@ def _owner_scopes(row: Any) -> frozenset[str]:
 
 
 def _active_logins(login_ids: Sequence[uuid.UUID]) -> Select[*tuple[Any, ...]]:
-    """Select log-ins that are not over, of owners and accounts that are not disabled or revoked."""
+    """Select active log-ins, whose owners and accounts are neither disabled nor revoked."""
     return (
         select(
             Login.id, Login.account_id, Login.user_id, Login.key_id, Login.scopes,
@@ -218,5 +218,5 @@ def _issue_refresh_token(session: Session, account_id: uuid.UUID, login_id: uuid
 
 
 def _hash(token: str) -> str:
-    # 256 random bits: there is nothing to guess, and looking the hash up tells nothing of how near a guess came.
+    # A fast hash is enough for 256 random bits; and by looking up a hash, timing tells nothing about the token.
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The files that tasks made."""
+"""Route that downloads the artifacts of tasks."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from flask import Response
 
-blueprint = Resource("artifacts", "The files that tasks made.")
+blueprint = Resource("artifacts", "The files that tasks produced.")
 
 
 @blueprint.get("/tasks/<uuid:task_id>/artifacts/<path:name>")
 @blueprint.documented(scope="jobs:read", query=DownloadQuery, file=True, errors=(404,))
 def get_artifact(query: dict[str, Any], task_id: UUID, name: str) -> Response:
-    """Download a file that a task made, or a range of it."""
+    """Download an artifact of a task, or a range of it."""
     with transaction() as session:
         found = listing.find_artifact(session, account_id(), task_id, name)
     if found is None:
-        raise NotFound("There is no such file.")
+        raise NotFound("This task has no such artifact. GET /v1/tasks/{task_id} lists its artifacts.")
     shown = name.rpartition("/")[2]
     return file_responses.send_stored_file(
         found.storage_key,

@@ -1,6 +1,6 @@
-"""Looks for changes, for any number of requests by a few queries now and then.
+"""Polls Postgres for changed tasks on behalf of all long polls and event streams of this process.
 
-Who waits holds nothing: no connection, no transaction.
+A few queries serve any number of waiting requests, which hold no database connection meanwhile.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _stop_conditions: list[Callable[[], bool]] = []
 
-POLL_SECONDS = 0.25  # between two looks
-REVOCATION_SECONDS = 5.0  # between two looks at whether all who watch would still be let in
+POLL_SECONDS = 0.25  # between two polls
+REVOCATION_SECONDS = 5.0  # between two checks for revoked keys and ended log-ins
 
 
 def stop_when(ending: Callable[[], bool]) -> None:
-    """End all waiting once this says so: whoever waited comes again, to a process that stays."""
+    """End all waiting once this returns True; clients then reconnect to another process."""
     _stop_conditions[:] = [ending]
 
 
 def is_stopping() -> bool:
-    """Tell whether this process ends."""
+    """Return whether this process is stopping."""
     return any(ending() for ending in _stop_conditions)
 
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """Someone who knows one version of a task, and waits for another."""
+    """A long poll: it has one version of a task, and waits for another."""
 
     topic: task_changes.Topic
     version: int
-    caller: Identity | None = None  # who waits is answered within a minute
+    caller: Identity | None = None  # a long poll ends within a minute, so that it need not be checked
     changed: threading.Event = field(default_factory=threading.Event)
     wants_document: ClassVar[bool] = False
 
     def has_seen(self, task_id: UUID, version: int) -> bool:  # noqa: ARG002 (a waiter waits for one task)
-        """Tell whether this version is the known one."""
+        """Return whether this is the version that the client has."""
         return version == self.version
 
     def notify(self, _: task_changes.Event | None) -> None:
@@ -63,13 +63,13 @@ class Waiter:
         self.changed.set()
 
     def tick(self) -> None:
-        """Wake up when this process ends. Else do nothing: whoever waits has a time limit of their own."""
+        """Wake up when this process stops; the request has a time limit of its own."""
         if is_stopping():
             self.changed.set()
 
 
 class ChangePoller:
-    """Brings news to all watchers. Its thread lives as long as anyone watches."""
+    """Delivers changes to all watchers. Its thread runs while there are any."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -78,7 +78,7 @@ class ChangePoller:
         self._polling = False
 
     def wait(self, task_id: UUID, version: int, seconds: float) -> None:
-        """Return when the task has another version than this one, or after these seconds."""
+        """Wait until the task has another version than this one, at most so many seconds."""
         waiter = Waiter(task_changes.Topic("task", task_id), version)
         self.add(waiter)
         try:
@@ -87,7 +87,7 @@ class ChangePoller:
             self.remove(waiter)
 
     def add(self, watcher: Watcher) -> None:
-        """Bring news to this one from now on."""
+        """Start delivering changes to this watcher."""
         with self._lock:
             self._watchers.add(watcher)
             if not self._polling:
@@ -95,12 +95,12 @@ class ChangePoller:
                 threading.Thread(target=self._poll, name="change-poller", daemon=True).start()
 
     def remove(self, watcher: Watcher) -> None:
-        """Bring this one nothing any more."""
+        """Stop delivering changes to this watcher."""
         with self._lock:
             self._watchers.discard(watcher)
 
     def _poll(self) -> None:
-        guarded = time.monotonic()
+        checked_at = time.monotonic()
         while True:
             time.sleep(POLL_SECONDS)
             with self._lock:
@@ -110,13 +110,13 @@ class ChangePoller:
                     return
             for watcher in watchers:
                 watcher.tick()
-            if time.monotonic() - guarded > REVOCATION_SECONDS:
+            if time.monotonic() - checked_at > REVOCATION_SECONDS:
                 _try_query(partial(_end_revoked, watchers=watchers))
-                guarded = time.monotonic()
+                checked_at = time.monotonic()
             self._deliver(watchers)
 
     def _deliver(self, watchers: list[Watcher]) -> None:
-        """Bring the news. Where none can be had, those who wait for one task will see for themselves; streams go on."""
+        """Deliver changes. If the database fails, wake long polls, which query by themselves; streams keep waiting."""
         if not _try_query(lambda session: _deliver_changes(session, watchers, self._feeds)):
             for watcher in watchers:
                 if not watcher.wants_document:
@@ -124,7 +124,7 @@ class ChangePoller:
 
 
 def _try_query(look: Callable[[Session], None]) -> bool:
-    """Look into the database, and tell whether that was possible: the thread must not leave its watchers alone."""
+    """Run the query and return whether it succeeded. It never raises: the thread must not die and strand its watchers."""
     try:
         with transaction() as session:
             look(session)
@@ -138,7 +138,7 @@ def _try_query(look: Callable[[Session], None]) -> bool:
 
 
 def _deliver_changes(session: Session, watchers: Iterable[Watcher], feeds: AccountFeeds) -> None:
-    """Tell all watchers what they do not know yet."""
+    """Notify all watchers of versions that they have not seen."""
     by_kind: dict[str, dict[UUID, list[Watcher]]] = {"task": {}, "batch": {}, "account": {}}
     for watcher in watchers:
         by_kind[watcher.topic.kind].setdefault(watcher.topic.id, []).append(watcher)
@@ -151,33 +151,33 @@ def _deliver_changes(session: Session, watchers: Iterable[Watcher], feeds: Accou
 
 def _deliver_tasks(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
     versions = progress_queries.job_versions(session, watched)
-    wanted: dict[UUID, list[Watcher]] = {}
+    unseen: dict[UUID, list[Watcher]] = {}
     for task_id, watchers in watched.items():
         version = versions.get(task_id)
-        for one in watchers:
-            if version is None or (not one.wants_document and not one.has_seen(task_id, version)):
-                one.notify(None)
-            elif not one.has_seen(task_id, version):
-                wanted.setdefault(task_id, []).append(one)
-    for event in task_changes.task_events(session, list(wanted)):
-        for one in wanted[event.subject_id]:
-            one.notify(event)
+        for watcher in watchers:
+            if version is None or (not watcher.wants_document and not watcher.has_seen(task_id, version)):
+                watcher.notify(None)
+            elif not watcher.has_seen(task_id, version):
+                unseen.setdefault(task_id, []).append(watcher)
+    for event in task_changes.task_events(session, list(unseen)):
+        for watcher in unseen[event.subject_id]:
+            watcher.notify(event)
 
 
 def _deliver_batches(session: Session, watched: dict[UUID, list[Watcher]]) -> None:
-    found = progress_queries.batches_progress(session, list(watched))
+    batches = progress_queries.batches_progress(session, list(watched))
     for batch_id, watchers in watched.items():
-        event = task_changes.batch_event(found[batch_id]) if batch_id in found else None
-        for one in watchers:
-            if event is None or not one.has_seen(batch_id, event.version):
-                one.notify(event)
+        event = task_changes.batch_event(batches[batch_id]) if batch_id in batches else None
+        for watcher in watchers:
+            if event is None or not watcher.has_seen(batch_id, event.version):
+                watcher.notify(event)
 
 
 def _end_revoked(session: Session, watchers: list[Watcher]) -> None:
-    """End the streams of those whose key was revoked, or whose log-in is over, since they came."""
-    gone = logins.find_revoked(session, {watcher.caller for watcher in watchers if watcher.caller})
+    """End the streams of callers whose key was revoked or whose log-in has ended since they connected."""
+    revoked = logins.find_revoked(session, {watcher.caller for watcher in watchers if watcher.caller})
     for watcher in watchers:
-        if watcher.caller in gone:
+        if watcher.caller in revoked:
             watcher.notify(None)
 
 

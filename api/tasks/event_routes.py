@@ -1,4 +1,4 @@
-"""What changes, told as it changes: of a task, of a batch, of all tasks of the account."""
+"""Routes of Server-Sent Events: the changes of a task, of a batch, or of all tasks of the account."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ if TYPE_CHECKING:
 
     from flask import Response
 
-blueprint = Resource("events", "What changes, as it changes: Server-Sent Events.")
-MAX_INITIAL_TASKS = 200  # tasks that an account's watcher is told of at once; of the others by the first look
+blueprint = Resource("events", "Changes of tasks and batches, as Server-Sent Events.")
+MAX_INITIAL_TASKS = 200  # tasks in an account stream's first events; the first poll delivers the others
 EVENTS_DESCRIPTION = "`status` and `progress` events, and a comment every 15 s."
-OVER_DESCRIPTION = (
-    "It has ended, and the event with this `Last-Event-ID` said so: there is nothing to come again for."
-)
+OVER_DESCRIPTION = "It has ended, and the client has its last event: do not reconnect."
 LAST_EVENT_ID = {
     "in": "header",
     "name": "Last-Event-ID",
     "schema": {"type": "string"},
-    "description": "The id of the event that came last: what has changed since is told first.",
+    "description": "The id of the last event received; the stream starts with what has changed since.",
 }
 
 
@@ -49,7 +47,7 @@ def watch_task(task_id: UUID) -> Response:
     """
     with transaction() as session:
         first = list(task_changes.job_events(session, [routes.find_job(session, task_id)]))
-    return sse_stream.stream_response(Topic("task", task_id), first, told=sse_stream.last_event_id())
+    return sse_stream.stream_response(Topic("task", task_id), first, acknowledged=sse_stream.last_event_id())
 
 
 @blueprint.get("/batch/<uuid:batch_id>/events")
@@ -69,11 +67,13 @@ def watch_batch(batch_id: UUID) -> Response:
     Each event's data is the batch as `GET /v1/batch/{batch_id}` shows it.
     """
     with transaction() as session:
-        found = progress_queries.batch_progress(session, account_id(), batch_id)
-    if found is None:
+        progress = progress_queries.batch_progress(session, account_id(), batch_id)
+    if progress is None:
         raise NotFound("There is no such batch.")
     return sse_stream.stream_response(
-        Topic("batch", batch_id), [task_changes.batch_event(found)], told=sse_stream.last_event_id()
+        Topic("batch", batch_id),
+        [task_changes.batch_event(progress)],
+        acknowledged=sse_stream.last_event_id(),
     )
 
 
@@ -83,16 +83,16 @@ def watch_batch(batch_id: UUID) -> Response:
     request_headers=(LAST_EVENT_ID,),
     stream=stream_replies(
         sse_stream.MEDIA_TYPE,
-        f"Each task of the account that is at the workers, each time it changes: {EVENTS_DESCRIPTION}",
+        f"Each published or running task of the account, each time it changes: {EVENTS_DESCRIPTION}",
     ),
 )
 def watch_account() -> Response:
-    """Watch all tasks of the account, from when workers are told of them until they have ended.
+    """Watch all tasks of the account, from their publication until they have ended.
 
-    It never ends by itself. After a break, `Last-Event-ID` brings what ended meanwhile, for an hour.
+    The stream never ends. After a disconnect, `Last-Event-ID` resumes with what ended meanwhile, within an hour.
     """
-    owner, told = account_id(), sse_stream.last_event_id()
-    since = float(told) if told and re.fullmatch(r"\d{1,11}\.\d{3}", told) else None
+    owner, acknowledged = account_id(), sse_stream.last_event_id()
+    since = float(acknowledged) if acknowledged and re.fullmatch(r"\d{1,11}\.\d{3}", acknowledged) else None
     with transaction() as session:
         moment, rows = progress_queries.find_active(session, [owner])
         ids = dict.fromkeys(row.id for row in rows if row.ended_at is None or since is None)
@@ -100,4 +100,4 @@ def watch_account() -> Response:
             task_changes.task_events(session, list(ids)[:MAX_INITIAL_TASKS], task_changes.event_id_at(moment))
         )
     past = task_changes.past_events(owner, since) if since is not None else iter(())
-    return sse_stream.stream_response(Topic("account", owner), first, told=None, past=past)
+    return sse_stream.stream_response(Topic("account", owner), first, acknowledged=None, past=past)

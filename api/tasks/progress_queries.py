@@ -1,6 +1,6 @@
-"""How far jobs, their scenes and batches are: what is asked again and again while they run. Nothing is changed here.
+"""Queries for the progress of jobs, scenes and batches, which run again and again while clients wait. Read only.
 
-Whether one may ask for a job is seen to before; a batch is asked for by its account.
+Callers check that the account owns the jobs; `batch_progress` checks it itself.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-# An end is dated when its transaction begins, and seen when it commits: so many seconds later at most.
+# `finished_at` is the transaction's start; the row becomes visible at commit, up to so many seconds later.
 COMMIT_LAG_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class SceneProgress:
-    """How far a scene is, over all segments that show it."""
+    """The progress of a scene, over all segments that show it."""
 
     id: str
     done: bool
@@ -39,7 +39,7 @@ class SceneProgress:
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """How far a batch is. A task that was deleted since still counts as what it ended as."""
+    """The progress of a batch. A deleted task still counts by the status that it ended with."""
 
     id: uuid.UUID
     finished: bool
@@ -50,22 +50,22 @@ class BatchProgress:
 
 
 def job_versions(session: Session, job_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """Return the number of each job that goes up with each change of it."""
+    """Return the version of each job, which every change increments."""
     rows = session.execute(select(Job.id, Job.version).where(Job.id.in_(list(job_ids))))
     return {row.id: row.version for row in rows}
 
 
 def load_jobs(session: Session, ids: Sequence[uuid.UUID]) -> list[Job]:
-    """Return jobs as they are shown, in this order, without those that are gone."""
-    found = {
+    """Return jobs with the columns that responses show, in this order, without deleted ones."""
+    jobs = {
         job.id: job for job in session.scalars(select(Job).where(Job.id.in_(ids)).options(*WITHOUT_DOCUMENTS))
     }
-    return [found[each] for each in ids if each in found]
+    return [jobs[job_id] for job_id in ids if job_id in jobs]
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveJob:
-    """A job at the workers, or one that ended a moment ago: then `ended` is when, in seconds."""
+    """A published or running job; or one that has just ended, with `ended_at` in Unix seconds."""
 
     account_id: uuid.UUID
     id: uuid.UUID
@@ -87,7 +87,7 @@ SELECT account_id, id, version, NULL AS ended FROM jobs
 def find_active(
     session: Session, account_ids: Sequence[uuid.UUID], *, most: int = 50_000
 ) -> tuple[float, list[ActiveJob]]:
-    """Return this moment and each job at the workers or ended within the last `LATE` seconds; of those `most` at most."""
+    """Return the current time and all active jobs, with up to `most` that ended within COMMIT_LAG_SECONDS."""
     now = session.scalars(select(func.extract("epoch", func.now()))).one()
     rows = session.execute(_ACTIVE, {"ids": list(account_ids), "late": COMMIT_LAG_SECONDS, "most": most})
     found = [
@@ -106,31 +106,31 @@ EndedJob = tuple["datetime", "uuid.UUID"]
 
 
 def find_ended(session: Session, account_id: uuid.UUID, after: EndedJob, *, most: int) -> list[EndedJob]:
-    """Return what ended after another job did, the oldest first, as far back as an hour."""
-    given = {"account_id": account_id, "at": after[0], "id": after[1], "most": most}
-    return [(row.finished_at, row.id) for row in session.execute(_ENDED, given)]
+    """Return the jobs that ended after this one, oldest first, within the last hour."""
+    parameters = {"account_id": account_id, "at": after[0], "id": after[1], "most": most}
+    return [(row.finished_at, row.id) for row in session.execute(_ENDED, parameters)]
 
 
 def scene_progress(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[SceneProgress]]:
-    """Return the scenes of jobs that are planned, in the order in which they are shown."""
-    each = (
+    """Return the scenes of planned jobs, in the order of the video."""
+    segments = (
         select(Segment, func.unnest(Segment.scene_ids).label("scene"))
         .where(Segment.job_id.in_(job_ids))
         .subquery()
     )
-    done = each.c.state == SegmentState.DONE
+    done = segments.c.state == SegmentState.DONE
     rows = session.execute(
         select(
-            each.c.job_id,
-            each.c.scene,
+            segments.c.job_id,
+            segments.c.scene,
             func.bool_and(done),
-            func.bool_or(each.c.state == SegmentState.RUNNING),
-            func.bool_and(each.c.cached),
-            func.sum(case((done, each.c.frames), else_=each.c.frames_done))
-            / cast(func.greatest(func.sum(each.c.frames), 1), Float),
+            func.bool_or(segments.c.state == SegmentState.RUNNING),
+            func.bool_and(segments.c.cached),
+            func.sum(case((done, segments.c.frames), else_=segments.c.frames_done))
+            / cast(func.greatest(func.sum(segments.c.frames), 1), Float),
         )
-        .group_by(each.c.job_id, each.c.scene)
-        .order_by(each.c.job_id, func.min(each.c.index), func.max(each.c.index))
+        .group_by(segments.c.job_id, segments.c.scene)
+        .order_by(segments.c.job_id, func.min(segments.c.index), func.max(segments.c.index))
     )
     found: dict[uuid.UUID, list[SceneProgress]] = {}
     for job_id, *facts in rows:
@@ -139,7 +139,7 @@ def scene_progress(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.
 
 
 def scene_ids(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
-    """Return the scenes of jobs as they were asked for: what can be said before they are planned."""
+    """Return the scene ids of jobs by their scripts: all that is known before they are planned."""
     ids = func.jsonb_path_query_array(Job.spec, "$.script.scenes[*].id", type_=JSONB)
     rows = session.execute(select(Job.id, ids).where(Job.id.in_(job_ids)))
     return {job_id: list(names) for job_id, names in rows}
@@ -159,13 +159,13 @@ SELECT b.id, b.total, b.succeeded, b.failed, b.canceled, b.created_at, b.finishe
 
 
 def batch_progress(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> BatchProgress | None:
-    """Return how far the account's batch is, or None."""
-    mine = select(Batch.id).where(Batch.account_id == account_id, Batch.id == batch_id)
-    return batches_progress(session, list(session.scalars(mine))).get(batch_id)
+    """Return the progress of the account's batch, or None."""
+    own_batch = select(Batch.id).where(Batch.account_id == account_id, Batch.id == batch_id)
+    return batches_progress(session, list(session.scalars(own_batch))).get(batch_id)
 
 
 def batches_progress(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, BatchProgress]:
-    """Return how far batches are: by their counts and the jobs under way, however many they are."""
+    """Return the progress of batches, from their counters and running jobs alone."""
     if not ids:
         return {}
     return {row.id: _batch_progress(row) for row in session.execute(_BATCH, {"ids": list(ids)})}

@@ -1,4 +1,4 @@
-"""What becomes of jobs: to look at, to wait for, to cancel, to retry, to delete."""
+"""Routes of /v1/tasks: list, show, long-poll, cancel, retry, delete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from shared.models import Job
 
-blueprint = Resource("tasks", "What becomes of jobs.")
+blueprint = Resource("tasks", "The runs of jobs: status, progress and results.")
 
 
 @blueprint.get("/tasks")
@@ -49,7 +49,7 @@ def list_tasks(query: dict[str, Any]) -> dict[str, Any]:
 def get_task(query: dict[str, Any], task_id: UUID) -> Response:
     """Show a task.
 
-    With `wait`, an unfinished one is answered as soon as it changes.
+    With `wait`, the response for an unfinished task is sent as soon as it changes.
     """
     return _conditional_response(_task_after_wait(task_id, query["wait"]))
 
@@ -61,7 +61,7 @@ def cancel_task(task_id: UUID) -> dict[str, Any]:
     with transaction() as session:
         find_job(session, task_id)
         if cancellation.cancel(session, account_id(), task_id) is None:
-            raise Conflict("The task has ended already.")
+            raise Conflict("The task has already ended and cannot be canceled.")
         audit.record(session, "jobs.canceled", str(task_id))
         return views.task_view(session, find_job(session, task_id))
 
@@ -69,15 +69,15 @@ def cancel_task(task_id: UUID) -> dict[str, Any]:
 @blueprint.post("/tasks/<uuid:task_id>/retry")
 @blueprint.documented(scope="jobs:write", replies={202: TaskSchema}, errors=(404, 409))
 def retry_task(task_id: UUID) -> dict[str, Any]:
-    """Run a failed or canceled task again; what is finished of it is used again."""
+    """Run a failed or canceled task again; its finished segments are reused."""
     with transaction() as session:
         find_job(session, task_id)
         if not jobs.retry(session, account_id(), task_id, attempts=config().max_attempts):
-            raise Conflict("Only a failed or canceled task can be retried.")
+            raise Conflict("Only a failed or canceled task can be retried. Submit a new job instead.")
         audit.record(session, "jobs.retried", str(task_id))
-        shown = views.task_view(session, find_job(session, task_id))
+        document = views.task_view(session, find_job(session, task_id))
     publishing.publish_queued()
-    return shown
+    return document
 
 
 @blueprint.delete("/tasks/<uuid:task_id>")
@@ -86,26 +86,26 @@ def delete_task(task_id: UUID) -> None:
     """Delete a finished task with its files."""
     with transaction() as session:
         find_job(session, task_id)
-        unneeded = retention.delete_job(session, account_id(), task_id)
-        if unneeded is None:
-            raise Conflict("The task is unfinished: cancel it first.")
+        unused_keys = retention.delete_job(session, account_id(), task_id)
+        if unused_keys is None:
+            raise Conflict("The task is unfinished. Cancel it first, then delete it.")
         audit.record(session, "jobs.deleted", str(task_id))
-    for key in unneeded:
+    for key in unused_keys:
         file_responses.delete_stored_file(key)
 
 
 def list_page(
     *, wanted: listing.JobFilter, limit: int, after: listing.Cursor | None, batch_id: UUID | None = None
 ) -> dict[str, Any]:
-    """Return a page of the caller's tasks, of one batch where it is named."""
+    """Return a page of the caller's tasks, of one batch if it is given."""
     wanted = replace(wanted, batch_id=batch_id or wanted.batch_id)
     with transaction() as session:
-        found, following = listing.list_jobs(session, account_id(), wanted, limit=limit, after=after)
-        return {"data": views.task_views(session, found), "next_cursor": following and str(following)}
+        found, next_cursor = listing.list_jobs(session, account_id(), wanted, limit=limit, after=after)
+        return {"data": views.task_views(session, found), "next_cursor": next_cursor and str(next_cursor)}
 
 
 def find_job(session: Session, task_id: UUID) -> Job:
-    """Return the caller's job as it is now, or raise NotFound."""
+    """Return the current state of the caller's job, or raise NotFound."""
     session.expire_all()
     job = listing.find_job(session, account_id(), task_id)
     if job is None:
@@ -114,31 +114,31 @@ def find_job(session: Session, task_id: UUID) -> Job:
 
 
 def _task_after_wait(task_id: UUID, wait: float) -> dict[str, Any]:
-    """Return the task's document, after a change of it where it is worth waiting for one."""
+    """Return the task's document; with `wait`, after it has changed or the time is over."""
     with transaction() as session:
         job = find_job(session, task_id)
-        shown = views.task_view(session, job)
-    if not wait or job.state in FINISHED or _client_is_behind(shown):
-        return shown
+        document = views.task_view(session, job)
+    if not wait or job.state in FINISHED or _client_is_behind(document):
+        return document
     poller.wait(task_id, job.version, wait)
     with transaction() as session:
         return views.task_view(session, find_job(session, task_id))
 
 
-def _client_is_behind(shown: dict[str, Any]) -> bool:
-    """Whether the client knows an older answer, and so need not wait for a newer one."""
+def _client_is_behind(document: dict[str, Any]) -> bool:
+    """Return whether If-None-Match names an older version: then there is news already, and nothing to wait for."""
     known = request.if_none_match
-    return bool(known) and not known.contains_weak(_etag(TaskSchema().dump(shown)))
+    return bool(known) and not known.contains_weak(_etag(TaskSchema().dump(document)))
 
 
-def _conditional_response(shown: dict[str, Any]) -> Response:
-    document = TaskSchema().dump(shown)
+def _conditional_response(document: dict[str, Any]) -> Response:
+    document = TaskSchema().dump(document)
     tag = _etag(document)
     conditional_requests.check_if_match(tag)
     response = jsonify(document)
     response.set_etag(tag)
     response.headers["Cache-Control"] = "private, no-cache"
-    if shown["status"] not in FINISHED:
+    if document["status"] not in FINISHED:
         response.headers["Retry-After"] = str(views.RETRY_SECONDS)
     response.make_conditional(request)
     return response

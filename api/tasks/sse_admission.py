@@ -1,7 +1,7 @@
-"""Lets streams of events begin a few at a time, so that a thousand that come again at once are all served, soon.
+"""Limits how many event streams start at a time, so that a thousand clients that reconnect at once are all served.
 
-Who begins one asks Postgres who they are and how things stand, and there are few connections to it: without turns most
-would wait for one in vain. A turn is over when the stream begins: streams themselves hold none.
+Starting one takes a database connection, to authenticate and to read the current state; without the limit most would time
+out waiting for one. The slot is released when the stream starts.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from shared.errors import Unavailable
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-SLOT_SECONDS = 30.0  # that one waits for its turn; a thousand are through in a third of that
+SLOT_SECONDS = 30.0  # to wait for a slot; a thousand streams start within a third of that
 
 
 def register(app: Flask, config: Settings) -> None:
-    """Let streams wait for their turn before anything is asked for them. Other requests keep half the connections."""
-    turns = StartSlots(max(1, config.database_pool_size // 2))
-    app.before_request(turns.acquire)
-    app.teardown_request(turns.release)
+    """Make streams wait for a slot before their first query. Other requests keep half of the connections."""
+    slots = StartSlots(max(1, config.database_pool_size // 2))
+    app.before_request(slots.acquire)
+    app.teardown_request(slots.release)
 
 
 class StartSlots:
-    """A number of turns that are taken and given back."""
+    """Slots for starting streams."""
 
     def __init__(self, number: int) -> None:
         self._free = threading.BoundedSemaphore(number)
 
     def acquire(self) -> None:
-        """Wait for a turn, where the request needs one, or raise Unavailable."""
+        """Wait for a slot if the request starts a stream; raise Unavailable after 30 s."""
         if (
             request.method != "GET"
             or not request.path.startswith("/v1/")
@@ -41,10 +41,10 @@ class StartSlots:
         ):
             return
         if not self._free.acquire(timeout=SLOT_SECONDS):
-            raise Unavailable("Too many streams of events begin at once. Try again shortly.")
-        g.turn = True
+            raise Unavailable("Too many event streams are starting at once. Reconnect in a few seconds.")
+        g.stream_slot = True
 
     def release(self, _: BaseException | None) -> None:
-        """Give the turn back, once."""
-        if g.pop("turn", False):
+        """Release the request's slot, once."""
+        if g.pop("stream_slot", False):
             self._free.release()

@@ -1,7 +1,7 @@
-"""Server-Sent Events: what changes is told as it changes, to watchers that cost little and hold nobody up.
+"""Server-Sent Events streams: each buffers the latest event of each task until its client has read it.
 
-A watcher has a box for what it was not sent yet, of which only the latest about each task is kept. One that does not read
-is dropped: its box may overflow, or its connection may stand still, and neither for long.
+A client that does not read is disconnected, when its buffer overflows or a send takes too long, so that slow readers cost
+little memory and delay nobody.
 """
 
 from __future__ import annotations
@@ -30,40 +30,40 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MEDIA_TYPE = "text/event-stream"
-PING_SECONDS = 15.0  # between two signs of life
-SEND_SECONDS = 20.0  # that one piece of news may take to be sent
-RETRY_MILLISECONDS = 2000  # after which a browser comes again
-MAX_PENDING = 1000  # tasks that an account's watcher may be behind
-MAX_STREAMS_PER_ACCOUNT, MAX_STREAMS = 1000, 3000  # watchers of one process
-SEND_BUFFER_BYTES = 32 * 1024  # bytes of a connection that the kernel keeps for a reader
+PING_SECONDS = 15.0  # between two comments that keep the connection alive
+SEND_SECONDS = 20.0  # that sending one event may take
+RETRY_MILLISECONDS = 2000  # after which a browser reconnects
+MAX_PENDING = 1000  # tasks with unsent events, per stream
+MAX_STREAMS_PER_ACCOUNT, MAX_STREAMS = 1000, 3000  # streams of one process
+SEND_BUFFER_BYTES = 32 * 1024  # of the kernel: its default hides a stuck reader behind megabytes
 _NO_EVENTS: Iterator[Event] = iter(())
 _open_streams: Counter[UUID] = Counter()
 _lock = threading.Lock()
 
 
 def stream_response(
-    topic: Topic, first: Iterable[Event], *, told: str | None, past: Iterator[Event] = _NO_EVENTS
+    topic: Topic, first: Iterable[Event], *, acknowledged: str | None, past: Iterator[Event] = _NO_EVENTS
 ) -> Response:
-    """Answer with a stream that begins with these events, but for the one whose id the client was told before.
+    """Return a stream that starts with these events, without the one that the client has already (`acknowledged`).
 
-    What is `past` is told before them, and made only as fast as it is read. Who was told the last event of all is answered
-    204: an `EventSource` comes again after each end of a stream, and nothing else keeps it from doing so for ever.
+    `past` events come before them, and are read from the database only as fast as the client reads. A client that has the
+    final event gets 204: an EventSource would otherwise reconnect for ever.
     """
     first = list(first)
-    if any(event.final and event.id == told for event in first):
+    if any(event.final and event.id == acknowledged for event in first):
         return no_content()
-    who = caller()
-    owner = who.account_id
+    identity = caller()
+    owner = identity.account_id
     with _lock:
         if _open_streams[owner] >= MAX_STREAMS_PER_ACCOUNT:
             raise ConcurrencyLimitExceeded(
-                f"This account has {MAX_STREAMS_PER_ACCOUNT} streams of events open."
+                f"This account has {MAX_STREAMS_PER_ACCOUNT} event streams open, the most allowed. Close some of them."
             )
         if _open_streams.total() >= MAX_STREAMS:
-            raise Unavailable("Too many streams of events are open here. Try again shortly.")
+            raise Unavailable("Too many event streams are open on this server. Reconnect in a few seconds.")
         _open_streams[owner] += 1
-    stream = EventStream(topic, who, _connection(), past)
-    stream.begin(first, told=told)
+    stream = EventStream(topic, identity, _connection(), past)
+    stream.start(first, acknowledged=acknowledged)
     response = Response(stream, mimetype=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
@@ -71,56 +71,56 @@ def stream_response(
 
 
 def last_event_id() -> str | None:
-    """Return which event the client got last, or None."""
+    """Return the id of the last event that the client received, or None."""
     return request.headers.get("Last-Event-ID", "")[:64] or None
 
 
 def _connection() -> socket.socket | None:
-    """Return the request's connection, prepared: the kernel keeps little for it, and gives a dead one up."""
+    """Return the request's socket, with a small send buffer and a timeout for unacknowledged data."""
     found: socket.socket | None = request.environ.get("gunicorn.socket")
     if found is not None:
-        with contextlib.suppress(OSError):  # not every kind of socket has all of these
+        with contextlib.suppress(OSError):  # not every kind of socket supports these options
             found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(3000 * SEND_SECONDS))
     return found
 
 
 def _shut_down(connection: socket.socket) -> None:
-    """Have whoever waits to send there see that the other side has gone, as gunicorn expects it to happen."""
-    # By another name of the same connection: gevent would tell the sender that its own file was closed.
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as same:
-        same.shutdown(socket.SHUT_RDWR)
+    """Shut the connection down, so that a blocked sender fails as if the client had disconnected."""
+    # On a duplicate descriptor: closing gevent's socket would raise EBADF in the sender, which gunicorn logs as an error.
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        duplicate.shutdown(socket.SHUT_RDWR)
 
 
 class EventStream:
-    """One watcher: an iterator of what is to be sent, and where news are put."""
+    """One event stream: a watcher that buffers events, and the iterator that gunicorn sends."""
 
     wants_document: ClassVar[bool] = True
 
     def __init__(
         self,
         topic: Topic,
-        who: Identity,
+        identity: Identity,
         connection: socket.socket | None,
         past: Iterator[Event] = _NO_EVENTS,
     ) -> None:
         self.topic = topic
         self._past = past
-        self.caller: Identity | None = who
-        self._owner: UUID | None = who.account_id
+        self.caller: Identity | None = identity
+        self._owner: UUID | None = identity.account_id
         self._connection = connection
-        self._seen_versions: dict[UUID, int] = {}  # by task, as it was put into the box
-        self._sent_status: dict[UUID, str] = {}  # by task, as it was sent
+        self._seen_versions: dict[UUID, int] = {}  # by task, as last buffered
+        self._sent_status: dict[UUID, str] = {}  # by task, as last sent
         self._pending: OrderedDict[UUID, Event] = OrderedDict()
         self._has_pending = threading.Event()
         self._lock = threading.Lock()
         self._ended = self._retry_sent = False
         self._sending_since: float | None = None
 
-    def begin(self, first: Iterable[Event], *, told: str | None) -> None:
-        """Take the first events, and be brought news from now on."""
+    def start(self, first: Iterable[Event], *, acknowledged: str | None) -> None:
+        """Buffer the first events, and start watching for changes."""
         for event in first:
-            if event.id != told:
+            if event.id != acknowledged:
                 self.notify(event)
                 continue
             self._seen_versions[event.subject_id], self._sent_status[event.subject_id] = (
@@ -130,11 +130,11 @@ class EventStream:
         poller.add(self)
 
     def has_seen(self, task_id: UUID, version: int) -> bool:
-        """Tell whether this is no news."""
+        """Return whether this version was buffered already."""
         return self._seen_versions.get(task_id) == version
 
     def notify(self, event: Event | None) -> None:
-        """Take a piece of news, or the end of all news. It never waits."""
+        """Buffer an event, or end the stream on None. It never blocks."""
         with self._lock:
             if event is None or (len(self._pending) >= MAX_PENDING and event.subject_id not in self._pending):
                 self._ended = True
@@ -145,7 +145,7 @@ class EventStream:
             self._has_pending.set()
 
     def tick(self) -> None:
-        """Drop who does not read, and everyone when this process ends."""
+        """End the stream of a client that does not read, and every stream when this process stops."""
         since = self._sending_since
         if since is not None and time.monotonic() - since > SEND_SECONDS and self._connection is not None:
             self.notify(None)
@@ -158,14 +158,14 @@ class EventStream:
         return self
 
     def __next__(self) -> bytes:
-        """Wait for what is to be sent next; a comment where nothing happens for long."""
+        """Return the next bytes to send: an event, or a comment after some seconds without one."""
         self._sending_since = None
         data = self._next()
         self._sending_since = time.monotonic()
         return data
 
     def close(self) -> None:
-        """Watch no more. The server calls it, however the request ends."""
+        """Stop watching. The server calls it however the request ends."""
         poller.remove(self)
         with _lock:
             if self._owner is not None:
@@ -178,8 +178,8 @@ class EventStream:
         if not self._retry_sent:
             self._retry_sent = True
             return b"retry: %d\n\n" % RETRY_MILLISECONDS
-        if (older := self._next_past_event()) is not None:
-            return self._frame(older)
+        if (event := self._next_past_event()) is not None:
+            return self._frame(event)
         while True:
             with self._lock:
                 if self._pending:
@@ -191,12 +191,12 @@ class EventStream:
                 return b": nothing new\n\n"
 
     def _next_past_event(self) -> Event | None:
-        """Return what comes next of the past, unless the box has no less; without Postgres the client comes again."""
+        """Return the next past event that is not outdated, or None; end the stream if the database fails."""
         try:
             while not self._ended and (event := next(self._past, None)) is not None:
                 with self._lock:
                     if not self._is_outdated(event):
-                        self._pending.pop(event.subject_id, None)  # the past was looked up later
+                        self._pending.pop(event.subject_id, None)  # the past event was read later
                         _remember(self._seen_versions, event.subject_id, event.version)
                         return event
         except Unavailable:
@@ -204,7 +204,7 @@ class EventStream:
         return None
 
     def _is_outdated(self, event: Event) -> bool:
-        """Tell whether what is known is as new as this: the past and the news are looked up beside each other."""
+        """Return whether a buffered version is as new: past events and changes are read in parallel."""
         return self.topic.kind != "batch" and self._seen_versions.get(event.subject_id, 0) >= event.version
 
     def _frame(self, event: Event) -> bytes:
@@ -215,7 +215,7 @@ class EventStream:
 
 
 def _remember(known: dict[UUID, T], task_id: UUID, value: T) -> None:
-    """Remember a value as the newest one, and forget the oldest of too many: that is told once more at worst."""
+    """Store a value as the newest one and drop the oldest of too many, whose event may then be sent twice."""
     known.pop(task_id, None)
     known[task_id] = value
     if len(known) > 2 * MAX_PENDING:

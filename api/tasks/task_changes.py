@@ -1,7 +1,7 @@
-"""What changed of tasks, batches and accounts, for many watchers at once: a few queries, and a document made once for all.
+"""Events about changed tasks and batches: their values, and how they are built from rows, once for all watchers.
 
-A watcher knows which version it was told last, so that whatever happens between its first answer and its first news is
-news. Several changes between two looks are one: the last one, which is always told.
+Events carry versions, so that a change between a watcher's first response and the first poll is not lost. Several changes
+between two polls become one event, with the last state.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from shared.accounts import Identity
     from shared.models import Job
 
-PAGE_SIZE = 50  # that are made at once
+PAGE_SIZE = 50  # jobs that are loaded at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What is watched."""
+    """The subject that is watched."""
 
     kind: Literal["task", "batch", "account"]
     id: UUID
@@ -40,43 +40,43 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One piece of news: of what, as which version, in which state, and its document."""
+    """A change of a task or batch: its version, its status and its JSON document."""
 
     subject_id: UUID
     version: int
     status: str
     id: str
     data: bytes
-    final: bool = False  # whether nothing can come after it
+    final: bool = False  # whether it is the last event of its subject
 
 
 class Watcher(Protocol):
-    """Someone to whom news are brought."""
+    """A long poll or an event stream, which the change poller notifies."""
 
     topic: Topic
-    caller: Identity | None  # who watches, where that may go on for long
-    wants_document: ClassVar[bool]  # whether it is to be told what, and not only that
+    caller: Identity | None  # set for streams, which end when its credentials are revoked
+    wants_document: ClassVar[bool]  # whether it needs the document, and not only the fact of a change
 
     def has_seen(self, task_id: UUID, version: int) -> bool:
-        """Tell whether this is no news."""
+        """Return whether it has this version already."""
 
     def notify(self, event: Event | None) -> None:
-        """Take a piece of news; None: what is watched is gone, or has changed."""
+        """Receive an event; None means that the subject is gone or has changed."""
 
     def tick(self) -> None:
-        """Be asked now and then whether all is well."""
+        """Check its own health; called on every poll."""
 
 
-def task_events(session: Session, ids: Sequence[UUID], moment: str | None = None) -> Iterator[Event]:
-    """Give the tasks as they are now. `moment` is the place in an account's stream; none: each task has its own."""
+def task_events(session: Session, ids: Sequence[UUID], event_id: str | None = None) -> Iterator[Event]:
+    """Yield events of the tasks' current states, with a position in an account's stream as id, or each task's version."""
     for start in range(0, len(ids), PAGE_SIZE):
         yield from job_events(
-            session, progress_queries.load_jobs(session, ids[start : start + PAGE_SIZE]), moment
+            session, progress_queries.load_jobs(session, ids[start : start + PAGE_SIZE]), event_id
         )
 
 
 def past_events(account_id: UUID, since: float) -> Iterator[Event]:
-    """Give what ended since a moment, the oldest first, a page at a time: between two of them nothing is held."""
+    """Yield events of the jobs that ended since a time, oldest first. Between pages no connection is held."""
     after = (datetime.fromtimestamp(since - progress_queries.COMMIT_LAG_SECONDS, UTC), UUID(int=0))
     while True:
         with transaction() as session:
@@ -90,30 +90,30 @@ def past_events(account_id: UUID, since: float) -> Iterator[Event]:
 
 
 def event_id_at(moment: float) -> str:
-    """Return a place in an account's stream as an event's id."""
+    """Return the event id of a position in an account's stream."""
     return f"{moment:.3f}"
 
 
-def job_events(session: Session, jobs: Sequence[Job], moment: str | None = None) -> Iterator[Event]:
-    """Give jobs as they are in these rows."""
+def job_events(session: Session, jobs: Sequence[Job], event_id: str | None = None) -> Iterator[Event]:
+    """Yield events of these jobs."""
     schema = TaskSchema()
-    for job, shown in zip(jobs, views.task_views(session, jobs), strict=True):
+    for job, document in zip(jobs, views.task_views(session, jobs), strict=True):
         yield Event(
             subject_id=job.id,
             version=job.version,
             status=job.state,
-            id=moment or str(job.version),
-            data=_encode(schema.dump(shown)),
-            final=moment is None and job.state in FINISHED,
+            id=event_id or str(job.version),
+            data=_encode(schema.dump(document)),
+            final=event_id is None and job.state in FINISHED,
         )
 
 
-def batch_event(found: progress_queries.BatchProgress) -> Event:
-    """Return how far a batch is; its version is made of what is told."""
-    shown = views.batch_view(found)
-    data = _encode(BatchStatusSchema().dump(shown))
+def batch_event(progress: progress_queries.BatchProgress) -> Event:
+    """Return the event of a batch's progress; its version is a hash of its document."""
+    document = views.batch_view(progress)
+    data = _encode(BatchStatusSchema().dump(document))
     version = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
-    return Event(found.id, version, shown["status"], f"{version:x}", data, final=found.finished)
+    return Event(progress.id, version, document["status"], f"{version:x}", data, final=progress.finished)
 
 
 def _encode(document: Any) -> bytes:

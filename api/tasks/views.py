@@ -1,4 +1,4 @@
-"""Rows as a client reads them: dictionaries that the schemas of what goes out then write."""
+"""Views of tasks and batches: dictionaries built from rows, which the response schemas write."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from api.tasks.progress_queries import BatchProgress, SceneProgress
     from shared.models import Artifact, Job
 
-RETRY_SECONDS = 1  # how long a client does well to wait before it asks for an unfinished task again
+RETRY_SECONDS = 1  # Retry-After of an unfinished task
 _RETRYABLE = (State.FAILED, State.CANCELED)
 _AT_WORKERS = (State.RUNNING, State.CANCELING)
 
 
 def task_views(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """Return jobs with their scenes and files, by at most three queries however many they are."""
+    """Return the views of jobs with their scenes and files, by at most three queries for all of them."""
     videos = [job for job in jobs if job.kind == "video"]
-    begun = [job.id for job in videos if job.attempt]
-    scenes = progress_queries.scene_progress(session, begun) if begun else {}
+    planned = [job.id for job in videos if job.attempt]
+    scenes = progress_queries.scene_progress(session, planned) if planned else {}
     unplanned = [job.id for job in videos if job.id not in scenes]
     names = progress_queries.scene_ids(session, unplanned) if unplanned else {}
-    done = [job.id for job in videos if job.state == State.SUCCEEDED]
-    files = listing.list_artifacts(session, done) if done else {}
+    succeeded = [job.id for job in videos if job.state == State.SUCCEEDED]
+    files = listing.list_artifacts(session, succeeded) if succeeded else {}
     return [
         _task(
             job,
-            [_scene_view(each, worked_on=job.state in _AT_WORKERS) for each in scenes.get(job.id, ())]
+            [_scene_view(scene, is_active=job.state in _AT_WORKERS) for scene in scenes.get(job.id, ())]
             or [_waiting_scene(name) for name in names.get(job.id, ())],
             files.get(job.id, ()),
         )
@@ -43,12 +43,12 @@ def task_views(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
 
 
 def task_view(session: Session, job: Job) -> dict[str, Any]:
-    """Return one job with its scenes and files."""
+    """Return the view of one job with its scenes and files."""
     return task_views(session, [job])[0]
 
 
 def new_task_view(job: Job) -> dict[str, Any]:
-    """Return a job that was just written down: nothing has to be asked for."""
+    """Return the view of a job that was just inserted, without any query."""
     scenes = job.spec.get("script", {}).get("scenes", ())
     return _task(job, [_waiting_scene(scene["id"]) for scene in scenes if "id" in scene], ())
 
@@ -81,16 +81,16 @@ def _task(job: Job, scenes: list[dict[str, Any]], files: Sequence[Artifact]) -> 
 def _result(job: Job, files: Sequence[Artifact]) -> dict[str, Any] | None:
     if job.result is None or job.kind != "video":
         return job.result
-    return {**job.result, "artifacts": [artifact_view(each) for each in files]}
+    return {**job.result, "artifacts": [artifact_view(file) for file in files]}
 
 
 def _links(job: Job) -> dict[str, str]:
-    here = f"/v1/tasks/{job.id}"
-    links = {"self": here, "events": f"{here}/events"}
+    path = f"/v1/tasks/{job.id}"
+    links = {"self": path, "events": f"{path}/events"}
     if job.state not in FINISHED:
-        links["cancel"] = f"{here}/cancel"
+        links["cancel"] = f"{path}/cancel"
     if job.state in _RETRYABLE:
-        links["retry"] = f"{here}/retry"
+        links["retry"] = f"{path}/retry"
     if job.batch_id:
         links["batch"] = f"/v1/batch/{job.batch_id}"
     return links
@@ -100,18 +100,18 @@ def _waiting_scene(name: str) -> dict[str, Any]:
     return {"id": name, "status": "waiting", "progress": 0.0, "cached": False}
 
 
-def _scene_view(scene: SceneProgress, *, worked_on: bool) -> dict[str, Any]:
-    begun = worked_on and (scene.running or scene.progress > 0)
+def _scene_view(scene: SceneProgress, *, is_active: bool) -> dict[str, Any]:
+    started = is_active and (scene.running or scene.progress > 0)
     return {
         "id": scene.id,
-        "status": "done" if scene.done else "rendering" if begun else "waiting",
+        "status": "done" if scene.done else "rendering" if started else "waiting",
         "progress": round(scene.progress, 4),
         "cached": scene.cached,
     }
 
 
 def artifact_view(row: Artifact) -> dict[str, Any]:
-    """Return a file that a job made."""
+    """Return the view of an artifact."""
     return {
         "name": row.name,
         "media_type": row.media_type,
@@ -124,23 +124,23 @@ def artifact_view(row: Artifact) -> dict[str, Any]:
     }
 
 
-def batch_view(found: BatchProgress) -> dict[str, Any]:
-    """Return how far a batch is; every state is counted, also those that no job is in."""
+def batch_view(progress: BatchProgress) -> dict[str, Any]:
+    """Return the view of a batch's progress, with a count for every state."""
     return {
-        "batch_id": found.id,
-        "status": "finished" if found.finished else "running",
-        "progress": round(found.progress, 4),
-        "counts": state_counts(found.counts),
-        "created_at": found.created_at,
-        "finished_at": found.finished_at,
+        "batch_id": progress.id,
+        "status": "finished" if progress.finished else "running",
+        "progress": round(progress.progress, 4),
+        "counts": state_counts(progress.counts),
+        "created_at": progress.created_at,
+        "finished_at": progress.finished_at,
     }
 
 
 def state_counts(by_state: dict[State, int]) -> dict[str, int]:
-    """Return a number for each state."""
+    """Return a count for each state, 0 included."""
     return {str(state): by_state.get(state, 0) for state in State}
 
 
 def location_headers(job_id: UUID) -> dict[str, str]:
-    """Return the headers that tell where a new task is."""
+    """Return the Location and Retry-After headers of a new task."""
     return {"Location": f"/v1/tasks/{job_id}", "Retry-After": str(RETRY_SECONDS)}

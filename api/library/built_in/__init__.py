@@ -1,4 +1,4 @@
-"""The templates that come along. Each is a data file beside this module; its id is the file's name."""
+"""The built-in templates, each a JSON file beside this module. The file's name is the template's id."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _FOLDER = Path(__file__).parent
 
 @cache
 def built_in() -> tuple[str, ...]:
-    """Return the ids, sorted."""
+    """Return the ids of the built-in templates, sorted."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
 
 
 @cache
 def built_in_body(template_id: str) -> dict[str, Any]:
-    """Return a template as a client would have put it."""
+    """Return the body of a built-in template, as a client would put it."""
     body: dict[str, Any] = json.loads((_FOLDER / f"{template_id}.json").read_text("utf-8"))
     return body

@@ -41,7 +41,7 @@ def test_a_one_time_password_is_good_for_setting_another_once(client: Client) ->
         400, "password-change-needed", "invalid_grant",
     )  # fmt: skip
     assert short.json["errors"] == [
-        {"pointer": "#/new_password", "detail": "Must have 12 characters or more."}
+        {"pointer": "#/new_password", "detail": "Must have at least 12 characters."}
     ]
     assert same.json["errors"][0]["pointer"] == "#/new_password"
     assert changed.status_code == 200

@@ -82,7 +82,7 @@ def test_a_table_names_its_cells_by_its_first_line():
 
     assert list(table[0:4]) == [
         {"name": "Tea, green", "price": "3"},
-        MalformedRow("Has more or fewer cells than the first line."),
+        MalformedRow("Must have as many cells as the first line."),
         {"name": "a\nb", "price": "4"},
     ]
 
