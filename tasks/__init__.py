@@ -1,1 +1,1 @@
-"""What workers do with jobs. `tasks.registry` names every Celery task; each kind of job has a folder."""
+"""What a worker does with a job. `registry` lists the Celery tasks; `script` writes scripts, `video` renders them."""

@@ -1,4 +1,4 @@
-"""What a job's calls cost: each is held against the budgets before it is made, and written down after it."""
+"""Checks each paid call of a job against the account's budgets before the call, and records its cost after it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Reservation:
-    """What a call is thought to cost until it was made, and then what it did."""
+    """The amount of one call: an estimate until the call is made, then what it used."""
 
     amount: float
 
 
 class CostTracker:
-    """The money of one attempt. Its threads may pay at once: what is being spent already counts."""
+    """The costs of one attempt. Threads may reserve at the same time: amounts reserved but not yet spent count too."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -37,7 +37,7 @@ class CostTracker:
 
     @contextmanager
     def reserve(self, kind: UsageKind, amount: float) -> Iterator[Reservation]:
-        """Make a call inside the block, or raise QuotaExceeded before it. A call that fails costs nothing."""
+        """Make the paid call inside the block, or raise QuotaExceeded before it. A call that fails is not charged."""
         with self._lock:
             self._spending[kind] += amount
             try:

@@ -1,4 +1,4 @@
-"""Waits for a call that lies in someone else's hands, no longer than it may take and no longer than it is wanted."""
+"""Bounds calls to services outside by a deadline and by cancellation, even where the service drips bytes for ever."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ _STEP = 0.2
 
 
 class DeadlineExceeded(Exception):
-    """The call has not ended in time."""
+    """The call did not return within its deadline."""
 
 
 def call_with_deadline(seconds: float, stop: Callable[[], bool], call: Callable[[], T]) -> T:
-    """Return what `call` returns; or raise what it raises, TookTooLong, or Stopped.
+    """Return what `call` returns; raise what it raises, DeadlineExceeded, or Stopped once `stop` returns True.
 
-    The call is left to its own limits, in a thread of its own: a server that drips keeps no worker waiting.
+    The call runs in a thread of its own. After the deadline the thread is left behind, to end by the call's own timeouts:
+    a server that sends a byte now and then must not keep a worker's slot.
     """
     outcome: list[T] = []
     failure: list[BaseException] = []
@@ -52,7 +53,7 @@ def call_with_deadline(seconds: float, stop: Callable[[], bool], call: Callable[
 
 
 def sleep_unless_stopped(seconds: float, stop: Callable[[], bool], sleep: Callable[[float], None]) -> None:
-    """Sleep in short steps, as a cancel must not wait for a server."""
+    """Sleep in steps of 0.2 s and raise Stopped as soon as `stop` returns True, so that a cancel need not wait."""
     while seconds > 0:
         if stop():
             raise Stopped

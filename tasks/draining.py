@@ -1,4 +1,4 @@
-"""Whether this worker is about to end: its parent notes it in memory that its pool processes share with it."""
+"""Whether this worker is shutting down. The parent writes the moment to memory that it shares with its pool processes."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ _memory: mmap.mmap | None = None
 
 
 def allocate() -> None:
-    """Make the memory. Whoever forks pool processes calls it before."""
+    """Allocate the shared memory. Call it before any pool process is forked."""
     global _memory  # noqa: PLW0603 (one per process, as the worker itself)
     _memory = mmap.mmap(-1, _FORM.size)
 
 
 def start() -> None:
-    """Note that no new work is wanted from now on, once."""
+    """Record that the worker shuts down from now on. Later calls change nothing."""
     if _memory is not None and not _since():
         _FORM.pack_into(_memory, 0, time.monotonic())
 
 
 def is_active() -> bool:
-    """Tell whether the worker is ending."""
+    """Return whether the worker is shutting down."""
     return bool(_since())
 
 
 def has_lasted(seconds: float) -> bool:
-    """Tell whether the worker has been ending for so long that what still runs is to be handed back."""
+    """Return whether the worker has been shutting down for at least so many seconds."""
     since = _since()
     return bool(since) and time.monotonic() - since >= seconds
 
 
 def _since() -> float:
-    # The monotonic clock is the machine's, the same in every process of it.
+    # The monotonic clock is the same in all processes of a machine; the wall clock may be set meanwhile.
     return float(_FORM.unpack_from(_memory, 0)[0]) if _memory is not None else 0.0

@@ -1,4 +1,4 @@
-"""The heartbeat beside a piece of work: keeps its lease, tells its progress, and hears when it is no longer wanted."""
+"""The heartbeat beside a piece of work: renews its lease, writes its progress, and learns when the work must stop."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-CPU_LEASES = 2  # leases of CPU time that the process may use between two beats
-GRACE = 1.0  # seconds within which work that is told to stop has to come back
+CPU_LEASES = 2  # CPU time that the process may use between two beats, as a multiple of the lease
+GRACE = 1.0  # seconds that work has to return in after it was told to stop
 
 
 class Heartbeat:
-    """Calls `beat` once per `every` in a thread of its own, as long as the `with` lasts.
+    """Calls `beat` every `every` in a thread of its own while the `with` block runs.
 
-    The thread begins with the first beat: work that is over before needs none.
+    The thread starts with the first beat, so that work shorter than that needs no thread.
 
-    `beat` returns whether the work is still wanted. It is not when `beat` says so, when no beat got through for as
-    long as the lease lasts (by then somebody else may hold it), when the work has not asked `should_stop` for longer than
-    its limit, or when `check` returns an error. Work that does not come back then is ended with its process, after
-    `abandon` has settled what it held; the error is what it is to fail with, None where it is only dropped.
+    The work must stop when `beat` returns False, when no beat got through for as long as the lease lasts (another worker
+    may hold it by then), when `should_stop` was not called within the progress deadline, or when `check` returns an
+    error. Work that has not returned a second later is ended with its process, after `abandon` has settled it. The error
+    is what the work fails with; None means that it is only dropped.
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class Heartbeat:
         self._first: timers.Timer | None = None
 
     def should_stop(self) -> bool:
-        """Return whether the work is to be dropped. Cheap: it looks at a flag. To ask is the work's sign of life."""
+        """Return whether the work must stop. It only reads a flag; each call counts as the work's sign of life."""
         self._last_sign = time.monotonic()
         return self._stop_requested.is_set()
 
     @contextmanager
     def progress_deadline(self, seconds: timedelta, late: str) -> Iterator[None]:
-        """Limit the time between two signs of life in the block; past it the work fails, with the sentence `late`."""
+        """Limit the time between two calls of `should_stop` in the block; past it the work fails with the message `late`."""
         before = self._deadline
         self._last_sign, self._deadline = time.monotonic(), (seconds.total_seconds(), late)
         try:
@@ -88,7 +88,7 @@ class Heartbeat:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._exit_lock:  # whoever gives up the work meanwhile ends this process
+        with self._exit_lock:  # else the work could be settled twice: here and by `abandon`
             self._finished.set()
         if self._first is not None and not timers.cancel(self._first):
             self._thread.join(timeout=30)
@@ -99,7 +99,7 @@ class Heartbeat:
     def _run(self) -> None:
         with bind(**self._context):
             last_success = began = self._began
-            # What a beat itself takes does not put the next one off.
+            # A slow beat must not delay the next one: the lease would run out under a busy database.
             while not self._finished.wait(max(0.0, began + self._every - time.monotonic())):
                 began = time.monotonic()
                 watchdog.limit_cpu(CPU_LEASES * self._lease)
@@ -120,13 +120,13 @@ class Heartbeat:
                     return
 
     def _missed_deadline(self) -> ServiceError | None:
-        """Return what the work fails with where it has shown no sign of life for longer than its limit."""
+        """Return the error to fail with when the progress deadline has passed, else None."""
         limit = self._deadline
         late = limit is not None and time.monotonic() - self._last_sign > limit[0]
         return RenderTimeout(limit[1]) if limit is not None and late else None
 
     def _end_unless_it_returns(self) -> None:
-        """End this process unless the work comes back, as it does where it asks whether it is wanted."""
+        """Settle the work and end this process, unless the block is left within the grace period."""
         if self._finished.wait(GRACE) or not watchdog.may_end_process():
             return
         with self._exit_lock:
@@ -136,6 +136,8 @@ class Heartbeat:
             try:
                 self._abandon(self._error)
             except Exception:
-                log.exception("hung_work_not_settled")  # then its lease runs out
+                log.exception(
+                    "hung_work_not_settled"
+                )  # the lease runs out instead, and the sweeper reclaims the work
             finally:
                 watchdog.end_process()

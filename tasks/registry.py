@@ -1,4 +1,4 @@
-"""Every Celery task, three lines each: a name that outlives the function, one id, one call."""
+"""Every Celery task: a fixed name from TaskName, one id as argument, one call. Rename functions freely, never the names."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tasks.video import assembly_task, mix_task, plan_task, segment_task
 
 @app.task(name=TaskName.SCRIPT)
 def write_script(job_id: str) -> None:
-    """Write a script from a brief."""
+    """Write a script from a job's brief."""
     run.run_job(job_id, script.perform, run.claim_queued(Stage.WRITING))
 
 
 @app.task(name=TaskName.VIDEO)
 def plan_video(job_id: str) -> None:
-    """Plan a video and hand it over to its segments."""
+    """Plan a video and publish its segments."""
     run.run_job(job_id, plan_task.perform, run.claim_queued(Stage.GATHERING))
 
 
 @app.task(name=TaskName.SEGMENT)
 def render_segment(segment_id: str) -> None:
-    """Render one segment."""
+    """Render one segment, or take it from the store."""
     segment_task.perform(segment_id)
 
 
@@ -38,7 +38,7 @@ def mix_sound(job_id: str) -> None:
 
 @app.task(name=TaskName.ASSEMBLE)
 def assemble_video(job_id: str) -> None:
-    """Join what was rendered into the finished video."""
+    """Join rendered segments and sound into the finished video."""
     run.run_job(job_id, assembly_task.perform, run.claim_for_assembly)
 
 
@@ -50,17 +50,17 @@ def deliver_webhooks() -> None:
 
 @app.task(name=TaskName.SWEEP)
 def sweep() -> None:
-    """Repair what keeps jobs from moving."""
+    """Recover jobs and segments that are stuck."""
     upkeep.sweep()
 
 
 @app.task(name=TaskName.TIDY)
 def tidy() -> None:
-    """Throw away what expired."""
+    """Delete what has expired."""
     upkeep.purge()
 
 
 @app.task(name=TaskName.MEASURE)
 def measure() -> None:
-    """Tell operators how much is unfinished."""
+    """Update the queue's gauges."""
     upkeep.measure_queue()

@@ -1,4 +1,4 @@
-"""Runs a job's task: claims the job, performs it, and ends it, hands it on or puts it back. `attempt` is the shell around it."""
+"""Runs a job's task: claims the job, performs it, then ends it, hands it to its segments, or queues it again."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# An account may have only so many jobs running, and these outcomes end or hand back one of them.
+# After these outcomes one job fewer of the account is running, so that its next job may be published.
 SLOT_FREEING_OUTCOMES = (State.SUCCEEDED, State.FAILED, State.CANCELED, "handed_back")
 
 
 @dataclass(frozen=True, slots=True)
 class JobOutput:
-    """What a finished job leaves: its result, and artifacts as rows whose files are in storage already."""
+    """What a finished job leaves: its result, and artifacts as table rows whose files are in storage already."""
 
     result: dict[str, Any]
     artifacts: tuple[dict[str, Any], ...] = ()
 
 
 def claim_queued(stage: Stage) -> Callable[[Session, uuid.UUID, Settings], Job | None]:
-    """Return the claim of a queued job, which starts in this stage."""
+    """Return a function that claims a queued job, which starts in this stage."""
     return lambda session, job_id, config: jobs.claim(
         session, job_id, stage, lease=config.lease_duration, worker=socket.gethostname()
     )
 
 
 def claim_for_assembly(session: Session, job_id: uuid.UUID, config: Settings) -> Job | None:
-    """Claim a rendered job for its assembly."""
+    """Claim a job whose segments are all rendered."""
     return assemblies.claim(session, job_id, lease=config.lease_duration, worker=socket.gethostname())
 
 
@@ -62,7 +62,7 @@ def run_job(
     perform: Callable[[Attempt], JobOutput | None],
     claim: Callable[[Session, uuid.UUID, Settings], Job | None],
 ) -> None:
-    """Claim the job, perform it, settle it. `perform` returns None when it has handed the job over itself."""
+    """Claim the job, perform it, settle it. `perform` returns None when it has handed the job over to its segments."""
     job = settle_with_retries(
         lambda session: claim(session, uuid.UUID(job_id), settings()), through=autocommit_session
     )
@@ -88,7 +88,7 @@ def run_job(
 
 
 class _JobLease:
-    """A claimed job. Each change names the attempt, so that a worker that lost its lease changes nothing."""
+    """A claimed job. Every UPDATE names the attempt, so that a worker that lost its lease changes nothing."""
 
     def __init__(self, job: Job) -> None:
         self.task, self._job = job.kind, job
@@ -106,7 +106,7 @@ class _JobLease:
         return state == State.RUNNING
 
     def release(self) -> str:
-        """End it where a client canceled it, hand it back where the worker ends, else change nothing: it is another's."""
+        """End the job if a client canceled it, queue it again if the worker shuts down; else another worker holds it."""
         job = self._job
         if settle_with_retries(lambda session: cancellation.release(session, job.id, job.attempt)):
             return _record_settled(job, State.CANCELED)
@@ -135,7 +135,7 @@ class _JobLease:
 def _perform_and_succeed(
     attempt: Attempt, perform: Callable[[Attempt], JobOutput | None], successors: dispatch.Successors
 ) -> str:
-    """Perform the job, and end it while its heartbeat still keeps the lease."""
+    """Perform the job and write its end, both under the heartbeat."""
     output = perform(attempt)
     attempt.raise_if_stopped()
     return "handed_over" if output is None else _succeed(attempt.job, output, successors)
@@ -151,7 +151,7 @@ def _succeed(job: Job, output: JobOutput, successors: dispatch.Successors) -> st
     try:
         ended = settle_with_retries(settle)
     except SQLAlchemyError:
-        # That the account's next job cannot be admitted must not cost this one its end.
+        # Admitting the account's next job failed and rolled back this job's end too: write the end alone.
         log.exception("admission_unexpected_error")
         ended = settle_with_retries(
             lambda session: jobs.succeed(session, job, output.result, output.artifacts)

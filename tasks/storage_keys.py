@@ -1,4 +1,4 @@
-"""How stored files are named after whose they are, and which of them some row names: what of the storage must stay."""
+"""The keys of stored files, and which of them a table row references. What no row references is an orphan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ARTIFACTS = "artifacts"
 _Table = type[Artifact] | type[Asset] | type[StoredSegment] | type[StoredSpeech] | type[StoredMix]
-# By the first folder of a name. Each of these tables has an index by it.
+# By the first folder of a key; each of these tables has an index on `storage_key`.
 _STORES: dict[str, _Table] = {
     "assets": Asset,
     "segments": StoredSegment,
@@ -30,15 +30,15 @@ _STORES: dict[str, _Table] = {
 
 
 def artifact_key(job: Job, name: str) -> str:
-    """Return the key of a file that an attempt makes: no other attempt's, and found by its job."""
+    """Return the storage key of an attempt's file. It holds the attempt, so that no other attempt can overwrite it."""
     return f"{ARTIFACTS}/{job.account_id}/{job.id}/{job.attempt}/{name}"
 
 
 def referenced_keys(session: Session, keys: Sequence[str]) -> set[str]:
-    """Return which of these keys some row names.
+    """Return those of the keys that some row references.
 
-    Artifacts are most of all rows, and are looked for by their jobs. Only what is named like nothing of ours is looked for
-    everywhere, without an index.
+    Artifacts are most of all rows and are looked up by job, which is indexed. Only a key of no known folder is searched
+    for in every table, without an index.
     """
     jobs = {key: job_id for key in keys if (job_id := _job_id_of(key))}
     rest: dict[str, list[str]] = defaultdict(list)

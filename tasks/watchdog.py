@@ -1,6 +1,6 @@
-"""Ends a pool process whose work neither ends nor listens: it spins, or it waits for something that has no limit.
+"""Ends a pool process whose work neither returns nor listens: it spins, or waits for something without a limit.
 
-Celery's pool starts another process in its place. What the work held in Postgres is settled before.
+Celery's pool starts another process in its place; what the work held in Postgres is settled before.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ _guarded: int | None = None
 
 
 def allow_ending_process() -> None:
-    """Declare this process one of a pool, which may be ended."""
+    """Mark this process as one of a pool, which may be ended."""
     global _guarded  # noqa: PLW0603 (one per process)
     _guarded = os.getpid()
 
 
 def may_end_process() -> bool:
-    """Return whether this process may be ended."""
+    """Return whether this process may be ended: tests and the worker's parent may not."""
     return _guarded == os.getpid()
 
 
 def end_process() -> NoReturn:
-    """End this process at once, with the programs that it runs."""
+    """Kill the programs that this process runs, and exit at once."""
     orphans.kill_programs()
     os._exit(ABANDONED)
 
 
 def limit_cpu(seconds: float) -> None:
-    """Have the kernel end this process once it has used so much CPU time; 0 lifts the limit.
+    """Have the kernel end this process after so many seconds of CPU time; 0 lifts the limit.
 
-    A heartbeat that renews it cannot run while a library spins without letting go of the interpreter's lock. Time of day
-    would not do: a process that was stopped for a while has done nothing wrong.
+    The heartbeat renews the limit, and cannot while a library spins without releasing the GIL. A wall clock would not do:
+    a process that was stopped for a while has done nothing wrong.
     """
     if may_end_process():
         signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -1,7 +1,7 @@
-"""The folder of an attempt, and the one place that tells a failure for want of room from all others.
+"""An attempt's work folder, and the one place that recognises failures caused by a full disk.
 
-A full disk shows in many ways: an error of its own, a file that ends too early, a program that dies, a stored file that
-cannot be made out. Whatever it looks like, another attempt may go through.
+A full disk shows in many ways: an error of its own, a truncated file, a program that dies, a stored file that cannot be
+read. All of them are retried instead of failing the job.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from shared.storage.factory import storage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# More than any one piece that is written, so that what did not fit leaves less.
+# More than any single write: after a write that did not fit, less than this is free.
 MIN_FREE_BYTES = 16 << 20
 
 
 def attempt_workdir() -> AbstractContextManager[Path]:
-    """Give a folder for an attempt's own files, gone with the attempt."""
+    """Create a folder for an attempt's files; it is removed when the block ends."""
     return workdir(settings().work_dir, storage().root)
 
 
 @contextmanager
 def workdir(root: Path, *others: Path) -> Iterator[Path]:
-    """Give a folder in `root`; raise StorageFull where the work fails for want of room, in it or in the others."""
+    """Create a folder in `root`; raise StorageFull where the block fails because `root` or one of `others` is full."""
     with disk_full_as_storage_error():
         root.mkdir(parents=True, exist_ok=True)
         path = Path(tempfile.mkdtemp(dir=root))
@@ -57,7 +57,7 @@ def workdir(root: Path, *others: Path) -> Iterator[Path]:
 
 
 def quota_error(work: Path | None, most: int) -> JobFailed | None:
-    """Return what an attempt fails with whose folder holds more than `most` bytes; asked while the files are written."""
+    """Return the error of an attempt whose folder holds more than `most` bytes on disk, else None."""
     if work is None or _bytes_on_disk(work) <= most:
         return None
     return RenderFailed(
@@ -67,17 +67,17 @@ def quota_error(work: Path | None, most: int) -> JobFailed | None:
 
 
 def _bytes_on_disk(folder: Path) -> int:
-    """Return the bytes that a folder's files take on the disk."""
+    """Return the bytes that a folder's files occupy on disk."""
     total = 0
     for path, _, names in os.walk(folder):
         for name in names:
-            with suppress(OSError):  # it went away meanwhile
+            with suppress(OSError):  # removed by the work meanwhile
                 total += os.lstat(f"{path}/{name}").st_blocks * 512
     return total
 
 
 def disk_failure(error: Exception, work: Path, places: Iterable[Path]) -> Unavailable | None:
-    """Return what the error comes of, where that is a disk that was full or went away; asked while the files are there."""
+    """Return the retryable error behind `error` where a full or vanished disk caused it. Call it before the files are removed."""
     if isinstance(error, Unavailable | Stopped):
         return None
     if any(is_disk_full(one) for one in _causes(error)):
@@ -92,7 +92,7 @@ def disk_failure(error: Exception, work: Path, places: Iterable[Path]) -> Unavai
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Give the error and what it came of."""
+    """Yield the error, its cause, the cause's cause, and so on."""
     found: BaseException | None = error
     while found is not None:
         yield found
@@ -100,7 +100,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _can_come_from_files(error: Exception) -> bool:
-    """Tell whether a file that was cut off or is missing can look like this."""
+    """Return whether a truncated or missing file can cause this error."""
     if isinstance(error, RenderFailed | SpeechFailed | AssetUnreadable):
         return True
     return type(error) is JobFailed or not isinstance(error, ServiceError)
@@ -111,5 +111,5 @@ def _is_full(place: Path) -> bool:
         found = os.statvfs(place)
     except OSError:
         return False
-    no_names = found.f_files > 0 and found.f_favail == 0  # some file systems do not count their files
+    no_names = found.f_files > 0 and found.f_favail == 0  # some file systems report 0 inodes
     return no_names or found.f_bavail * found.f_frsize < MIN_FREE_BYTES

@@ -1,1 +1,1 @@
-"""The rules of segments, assembly and recovery that only workers apply. Each change is one conditional UPDATE."""
+"""The state changes of segments, assembly and recovery, which only workers make. Each is one conditional UPDATE."""

@@ -1,4 +1,4 @@
-"""The last part of a video's life: all its segments are done, and one worker joins them. Rules as in `shared.lifecycle.jobs`."""
+"""The state changes of a video's assembly, once all its segments are done."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def claim(session: Session, job_id: uuid.UUID, *, lease: timedelta, worker: str) -> Job | None:
-    """Take a rendered job to assemble it, under the attempt that planned it, or return None."""
+    """Claim a rendered job for its assembly, under the attempt that planned it; None when it cannot be claimed."""
     return session.scalar(
         update(Job)
         .where(
@@ -34,7 +34,7 @@ def claim(session: Session, job_id: uuid.UUID, *, lease: timedelta, worker: str)
 
 
 def begin(session: Session, job_id: uuid.UUID) -> bool:
-    """Move a job whose segments are all done on to assembly. The caller holds its row; True for the one who moved it."""
+    """Move the job to assembly if its segments are all done; return whether this call moved it. The caller locks its row."""
     unfinished = (
         select(Segment.id).where(Segment.job_id == job_id, Segment.state != SegmentState.DONE).exists()
     )
@@ -55,7 +55,7 @@ def begin(session: Session, job_id: uuid.UUID) -> bool:
 
 
 def record_assembly_key(session: Session, job: Job, key: str) -> None:
-    """Note the hash of all that decides the job's artifacts."""
+    """Store the hash of everything that decides the job's artifacts."""
     session.execute(
         update(Job)
         .where(Job.id == job.id, Job.attempt == job.attempt, Job.state == State.RUNNING)
@@ -64,7 +64,7 @@ def record_assembly_key(session: Session, job: Job, key: str) -> None:
 
 
 def find_equal_artifacts(session: Session, account_id: uuid.UUID, key: str) -> list[Artifact]:
-    """Return the artifacts of the account's latest job that had the very same to assemble."""
+    """Return the artifacts of the account's latest succeeded job with the same assembly key."""
     latest = (
         select(Job.id)
         .where(Job.account_id == account_id, Job.assembly_key == key, Job.state == State.SUCCEEDED)

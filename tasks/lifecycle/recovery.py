@@ -1,6 +1,6 @@
-"""The rules of repair: what is taken back from dead workers, what is published again, what ends unasked for.
+"""The queries of the sweep: reclaim work of dead workers, publish lost messages again, end canceled jobs.
 
-Each takes a bounded bite, and any number of sweepers may run at once: rows that another one holds are skipped.
+Each handles at most BATCH rows and skips rows that are locked, so that any number of sweeps may run at once.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 BATCH = 500
-# Where a lost job stands: before an interactive one that has waited for less than an hour.
+# How far ahead of its queue a reclaimed job is put: before an interactive job that has waited for less than an hour.
 RECLAIMED_HEAD_START = 2 * submissions.HEAD_START["interactive"]
 
 
 def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tuple[list[uuid.UUID], list[Job]]:
-    """Queue the jobs of dead workers again; return those ids, and the jobs that had no attempt left and have failed."""
+    """Queue the jobs of dead workers again; return their ids, and the jobs that had no attempt left and failed."""
     dead = list(
         session.scalars(
             select(Job)
@@ -55,7 +55,7 @@ def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tupl
         else:
             jobs.requeue(session, job.id, job.attempt, delay=delay_of(job.attempt))
     taken_back = [job.id for job in dead if job not in spent]
-    if taken_back:  # its turn had come once: nothing that nobody has begun goes before it
+    if taken_back:  # it was begun once: jobs that nobody has begun must not go before it
         session.execute(
             update(Job)
             .where(Job.id.in_(taken_back))
@@ -65,7 +65,7 @@ def reclaim_jobs(session: Session, delay_of: Callable[[int], timedelta]) -> tupl
 
 
 def _worker_lost_error(job: Job, scene_ids: Sequence[str] = ()) -> WorkerLost:
-    """Return what a job fails with whose workers were lost: over these scenes, where a segment was rendered."""
+    """Return the error of a job whose workers died, with the scenes that were being rendered."""
     scenes = f"scene{'s' if len(scene_ids) > 1 else ''} {', '.join(map(repr, scene_ids))}"
     if job.deaths >= worker_crashes.MAX_CRASHES:
         return WorkerLost(f"{job.deaths} workers died over {scenes if scene_ids else 'it'}.")
@@ -74,7 +74,7 @@ def _worker_lost_error(job: Job, scene_ids: Sequence[str] = ()) -> WorkerLost:
 
 
 def end_canceled(session: Session) -> int:
-    """End the jobs that were asked to stop and that nobody works on any more."""
+    """End canceled jobs that no worker holds any longer; return how many."""
     waiting = session.scalars(
         select(Job.id)
         .where(Job.state == State.CANCELING, or_(Job.leased_until.is_(None), Job.leased_until < func.now()))
@@ -87,7 +87,7 @@ def end_canceled(session: Session) -> int:
 def reclaim_segments(
     session: Session, delay_of: Callable[[int], timedelta], *, max_attempts: int
 ) -> tuple[int, list[Job]]:
-    """Queue the segments of dead workers again; return how many, and the jobs that failed since one had no attempt left."""
+    """Queue the segments of dead workers again; return how many, and the jobs that failed because one had no attempt left."""
     dead = list(
         session.scalars(
             select(Segment)
@@ -99,7 +99,7 @@ def reclaim_segments(
     )
     taken_back, failed = 0, []
     for segment in dead:
-        # After the segment's row, and not before it as elsewhere: neither is waited for.
+        # Elsewhere the job's row is locked first. The other order cannot deadlock here, since both locks skip and never wait.
         job = session.scalar(select(Job).where(Job.id == segment.job_id).with_for_update(skip_locked=True))
         if job is None:
             continue
@@ -125,7 +125,7 @@ def reclaim_segments(
 
 
 def drop_segments(session: Session) -> int:
-    """Take what failed and canceled jobs left queued out of what waits; their scenes are shown as before."""
+    """Take the queued segments of failed and canceled jobs out of the queue; the task's scenes stay as they were."""
     left = (
         select(Segment.id)
         .join(Job, Job.id == Segment.job_id)
@@ -144,7 +144,7 @@ def drop_segments(session: Session) -> int:
 
 
 def clear_stale_publications(session: Session, *, older_than: timedelta | None) -> int:
-    """Take back the mark of what was published so long ago that the message counts as lost; None: of everything."""
+    """Clear `published_at` of unclaimed work published more than `older_than` ago (None: whenever), so that it is sent again."""
 
     def aged(column: InstrumentedAttribute[datetime | None]) -> ColumnElement[bool]:
         return column.is_not(None) if older_than is None else column < func.now() - older_than
@@ -159,8 +159,8 @@ def clear_stale_publications(session: Session, *, older_than: timedelta | None) 
 
 
 def _clear_published_at(session: Session, table: type[Job | Segment], lost: Select[uuid.UUID]) -> int:
-    """Take the mark from these rows, but not from one that somebody holds: whoever claims it has its message."""
-    # Two statements: joined into one, so many may be lost that Postgres reads the whole table to find them again.
+    """Clear `published_at` of these rows, except locked ones: whoever claims a row has its message."""
+    # Two statements: with many rows, one joined UPDATE makes Postgres scan the whole table.
     free = session.scalars(lost.with_for_update(skip_locked=True)).all()
     if free:
         clear_mark(session, table, free)
@@ -168,7 +168,7 @@ def _clear_published_at(session: Session, table: type[Job | Segment], lost: Sele
 
 
 def expire_uploads(session: Session) -> list[uuid.UUID]:
-    """End the uploads that rested for too long, and return them."""
+    """Expire the uploads that no bytes arrived for in time; return their ids."""
     late = select(Upload.id).where(Upload.state == UploadState.OPEN, Upload.expires_at < func.now())
     over = session.scalars(
         update(Upload)
@@ -180,7 +180,7 @@ def expire_uploads(session: Session) -> list[uuid.UUID]:
 
 
 def count_unfinished(session: Session) -> dict[str, int]:
-    """Count the unfinished jobs by state, from the partial indexes."""
+    """Return the number of unfinished jobs by state, from the partial indexes."""
     queued = select(func.count()).where(Job.state == State.QUEUED)
     begun = select(Job.state, func.count()).where(Job.state.in_((State.RUNNING, State.CANCELING)))
     counts = {str(state): count for state, count in session.execute(begun.group_by(Job.state))}
@@ -188,7 +188,7 @@ def count_unfinished(session: Session) -> dict[str, int]:
 
 
 def longest_wait(session: Session) -> float:
-    """Return for how many seconds the queued job that is due longest has been due; 0 where none waits."""
+    """Return the seconds since the longest-waiting queued job became due; 0 where none waits."""
     due = func.extract("epoch", func.now() - Job.run_after)
     longest = select(due).where(Job.state == State.QUEUED).order_by(Job.run_after).limit(1)
     return max(0.0, float(session.scalar(longest) or 0))

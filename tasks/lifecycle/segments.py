@@ -1,6 +1,6 @@
-"""The rules of a segment's life: who renders which key, and what follows when one is done.
+"""The state changes of a segment: who may render which key, and what follows when it is done.
 
-Functions take a session and never commit. The job's row is locked before a segment's, everywhere.
+Functions take a session and never commit. Lock order everywhere: the job's row before the segment's.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlannedSegment:
-    """A segment as planning wants it."""
+    """A segment as planned: its cache key, its length, its scenes, and what to render."""
 
     key: str
     frames: int
@@ -38,7 +38,7 @@ class PlannedSegment:
 
 
 def replace_segments(session: Session, job: Job, planned: Sequence[PlannedSegment]) -> bool:
-    """Replace the job's segments by these; stored ones are done already. True when all of them are."""
+    """Replace the job's segments; those in the store are done already. Return whether all of them are."""
     session.execute(delete(Segment).where(Segment.job_id == job.id))
     stored = _mark_used(session, job.account_id, [segment.key for segment in planned])
     rows: list[dict[str, Any]] = [
@@ -63,7 +63,7 @@ def replace_segments(session: Session, job: Job, planned: Sequence[PlannedSegmen
 
 
 def _mark_used(session: Session, account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, list[str]]:
-    """Mark stored segments as used now, and return them with their warnings."""
+    """Set `used_at` of stored segments, and return their warnings by key."""
     rows = session.execute(
         update(StoredSegment)
         .where(StoredSegment.account_id == account_id, StoredSegment.key.in_(keys))
@@ -74,10 +74,10 @@ def _mark_used(session: Session, account_id: uuid.UUID, keys: Sequence[str]) -> 
 
 
 def claim(session: Session, segment_id: uuid.UUID, *, lease: timedelta) -> Segment | None:
-    """Take a queued segment of a running job whose key nobody renders, or return None.
+    """Claim a queued segment of a running job whose key no worker renders; None when it cannot be claimed.
 
-    IntegrityError means that another worker took the same key at the very same moment: the index decides, and what it
-    decides stands in Postgres' log as an error.
+    Raises IntegrityError when another worker claimed the same key at the same moment: a unique index decides, and
+    Postgres logs that as an error.
     """
     running = select(Job.id).where(Job.id == Segment.job_id, Job.state == State.RUNNING).exists()
     other = aliased(Segment)
@@ -110,7 +110,7 @@ def claim(session: Session, segment_id: uuid.UUID, *, lease: timedelta) -> Segme
 
 
 def held_by_attempt(segment: Segment) -> tuple[ColumnElement[bool], ...]:
-    """Return what must be so for a write of this attempt to change anything."""
+    """Return the conditions under which a write of this attempt may change anything."""
     return (
         Segment.id == segment.id,
         Segment.attempt == segment.attempt,
@@ -119,8 +119,8 @@ def held_by_attempt(segment: Segment) -> tuple[ColumnElement[bool], ...]:
 
 
 def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: int) -> bool:
-    """Extend the lease and write progress down; False when the work is to be dropped (lost, or the job has ended)."""
-    noted = func.greatest(Segment.frames_done, frames)  # below, in this same transaction
+    """Extend the lease and write the progress; return False when the lease is lost or the job no longer runs."""
+    noted = func.greatest(Segment.frames_done, frames)  # written by the second UPDATE of this transaction
     known = case((and_(*held_by_attempt(segment)), noted), else_=Segment.frames_done)
     done = (
         select(func.sum(known) / cast(func.sum(Segment.frames), Float))
@@ -147,7 +147,7 @@ def heartbeat(session: Session, segment: Segment, *, lease: timedelta, frames: i
 
 
 def find_job_of(session: Session, segment: Segment) -> tuple[Job, bool]:
-    """Return the claimed segment's job without what it is made of, and whether the segment's key is stored by now."""
+    """Return the claimed segment's job without its documents, and whether the segment's key is stored by now."""
     stored = (
         select(StoredSegment.key)
         .where(StoredSegment.account_id == segment.account_id, StoredSegment.key == segment.key)
@@ -169,9 +169,9 @@ def finish(
     seconds: float = 0.0,
     stored: dict[str, Any] | None = None,
 ) -> bool | None:
-    """Write down that this attempt's segment is done, `stored` under its key (None: it was there already).
+    """Mark this attempt's segment as done, with its stored file, or without one where the key was stored already.
 
-    Returns None when the attempt holds nothing any more, else whether this was the job's last segment.
+    Return None when the attempt lost its lease, else whether this was the job's last unfinished segment.
     """
     session.execute(select(Job.id).where(Job.id == segment.job_id).with_for_update())
     ours = session.scalar(
@@ -204,9 +204,9 @@ def finish(
 
 
 def waiting_jobs(session: Session, account_id: uuid.UUID, key: str) -> list[uuid.UUID]:
-    """Return the jobs that wait for this key, whose segment the same transaction has just finished.
+    """Return the jobs that have a queued segment of this key, which the same transaction has just finished.
 
-    Whoever claims one of them from then on waits for that transaction's end, and finds the key stored.
+    A worker that claims such a segment now waits for this transaction, and then finds the key stored.
     """
     return list(
         session.scalars(
@@ -218,7 +218,7 @@ def waiting_jobs(session: Session, account_id: uuid.UUID, key: str) -> list[uuid
 
 
 def complete_waiting(session: Session, job_id: uuid.UUID, key: str) -> bool:
-    """Mark a job's queued segments of a stored key as done; True when that was the last one."""
+    """Mark a job's queued segments of a stored key as done; return whether that completed the job's segments."""
     session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
     session.execute(
         update(Segment)
@@ -229,9 +229,9 @@ def complete_waiting(session: Session, job_id: uuid.UUID, key: str) -> bool:
 
 
 def complete_stored(session: Session, bite: int) -> int:
-    """Give the jobs that wait for a stored key what they wait for: who stored it died before it could. Return how many.
+    """Complete queued segments whose key is stored, in case the worker that stored it died before it could; return how many.
 
-    Only what was published: the message of such a segment was taken while another worker rendered its key.
+    Only published ones: their message was consumed while another worker rendered the key.
     """
     stored = select(StoredSegment.key).where(
         StoredSegment.account_id == Segment.account_id, StoredSegment.key == Segment.key
@@ -244,7 +244,7 @@ def complete_stored(session: Session, bite: int) -> int:
         .with_for_update(of=Segment, skip_locked=True)
     ).all()
     among = Job.id.in_({job_id for job_id, _ in found})
-    # Neither row is waited for, so that their order matters to nobody.
+    # Both locks skip locked rows instead of waiting, so that the opposite lock order cannot deadlock.
     free = set(session.scalars(select(Job.id).where(among).with_for_update(skip_locked=True)))
     waiting = {(job_id, key) for job_id, key in found if job_id in free}
     for job_id, key in sorted(waiting):
@@ -253,14 +253,14 @@ def complete_stored(session: Session, bite: int) -> int:
 
 
 def put_back(session: Session, segment: Segment, *, delay: timedelta, max_attempts: int) -> bool | None:
-    """Queue the segment again; None when it is not ours any more, False when it has no attempt left."""
+    """Queue the segment again; return None when the lease is lost, False when no attempt is left."""
     if _requeue(session, segment, delay=delay) is None:
         return None
     return segment.charged < max_attempts
 
 
 def drop(session: Session, segment: Segment) -> None:
-    """Give the segment up uncharged, if it is still ours: it was stopped, and is not to blame for it."""
+    """Queue the segment again without charging the attempt, if this worker still holds it: it was stopped, not failed."""
     _requeue(session, segment, delay=timedelta(0), charge=False)
 
 
@@ -286,9 +286,9 @@ def _requeue(
 
 
 def release_key(session: Session, account_id: uuid.UUID, key: str) -> None:
-    """Let those who waited for this key be published again, since nobody renders it any more.
+    """Let queued segments of this key be published again: no worker renders it any longer.
 
-    Whoever holds the row of one is about to claim it, and may be waiting for this transaction's end.
+    Locked rows are skipped: their worker is about to claim them, and may be waiting for this transaction.
     """
     waiting = (
         select(Segment.id)

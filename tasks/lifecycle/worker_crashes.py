@@ -1,7 +1,7 @@
-"""What is known of a pool process that died at its work: whose work it was, and that its lease need not be waited for.
+"""Counts crashes of pool processes against the jobs that they worked on, and ends the lease at once.
 
-A lease that runs out may have many reasons, a stopped machine or Postgres away, and costs an attempt. That a process died over
-a job was seen by the worker itself, and happens to one that takes too much memory: twice is enough.
+A lease may run out for many reasons, such as a stopped machine or an unreachable Postgres, and costs an attempt. A crash
+was seen by the worker itself and often comes from the job, for instance from its need of memory: two are enough.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 LEASE_ENDED = func.now() - timedelta(seconds=1)
-MAX_CRASHES = 2  # deaths of processes; a job that caused so many is given up
+MAX_CRASHES = 2  # crashes after which a job fails
 
 
 def record_crash(session: Session, message_id: str) -> bool:
-    """Count a death against the job whose message this was, and end the lease; False where nothing was held by it.
+    """Count a crash against the job of this message and end its lease; return False where no running job was found.
 
-    The fencing token is not known here. Should another worker hold the work by now, its attempt is lost, and nothing else.
+    The attempt is not known here: if another worker holds the work by now, that worker loses its attempt, and nothing
+    else.
     """
     try:
         held = uuid.UUID(message_id.partition(".")[0])
-    except ValueError:  # of beat: it has no job
+    except ValueError:  # a periodic task, which has no job
         return False
     job_id = session.scalar(select(Segment.job_id).where(Segment.id == held))
-    # The job's row first, as everywhere.
+    # Lock the job's row before the segment's, as everywhere: the other order could deadlock.
     died = update(Job).where(Job.id == (job_id or held), Job.state.in_((State.RUNNING, State.CANCELING)))
     if job_id is None:
         died = died.where(Job.leased_until.is_not(None)).values(leased_until=LEASE_ENDED)

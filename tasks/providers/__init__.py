@@ -1,1 +1,1 @@
-"""Calls to services outside: one HTTP client with limits, retries and a circuit breaker, and a cache of their answers."""
+"""Calls to services outside: bounded HTTP, one retry policy, a circuit breaker, a guard against SSRF, a response cache."""

@@ -1,4 +1,4 @@
-"""HTTP calls bounded in time and bytes, whatever the server does: it may drip, never end, or send a bomb."""
+"""An HTTP client bounded in time and bytes, whatever the server does: drip, never end, or send a gzip bomb."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one call: seconds to connect, between two bytes and overall; bytes of the answer's body."""
+    """The limits of one call: seconds to connect, between two reads and overall; bytes of the response's body."""
 
     connect: float
     read: float
@@ -24,7 +24,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer, read to its end."""
+    """A response, read to its end."""
 
     status: int
     headers: Mapping[str, str]
@@ -32,9 +32,9 @@ class Response:
 
 
 def bounded_client(limits: Limits) -> httpx2.Client:
-    """Return a client for one call. Proxies of the environment are not used, and redirects are not followed.
+    """Return a client for one call. It ignores proxies of the environment and follows no redirect.
 
-    The connection is the call's own: one that was kept idle may be gone, or be another process's after a fork.
+    The connection is not reused: one that was idle may be closed by now, or belong to another process after a fork.
     """
     return httpx2.Client(
         transport=_BoundedTransport(limits),
@@ -45,14 +45,14 @@ def bounded_client(limits: Limits) -> httpx2.Client:
 
 
 class _BoundedTransport(httpx2.BaseTransport):
-    """Reads no more of an answer than the limits allow."""
+    """Reads no more of a response than the limits allow."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._transport = httpx2.HTTPTransport(trust_env=False)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send the request, and return the answer with a body that raises where it passes a limit."""
+        """Send the request; the response's body raises when it passes a limit."""
         until = time.monotonic() + self._limits.deadline
         response = self._transport.handle_request(request)
         if response.headers.get("content-encoding", "identity") != "identity":

@@ -1,4 +1,4 @@
-"""A circuit breaker: who failed several times in a row is left alone for a while, then tried once."""
+"""A circuit breaker: after several failures in a row an endpoint is not called for a while, then tried once."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class CircuitBreaker:
         self._open_until = 0.0
 
     def seconds_until_allowed(self) -> float:
-        """Return 0 when the endpoint may be asked, else for how many seconds it may not.
+        """Return 0 when the endpoint may be called, else the seconds until it may.
 
-        After a pause one caller is let through; the others wait for what it meets.
+        After a pause one caller is let through; the others wait for another pause, unless that call succeeds.
         """
         with self._lock:
             if self._failures < FAILURE_THRESHOLD:
@@ -38,7 +38,7 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the endpoint failed too often for another try now."""
+        """Whether the endpoint may not be called now."""
         with self._lock:
             return self._failures >= FAILURE_THRESHOLD and self._open_until > self._clock()
 
@@ -48,7 +48,7 @@ class CircuitBreaker:
             self._failures, self._pause = 0, FIRST_PAUSE
 
     def record_failure(self) -> None:
-        """Note a failure; enough of them open the circuit, and each that follows opens it for longer."""
+        """Count a failure. FAILURE_THRESHOLD of them open the circuit; each further one doubles the pause, up to 300 s."""
         with self._lock:
             self._failures += 1
             if self._failures < FAILURE_THRESHOLD:

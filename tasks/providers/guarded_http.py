@@ -1,7 +1,7 @@
-"""The only way to an address that a client named: https, public addresses alone, bounded in bytes and time.
+"""GET and POST to addresses that a client named: https, public addresses only, bounded in bytes and time.
 
-A name is resolved once, every answer must be public, and the connection goes to the very address that was checked, with
-the name's own SNI and Host. Each redirect is checked again. Proxies of the environment are not used.
+A host is resolved once, every address must be public, and the connection goes to the very address that was checked, with
+the host's own SNI and Host header. Each redirect is checked again. Proxies of the environment are ignored.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 MAX_REDIRECTS = 3
-POST_SECONDS = 15.0  # from the first byte sent to the status, however lively the receiver is meanwhile
-# Why nothing was answered, the most telling first. What the operating system or the TLS library said is the cause.
+POST_SECONDS = 15.0  # from the connection to the status, even where the receiver keeps sending bytes
+# Why no answer came, by the error or its cause; the first match counts.
 _NETWORK_ERRORS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((httpcore2.TimeoutException,), "{} did not answer in time."),
     ((ssl.SSLCertVerificationError,), "{} has a certificate that is not trusted."),
@@ -34,13 +34,13 @@ _NETWORK_ERRORS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((httpcore2.ProtocolError,), "{} did not answer in HTTP."),
 )
 _BROKEN_MESSAGE = "The connection to {} broke before all of an answer came."
-# By these words httpcore2 tells a connection that ended from one that told nonsense.
+# httpcore2 raises one class both for a connection that ended and for one that sent no HTTP; its message tells which.
 _CUT_OFF_PHRASES = ("disconnected", "closed connection")
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadLimits:
-    """How much may come, and how long it may take, in bytes and seconds."""
+    """The limits of one download: bytes, and seconds overall, to connect and between two reads."""
 
     bytes: int
     wall: float = 120.0
@@ -49,32 +49,32 @@ class DownloadLimits:
 
 
 class _DeadlineStream(httpcore2.NetworkStream):
-    """A connection that ends with its wall: who sends a byte now and then is not waited for longer than the silent."""
+    """A connection with a deadline for all of its reads and writes together, so that a server that drips cannot outlast it."""
 
     def __init__(self, inner: httpcore2.NetworkStream, deadline: float) -> None:
         self._inner, self._deadline = inner, deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what there is."""
+        """Read what has arrived."""
         return self._inner.read(max_bytes, self._left(timeout, httpcore2.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of it."""
+        """Write the whole buffer."""
         self._inner.write(buffer, self._left(timeout, httpcore2.WriteTimeout))
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._inner.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        """Go on encrypted, until the same moment."""
+        """Continue in TLS, with the same deadline."""
         left = self._left(timeout, httpcore2.ConnectTimeout)
         return _DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, left), self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what is known of the connection."""
+        """Return facts about the connection."""
         return self._inner.get_extra_info(info)
 
     def _left(self, timeout: float | None, late: type[httpcore2.TimeoutException]) -> float:
@@ -85,11 +85,11 @@ class _DeadlineStream(httpcore2.NetworkStream):
 
 
 class _GuardedBackend(httpcore2.SyncBackend):
-    """Connects to public addresses alone, unless the operator allows others, and until the deadline alone."""
+    """Connects to public addresses only, unless the operator allows private ones, and only until the deadline."""
 
     def __init__(self, what: str, deadline: float, *, allow_private: bool) -> None:
         super().__init__()
-        self._what = what  # it is called in an error
+        self._what = what  # what an error calls the address
         self._deadline = deadline
         self._allow_private = allow_private
 
@@ -101,14 +101,18 @@ class _GuardedBackend(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Resolve the name once and connect to what was checked."""
+        """Resolve the host once, check every address, and connect to the first."""
         try:
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise AssetUnreadable(f"{self._what} has a host that cannot be found.") from error
+            raise AssetUnreadable(
+                f"The host of {self._what[0].lower()}{self._what[1:]} cannot be found: check its spelling."
+            ) from error
         addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
         if not self._allow_private and not all(map(is_public, addresses)):
-            raise AssetUnreadable(f"{self._what} is not on the public internet.")
+            raise AssetUnreadable(
+                f"{self._what} resolves to a private address; only the public internet is allowed."
+            )
         connection = super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
         return _DeadlineStream(connection, self._deadline)
 
@@ -122,7 +126,7 @@ def fetch(
     ca_file: str | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> None:
-    """Write what the URL answers to `target`, or raise AssetUnreadable (for good) or Unavailable (for now)."""
+    """Write what the URL returns to `target`; raise AssetUnreadable (for good) or Unavailable (for now)."""
     deadline = time.monotonic() + bounds.wall
     context = ssl.create_default_context(cafile=ca_file)
     backend = _GuardedBackend("An address of the script", deadline, allow_private=allow_private)
@@ -135,7 +139,9 @@ def fetch(
                 url = onward
     except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
         raise AssetUnavailable(_describe_network_error(error, "An address of the script")) from error
-    raise AssetUnreadable("An address of the script redirects too often.")
+    raise AssetUnreadable(
+        f"An address of the script redirects more than {MAX_REDIRECTS} times. Use the address that it ends at."
+    )
 
 
 def post(
@@ -147,11 +153,11 @@ def post(
     ca_file: str | None = None,
     wall: float = POST_SECONDS,
 ) -> int:
-    """Send a body and return the status, whatever it is; a redirect is not followed. Raise what `fetch` raises."""
+    """POST a body and return the status, whatever it is. Redirects are not followed. Raise what `fetch` raises."""
     parts = urlsplit(url)
     schemes = ("https", "http") if allow_private else ("https",)
     if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
-        raise AssetUnreadable("The address is not https.")
+        raise AssetUnreadable("The address is not https. Use an https URL without a user name.")
     timeout = {"connect": 5.0, "read": 10.0, "write": 10.0, "pool": 5.0}
     pool = httpcore2.ConnectionPool(
         ssl_context=ssl.create_default_context(cafile=ca_file),
@@ -164,13 +170,13 @@ def post(
                 "POST", url, headers=list(headers.items()), content=body, extensions={"timeout": timeout}
             ) as response,
         ):
-            return response.status  # the answer's body is nothing to us
+            return response.status  # the response's body is never read: a receiver could make it endless
     except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
         raise Unavailable(_describe_network_error(error, "The address")) from error
 
 
 def _describe_network_error(error: Exception, what: str) -> str:
-    """Say in words that stay the same why there was no answer, with nothing of what lies within."""
+    """Return why there was no answer, in fixed words that reveal nothing of the network within."""
     inner = error.__cause__ or error.__context__
     known = (
         words for kinds, words in _NETWORK_ERRORS if isinstance(error, kinds) or isinstance(inner, kinds)
@@ -191,10 +197,12 @@ def _get(
     deadline: float,
     stop: Callable[[], bool] | None,
 ) -> str | None:
-    """Follow one URL; return where it redirects to, or None when the body is written."""
+    """GET one URL; return where it redirects to, or None when the body is written."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname or parts.username is not None:
-        raise AssetUnreadable("An address of the script leads to what is not https.")
+        raise AssetUnreadable(
+            "An address of the script, or one that it redirects to, is not https. Use an https URL."
+        )
     timeout = {"connect": bounds.connect, "read": bounds.read, "write": bounds.read, "pool": bounds.connect}
     headers = [(b"User-Agent", b"scenemill"), (b"Accept", b"*/*"), (b"Accept-Encoding", b"identity")]
     with pool.stream("GET", url, headers=headers, extensions={"timeout": timeout}) as response:
@@ -203,9 +211,13 @@ def _get(
             location = headers_in.get(b"location", b"")
             return urljoin(url, location.decode("latin-1"))
         if is_retryable(response.status):
-            raise AssetUnavailable("A file that the script names cannot be had for now.")
+            raise AssetUnavailable(
+                f"A file that the script names is unavailable for now: its server answered {response.status}."
+            )
         if response.status != 200:
-            raise AssetUnreadable(f"A file that the script names was answered with status {response.status}.")
+            raise AssetUnreadable(
+                f"A file that the script names cannot be fetched: its server answered {response.status}."
+            )
         _copy(response.iter_stream(), target, bounds, deadline, stop)
     return None
 
@@ -221,7 +233,9 @@ def _copy(
     for chunk in chunks:
         size += len(chunk)
         if size > bounds.bytes:
-            raise AssetUnreadable("A file that the script names is larger than an asset may be.")
+            raise AssetUnreadable(
+                f"A file that the script names is larger than an asset may be: {bounds.bytes:,} bytes."
+            )
         if time.monotonic() > deadline or (stop is not None and stop()):
-            raise AssetUnavailable("A file that the script names could not be fetched in time.")
+            raise AssetUnavailable(f"A file that the script names was not fetched within {bounds.wall:g} s.")
         target.write(chunk)

@@ -1,4 +1,4 @@
-"""A service outside that speaks HTTP: speech, stock pictures, generated pictures. Bounded calls, retries, a circuit breaker."""
+"""One HTTP service outside (speech, stock pictures, generated pictures): bounded calls, retries, a circuit breaker."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ OK = 200
 
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
-    """Where a provider is, and how long one call to it may take, in seconds."""
+    """A provider's address, headers and timeouts in seconds."""
 
-    name: str  # as people know it; it stands in errors and in the log
+    name: str  # stands in errors and in the log
     base_url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     connect: float = 5.0
@@ -46,7 +46,7 @@ class ProviderConfig:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call, below the provider's base URL; at most `max_bytes` of its answer are read."""
+    """One call, relative to the provider's base URL; at most `max_bytes` of the response are read."""
 
     method: str
     path: str
@@ -58,7 +58,7 @@ class Request:
 
 
 class RequestRefused(Exception):
-    """The provider refuses for good. `body_start` is the start of what it answered: for the log, never for a client."""
+    """The provider refused for good. `body_start` is the start of its response: for the log, never for a client."""
 
     def __init__(self, name: str, status: int, body_start: str) -> None:
         super().__init__(f"{name} refused the request ({status}).")
@@ -66,11 +66,11 @@ class RequestRefused(Exception):
 
 
 class UnreadableResponse(Exception):
-    """The answer is not what was asked for: HTML, cut off, or of another shape."""
+    """The response is not what was asked for: HTML, truncated, or of another shape."""
 
 
 class Provider:
-    """A server outside, and what this process has learnt of it."""
+    """One provider, and the state of its circuit breaker in this process."""
 
     def __init__(
         self,
@@ -84,10 +84,10 @@ class Provider:
         self._sleep = sleep
 
     def call(self, request: Request, read: Callable[[Response], T], *, stop: Callable[[], bool]) -> T:
-        """Return what `read` makes of the answer, calling again where that may help.
+        """Return what `read` makes of the response, after retries where they may help.
 
-        `read` raises UnreadableResponse for what is no answer. Raise RequestRefused where calling again would not help,
-        Unavailable where it may later, and Stopped.
+        `read` raises UnreadableResponse for a response that it cannot use. Raise RequestRefused where a retry would not
+        help, Unavailable where it may later, and Stopped.
         """
         if closed := self.breaker.seconds_until_allowed():
             raise Unavailable(f"{self.config.name} failed too often just now.", closed)

@@ -1,6 +1,6 @@
-"""Answers that were paid for, remembered: the same question of the same account is asked once, also by fifty at once.
+"""Caches paid responses in Redis: many callers with the same question make one call, and later ones make none.
 
-Redis holds small JSON: names of stored files, scripts, facts. Losing it costs a second call and nothing else, so that a
+Values are small JSON: names of stored files, scripts, facts. Losing them costs a second call and nothing else, so that a
 Redis that is away means no cache, never an error.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A leader says that it lives this often; who is silent for three times as long has crashed.
+# The holder of a lock renews it this often; a lock that was not renewed for three times as long has lost its holder.
 LOCK_RENEWAL_SECONDS = 2.0
 POLL_SECONDS = 0.05
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
@@ -39,7 +39,7 @@ _EXTEND = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexp
 
 @dataclass(frozen=True, slots=True)
 class CachedValue:
-    """A JSON value, and whether it was there already."""
+    """A JSON value, and whether it came from the cache."""
 
     value: Any
     cached: bool
@@ -47,12 +47,12 @@ class CachedValue:
 
 @lru_cache(maxsize=1)
 def connection() -> Redis:
-    """Return this process's connections to Redis."""
+    """Return this process's Redis client."""
     return redis_client.connect(settings().redis_url, socket_timeout=2, socket_connect_timeout=1)
 
 
 def cache_key(kind: str, account_id: uuid.UUID, parts: Any) -> str:
-    """Return the key of a question: `parts` is JSON that holds all that decides the answer."""
+    """Return the key of a question. `parts` is JSON of everything that decides the answer."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return f"scenemill:cache:{kind}:{account_id}:{hashlib.sha256(text.encode()).hexdigest()}"
 
@@ -66,16 +66,16 @@ def get_or_compute(
     stop: Callable[[], bool] = lambda: False,
     redis: Redis | None = None,
 ) -> CachedValue:
-    """Return the remembered answer, or have exactly one caller make it while the others wait for it.
+    """Return the cached value, or have exactly one caller compute it while the others wait for it.
 
-    `fresh` asks again whatever is remembered; of many that do so at once one asks, and the others take what it was told.
-    What `make` raises is raised to who called it; of those who waited, the next one tries. Raise Stopped when `stop`
-    says so. Values over the size limit are returned and not remembered. `ttl` is in seconds.
+    `refresh` ignores what is cached; of many that refresh at once one computes, and the others take its value. What
+    `compute` raises is raised to its caller; of those who waited, the next one computes. Raise Stopped when `stop`
+    returns True. A value over the size limit is returned and not cached. `ttl` is in seconds.
     """
     redis = redis or connection()
     token = secrets.token_hex(8)
     try:
-        # For who asks afresh, only what somebody was told since then is an answer.
+        # A refresh accepts only values that were written after it began.
         previous_writer = redis.get(f"{key}:by") if refresh else b""
         while not stop():
             if (found := _read_unless_by(redis, key, previous_writer)) is not None:
@@ -89,7 +89,7 @@ def get_or_compute(
         log.warning("cache_unavailable")
         return CachedValue(compute(), cached=False)
     with _RenewedLock(redis, f"{key}:lock", token):
-        # Between our look and our turn, the leader before us may have answered.
+        # The former holder may have written the value between our last read and our lock: do not pay for it twice.
         if (stored := _try_read(redis, key, previous_writer)) is not None:
             return CachedValue(json.loads(stored), cached=True)
         value = compute()
@@ -102,7 +102,7 @@ def _lock_milliseconds() -> int:
 
 
 def _read_unless_by(redis: Redis, key: str, previous_writer: Any) -> Any:
-    """Return what is remembered, unless it is by who is `known` already."""
+    """Return the cached value, or None where `previous_writer` wrote it."""
     value, by = redis.mget(key, f"{key}:by")
     return None if by == previous_writer else value
 
@@ -129,7 +129,7 @@ def _write(redis: Redis, key: str, value: Any, ttl: float, token: str) -> None:
 
 
 class _RenewedLock:
-    """Keeps the lock alive while its owner works, and lets go of it at the end."""
+    """Renews a Redis lock until the block ends, and then releases it."""
 
     def __init__(self, redis: Redis, lock: str, token: str) -> None:
         self._redis, self._lock, self._token = redis, lock, token

@@ -1,4 +1,4 @@
-"""The one retry policy for calls to services outside: which failures are retried, how often, and after what wait."""
+"""The retry policy of all calls to services outside: which failures are retried, how often, and after what wait."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_CALLS = 3  # calls for one answer
+MAX_CALLS = 3  # the first call and two retries
 MAX_SLEEP_SECONDS = 10.0  # in a worker's slot; past it, the job waits in the queue
 BASE_DELAY_SECONDS = 1.0
-# A conflict (409) is a lock of the server's own that another request holds, as OpenAI's SDK reads it too.
+# 409 is a lock timeout on the server's side; OpenAI's SDK retries it too.
 _RETRYABLE = (408, 409, 425, 429)
-# 429s that are about money: waiting does not change them.
+# Error codes of a 429 that is about money.
 _OUT_OF_CREDIT = (
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -48,10 +48,10 @@ def call_with_retries(
     stop: Callable[[], bool],
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Return what `call` returns, after at most MAX_CALLS calls, and report each outcome to the breaker.
+    """Return what `call` returns, after at most MAX_CALLS calls; report each outcome to the breaker.
 
-    Raise the last TransientFailure, whatever else `call` raises, or Stopped. A wait longer than a worker's slot may sleep
-    is not waited for: the failure is raised with it, for the job to wait in the queue.
+    Raise the last TransientFailure, anything else that `call` raises, or Stopped. A server that asks for a wait of more
+    than MAX_SLEEP_SECONDS is not waited for: the failure is raised with it, and the job waits in the queue instead.
     """
     for number in range(1, MAX_CALLS + 1):
         if stop():
@@ -77,17 +77,17 @@ def backoff_seconds(failures: int) -> float:
 
 
 def is_retryable(status: int) -> bool:
-    """Return whether the same request may be answered better later."""
+    """Return whether the same request may succeed later."""
     return status in _RETRYABLE or status >= 500
 
 
 def is_out_of_credit(status: int, body: bytes) -> bool:
-    """Return whether a 429 is about money, not about pace."""
+    """Return whether a response is a 429 about money, which no wait changes, and not about the rate of requests."""
     return status == 429 and any(word.encode() in body[:10_000] for word in _OUT_OF_CREDIT)
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds that `Retry-After` asks for, a number or a date; None where it says neither."""
+    """Return the seconds that `Retry-After` asks for, as a number or a date; None where it has neither."""
     milliseconds = headers.get("retry-after-ms", "")
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", milliseconds):
@@ -95,7 +95,7 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime) -> float | None
     if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
         return float(value)
     moment, sent = _parse_date(value), _parse_date(headers.get("date", ""))
-    # The server's clock against the server's clock: ours may differ by an hour.
+    # The date is compared with the server's own clock: ours may differ by an hour.
     return max(0.0, (moment - (sent or now)).total_seconds()) if moment else None
 
 

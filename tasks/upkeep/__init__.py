@@ -1,1 +1,1 @@
-"""Periodic maintenance: recovery of lost work, retention, orphan files, webhook delivery."""
+"""Periodic maintenance: recovery of lost work, retention, orphan cleanup, webhook delivery."""

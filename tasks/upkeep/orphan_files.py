@@ -1,4 +1,4 @@
-"""Removes files that nobody names: what attempts and requests left behind whose process died."""
+"""Orphan cleanup: removes stored files and work folders that no row references, left by processes that died."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
     from shared.settings import Settings
 
-# A file that no row names is left alone for this long: its row may be about to be written. It was dated by the storage's
-# clock and is judged by ours, which may be an hour ahead.
+# Younger files are kept: their row may be about to be written. The storage's clock dates them and ours judges them, which
+# may be an hour ahead.
 ORPHAN_AGE = 3 * 3600.0
 ORPHAN_BATCH = 1000
 _LOCK = "orphan-files"
-# To look through ten million files takes minutes, and in a bucket every thousand costs a request. It is done for at most
-# a twentieth of the time; where it takes seconds, in each round.
+# A scan of ten million files takes minutes, and in a bucket every thousand files cost a request. After a long scan the
+# next one waits for twenty times as long; short ones run in each round.
 PAUSE_FACTOR = 20
 SHORT_SCAN_SECONDS = 15.0
 _PAUSED_KEY = "scenemill:orphans:resting"
 
 
 def remove_orphans(config: Settings) -> dict[str, int]:
-    """Remove what is nobody's, and return how much of each kind."""
+    """Remove orphaned uploads, stored files and work folders; return how many of each."""
     kinds: dict[str, Callable[[], int]] = {
         "upload_files": partial(unfinished_uploads.remove_orphans, config),
         "orphan_files": remove_orphan_files,
@@ -47,7 +47,7 @@ def remove_orphans(config: Settings) -> dict[str, int]:
 
 
 def remove_orphan_files() -> int:
-    """Remove files of storage that no row names, once they are old enough to be nobody's. One looks through them at a time."""
+    """Remove old files of storage that no row references; return how many. One process scans at a time."""
     with try_lock(_LOCK) as first:
         if not first or _is_paused():
             return 0
@@ -84,10 +84,10 @@ def _pause_after(took: float) -> None:
 
 
 def _remove_stale_workdirs(config: Settings) -> int:
-    """Remove the folders of attempts whose worker died without cleaning up."""
+    """Remove the work folders of attempts whose worker died before it could."""
     before, removed = time.time() - 2 * config.render_timeout.total_seconds(), 0
     for folder in config.work_dir.glob("*"):
-        with suppress(FileNotFoundError):  # it ended meanwhile
+        with suppress(FileNotFoundError):  # the attempt ended meanwhile
             if folder.name != unfinished_uploads.FOLDER_NAME and folder.stat().st_mtime < before:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += 1

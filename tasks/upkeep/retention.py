@@ -1,7 +1,6 @@
-"""Throws away what is past its time, until nothing of it is left or the round has gone on for long enough.
+"""Deletes what has expired, in batches, until nothing is left or the round's time is over.
 
-Each kind takes a bite in turn. One that cannot be thrown away now, since a lock or a storage that is away holds it up,
-keeps no other from its turn.
+Each kind gets a batch in turn. A kind that a lock or an unreachable storage holds up is postponed and delays no other.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A part of the time until the next round, so that two do not take all of a worker's slots.
+# Shorter than the interval between rounds: two rounds at once would take both slots of the control worker.
 ROUND_SECONDS = 60.0
-# Speech and sound that a job may still be about to use: longer than any job takes from its planning to its end.
+# Longer than any job takes: speech and mixes that a running job is about to use must stay.
 SOUND_IDLE = timedelta(hours=6)
 
 
 def purge(config: Settings) -> Counter[str]:
-    """Throw away what expired, old records and what the stores have no room for; return how much of each kind."""
+    """Delete expired jobs, old records, and what exceeds the stores' sizes; return how many of each kind."""
     return _run_in_turns(
         {**_record_removals(config), **_file_removals(config)}, time.monotonic() + ROUND_SECONDS
     )
@@ -74,7 +73,7 @@ def _file_removals(config: Settings) -> dict[str, Callable[[], int]]:
 
 
 def _run_in_turns(kinds: Mapping[str, Callable[[], int]], until: float) -> Counter[str]:
-    """Take bites until they find nothing, but none that begins too late; each is a transaction of its own."""
+    """Run batches until they find nothing; start none after `until`. Each is a transaction of its own."""
     total: Counter[str] = Counter()
     left = dict(kinds)
     while left:
@@ -87,7 +86,7 @@ def _run_in_turns(kinds: Mapping[str, Callable[[], int]], until: float) -> Count
 
 
 def run_or_postpone(name: str, batch: Callable[[], int]) -> int:
-    """Return how much went; nothing where a lock, a database or a storage that is away holds it up."""
+    """Run a batch and return how many it deleted; 0 where a lock, the database or the storage holds it up."""
     try:
         return batch()
     except (Unavailable, OSError):
@@ -109,7 +108,7 @@ def _delete_expired() -> int:
 
 
 def _expire_uploads(config: Settings) -> int:
-    """End the uploads that rested for too long. Where their bytes lie on the API's machine alone, it removes them itself."""
+    """Expire idle uploads. Where their bytes are on the API's own disk, the API removes them itself."""
     with transaction() as session:
         over = recovery.expire_uploads(session)
     for upload_id in over:
@@ -125,6 +124,6 @@ def _evict(store: retention.Store, *, most: int, idle: timedelta) -> int:
 
 
 def _delete_files(keys: Iterable[str]) -> None:
-    """Remove files that no row names any more; what cannot be reached now is found to be nobody's later."""
+    """Delete files that no row references any longer. What cannot be reached now is left to orphan cleanup."""
     for key in keys:
         storage().delete(key)

@@ -1,4 +1,4 @@
-"""Periodic repairs: takes back what dead workers held, publishes what was lost, throws away what expired."""
+"""The sweep: reclaims the work of dead workers, publishes lost messages again, and starts the deletion of what expired."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 
 def sweep() -> None:
-    """Do one round of all repairs that keep jobs moving. Rounds may overlap, on any number of workers.
+    """Run every repair that keeps jobs moving once. Sweeps may overlap on any number of workers.
 
-    One that somebody's lock holds up, such as a stopped worker's on a batch, keeps no other from its work.
+    A repair that a lock holds up (such as a stopped worker's on a batch) delays no other.
     """
     done = [_succeeds(repair) for repair in _REPAIRS]
     if all(done):
@@ -44,14 +44,14 @@ def _succeeds(repair: Callable[[], None]) -> bool:
 
 
 def purge() -> None:
-    """Do one round of throwing away: expired jobs, old records, files that nobody names."""
+    """Delete expired jobs, old records and orphaned files once."""
     config = settings()
     for repair, number in {**retention.purge(config), **orphan_files.remove_orphans(config)}.items():
         _count(repair, number)
 
 
 def measure_queue() -> None:
-    """Tell operators how much is unfinished. Counting takes as long as the queue is, so it is no part of a sweep."""
+    """Update the gauges of unfinished jobs. Counting takes longer the longer the queue is, so it is not part of the sweep."""
     with transaction() as session:
         counts = recovery.count_unfinished(session)
         longest = recovery.longest_wait(session)
@@ -61,7 +61,7 @@ def measure_queue() -> None:
 
 
 def _retry_delay(attempt: int) -> timedelta:
-    # A first loss is its worker's, and is made good at once; what is lost again may be to blame for it.
+    # The first loss is most likely the worker's fault and is repaired at once; work lost again may itself kill workers.
     return backoff(attempt - 1, settings()) if attempt > 1 else timedelta(0)
 
 
@@ -111,7 +111,7 @@ def _publish_again() -> None:
     if lost:
         log.warning("broker_messages_lost", extra={"forgotten": again})
         broker_generation.start_generation()
-    # An account that somebody else is at is looked at again in the next round: a stopped worker must not hold up the others.
+    # An account whose window is locked waits for the next round: a stopped process must not hold up the other accounts.
     published = sum(publishing.publish(account_id, wait=False) or 0 for account_id in accounts)
     _count("forgotten", again)
     _count("published", published)

@@ -1,7 +1,7 @@
-"""Sends webhooks by the Standard Webhooks specification: many at a time, each bounded, none to where it may not go.
+"""Delivers webhooks by the Standard Webhooks specification: many at a time, each bounded, none to private addresses.
 
-A round ends without waiting for whoever takes long: their threads write down how it went, whatever the process does
-meanwhile. Should it end first, what they sent is sent again after the lease, as with any crash.
+A round does not wait for slow receivers: their threads record the outcome even after it. If the process ends first, the
+deliveries are sent again after their lease, as after a crash.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 THREADS = 32
-ROUND_SECONDS = 15.0  # after which a round ends, and its slot is free for others
-POLL_SECONDS = 1.0  # between two looks at what is due, as long as receivers are waited for
+ROUND_SECONDS = 15.0  # then the round ends and frees its slot
+POLL_SECONDS = 1.0  # between two queries for due deliveries while some are in flight
 LEASE = timedelta(seconds=60)
 _LOCK = "webhook-delivery"
-_pool = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook")  # its threads start when they are needed
-_in_flight: dict[Future[None], UUID] = {}  # in this process, by account
+_pool = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook")  # starts its threads when they are needed
+_in_flight: dict[Future[None], UUID] = {}  # the account of each delivery in flight in this process
 
 
 def deliver_due() -> None:
-    """Send what is due, until nothing is or the round is over. One round runs at a time, whoever begins it."""
+    """Send the deliveries that are due, until none is or the round is over. One round runs at a time in the installation."""
     with try_lock(_LOCK) as first:
         if first:
             _round(time.monotonic() + ROUND_SECONDS)
 
 
 def _round(until: float) -> None:
-    """Keep the threads at work. No more is taken than begins at once, so that who is waited for holds up nobody else."""
+    """Keep the threads busy. No more is claimed than starts at once, so that slow receivers delay no other delivery."""
     while time.monotonic() < until:
         due = _claim(THREADS - len(_in_flight), Counter(_in_flight.values()))
         _in_flight.update(
@@ -65,7 +65,7 @@ def _round(until: float) -> None:
 
 
 def _claim(free: int, waited_for: Counter[UUID]) -> list[tuple[Delivery, list[str]]]:
-    """Take what is due, with the secrets that sign it; of an account that has its share at work already, nothing."""
+    """Claim due deliveries with their accounts' signing secrets; none of an account that has its share in flight."""
     if not free:
         return []
     with transaction() as session:
@@ -94,9 +94,9 @@ def _send(delivery: Delivery, keys: Sequence[str]) -> None:
 
 
 def post_delivery(delivery: Delivery, keys: Sequence[str]) -> Outcome:
-    """Send a delivery once, signed by every secret that is in force, and say how it went."""
+    """POST a delivery once, signed with every valid secret, and return its outcome."""
     config = settings()
-    claimed_at = delivery.run_after - LEASE  # by Postgres: receivers refuse what a wrong clock has stamped
+    claimed_at = delivery.run_after - LEASE  # Postgres's time: receivers refuse timestamps of a wrong clock
     name = f"msg_{delivery.id.hex}"
     signatures = (Webhook(key).sign(name, claimed_at, delivery.body) for key in keys)
     headers = {

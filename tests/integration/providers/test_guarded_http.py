@@ -100,7 +100,7 @@ def test_a_file_is_fetched_through_at_most_three_redirects(server: tuple[str, Pa
 @pytest.mark.parametrize(
     ("path", "error", "words"),
     [
-        ("/to/to/to/to/file", AssetUnreadable, "too often"),
+        ("/to/to/to/to/file", AssetUnreadable, "more than 3 times"),
         ("/to/http://localhost/file", AssetUnreadable, "not https"),
         ("/to/file:///etc/passwd", AssetUnreadable, "not https"),
         ("/status/404", AssetUnreadable, "404"),
@@ -152,7 +152,9 @@ def test_why_a_receiver_gave_no_answer_is_told_apart(server: tuple[str, Path]) -
     assert told(server[0] + "/dribble", wall=0.3) == "The address did not answer in time."
     assert told(nobody) == "The address refused the connection."
     assert told(server[0], trusted=False) == "The address has a certificate that is not trusted."
-    assert told(f"https://{'a' * 64}.example/") == "The address has a host that cannot be found."
+    assert told(f"https://{'a' * 64}.example/") == (
+        "The host of the address cannot be found: check its spelling."
+    )
 
 
 def test_who_speaks_no_tls_or_no_http_is_told_so() -> None:
