@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
-from scenemill import ApiError, IntegrityError, Retry, TaskFailed, Unreachable, WaitTimeout
+from scenemill import (
+    ApiError,
+    AsyncScenemill,
+    IntegrityError,
+    Retry,
+    Scenemill,
+    TaskFailed,
+    Unreachable,
+    WaitTimeout,
+)
 from tests.unit.client.answers import DONE, TASK, answer, artifact
 
 
@@ -214,3 +225,17 @@ def test_listing_follows_the_cursor_to_the_limit(connect, server):
     assert len(tasks) == 3
     assert server.requests[0]["path"] == "/v1/tasks?status=queued&limit=3"
     assert server.requests[1]["path"] == "/v1/tasks?status=queued&limit=1&cursor=c1"
+
+
+@pytest.mark.parametrize(
+    ("method", "signature"),
+    [
+        (Scenemill("http://x").tasks.cancel, "(task: 'Reference') -> 'Task'"),
+        (Scenemill("http://x").assets.list, "(*, limit: 'int | None' = None) -> 'Iterator[Asset]'"),
+        (AsyncScenemill("http://x").tasks.cancel, "(task: 'Reference') -> 'Task'"),
+        (AsyncScenemill("http://x").assets.list, "(*, limit: 'int | None' = None) -> 'AsyncIterator[Asset]'"),
+    ],
+)
+def test_help_shows_how_a_method_is_called(method, signature):
+    assert str(inspect.signature(method)) == signature
+    assert method.__doc__.startswith(("Cancel an unfinished task", "Give the assets"))
