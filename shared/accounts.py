@@ -95,8 +95,8 @@ def authenticate_key(session: Session, key: str) -> Identity | None:
 def authenticate_key_parts(session: Session, key_id: str, secret: str) -> Identity | None:
     """Return the identity of a key given as its id and secret, or None, in the same time whether or not the id exists."""
     row = session.execute(_KEY_QUERY.prepare(session), {"key_id": key_id}).first()
-    known = hmac.compare_digest(row.secret_hash if row else _DUMMY_HASH, _hash_secret(secret))
-    if row is None or not known:
+    matches = hmac.compare_digest(row.secret_hash if row else _DUMMY_HASH, _hash_secret(secret))
+    if row is None or not matches:
         return None
     return Identity(row.account_id, key_id, frozenset(row.scopes))
 
@@ -179,10 +179,10 @@ def _set_budget(name: str, amount: str) -> int:
         sys.stderr.write("The budget must be a number of at least 0, or none.\n")
         return 2
     with transaction() as session:
-        known = set_budget(session, name, budget)
-    sys.stdout.write(f"{name}: {amount}\n" if known else "")
-    sys.stderr.write("" if known else f"There is no account {name}.\n")
-    return 0 if known else 1
+        exists = set_budget(session, name, budget)
+    sys.stdout.write(f"{name}: {amount}\n" if exists else "")
+    sys.stderr.write("" if exists else f"There is no account {name}.\n")
+    return 0 if exists else 1
 
 
 if __name__ == "__main__":

@@ -67,9 +67,9 @@ def _redis_settings(url: str) -> dict[str, Any]:
     Messages are acknowledged early: a lease in Postgres brings back what a dead worker held, so late acknowledgements
     would only add duplicates.
     """
-    waits = {"socket_timeout": 5, "socket_connect_timeout": 3, "socket_keepalive": True}
+    timeouts = {"socket_timeout": 5, "socket_connect_timeout": 3, "socket_keepalive": True}
     transport = {
-        **waits,
+        **timeouts,
         "health_check_interval": 5,
         "max_retries": 1,
         "global_keyprefix": "scenemill:",
@@ -78,7 +78,7 @@ def _redis_settings(url: str) -> dict[str, Any]:
     }
     if group := redis_client.parse_sentinel_url(url):
         url = group.kombu_url()
-        transport |= {"master_name": group.name, "sentinel_kwargs": group.sentinel_options(**waits)}
+        transport |= {"master_name": group.name, "sentinel_kwargs": group.sentinel_options(**timeouts)}
     return {
         "broker_url": url,
         "broker_transport_options": transport,

@@ -43,7 +43,7 @@ def make_engine(config: Settings) -> Engine:
         "keepalives_count": 3,
         "tcp_user_timeout": 20_000,
     }
-    made = create_engine(
+    engine = create_engine(
         config.database_url,
         pool_size=config.database_pool_size,
         max_overflow=0,
@@ -53,8 +53,8 @@ def make_engine(config: Settings) -> Engine:
         connect_args=arguments,
         hide_parameters=True,  # scripts and hashes must not reach the log
     )
-    _ping_idle_connections(made)
-    return made
+    _ping_idle_connections(engine)
+    return engine
 
 
 def _ping_idle_connections(pool_of: Engine) -> None:

@@ -31,9 +31,9 @@ class SentinelGroup:
     password: str | None = field(default=None, repr=False)
     sentinel_password: str | None = field(default=None, repr=False)
 
-    def sentinel_options(self, **waits: Any) -> dict[str, Any]:
+    def sentinel_options(self, **timeouts: Any) -> dict[str, Any]:
         """Return the options for connecting to the Sentinels themselves, which do not share the servers' password."""
-        return {**waits, "username": None, "password": self.sentinel_password}
+        return {**timeouts, "username": None, "password": self.sentinel_password}
 
     def kombu_url(self) -> str:
         """Return kombu's URL, with each Sentinel written out in full: kombu reads a `;` as the start of the next URL."""
@@ -43,8 +43,8 @@ class SentinelGroup:
 
     def limits_url(self) -> str:
         """Return the URL for the rate limiter's storage; passwords and database are passed beside it."""
-        places = ",".join(f"{host}:{port}" for host, port in self.addresses)
-        return f"redis+sentinel://{places}/{quote(self.name, safe='')}"
+        addresses = ",".join(f"{host}:{port}" for host, port in self.addresses)
+        return f"redis+sentinel://{addresses}/{quote(self.name, safe='')}"
 
 
 def parse_sentinel_url(url: str) -> SentinelGroup | None:
@@ -52,44 +52,44 @@ def parse_sentinel_url(url: str) -> SentinelGroup | None:
     if not url.startswith(SENTINEL_SCHEMES):
         return None
     parts = [urlsplit(part) for part in url.split(";")]
-    asked = parse_qs(parts[-1].query)
+    query = parse_qs(parts[-1].query)
     path = [unquote(step) for step in parts[-1].path.split("/") if step]
-    if named := asked.get("master_name"):
-        path.insert(0, named[0])
-    places = tuple(place for part in parts for place in _parse_addresses(part))
-    if not path or not places or len(path) > 2:
+    if names := query.get("master_name"):
+        path.insert(0, names[0])
+    addresses = tuple(address for part in parts for address in _parse_addresses(part))
+    if not path or not addresses or len(path) > 2:
         raise ValueError(
             "The URL of a Sentinel group must look like redis+sentinel://:PASSWORD@HOST:PORT,HOST:PORT/NAME/DATABASE."
         )
     return SentinelGroup(
-        places,
+        addresses,
         path[0],
         database=int(path[1]) if path[1:] else 0,
         username=unquote(parts[0].username or "") or None,
         password=unquote(parts[0].password or "") or None,
-        sentinel_password=asked.get("sentinel_password", [None])[0],
+        sentinel_password=query.get("sentinel_password", [None])[0],
     )
 
 
 def _parse_addresses(part: SplitResult) -> list[tuple[str, int]]:
     hosts = part.netloc.rpartition("@")[2].split(",")
-    found = [urlsplit(f"//{host}") for host in hosts]
-    return [(one.hostname, one.port or SENTINEL_PORT) for one in found if one.hostname]
+    urls = [urlsplit(f"//{host}") for host in hosts]
+    return [(url.hostname, url.port or SENTINEL_PORT) for url in urls if url.hostname]
 
 
 def connect(url: str, **options: Any) -> Redis:
     """Return a client for the URL; `options` are redis-py's. Each new connection asks the Sentinels for the master."""
-    found = parse_sentinel_url(url)
-    if found is None:
+    group = parse_sentinel_url(url)
+    if group is None:
         return Redis.from_url(url, **options)
-    waits = {name: value for name, value in options.items() if name.startswith(("socket_", "retry"))}
+    timeouts = {name: value for name, value in options.items() if name.startswith(("socket_", "retry"))}
     sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
-        list(found.addresses),
-        sentinel_kwargs=found.sentinel_options(**waits),
-        db=found.database,
-        username=found.username,
-        password=found.password,
+        list(group.addresses),
+        sentinel_kwargs=group.sentinel_options(**timeouts),
+        db=group.database,
+        username=group.username,
+        password=group.password,
         **options,
     )
-    master: Redis = sentinel.master_for(found.name)
+    master: Redis = sentinel.master_for(group.name)
     return master

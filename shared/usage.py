@@ -114,8 +114,8 @@ def stored_bytes(session: Session, account_id: uuid.UUID) -> dict[str, int]:
 
 def _artifact_bytes(session: Session, account_id: uuid.UUID) -> int:
     """Sum the artifacts job by job: they have no index by account, and most of all rows are artifacts."""
-    each = select(func.sum(Artifact.bytes).label("size")).where(Artifact.job_id == Job.id).lateral()
-    jobs = select(func.coalesce(func.sum(each.c.size), 0)).select_from(Job).join(each, true())
+    artifacts = select(func.sum(Artifact.bytes).label("size")).where(Artifact.job_id == Job.id).lateral()
+    jobs = select(func.coalesce(func.sum(artifacts.c.size), 0)).select_from(Job).join(artifacts, true())
     return int(session.scalar(jobs.where(Job.account_id == account_id)) or 0)
 
 
@@ -124,8 +124,8 @@ def _table_bytes(session: Session, account_id: uuid.UUID, table: Any) -> int:
     files = select(table.storage_key, func.max(table.bytes).label("size")).where(
         table.account_id == account_id
     )
-    each = files.group_by(table.storage_key).subquery()
-    return int(session.scalar(select(func.coalesce(func.sum(each.c.size), 0))) or 0)
+    sizes = files.group_by(table.storage_key).subquery()
+    return int(session.scalar(select(func.coalesce(func.sum(sizes.c.size), 0))) or 0)
 
 
 def monthly_budget(session: Session, account_id: uuid.UUID) -> float | None:

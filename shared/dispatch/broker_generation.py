@@ -56,8 +56,8 @@ def _redis() -> Redis:
 
 
 def _is_another_redis() -> bool:
-    held = _redis().get(KEY)
-    return not isinstance(held, bytes) or held.decode() != _redis_run_id()
+    recorded = _redis().get(KEY)
+    return not isinstance(recorded, bytes) or recorded.decode() != _redis_run_id()
 
 
 def _redis_run_id() -> str:

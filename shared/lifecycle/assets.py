@@ -28,7 +28,7 @@ def new_key(account_id: uuid.UUID) -> str:
 
 def create(session: Session, account_id: uuid.UUID, media: Media, key: str, name: str | None) -> Asset:
     """Insert an asset for an uploaded file. Where the account has the same bytes already, the row names that file."""
-    same = session.scalar(
+    duplicate = session.scalar(
         select(Asset)
         .where(Asset.account_id == account_id, Asset.sha256 == media.sha256)
         .limit(1)
@@ -37,7 +37,7 @@ def create(session: Session, account_id: uuid.UUID, media: Media, key: str, name
     asset = Asset(
         id=uuid.uuid4(),
         account_id=account_id,
-        storage_key=same.storage_key if same else key,
+        storage_key=duplicate.storage_key if duplicate else key,
         sha256=media.sha256,
         bytes=media.bytes,
         media_type=media.media_type,
@@ -62,7 +62,7 @@ def delete(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> list
     # Two requests may delete the last two assets of one file: the second must see what the first deleted.
     lock_until_commit(session, asset.storage_key)
     session.execute(delete_rows(Asset).where(Asset.id == asset_id))
-    others = select(func.count()).where(
+    sharing = select(func.count()).where(
         Asset.account_id == account_id, Asset.sha256 == asset.sha256, Asset.storage_key == asset.storage_key
     )
-    return [] if session.scalar(others) else [asset.storage_key]
+    return [] if session.scalar(sharing) else [asset.storage_key]

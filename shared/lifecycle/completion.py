@@ -50,7 +50,7 @@ def record_ends(session: Session, ended: Sequence[Row[Any]], state: State) -> No
 
 
 def _task_data(row: Row[Any], state: State) -> dict[str, Any]:
-    told = {
+    data = {
         "task_id": str(row.id),
         "kind": row.kind,
         "status": state.value,
@@ -60,7 +60,7 @@ def _task_data(row: Row[Any], state: State) -> dict[str, Any]:
         "error": row.error,
         "links": {"self": f"/v1/tasks/{row.id}"},
     }
-    return told if state == State.FAILED else {name: told[name] for name in told if name != "error"}
+    return data if state == State.FAILED else {name: data[name] for name in data if name != "error"}
 
 
 def _delivery(
@@ -99,8 +99,8 @@ def _count_in_batch(session: Session, batch_id: uuid.UUID, state: State, number:
         return
     counts = {"succeeded": batch.succeeded, "failed": batch.failed, "canceled": batch.canceled}
     data = {"batch_id": str(batch_id), "counts": counts, "links": {"self": f"/v1/batch/{batch_id}"}}
-    told = _delivery(batch.account_id, batch.webhook["url"], "batch.finished", batch.finished_at, data)
-    session.execute(insert(Delivery), [told])
+    delivery = _delivery(batch.account_id, batch.webhook["url"], "batch.finished", batch.finished_at, data)
+    session.execute(insert(Delivery), [delivery])
 
 
 def uncount_in_batch(session: Session, batch_id: uuid.UUID | None, state: State, number: int = 1) -> None:

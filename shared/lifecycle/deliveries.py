@@ -91,17 +91,17 @@ def claim(
     _give_up(session, list(session.scalars(_GONE, {"bite": MAX_GIVEN_UP})))
     served = dict(in_flight or {})
     busy = [account_id for account_id, number in served.items() if number >= MAX_PER_ACCOUNT]
-    given = {"share": MAX_PER_ACCOUNT, "bite": limit, "busy": busy, "served": list(served)}
-    ids = list(session.scalars(_DUE, given))
+    parameters = {"share": MAX_PER_ACCOUNT, "bite": limit, "busy": busy, "served": list(served)}
+    ids = list(session.scalars(_DUE, parameters))
     if not ids:
         return []
-    gone = exists().where(
+    is_disabled = exists().where(
         DisabledAddress.account_id == Delivery.account_id, DisabledAddress.url == Delivery.url
     )
     return list(
         session.scalars(
             update(Delivery)
-            .where(Delivery.id.in_(ids), ~gone)
+            .where(Delivery.id.in_(ids), ~is_disabled)
             .values(run_after=func.now() + lease, attempt=Delivery.attempt + 1)
             .returning(Delivery)
         )
@@ -189,7 +189,7 @@ def resend(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> b
 
 def signing_secrets(session: Session, account_id: uuid.UUID) -> list[str]:
     """Return the secrets that sign now, newest first; create the first one if there is none."""
-    found = list(
+    signing = list(
         session.scalars(
             select(WebhookSecret.secret)
             .where(
@@ -199,7 +199,7 @@ def signing_secrets(session: Session, account_id: uuid.UUID) -> list[str]:
             .order_by(WebhookSecret.created_at.desc(), WebhookSecret.id.desc())
         )
     )
-    return found or [rotate_secret(session, account_id)]
+    return signing or [rotate_secret(session, account_id)]
 
 
 def rotate_secret(session: Session, account_id: uuid.UUID, *, overlap: timedelta = SECRET_OVERLAP) -> str:

@@ -67,8 +67,8 @@ def claim(session: Session, job_id: uuid.UUID, stage: Stage, *, lease: timedelta
     A job whose message counts as lost cannot: another job may have its place in the account's window. It is published
     again.
     """
-    given = {"job": job_id, "begun": stage, "lease": lease, "by": worker}
-    claimed: Job | None = session.scalar(_select_claimed(_CLAIM.prepare(session)), given)
+    parameters = {"job": job_id, "begun": stage, "lease": lease, "by": worker}
+    claimed: Job | None = session.scalar(_select_claimed(_CLAIM.prepare(session)), parameters)
     return claimed
 
 
@@ -127,9 +127,9 @@ def succeed(
     if not _end_attempt(session, job.id, job.attempt, State.SUCCEEDED, result=result, progress=1.0):
         return False
     if artifacts:
-        owned = [{"account_id": job.account_id, "job_id": job.id, **artifact} for artifact in artifacts]
+        rows = [{"account_id": job.account_id, "job_id": job.id, **artifact} for artifact in artifacts]
         # With NULL for what an artifact lacks, such as a width, one statement inserts them all.
-        session.execute(insert(Artifact), owned, execution_options={"render_nulls": True})
+        session.execute(insert(Artifact), rows, execution_options={"render_nulls": True})
     return True
 
 
@@ -139,9 +139,9 @@ def fail(session: Session, job_id: uuid.UUID, attempt: int, error: ServiceError)
 
 
 def _end_attempt(session: Session, job_id: uuid.UUID, attempt: int, state: State, **values: Any) -> bool:
-    given = {_parameter(name): value for name, value in values.items()}
+    parameters = {_parameter(name): value for name, value in values.items()}
     ending = _end_statement(state, tuple(values)).prepare(session)
-    ended = session.execute(ending, {"job": job_id, "held": attempt, **given}).all()
+    ended = session.execute(ending, {"job": job_id, "held": attempt, **parameters}).all()
     completion.record_ends(session, ended, state)
     return len(ended) == 1
 
@@ -149,12 +149,12 @@ def _end_attempt(session: Session, job_id: uuid.UUID, attempt: int, state: State
 @lru_cache(maxsize=8)
 def _end_statement(state: State, names: tuple[str, ...]) -> PreparedStatement:
     """Return the statement that ends one job and sets these columns, prepared once for each combination."""
-    given: dict[str, Any] = {name: bindparam(_parameter(name)) for name in names}
+    columns: dict[str, Any] = {name: bindparam(_parameter(name)) for name in names}
     return PreparedStatement(
         f"end_job_{state}_{'_'.join(names)}",
         update(Job)
         .where(Job.id == bindparam("job"), Job.attempt == bindparam("held"), Job.state == State.RUNNING)
-        .values(state=state, **_end_values(), **given)
+        .values(state=state, **_end_values(), **columns)
         .returning(*completion.ENDED_COLUMNS),
         returns=[column(each.key, each.type) for each in completion.ENDED_COLUMNS],
     )
@@ -164,11 +164,11 @@ def _parameter(column: str) -> str:
     return f"new_{column}"  # the UPDATE uses the column's own name already
 
 
-def end_all(session: Session, which: Sequence[ColumnElement[bool]], state: State, **values: Any) -> int:
+def end_all(session: Session, conditions: Sequence[ColumnElement[bool]], state: State, **values: Any) -> int:
     """End all jobs that match, with what follows from it, and return how many."""
     ended = session.execute(
         update(Job)
-        .where(*which)
+        .where(*conditions)
         .values(state=state, **_end_values(), **values)
         .returning(*completion.ENDED_COLUMNS)
     ).all()
@@ -177,10 +177,10 @@ def end_all(session: Session, which: Sequence[ColumnElement[bool]], state: State
 
 
 def _end_values() -> dict[str, Any]:
-    kept = func.make_interval(0, 0, 0, 0, 0, 0, Job.expires_in)
+    retention = func.make_interval(0, 0, 0, 0, 0, 0, Job.expires_in)
     return {
         "finished_at": func.now(),
-        "expires_at": func.now() + kept,  # NULL where the job is kept until it is deleted
+        "expires_at": func.now() + retention,  # NULL where the job is kept until it is deleted
         "leased_until": None,
         "worker": None,
         "version": Job.version + 1,

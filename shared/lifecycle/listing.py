@@ -81,15 +81,15 @@ class JobFilter:
 
 
 def list_jobs(
-    session: Session, account_id: uuid.UUID, wanted: JobFilter, *, limit: int, after: Cursor | None
+    session: Session, account_id: uuid.UUID, criteria: JobFilter, *, limit: int, after: Cursor | None
 ) -> tuple[list[Job], Cursor | None]:
     """Return a page of the account's jobs and the cursor of the next page.
 
     A page ends early where results are large, so that its memory is bounded.
     """
     size = func.coalesce(func.pg_column_size(Job.result), 0)
-    query = select(Job.id, Job.created_at, size).where(Job.account_id == account_id, *_conditions(wanted))
-    order = _oldest_first if wanted.batch_id else _newest_first
+    query = select(Job.id, Job.created_at, size).where(Job.account_id == account_id, *_conditions(criteria))
+    order = _oldest_first if criteria.batch_id else _newest_first
     rows = list(session.execute(order(query, Job, limit, after)))
     sums = itertools.accumulate(row[2] for row in rows)
     fitting = sum(1 for total in sums if total <= MAX_PAGE_BYTES) or 1
@@ -108,8 +108,8 @@ def find_job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Job 
 def find_jobs(session: Session, account_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> list[Job]:
     """Return those of the jobs that the account has, in the order of `ids`."""
     query = select(Job).where(Job.account_id == account_id, Job.id.in_(ids)).options(*WITHOUT_DOCUMENTS)
-    found = {row.id: row for row in session.scalars(query)}
-    return [found[each] for each in ids if each in found]
+    jobs = {row.id: row for row in session.scalars(query)}
+    return [jobs[job_id] for job_id in ids if job_id in jobs]
 
 
 def list_assets(
@@ -159,10 +159,10 @@ def list_delivery_attempts(
     rows = session.scalars(
         select(DeliveryAttempt).where(DeliveryAttempt.delivery_id.in_(ids)).order_by(DeliveryAttempt.id)
     )
-    found: dict[uuid.UUID, list[DeliveryAttempt]] = {}
+    attempts: dict[uuid.UUID, list[DeliveryAttempt]] = {}
     for row in rows:
-        found.setdefault(row.delivery_id, []).append(row)
-    return found
+        attempts.setdefault(row.delivery_id, []).append(row)
+    return attempts
 
 
 def find_disabled_addresses(session: Session, account_id: uuid.UUID, urls: Iterable[str]) -> set[str]:
@@ -201,21 +201,21 @@ def _in_batch(batch_id: uuid.UUID) -> tuple[Any, Any]:
     return Job.created_at == began, Job.batch_id.is_not_distinct_from(batch_id)
 
 
-def _conditions(wanted: JobFilter) -> list[Any]:
-    found: list[Any] = []
-    if wanted.kinds:
-        found.append(Job.kind.in_(wanted.kinds))
-    if wanted.states:
-        found.append(Job.state.in_(wanted.states))
-    if wanted.batch_id:
-        found.extend(_in_batch(wanted.batch_id))
-    if wanted.created_after:
-        found.append(Job.created_at > wanted.created_after)
-    if wanted.created_before:
-        found.append(Job.created_at < wanted.created_before)
-    if wanted.text:
-        found.append(_mentions(wanted.text))
-    return found
+def _conditions(criteria: JobFilter) -> list[Any]:
+    conditions: list[Any] = []
+    if criteria.kinds:
+        conditions.append(Job.kind.in_(criteria.kinds))
+    if criteria.states:
+        conditions.append(Job.state.in_(criteria.states))
+    if criteria.batch_id:
+        conditions.extend(_in_batch(criteria.batch_id))
+    if criteria.created_after:
+        conditions.append(Job.created_at > criteria.created_after)
+    if criteria.created_before:
+        conditions.append(Job.created_at < criteria.created_before)
+    if criteria.text:
+        conditions.append(_mentions(criteria.text))
+    return conditions
 
 
 def _mentions(text: str) -> Any:
@@ -231,10 +231,10 @@ def list_artifacts(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.
     rows = session.scalars(
         select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.job_id, Artifact.position)
     )
-    found: dict[uuid.UUID, list[Artifact]] = {}
+    artifacts: dict[uuid.UUID, list[Artifact]] = {}
     for row in rows:
-        found.setdefault(row.job_id, []).append(row)
-    return found
+        artifacts.setdefault(row.job_id, []).append(row)
+    return artifacts
 
 
 def find_artifact(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, name: str) -> Artifact | None:
@@ -255,13 +255,13 @@ def lock_assets(
     session: Session, account_id: uuid.UUID, ids: Iterable[uuid.UUID]
 ) -> dict[uuid.UUID, dict[str, Any]]:
     """Return the facts of those of these assets that the account has, and keep them from deletion until the commit."""
-    held = (
+    assets = (
         select(Asset.id, Asset.facts)
         .where(Asset.account_id == account_id, Asset.id.in_(set(ids)))
         .order_by(Asset.id)
         .with_for_update(read=True, key_share=True)
     )
-    return {row.id: row.facts for row in session.execute(held)}
+    return {row.id: row.facts for row in session.execute(assets)}
 
 
 def is_asset_in_use(session: Session, asset_id: uuid.UUID) -> bool:

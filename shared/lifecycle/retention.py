@@ -52,38 +52,38 @@ LOGIN_RETENTION = timedelta(
 
 def delete_job(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> list[str] | None:
     """Delete a finished job and return its artifacts' storage keys; None if it is missing or unfinished."""
-    held = (
+    query = (
         select(Job.id, Job.batch_id)
         .where(Job.account_id == account_id, Job.id == job_id, Job.state.in_(FINISHED))
         .with_for_update()
     )
-    found = session.execute(held).all()
-    return _delete_jobs(session, found) if found else None
+    jobs = session.execute(query).all()
+    return _delete_jobs(session, jobs) if jobs else None
 
 
 def delete_expired_jobs(session: Session) -> tuple[int, list[str]]:
     """Delete expired finished jobs; return how many, and their artifacts' storage keys."""
     pieces = select(func.count()).where(Segment.job_id == Job.id).scalar_subquery()
-    over = session.execute(
+    expired = session.execute(
         select(Job.id, Job.batch_id, pieces.label("pieces"))
         .where(Job.expires_at < func.now(), Job.state.in_(FINISHED))
         .limit(BATCH_ROWS)
         .with_for_update(of=Job, skip_locked=True)
     ).all()
-    sums = accumulate(row.pieces for row in over)
+    sums = accumulate(row.pieces for row in expired)
     fitting = sum(1 for total in sums if total <= BATCH_CHILD_ROWS) or 1
-    return len(over[:fitting]), _delete_jobs(session, over[:fitting])
+    return len(expired[:fitting]), _delete_jobs(session, expired[:fitting])
 
 
-def _delete_jobs(session: Session, gone: Sequence[Any]) -> list[str]:
-    ids = [row.id for row in gone]
+def _delete_jobs(session: Session, jobs: Sequence[Any]) -> list[str]:
+    ids = [row.id for row in jobs]
     if not ids:
         return []
     delete_idempotency_keys = list(
         session.scalars(select(Artifact.storage_key).where(Artifact.job_id.in_(ids)))
     )
     session.execute(delete(Job).where(Job.id.in_(ids)))
-    if batches := {row.batch_id for row in gone} - {None}:
+    if batches := {row.batch_id for row in jobs} - {None}:
         _delete_empty_batches(session, batches)
     return delete_idempotency_keys
 
@@ -94,10 +94,10 @@ def _delete_empty_batches(session: Session, batches: set[uuid.UUID]) -> None:
     They are locked first: two transactions may delete the last two jobs, and the second must see what the first
     deleted.
     """
-    held = select(Batch.id).where(Batch.id.in_(batches), Batch.finished_at.is_not(None))
-    ids = session.scalars(held.order_by(Batch.id).with_for_update()).all()
-    left = exists().where(Job.batch_id == Batch.id)
-    session.execute(delete(Batch).where(Batch.id.in_(ids), ~left))
+    finished = select(Batch.id).where(Batch.id.in_(batches), Batch.finished_at.is_not(None))
+    ids = session.scalars(finished.order_by(Batch.id).with_for_update()).all()
+    has_jobs = exists().where(Job.batch_id == Batch.id)
+    session.execute(delete(Batch).where(Batch.id.in_(ids), ~has_jobs))
 
 
 def delete_idempotency_keys(session: Session, *, older_than: timedelta) -> int:
@@ -130,13 +130,13 @@ def delete_audit_events(session: Session, *, older_than: timedelta) -> int:
         .limit(BATCH_ROWS)
     )
     rows = session.execute(oldest.with_for_update(skip_locked=True)).all()
-    return _delete_rows(session, AuditEvent, [place for place, old in rows if old])
+    return _delete_rows(session, AuditEvent, [location for location, is_old in rows if is_old])
 
 
 def delete_refresh_tokens(session: Session) -> int:
     """Delete the refresh tokens of ended logins: one that is renewed all the time has a million."""
-    over = exists().where(Login.id == RefreshToken.login_id, _login_is_over())
-    return _delete_batch(session, RefreshToken, over, limit=BATCH_CHILD_ROWS)
+    login_is_over = exists().where(Login.id == RefreshToken.login_id, _login_is_over())
+    return _delete_batch(session, RefreshToken, login_is_over, limit=BATCH_CHILD_ROWS)
 
 
 def delete_logins(session: Session) -> int:
@@ -146,8 +146,8 @@ def delete_logins(session: Session) -> int:
 
 def delete_revoked_keys(session: Session, *, older_than: timedelta) -> int:
     """Delete API keys that were revoked long ago, once no login began with them."""
-    old = ApiKey.revoked_at < func.now() - older_than
-    return _delete_batch(session, ApiKey, old, ~exists().where(Login.key_id == ApiKey.id))
+    is_old = ApiKey.revoked_at < func.now() - older_than
+    return _delete_batch(session, ApiKey, is_old, ~exists().where(Login.key_id == ApiKey.id))
 
 
 def delete_guesses(session: Session) -> int:
@@ -168,8 +168,8 @@ def evict(session: Session, store: Store, *, most: int, idle: timedelta = timede
     Entries that a running job needs for its assembly are spared (if one is lost all the same, the job renders it
     again), and so are those used less than `idle` ago.
     """
-    over = session.scalars(select(func.coalesce(func.sum(store.bytes), 0))).one() - most
-    if over <= 0:
+    excess = session.scalars(select(func.coalesce(func.sum(store.bytes), 0))).one() - most
+    if excess <= 0:
         return []
     in_use = select(Segment.account_id, Segment.key).join(Job, Job.id == Segment.job_id)
     oldest = session.execute(
@@ -182,9 +182,9 @@ def evict(session: Session, store: Store, *, most: int, idle: timedelta = timede
         .with_for_update(of=store, skip_locked=True)
     ).all()
     freed = accumulate((row.bytes for row in oldest), initial=0)
-    gone = [row for row, before in zip(oldest, freed, strict=False) if before < over]
-    _delete_rows(session, store, [row.place for row in gone])
-    return [row.storage_key for row in gone]
+    evicted = [row for row, before in zip(oldest, freed, strict=False) if before < excess]
+    _delete_rows(session, store, [row.place for row in evicted])
+    return [row.storage_key for row in evicted]
 
 
 def _login_is_over() -> ColumnElement[bool]:
@@ -193,11 +193,11 @@ def _login_is_over() -> ColumnElement[bool]:
 
 
 def _delete_batch(
-    session: Session, table: type[Base], *which: ColumnElement[bool], limit: int | None = None
+    session: Session, table: type[Base], *conditions: ColumnElement[bool], limit: int | None = None
 ) -> int:
-    held = select(_row_location(table)).select_from(table).where(*which).limit(limit or BATCH_ROWS)
+    rows = select(_row_location(table)).select_from(table).where(*conditions).limit(limit or BATCH_ROWS)
     return _delete_rows(
-        session, table, session.scalars(held.with_for_update(of=table, skip_locked=True)).all()
+        session, table, session.scalars(rows.with_for_update(of=table, skip_locked=True)).all()
     )
 
 
@@ -206,8 +206,8 @@ def _row_location(table: type[Base]) -> ColumnElement[str]:
     return literal_column(f"{table.__tablename__}.ctid")
 
 
-def _delete_rows(session: Session, table: type[Base], places: Sequence[str]) -> int:
-    if places:
-        here = text("ctid = ANY(CAST(:places AS tid[]))").bindparams(places=list(places))
-        session.execute(delete(table).where(here).execution_options(synchronize_session=False))
-    return len(places)
+def _delete_rows(session: Session, table: type[Base], locations: Sequence[str]) -> int:
+    if locations:
+        is_located = text("ctid = ANY(CAST(:places AS tid[]))").bindparams(places=list(locations))
+        session.execute(delete(table).where(is_located).execution_options(synchronize_session=False))
+    return len(locations)

@@ -62,7 +62,7 @@ def submit(
     """Insert jobs as queued, in order, and return their ids: the given ones, or random ones."""
     rows = [_row(account_id, one, max_attempts, request_id) for one in submissions]
     if ids is not None:
-        rows = [{**row, "id": each} for row, each in zip(rows, ids, strict=True)]
+        rows = [{**row, "id": job_id} for row, job_id in zip(rows, ids, strict=True)]
     session.execute(_INSERT, rows)
     uses = [
         {"account_id": account_id, "job_id": row["id"], "asset_id": asset_id}
@@ -75,36 +75,44 @@ def submit(
 
 
 def submit_one(
-    session: Session, account_id: uuid.UUID, one: Submission, *, max_attempts: int, request_id: str | None
+    session: Session,
+    account_id: uuid.UUID,
+    submission: Submission,
+    *,
+    max_attempts: int,
+    request_id: str | None,
 ) -> Job:
     """Insert one job as queued and return it without reading it back."""
-    row = _row(account_id, one, max_attempts, request_id)
+    row = _row(account_id, submission, max_attempts, request_id)
     created_at = session.execute(_SUBMIT.prepare(session), row).scalar_one()
-    if one.asset_ids:
+    if submission.asset_ids:
         uses = [
-            {"account_id": account_id, "job_id": row["id"], "asset_id": each} for each in set(one.asset_ids)
+            {"account_id": account_id, "job_id": row["id"], "asset_id": asset_id}
+            for asset_id in set(submission.asset_ids)
         ]
         session.execute(insert(JobAsset), uses)
-    told = {name: value for name, value in row.items() if name not in ("metadata", "head_start")}
+    columns = {name: value for name, value in row.items() if name not in ("metadata", "head_start")}
     return Job(
-        **told, meta=row["metadata"], state=State.QUEUED, progress=0.0, attempt=0, created_at=created_at
+        **columns, meta=row["metadata"], state=State.QUEUED, progress=0.0, attempt=0, created_at=created_at
     )
 
 
-def _row(account_id: uuid.UUID, one: Submission, max_attempts: int, request_id: str | None) -> dict[str, Any]:
+def _row(
+    account_id: uuid.UUID, submission: Submission, max_attempts: int, request_id: str | None
+) -> dict[str, Any]:
     return {
         "id": uuid.uuid4(),
         "account_id": account_id,
-        "batch_id": one.batch_id,
-        "kind": one.kind,
-        "spec": one.spec,
-        "metadata": one.metadata or {},
-        "priority": one.priority,
-        "head_start": HEAD_START[one.priority],
-        "custom_id": one.custom_id,
-        "template_id": one.template[0] if one.template else None,
-        "template_version": one.template[1] if one.template else None,
-        "expires_in": one.expires_in,
+        "batch_id": submission.batch_id,
+        "kind": submission.kind,
+        "spec": submission.spec,
+        "metadata": submission.metadata or {},
+        "priority": submission.priority,
+        "head_start": HEAD_START[submission.priority],
+        "custom_id": submission.custom_id,
+        "template_id": submission.template[0] if submission.template else None,
+        "template_version": submission.template[1] if submission.template else None,
+        "expires_in": submission.expires_in,
         "max_attempts": max_attempts,
         "request_id": request_id,
     }

@@ -68,8 +68,8 @@ def find(session: Session, account_id: uuid.UUID, upload_id: uuid.UUID) -> Uploa
     row = session.execute(query).one_or_none()
     if row is None:
         return None
-    upload, late = row
-    if late and upload.state == UploadState.OPEN:
+    upload, is_expired = row
+    if is_expired and upload.state == UploadState.OPEN:
         upload.state = UploadState.EXPIRED
     return upload
 

@@ -72,13 +72,13 @@ class CompletedProgram:
 def bundled_ffmpeg() -> str:
     """Return the path of the static build that every worker has, so that all of them make the same bytes."""
     folder = Path(imageio_ffmpeg.__file__).parent / "binaries"
-    found = sorted(folder.glob("ffmpeg-*"))
-    return str(found[0]) if found else imageio_ffmpeg.get_ffmpeg_exe()
+    builds = sorted(folder.glob("ffmpeg-*"))
+    return str(builds[0]) if builds else imageio_ffmpeg.get_ffmpeg_exe()
 
 
-def ffmpeg_path(named: str | Path | None = None) -> str:
+def ffmpeg_path(configured: str | Path | None = None) -> str:
     """Return the ffmpeg to use: `SCENEMILL_FFMPEG` where it is set, else the bundled one."""
-    return str(named) if named else bundled_ffmpeg()
+    return str(configured) if configured else bundled_ffmpeg()
 
 
 def command(*arguments: str, ffmpeg: str | Path | None = None) -> list[str]:
@@ -159,11 +159,11 @@ def _run_to_end(
 
 def _serve_pipes(pipes: Pipes, limits: Limits, stop: Callable[[], bool] | None, started: float) -> None:
     """Serve the pipes until the program has ended, or raise why it has to be stopped."""
-    asked = 0.0
+    last_check = 0.0
     while not pipes.wait(POLL_SECONDS):
         now = time.monotonic()
-        if stop is not None and now - asked >= POLL_SECONDS:
-            asked = now
+        if stop is not None and now - last_check >= POLL_SECONDS:
+            last_check = now
             if stop():
                 raise Stopped
         if now - started > limits.wall:

@@ -55,18 +55,18 @@ def kill_leftovers(leader: int) -> None:
         _started.discard(leader)
         if _subreaper_pid != os.getpid():
             return
-        while left := _children() - _started:
-            for pid in left:
+        while orphans := _children() - _started:
+            for pid in orphans:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            for pid in left:
+            for pid in orphans:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, 0)
 
 
 def _children() -> set[int]:
-    found: set[int] = set()
-    for listed in Path("/proc/self/task").glob("*/children"):
+    children: set[int] = set()
+    for listing in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):  # that thread has ended
-            found.update(map(int, listed.read_text().split()))
-    return found
+            children.update(map(int, listing.read_text().split()))
+    return children

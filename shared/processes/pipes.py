@@ -37,22 +37,22 @@ class Progress:
 class BoundedOutput:
     """The head and the tail of a stream of any length, in bounded memory."""
 
-    def __init__(self, kept: int) -> None:
-        self._kept = kept
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._head = bytearray()
         self._tail = bytearray()
 
     def add(self, data: bytes) -> None:
         """Append bytes; those in the middle are dropped."""
-        room = self._kept - len(self._head)
+        room = self._max_bytes - len(self._head)
         self._head += data[:room]
         self._tail += data[room:]
-        if len(self._tail) > 2 * self._kept:
-            del self._tail[: -self._kept]
+        if len(self._tail) > 2 * self._max_bytes:
+            del self._tail[: -self._max_bytes]
 
     def bytes(self) -> bytes:
         """Return the head and the tail."""
-        return bytes(self._head) + bytes(self._tail[-self._kept :])
+        return bytes(self._head) + bytes(self._tail[-self._max_bytes :])
 
 
 class ProgressReader:

@@ -21,9 +21,9 @@ PAUSE = 0.6
 
 def estimate_speech_seconds(text: str) -> float:
     """Return about how many seconds `text` takes to speak; within a sixth of the embedded voices' time."""
-    counts = [(len(pattern.findall(text)), each) for pattern, each in _CLASSES]
-    others = len(text) - sum(count for count, _ in counts)
-    return others * _LETTER + sum(count * each for count, each in counts)
+    counts = [(len(pattern.findall(text)), seconds) for pattern, seconds in _CLASSES]
+    rest = len(text) - sum(count for count, _ in counts)
+    return rest * _LETTER + sum(count * seconds for count, seconds in counts)
 
 
 def estimate_video_seconds(narrations: list[str]) -> float:

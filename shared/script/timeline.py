@@ -61,12 +61,14 @@ def exact_fraction(seconds: float | Fraction) -> Fraction:
 def plan_timeline(script: Script, narration: Mapping[str, Fraction], fps: int) -> Timeline:
     """Return the timeline. `narration` has the seconds of each spoken scene, by the scene's id."""
     scenes = script.scenes
-    spoken = [None if (said := narration.get(scene.id)) is None else exact_fraction(said) for scene in scenes]
+    spoken = [
+        None if (seconds := narration.get(scene.id)) is None else exact_fraction(seconds) for scene in scenes
+    ]
     wished = _requested_transitions(scenes, fps)
-    first = _lengths(scenes, spoken, wished, fps)
+    lengths = _lengths(scenes, spoken, wished, fps)
     transitions = [0] + [
         min(wish, min(before, after) // 2)
-        for wish, (before, after) in zip(wished[1:], pairwise(first), strict=True)
+        for wish, (before, after) in zip(wished[1:], pairwise(lengths), strict=True)
     ]  # fmt: skip
     return _place_scenes(scenes, spoken, transitions, _lengths(scenes, spoken, transitions, fps), fps)
 
@@ -85,32 +87,37 @@ def _lengths(
     scenes: Sequence[Scene], spoken: Sequence[Fraction | None], transitions: Sequence[int], fps: int
 ) -> list[int]:
     """Return each scene's frames, given the transitions at its ends."""
-    into = [Fraction(frames, fps) for frames in transitions]
-    out_of = [*into[1:], Fraction(0)]
+    leads = [Fraction(frames, fps) for frames in transitions]
+    tails = [*leads[1:], Fraction(0)]
     return [
-        max(1, ceil(_seconds(scene, said, lead, tail) * fps))
-        for scene, said, lead, tail in zip(scenes, spoken, into, out_of, strict=True)
+        max(1, ceil(_seconds(scene, narration, lead, tail) * fps))
+        for scene, narration, lead, tail in zip(scenes, spoken, leads, tails, strict=True)
     ]
 
 
-def _seconds(scene: Scene, said: Fraction | None, into: Fraction, out_of: Fraction) -> Fraction:
-    if said is None and scene.duration is not None:
+def _seconds(scene: Scene, narration: Fraction | None, lead: Fraction, tail: Fraction) -> Fraction:
+    if narration is None and scene.duration is not None:
         return exact_fraction(scene.duration)
-    least = scene.silent_duration if said is None else scene.duration or 0
-    lasting = reading_seconds(scene) if said is None else said
-    if lasting is None:
-        return exact_fraction(least)
+    minimum = scene.silent_duration if narration is None else scene.duration or 0
+    content = reading_seconds(scene) if narration is None else narration
+    if content is None:
+        return exact_fraction(minimum)
     return max(
-        exact_fraction(least), _lead(scene, into) + lasting + max(exact_fraction(scene.pad_after), out_of)
+        exact_fraction(minimum), _lead(scene, lead) + content + max(exact_fraction(scene.pad_after), tail)
     )
 
 
 def reading_seconds(scene: Scene) -> Fraction | None:
     """Return how many seconds reading a scene's captions takes, or None where it has none or is spoken."""
-    told = scene.narration
-    if told is None or told.src is not None or told.voice.name != "none" or not told.text.strip():
+    narration = scene.narration
+    if (
+        narration is None
+        or narration.src is not None
+        or narration.voice.name != "none"
+        or not narration.text.strip()
+    ):
         return None
-    return Fraction(round(speaking_rate.estimate_speech_seconds(told.text) * 1000), 1000)
+    return Fraction(round(speaking_rate.estimate_speech_seconds(narration.text) * 1000), 1000)
 
 
 def describe_unseen(timeline: Timeline, script: Script) -> Iterator[str]:
@@ -147,11 +154,13 @@ def _place_scenes(
 ) -> Timeline:
     slots: list[Slot] = []
     end = 0
-    for index, (scene, said, into, frames) in enumerate(
+    for index, (scene, narration, transition, frames) in enumerate(
         zip(scenes, spoken, transitions, lengths, strict=True)
     ):
-        start = end - into
-        lead = _lead(scene, Fraction(into, fps))
-        slots.append(Slot(scene.id, index, start, frames, into, lead, said, Fraction(start, fps) + lead))
+        start = end - transition
+        lead = _lead(scene, Fraction(transition, fps))
+        slots.append(
+            Slot(scene.id, index, start, frames, transition, lead, narration, Fraction(start, fps) + lead)
+        )
         end = start + frames
     return Timeline(fps, end, tuple(slots))

@@ -62,8 +62,8 @@ class NamedVoice:
 
 def _spoken_language(tag: str) -> str:
     """Return the primary subtag that voices use for a language, which may differ from what people write."""
-    found = voice_for_language(tag)
-    return _primary_subtag(found.language) if found else _primary_subtag(tag)
+    voice = voice_for_language(tag)
+    return _primary_subtag(voice.language) if voice else _primary_subtag(tag)
 
 
 def _primary_subtag(tag: str) -> str:
@@ -75,8 +75,8 @@ def available_voices(config: Settings) -> tuple[SpokenVoice, ...]:
     servers = named_voices(config.speech_voices) if config.speech_endpoints() else ()
     named = [(f"openai:{each.name}", each) for each in servers]
     named += [(f"piper:{each.name}", each) for each in piper_voices(config.piper_voices)]
-    found = [SpokenVoice(name, each.language or "mul", each.name, "") for name, each in named]
-    return (*found, *embedded_voices())
+    configured = [SpokenVoice(name, each.language or "mul", each.name, "") for name, each in named]
+    return (*configured, *embedded_voices())
 
 
 def configured_voices(config: Settings) -> dict[str, NamedVoice]:
@@ -134,8 +134,8 @@ def espeak_library() -> Path:
 @cache
 def embedded_voices() -> tuple[SpokenVoice, ...]:
     """Return every embedded voice once, sorted by name."""
-    found = {claim.voice.name: claim.voice for claim in _claims()}
-    return tuple(found[name] for name in sorted(found))
+    voices = {claim.voice.name: claim.voice for claim in _claims()}
+    return tuple(voices[name] for name in sorted(voices))
 
 
 @cache
@@ -160,10 +160,10 @@ def voice_for_language(tag: str) -> SpokenVoice | None:
     """Return the best embedded voice for a BCP 47 tag, or None: `pt-BR` is tried first, then `pt`."""
     parts = tag.lower().replace("_", "-").split("-")
     for length in range(len(parts), 0, -1):
-        wanted = "-".join(parts[:length])
-        if wanted in PREFERRED:
-            return find_voice(PREFERRED[wanted])
-        claims = [claim for claim in _claims() if claim.language == wanted]
+        candidate = "-".join(parts[:length])
+        if candidate in PREFERRED:
+            return find_voice(PREFERRED[candidate])
+        claims = [claim for claim in _claims() if claim.language == candidate]
         if claims:
             return min(claims, key=lambda claim: (claim.rank, claim.voice.name)).voice
     return None

@@ -31,13 +31,13 @@ def hash_password(password: str) -> str:
     return _hasher().hash(_normalize(password))
 
 
-def verify_password(kept: str | None, password: str) -> bool:
+def verify_password(stored_hash: str | None, password: str) -> bool:
     """Return whether this is the password of the stored hash. With None it returns False, after the same time."""
     try:
-        _hasher().verify(kept or DUMMY_HASH, _normalize(password))
+        _hasher().verify(stored_hash or DUMMY_HASH, _normalize(password))
     except (VerificationError, InvalidHashError):
         return False
-    return kept is not None
+    return stored_hash is not None
 
 
 def make_one_time_password() -> str:

@@ -76,9 +76,9 @@ def find_candidate(session: Session, username: str) -> Candidate | None:
 
 def may_log_in(session: Session, user: User) -> bool:
     """Return whether the user and its account are enabled, and a one-time password has not expired."""
-    late = user.one_time_until is not None and session.scalar(select(func.now() > user.one_time_until))
+    expired = user.one_time_until is not None and session.scalar(select(func.now() > user.one_time_until))
     disabled = session.scalar(select(Account.disabled_at).where(Account.id == user.account_id))
-    return user.disabled_at is None and disabled is None and not late
+    return user.disabled_at is None and disabled is None and not expired
 
 
 def set_password(session: Session, user: User, password_hash: str, *, one_time: bool) -> None:

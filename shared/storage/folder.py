@@ -88,11 +88,11 @@ class FolderStorage(Storage):
 
     def _publish(self, part: Path, key: str) -> None:
         target = self.path(key)
-        for left in reversed(range(PUBLISH_TRIES)):
+        for tries_left in reversed(range(PUBLISH_TRIES)):
             try:
                 self._name(part, target)
             except FileNotFoundError:  # `delete` has just removed the folder because it was empty
-                if not left:
+                if not tries_left:
                     raise
             else:
                 return

@@ -26,10 +26,10 @@ TRIM_FRACTION = 20  # the cache is measured again after a twentieth of its size 
 class LocalCache:
     """A cache folder that all processes of a machine share. A file's name is the hash of its key."""
 
-    def __init__(self, root: Path, *, most: int, spare: float) -> None:
+    def __init__(self, root: Path, *, max_bytes: int, protected_seconds: float) -> None:
         self.root = root
-        self._most = most
-        self._spare = spare
+        self._max_bytes = max_bytes
+        self._protected_seconds = protected_seconds
         self._incoming = root / "incoming"
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if root.stat().st_uid not in (os.geteuid(), 0):
@@ -37,7 +37,7 @@ class LocalCache:
                 f"{root} belongs to another user, who could replace its files. Set SCENEMILL_STORAGE_CACHE_DIR to another folder."
             )
         self._incoming.mkdir(exist_ok=True)
-        self._added = most  # the present size is unknown, so the first addition measures it
+        self._added = max_bytes  # the present size is unknown, so the first addition measures it
 
     def find(self, key: str) -> Path | None:
         """Return the cached file and refresh its mtime; None if there is none."""
@@ -68,8 +68,8 @@ class LocalCache:
         deadline = time.monotonic() + FETCH_TIMEOUT_SECONDS
         part = self._incoming / f"{self._path(key).name}.part"
         while True:
-            if found := self.find(key):
-                return found
+            if path := self.find(key):
+                return path
             with disk_full_as_storage_error(), part.open("ab") as file:
                 if _is_ours(file, part):
                     return self._written(key, file, part, write)
@@ -94,7 +94,7 @@ class LocalCache:
         self._added += part.stat().st_size
         path.parent.mkdir(exist_ok=True)
         part.rename(path)
-        if self._added * TRIM_FRACTION >= self._most:
+        if self._added * TRIM_FRACTION >= self._max_bytes:
             self._added = 0
             self.trim()
         return path
@@ -108,7 +108,9 @@ class LocalCache:
         now, total = time.time(), 0
         for used, size, path in sorted(self._all(), reverse=True):
             total += size
-            if now - used > self._spare and (total > self._most or path.parent == self._incoming):
+            if now - used > self._protected_seconds and (
+                total > self._max_bytes or path.parent == self._incoming
+            ):
                 path.unlink(missing_ok=True)
 
     def _all(self) -> Iterator[tuple[float, int, Path]]:

@@ -45,8 +45,8 @@ def open_bucket(config: Settings) -> S3Storage:
     url = urlsplit(config.storage_url)
     copies = LocalCache(
         config.storage_cache_dir,
-        most=config.storage_cache_max_bytes,
-        spare=config.render_timeout.total_seconds(),
+        max_bytes=config.storage_cache_max_bytes,
+        protected_seconds=config.render_timeout.total_seconds(),
     )
     return S3Storage(S3(url.netloc, config), url.path.strip("/"), copies)
 
@@ -110,10 +110,10 @@ class S3Storage(Storage):
 
     def find_existing(self, keys: Iterable[str]) -> set[str]:
         """Request the facts of several objects at once."""
-        wanted = list(dict.fromkeys(keys))
+        unique = list(dict.fromkeys(keys))
         with ThreadPoolExecutor(PARALLEL_HEADS, thread_name_prefix="storage") as pool:
-            heads = list(pool.map(self._head, wanted))
-        return {key for key, head in zip(wanted, heads, strict=True) if head is not None}
+            heads = list(pool.map(self._head, unique))
+        return {key for key, head in zip(unique, heads, strict=True) if head is not None}
 
     def _head(self, key: str) -> dict[str, Any] | None:
         with suppress(ObjectMissing):
@@ -256,30 +256,30 @@ class S3Storage(Storage):
 
     def list_older_than(self, before: float) -> Iterator[str]:
         """List the bucket, a thousand objects per request."""
-        asked: dict[str, Any] = {"Prefix": self._prefix}
+        request: dict[str, Any] = {"Prefix": self._prefix}
         while True:
-            page = self._s3.ask("list_objects_v2", **asked)
-            for each in page.get("Contents", ()):
-                if each["LastModified"].timestamp() < before:
-                    yield str(each["Key"]).removeprefix(self._prefix)
+            page = self._s3.ask("list_objects_v2", **request)
+            for found_object in page.get("Contents", ()):
+                if found_object["LastModified"].timestamp() < before:
+                    yield str(found_object["Key"]).removeprefix(self._prefix)
             if not page.get("IsTruncated"):
                 return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
+            request["ContinuationToken"] = page["NextContinuationToken"]
 
     def remove_unfinished(self, before: float) -> int:
         """Abort multipart uploads whose sender died, and trim the local cache."""
         self._copies.trim()
         cleared = 0
-        asked: dict[str, Any] = {"Prefix": self._prefix}
+        request: dict[str, Any] = {"Prefix": self._prefix}
         while True:
-            page = self._s3.ask("list_multipart_uploads", **asked)
-            for each in page.get("Uploads", ()):
-                if each["Initiated"].timestamp() < before:
-                    self._abort({"Key": each["Key"], "UploadId": each["UploadId"]})
+            page = self._s3.ask("list_multipart_uploads", **request)
+            for upload in page.get("Uploads", ()):
+                if upload["Initiated"].timestamp() < before:
+                    self._abort({"Key": upload["Key"], "UploadId": upload["UploadId"]})
                     cleared += 1
             if not page.get("IsTruncated"):
                 return cleared
-            asked |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+            request |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def check_writable(self) -> None:
         """Write an object and delete it, without retries."""

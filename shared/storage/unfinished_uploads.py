@@ -80,13 +80,13 @@ class PartialFile:
         if there > size:
             os.ftruncate(self._number, size)
 
-    def write(self, data: bytes, place: int) -> None:
+    def write(self, data: bytes, offset: int) -> None:
         """Write all of the data at `place`, or raise StorageFull."""
         rest = memoryview(data)
         with disk_full_as_storage_error():
             while rest:
-                written = os.pwrite(self._number, rest, place)
-                rest, place = rest[written:], place + written
+                written = os.pwrite(self._number, rest, offset)
+                rest, offset = rest[written:], offset + written
 
     def head(self, size: int) -> bytes:
         """Return the first bytes."""
@@ -101,27 +101,27 @@ class PartialFile:
 @contextmanager
 def open_exclusively(config: Settings, upload_id: UUID) -> Iterator[PartialFile]:
     """Open the upload's file for one writer, created if needed; raise Locked at once if another one has it."""
-    place = upload_path(config, upload_id)
-    number = _open(place)
+    path = upload_path(config, upload_id)
+    number = _open(path)
     try:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Locked("Another request is writing to this upload.") from error
-        yield PartialFile(place, number)
+        yield PartialFile(path, number)
     finally:
         os.close(number)
 
 
-def _open(place: Path) -> int:
+def _open(path: Path) -> int:
     with disk_full_as_storage_error():
         with suppress(FileNotFoundError):
-            return os.open(place, os.O_RDWR | os.O_CLOEXEC)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        number = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        above = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(above)  # without it, a crash may lose the new file's directory entry
+            os.fsync(folder)  # without it, a crash may lose the new file's directory entry
         finally:
-            os.close(above)
+            os.close(folder)
         return number

@@ -79,8 +79,8 @@ def _sources(script: Script, document: Any, at: str) -> Iterator[NamedSource]:
 
 def number_scenes(script: Script, document: Any = None) -> Iterator[tuple[int, dict[str, Any], Scene]]:
     """Yield each scene's number in `document`, which has the disabled ones too, its JSON there, and the scene."""
-    listed = document["scenes"] if document is not None else [{}] * len(script.scenes)
-    enabled = ((index, scene) for index, scene in enumerate(listed) if scene.get("enabled", True))
+    scenes = document["scenes"] if document is not None else [{}] * len(script.scenes)
+    enabled = ((index, scene) for index, scene in enumerate(scenes) if scene.get("enabled", True))
     for (index, written), scene in zip(enabled, script.scenes, strict=True):
         yield index, written, scene
 

@@ -198,29 +198,29 @@ class SharedObject(StrictObject):
 
     def check(self, value: Any) -> Any:
         """Load the object, or return the value that it loaded as before."""
-        known = _shared.get()
-        if known is None or id(value) not in known:
+        loaded = _shared.get()
+        if loaded is None or id(value) not in loaded:
             return super().check(value)
-        if known[id(value)] is None:
-            known[id(value)] = super().check(value)
-        return known[id(value)]
+        if loaded[id(value)] is None:
+            loaded[id(value)] = super().check(value)
+        return loaded[id(value)]
 
 
 def load_once(value: Any, make: Callable[[], T]) -> T:
     """Return `make(value)`; for an object that documents share, call `make` only once."""
-    known = _shared.get()
-    if known is None or id(value) not in known:
+    loaded = _shared.get()
+    if loaded is None or id(value) not in loaded:
         return make()
-    here = id(value), "made"
-    if here not in known:
-        known[here] = make()
-    return cast("T", known[here])
+    key = id(value), "made"
+    if key not in loaded:
+        loaded[key] = make()
+    return cast("T", loaded[key])
 
 
 @contextmanager
-def share_objects(known: dict[Any, Any]) -> Iterator[None]:
+def share_objects(loaded: dict[Any, Any]) -> Iterator[None]:
     """Load the objects with these ids only once; None marks one that is not loaded yet. The caller keeps them alive."""
-    token = _shared.set(known)
+    token = _shared.set(loaded)
     try:
         yield
     finally:

@@ -128,19 +128,19 @@ def remaining_errors() -> int:
     return left[0] if left else MAX_ERRORS
 
 
-def spend_errors(before: int, found: Any) -> bool:
+def spend_errors(before: int, errors: Any) -> bool:
     """Count errors found since `before` remained, and return whether the limit is reached."""
     left = _left.get()
     if left is None:
         return False
-    left[0] = before - sum(1 for _ in _places(found, ()))  # nested lists have counted some of them already
+    left[0] = before - sum(1 for _ in _places(errors, ()))  # nested lists have counted some of them already
     return left[0] < 0
 
 
 def error_messages(error: ValidationError) -> dict[str, Any]:
     """Return marshmallow's messages as a dict, even where they are about the whole document."""
-    found: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
-    return found
+    messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+    return messages
 
 
 def json_pointer(at: str, *path: str | int) -> str:
@@ -157,18 +157,18 @@ def _escaped(part: str) -> str:
     return readable.replace("~", "~0").replace("/", "~1")
 
 
-def _places(found: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _places(messages: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield the path and message of each error: in marshmallow's messages dicts are members or indexes, lists are errors."""
-    if isinstance(found, str):
-        yield path, found
-    elif isinstance(found, list):
-        for each in found:
-            yield from _places(each, path)
+    if isinstance(messages, str):
+        yield path, messages
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from _places(message, path)
     else:
-        for key, each in found.items():
+        for key, message in messages.items():
             # A client's member may have this very name; it is unknown then, and no other error has that message.
-            own = key == SCHEMA and each != [StrictSchema.error_messages["unknown"]]
-            yield from _places(each, path if own else (*path, key))
+            own = key == SCHEMA and message != [StrictSchema.error_messages["unknown"]]
+            yield from _places(message, path if own else (*path, key))
 
 
 def _order(place: tuple[tuple[str | int, ...], str]) -> list[tuple[int, int, str]]:

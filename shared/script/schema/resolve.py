@@ -17,9 +17,15 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])\s|(?<=[\u3002\uff01\uff1f])|\n")
 def resolve_script(data: dict[str, Any]) -> Script:
     """Return the script of what ScriptSchema has checked."""
     defaults = data.get("defaults", {})
-    listed = data["scenes"]
-    enabled = [(each, name) for each, name in zip(listed, _ids(listed), strict=True) if each["enabled"]]
-    scenes = tuple(_scene(each, name, defaults, first=at == 0) for at, (each, name) in enumerate(enabled))
+    scenes_data = data["scenes"]
+    enabled = [
+        (scene_data, name)
+        for scene_data, name in zip(scenes_data, _ids(scenes_data), strict=True)
+        if scene_data["enabled"]
+    ]
+    scenes = tuple(
+        _scene(scene_data, name, defaults, first=at == 0) for at, (scene_data, name) in enumerate(enabled)
+    )
     return Script(
         scenes=scenes,
         title=data["title"].strip() or _first_words(scenes),
@@ -85,9 +91,9 @@ def _transition(data: dict[str, Any], defaults: dict[str, Any]) -> Transition:
 
 def _first_words(scenes: tuple[Scene, ...]) -> str:
     """Return the first spoken sentence, else the first text on the picture, cut at a word: the default title."""
-    said = (scene.narration.text for scene in scenes if scene.narration)
-    shown = (text.text for scene in scenes for text in scene.text)
-    words = next((each for each in (*said, *shown) if each.strip()), "")
+    narrations = (scene.narration.text for scene in scenes if scene.narration)
+    texts = (text.text for scene in scenes for text in scene.text)
+    words = next((text for text in (*narrations, *texts) if text.strip()), "")
     sentence = " ".join(_SENTENCE_END.split(words.strip(), maxsplit=1)[0].split())
     if len(sentence) <= TITLE_LENGTH:
         return sentence.rstrip(".\u3002")

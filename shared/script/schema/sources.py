@@ -68,7 +68,7 @@ def asset_id(src: str) -> str | None:
     return src.removeprefix("asset:") if src.startswith("asset:") else None
 
 
-def _split(text: str, wanted: str) -> SplitResult:
+def _split(text: str, message: str) -> SplitResult:
     if not _URL.fullmatch(text):
         raise ValidationError("Is not a URL: it has characters that must be percent-encoded.")
     try:
@@ -77,7 +77,7 @@ def _split(text: str, wanted: str) -> SplitResult:
     except ValueError as error:
         raise ValidationError("Is not a URL.") from error
     if not url.hostname or not _HOST.fullmatch(url.netloc.rpartition("@")[2]) or port == 0:
-        raise ValidationError(wanted if not url.netloc else "Is not a URL.")
+        raise ValidationError(message if not url.netloc else "Is not a URL.")
     if "@" in url.netloc:
         raise ValidationError("May not hold a user name or password.")
     return url
