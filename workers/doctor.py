@@ -251,7 +251,7 @@ def _bucket() -> Iterable[Finding]:
 
     where = f"{config.storage_url} {config.s3_endpoint}".strip()
     try:
-        safe = open_bucket(config).keeps_names()
+        safe = open_bucket(config).rejects_overwrites()
     except (ServiceError, OSError) as error:
         yield Finding("storage", "missing", where=where, note=str(error.__cause__ or error))
         return

@@ -72,7 +72,7 @@ def append_body(
         )  # read again under the lock: another request may have appended meanwhile
         if upload.asset_id is None:
             _check_offset(upload, offset, length)
-            offload.run(part.cut, upload.received)
+            offload.run(part.truncate, upload.received)
             _Append(upload, part, checksum).receive()
             _create_asset(upload, part)
             return upload
@@ -182,7 +182,7 @@ def _cut_on_error(part: PartialFile, upload: Upload) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        offload.run(part.cut, upload.received)
+        offload.run(part.truncate, upload.received)
         raise
 
 

@@ -215,7 +215,7 @@ def _create(session: Session, creation: tus_headers.Creation) -> StoredResponse:
         length=creation.length,
         meta=creation.meta,
         expiry=limits.upload_expiry,
-        most=limits.max_uploads,
+        max_open=limits.max_uploads,
     )
     audit.record(session, "uploads.created", str(upload.id))
     return StoredResponse(201, {"upload_id": str(upload.id)}, {"Location": f"/v1/uploads/{upload.id}"})

@@ -162,13 +162,13 @@ def delete_uploads(session: Session, *, older_than: timedelta) -> int:
     )
 
 
-def evict(session: Session, store: Store, *, most: int, idle: timedelta = timedelta(0)) -> list[str]:
-    """Delete a batch of the least recently used entries of a cache over `most` bytes; return their storage keys.
+def evict(session: Session, store: Store, *, max_bytes: int, idle: timedelta = timedelta(0)) -> list[str]:
+    """Delete a batch of the least recently used entries of a cache over `max_bytes`; return their storage keys.
 
     Entries that a running job needs for its assembly are spared (if one is lost all the same, the job renders it
     again), and so are those used less than `idle` ago.
     """
-    excess = session.scalars(select(func.coalesce(func.sum(store.bytes), 0))).one() - most
+    excess = session.scalars(select(func.coalesce(func.sum(store.bytes), 0))).one() - max_bytes
     if excess <= 0:
         return []
     in_use = select(Segment.account_id, Segment.key).join(Job, Job.id == Segment.job_id)

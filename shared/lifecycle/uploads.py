@@ -39,17 +39,17 @@ def create(
     length: int | None,
     meta: str | None,
     expiry: timedelta,
-    most: int,
+    max_open: int,
 ) -> Upload:
-    """Begin an upload, or raise ConcurrencyLimitExceeded if the account has `most` open ones."""
+    """Begin an upload, or raise ConcurrencyLimitExceeded if the account has `max_open` open ones."""
     # Two uploads that begin at once must not both take the last place.
     lock_until_commit(session, f"uploads:{account_id}")
     unfinished = select(func.count()).where(
         Upload.account_id == account_id, Upload.state == UploadState.OPEN, Upload.expires_at > func.now()
     )
-    if (session.scalar(unfinished) or 0) >= most:
+    if (session.scalar(unfinished) or 0) >= max_open:
         raise ConcurrencyLimitExceeded(
-            f"This account may have {most} unfinished uploads. Finish or terminate some of them."
+            f"This account may have {max_open} unfinished uploads. Finish or terminate some of them."
         )
     upload = Upload(
         id=uuid.uuid4(), account_id=account_id, length=length, meta=meta, expires_at=func.now() + expiry

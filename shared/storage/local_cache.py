@@ -48,7 +48,7 @@ class LocalCache:
         return None
 
     @contextmanager
-    def part(self) -> Iterator[Path]:
+    def new_part(self) -> Iterator[Path]:
         """Yield a path for a new file, which is deleted at the end unless it was moved."""
         path = self._incoming / uuid.uuid4().hex
         try:
@@ -56,9 +56,9 @@ class LocalCache:
         finally:
             path.unlink(missing_ok=True)
 
-    def keep(self, source: Path, key: str) -> None:
+    def add(self, source: Path, key: str) -> None:
         """Move a file in that is stored already. Where the disk is full it is only deleted."""
-        with suppress(OSError), self.part() as part:
+        with suppress(OSError), self.new_part() as part:
             shutil.move(source, part)
             self._enter(part, key)
         source.unlink(missing_ok=True)
@@ -99,7 +99,7 @@ class LocalCache:
             self.trim()
         return path
 
-    def forget(self, key: str) -> None:
+    def discard(self, key: str) -> None:
         """Delete the cached file, if there is one."""
         self._path(key).unlink(missing_ok=True)
 

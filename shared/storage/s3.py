@@ -43,12 +43,12 @@ REDATE_AFTER = timedelta(hours=1)
 def open_bucket(config: Settings) -> S3Storage:
     """Return the storage that `s3://bucket/prefix` names."""
     url = urlsplit(config.storage_url)
-    copies = LocalCache(
+    cache = LocalCache(
         config.storage_cache_dir,
         max_bytes=config.storage_cache_max_bytes,
         protected_seconds=config.render_timeout.total_seconds(),
     )
-    return S3Storage(S3(url.netloc, config), url.path.strip("/"), copies)
+    return S3Storage(S3(url.netloc, config), url.path.strip("/"), cache)
 
 
 class S3Storage(Storage):
@@ -56,11 +56,11 @@ class S3Storage(Storage):
 
     blocking = False
 
-    def __init__(self, s3: S3, prefix: str, copies: LocalCache) -> None:
-        self.root = copies.root
+    def __init__(self, s3: S3, prefix: str, cache: LocalCache) -> None:
+        self.root = cache.root
         self._s3 = s3
         self._prefix = f"{prefix}/" if prefix else ""
-        self._copies = copies
+        self._cache = cache
 
     def _key(self, key: str) -> str:
         return self._prefix + key
@@ -70,12 +70,12 @@ class S3Storage(Storage):
     def locate(self, key: str) -> Path:
         """Return the cached file, downloaded if needed."""
         try:
-            return self._copies.fetch(key, lambda file: self._download(key, file))
+            return self._cache.fetch(key, lambda file: self._download(key, file))
         except ObjectMissing:
             raise AssetUnreadable("A stored file is missing.") from None
 
     def _download(self, key: str, file: IO[bytes]) -> None:
-        content = ContentFacts.told(self._s3.ask("head_object", Key=self._key(key)))
+        content = ContentFacts.from_head(self._s3.request("head_object", Key=self._key(key)))
         digest = hashlib.sha256()
         for chunk in self.read(key, 0, content.bytes):
             digest.update(chunk)
@@ -104,7 +104,7 @@ class S3Storage(Storage):
                 sleep_before_retry(failures)
 
     def _stream(self, key: str, start: int, stop: int) -> Iterator[bytes]:
-        answer = self._s3.once("get_object", Key=self._key(key), Range=f"bytes={start}-{stop - 1}")
+        answer = self._s3.request_once("get_object", Key=self._key(key), Range=f"bytes={start}-{stop - 1}")
         with closing(answer["Body"]) as body, translate_errors():
             yield from body.iter_chunks(CHUNK_BYTES)
 
@@ -117,7 +117,7 @@ class S3Storage(Storage):
 
     def _head(self, key: str) -> dict[str, Any] | None:
         with suppress(ObjectMissing):
-            return self._s3.ask("head_object", Key=self._key(key))
+            return self._s3.request("head_object", Key=self._key(key))
         return None
 
     # Writing.
@@ -125,16 +125,16 @@ class S3Storage(Storage):
     @contextmanager
     def create(self, key: str) -> Iterator[IO[bytes]]:
         """Write a local file, upload it when the block ends, and keep it in the cache."""
-        with self._copies.part() as part:
+        with self._cache.new_part() as part:
             with disk_full_as_storage_error(), part.open("xb") as file:
                 yield file
             self._send(part, key)
-            self._copies.keep(part, key)
+            self._cache.add(part, key)
 
     def put(self, source: Path, key: str) -> None:
         """Upload the file and keep it in the cache."""
         self._send(source, key)
-        self._copies.keep(source, key)
+        self._cache.add(source, key)
 
     def link(self, source: Path, key: str) -> None:
         """Upload the file under the second key too."""
@@ -145,14 +145,16 @@ class S3Storage(Storage):
         head = self._head(existing)
         if head is None:
             raise AssetUnreadable("A stored file is missing.")
-        content = ContentFacts.told(head)
+        content = ContentFacts.from_head(head)
         if content.bytes > MAX_COPY_BYTES:
             self.link(self.locate(existing), key)
             return
         source = {"Bucket": self._s3.bucket, "Key": self._key(existing)}
         try:
-            self._surely(
-                key, content, lambda: self._s3.once("copy_object", Key=self._key(key), CopySource=source)
+            self._write_until_stored(
+                key,
+                content,
+                lambda: self._s3.request_once("copy_object", Key=self._key(key), CopySource=source),
             )
         except ObjectMissing:
             raise AssetUnreadable("A stored file is missing.") from None
@@ -167,19 +169,19 @@ class S3Storage(Storage):
         verified = checksum(body)
 
         def send() -> None:
-            self._s3.once("put_object", **facts, Body=body, ChecksumSHA256=verified, IfNoneMatch="*")
+            self._s3.request_once("put_object", **facts, Body=body, ChecksumSHA256=verified, IfNoneMatch="*")
 
-        self._surely(key, content, send)
+        self._write_until_stored(key, content, send)
 
     def _send_parts(self, source: Path, content: ContentFacts, facts: dict[str, Any], key: str) -> None:
-        begun = self._s3.ask("create_multipart_upload", **facts, ChecksumAlgorithm="SHA256")
+        begun = self._s3.request("create_multipart_upload", **facts, ChecksumAlgorithm="SHA256")
         upload = {"Key": facts["Key"], "UploadId": begun["UploadId"]}
         try:
             sent = [self._send_part(upload, *each) for each in iterate_parts(source, content.bytes)]
-            told = self._surely(
+            told = self._write_until_stored(
                 key,
                 content,
-                lambda: self._s3.once(
+                lambda: self._s3.request_once(
                     "complete_multipart_upload", **upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
                 ),
             )
@@ -193,19 +195,21 @@ class S3Storage(Storage):
 
     def _send_part(self, upload: dict[str, Any], number: int, body: bytes) -> dict[str, Any]:
         verified = checksum(body)
-        answer = self._s3.ask("upload_part", **upload, PartNumber=number, Body=body, ChecksumSHA256=verified)
+        answer = self._s3.request(
+            "upload_part", **upload, PartNumber=number, Body=body, ChecksumSHA256=verified
+        )
         return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": verified}
 
     def _abort(self, upload: dict[str, Any]) -> None:
         """Abort a multipart upload; if that fails now, orphan cleanup does it later."""
         try:
-            self._s3.ask("abort_multipart_upload", **upload)
+            self._s3.request("abort_multipart_upload", **upload)
         except ObjectMissing:
             pass
         except ServiceError as error:
             log.warning("storage_upload_not_aborted", extra={"reason": error.detail})
 
-    def _surely(self, key: str, content: ContentFacts, write: Callable[[], object]) -> bool:
+    def _write_until_stored(self, key: str, content: ContentFacts, write: Callable[[], object]) -> bool:
         """Write until the key has this content, whatever the answers are. Raise Conflict if it has another content.
 
         Return True if an answer confirmed the write, False if the content was found there.
@@ -231,15 +235,15 @@ class S3Storage(Storage):
         head = self._head(key)
         if head is None:
             return False
-        if ContentFacts.told(head) != content:
+        if ContentFacts.from_head(head) != content:
             raise Conflict("A different file is stored under this key.")
         if not new and datetime.now(UTC) - head["LastModified"] > REDATE_AFTER:
-            self._date_anew(key, content)
+            self._refresh_date(key, content)
         return True
 
-    def _date_anew(self, key: str, content: ContentFacts) -> None:
+    def _refresh_date(self, key: str, content: ContentFacts) -> None:
         if content.bytes <= MAX_COPY_BYTES:
-            self._s3.ask(
+            self._s3.request(
                 "copy_object",
                 Key=self._key(key),
                 CopySource={"Bucket": self._s3.bucket, "Key": self._key(key)},
@@ -251,14 +255,14 @@ class S3Storage(Storage):
 
     def delete(self, key: str) -> None:
         """Delete the object and its local copy; copies on other machines age out of their caches."""
-        self._copies.forget(key)
-        self._s3.ask("delete_object", Key=self._key(key))
+        self._cache.discard(key)
+        self._s3.request("delete_object", Key=self._key(key))
 
     def list_older_than(self, before: float) -> Iterator[str]:
         """List the bucket, a thousand objects per request."""
         request: dict[str, Any] = {"Prefix": self._prefix}
         while True:
-            page = self._s3.ask("list_objects_v2", **request)
+            page = self._s3.request("list_objects_v2", **request)
             for found_object in page.get("Contents", ()):
                 if found_object["LastModified"].timestamp() < before:
                     yield str(found_object["Key"]).removeprefix(self._prefix)
@@ -268,11 +272,11 @@ class S3Storage(Storage):
 
     def remove_unfinished(self, before: float) -> int:
         """Abort multipart uploads whose sender died, and trim the local cache."""
-        self._copies.trim()
+        self._cache.trim()
         cleared = 0
         request: dict[str, Any] = {"Prefix": self._prefix}
         while True:
-            page = self._s3.ask("list_multipart_uploads", **request)
+            page = self._s3.request("list_multipart_uploads", **request)
             for upload in page.get("Uploads", ()):
                 if upload["Initiated"].timestamp() < before:
                     self._abort({"Key": upload["Key"], "UploadId": upload["UploadId"]})
@@ -283,20 +287,20 @@ class S3Storage(Storage):
 
     def check_writable(self) -> None:
         """Write an object and delete it, without retries."""
-        self._s3.once("delete_object", Key=self._probe())
+        self._s3.request_once("delete_object", Key=self._probe())
 
-    def keeps_names(self) -> bool:
+    def rejects_overwrites(self) -> bool:
         """Return whether the server refuses a second content under one key (`If-None-Match`): not all servers do."""
         key = self._probe()
         try:
-            self._s3.once("put_object", Key=key, Body=b"no", IfNoneMatch="*")
+            self._s3.request_once("put_object", Key=key, Body=b"no", IfNoneMatch="*")
         except NameTaken:
             return True
         finally:
-            self._s3.once("delete_object", Key=key)
+            self._s3.request_once("delete_object", Key=key)
         return False
 
     def _probe(self) -> str:
         key = self._key(f"incoming/probe-{uuid.uuid4().hex}")
-        self._s3.once("put_object", Key=key, Body=b"ok")
+        self._s3.request_once("put_object", Key=key, Body=b"ok")
         return key

@@ -55,7 +55,7 @@ class S3:
         self._lock = threading.Lock()
         self._client: tuple[int, Any] | None = None
 
-    def once(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    def request_once(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Make one request, or raise ObjectMissing, NameTaken or Unavailable. After Unavailable its effect is unknown."""
         with translate_errors():
             answer: dict[str, Any] = getattr(self._of_this_process(), operation)(
@@ -63,11 +63,11 @@ class S3:
             )
         return answer
 
-    def ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    def request(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Make a request that may be repeated, with retries."""
         for number in range(MAX_TRIES - 1):
             try:
-                return self.once(operation, **parameters)
+                return self.request_once(operation, **parameters)
             except AccessDenied:
                 raise
             except Unavailable as error:
@@ -75,7 +75,7 @@ class S3:
                     "storage_request_retried", extra={"operation": operation, "reason": _cause(error)}
                 )
                 sleep_before_retry(number)
-        return self.once(operation, **parameters)
+        return self.request_once(operation, **parameters)
 
     def _of_this_process(self) -> Any:
         with self._lock:

@@ -35,7 +35,7 @@ class ContentFacts:
         return cls(size, digest.hexdigest())
 
     @classmethod
-    def told(cls, head: dict[str, Any]) -> ContentFacts:
+    def from_head(cls, head: dict[str, Any]) -> ContentFacts:
         """Return the facts in an object's metadata."""
         return cls(int(head["ContentLength"]), head.get("Metadata", {}).get("sha256", ""))
 

@@ -68,34 +68,34 @@ def remove_orphans(config: Settings) -> int:
 class PartialFile:
     """An upload's file, locked for one writer."""
 
-    def __init__(self, place: Path, number: int) -> None:
-        self.path = place
-        self._number = number
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
 
-    def cut(self, size: int) -> None:
+    def truncate(self, size: int) -> None:
         """Truncate the file to `size`; raise Gone if it has fewer bytes."""
-        there = os.fstat(self._number).st_size
+        there = os.fstat(self._descriptor).st_size
         if there < size:
             raise Gone("The bytes of this upload are no longer there. Begin a new one.")
         if there > size:
-            os.ftruncate(self._number, size)
+            os.ftruncate(self._descriptor, size)
 
     def write(self, data: bytes, offset: int) -> None:
-        """Write all of the data at `place`, or raise StorageFull."""
+        """Write all of the data at `offset`, or raise StorageFull."""
         rest = memoryview(data)
         with disk_full_as_storage_error():
             while rest:
-                written = os.pwrite(self._number, rest, offset)
+                written = os.pwrite(self._descriptor, rest, offset)
                 rest, offset = rest[written:], offset + written
 
     def head(self, size: int) -> bytes:
         """Return the first bytes."""
-        return os.pread(self._number, size, 0)
+        return os.pread(self._descriptor, size, 0)
 
     def sync(self) -> None:
         """Fsync the file, or raise StorageFull."""
         with disk_full_as_storage_error():
-            os.fsync(self._number)
+            os.fsync(self._descriptor)
 
 
 @contextmanager

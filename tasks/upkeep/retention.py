@@ -118,7 +118,7 @@ def _expire_uploads(config: Settings) -> int:
 
 def _evict(store: retention.Store, *, most: int, idle: timedelta) -> int:
     with transaction() as session:
-        keys = retention.evict(session, store, most=most, idle=idle)
+        keys = retention.evict(session, store, max_bytes=most, idle=idle)
     _delete_files(keys)
     return len(keys)
 

@@ -169,10 +169,10 @@ def test_the_least_recently_used_segments_are_evicted_but_none_that_a_job_needs(
         update(StoredSegment).where(StoredSegment.key == "needed").values(used_at=func.now() - 2 * MINUTE)
     )
 
-    assert retention.evict(session, StoredSegment, most=1000) == []
-    assert sorted(retention.evict(session, StoredSegment, most=20)) == ["s/old", "s/oldest"]
+    assert retention.evict(session, StoredSegment, max_bytes=1000) == []
+    assert sorted(retention.evict(session, StoredSegment, max_bytes=20)) == ["s/old", "s/oldest"]
     session.execute(delete(StoredSpeech))
-    assert retention.evict(session, StoredSpeech, most=0) == []
+    assert retention.evict(session, StoredSpeech, max_bytes=0) == []
 
 
 def rotated(session: Session, account_id: uuid.UUID, *overlaps: timedelta) -> None:
