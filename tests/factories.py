@@ -1,4 +1,4 @@
-"""Rows that are valid by default; a test names only what it is about."""
+"""Factories of rows that are valid by default; a test names only what it is about."""
 
 from __future__ import annotations
 

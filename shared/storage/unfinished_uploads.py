@@ -102,15 +102,15 @@ class PartialFile:
 def open_exclusively(config: Settings, upload_id: UUID) -> Iterator[PartialFile]:
     """Open the upload's file for one writer, created if needed; raise Locked at once if another one has it."""
     path = upload_path(config, upload_id)
-    number = _open(path)
+    descriptor = _open(path)
     try:
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Locked("Another request is writing to this upload.") from error
-        yield PartialFile(path, number)
+        yield PartialFile(path, descriptor)
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
 def _open(path: Path) -> int:
@@ -118,10 +118,10 @@ def _open(path: Path) -> int:
         with suppress(FileNotFoundError):
             return os.open(path, os.O_RDWR | os.O_CLOEXEC)
         path.parent.mkdir(parents=True, exist_ok=True)
-        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)  # without it, a crash may lose the new file's directory entry
         finally:
             os.close(folder)
-        return number
+        return descriptor

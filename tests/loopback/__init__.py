@@ -1,1 +1,1 @@
-"""Servers that stand in for what lies outside the machine: real HTTP on loopback."""
+"""Loopback HTTP servers that stand in for services outside the machine."""

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible image server on loopback: it paints each prompt in a colour of its own."""
+"""An OpenAI-compatible image server on loopback, which paints each prompt in its own colour."""
 
 from __future__ import annotations
 

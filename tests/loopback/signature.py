@@ -1,4 +1,4 @@
-"""Verifies requests by Signature Version 4, as S3 does."""
+"""Verifies the AWS Signature Version 4 of a request, as S3 does."""
 
 from __future__ import annotations
 

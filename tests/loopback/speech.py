@@ -1,4 +1,4 @@
-"""An OpenAI-compatible speech server on loopback: each word is a tone, and a transcription finds the tones again."""
+"""An OpenAI-compatible speech server on loopback: each word is a tone, and transcription recognises the tones."""
 
 from __future__ import annotations
 

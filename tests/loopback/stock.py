@@ -1,4 +1,4 @@
-"""Pexels and Pixabay on loopback, as their documentation describes them, and the https server of their files."""
+"""Pexels and Pixabay on loopback, following their documentation, and the https server of their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Media made by ffmpeg for a test."""
+"""Makes media files with ffmpeg for a test."""
 
 from __future__ import annotations
 

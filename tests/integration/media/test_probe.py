@@ -1,4 +1,4 @@
-"""A probe says how a file is shown and heard, and neither hostile nor broken files cost more than their limits."""
+"""Probing returns the facts as displayed, and hostile or broken files cost no more than the limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def test_a_clip_has_a_size_a_length_a_rate_and_a_sound(make):
+def test_probing_a_clip_returns_size_duration_frame_rate_and_sound(make):
     path = make("a.mp4", *X264, "-c:a", "aac", picture=True, sound=True)
 
     found = probe(path)
@@ -43,7 +43,7 @@ def test_a_clip_has_a_size_a_length_a_rate_and_a_sound(make):
         ("a.mkv", (*X264, "-bf", "0"), "video/x-matroska"),
     ],
 )
-def test_each_kind_of_clip_is_taken_under_any_name(make, name, codecs, media_type):
+def test_every_clip_format_is_accepted_under_any_file_name(make, name, codecs, media_type):
     path = make(name, *codecs, picture=True)
 
     found = probe(path.rename(path.with_name("x.jpg")))
@@ -59,7 +59,7 @@ def test_each_kind_of_clip_is_taken_under_any_name(make, name, codecs, media_typ
         ("a.flac", "audio/flac"),
     ],
 )  # fmt: skip
-def test_each_kind_of_sound_is_taken_and_measured(make, name, media_type):
+def test_every_sound_format_is_accepted_and_measured(make, name, media_type):
     found = probe(make(name, sound=True))
 
     assert (found.kind, found.media_type, found.has_audio) == ("audio", media_type, True)
@@ -73,7 +73,7 @@ def test_a_sound_without_a_stated_length_is_read_to_its_end(make):
     assert probe(path).duration == pytest.approx(1, abs=0.06)
 
 
-def test_a_cover_does_not_make_a_song_a_clip(make, tmp_path):
+def test_a_song_with_cover_art_is_audio_not_video(make, tmp_path):
     Image.new("RGB", (20, 20)).save(tmp_path / "cover.png")
     path = make("a.mp3", "-i", str(tmp_path / "cover.png"), "-map", "0", "-map", "1", sound=True)
 
@@ -82,13 +82,13 @@ def test_a_cover_does_not_make_a_song_a_clip(make, tmp_path):
     assert (found.kind, found.width) == ("audio", None)
 
 
-def test_an_mp4_of_sound_alone_is_a_sound(make):
+def test_an_mp4_with_only_sound_is_audio(make):
     found = probe(make("a.mp4", "-c:a", "aac", sound=True))
 
     assert (found.kind, found.media_type) == ("audio", "audio/mp4")
 
 
-def test_a_rotated_clip_is_as_large_as_it_is_shown(make):
+def test_a_rotated_clip_has_its_displayed_size(make):
     straight = make("a.mp4", *X264, picture=True)
 
     found = probe(make("b.mp4", "-display_rotation", "90", "-i", str(straight), "-c", "copy"))
@@ -96,7 +96,7 @@ def test_a_rotated_clip_is_as_large_as_it_is_shown(make):
     assert (found.width, found.height, found.rotation) == (240, 320, 270)
 
 
-def test_pixels_that_are_not_square_count_as_shown(make):
+def test_non_square_pixels_count_at_their_displayed_size(make):
     found = probe(make("a.mp4", *X264, "-vf", "setsar=2", picture=True))
 
     assert (found.width, found.height) == (640, 240)
@@ -112,7 +112,7 @@ def test_interlaced_ten_bit_and_hdr_clips_say_so(make):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photo_is_as_large_as_its_orientation_shows_it(tmp_path, orientation):
+def test_a_photo_has_the_size_after_its_exif_orientation(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     for name in ("a.jpg", "a.webp", "a.png"):
@@ -130,7 +130,7 @@ def test_a_photo_is_as_large_as_its_orientation_shows_it(tmp_path, orientation):
         ("I;16", "a.png", (3, 2)),
     ],
 )  # fmt: skip
-def test_unusual_pictures_are_taken(tmp_path, mode, name, size):
+def test_unusual_pictures_are_accepted(tmp_path, mode, name, size):
     Image.new(mode, size).save(tmp_path / name)
 
     found = probe(tmp_path / name)
@@ -141,7 +141,7 @@ def test_unusual_pictures_are_taken(tmp_path, mode, name, size):
 @pytest.mark.parametrize(
     ("name", "form"), [("a.jpg", "MPO"), ("a.webp", "WEBP"), ("a.png", "PNG"), ("a.gif", "GIF")]
 )
-def test_a_picture_of_several_frames_is_taken_for_its_first(tmp_path, name, form):
+def test_the_first_frame_of_an_animated_picture_is_used(tmp_path, name, form):
     second = Image.new("RGB", (30, 20), "red")
     Image.new("RGB", (30, 20)).save(tmp_path / name, format=form, save_all=True, append_images=[second])
 
@@ -150,7 +150,7 @@ def test_a_picture_of_several_frames_is_taken_for_its_first(tmp_path, name, form
     assert (found.kind, found.width, found.height) == ("image", 30, 20)
 
 
-def test_a_picture_of_a_hundred_million_pixels_is_taken_in_a_child_of_its_own(tmp_path):
+def test_a_picture_of_a_hundred_million_pixels_is_probed_in_a_child_process(tmp_path):
     Image.new("L", (12000, 9000), 128).save(tmp_path / "a.jpg")
 
     started = time.monotonic()
@@ -169,7 +169,7 @@ def test_a_file_that_was_cut_off_is_unreadable(make, tmp_path, name):
         probe(path)
 
 
-def test_noise_after_a_good_beginning_is_unreadable(tmp_path):
+def test_noise_after_a_valid_header_is_unreadable(tmp_path):
     for number, head in enumerate(
         (b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"ID3\x03", b"OggS\0", b"fLaC\0\0\0\x22")
     ):
@@ -225,7 +225,7 @@ def test_a_codec_that_is_not_on_the_list_is_refused(make):
         "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", "[Script Info]\n", "",
     ],
 )  # fmt: skip
-def test_what_only_names_another_file_is_refused_whatever_it_is_called(tmp_path, content):
+def test_a_file_that_only_names_another_is_refused_under_any_name(tmp_path, content):
     path = tmp_path / "holiday.mp4"
     path.write_text(content)
 
@@ -261,7 +261,7 @@ def entry(kind: bytes, flags: int, named: bytes) -> bytes:
         pytest.param(entry(b"alis", 1, b"\0\0Macintosh HD"), True, id="itself by an alias"),
     ],
 )
-def test_a_film_whose_samples_are_said_to_lie_elsewhere_is_refused(make, tmp_path, reference, is_taken):
+def test_an_mp4_with_samples_in_another_file_is_refused(make, tmp_path, reference, is_taken):
     path = make("a.mov", *X264, picture=True)
     path.write_bytes(referring(path.read_bytes(), reference))
 
@@ -284,7 +284,7 @@ def test_a_reference_movie_is_refused(make):
         probe(path)
 
 
-def test_a_hash_that_is_known_is_not_computed_again(tmp_path):
+def test_a_known_hash_is_not_computed_again(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
 
     assert probe(tmp_path / "a.png", sha256="known").sha256 == "known"

@@ -1,4 +1,4 @@
-"""Keys: made, recognised, revoked; and answers that are kept for whoever asks again."""
+"""API keys are created, authenticated and revoked; stored responses are replayed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.services
 DAY = timedelta(days=1)
 
 
-def test_a_key_is_recognised_and_its_secret_is_not_kept(session: Session) -> None:
+def test_a_key_authenticates_and_its_secret_is_not_stored(session: Session) -> None:
     account_id = factories.account(session)
     row, key = accounts.create_key(session, account_id, "ci", ["jobs:read"])
 
@@ -42,14 +42,14 @@ def test_a_key_is_recognised_and_its_secret_is_not_kept(session: Session) -> Non
         pytest.param(lambda key: key + "é", id="not ascii"),
     ],
 )
-def test_a_spoilt_key_is_nobody(session: Session, spoil: object) -> None:
+def test_a_malformed_key_does_not_authenticate(session: Session, spoil: object) -> None:
     _, key = accounts.create_key(session, factories.account(session), "ci", [])
 
     assert callable(spoil)
     assert accounts.authenticate_key(session, spoil(key)) is None
 
 
-def test_a_revoked_key_opens_nothing_and_only_its_account_revokes_it(session: Session) -> None:
+def test_a_revoked_key_does_not_authenticate_and_only_its_account_revokes_it(session: Session) -> None:
     account_id = factories.account(session)
     row, key = accounts.create_key(session, account_id, "ci", [])
 
@@ -58,7 +58,7 @@ def test_a_revoked_key_opens_nothing_and_only_its_account_revokes_it(session: Se
     assert accounts.authenticate_key(session, key) is None
 
 
-def test_an_account_is_made_once(session: Session) -> None:
+def test_an_account_is_created_once(session: Session) -> None:
     assert accounts.ensure_account(session, "acme") == accounts.ensure_account(session, "acme")
 
 
@@ -78,7 +78,7 @@ def test_the_same_key_and_request_get_the_first_answer(session: Session) -> None
         idempotency.find_and_lock(session, account_id, "k", idempotency.fingerprint(b"POST", b"[]"), ttl=DAY)
 
 
-def test_a_key_past_its_time_is_free_again(session: Session) -> None:
+def test_an_expired_idempotency_key_can_be_used_again(session: Session) -> None:
     account_id = factories.account(session)
     idempotency.store(session, account_id, "k", "f" * 64, StoredResponse(202, {}))
     session.flush()
@@ -96,5 +96,5 @@ def test_a_key_whose_first_request_is_under_way_is_a_conflict(database: Engine) 
             idempotency.find_and_lock(other, account_id, "k", "f" * 64, ttl=DAY)
 
 
-def test_parts_of_a_fingerprint_do_not_run_together() -> None:
+def test_fingerprints_keep_their_parts_apart() -> None:
     assert idempotency.fingerprint(b"ab", b"c") != idempotency.fingerprint(b"a", b"bc")

@@ -1,4 +1,4 @@
-"""The rules of a job's life, on a real Postgres."""
+"""The rules of a job, on a real Postgres."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_only_one_of_two_claims_wins(session: Session) -> None:
     assert second is None
 
 
-def test_two_workers_at_once_do_not_both_claim(database: Engine) -> None:
+def test_concurrent_claims_have_one_winner(database: Engine) -> None:
     with Session(database) as one, Session(database) as other:
         job = factories.job(one)
         one.commit()
@@ -93,7 +93,7 @@ def test_progress_never_goes_down_and_the_version_rises_only_with_a_change(sessi
     assert (job.progress, job.stage, job.version) == (0.4, "narrating", 2)
 
 
-def test_a_stale_attempt_can_neither_end_nor_move_what_another_holds(session: Session) -> None:
+def test_a_stale_attempt_can_neither_end_nor_requeue_a_job(session: Session) -> None:
     job = factories.job(session)
     stale = claim(session, job)
     assert stale is not None
@@ -112,7 +112,7 @@ def test_a_stale_attempt_can_neither_end_nor_move_what_another_holds(session: Se
     assert state_of(session, job) == State.RUNNING
 
 
-def test_a_stale_attempt_lets_go_of_no_canceled_job_that_another_holds(session: Session) -> None:
+def test_a_stale_attempt_cannot_release_a_canceled_job(session: Session) -> None:
     job = factories.job(session)
     assert claim(session, job) is not None
     jobs.requeue(session, job.id, 1, delay=timedelta(0))
@@ -134,7 +134,7 @@ def test_a_rendered_job_is_assembled_by_one(session: Session) -> None:
     assert second is None
 
 
-def test_success_writes_the_artifacts_and_the_time_they_are_kept(session: Session) -> None:
+def test_success_inserts_artifacts_and_the_expiry(session: Session) -> None:
     job = factories.job(session, expires_in=60)
     claimed = claim(session, job)
     assert claimed is not None
@@ -181,7 +181,7 @@ def test_another_account_can_neither_find_nor_cancel_nor_remove_nor_retry(sessio
     assert not jobs.retry(session, stranger, job.id, attempts=3)
 
 
-def test_putting_back_without_a_charge_leaves_as_many_attempts_as_before(session: Session) -> None:
+def test_requeueing_without_charge_keeps_the_attempts_left(session: Session) -> None:
     job = factories.job(session, max_attempts=1)
     assert claim(session, job) is not None
 
@@ -192,7 +192,7 @@ def test_putting_back_without_a_charge_leaves_as_many_attempts_as_before(session
     assert again.attempt == 2
 
 
-def test_a_retry_gives_fresh_attempts_and_clears_the_error(session: Session) -> None:
+def test_a_retry_resets_attempts_and_clears_the_error(session: Session) -> None:
     job = factories.job(session, attempt=3, state=State.FAILED, error={"code": "worker-lost"})
 
     assert jobs.retry(session, job.account_id, job.id, attempts=2)
@@ -202,7 +202,7 @@ def test_a_retry_gives_fresh_attempts_and_clears_the_error(session: Session) -> 
     assert not jobs.retry(session, job.account_id, job.id, attempts=2)
 
 
-def test_removing_gives_back_the_files_and_spares_unfinished_jobs(session: Session) -> None:
+def test_deleting_a_job_returns_its_files_and_spares_unfinished_jobs(session: Session) -> None:
     job = factories.job(session)
     assert retention.delete_job(session, job.account_id, job.id) is None
     claimed = claim(session, job)

@@ -1,4 +1,4 @@
-"""How lists are read: from where a page begins, however much lies before it."""
+"""A page of a list is read from where it begins, however many rows come before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migrations go up and down, and end where the models are."""
+"""Migrations go up and down, and end with the tables of the models."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def empty(postgres_url: str) -> Iterator[Engine]:
     server.dispose()
 
 
-def test_they_go_up_down_and_up_again(empty: Engine) -> None:
+def test_migrations_go_up_down_and_up_again(empty: Engine) -> None:
     migrate(empty)
     migrate(empty, "downgrade", "base")
     assert inspect(empty).get_table_names() == ["alembic_version"]
@@ -47,7 +47,7 @@ def test_they_go_up_down_and_up_again(empty: Engine) -> None:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_a_former_release_leaves_a_newer_ones_database_as_it_is(empty: Engine) -> None:
+def test_an_older_release_leaves_a_newer_database_as_it_is(empty: Engine) -> None:
     migrate(empty)
     with empty.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -60,7 +60,7 @@ def test_a_former_release_leaves_a_newer_ones_database_as_it_is(empty: Engine) -
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
 
 
-def test_whoever_wrote_the_first_tables_can_go_on_writing_them(empty: Engine) -> None:
+def test_the_first_release_can_still_write_its_tables(empty: Engine) -> None:
     """Workers of the former release go on while an upgrade is under way: what they write must still be taken."""
     migrate(empty, revision="0001")
     before = _tables(empty)
@@ -77,7 +77,7 @@ def test_whoever_wrote_the_first_tables_can_go_on_writing_them(empty: Engine) ->
         assert new_rules <= rules, f"{table} refuses what it took"
 
 
-def test_batches_that_had_lost_their_last_job_are_gone(empty: Engine) -> None:
+def test_batches_without_jobs_are_deleted_by_the_migration(empty: Engine) -> None:
     migrate(empty, revision="0007")
     with empty.begin() as connection:
         connection.execute(text("INSERT INTO accounts (id, name) VALUES (gen_random_uuid(), 'one')"))

@@ -1,4 +1,4 @@
-"""What a job's end makes room for while others of its account are at it: nobody waits for them, and nothing is forgotten."""
+"""A job's end publishes what it makes room for, without waiting for a busy window."""
 
 from __future__ import annotations
 
@@ -99,13 +99,13 @@ def in_time(work: Callable[[], object], seconds: float = 2.0) -> bool:
     return not thread.is_alive()
 
 
-def test_an_end_lets_the_next_one_in(running: Job, redis_url: str) -> None:
+def test_a_job_s_end_publishes_the_next_one(running: Job, redis_url: str) -> None:
     ended(running)
 
     assert waiting_at_the_broker(redis_url) == 1
 
 
-def test_an_end_waits_for_nobody_who_lets_others_of_its_account_in_and_looks_again_after_them(
+def test_a_job_s_end_does_not_wait_for_a_busy_window_and_publishes_later(
     running: Job, redis_url: str
 ) -> None:
     with transaction() as session:
@@ -119,7 +119,7 @@ def test_an_end_waits_for_nobody_who_lets_others_of_its_account_in_and_looks_aga
     assert waiting_at_the_broker(redis_url) == 1
 
 
-def test_the_sweeper_leaves_an_account_to_whoever_is_at_it(running: Job) -> None:
+def test_the_sweeper_skips_a_busy_account(running: Job) -> None:
     with transaction() as session:
         session.execute(select(Account.id).where(Account.id == running.account_id).with_for_update())
 
@@ -130,7 +130,7 @@ def test_the_sweeper_leaves_an_account_to_whoever_is_at_it(running: Job) -> None
     assert told(running.account_id) == 1
 
 
-def test_a_flush_is_over_when_every_account_has_been_looked_at(running: Job, redis_url: str) -> None:
+def test_a_flush_returns_when_the_queue_is_empty(running: Job, redis_url: str) -> None:
     publisher = dispatch.Publisher()
     assert publisher.flush(0)
 
@@ -140,9 +140,7 @@ def test_a_flush_is_over_when_every_account_has_been_looked_at(running: Job, red
     assert waiting_at_the_broker(redis_url) == 1
 
 
-def test_no_account_waits_for_another_that_somebody_is_at(
-    running: Job, other_id: uuid.UUID, redis_url: str
-) -> None:
+def test_a_busy_account_does_not_delay_others(running: Job, other_id: uuid.UUID, redis_url: str) -> None:
     publisher = dispatch.Publisher()
     with transaction() as session:
         submissions.submit(session, other_id, [submissions.Submission("script", {})], max_attempts=3)

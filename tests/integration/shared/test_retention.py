@@ -1,4 +1,4 @@
-"""What is thrown away when its time is over, on a real Postgres and in a real folder."""
+"""What retention deletes, on a real Postgres and in a real folder."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def delivery(session: Session, account_id: uuid.UUID, state: str, age: timedelta
     return row.id
 
 
-def test_expired_jobs_go_with_their_artifacts_and_unfinished_ones_stay(session: Session) -> None:
+def test_expired_jobs_are_deleted_with_their_artifacts_and_unfinished_ones_stay(session: Session) -> None:
     old, unfinished = (factories.job(session, state=state) for state in (State.SUCCEEDED, State.RUNNING))
     expire(session, old, unfinished)
     artifact(session, old, "a/v.mp4")
@@ -103,7 +103,7 @@ def test_expired_jobs_go_with_their_artifacts_and_unfinished_ones_stay(session: 
     assert (there(session, old), there(session, unfinished)) == (False, True)
 
 
-def test_a_finished_batch_goes_with_the_last_of_its_jobs(session: Session) -> None:
+def test_a_finished_batch_is_deleted_with_its_last_job(session: Session) -> None:
     owner = factories.account(session)
     whole, half, unfinished = (batch(session, owner, finished=finished) for finished in (True, True, False))
     for one in (whole, half, unfinished):
@@ -115,7 +115,7 @@ def test_a_finished_batch_goes_with_the_last_of_its_jobs(session: Session) -> No
     assert [there(session, one) for one in (whole, half, unfinished)] == [False, True, True]
 
 
-def test_old_idempotency_keys_are_forgotten(session: Session) -> None:
+def test_old_idempotency_keys_are_deleted(session: Session) -> None:
     session.execute(delete(IdempotencyKey))
     idempotency.store(session, factories.account(session), "k", "f" * 64, StoredResponse(202, {}))
     session.flush()
@@ -126,7 +126,7 @@ def test_old_idempotency_keys_are_forgotten(session: Session) -> None:
     ] == [0, 1, 0]
 
 
-def test_webhooks_that_ended_long_ago_go_with_their_tries_and_waiting_ones_stay(session: Session) -> None:
+def test_old_deliveries_are_deleted_with_their_tries_and_pending_ones_stay(session: Session) -> None:
     session.execute(delete(Delivery))
     owner = factories.account(session)
     for state in ("delivered", "failed"):
@@ -141,7 +141,7 @@ def test_webhooks_that_ended_long_ago_go_with_their_tries_and_waiting_ones_stay(
     assert set(session.scalars(select(DeliveryAttempt.delivery_id))) == older_than
 
 
-def test_audit_events_of_long_ago_are_forgotten(session: Session) -> None:
+def test_old_audit_events_are_deleted(session: Session) -> None:
     session.execute(delete(AuditEvent))
     owner = factories.account(session)
     for years in (3, 2, 0):
@@ -182,7 +182,7 @@ def rotated(session: Session, account_id: uuid.UUID, *overlaps: timedelta) -> No
         deliveries.rotate_secret(session, account_id, overlap=overlap)
 
 
-def test_what_signed_webhooks_is_forgotten_once_its_overlap_is_over(session: Session) -> None:
+def test_a_retired_webhook_secret_is_deleted(session: Session) -> None:
     session.execute(delete(WebhookSecret))
     owner, other = factories.account(session), factories.account(session)
     rotated(session, owner, -MINUTE, MINUTE, -MINUTE)
@@ -194,7 +194,7 @@ def test_what_signed_webhooks_is_forgotten_once_its_overlap_is_over(session: Ses
     assert session.scalar(select(func.count()).select_from(WebhookSecret)) == 3
 
 
-def test_addresses_that_were_gone_long_ago_are_tried_again(session: Session) -> None:
+def test_old_records_of_gone_addresses_are_deleted(session: Session) -> None:
     session.execute(delete(DisabledAddress))
     owner = factories.account(session)
     for name, age in (("old", 2 * YEAR), ("new", MINUTE)):
@@ -217,7 +217,7 @@ def log_in(session: Session, owner: uuid.UUID, key_id: str, *, renewed: int, end
     return login
 
 
-def test_a_log_in_goes_after_its_tokens_and_a_key_after_its_log_ins(
+def test_a_login_is_deleted_after_its_tokens_and_a_key_after_its_logins(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH_CHILD_ROWS", 3)
@@ -236,7 +236,7 @@ def test_a_log_in_goes_after_its_tokens_and_a_key_after_its_log_ins(
     assert set(session.scalars(select(ApiKey.id).where(ApiKey.account_id == owner))) == {new}
 
 
-def test_of_long_videos_few_go_at_once(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_long_videos_are_deleted_per_batch(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH_CHILD_ROWS", 5)
     long = [factories.rendering_job(session, tuple("abc")) for _ in range(3)]
     longer = factories.rendering_job(session, tuple("abcdefg"))
@@ -250,7 +250,7 @@ def test_of_long_videos_few_go_at_once(session: Session, monkeypatch: pytest.Mon
     assert taken == [1, 1, 1, 1, 0]
 
 
-def test_of_two_who_delete_the_last_two_jobs_of_a_batch_one_deletes_the_batch(process: Settings) -> None:
+def test_concurrent_deletes_of_a_batch_s_last_jobs_delete_the_batch(process: Settings) -> None:
     with transaction() as session:
         owner = factories.account(session)
         both = batch(session, owner, finished=True)
@@ -275,7 +275,7 @@ def test_of_two_who_delete_the_last_two_jobs_of_a_batch_one_deletes_the_batch(pr
         session.execute(delete(Account).where(Account.id == owner))
 
 
-def test_what_cannot_be_thrown_away_now_keeps_nothing_else_from_going(
+def test_one_failed_deletion_does_not_stop_the_others(
     process: Settings, database: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("SCENEMILL_LOCK_TIMEOUT", "0.1")
@@ -297,7 +297,7 @@ def test_what_cannot_be_thrown_away_now_keeps_nothing_else_from_going(
         session.execute(delete(Account).where(Account.id == owner))
 
 
-def test_a_round_throws_all_away_that_is_past_its_time_and_no_file_that_a_row_names(
+def test_a_round_deletes_everything_expired_and_no_file_that_a_row_names(
     process: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH_ROWS", 2)

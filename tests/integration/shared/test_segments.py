@@ -1,4 +1,4 @@
-"""The rules of a segment's life, on a real Postgres."""
+"""The rules of a segment, on a real Postgres."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_last_of_the_segments_hands_over_to_assembly(session: Session) -> No
     assert stage_of(session, job) == Stage.ASSEMBLING
 
 
-def test_of_two_that_finish_at_once_one_is_the_last(database: Engine) -> None:
+def test_of_two_concurrent_finishes_one_is_the_last(database: Engine) -> None:
     with Session(database) as one, Session(database) as other:
         job = factories.rendering_job(one, ("a", "b"))
         first, second = (claim(one, each) for each in factories.segments_of(one, job))
@@ -62,7 +62,7 @@ def test_of_two_that_finish_at_once_one_is_the_last(database: Engine) -> None:
         one.commit()
 
 
-def test_a_stored_key_is_done_when_it_is_laid_again(session: Session) -> None:
+def test_a_segment_with_a_stored_key_is_done_at_once(session: Session) -> None:
     job = factories.rendering_job(session, ("a",))
     segments.finish(session, claim(session, factories.segments_of(session, job)[0]), stored=STORED)
 
@@ -86,7 +86,7 @@ def test_two_workers_never_render_the_same_key_of_an_account(session: Session) -
     claim(session, factories.segments_of(session, stranger)[0])
 
 
-def test_of_two_workers_that_take_the_same_key_at_one_moment_the_index_lets_one_have_it(
+def test_the_unique_index_lets_one_of_two_concurrent_claims_of_a_key_win(
     session: Session,
 ) -> None:
     one = factories.rendering_job(session, ("a",))
@@ -107,7 +107,7 @@ def test_a_job_that_waited_for_a_key_gets_it(session: Session) -> None:
     assert stage_of(session, other) == Stage.ASSEMBLING
 
 
-def test_who_waits_for_a_key_gets_it_though_its_renderer_dies_right_after_storing_it(
+def test_a_waiting_job_gets_a_key_whose_renderer_died_after_storing_it(
     session: Session,
 ) -> None:
     one = factories.rendering_job(session, ("a",))
@@ -123,7 +123,7 @@ def test_who_waits_for_a_key_gets_it_though_its_renderer_dies_right_after_storin
     assert states == [[SegmentState.DONE, SegmentState.QUEUED], [SegmentState.QUEUED]]
 
 
-def test_an_old_attempt_cannot_finish_or_beat(session: Session) -> None:
+def test_an_old_attempt_can_neither_finish_nor_heartbeat(session: Session) -> None:
     job = factories.rendering_job(session)
     stale = claim(session, factories.segments_of(session, job)[0])
     session.expunge(stale)
@@ -146,7 +146,7 @@ def test_a_heartbeat_raises_the_jobs_progress_by_frames(session: Session) -> Non
     assert job.progress == pytest.approx(halfway)
 
 
-def test_the_work_is_unwanted_once_the_job_is_canceled(session: Session) -> None:
+def test_a_heartbeat_reports_a_canceled_job(session: Session) -> None:
     job = factories.rendering_job(session)
     segment = claim(session, factories.segments_of(session, job)[0])
 
@@ -157,7 +157,7 @@ def test_the_work_is_unwanted_once_the_job_is_canceled(session: Session) -> None
     assert cancellation.finish(session, job.id)
 
 
-def test_a_rendering_job_that_nobody_renders_is_canceled_at_once(session: Session) -> None:
+def test_a_job_with_no_segment_running_is_canceled_at_once(session: Session) -> None:
     job = factories.rendering_job(session)
 
     assert cancellation.cancel(session, job.account_id, job.id) == State.CANCELED

@@ -1,4 +1,4 @@
-"""Storages for the tests of all that can hold files."""
+"""Storages for tests that need files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client is promised of errors."""
+"""What the API promises about errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def descendants(base: type[ServiceError]) -> set[type[ServiceError]]:
     return {base}.union(*(descendants(each) for each in base.__subclasses__()))
 
 
-def test_a_job_fails_as_nothing_else_than_what_was_promised() -> None:
+def test_a_job_fails_only_with_documented_codes() -> None:
     known = {each for each in descendants(ServiceError) if each.__module__ == errors.__name__}
 
     assert {as_job_error(each("Why.")).code for each in known} == PROMISED == errors.JOB_CODES
@@ -25,5 +25,5 @@ def test_a_job_fails_as_nothing_else_than_what_was_promised() -> None:
 
 
 @pytest.mark.parametrize("error", [Unavailable("Why."), StorageFull("Why."), BadRequest("Why.")], ids=repr)
-def test_why_a_job_failed_is_told_whatever_it_was(error: ServiceError) -> None:
+def test_a_job_s_error_keeps_its_reason(error: ServiceError) -> None:
     assert as_job_error(error).problem()["detail"] == "Why."

@@ -1,4 +1,4 @@
-"""What each line of the log looks like."""
+"""The format of a log line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.logs import bind, format_timestamp, logging_config
 from workers.local.output import event_now
 
 
-def test_a_line_has_its_moment_to_the_millisecond_and_what_was_bound():
+def test_a_log_line_has_a_timestamp_and_the_bound_fields():
     config = logging_config("INFO", "api")
     said = io.StringIO()
     handler = logging.StreamHandler(said)
@@ -36,5 +36,5 @@ def test_a_line_has_its_moment_to_the_millisecond_and_what_was_bound():
     assert len(event_now("local", "INFO", "program_ready")["time"]) == len(when)
 
 
-def test_moments_are_written_in_utc():
+def test_timestamps_are_in_utc():
     assert format_timestamp(1_795_503_482.125) == "2026-11-24T06:58:02.125Z"

@@ -1,4 +1,4 @@
-"""URLs of brokers and of Redis groups."""
+"""URLs of brokers and of Sentinel groups."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_other_urls_name_none(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["sentinel://one:26379", "sentinel:///mine/0", "sentinel://one/mine/0/more"])
-def test_a_group_without_name_or_place_is_refused(url: str) -> None:
+def test_a_group_without_name_or_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="redis\\+sentinel://"):
         parse_sentinel_url(url)
 
@@ -45,7 +45,7 @@ def broker(url: str) -> dict[str, object]:
     return celery_settings(Settings(database_url="", broker_url=url, redis_url="", storage_url=""))
 
 
-def test_a_sentinel_is_not_told_the_servers_password() -> None:
+def test_a_sentinel_does_not_get_the_servers_password() -> None:
     options = broker("sentinel://:secret@one/mine/0")["broker_transport_options"]
 
     assert isinstance(options, dict)

@@ -40,7 +40,7 @@ def test_a_duration_is_read_from_the_environment(environment, text, duration):
     assert read.artifact_retention == duration
 
 
-def test_what_is_no_duration_is_refused(environment):
+def test_an_invalid_duration_is_refused(environment):
     environment.setenv("SCENEMILL_LEASE_DURATION", "soon")
 
     with pytest.raises(ValidationError, match="lease"):
@@ -48,14 +48,14 @@ def test_what_is_no_duration_is_refused(environment):
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_what_must_differ_has_no_default(environment, name):
+def test_settings_that_differ_everywhere_have_no_default(environment, name):
     environment.delenv(f"SCENEMILL_{name.upper()}")
 
     with pytest.raises(ValidationError, match=name):
         Settings()
 
 
-def test_what_signs_tokens_is_long_and_not_shown_where_it_is_not(environment):
+def test_a_short_token_secret_is_refused_and_not_shown(environment):
     environment.setenv("SCENEMILL_TOKEN_SECRETS", f"{'a' * 32}, {'b' * 40} ,")
     read = Settings()
     environment.setenv("SCENEMILL_TOKEN_SECRETS", f"{'a' * 32},too-short-a-secret")
@@ -79,12 +79,12 @@ def test_a_former_name_is_still_read_and_the_new_one_wins(environment):
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
-def test_a_former_name_leads_to_a_setting_of_today(old, new):
+def test_every_former_name_maps_to_a_setting(old, new):
     assert old not in Settings.model_fields
     assert new in Settings.model_fields
 
 
-def test_each_former_name_in_use_is_warned_of_once(environment, caplog):
+def test_each_former_name_in_use_logs_one_warning(environment, caplog):
     environment.setenv("SCENEMILL_LEASE", "45")
     environment.setenv("SCENEMILL_DRAIN", "7")
 

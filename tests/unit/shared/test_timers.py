@@ -1,4 +1,4 @@
-"""What is to begin after a while, unless it is called off before."""
+"""Timers fire in order unless they are cancelled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from shared import timers
 
 
-def test_what_is_due_is_called_in_its_order() -> None:
+def test_timers_fire_in_order() -> None:
     seen: list[str] = []
     done = threading.Event()
 
@@ -23,7 +23,7 @@ def test_what_is_due_is_called_in_its_order() -> None:
     assert seen == ["first", "last"]
 
 
-def test_what_is_called_off_is_never_called() -> None:
+def test_a_cancelled_timer_never_fires() -> None:
     seen: list[str] = []
     done = threading.Event()
     alarm = timers.call_later(0.005, lambda: seen.append("never"))
@@ -35,7 +35,7 @@ def test_what_is_called_off_is_never_called() -> None:
     assert seen == []
 
 
-def test_what_was_called_cannot_be_called_off() -> None:
+def test_a_timer_that_fired_cannot_be_cancelled() -> None:
     done = threading.Event()
     alarm = timers.call_later(0, done.set)
     assert done.wait(5)
@@ -43,7 +43,7 @@ def test_what_was_called_cannot_be_called_off() -> None:
     assert not timers.cancel(alarm)
 
 
-def test_one_surprise_does_not_keep_the_others_from_being_called() -> None:
+def test_an_error_in_one_call_does_not_stop_the_others() -> None:
     done = threading.Event()
 
     timers.call_later(0, lambda: 1 / 0)
@@ -52,7 +52,7 @@ def test_one_surprise_does_not_keep_the_others_from_being_called() -> None:
     assert done.wait(5)
 
 
-def test_a_forked_child_has_alarms_of_its_own() -> None:
+def test_a_forked_child_has_its_own_timers() -> None:
     waited = timers.call_later(60, threading.Event().set)
     reads, writes = os.pipe()
     child = os.fork()

@@ -1,4 +1,4 @@
-"""What a file is, is said by its bytes."""
+"""Files are recognised by their bytes, and facts survive JSON."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MP3_FRAME = b"\xff\xfb\x90\x00" + bytes(413)  # MPEG 1 layer III, 128 kbit/s, 44
         pytest.param(b"fLaC\0\0\0\x22", "audio", "audio/flac", "flac", id="flac"),
     ],
 )
-def test_a_medium_that_we_take_is_known_by_its_bytes(head, kind, media_type, demuxer):
+def test_an_accepted_file_is_recognised_by_its_bytes(head, kind, media_type, demuxer):
     assert sniff(head) == (kind, media_type, demuxer, 0)
 
 
@@ -71,7 +71,7 @@ def test_a_medium_that_we_take_is_known_by_its_bytes(head, kind, media_type, dem
         pytest.param(b"\xff\xfb", id="cut off"),
     ],
 )
-def test_all_else_is_refused(head):
+def test_every_other_file_is_refused(head):
     with pytest.raises(UnsupportedMedia):
         sniff(head)
 

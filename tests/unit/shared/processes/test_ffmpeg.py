@@ -81,7 +81,7 @@ def test_a_program_that_reads_only_part_of_its_input_may_succeed(tmp_path):
     assert completed.returncode == 0
 
 
-def test_a_failure_is_told_without_what_the_program_said(tmp_path, caplog):
+def test_an_error_does_not_repeat_the_program_s_stderr(tmp_path, caplog):
     with pytest.raises(RenderFailed) as failure:
         run(command("-i", "file:/secret/place.mp4", "-f", "null", "-"), cwd=tmp_path, limits=QUICK)
 
@@ -90,7 +90,7 @@ def test_a_failure_is_told_without_what_the_program_said(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("ended", [0, 1])
-def test_a_full_disk_can_be_tried_again_whatever_the_exit_code(tmp_path, ended):
+def test_a_full_disk_is_retryable_whatever_the_exit_code(tmp_path, ended):
     code = f"import sys; print('out: No space left on device', file=sys.stderr); sys.exit({ended})"
 
     with pytest.raises(StorageFull):
@@ -103,7 +103,7 @@ def test_a_segmentation_fault_is_a_failure(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
-def test_work_that_the_machine_killed_can_be_tried_again(tmp_path, name):
+def test_a_program_killed_from_outside_is_retryable(tmp_path, name):
     with pytest.raises(RenderKilled) as caught:
         run(python(f"import os,signal; os.kill(os.getpid(), signal.{name})"), cwd=tmp_path, limits=QUICK)
 
@@ -111,7 +111,7 @@ def test_work_that_the_machine_killed_can_be_tried_again(tmp_path, name):
     assert caught.value.problem()["code"] == "render-failed"
 
 
-def test_an_exit_code_can_be_asked_for_instead_of_raised(tmp_path):
+def test_with_check_false_the_exit_code_is_returned(tmp_path):
     completed = run(python("print('no'); raise SystemExit(3)"), cwd=tmp_path, limits=QUICK, check=False)
 
     assert (completed.returncode, completed.stdout) == (3, b"no\n")
@@ -126,7 +126,7 @@ def test_the_environment_is_empty_but_for_what_is_given(tmp_path):
 
 
 @pytest.mark.slow
-def test_endless_complaints_are_drained_cost_no_memory_and_are_no_sign_of_life(tmp_path):
+def test_endless_stderr_is_drained_in_bounded_memory_and_is_no_progress(tmp_path):
     before = psutil.Process().memory_info().rss
     code = "import os\nwhile True: os.write(2, b'complaint ' * 6553)"
 
@@ -137,7 +137,7 @@ def test_endless_complaints_are_drained_cost_no_memory_and_are_no_sign_of_life(t
 
 
 @pytest.mark.slow
-def test_a_gigabyte_of_complaints_does_not_block_a_program_that_ends(tmp_path):
+def test_a_gigabyte_of_stderr_does_not_block_a_program(tmp_path):
     code = "import os\nfor _ in range(16384): os.write(2, b'complaints' * 6554)"
 
     completed = run(python(code), cwd=tmp_path, limits=Limits(wall=30, stall=30))
@@ -146,7 +146,7 @@ def test_a_gigabyte_of_complaints_does_not_block_a_program_that_ends(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_program_that_works_too_long_is_ended(tmp_path):
+def test_a_program_over_its_wall_time_is_killed(tmp_path):
     argv = command("-re", "-f", "lavfi", "-i", "testsrc=s=64x36:r=25", "-f", "null", "-")
 
     with pytest.raises(RenderTimeout):
@@ -154,7 +154,7 @@ def test_a_program_that_works_too_long_is_ended(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stopped_ffmpeg_is_noticed_and_ended(tmp_path):
+def test_a_stalled_ffmpeg_is_killed(tmp_path):
     pids: list[int] = []
 
     def freeze(_: ffmpeg.Progress) -> None:
@@ -170,7 +170,7 @@ def test_a_stopped_ffmpeg_is_noticed_and_ended(tmp_path):
     assert gone(pids[0])
 
 
-def test_an_output_that_is_held_open_by_a_grandchild_holds_up_nobody(tmp_path):
+def test_a_grandchild_that_holds_a_pipe_open_does_not_block_the_run(tmp_path):
     code = (
         "import subprocess,sys,pathlib;"
         "p=subprocess.Popen([sys.executable,'-c','import time; time.sleep(60)']);"
@@ -193,7 +193,7 @@ def test_an_output_that_is_held_open_by_a_grandchild_holds_up_nobody(tmp_path):
         pytest.param("os.setsid(); os.fork() and os._exit(0); os.setsid()", id="a daemon"),
     ],
 )
-def test_a_worker_s_program_leaves_nobody_behind(tmp_path, leaving):
+def test_a_program_leaves_no_process_behind(tmp_path, leaving):
     orphan = (
         f"import os,time,pathlib; {leaving}; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)"
     )
@@ -210,7 +210,7 @@ def test_a_worker_s_program_leaves_nobody_behind(tmp_path, leaving):
     assert gone(pid_in(tmp_path / "pid"))
 
 
-def test_work_that_is_no_longer_wanted_ends_at_once(tmp_path):
+def test_a_stop_ends_the_program_at_once(tmp_path):
     asked: list[float] = []
 
     def stop() -> bool:
@@ -224,7 +224,7 @@ def test_work_that_is_no_longer_wanted_ends_at_once(tmp_path):
     assert gone(pid_in(tmp_path / "pid"))
 
 
-def test_an_error_in_what_makes_the_input_ends_the_program(tmp_path):
+def test_an_error_in_the_input_iterator_ends_the_program(tmp_path):
     def frames():
         yield b"x"
         pid_in(tmp_path / "pid")
@@ -278,7 +278,7 @@ def test_a_program_over_its_limits_fails(tmp_path, limits, code):
 
 
 @pytest.mark.slow
-def test_a_program_over_its_cpu_time_took_too_long(tmp_path):
+def test_a_program_over_its_cpu_time_raises_a_timeout(tmp_path):
     with pytest.raises(RenderTimeout):
         run(python("while True: 1"), cwd=tmp_path, limits=Limits(cpu=1, wall=20, nice=0))
 
@@ -294,6 +294,6 @@ def test_no_file_descriptor_is_left_behind(tmp_path):
     assert len(list(Path("/proc/self/fd").iterdir())) <= len(before)
 
 
-def test_a_named_ffmpeg_is_taken_before_the_bundled_one():
+def test_a_configured_ffmpeg_is_used_instead_of_the_bundled_one():
     assert ffmpeg.ffmpeg_path("/opt/ffmpeg") == "/opt/ffmpeg"
     assert Path(ffmpeg.ffmpeg_path()).is_file()

@@ -43,7 +43,7 @@ def plans(draw):
 @pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(plans())
-def test_every_script_is_laid_out_by_the_formulas(case):
+def test_every_timeline_follows_the_documented_formulas(case):
     script, narration, fps = case
     timeline = plan_timeline(script, narration, fps)
     frame = Fraction(1, fps)
@@ -83,7 +83,7 @@ def test_a_transition_takes_at_most_half_of_the_shorter_scene():
     assert timeline.frames == 30 + 15 - 7
 
 
-def test_a_decimal_is_taken_as_it_was_written():
+def test_a_decimal_is_used_exactly_as_written():
     script = Script((Scene("a", duration=0.3), Scene("b", duration=4.1)))
 
     timeline = plan_timeline(script, {}, 30)
@@ -131,7 +131,7 @@ def test_a_duration_holds_where_nobody_speaks():
     assert plan_timeline(Script((captioned(duration=2.0),)), {}, 25).frames == 50
 
 
-def test_what_is_never_seen_is_told():
+def test_texts_that_never_show_are_reported():
     late, seen = Text("late", start=9), Text("seen", start=1)
     script = Script((Scene("s", text=(late, seen), duration=4.0),), overlays=(Text("over", start=4),))
 

@@ -1,4 +1,4 @@
-"""The catalogue of voices finds one for a language as people write it."""
+"""Voices are found for languages as people write them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_language_has_its_voice(tag, name):
     assert found.name == name
 
 
-def test_a_language_that_nobody_speaks_has_none():
+def test_a_language_without_a_voice_has_none():
     assert voices.voice_for_language("xx-YY") is None
     assert voices.voice_for_language("") is None
 
@@ -45,7 +45,7 @@ def test_a_variant_changes_the_name_alone():
 @pytest.mark.parametrize(
     "name", ["", "nobody", "en-us+nobody", "en-us+", "../../etc/passwd", "en-us+../f3", "+f3"]
 )
-def test_another_name_finds_nothing(name):
+def test_an_unknown_name_finds_no_voice(name):
     assert voices.find_voice(name) is None
 
 

@@ -1,4 +1,4 @@
-"""Passwords and the throttles' names: what is decided without a server."""
+"""The rules of passwords, their hashes, and the subjects of login throttling."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def test_a_password_is_hashed_by_argon2id_with_a_salt_of_its_own():
     assert not passwords.verify_password(one, "correct horsE")
 
 
-def test_nobody_has_a_password_and_takes_as_long():
+def test_verifying_an_unknown_user_takes_as_long():
     assert extract_parameters(passwords.DUMMY_HASH) == extract_parameters(passwords.hash_password("x"))
     assert not passwords.verify_password(None, "")
     assert not passwords.verify_password("no hash at all", "x")
 
 
-def test_one_time_passwords_can_be_typed_and_set():
+def test_one_time_passwords_follow_the_password_rules():
     made = {passwords.make_one_time_password() for _ in range(50)}
 
     assert len(made) == 50
@@ -39,7 +39,7 @@ def test_one_time_passwords_can_be_typed_and_set():
 @pytest.mark.parametrize(
     "text", ["", "short", "a" * 40, "ab" * 20, "x" * 300, "with\0nul in it", "two\nlines here"]
 )
-def test_what_is_no_password_is_refused(text):
+def test_invalid_passwords_are_refused(text):
     with pytest.raises(ValidationError):
         NewPassword().check(text)
 
@@ -55,13 +55,13 @@ def test_what_is_no_password_is_refused(text):
         pytest.param("unknown", "unknown", True, id="no address"),
     ],
 )
-def test_an_address_stands_for_who_has_it(one, other, same):
+def test_addresses_of_one_ipv6_network_share_a_throttle(one, other, same):
     assert (
         login_throttle.address_bucket(one).subject == login_throttle.address_bucket(other).subject
     ) is same
 
 
-def test_buckets_of_one_thing_are_no_buckets_of_another():
+def test_throttle_subjects_of_different_kinds_differ():
     buckets = [
         login_throttle.pair_bucket("a", "b"),
         login_throttle.pair_bucket("ab", ""),

@@ -1,4 +1,4 @@
-"""What the name of a host says by itself."""
+"""Which addresses and host names count as public."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_name_may_be_public(host: str) -> None:
         "nobody.invalid", "2130706433", "0x7f.1", "127.0.0.1", "::1", "fe80::1%eth0",
     ],
 )  # fmt: skip
-def test_a_name_of_a_network_of_its_own_is_not(host: str) -> None:
+def test_a_private_domain_is_not_public(host: str) -> None:
     assert not may_be_public(host)
 
 
@@ -29,7 +29,7 @@ def test_a_name_of_a_network_of_its_own_is_not(host: str) -> None:
     "64:ff9b::a00:1", "64:ff9b:1::1", "2002:a00:1::", "2001:0:4136:e378:8000:63bf:f5ff:fffe",
     "fec0::1", "5f00::1", "3fff::1", "::ffff:0:a00:1", "::5efe:7f00:1", "192.0.0.192", "168.63.129.16",
 ])  # fmt: skip
-def test_private_addresses_are_known_in_every_disguise(address: str) -> None:
+def test_private_addresses_are_recognised_in_every_notation(address: str) -> None:
     assert not is_public(address)
 
 

@@ -1,4 +1,4 @@
-"""Files under names of our own: whole or not there, in a folder and in a bucket alike."""
+"""Files under keys behave the same in a folder and in a bucket."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def make(storage: Storage, key: str, data: bytes = b"12") -> None:
         file.write(data)
 
 
-def test_a_file_appears_when_it_is_whole(storage: Storage) -> None:
+def test_a_file_appears_only_when_it_is_complete(storage: Storage) -> None:
     with storage.create("a/b") as file:
         file.write(b"12")
         assert storage.size("a/b") is None
@@ -79,7 +79,7 @@ def test_a_finished_file_is_moved_in_and_can_be_deleted_twice(storage: Storage, 
         storage.locate("x/y/z.mp4")
 
 
-def test_folders_that_held_only_what_is_deleted_go_with_it(tmp_path: Path) -> None:
+def test_deleting_a_file_removes_empty_folders(tmp_path: Path) -> None:
     folder = FolderStorage(tmp_path / "storage")
     keys = ("artifacts/job/1/video.mp4", "artifacts/job/1/poster.jpg", "artifacts/other/1/video.mp4")
     for key in keys:
@@ -94,7 +94,7 @@ def test_folders_that_held_only_what_is_deleted_go_with_it(tmp_path: Path) -> No
     assert {path.name for path in (tmp_path / "storage").rglob("*")} == {"incoming", "artifacts"}
 
 
-def test_a_file_finds_its_way_into_a_folder_that_is_removed_as_empty_meanwhile(
+def test_a_file_is_stored_although_its_folder_is_removed_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, link = FolderStorage(tmp_path / "storage"), os.link
@@ -121,14 +121,14 @@ def test_a_full_disk_is_an_error_that_is_retried(storage: Storage) -> None:
     assert leftovers(storage) == []
 
 
-def test_it_can_tell_whether_it_is_writable(storage: Storage) -> None:
+def test_check_writable_passes(storage: Storage) -> None:
     storage.check_writable()
 
     assert leftovers(storage) == []
     assert list(storage.list_older_than(time.time() + 60)) == []
 
 
-def test_a_second_name_lives_when_the_first_goes(storage: Storage) -> None:
+def test_a_second_key_survives_the_deletion_of_the_first(storage: Storage) -> None:
     make(storage, "first")
 
     storage.link(storage.locate("first"), "second/name")
@@ -141,7 +141,7 @@ def test_a_second_name_lives_when_the_first_goes(storage: Storage) -> None:
         storage.copy("first", "fourth")
 
 
-def test_a_file_never_changes_under_its_name(storage: Storage) -> None:
+def test_a_file_never_changes_under_its_key(storage: Storage) -> None:
     make(storage, "a", b"first")
 
     make(storage, "a", b"first")
@@ -161,7 +161,7 @@ def test_any_part_of_a_file_can_be_read(storage: Storage) -> None:
     assert storage.find_existing(["a", "b", "a"]) == {"a"}
 
 
-def test_what_is_old_is_found(storage: Storage, request: pytest.FixtureRequest) -> None:
+def test_old_files_are_listed(storage: Storage, request: pytest.FixtureRequest) -> None:
     make(storage, "old/é 1+%.wav")
     make(storage, "old/2")
     _age(storage, request)
@@ -170,7 +170,7 @@ def test_what_is_old_is_found(storage: Storage, request: pytest.FixtureRequest) 
     assert set(storage.list_older_than(time.time() - 3600)) == {"old/é 1+%.wav", "old/2"}
 
 
-def test_what_is_stored_again_is_new_again(storage: Storage, request: pytest.FixtureRequest) -> None:
+def test_storing_a_file_again_refreshes_its_date(storage: Storage, request: pytest.FixtureRequest) -> None:
     make(storage, "again")
     make(storage, "old")
     _age(storage, request)
@@ -189,7 +189,7 @@ def _age(storage: Storage, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("s3").turn_back(timedelta(days=1))
 
 
-def test_a_link_to_an_old_file_is_new(tmp_path: Path) -> None:
+def test_a_link_to_an_old_file_has_a_new_date(tmp_path: Path) -> None:
     folder = FolderStorage(tmp_path / "storage")
     make(folder, "first")
     os.utime(folder.locate("first"), (time.time() - 86_400,) * 2)
@@ -199,7 +199,7 @@ def test_a_link_to_an_old_file_is_new(tmp_path: Path) -> None:
     assert list(folder.list_older_than(time.time() - 3600)) == []
 
 
-def test_an_upload_that_rests_is_not_taken_for_a_file_of_nobody(tmp_path: Path) -> None:
+def test_an_idle_upload_is_not_listed_as_an_orphan(tmp_path: Path) -> None:
     folder = FolderStorage(tmp_path / "storage")
     make(folder, f"{unfinished_uploads.FOLDER_NAME}/1")
     os.utime(folder.locate(f"{unfinished_uploads.FOLDER_NAME}/1"), (time.time() - 86_400,) * 2)
@@ -208,7 +208,7 @@ def test_an_upload_that_rests_is_not_taken_for_a_file_of_nobody(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_bucket_s_names_begin_with_its_prefix(bucket: S3Storage, s3: S3) -> None:
+def test_object_names_begin_with_the_prefix(bucket: S3Storage, s3: S3) -> None:
     make(bucket, "a")
 
     assert list(s3.objects) == ["some/prefix/a"]

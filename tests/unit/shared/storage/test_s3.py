@@ -1,4 +1,4 @@
-"""A bucket that fails: what is told to be stored is there, and what is not there leaves nothing."""
+"""A bucket that fails: what is reported as stored is there, and a failed upload leaves nothing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def asked(server: S3) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", CONDITIONED)
-def test_one_failure_is_got_over(bucket: S3Storage, s3: S3, tmp_path: Path, kind: Fault) -> None:
+def test_a_request_is_retried_after_one_failure(
+    bucket: S3Storage, s3: S3, tmp_path: Path, kind: Fault
+) -> None:
     s3.fail(kind, lambda method, _: method == "PUT")
 
     put(bucket, tmp_path, b"content")
@@ -66,7 +68,7 @@ def test_one_failure_is_got_over(bucket: S3Storage, s3: S3, tmp_path: Path, kind
     ("step", "kind"),
     [*product(("uploads", "partNumber=2"), FAULTS), *product(["POST uploadId"], CONDITIONED)],
 )
-def test_a_large_file_gets_over_a_failure_at_each_step(
+def test_a_large_upload_survives_a_failure_at_each_step(
     bucket: S3Storage, s3: S3, tmp_path: Path, step: str, kind: Fault
 ) -> None:
     method, _, named = step.rpartition(" ")
@@ -83,9 +85,7 @@ def test_a_large_file_gets_over_a_failure_at_each_step(
 
 
 @pytest.mark.parametrize("data", [b"content", LARGE], ids=["small", "large"])
-def test_a_bucket_that_goes_on_failing_leaves_nothing(
-    bucket: S3Storage, s3: S3, tmp_path: Path, data: bytes
-) -> None:
+def test_a_failed_upload_leaves_no_parts(bucket: S3Storage, s3: S3, tmp_path: Path, data: bytes) -> None:
     s3.fail("503", lambda method, target: method == "PUT" and "partNumber=1" not in target, times=99)
 
     with pytest.raises(Unavailable):
@@ -97,7 +97,7 @@ def test_a_bucket_that_goes_on_failing_leaves_nothing(
     assert bucket.size("a/b") is None
 
 
-def test_a_name_that_another_content_has_is_not_taken(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
+def test_a_key_with_another_content_is_a_conflict(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
     put(bucket, tmp_path, LARGE)
 
     with pytest.raises(Conflict):
@@ -107,9 +107,7 @@ def test_a_name_that_another_content_has_is_not_taken(bucket: S3Storage, s3: S3,
     assert s3.uploads == {}
 
 
-def test_a_large_file_that_is_there_already_leaves_no_parts(
-    bucket: S3Storage, s3: S3, tmp_path: Path
-) -> None:
+def test_uploading_an_existing_large_file_leaves_no_parts(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
     put(bucket, tmp_path, LARGE)
 
     put(bucket, tmp_path, LARGE)
@@ -119,9 +117,7 @@ def test_a_large_file_that_is_there_already_leaves_no_parts(
 
 
 @pytest.mark.parametrize("kind", ["500", "hang", "reset", "lost"])
-def test_a_file_is_fetched_though_answers_fail(
-    bucket: S3Storage, s3: S3, tmp_path: Path, kind: Fault
-) -> None:
+def test_a_download_is_retried(bucket: S3Storage, s3: S3, tmp_path: Path, kind: Fault) -> None:
     put(bucket, tmp_path, LARGE)
     s3.fail(kind, lambda method, _: method == "GET", times=2)
 
@@ -131,7 +127,7 @@ def test_a_file_is_fetched_though_answers_fail(
     assert path.read_bytes() == LARGE
 
 
-def test_a_stream_that_breaks_goes_on_where_it_was(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
+def test_a_broken_stream_continues_where_it_stopped(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
     put(bucket, tmp_path, LARGE)
     s3.cut_at(3_000_000)
 
@@ -144,9 +140,7 @@ def test_a_stream_that_breaks_goes_on_where_it_was(bucket: S3Storage, s3: S3, tm
     assert 2_000_000 < starts[1] <= 3_000_005
 
 
-def test_a_file_that_is_not_what_was_stored_is_not_given_out(
-    bucket: S3Storage, s3: S3, tmp_path: Path
-) -> None:
+def test_a_corrupted_download_is_refused(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
     put(bucket, tmp_path, b"content")
     s3.spoil(KEY, b"cOntent")
 
@@ -156,7 +150,7 @@ def test_a_file_that_is_not_what_was_stored_is_not_given_out(
     assert [path for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()] == []
 
 
-def test_many_who_want_one_file_fetch_it_once(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
+def test_concurrent_readers_download_a_file_once(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
     put(bucket, tmp_path, LARGE)
     before = len(s3.requests)
     machine = [another(s3, tmp_path / "elsewhere") for _ in range(4)]
@@ -168,9 +162,7 @@ def test_many_who_want_one_file_fetch_it_once(bucket: S3Storage, s3: S3, tmp_pat
     assert asked(s3)[before:] == ["HEAD", "GET"]
 
 
-def test_what_one_has_left_who_died_over_a_fetch_is_no_part_of_the_file(
-    bucket: S3Storage, s3: S3, tmp_path: Path
-) -> None:
+def test_the_rest_of_an_aborted_download_is_discarded(bucket: S3Storage, s3: S3, tmp_path: Path) -> None:
     put(bucket, tmp_path, b"content")
     name = hashlib.sha256(b"a/b").hexdigest()
     other = another(s3, tmp_path / "elsewhere")
@@ -180,7 +172,7 @@ def test_what_one_has_left_who_died_over_a_fetch_is_no_part_of_the_file(
     assert list((tmp_path / "elsewhere" / "incoming").iterdir()) == []
 
 
-def test_copies_are_bounded_and_the_last_used_stay(s3: S3, tmp_path: Path) -> None:
+def test_the_local_cache_is_bounded_and_keeps_the_last_used(s3: S3, tmp_path: Path) -> None:
     bucket = another(s3, tmp_path / "copies", storage_cache_max_bytes=250, render_timeout=timedelta(0))
     for name in ("1", "2", "3"):
         with bucket.create(name) as file:
@@ -209,7 +201,7 @@ def test_lists_of_many_pages_are_read_to_their_end(bucket: S3Storage, s3: S3) ->
     assert [one.key for one in s3.uploads.values()] == ["another/installation"]
 
 
-def test_wrong_keys_are_told_to_the_operator_and_no_key_is_shown(
+def test_wrong_keys_are_logged_without_the_keys(
     s3: S3, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = another(s3, tmp_path, s3_secret_key="wrong-secret-of-forty-letters-and-more-xx")
@@ -224,7 +216,7 @@ def test_wrong_keys_are_told_to_the_operator_and_no_key_is_shown(
     assert ACCESS_KEY not in repr(wrong._s3._config)  # noqa: SLF001
 
 
-def test_a_bucket_that_says_nothing_is_not_waited_for_long(bucket: S3Storage, s3: S3) -> None:
+def test_a_silent_bucket_times_out(bucket: S3Storage, s3: S3) -> None:
     s3.fail("hang", times=99)
     began = time.monotonic()
 
@@ -234,7 +226,7 @@ def test_a_bucket_that_says_nothing_is_not_waited_for_long(bucket: S3Storage, s3
     assert time.monotonic() - began < 2
 
 
-def test_a_process_that_was_forked_has_connections_of_its_own(bucket: S3Storage, s3: S3) -> None:
+def test_a_forked_process_opens_its_own_connections(bucket: S3Storage, s3: S3) -> None:
     bucket.check_writable()
     ours = bucket._s3._of_this_process()  # noqa: SLF001 (two that share a connection may go well for long)
     read, write = os.pipe()

@@ -1,4 +1,4 @@
-"""A resolved script as JSON is the same script again."""
+"""A resolved script written as JSON loads as the same script."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_json_is_read():
         pytest.param(b'{"a": "\xff"}', "not UTF-8: byte 8", id="not UTF-8"),
     ],
 )
-def test_what_is_not_json_is_a_bad_request_that_says_where(body, words):
+def test_invalid_json_is_a_bad_request_with_its_position(body, words):
     with pytest.raises(BadRequest) as raised:
         parse_strict_json(body)
 
@@ -78,7 +78,7 @@ def test_pointers_are_escaped_and_bounded():
     assert len(json_pointer("#", "x" * 100_000)) < 300
 
 
-def test_places_come_in_the_order_of_the_document():
+def test_errors_are_in_the_order_of_the_document():
     error = ValidationError({"scenes": {10: ["b"], 9: {"id": ["a"]}}, "_schema": ["whole"]})
 
     assert as_invalid(error, "#/script").args[1] == (
@@ -88,7 +88,7 @@ def test_places_come_in_the_order_of_the_document():
     )
 
 
-def test_a_member_named_like_the_librarys_own_key_is_an_unknown_one():
+def test_a_member_named_like_marshmallow_s_own_key_is_unknown():
     with pytest.raises(Invalid) as raised:
         load(ScriptSchema(), {"scenes": [{}], "_schema": 1})
 
@@ -114,7 +114,7 @@ def test_an_object_of_a_thousand_unknown_members_is_wrong_as_a_whole():
     assert raised.value.args[1] == (("#", "Has more than 1000 members."),)
 
 
-def test_more_values_than_anyone_means_to_send_are_not_read():
+def test_a_body_with_too_many_values_is_refused():
     with pytest.raises(BadRequest, match="more than 200000 values"):
         parse_strict_json(b"[" + b"0," * 200_001 + b"0]")
 

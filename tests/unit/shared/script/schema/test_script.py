@@ -1,4 +1,4 @@
-"""The script's language: what it takes, what it refuses and where, and what it resolves to."""
+"""What the script schema accepts, what it refuses and where, and what it resolves to."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_fallback_takes_the_defaults_too():
     assert loaded.fallback == Visual("image", src=ASSET, fit="contain", motion="zoom_in")
 
 
-def test_a_transition_without_a_duration_takes_the_usual_one():
+def test_a_transition_without_a_duration_gets_the_default():
     assert scene(transition={"type": "zoom"}).transition == Transition("zoom", 0.5)
     usual = {"transition": {"type": "crossfade", "duration": 1.5}}
     loaded = script(defaults=usual, scenes=[{}, {"transition": {"type": "zoom"}}])
@@ -131,7 +131,7 @@ def test_at_least_one_scene_is_enabled():
     assert errors({"scenes": [{"enabled": False}]}) == {"#/scenes": "At least one scene must be enabled."}
 
 
-def test_a_given_id_is_never_given_twice_by_us():
+def test_a_generated_id_never_repeats_a_given_one():
     loaded = script(scenes=[{"id": "scene-2"}, {}])
 
     assert [each.id for each in loaded.scenes] == ["scene-2", "scene-2-"]
@@ -153,7 +153,7 @@ def test_blank_narration_is_none():
     assert scene(narration={"src": ASSET}).narration == Narration(src=ASSET)
 
 
-def test_a_title_is_made_of_the_first_words_said():
+def test_the_default_title_is_the_first_sentence():
     long = (
         "A reef begins with a single larva that settles on bare rock and never again in its long life moves."
     )
@@ -270,7 +270,7 @@ def test_a_title_is_made_of_the_first_words_said():
         ),
     ],
 )
-def test_what_is_wrong_is_told_at_its_place(members, where, what):
+def test_an_error_points_to_its_place(members, where, what):
     assert scene_errors(**members) == {where: what}
 
 
@@ -296,7 +296,7 @@ def test_what_is_wrong_is_told_at_its_place(members, where, what):
         pytest.param({"overlays": [{"type": "gif"}]}, "#/overlays/0/type", "Must be one of: text, image.", id="gif"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_the_whole_is_told_at_its_place(members, where, what):
+def test_an_error_of_the_whole_points_to_the_script(members, where, what):
     assert errors({"scenes": [{}], **members}) == {where: what}
 
 
@@ -310,7 +310,7 @@ def test_an_unknown_theme_names_those_there_are():
     assert script(theme="slate").theme == "slate"
 
 
-def test_every_error_is_told_at_once():
+def test_all_errors_are_reported_at_once():
     found = errors(
         {"titel": 1, "music": {"volume": 2}, "scenes": [{"duration": 0}, {"visual": {"type": "image"}}]}
     )
@@ -324,13 +324,13 @@ def test_every_error_is_told_at_once():
     }
 
 
-def test_text_is_text():
+def test_text_with_special_characters_is_kept():
     words = 'It\'s 100%: \\N {not} a {{ placeholder }} or {{}}, "quoted"; עברית 😀\nnew line\ttab'
 
     assert scene(narration=words).narration == Narration(words)
 
 
-def test_what_a_variable_brings_in_is_not_filled_again():
+def test_placeholders_in_a_variable_s_value_are_not_filled():
     loaded = script(variables={"a": "{{b}}", "b": "never"}, scenes=[{"narration": "{{a}}!"}])
 
     assert loaded.scenes[0].narration == Narration("{{b}}!")
@@ -347,7 +347,7 @@ def test_a_source_may_come_from_a_variable_and_is_checked_then():
     }
 
 
-def test_a_text_that_names_a_long_variable_many_times_is_refused_before_it_is_made():
+def test_a_text_that_would_grow_too_long_is_refused_before_it_is_built():
     text = "{{a}}" * 200_000
     document = {"variables": {"a": "x" * 5000}, "scenes": [{"narration": text}]}
 
@@ -413,7 +413,7 @@ def test_colours_themes_languages_and_durations_may_be_variables():
 
 
 @pytest.mark.parametrize("value", ["{{word}}", "{{none}}", "{{long}}s", "3"])
-def test_a_number_s_place_takes_no_other_text(value):
+def test_a_number_field_accepts_no_text_but_a_placeholder(value):
     document = {"variables": {"word": "three", "long": 3}, "scenes": [{"duration": value}]}
 
     with pytest.raises(Invalid):

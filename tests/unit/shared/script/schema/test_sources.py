@@ -1,4 +1,4 @@
-"""Addresses that a client may name."""
+"""The sources and webhook URLs that a client may name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ID = "6f1c0a52-9d0e-4b1e-8a52-1f0c2d3e4f50"
         "https://[2001:db8::1]/a",
     ],
 )
-def test_assets_and_https_are_taken_as_they_are(src):
+def test_assets_and_https_urls_are_accepted_unchanged(src):
     assert SourceField().check(src) == src
 
 
@@ -61,7 +61,7 @@ def test_an_assets_id_has_one_spelling():
         7,
     ],
 )
-def test_everything_else_is_refused(src):
+def test_every_other_source_is_refused(src):
     with pytest.raises(ValidationError):
         SourceField().check(src)
 
@@ -76,12 +76,12 @@ def test_a_webhook_is_https_or_loopback(url):
 @pytest.mark.parametrize(
     "url", ["http://example.org/", "http://10.0.0.1/", "asset:1", "https://a:b@example.org/", "x"]
 )
-def test_another_webhook_is_refused(url):
+def test_every_other_webhook_url_is_refused(url):
     with pytest.raises(ValidationError):
         WebhookUrlField().check(url)
 
 
 @pytest.mark.parametrize("url", ["https://", "/hook", "example.org"])
-def test_an_address_without_a_host_is_told_of_no_asset(url):
+def test_the_error_of_a_webhook_url_does_not_mention_assets(url):
     with pytest.raises(ValidationError, match=r"Must be an https URL\."):
         WebhookUrlField().check(url)

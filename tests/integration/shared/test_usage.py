@@ -1,4 +1,4 @@
-"""What was used, and what may be spent, on a real Postgres."""
+"""Usage is recorded and budgets are checked, on a real Postgres."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFIG = Settings(
 )  # fmt: skip
 
 
-def test_what_attempts_used_is_summed_by_month_and_kind(session: Session) -> None:
+def test_usage_is_summed_by_month_and_kind(session: Session) -> None:
     job = factories.job(session, attempt=1)
     for amount in (500, 1500):
         usage.record_usage(session, job, UsageKind.TOKENS, amount, CONFIG)
@@ -44,7 +44,7 @@ def test_what_attempts_used_is_summed_by_month_and_kind(session: Session) -> Non
     assert usage.job_cost(session, job.id) == 4.5
 
 
-def test_a_job_s_budget_stops_before_what_would_break_it(session: Session) -> None:
+def test_a_job_s_budget_refuses_what_would_exceed_it(session: Session) -> None:
     job = factories.job(session, spec={"kind": "video", "budget": 3.0})
     usage.record_usage(session, job, UsageKind.TOKENS, 1000, CONFIG)
     session.flush()
@@ -54,7 +54,7 @@ def test_a_job_s_budget_stops_before_what_would_break_it(session: Session) -> No
         usage.check_budget(session, job, UsageKind.TOKENS, 501, CONFIG)
 
 
-def test_an_account_s_budget_counts_this_month_alone(session: Session) -> None:
+def test_an_account_s_budget_counts_only_this_month(session: Session) -> None:
     job = factories.job(session)
     session.execute(update(Account).where(Account.id == job.account_id).values(budget=1.0))
     usage.record_usage(session, job, UsageKind.IMAGES, 2, CONFIG)

@@ -48,7 +48,7 @@ def test_the_job_of_a_dead_worker_is_queued_again(session: Session) -> None:
     assert (job.state, job.attempt, job.published_at) == (State.QUEUED, 1, None)
 
 
-def test_a_lost_job_is_begun_again_before_any_other_begins(session: Session) -> None:
+def test_a_lost_job_goes_before_other_jobs(session: Session) -> None:
     job = dead(session, priority="bulk")
     other = submissions.Submission("video", {}, priority="interactive")
     submissions.submit(session, job.account_id, [other], max_attempts=3)
@@ -71,7 +71,7 @@ def test_a_job_that_kills_every_worker_fails_as_worker_lost(session: Session) ->
     assert job.error["code"] == "worker-lost"
 
 
-def test_what_killed_its_worker_twice_is_given_up_with_attempts_left(session: Session) -> None:
+def test_a_job_that_killed_two_workers_fails_with_attempts_left(session: Session) -> None:
     job = factories.job(session, max_attempts=5)
     for state in (State.QUEUED, State.FAILED):
         assert factories.claim(session, job.id) is not None
@@ -99,7 +99,7 @@ def test_a_segment_s_death_counts_against_its_job(session: Session) -> None:
 
 
 @pytest.mark.parametrize("message", ["no id", "{}.assemble", "{}"], ids=["beat's", "assembly", "queued"])
-def test_a_death_over_what_nobody_held_counts_for_nothing(session: Session, message: str) -> None:
+def test_a_worker_s_death_without_a_job_counts_for_nothing(session: Session, message: str) -> None:
     job = factories.job(session)
 
     assert not worker_crashes.record_crash(session, message.format(job.id))
@@ -141,7 +141,7 @@ def test_the_segment_of_a_living_worker_is_left_to_it(session: Session) -> None:
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELED])
-def test_what_an_ended_job_left_queued_waits_no_more(session: Session, state: State) -> None:
+def test_queued_segments_of_an_ended_job_are_dropped(session: Session, state: State) -> None:
     job, running = factories.rendering_job(session, ("a", "b")), factories.rendering_job(session, ("c",))
     shown = progress_queries.scene_progress(session, [job.id])
     session.execute(update(Job).where(Job.id == job.id).values(state=state))
@@ -157,7 +157,7 @@ def test_what_an_ended_job_left_queued_waits_no_more(session: Session, state: St
     assert [one.state for one in factories.segments_of(session, job)] == [SegmentState.QUEUED]
 
 
-def test_who_waited_for_the_key_of_a_dead_worker_is_told_again(session: Session) -> None:
+def test_segments_waiting_for_a_dead_worker_s_key_are_published_again(session: Session) -> None:
     job = factories.rendering_job(session, ("a",))
     waiting = factories.rendering_job(session, ("a",), job.account_id)
     session.execute(update(Segment).values(published_at=func.now()))
@@ -168,7 +168,7 @@ def test_who_waited_for_the_key_of_a_dead_worker_is_told_again(session: Session)
     assert factories.segments_of(session, waiting)[0].published_at is None
 
 
-def test_a_message_that_counts_as_lost_and_comes_all_the_same_begins_nothing(session: Session) -> None:
+def test_a_late_message_that_counts_as_lost_claims_nothing(session: Session) -> None:
     job = factories.job(session, published_at=datetime.now(UTC) - 2 * MINUTE)
     recovery.clear_stale_publications(session, older_than=MINUTE)
 
@@ -176,7 +176,7 @@ def test_a_message_that_counts_as_lost_and_comes_all_the_same_begins_nothing(ses
     assert factories.claim(session, job.id) is not None
 
 
-def test_a_message_that_nobody_claimed_for_long_counts_as_lost(session: Session) -> None:
+def test_a_message_unclaimed_for_long_counts_as_lost(session: Session) -> None:
     session.execute(delete(Job))  # what tests of other processes have left
     job = factories.job(session, published_at=datetime.now(UTC) - 2 * MINUTE)
     fresh = factories.job(session, published_at=datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""Statements that Postgres parses and plans once a connection."""
+"""Postgres parses and plans a prepared statement once per connection."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def doubled(name: str) -> PreparedStatement:
     return PreparedStatement(name, wanted.bindparams(bindparam("number", type_=Integer)))
 
 
-def test_it_is_prepared_once_a_connection(database: Engine, asked: list[str]) -> None:
+def test_a_statement_is_prepared_once_per_connection(database: Engine, asked: list[str]) -> None:
     statement = doubled("one")
     with database.connect() as connection, Session(connection) as session:
         for number in (1, 2, 3):
@@ -49,9 +49,7 @@ def test_it_is_prepared_once_a_connection(database: Engine, asked: list[str]) ->
     assert [sum(one.startswith(what) for one in asked) for what in ("PREPARE one", "EXECUTE one")] == [1, 3]
 
 
-def test_another_connection_prepares_its_own_and_so_does_one_after_a_loss(
-    database: Engine, asked: list[str]
-) -> None:
+def test_a_new_connection_prepares_the_statement_again(database: Engine, asked: list[str]) -> None:
     statement = doubled("each")
     with Session(database) as one, Session(database) as other:
         assert one.execute(statement.prepare(one), {"number": 1}).one().twice == 2
@@ -63,7 +61,7 @@ def test_another_connection_prepares_its_own_and_so_does_one_after_a_loss(
     assert sum(one.startswith("PREPARE") for one in asked) == 3
 
 
-def test_what_was_prepared_in_a_transaction_that_was_undone_is_there_still(database: Engine) -> None:
+def test_a_prepared_statement_survives_a_rollback(database: Engine) -> None:
     statement = doubled("undone")
     with Session(database) as session:
         session.execute(statement.prepare(session), {"number": 1})

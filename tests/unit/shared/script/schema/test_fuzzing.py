@@ -1,4 +1,4 @@
-"""Whatever comes is either taken or refused with places that are in it: no document is a surprise."""
+"""Any document is either accepted, or refused with pointers to places in it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_any_batch(document):
 
 @settings(max_examples=30, deadline=None)
 @given(st.dictionaries(NAMES, ANYTHING, max_size=5))
-def test_what_json_can_say_is_read_as_it_was_written(document):
+def test_any_json_is_parsed_as_it_was_written(document):
     finite = json.loads(json.dumps(document, allow_nan=True), parse_constant=lambda _: 0)
     written = json.dumps(finite).encode()
 

@@ -1,7 +1,7 @@
-"""Every interleaving of what can happen to a job: workers old and new, cancels, retries, sweeps. It ends in a legal state.
+"""No interleaving of workers, cancellations, retries and sweeps breaks a job's invariants.
 
-A state machine of hypothesis plays workers that hold old attempts as well as fresh ones, against the rules on a real
-Postgres, and checks after each step what must always hold.
+A hypothesis state machine plays workers with old and new attempts against the rules on a real Postgres, and checks the
+invariants after each step.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def _reachable(state: State) -> set[State]:
     return one | {then for step in one for then in MOVES[step] if step not in FINISHED}
 
 
-def test_no_interleaving_breaks_what_always_holds(database: Engine) -> None:
+def test_no_interleaving_breaks_an_invariant(database: Engine) -> None:
     Life.engine = database
     run_state_machine_as_test(
         Life,

@@ -1,4 +1,4 @@
-"""How long jobs have been waiting, as alerts see it, on a real Postgres."""
+"""The metric of how long jobs have been waiting, on a real Postgres."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_job_that_is_due_longest_decides_how_long_jobs_wait(session: Session
     assert recovery.longest_wait(session) == pytest.approx(90, abs=1)
 
 
-def test_what_runs_or_is_to_run_later_does_not_wait(session: Session) -> None:
+def test_running_and_delayed_jobs_do_not_count_as_waiting(session: Session) -> None:
     due(session, timedelta(hours=1), state=State.RUNNING, attempt=1)
     due(session, timedelta(hours=-1))
 
