@@ -150,6 +150,8 @@ class Settings(BaseSettings):
     max_queued: int = 100_000  # of all accounts; above it, jobs are refused with 503
     max_queued_per_account: int = 20_000  # above it, jobs of that account are refused with 429
     trusted_proxies: int = Field(default=0, ge=0)  # proxies between a client and the API
+    # The address that clients reach the API by, for absolute links; empty: that of each request.
+    public_url: str = ""
     rate_limit: str = "600/minute"  # per account
     address_rate_limit: str = "1200/minute"  # per client address
     # Secrets that sign access tokens: 32 characters or more each, separated by commas. The first one signs, all of them

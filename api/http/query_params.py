@@ -152,8 +152,19 @@ class UsageQuery(Query):
     )  # fmt: skip
 
 
+def _links_field() -> fields.String:
+    return fields.String(
+        validate=validate.OneOf(("signed",)),
+        metadata={
+            "description": "`signed` adds to each artifact a `signed_url` that needs no key for 24 hours."
+        },
+    )
+
+
 class TasksQuery(PageQuery):
     """A page of tasks, with filters."""
+
+    links = _links_field()
 
     kind = NamesField(KINDS)
     status = NamesField(tuple(map(str, State)))
@@ -177,7 +188,12 @@ class TasksQuery(PageQuery):
             created_before=data.get("created_before"),
             text=data.get("q"),
         )
-        return {"limit": data["limit"], "after": data.get("cursor"), "wanted": wanted}
+        return {
+            "limit": data["limit"],
+            "after": data.get("cursor"),
+            "wanted": wanted,
+            "links": data.get("links"),
+        }
 
 
 class AllTasksQuery(TasksQuery):
@@ -187,7 +203,9 @@ class AllTasksQuery(TasksQuery):
 
 
 class WaitQuery(Query):
-    """How long to wait for a task to change."""
+    """How long to wait for a task to change, and which links its artifacts have."""
+
+    links = _links_field()
 
     wait = fields.Float(
         load_default=0.0,

@@ -128,3 +128,8 @@ def _add_response_headers(response: Response) -> Response:
 def _unbind_log_context(_: BaseException | None) -> None:
     if bound := g.pop("bound", None):
         bound.close()
+
+
+def public_url() -> str:
+    """Return the address that clients reach the API by, for absolute links."""
+    return config().public_url or request.host_url

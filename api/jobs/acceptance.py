@@ -96,6 +96,7 @@ def _submissions(
             custom_id=spec.custom_id,
             metadata=dict(spec.metadata),
             expires_in=spec.expires_in or artifact_seconds,
+            link_seconds=spec.links["expires_in"] if spec.links else None,
             batch_id=batch_id,
             template=spec.template,
             asset_ids=tuple(spec.asset_ids),

@@ -52,5 +52,19 @@ def create_job(query: dict[str, Any]) -> Response:
     return idempotency.to_response(acceptance.accept_job(spec, canonical_json(document), _accepted))
 
 
+@blueprint.post("/dry-runs")
+@blueprint.documented(
+    scope="jobs:write",
+    body=_BODY,
+    replies={200: Reply(DryRunSchema, about="The outcome of the dry run.")},
+)
+def create_dry_run() -> Response:
+    """Check a job, predict its timeline and estimate its cost, without accepting it.
+
+    The same as `POST /v1/jobs?dry_run=true`, with one type of response.
+    """
+    return dry_run()
+
+
 def _accepted(job: Job) -> StoredResponse:
     return StoredResponse(202, _TASK_SCHEMA.dump(views.new_task_view(job)), views.location_headers(job.id))

@@ -123,6 +123,7 @@ class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest 
             view = self._parse(view, operation)
             view = _authorized(view, operation)
             facts: Any = {name: value for name, value in operation.items() if name not in _PARSED}
+            facts["operation_id"] = view.__name__
             view._apidoc = {**getattr(view, "_apidoc", {}), **facts}  # type: ignore[attr-defined]  # noqa: SLF001 (flask-smorest's place)
             return view
 

@@ -65,6 +65,7 @@ class JobSpec:
     priority: Literal["interactive", "normal", "bulk"] = "normal"
     metadata: Mapping[str, str] = field(default_factory=dict)
     webhook: Webhook | None = None
+    links: Mapping[str, Any] | None = None
     expires_in: int | None = None
     budget: float | None = None
     sources: tuple[NamedSource, ...] = field(default=(), compare=False)
@@ -85,6 +86,14 @@ class WebhookSchema(StrictSchema):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Webhook:
         return Webhook(**data)
+
+
+class LinksSchema(StrictSchema):
+    """Signed links of the job's artifacts, in its task and its webhook."""
+
+    expires_in = StrictInteger(
+        60, _YEAR, required=True, description="Seconds that a link is valid, from when it is made."
+    )
 
 
 class JobSchema(StrictSchema):
@@ -117,6 +126,7 @@ class JobSchema(StrictSchema):
         description="Pairs of your own, returned unchanged with the task.",
     )
     webhook = StrictObject(WebhookSchema)
+    links = StrictObject(LinksSchema)
     expires_in = StrictInteger(1, _YEAR, description="Seconds to keep the artifacts after the job has ended.")
     budget = StrictNumber(
         0.000001,
@@ -182,6 +192,7 @@ def dump_job(spec: JobSpec) -> dict[str, Any]:
         "priority": spec.priority,
         "metadata": dict(spec.metadata),
         "webhook": spec.webhook and {"url": spec.webhook.url, "events": list(spec.webhook.events)},
+        "links": spec.links and dict(spec.links),
         "expires_in": spec.expires_in,
         "budget": spec.budget,
         "template_id": spec.template_id,

@@ -22,6 +22,9 @@ class ArtifactSchema(Schema):
     height = fields.Integer(allow_none=True)
     duration = fields.Float(allow_none=True)
     url = fields.String()
+    signed_url = fields.String(
+        metadata={"description": "An absolute URL that needs no key; only if it is asked for. It expires."}
+    )
 
 
 class UsageSchema(Schema):

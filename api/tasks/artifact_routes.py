@@ -8,6 +8,7 @@ from api.http import file_responses
 from api.http.caller import account_id
 from api.http.query_params import DownloadQuery
 from api.openapi.resource import Resource
+from api.tasks import signed_links
 from shared.db import transaction
 from shared.errors import NotFound
 from shared.lifecycle import listing
@@ -36,3 +37,29 @@ def get_artifact(query: dict[str, Any], task_id: UUID, name: str) -> Response:
         name=shown,
         download=query["download"],
     )
+
+
+@blueprint.get("/links/<uuid:task_id>/<int:expires>/<signature>/<path:name>")
+@blueprint.documented(public=True, query=DownloadQuery, file=True, errors=(404,))
+def get_linked_artifact(
+    query: dict[str, Any], task_id: UUID, expires: int, signature: str, name: str
+) -> Response:
+    """Download an artifact by a signed link.
+
+    It needs no key. `signed_url` of an artifact is such a link: ask for it by `links=signed`, or by `links` in the job.
+    """
+    with transaction() as session:
+        found = signed_links.find_linked_artifact(session, task_id, expires, signature, name)
+    if found is None:
+        raise NotFound("There is no such file, or the link has expired.")
+    response = file_responses.send_stored_file(
+        found.storage_key,
+        media_type=found.media_type,
+        sha256=found.sha256,
+        name=name.rpartition("/")[2],
+        download=query["download"],
+    )
+    # Whoever has the link may show the file: players and pages of other origins as well.
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response

@@ -12,10 +12,10 @@ from api import audit, publishing
 from api.http import conditional_requests, file_responses
 from api.http.caller import account_id
 from api.http.query_params import AllTasksQuery, WaitQuery
-from api.http.request_context import canonical_json, config
+from api.http.request_context import canonical_json, config, public_url
 from api.openapi.resource import Reply, Resource
 from api.schemas.task import TaskPageSchema, TaskSchema
-from api.tasks import views
+from api.tasks import signed_links, views
 from api.tasks.change_poller import poller
 from shared.db import transaction
 from shared.errors import Conflict, NotFound
@@ -51,7 +51,7 @@ def get_task(query: dict[str, Any], task_id: UUID) -> Response:
 
     With `wait`, the response for an unfinished task is sent as soon as it changes.
     """
-    return _conditional_response(_task_after_wait(task_id, query["wait"]))
+    return _conditional_response(_task_after_wait(task_id, query["wait"], signed="links" in query))
 
 
 @blueprint.post("/tasks/<uuid:task_id>/cancel")
@@ -95,13 +95,21 @@ def delete_task(task_id: UUID) -> None:
 
 
 def list_page(
-    *, wanted: listing.JobFilter, limit: int, after: listing.Cursor | None, batch_id: UUID | None = None
+    *,
+    wanted: listing.JobFilter,
+    limit: int,
+    after: listing.Cursor | None,
+    batch_id: UUID | None = None,
+    links: str | None = None,
 ) -> dict[str, Any]:
     """Return a page of the caller's tasks, of one batch if it is given."""
     wanted = replace(wanted, batch_id=batch_id or wanted.batch_id)
     with transaction() as session:
-        found, next_cursor = listing.list_jobs(session, account_id(), wanted, limit=limit, after=after)
-        return {"data": views.task_views(session, found), "next_cursor": next_cursor and str(next_cursor)}
+        found, following = listing.list_jobs(session, account_id(), wanted, limit=limit, after=after)
+        signer = signed_links.load_signer(
+            session, account_id(), found, base_url=public_url(), signed=links is not None
+        )
+        return {"data": views.task_views(session, found, signer), "next_cursor": following and str(following)}
 
 
 def find_job(session: Session, task_id: UUID) -> Job:
@@ -113,16 +121,21 @@ def find_job(session: Session, task_id: UUID) -> Job:
     return job
 
 
-def _task_after_wait(task_id: UUID, wait: float) -> dict[str, Any]:
+def _show(session: Session, job: Job, *, signed: bool) -> dict[str, Any]:
+    signer = signed_links.load_signer(session, account_id(), [job], base_url=public_url(), signed=signed)
+    return views.task_view(session, job, signer)
+
+
+def _task_after_wait(task_id: UUID, wait: float, *, signed: bool) -> dict[str, Any]:
     """Return the task's document; with `wait`, after it has changed or the time is over."""
     with transaction() as session:
         job = find_job(session, task_id)
-        document = views.task_view(session, job)
-    if not wait or job.state in FINISHED or _client_is_behind(document):
-        return document
+        shown = _show(session, job, signed=signed)
+    if not wait or job.state in FINISHED or _client_is_behind(shown):
+        return shown
     poller.wait(task_id, job.version, wait)
     with transaction() as session:
-        return views.task_view(session, find_job(session, task_id))
+        return _show(session, find_job(session, task_id), signed=signed)
 
 
 def _client_is_behind(document: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from api.tasks.progress_queries import BatchProgress, SceneProgress
+    from api.tasks.signed_links import LinkSigner
     from shared.models import Artifact, Job
 
 RETRY_SECONDS = 1  # Retry-After of an unfinished task
@@ -22,7 +23,9 @@ _RETRYABLE = (State.FAILED, State.CANCELED)
 _AT_WORKERS = (State.RUNNING, State.CANCELING)
 
 
-def task_views(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+def task_views(
+    session: Session, jobs: Sequence[Job], signer: LinkSigner | None = None
+) -> list[dict[str, Any]]:
     """Return the views of jobs with their scenes and files, by at most three queries for all of them."""
     videos = [job for job in jobs if job.kind == "video"]
     planned = [job.id for job in videos if job.attempt]
@@ -37,14 +40,15 @@ def task_views(session: Session, jobs: Sequence[Job]) -> list[dict[str, Any]]:
             [_scene_view(scene, is_active=job.state in _AT_WORKERS) for scene in scenes.get(job.id, ())]
             or [_waiting_scene(name) for name in names.get(job.id, ())],
             files.get(job.id, ()),
+            signer,
         )
         for job in jobs
     ]
 
 
-def task_view(session: Session, job: Job) -> dict[str, Any]:
+def task_view(session: Session, job: Job, signer: LinkSigner | None = None) -> dict[str, Any]:
     """Return the view of one job with its scenes and files."""
-    return task_views(session, [job])[0]
+    return task_views(session, [job], signer)[0]
 
 
 def new_task_view(job: Job) -> dict[str, Any]:
@@ -53,7 +57,12 @@ def new_task_view(job: Job) -> dict[str, Any]:
     return _task(job, [_waiting_scene(scene["id"]) for scene in scenes if "id" in scene], ())
 
 
-def _task(job: Job, scenes: list[dict[str, Any]], files: Sequence[Artifact]) -> dict[str, Any]:
+def _task(
+    job: Job,
+    scenes: list[dict[str, Any]],
+    files: Sequence[Artifact],
+    signer: LinkSigner | None = None,
+) -> dict[str, Any]:
     return {
         "task_id": job.id,
         "kind": job.kind,
@@ -72,16 +81,16 @@ def _task(job: Job, scenes: list[dict[str, Any]], files: Sequence[Artifact]) -> 
         "finished_at": job.finished_at,
         "expires_at": job.expires_at,
         "scenes": scenes,
-        "result": _result(job, files),
+        "result": _result(job, files, signer),
         "error": job.error,
         "links": _links(job),
     }
 
 
-def _result(job: Job, files: Sequence[Artifact]) -> dict[str, Any] | None:
+def _result(job: Job, files: Sequence[Artifact], signer: LinkSigner | None) -> dict[str, Any] | None:
     if job.result is None or job.kind != "video":
         return job.result
-    return {**job.result, "artifacts": [artifact_view(file) for file in files]}
+    return {**job.result, "artifacts": [_signed_artifact_view(job, each, signer) for each in files]}
 
 
 def _links(job: Job) -> dict[str, str]:
@@ -108,6 +117,11 @@ def _scene_view(scene: SceneProgress, *, is_active: bool) -> dict[str, Any]:
         "progress": round(scene.progress, 4),
         "cached": scene.cached,
     }
+
+
+def _signed_artifact_view(job: Job, row: Artifact, signer: LinkSigner | None) -> dict[str, Any]:
+    signed_url = signer.sign(job, row) if signer else None
+    return artifact_view(row) | ({"signed_url": signed_url} if signed_url else {})
 
 
 def artifact_view(row: Artifact) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _JOBS = Base.metadata.tables["jobs"]
 _INSERT = insert(_JOBS).values(turn=func.now() + bindparam("head_start", type_=Interval))
 _COLUMNS = (
     "id", "account_id", "batch_id", "kind", "spec", "metadata", "priority", "custom_id", "template_id",
-    "template_version", "expires_in", "max_attempts", "request_id",
+    "template_version", "expires_in", "link_seconds", "max_attempts", "request_id",
 )  # fmt: skip
 _SUBMIT = PreparedStatement(
     "submit_job",
@@ -45,6 +45,7 @@ class Submission:
     custom_id: str | None = None
     metadata: dict[str, str] | None = None
     expires_in: int | None = None
+    link_seconds: int | None = None
     batch_id: uuid.UUID | None = None
     asset_ids: tuple[uuid.UUID, ...] = ()
     template: tuple[str, int] | None = None
@@ -113,6 +114,7 @@ def _row(
         "template_id": submission.template[0] if submission.template else None,
         "template_version": submission.template[1] if submission.template else None,
         "expires_in": submission.expires_in,
+        "link_seconds": submission.link_seconds,
         "max_attempts": max_attempts,
         "request_id": request_id,
     }

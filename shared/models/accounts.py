@@ -24,6 +24,9 @@ class Account(Base):
     )  # its share of the workers, relative to other accounts
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     disabled_at: Mapped[datetime | None]  # since then its keys and users are refused
+    link_secret: Mapped[str] = mapped_column(
+        server_default=text("replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')")
+    )  # signs links to artifacts
 
 
 class ApiKey(Base):

@@ -59,6 +59,7 @@ class Job(Base):
     request_id: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default="1")  # goes up with each change that a client can see
     expires_in: Mapped[int | None]
+    link_seconds: Mapped[int | None]  # how long its signed links are valid; None: it asks for none
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -120,7 +120,7 @@ def get(batch: Reference) -> Flow[Batch]:
     return (yield from one(Batch, requests.get(_path(batch))))
 
 
-def tasks(
+def tasks(  # noqa: PLR0913 (each is a filter of the route)
     batch: Reference,
     *,
     status: Status | tuple[Status, ...] | None = None,
@@ -129,11 +129,13 @@ def tasks(
     created_before: datetime | str | None = None,
     q: str | None = None,
     limit: int | None = None,
+    signed_links: bool = False,
 ) -> Items[Task]:
-    """Give the tasks of a batch in the order of its jobs."""
+    """Give the tasks of a batch in the order of its jobs, with `signed_url` in each artifact if `signed_links`."""
     filters = {"status": status, "kind": kind, "q": q}
     dates = {"created_after": created_after, "created_before": created_before}
-    yield from pages(Task, _path(batch, "/tasks"), limit, **filters, **dates)
+    links = "signed" if signed_links else None
+    yield from pages(Task, _path(batch, "/tasks"), limit, **filters, **dates, links=links)
 
 
 def results(batch: Reference) -> Items[Task]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scenemill.types.jobs import Job
 
 JOBS = "/v1/jobs"
+DRY_RUNS = "/v1/dry-runs"
 UNPROCESSABLE = 422
 
 
@@ -36,7 +37,7 @@ def submit(
 
 def dry_run(job: Job | Mapping[str, Any]) -> Flow[DryRun]:
     """Return what would come of a job: whether it is valid, every error, its timeline and its cost. Nothing is stored."""
-    request = requests.post(JOBS, cast("Mapping[str, Any]", job), dry_run=True)
+    request = requests.post(DRY_RUNS, cast("Mapping[str, Any]", job))
     return (yield from one(DryRun, requests.safe(request)))
 
 

@@ -29,13 +29,17 @@ NEXT_LOOK, LONGEST_LOOK = 1.0, 20.0
 QUICK = 0.5  # seconds within which an answer was not held
 
 
-def get(task: Reference, *, wait: float | None = None) -> Flow[Task]:
-    """Return a task as it is now. With `wait` seconds (at most 60), an unfinished one as soon as it changes."""
+def get(task: Reference, *, wait: float | None = None, signed_links: bool = False) -> Flow[Task]:
+    """Return a task as it is now. With `wait` seconds (at most 60), an unfinished one as soon as it changes.
+
+    With `signed_links`, each artifact has a `signed_url` that needs no key for 24 hours.
+    """
     where = requests.path("/v1/tasks/{}", identity(task))
-    return (yield from one(Task, requests.get(where, wait=wait)))
+    links = "signed" if signed_links else None
+    return (yield from one(Task, requests.get(where, wait=wait, links=links)))
 
 
-def listed(
+def listed(  # noqa: PLR0913 (each is a filter of the route)
     *,
     status: Status | tuple[Status, ...] | None = None,
     kind: Kind | None = None,
@@ -44,8 +48,12 @@ def listed(
     created_before: datetime | str | None = None,
     q: str | None = None,
     limit: int | None = None,
+    signed_links: bool = False,
 ) -> Items[Task]:
-    """Give tasks, newest first, `limit` at most. `q` finds a `custom_id`, or metadata as `name:value`."""
+    """Give tasks, newest first, `limit` at most. `q` finds a `custom_id`, or metadata as `name:value`.
+
+    With `signed_links`, each artifact has a `signed_url` that needs no key for 24 hours.
+    """
     yield from pages(
         Task,
         "/v1/tasks",
@@ -56,6 +64,7 @@ def listed(
         created_after=created_after,
         created_before=created_before,
         q=q,
+        links="signed" if signed_links else None,
     )
 
 

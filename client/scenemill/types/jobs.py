@@ -46,6 +46,12 @@ class Webhook(TypedDict, total=False):
     events: list[Literal["task.succeeded", "task.failed", "task.canceled"]]
 
 
+class Links(TypedDict):
+    """Signed links to the artifacts: each is valid for `expires_in` seconds from when it is made."""
+
+    expires_in: int
+
+
 class JobOptions(TypedDict, total=False):
     """What a job of any kind may say. `expires_in` is in seconds; `budget` is the most that it may cost."""
 
@@ -53,6 +59,7 @@ class JobOptions(TypedDict, total=False):
     priority: Priority
     metadata: dict[str, str]
     webhook: Webhook
+    links: Links
     expires_in: int
     budget: float
 

@@ -40,6 +40,7 @@ class Artifact(Value):
     width: int | None = None
     height: int | None = None
     duration: float | None = None
+    signed_url: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REQUESTS: dict[tuple[str, str], Any] = {
     ("post", "/v1/jobs"): types.Job,
+    ("post", "/v1/dry-runs"): types.Job,
     ("post", "/v1/batch"): types.BatchRequest,
     ("put", "/v1/templates/{template_id}"): types.TemplateDocument,
     ("post", "/v1/api-keys"): types.KeyRequest,
@@ -38,6 +39,7 @@ ARGUMENTS: dict[tuple[str, str], Callable[..., Any]] = {
 ANSWERS: dict[tuple[str, str, str], Any] = {
     ("post", "/v1/jobs", "202"): types.Task,
     ("post", "/v1/jobs", "200"): types.DryRun,
+    ("post", "/v1/dry-runs", "200"): types.DryRun,
     ("get", "/v1/tasks", "200"): types.Task,
     ("get", "/v1/tasks/{task_id}", "200"): types.Task,
     ("post", "/v1/tasks/{task_id}/cancel", "202"): types.Task,

@@ -280,7 +280,7 @@ def test_a_dry_run_shows_the_timeline_and_the_estimate_and_writes_nothing(run, s
     ended = run("render", script, "--dry-run")
 
     assert ended.code == 0
-    assert server.requests[0]["path"] == "/v1/jobs?dry_run=true"
+    assert server.requests[0]["path"] == "/v1/dry-runs"
     assert "The job is valid" in ended.out
     assert "Warning: The music is shorter" in ended.out
     assert "opening  0.0 s  ~3.0 s" in ended.out
