@@ -95,6 +95,7 @@ def authenticate_key(session: Session, key: str) -> Identity | None:
 def authenticate_key_parts(session: Session, key_id: str, secret: str) -> Identity | None:
     """Return the identity of a key given as its id and secret, or None, in the same time whether or not the id exists."""
     row = session.execute(_KEY_QUERY.prepare(session), {"key_id": key_id}).first()
+    # Constant time, and against a dummy hash for an unknown id: the answer's time tells neither id nor secret.
     matches = hmac.compare_digest(row.secret_hash if row else _DUMMY_HASH, _hash_secret(secret))
     if row is None or not matches:
         return None

@@ -27,16 +27,20 @@ def celery_settings(config: Settings) -> dict[str, Any]:
         "task_ignore_result": True,
         "task_serializer": "json",
         "accept_content": ["json"],
+        # The sweeper queues the job again; a redelivery by the broker would run it twice.
         "task_reject_on_worker_lost": False,
+        # A misspelt queue is an error then, and not a queue that no worker reads.
         "task_create_missing_queues": False,
         "task_default_queue": QueueName.CONTROL,
         "task_routes": {name: {"queue": TASK_QUEUES[name]} for name in TaskName},
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2},
         "broker_connection_timeout": 3,
         "broker_connection_retry_on_startup": True,
+        # For ever: a worker that gives up while Redis restarts would have to be restarted by hand.
         "broker_connection_max_retries": None,
         "worker_consumer": "workers.consumer:Consumer",
         "worker_pool": "workers.pool:TaskPool",
+        # Bounds what leaks in native libraries.
         "worker_max_tasks_per_child": 200,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

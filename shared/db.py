@@ -69,6 +69,7 @@ def _ping_idle_connections(pool_of: Engine) -> None:
 
     @event.listens_for(pool_of, "checkout")
     def _ping(connection: Any, record: Any, _: Any) -> None:
+        # A connection that was just used cannot have died: the server needs longer to restart.
         if time.monotonic() - record.info.get("rests_since", time.monotonic()) < PING_AFTER_IDLE_SECONDS:
             return
         try:
@@ -115,6 +116,7 @@ def _autocommit(session: Session) -> Iterator[None]:
     It is set on the driver: SQLAlchemy's isolation levels would send a statement before and after.
     """
     connection: Any = session.connection().connection.driver_connection
+    # The connection returns to the pool afterwards, so it is set back even when the block fails.
     connection.autocommit = True
     try:
         yield

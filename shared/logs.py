@@ -35,6 +35,7 @@ def bound_fields() -> dict[str, Any]:
 class _ContextFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         for name, value in bound_fields().items():
+            # A field of the call wins over one that is bound.
             if not hasattr(record, name):
                 setattr(record, name, value)
         return True

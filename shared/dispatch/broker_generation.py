@@ -52,6 +52,7 @@ def start_generation() -> None:
 
 @lru_cache(maxsize=1)
 def _redis() -> Redis:
+    # Short timeouts: the sweeper asks every round, and must not hang on a broker that is away.
     return redis_client.connect(settings().broker_url, socket_timeout=2, socket_connect_timeout=2)
 
 
@@ -67,6 +68,7 @@ def _redis_run_id() -> str:
 def _is_queue_gone() -> bool:
     try:
         with _channel() as channel:
+            # Passive: it only asks, and does not create the queue whose absence is the sign.
             channel.queue_declare(QUEUE, passive=True)
     except NotFound:
         return True

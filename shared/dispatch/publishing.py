@@ -132,6 +132,7 @@ class Publisher:
             self._queue[account_id] = time.monotonic() + BUSY_SECONDS
             # Not in __init__: a thread does not survive a fork, and workers fork after the import.
             if self._thread is None:
+                # A daemon: a process that ends does not wait for it, and the sweeper publishes the rest.
                 self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -147,6 +148,7 @@ class Publisher:
             busy = False
             with _errors_logged():
                 busy = publish(account_id, wait=False) is None
+            # Without the pause this thread would spin while the other transaction lasts.
             if busy:
                 time.sleep(BUSY_PAUSE_SECONDS)
             self._done(account_id, until if busy else None)

@@ -28,6 +28,7 @@ def cancel(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> State 
     )
     if job is None:
         return None
+    # A worker that is at it must let go first: ended under its feet, it would go on writing files.
     worked_on = job.leased_until is not None or _has_running_segments(session, job_id)
     if worked_on:
         session.execute(
@@ -61,6 +62,7 @@ def finish(session: Session, job_id: uuid.UUID) -> bool:
         .where(
             Job.id == job_id,
             Job.state == State.CANCELING,
+            # An expired lease counts as let go: its worker is dead.
             or_(Job.leased_until.is_(None), Job.leased_until < func.now()),
         )
         .with_for_update()

@@ -45,6 +45,7 @@ def record_ends(session: Session, ended: Sequence[Row[Any]], state: State) -> No
     ]
     if deliveries:
         session.execute(insert(Delivery), deliveries)
+    # Sorted: two transactions that end jobs of the same batches lock them in one order, and cannot deadlock.
     for batch_id in sorted({row.batch_id for row in ended if row.batch_id is not None}):
         _count_in_batch(session, batch_id, state, sum(row.batch_id == batch_id for row in ended))
 
@@ -93,6 +94,7 @@ def _count_in_batch(session: Session, batch_id: uuid.UUID, state: State, number:
             }
         )
         .returning(Batch)
+        # The batch may be in the session already, with the counts from before this UPDATE.
         .execution_options(populate_existing=True)
     )
     if batch is None or batch.finished_at is None or batch.webhook is None:

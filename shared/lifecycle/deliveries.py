@@ -7,7 +7,7 @@ import random
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -102,6 +102,7 @@ def claim(
         session.scalars(
             update(Delivery)
             .where(Delivery.id.in_(ids), ~is_disabled)
+            # `run_after` is the lease: if this process dies, the delivery is due again by itself.
             .values(run_after=func.now() + lease, attempt=Delivery.attempt + 1)
             .returning(Delivery)
         )
@@ -131,6 +132,7 @@ def settle(session: Session, delivery: Delivery, outcome: Outcome) -> str:
         disable_address(session, delivery.account_id, delivery.url)
     session.execute(
         update(Delivery)
+        # A late result of an older try must not overwrite the state of a newer one.
         .where(Delivery.id == delivery.id, Delivery.attempt == delivery.attempt)
         .values(
             state=state,
@@ -151,6 +153,7 @@ def _next_state(tries: int, outcome: Outcome) -> tuple[str, timedelta]:
 
 def disable_address(session: Session, account_id: uuid.UUID, url: str) -> None:
     """Send nothing more to an address that answered 410. A batch of what waits for it fails now, the rest when it is due."""
+    # Two deliveries may get their 410 at once.
     session.execute(upsert(DisabledAddress).values(account_id=account_id, url=url).on_conflict_do_nothing())
     waiting = (
         select(Delivery.id)
@@ -170,6 +173,7 @@ def _give_up(session: Session, ids: Sequence[uuid.UUID]) -> None:
 def enable_address(session: Session, account_id: uuid.UUID, url: str) -> None:
     """Send to an address again."""
     row = session.get(DisabledAddress, (account_id, url))
+    # Also back to an address that answered 410: whoever resends knows that it works again.
     if row is not None:
         session.delete(row)
 
@@ -225,16 +229,3 @@ def rotate_secret(session: Session, account_id: uuid.UUID, *, overlap: timedelta
     session.add(WebhookSecret(account_id=account_id, secret=secret))
     session.flush()
     return secret
-
-
-def list_attempts(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> list[dict[str, Any]]:
-    """Return the tries of a delivery, oldest first."""
-    rows = session.scalars(
-        select(DeliveryAttempt)
-        .where(DeliveryAttempt.account_id == account_id, DeliveryAttempt.delivery_id == delivery_id)
-        .order_by(DeliveryAttempt.id)
-    )
-    return [
-        {"number": row.number, "at": row.at, "status": row.status, "error": row.error, "seconds": row.seconds}
-        for row in rows
-    ]

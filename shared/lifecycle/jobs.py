@@ -37,6 +37,7 @@ _CLAIM = PreparedStatement(
     .where(
         Job.id == bindparam("job"),
         Job.state == State.QUEUED,
+        # A message that counts as lost comes all the same: by then another job may have this one's place.
         Job.published_at.is_not(None),
         Job.run_after <= func.now(),
         Job.attempt < Job.max_attempts,
@@ -45,6 +46,7 @@ _CLAIM = PreparedStatement(
         state=State.RUNNING,
         stage=bindparam("begun"),
         progress=0,
+        # The fencing token: whatever the former attempt still writes names a lower number and changes nothing.
         attempt=Job.attempt + 1,
         leased_until=func.now() + bindparam("lease", type_=Interval),
         started_at=func.coalesce(Job.started_at, func.now()),
@@ -91,6 +93,7 @@ def heartbeat(
     return session.scalar(
         update(Job)
         .where(Job.id == job_id, Job.attempt == attempt, Job.state.in_((State.RUNNING, State.CANCELING)))
+        # A job without a lease is with its segments, or waits for assembly: an old attempt must not revive it.
         .where(Job.leased_until.is_not(None))
         .values(
             leased_until=func.now() + lease,
@@ -142,6 +145,7 @@ def _end_attempt(session: Session, job_id: uuid.UUID, attempt: int, state: State
     parameters = {_parameter(name): value for name, value in values.items()}
     ending = _end_statement(state, tuple(values)).prepare(session)
     ended = session.execute(ending, {"job": job_id, "held": attempt, **parameters}).all()
+    # In the same transaction: an end that is visible without its webhook would never be delivered.
     completion.record_ends(session, ended, state)
     return len(ended) == 1
 
@@ -197,6 +201,7 @@ def requeue(
     return session.scalar(
         update(Job)
         .where(Job.id == job_id, Job.attempt == attempt, Job.state == State.RUNNING)
+        # Without an attempt left the job must fail instead, which its caller does.
         .where(or_(Job.attempt < Job.max_attempts, literal(not charge)))
         .values(
             state=State.QUEUED,
@@ -221,6 +226,7 @@ def retry(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, *, attempt
     )
     if ended is None:
         return False
+    # The batch has counted this end already; counted twice, it would finish too early.
     completion.uncount_in_batch(session, ended.batch_id, State(ended.state))
     session.execute(update(Job).where(Job.id == job_id).values(requeued_values(attempts)))
     return True

@@ -92,6 +92,7 @@ def list_jobs(
     order = _oldest_first if criteria.batch_id else _newest_first
     rows = list(session.execute(order(query, Job, limit, after)))
     sums = itertools.accumulate(row[2] for row in rows)
+    # At least one row, or a result larger than a page would stop the list for ever.
     fitting = sum(1 for total in sums if total <= MAX_PAGE_BYTES) or 1
     taken = rows[: min(limit, fitting)]
     following = Cursor(taken[-1][1], taken[-1][0]) if len(rows) > len(taken) else None
@@ -177,6 +178,7 @@ def _newest_first(
     query: Query, table: type[Job | Asset | Delivery], limit: int, after: Cursor | None
 ) -> Query:
     """Order and limit a query. It gets one row more than a page has, which tells whether there is a next page."""
+    # A row comparison, which uses the index; OFFSET would read all rows before the page.
     if after is not None:
         query = query.where(tuple_(table.created_at, table.id) < tuple_(after.created_at, after.id))
     return query.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
@@ -258,6 +260,7 @@ def lock_assets(
     assets = (
         select(Asset.id, Asset.facts)
         .where(Asset.account_id == account_id, Asset.id.in_(set(ids)))
+        # Two requests that name the same assets lock them in one order, and cannot deadlock.
         .order_by(Asset.id)
         .with_for_update(read=True, key_share=True)
     )

@@ -40,11 +40,13 @@ def confine(limits: Limits) -> Callable[[], None]:
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
     bounds = (
+        # Address space, not resident memory: the kernel enforces no other limit per process.
         (resource.RLIMIT_AS, limits.memory, limits.memory),
         # The soft limit sends SIGXCPU, by which this end is recognised; the hard limit kills a program that ignores it.
         (resource.RLIMIT_CPU, limits.cpu, limits.cpu + 5),
         (resource.RLIMIT_FSIZE, limits.file, limits.file),
         (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
+        # A core dump of ffmpeg would fill the disk with a client's media.
         (resource.RLIMIT_CORE, 0, 0),
     )
     # Root needs no user namespace for a network namespace, and in one would lose its access to others' files.

@@ -115,8 +115,10 @@ def run(  # noqa: PLR0913  (one call says all about a process)
             stdin=source,  # type: ignore[arg-type]
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # Not the worker's environment: it holds database passwords and API keys.
             env=dict(env or {}),
             pass_fds=tuple(pass_fds),
+            # A session of its own, so that the whole process group can be killed without the worker.
             start_new_session=True,
             preexec_fn=confine(bounds),  # noqa: PLW1509  (only system calls, prepared before the fork)
         )
@@ -128,6 +130,7 @@ def run(  # noqa: PLR0913  (one call says all about a process)
         finally:
             pipes.close()
     finally:
+        # Reached when Pipes itself fails: without this the program would run on unwatched.
         if process.returncode is None:
             _kill_and_reap(process)
 
@@ -144,6 +147,7 @@ def _run_to_end(
     started = time.monotonic()
     try:
         _serve_pipes(pipes, limits, stop, started)
+    # Also on SystemExit and KeyboardInterrupt: no program may outlive the call.
     except BaseException:
         _kill_and_reap(process)
         pipes.drain()

@@ -55,6 +55,7 @@ def kill_leftovers(leader: int) -> None:
         _started.discard(leader)
         if _subreaper_pid != os.getpid():
             return
+        # Again until none is left: the children of a killed orphan become ours only when it is dead.
         while orphans := _children() - _started:
             for pid in orphans:
                 with contextlib.suppress(ProcessLookupError):

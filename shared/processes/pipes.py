@@ -68,6 +68,7 @@ class ProgressReader:
     def add(self, data: bytes) -> bool:
         """Parse bytes and return whether they show progress."""
         *lines, rest = (self._rest + data).split(b"\n")
+        # A line without end must not grow memory.
         self._rest = rest[-1000:]
         moved = False
         for line in lines:
@@ -76,6 +77,7 @@ class ProgressReader:
                 moved |= self._block()
             elif key == b"taken":
                 self._taken = _whole(value) + 1  # they are counted from 0
+            # ffmpeg writes a dozen keys; a hostile program could write any number.
             elif len(self._values) < 100:
                 self._values[key] = value.strip()
         return moved
@@ -85,6 +87,7 @@ class ProgressReader:
         progress = Progress(frame, micros / 1e6, self._taken)
         seen = (progress, self._values.get(b"total_size", b""))
         self._values = {}
+        # ffmpeg reports every 250 ms even when it stands still; only a change is progress.
         if seen == self._last:
             return False
         self._last = seen
@@ -112,6 +115,7 @@ class Pipes:
         self._stderr = BoundedOutput(MAX_STDERR_BYTES)
         self._reports = ProgressReader(tell)
         self._selector = selectors.DefaultSelector()
+        # Wakes the selector when the child ends, although a grandchild may keep the pipes open.
         self._pidfd = os.pidfd_open(process.pid)
         self._selector.register(self._pidfd, selectors.EVENT_READ)
         for stream in (process.stdout, process.stderr):
@@ -137,6 +141,7 @@ class Pipes:
     def drain(self) -> None:
         """Read what an ended child left in its pipes, and stop there: a grandchild may hold them open."""
         for stream in (self._process.stdout, self._process.stderr):
+            # Bounded, since a grandchild may write for ever.
             for _ in range(DRAIN_ROUNDS):
                 if not self._read(stream.fileno()):  # type: ignore[union-attr]
                     break
@@ -161,6 +166,7 @@ class Pipes:
         return self._stderr.bytes().decode(errors="replace")
 
     def _open(self, descriptor: int, event: int) -> None:
+        # A blocking write would hang on a child that stopped reading, past every time limit.
         os.set_blocking(descriptor, False)
         self._selector.register(descriptor, event)
 
@@ -189,6 +195,7 @@ class Pipes:
             if chunk is None:
                 self._shut()
                 return
+            # os.write accepts part of it; slicing a memoryview copies nothing.
             self._chunk = memoryview(chunk).cast("B")
         try:
             taken = os.write(self._process.stdin.fileno(), self._chunk)  # type: ignore[union-attr]

@@ -46,9 +46,11 @@ class FolderStorage(Storage):
         """Write a temporary file in the same file system, fsync it, and rename it."""
         part = self._incoming / uuid.uuid4().hex
         try:
+            # In the same file system as the target, so that publishing is a rename and readers never see half a file.
             with disk_full_as_storage_error(), part.open("xb") as file:
                 yield file
                 file.flush()
+                # Before the rename: after a power cut the name could otherwise point to an empty file.
                 os.fsync(file.fileno())
             self._publish(part, key)
         finally:

@@ -31,6 +31,7 @@ class LocalCache:
         self._max_bytes = max_bytes
         self._protected_seconds = protected_seconds
         self._incoming = root / "incoming"
+        # In /tmp another user could prepare this folder, and swap files that workers then render.
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if root.stat().st_uid not in (os.geteuid(), 0):
             raise PermissionError(
@@ -65,11 +66,13 @@ class LocalCache:
 
     def fetch(self, key: str, write: Callable[[IO[bytes]], None]) -> Path:
         """Return the cached file. If there is none, one process downloads it and the others wait for it."""
+        # Polling, since a blocking flock could not time out when the process that downloads hangs.
         deadline = time.monotonic() + FETCH_TIMEOUT_SECONDS
         part = self._incoming / f"{self._path(key).name}.part"
         while True:
             if path := self.find(key):
                 return path
+            # Append mode: "w" would truncate the file that another process is downloading into.
             with disk_full_as_storage_error(), part.open("ab") as file:
                 if _is_ours(file, part):
                     return self._written(key, file, part, write)
@@ -105,6 +108,7 @@ class LocalCache:
 
     def trim(self) -> None:
         """Delete the least recently used files above the size limit, but none that a job may be about to open."""
+        # Newest first, so that what exceeds the limit are the least recently used.
         now, total = time.time(), 0
         for used, size, path in sorted(self._all(), reverse=True):
             total += size

@@ -80,6 +80,7 @@ class S3Storage(Storage):
         for chunk in self.read(key, 0, content.bytes):
             digest.update(chunk)
             file.write(chunk)
+        # Objects written by other programs have no hash to compare with.
         if content.sha256 and digest.hexdigest() != content.sha256:
             raise Unavailable("The storage returned other bytes than were stored.")
 
@@ -90,6 +91,7 @@ class S3Storage(Storage):
 
     def read(self, key: str, start: int, stop: int) -> Iterator[bytes]:
         """Stream the object; where the connection breaks, continue on another one."""
+        # Consecutive failures count: a large file over a bad line may break more often than MAX_TRIES in total.
         failures = 0
         while start < stop:
             try:
@@ -110,6 +112,7 @@ class S3Storage(Storage):
 
     def find_existing(self, keys: Iterable[str]) -> set[str]:
         """Request the facts of several objects at once."""
+        # Keys may repeat, and each would cost a request.
         unique = list(dict.fromkeys(keys))
         with ThreadPoolExecutor(PARALLEL_HEADS, thread_name_prefix="storage") as pool:
             heads = list(pool.map(self._head, unique))
@@ -161,6 +164,7 @@ class S3Storage(Storage):
 
     def _send(self, source: Path, key: str) -> None:
         content = ContentFacts.of(source)
+        # The hash travels as metadata: an ETag is no hash of a file that was sent in parts.
         facts = {"Key": self._key(key), "Metadata": {"sha256": content.sha256}}
         if content.bytes > PART_BYTES:
             self._send_parts(source, content, facts, key)
@@ -169,6 +173,7 @@ class S3Storage(Storage):
         verified = checksum(body)
 
         def send() -> None:
+            # If-None-Match: without it, a slow duplicate of this request could overwrite what is stored by then.
             self._s3.request_once("put_object", **facts, Body=body, ChecksumSHA256=verified, IfNoneMatch="*")
 
         self._write_until_stored(key, content, send)
@@ -189,6 +194,8 @@ class S3Storage(Storage):
                 self._abort(upload)
         except ObjectMissing:
             raise Unavailable("The storage lost the upload. Try again shortly.") from None
+        # Also on KeyboardInterrupt and Stopped: parts that are not aborted are stored, and paid for, without being
+        # listed.
         except BaseException:
             self._abort(upload)
             raise
@@ -218,6 +225,7 @@ class S3Storage(Storage):
             try:
                 write()
             except (NameTaken, ObjectMissing, Unavailable) as error:
+                # The answer may be lost and the write done: look before trying again or giving up.
                 if self._has(key, content, new=number > 0):
                     return False
                 if isinstance(error, ObjectMissing | AccessDenied):
@@ -248,6 +256,7 @@ class S3Storage(Storage):
                 Key=self._key(key),
                 CopySource={"Bucket": self._s3.bucket, "Key": self._key(key)},
                 Metadata={"sha256": content.sha256},
+                # S3 refuses to copy an object onto itself unless something changes.
                 MetadataDirective="REPLACE",
             )
 
@@ -255,6 +264,7 @@ class S3Storage(Storage):
 
     def delete(self, key: str) -> None:
         """Delete the object and its local copy; copies on other machines age out of their caches."""
+        # First the copy: if the bucket fails now, the key is deleted again later, and the copy must not outlive it.
         self._cache.discard(key)
         self._s3.request("delete_object", Key=self._key(key))
 

@@ -79,6 +79,7 @@ class S3:
 
     def _of_this_process(self) -> Any:
         with self._lock:
+            # A forked child would share the parent's TLS connections, and both would read each other's bytes.
             if self._client is None or self._client[0] != os.getpid():
                 self._client = os.getpid(), self._connect()
             return self._client[1]
@@ -97,8 +98,10 @@ class S3:
                 signature_version="s3v4",
                 connect_timeout=CONNECT_SECONDS,
                 read_timeout=config.s3_timeout.total_seconds(),
+                # Retries are ours: botocore's would multiply them, and repeat writes whose effect is unknown.
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 max_pool_connections=MAX_CONNECTIONS,
+                # Other servers than Amazon's rarely have a DNS name for each bucket.
                 s3={"addressing_style": "path" if config.s3_endpoint else "auto"},
                 # We send the SHA-256 ourselves; servers other than Amazon's may not support other checksums.
                 request_checksum_calculation="when_required",

@@ -92,6 +92,7 @@ def parse_strict_json(body: bytes) -> Any:
     try:
         value = json.loads(
             body.decode("utf-8-sig"),
+            # json keeps the last of two equal members silently; a client would not learn which one counts.
             object_pairs_hook=_unique,
             parse_constant=_no_constant,
             parse_int=_integer,

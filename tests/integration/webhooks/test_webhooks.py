@@ -16,8 +16,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from shared.db import transaction
 from shared.errors import RenderFailed
-from shared.lifecycle import cancellation, deliveries, jobs
-from shared.models import Batch, Delivery, Job
+from shared.lifecycle import cancellation, deliveries, jobs, listing
+from shared.models import Batch, Delivery, DeliveryAttempt, Job
 from shared.states import State
 from tasks.upkeep import webhook_delivery
 from tests import factories
@@ -92,6 +92,11 @@ def ended(session: Session, spec: dict[str, Any], account_id: uuid.UUID | None =
 def delivery_of(job: Job) -> Delivery:
     with transaction() as session:
         return session.scalars(select(Delivery).where(Delivery.subject == str(job.id))).one()
+
+
+def attempts_of(session: Session, job: Job) -> list[DeliveryAttempt]:
+    delivery = delivery_of(job)
+    return listing.list_delivery_attempts(session, [delivery.id])[delivery.id]
 
 
 def now_due(job: Job) -> None:
@@ -274,8 +279,8 @@ def test_after_the_last_try_it_has_failed(process: Settings, receiver: Receiver)
     assert len(receiver.seen) == 10  # at once, and nine times after
     assert delivery_of(job).state == "failed"
     with transaction() as session:
-        tries = deliveries.list_attempts(session, job.account_id, delivery_of(job).id)
-    assert [one["status"] for one in tries] == [500] * 10
+        tries = attempts_of(session, job)
+    assert [one.status for one in tries] == [500] * 10
 
 
 def test_of_what_is_resent_for_ever_the_last_tries_are_kept(
@@ -292,8 +297,8 @@ def test_of_what_is_resent_for_ever_the_last_tries_are_kept(
 
     assert len(receiver.seen) == 5
     with transaction() as session:
-        tries = deliveries.list_attempts(session, job.account_id, delivery_of(job).id)
-    assert [one["number"] for one in tries] == [3, 4, 5]
+        tries = attempts_of(session, job)
+    assert [one.number for one in tries] == [3, 4, 5]
 
 
 def test_an_address_that_is_gone_gets_nothing_any_more_until_it_is_sent_again(
