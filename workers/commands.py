@@ -134,8 +134,9 @@ def demo(folder: Path) -> None:
 @click.command(epilog=examples("scenemill operator ada"))
 @click.argument("username")
 @click.option("--account", default="default", show_default=True, help="Account that a new user belongs to.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
 @data_option
-def operator(username: str, account: str, folder: Path) -> None:
+def operator(username: str, account: str, folder: Path, *, as_json: bool) -> None:
     """Make USERNAME an operator and print a one-time password.
 
     Use it for the first operator, and for one who has forgotten the password; the API makes other users. It works on
@@ -158,9 +159,10 @@ def operator(username: str, account: str, folder: Path) -> None:
     if not url:
         raise click.UsageError(f"Nothing runs on {folder}, and no settings name another installation.")
     try:
-        click.echo(first_operator.create_or_reset_operator(url, username, account))
+        password = first_operator.create_or_reset_operator(url, username, account)
     except ServiceError as error:
         raise StackFailed(error.detail) from error
+    click.echo(json.dumps({"user": username.lower(), "password": password}) if as_json else password)
 
 
 @click.command(epilog=examples("scenemill doctor"))

@@ -48,7 +48,7 @@ def read_lines(content: bytes, name: str) -> BatchFile:
             numbers.append(number)
 
     def line_of_job(steps: list[str]) -> int | None:
-        index = int(steps[1]) if steps[:1] == ["jobs"] and steps[1:] and steps[1].isdigit() else -1
+        index = int(steps[1]) if steps[:1] == ["jobs"] and steps[1:] and steps[1].isdecimal() else -1
         return numbers[index] if 0 <= index < len(numbers) else None
 
     return BatchFile(jobs, Posted({"jobs": jobs}, name, line_of_job))

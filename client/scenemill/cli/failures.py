@@ -49,7 +49,6 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given
     try:
         code = _invoked(command, given)
-        sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 (the last place before the user)
         return _report(error, debug=debug)
     return code if isinstance(code, int) else 0

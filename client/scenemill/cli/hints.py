@@ -81,7 +81,7 @@ def allowed(steps: list[str], job: Any) -> set[str]:
 def _below(value: Any, step: str) -> Any:
     if isinstance(value, dict):
         return value.get(step)
-    if isinstance(value, list) and step.isdigit() and int(step) < len(value):
+    if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
         return value[int(step)]
     return None
 

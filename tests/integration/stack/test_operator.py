@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -47,13 +48,16 @@ def test_an_operator_is_made_and_let_in_again(process: Settings, users: Session)
     users.commit()
 
     again = CliRunner().invoke(commands.operator, ["ada"], catch_exceptions=False)
+    as_json = CliRunner().invoke(commands.operator, ["Ada", "--json"], catch_exceptions=False)
 
     users.refresh(user)
     assert re.fullmatch(r"[a-z0-9-]{23}\n", again.output)
-    assert passwords.verify_password(user.password_hash, again.output.strip())
+    told = json.loads(as_json.output)
+    assert told["user"] == "ada"
+    assert passwords.verify_password(user.password_hash, told["password"])
     assert (set(user.scopes), user.disabled_at) == (set(SCOPES), None)
     written = users.scalars(select(AuditEvent.subject).where(AuditEvent.action == "users.let_in"))
-    assert list(written) == [f"user:{user.id}"] * 2
+    assert list(written) == [f"user:{user.id}"] * 3
 
 
 def test_a_wrong_name_and_a_place_where_nothing_runs_are_told(

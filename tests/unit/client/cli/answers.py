@@ -24,6 +24,21 @@ ASSET: dict[str, Any] = {
 }  # fmt: skip
 
 
+TEMPLATE: dict[str, Any] = {
+    "template_id": "greeting", "version": 2, "built_in": False, "title": "Greeting", "description": "Says hello.",
+    "fields": {"name": {"type": "string", "description": "Whom."}, "logo": {"type": "asset", "optional": True}},
+    "script": {"scenes": [{"narration": "Hello, {{name}}."}]},
+}  # fmt: skip
+USAGE: dict[str, Any] = {
+    "months": [{"month": "2026-01", "cost": 1.5, "used": {"speech_characters": {"amount": 12000, "cost": 1.5}}}],
+    "storage": {"bytes": 12_800_000, "assets": 0, "artifacts": 2_100_000, "cache": 10_700_000},
+    "quotas": {"budget": 10, "budget_left": 8.5, "asset_bytes": 2_000_000_000, "running_jobs": 32, "batch_jobs": 10_000},
+}  # fmt: skip
+KEY: dict[str, Any] = {
+    "id": "4f1c2a", "name": "website", "scopes": ["jobs:read"], "created_at": "2026-01-31T12:00:00Z",
+}  # fmt: skip
+
+
 def answer(status: int, body: Any, **headers: str) -> tuple[int, dict[str, str], bytes]:
     return (status, {"Retry-After": "0", **headers}, json.dumps(body).encode())
 

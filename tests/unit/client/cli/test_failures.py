@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.metadata import EntryPoint, EntryPoints
 
 import click
 import pytest
@@ -123,6 +124,17 @@ def test_a_group_alone_shows_its_help_and_no_error(command, arguments):
 
     assert "Usage: scenemill" in ended.out + ended.err
     assert "Error" not in ended.err
+
+
+def test_a_server_that_cannot_be_loaded_leaves_the_help_and_other_commands(command, monkeypatch):
+    broken = EntryPoints([EntryPoint("up", "no_such_module:up", "scenemill.commands")])
+    monkeypatch.setattr("scenemill.cli.groups.entry_points", broken.select)
+
+    shown, path, up = command("--help"), command("config", "path"), command("up")
+
+    assert (shown.code, path.code, up.code) == (0, 0, 70)
+    assert "Cannot be loaded: No module named 'no_such_module'" in " ".join(shown.out.split())
+    assert "no_such_module" in up.err
 
 
 def environment(home, **more):

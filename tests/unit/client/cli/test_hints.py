@@ -77,7 +77,8 @@ TEXT = """{
       "id": "two",
       "visual": {"type": "image", "src": "a.png"}
     }
-  ], "last": 1
+  ], "last": 1, "late":
+  [2]
 }
 """
 
@@ -95,6 +96,8 @@ TEXT = """{
         ("scenes/7", 3),
         ("title/below", 2),
         ("last", 9),
+        ("late", 9),
+        ("late/0", 10),
         ("none", None),
     ],
 )

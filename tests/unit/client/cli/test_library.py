@@ -4,19 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.unit.client.cli.answers import ASSET, ASSET_ID, VIDEO, answer, page, problem
-
-TEMPLATE = {
-    "template_id": "greeting", "version": 2, "built_in": False, "title": "Greeting", "description": "Says hello.",
-    "fields": {"name": {"type": "string", "description": "Whom."}, "logo": {"type": "asset", "optional": True}},
-    "script": {"scenes": [{"narration": "Hello, {{name}}."}]},
-}  # fmt: skip
-USAGE = {
-    "months": [{"month": "2026-01", "cost": 1.5, "used": {"speech_characters": {"amount": 12000, "cost": 1.5}}}],
-    "storage": {"bytes": 12_800_000, "assets": 0, "artifacts": 2_100_000, "cache": 10_700_000},
-    "quotas": {"budget": 10, "budget_left": 8.5, "asset_bytes": 2_000_000_000, "running_jobs": 32, "batch_jobs": 10_000},
-}  # fmt: skip
-KEY = {"id": "4f1c2a", "name": "website", "scopes": ["jobs:read"], "created_at": "2026-01-31T12:00:00Z"}
+from tests.unit.client.cli.answers import ASSET, ASSET_ID, KEY, TEMPLATE, USAGE, VIDEO, answer, page, problem
 
 
 def test_assets_are_listed_shown_and_deleted(run, server):

@@ -83,6 +83,16 @@ def test_an_address_without_a_script_is_told(run, server):
     assert "answered 404" in ended.err
 
 
+def test_an_address_of_something_huge_is_told(run, server, monkeypatch):
+    monkeypatch.setattr("scenemill.cli.documents.MOST_BYTES", 1_000_000)
+    server.answers = [(200, {}, b"x" * 1_000_001)]
+
+    ended = run("render", f"{server.url}/film.mp4")
+
+    assert ended.code == 2
+    assert "is larger than 1 MB, so it is no script" in ended.err
+
+
 def test_a_whole_job_keeps_its_output_and_options_win(run, server, home):
     job = {"kind": "video", "output": {"fps": 25, "aspect": "1:1"}, "script": {"scenes": [{}]}}
     (home / "job.json").write_text(json.dumps(job))

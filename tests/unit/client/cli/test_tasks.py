@@ -27,6 +27,7 @@ def test_tasks_are_listed_with_what_they_do(run, server):
     assert ended.code == 0
     assert server.requests[0]["path"] == "/v1/tasks?status=running%2Cfailed&kind=video&limit=3"
     assert ended.out.splitlines()[0].split() == ["Task", "Kind", "Status", "Created", "Custom", "id"]
+    assert all(line == line.rstrip() for line in ended.out.splitlines())
     assert [line.split()[:4] for line in ended.out.splitlines()[1:]] == [
         [TASK_ID, "video", "rendering", "50%"],
         [TASK_ID, "video", "succeeded", "100%"],
@@ -136,6 +137,22 @@ def test_all_files_or_one_are_downloaded(run, server, home):
     assert by_ending.out == "reef.srt\n"
     assert by_name.lines == [{"task_id": TASK_ID, "files": {"video.mp4": "reef"}}]
     assert {one.name for one in home.iterdir()} == {"all", "reef.srt", "reef"}
+
+
+def test_a_download_that_broke_off_goes_on_with_what_is_missing(run, server, home):
+    (home / "all").mkdir()
+    (home / "all" / "video.mp4").write_bytes(VIDEO)
+    server.answers = [answer(200, finished("video.mp4", "captions.srt")), (200, {}, VIDEO)]
+    ended = run("tasks", "download", TASK_ID, "--out", "all")
+    (home / "all" / "video.mp4").write_bytes(b"mine!")
+    server.answers = [answer(200, finished("video.mp4", "captions.srt"))]
+    refused = run("tasks", "download", TASK_ID, "--out", "all")
+
+    assert ended.out.splitlines() == ["all/video.mp4", "all/captions.srt"]
+    assert [one["path"].rpartition("/")[2] for one in server.requests[:2]] == [TASK_ID, "captions.srt"]
+    assert refused.code == 2
+    assert "all has video.mp4 already" in refused.err
+    assert (home / "all" / "video.mp4").read_bytes() == b"mine!"
 
 
 def test_a_file_that_the_task_has_not_is_told_with_those_that_it_has(run, server):

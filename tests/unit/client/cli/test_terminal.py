@@ -23,15 +23,17 @@ from tests.unit.client.cli.answers import (
     ASSET,
     BATCH,
     BATCH_ID,
+    KEY,
     TASK,
     TASK_ID,
+    TEMPLATE,
+    USAGE,
     answer,
     artifact,
     failed,
     finished,
     page,
 )
-from tests.unit.client.cli.test_library import KEY, TEMPLATE, USAGE
 
 GOLDEN = Path(__file__).parent / "golden"
 COLUMNS = 80
