@@ -36,7 +36,7 @@ ASSEMBLY_START = 0.95
 
 
 def perform(attempt: Attempt) -> JobOutput:
-    """Assemble the job's video, store what was made, and return the job's result."""
+    """Assemble the job's video, store its files, and return the job's result and artifacts."""
     job = attempt.job
     plan = load_plan(job)
     rows = _load_segments(job)
@@ -52,7 +52,7 @@ def perform(attempt: Attempt) -> JobOutput:
 
 
 def _charge(job: Job, rows: Sequence[tuple[Segment, str | None]]) -> None:
-    """Write down what the rendering has cost beyond what an earlier attempt at assembly wrote down."""
+    """Charge the rendering's seconds, less what an earlier attempt at assembly has charged already."""
     seconds = sum(segment.render_seconds for segment, _ in rows)
     with transaction() as session:
         charged = usage.job_amount(session, job.id, UsageKind.RENDER_SECONDS)
@@ -62,7 +62,7 @@ def _charge(job: Job, rows: Sequence[tuple[Segment, str | None]]) -> None:
 def _assemble_and_store(
     attempt: Attempt, plan: Plan, rows: Sequence[tuple[Segment, str | None]]
 ) -> list[dict[str, Any]]:
-    """Assemble the job's video and store what was made."""
+    """Assemble the video, store its files and return the artifacts' rows."""
     job = attempt.job
     segments = _locate_segments(rows)
     sound_files = find_mix(job.account_id, plan) or make_mix(
@@ -83,7 +83,7 @@ def _assemble_and_store(
 
 
 def _load_segments(job: Job) -> list[tuple[Segment, str | None]]:
-    """Return the job's segments in order, each with its place in the store."""
+    """Return the job's segments in order, each with its storage key, or None if it is no longer stored."""
     with transaction() as session:
         rows = session.execute(
             select(Segment, StoredSegment.storage_key)
@@ -98,13 +98,15 @@ def _load_segments(job: Job) -> list[tuple[Segment, str | None]]:
 
 
 def _locate_segments(rows: Sequence[tuple[Segment, str | None]]) -> list[Path]:
-    """Return the segments' files; one that was evicted meanwhile sends the job back to have it rendered again."""
+    """Return the segments' files. Raise Unavailable if one was evicted meanwhile: the retry renders it again."""
     try:
         paths = [storage().locate(key) for _, key in rows if key is not None]
     except AssetUnreadable:
         paths = []
     if len(paths) < len(rows):
-        raise Unavailable("A rendered segment is no longer stored; it will be rendered again.")
+        raise Unavailable(
+            "A rendered segment was evicted from the cache. The job is retried and renders it again."
+        )
     return paths
 
 

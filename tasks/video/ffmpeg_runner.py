@@ -1,4 +1,4 @@
-"""What the steps of assembly share: how they run ffmpeg, and how a title becomes metadata."""
+"""Runs ffmpeg in a job's work folder until it ends or the job is stopped, and writes a title as its arguments."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class FfmpegRunner:
-    """What every step needs: where to work, whether to go on, and which ffmpeg."""
+    """The work folder, the job's stop signal, and the ffmpeg to run; None is the bundled one."""
 
     work: Path
     stop: Callable[[], bool] | None = None
-    program: str | Path | None = None
+    ffmpeg_path: str | Path | None = None
 
     def run(
         self,
@@ -32,12 +32,12 @@ class FfmpegRunner:
         limits: ffmpeg.Limits | None = None,
         on_progress: Callable[[ffmpeg.Progress], None] | None = None,
     ) -> None:
-        """Run ffmpeg in the work folder."""
-        argv = ffmpeg.command(*arguments, ffmpeg=self.program)
+        """Run ffmpeg in the work folder. Raise RenderFailed, RenderTimeout, RenderStalled or Stopped."""
+        argv = ffmpeg.command(*arguments, ffmpeg=self.ffmpeg_path)
         ffmpeg.run(argv, cwd=self.work, stop=self.stop, stdin=stdin, limits=limits, on_progress=on_progress)
 
     def while_wanted(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield the items one by one, or raise Stopped when they are no longer wanted."""
+        """Yield the items, or raise Stopped as soon as the job is stopped."""
         for item in items:
             if self.stop is not None and self.stop():
                 raise ffmpeg.Stopped
@@ -45,7 +45,10 @@ class FfmpegRunner:
 
 
 def title_arguments(title: str) -> tuple[str, ...]:
-    """Return the arguments that put a title into a file's metadata, as one line of plain text."""
-    plain = "".join(" " if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") else each for each in title)
-    shown = " ".join(plain.split())[:TITLE_LENGTH]
-    return ("-metadata", f"title={shown}") if shown else ()
+    """Return the arguments that write a title into a file's metadata, as one line of at most TITLE_LENGTH characters."""
+    plain = "".join(
+        " " if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") else character
+        for character in title
+    )
+    line = " ".join(plain.split())[:TITLE_LENGTH]
+    return ("-metadata", f"title={line}") if line else ()

@@ -47,7 +47,7 @@ class _MixLease:
 
 
 def perform(job_id: str) -> None:
-    """Mix the sound of a planned job that still runs, unless that sound is stored already."""
+    """Mix the sound of a planned, running job, unless it is stored already."""
     with transaction() as session:
         job = session.scalar(select(Job).where(Job.id == uuid.UUID(job_id), Job.state == State.RUNNING))
     if job is None or job.plan is None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def perform(attempt: Attempt) -> JobOutput | None:
-    """Plan the job and hand it over to the segments' workers; the job itself goes on running."""
+    """Plan the job and hand it over to the segments' workers. Return None: the job is still running."""
     plan = plan_video(attempt)
     attempt.raise_if_stopped()
     planned_segments = plan_job_segments(attempt.job, plan)

@@ -1,7 +1,7 @@
-"""Turns the words of a narration into captions: what is on screen when, in lines that read well. Pure.
+"""Splits a narration's timed words into caption cues with balanced lines. Pure.
 
-A cue holds at most two lines. Breaks are sought after sentences and clauses, lines are balanced, and a cue stays
-a moment longer than its speech where nothing follows at once. Text stays in logical order, whatever its direction.
+A cue has at most two lines. It ends after a sentence or a clause where possible, and stays a moment longer than its speech if
+no cue follows at once. Text stays in logical order, whatever its direction.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 MAX_LINES = 2
 MAX_COLUMNS = 42  # cells of a line on a wide picture; a Chinese character takes two
-MAX_PAUSE = 0.6  # seconds of silence that always end a cue
-MIN_SECONDS = 1.0  # seconds that a cue stays where it can
-HOLD_SECONDS = 0.4  # seconds that a cue stays after its last word where it can
+MAX_PAUSE = 0.6  # seconds: a longer silence ends a cue
+MIN_SECONDS = 1.0  # seconds that a cue stays, unless the next one begins earlier
+HOLD_SECONDS = 0.4  # seconds that a cue stays after its last word, unless the next one begins earlier
 
-SENTENCE_ENDS = ".!?…。！？؟।॥"  # noqa: RUF001  (they end sentences)
-CLAUSE_ENDS = ",;:–—、，；：،؛"  # noqa: RUF001  (they end clauses)
-CLOSING = "\"'”’»)]」』）"  # noqa: RUF001  (they follow what ends a sentence)
+SENTENCE_ENDS = ".!?…。！？؟।॥"  # noqa: RUF001  (sentence ends of many scripts)
+CLAUSE_ENDS = ",;:–—、，；：،؛"  # noqa: RUF001  (clause ends of many scripts)
+CLOSING = "\"'”’»)]」』）"  # noqa: RUF001  (closing quotes and brackets)
 MAX_COST = 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class CueWord:
-    """A word of a cue, when it is spoken in seconds of the whole video, and the line that it stands in."""
+    """A word of a cue: its times in seconds of the whole video, and the number of its line."""
 
     text: str
     start: float
@@ -45,7 +45,7 @@ class CueWord:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What is shown from `start` to `end`, in seconds of the whole video. Cues never overlap."""
+    """A caption shown from `start` to `end`, in seconds of the whole video. Cues never overlap."""
 
     start: float
     end: float
@@ -56,18 +56,18 @@ class Cue:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A word, or a part of one too long for a line. `spaced`: white space stands before it."""
+    """A word, or a part of a word too long for a line. `spaced`: preceded by white space."""
 
     text: str
     start: float
     end: float
     spaced: bool
     ends: str  # "sentence", "clause" or ""
-    cells: int  # with the space before it
+    cells: int  # including the space before it
 
 
 def columns_for(aspect: str) -> int:
-    """Return how many cells a line may take on a picture of that aspect: a tall one is narrow."""
+    """Return the cells of a line on a picture of that aspect, such as "9:16"; a tall picture has fewer."""
     across, down = (int(part) for part in aspect.split(":"))
     return min(MAX_COLUMNS, max(22, round(MAX_COLUMNS * across / down * 9 / 16 * 1.4)))
 
@@ -75,20 +75,20 @@ def columns_for(aspect: str) -> int:
 def make_cues(
     timeline: Timeline, script: Script, words: Mapping[str, Sequence[Word]], *, columns: int = MAX_COLUMNS
 ) -> tuple[Cue, ...]:
-    """Return the captions of a whole video, in order. `words` holds those of each scene that speaks, by its id."""
-    found: list[Cue] = []
+    """Return the cues of a whole video, in order. `words` holds the spoken words by scene id."""
+    cues: list[Cue] = []
     for slot, scene in zip(timeline.scenes, script.scenes, strict=True):
         text = scene.narration.text if scene.narration else ""
-        if text and (spoken := words.get(slot.id, ()) or _unspoken_words(slot, scene, timeline)):
+        if text and (scene_words := words.get(slot.id, ()) or _unspoken_words(slot, scene, timeline)):
             ends = line_breaks.find_breaks(text, script.language)
-            found += _scene_cues(
-                slot, timeline.fps, _split_pieces(_join_characters(spoken, ends), columns), columns
+            cues += _scene_cues(
+                slot, timeline.fps, _split_pieces(_join_characters(scene_words, ends), columns), columns
             )
-    return _extend_cues(found, timeline)
+    return _extend_cues(cues, timeline)
 
 
 def _unspoken_words(slot: Slot, scene: Scene, timeline: Timeline) -> Sequence[Word]:
-    """Return the words of what is only captioned: they share the scene's time by their length."""
+    """Return words for a text that is captioned but not spoken: they share the scene's time in proportion to their length."""
     if scene.narration is None or reading_seconds(scene) is None:
         return ()
     following = timeline.scenes[slot.index + 1].transition if slot.index + 1 < len(timeline.scenes) else 0
@@ -98,17 +98,18 @@ def _unspoken_words(slot: Slot, scene: Scene, timeline: Timeline) -> Sequence[Wo
 
 
 def count_cells(text: str) -> int:
-    """Return how wide a text is: wide characters take two cells, marks none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.category(each) in ("Mn", "Me", "Cf") else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-        for each in text
-    )  # fmt: skip
+    """Return a text's width in cells: wide characters take two, combining marks none."""
+    return len(text) if text.isascii() else sum(map(_character_cells, text))
+
+
+def _character_cells(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def is_rtl(text: str) -> bool:
-    """Say whether the first letter with a direction runs from right to left."""
+    """Return whether the first letter with a direction is right-to-left."""
     for character in text:
         direction = unicodedata.bidirectional(character)
         if direction in ("L", "R", "AL"):
@@ -118,7 +119,7 @@ def is_rtl(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _SpacedWord:
-    """A word as it is written, and whether white space stands before it."""
+    """A whole word. `spaced`: preceded by white space."""
 
     text: str
     start: float
@@ -127,19 +128,19 @@ class _SpacedWord:
 
 
 def _join_characters(words: Sequence[Word], ends: frozenset[int]) -> list[_SpacedWord]:
-    """Join what is timed character by character into words, where a script puts no space between them."""
-    said: list[_SpacedWord] = []
-    place = None
+    """Join characters into words in scripts without spaces, whose speech is timed character by character."""
+    joined: list[_SpacedWord] = []
+    offset = None
     for word in words:
-        spaced = place is not None and word.offset > place
-        place = word.offset + word.length
+        spaced = offset is not None and word.offset > offset
+        offset = word.offset + word.length
         text = " ".join(word.text.split())
-        before = said[-1] if said else None
+        before = joined[-1] if joined else None
         if before and not spaced and word.offset not in ends and _continues_word(before.text, text):
-            said[-1] = replace(before, text=before.text + text, end=max(before.end, word.end))
+            joined[-1] = replace(before, text=before.text + text, end=max(before.end, word.end))
         else:
-            said.append(_SpacedWord(text, word.start, word.end, spaced))
-    return said
+            joined.append(_SpacedWord(text, word.start, word.end, spaced))
+    return joined
 
 
 def _continues_word(before: str, after: str) -> bool:
@@ -162,7 +163,7 @@ def _split_pieces(words: Sequence[_SpacedWord], columns: int) -> list[_Piece]:
 
 
 def _fold_word(text: str, columns: int) -> list[str]:
-    """Cut a word that no line can hold; marks stay with their letter."""
+    """Split a word that is wider than a line; combining marks stay with their letter."""
     if count_cells(text) <= columns:
         return [text]
     parts = [""]
@@ -183,16 +184,16 @@ def _ending_kind(text: str) -> str:
 def _scene_cues(slot: Slot, fps: int, pieces: Sequence[_Piece], columns: int) -> list[Cue]:
     origin = float(slot.narration_start)
     limit = slot.end / fps
-    made: list[Cue] = []
+    cues: list[Cue] = []
     for sentence in _merge_short_sentences(_split_sentences(pieces), columns):
         for first, last in _split_cues(sentence, columns):
             cue = _build_cue(sentence[first:last], origin, columns)
-            made.append(replace(cue, end=max(cue.end, min(cue.end + HOLD_SECONDS, limit))))
-    return made
+            cues.append(replace(cue, end=max(cue.end, min(cue.end + HOLD_SECONDS, limit))))
+    return cues
 
 
 def _split_sentences(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
-    """Cut where a cue has to end: after a sentence, and at a long silence."""
+    """Split where a cue must end: after a sentence, and at a long silence."""
     sentences: list[list[_Piece]] = [[]]
     for piece in pieces:
         before = sentences[-1][-1] if sentences[-1] else None
@@ -203,7 +204,7 @@ def _split_sentences(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
 
 
 def _merge_short_sentences(sentences: Sequence[list[_Piece]], columns: int) -> list[list[_Piece]]:
-    """Join sentences of a word or two with the next one, where they would be gone before they could be read."""
+    """Join very short sentences with the next one: on their own they would vanish before they can be read."""
     joined: list[list[_Piece]] = []
     for sentence in sentences:
         before = joined[-1] if joined else None
@@ -220,10 +221,10 @@ def _merge_short_sentences(sentences: Sequence[list[_Piece]], columns: int) -> l
 
 
 def _split_cues(pieces: Sequence[_Piece], columns: int) -> list[tuple[int, int]]:
-    """Return the runs of pieces that make the cues: the cheapest way to cut, found from the end."""
+    """Return the first and last pieces of each cue: the cheapest split, found by dynamic programming from the end."""
     count = len(pieces)
     if _cue_cost(pieces, columns, final=True) is not None:
-        return [(0, count)]  # what fits into one cue is never cheaper in two
+        return [(0, count)]  # one cue is never dearer than two
     best: list[tuple[float, int]] = [(0.0, count)] * (count + 1)
     for first in range(count - 1, -1, -1):
         options = []
@@ -241,11 +242,11 @@ def _split_cues(pieces: Sequence[_Piece], columns: int) -> list[tuple[int, int]]
 
 
 def _cue_cost(pieces: Sequence[_Piece], columns: int, *, final: bool) -> float | None:
-    """Return how bad a cue of these pieces is, or None where it does not fit."""
+    """Return the cost of a cue of these pieces, or None if they do not fit."""
     width = _count_width(pieces)
     if width > MAX_LINES * columns or _find_break(pieces, columns) is None:
         return None
-    # A cue costs something in itself, so that few are made; a short rest or a cut inside a clause costs more.
+    # Each cue costs 1, so that few are made; a short cue or a break inside a clause costs more.
     short = max(0.0, 0.5 - width / (MAX_LINES * columns))
     inside = 0.0 if final or pieces[-1].ends else 0.6
     return 1.0 + 2.0 * short + inside
@@ -256,29 +257,29 @@ def _count_width(pieces: Sequence[_Piece]) -> int:
 
 
 def _find_break(pieces: Sequence[_Piece], columns: int) -> int | None:
-    """Return before which piece the second line begins (their number: there is none), or None if it cannot fit."""
+    """Return the index at which the second line begins (the number of pieces: one line), or None if they do not fit."""
     width = _count_width(pieces)
     if width <= columns:
         return len(pieces)
-    best, least = None, MAX_COST
+    best, lowest = None, MAX_COST
     above = -int(pieces[0].spaced)
-    for place in range(1, len(pieces)):
-        above += pieces[place - 1].cells
-        below = width - above - pieces[place].spaced
+    for offset in range(1, len(pieces)):
+        above += pieces[offset - 1].cells
+        below = width - above - pieces[offset].spaced
         if above > columns:
             break
-        # Balance first; a break after a clause is worth a third of a line of imbalance.
-        cost = abs(above - below) - (columns / 3 if pieces[place - 1].ends else 0)
-        if below <= columns and cost < least:
-            best, least = place, cost
+        # Prefer balanced lines; a break after a clause makes up for a third of a line of imbalance.
+        cost = abs(above - below) - (columns / 3 if pieces[offset - 1].ends else 0)
+        if below <= columns and cost < lowest:
+            best, lowest = offset, cost
     return best
 
 
 def _build_cue(pieces: Sequence[_Piece], origin: float, columns: int) -> Cue:
-    place = _find_break(pieces, columns)
-    if place is None:
-        raise ValueError("the pieces do not fit")  # `_split` has seen that they do
-    rows = [row for row in (pieces[:place], pieces[place:]) if row]
+    offset = _find_break(pieces, columns)
+    if offset is None:
+        raise ValueError("the pieces do not fit")  # `_split_cues` only passes pieces that fit
+    rows = [row for row in (pieces[:offset], pieces[offset:]) if row]
     words = tuple(
         CueWord(piece.text, origin + piece.start, origin + piece.end, number)
         for number, row in enumerate(rows)
@@ -292,11 +293,11 @@ def _join_text(pieces: Sequence[_Piece]) -> str:
     return "".join((" " if piece.spaced and index else "") + piece.text for index, piece in enumerate(pieces))
 
 
-def _extend_cues(found: Sequence[Cue], timeline: Timeline) -> tuple[Cue, ...]:
-    """Let each cue stay long enough to be read, but never into the next or past the end."""
+def _extend_cues(cues: Sequence[Cue], timeline: Timeline) -> tuple[Cue, ...]:
+    """Extend each cue to MIN_SECONDS, but never into the next one or past the video's end."""
     spread: list[Cue] = []
-    for index, cue in enumerate(found):
-        limit = found[index + 1].start if index + 1 < len(found) else float(timeline.seconds)
+    for index, cue in enumerate(cues):
+        limit = cues[index + 1].start if index + 1 < len(cues) else float(timeline.seconds)
         end = min(max(cue.end, cue.start + MIN_SECONDS), limit)
         if end > cue.start:
             spread.append(replace(cue, end=end))

@@ -1,7 +1,7 @@
-"""Says where a line may end in scripts that put no space between words: ICU's dictionaries know the words. Pure.
+"""Finds line breaks in scripts that put no space between words, by ICU's dictionaries. Pure.
 
-Thai, Lao, Khmer and Burmese may break between words only. Chinese and Japanese may break nearly anywhere, but read better
-where a word or a phrase ends.
+Thai, Lao, Khmer and Burmese break only between words. Chinese and Japanese may break nearly anywhere, but read better
+if a word or a phrase ends there.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ PHRASE_LOCALE = "ja-u-lw-phrase"
 
 
 def is_unspaced(char: str) -> bool:
-    """Say whether the character is of a script that puts no space between words."""
+    """Return whether the character belongs to a script that puts no space between words."""
     return char != "" and _script_kind(char) != ""
 
 
 @lru_cache(maxsize=1024)
 def find_breaks(text: str, language: str) -> frozenset[int]:
-    """Return the places in the text before which a line may end, as far as such scripts are concerned."""
+    """Return the offsets in the text at which a line may break within or beside such a script."""
     if text.isascii():
         return frozenset()
-    found: set[int] = set()
-    place = 0
+    breaks: set[int] = set()
+    offset = 0
     japanese = language.split("-", maxsplit=1)[0] == "ja" or any(_is_in(char, KANA) for char in text)
     for kind, characters in groupby(text, _script_kind):
         run = "".join(characters)
         if kind:
-            found.update(
-                place + end for end in accumulate(map(len, _split_words(run, kind, japanese=japanese)))
+            breaks.update(
+                offset + end for end in accumulate(map(len, _split_words(run, kind, japanese=japanese)))
             )
-            found.add(place)
-        place += len(run)
-    return frozenset(found)
+            breaks.add(offset)
+        offset += len(run)
+    return frozenset(breaks)
 
 
 def _split_words(run: str, kind: str, *, japanese: bool) -> list[str]:
     from icu4py.breakers import LineBreaker, WordBreaker  # noqa: PLC0415  (megabytes that most texts do not need)
 
-    # ICU counts in UTF-16, so that its strings are used and not its places.
+    # ICU counts offsets in UTF-16, which differ beyond the BMP: use its strings instead.
     if kind == "south-east":
         return list(LineBreaker(run, "th"))
     return list(LineBreaker(run, PHRASE_LOCALE) if japanese else WordBreaker(run, "zh"))

@@ -1,4 +1,4 @@
-"""Writes captions as the files that players read: SubRip and WebVTT. Pure."""
+"""Writes cues as subtitle files: SubRip (SRT) and WebVTT. Pure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from tasks.video.captions.cues import Cue
 
 
-def to_srt(found: Sequence[Cue]) -> str:
-    """Return the cues as SubRip. It knows no escapes: a word joiner, which nobody sees, keeps tags from being tags."""
+def to_srt(cues: Sequence[Cue]) -> str:
+    """Return the cues as SubRip. It has no escapes: an invisible word joiner keeps `<` and `{` from starting a tag."""
     blocks = [
         f"{number}\n{format_time(cue.start, ',')} --> {format_time(cue.end, ',')}\n"
         + "\n".join(line.replace("<", "<\u2060").replace("{", "{\u2060").replace("-->", "--\u2060>") for line in cue.lines)
-        for number, cue in enumerate(found, 1)
+        for number, cue in enumerate(cues, 1)
     ]  # fmt: skip
     return "".join(f"{block}\n\n" for block in blocks)
 
 
-def to_vtt(found: Sequence[Cue]) -> str:
+def to_vtt(cues: Sequence[Cue]) -> str:
     """Return the cues as WebVTT."""
     blocks = [
         f"{number}\n{format_time(cue.start, '.')} --> {format_time(cue.end, '.')}\n"
         + "\n".join(map(_escape, cue.lines))
-        for number, cue in enumerate(found, 1)
+        for number, cue in enumerate(cues, 1)
     ]
     return "WEBVTT\n\n" + "".join(f"{block}\n\n" for block in blocks)
 
@@ -35,7 +35,7 @@ def _escape(text: str) -> str:
 
 
 def format_time(seconds: float, point: str) -> str:
-    """Return a time as both formats write it; they differ in what stands before the milliseconds."""
+    """Return a time as HH:MM:SS and milliseconds; `point` separates them: `,` in SubRip, `.` in WebVTT."""
     whole, milliseconds = divmod(round(seconds * 1000), 1000)
     minutes, seconds_left = divmod(whole, 60)
     hours, minutes_left = divmod(minutes, 60)

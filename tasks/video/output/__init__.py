@@ -1,1 +1,1 @@
-"""From segments to artifacts: joining, formats, sidecars."""
+"""Rendered segments to artifacts: joining, other formats, sidecars, storage."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AssemblyPlan:
-    """All that assembly needs. `speech` names WAV files by scene; `sources` and `media` the script's files by `src`."""
+    """A plan with local files: `speech` by scene id, `sources` and their facts `media` by `src`."""
 
     script: Script
     output: Output
@@ -33,7 +33,7 @@ class AssemblyPlan:
 
 
 def build_assembly_plan(plan: Plan, segments: Sequence[Path]) -> AssemblyPlan:
-    """Return what assembly needs of a plan; `segments` are the rendered files in order."""
+    """Return the assembly plan; `segments` are the rendered files in order. Files are fetched from storage if need be."""
     return AssemblyPlan(
         script=plan.script,
         output=plan.output,

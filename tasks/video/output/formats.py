@@ -1,4 +1,4 @@
-"""Makes the other formats of a finished video: WebM, HLS and a short GIF."""
+"""Converts a finished MP4 to WebM, HLS and a short GIF."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HLS_SECONDS = 6  # cut at the next key frame, of which there is one every two se
 GIF_SECONDS = 6
 GIF_FPS = 10
 GIF_SIDE = 480  # pixels, the longer one
-# VP9's quality and how hard it tries; 8 is the fastest.
+# VP9's CRF and -cpu-used by quality; 8 is the fastest.
 VP9 = {"draft": ("42", "8"), "standard": ("35", "6"), "high": ("30", "4")}
 
 
@@ -37,7 +37,7 @@ def encode_webm(
     tools: FfmpegRunner,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Encode the picture as VP9; the sound comes as Opus from the mix, not from the MP4's."""
+    """Encode the picture as VP9. `sound` is the mix as Opus: converting the MP4's AAC would lose quality twice."""
     crf, speed = VP9[output.quality]
     tools.run(
         "-f", "mov", "-i", f"file:{video}", "-f", "matroska", "-i", f"file:{sound}",
@@ -59,9 +59,9 @@ def write_hls(
     tags: Sequence[str],
     tools: FfmpegRunner,
 ) -> None:
-    """Cut the MP4 into fragments of one file, named by byte ranges in the playlist. Nothing is encoded again.
+    """Write the MP4 as one fragmented file with a playlist of byte ranges, without encoding again.
 
-    The master playlist says what a player has to be able to play, before it has loaded any of it.
+    The master playlist states codecs and bandwidth, so that a player can tell whether it can play the stream before loading it.
     """
     tools.run(
         "-f", "mov", "-i", f"file:{video}", "-map", "0", "-c", "copy", "-map_metadata", "-1",
@@ -74,10 +74,10 @@ def write_hls(
 
 
 def master_playlist(listing: str, name: str, codecs: str, output: Output) -> str:
-    """Return the playlist that names the one with the fragments, and what they are. Pure."""
-    seconds = [float(each) for each in re.findall(r"^#EXTINF:([\d.]+)", listing, re.MULTILINE)]
-    sizes = [8 * int(each) for each in re.findall(r"^#EXT-X-BYTERANGE:(\d+)", listing, re.MULTILINE)]
-    highest = max(ceil(bits / lasting) for bits, lasting in zip(sizes, seconds, strict=True))
+    """Return the master playlist for a media playlist of that text and name. Pure."""
+    seconds = [float(number) for number in re.findall(r"^#EXTINF:([\d.]+)", listing, re.MULTILINE)]
+    sizes = [8 * int(number) for number in re.findall(r"^#EXT-X-BYTERANGE:(\d+)", listing, re.MULTILINE)]
+    highest = max(ceil(bits / duration) for bits, duration in zip(sizes, seconds, strict=True))
     mean = ceil(sum(sizes) / sum(seconds))
     width, height = output.size
     return (
@@ -89,7 +89,7 @@ def master_playlist(listing: str, name: str, codecs: str, output: Output) -> str
 
 
 def _codecs(video: Path) -> str:
-    """Return the codecs of our MP4 as RFC 6381 writes them: H.264's profile and level stand in its parameters."""
+    """Return the MP4's codecs as RFC 6381 writes them; H.264's profile and level are in its extradata."""
     with av.open(str(video), format="mov") as container:
         parameters = container.streams.video[0].codec_context.extradata or b""
     if len(parameters) < 4:
@@ -98,7 +98,7 @@ def _codecs(video: Path) -> str:
 
 
 def encode_gif(video: Path, target: Path, *, output: Output, tools: FfmpegRunner) -> tuple[int, int]:
-    """Make a small moving picture of the beginning, and return its size."""
+    """Write an animated GIF of the first seconds and return its size in pixels."""
     scale = min(1.0, GIF_SIDE / max(output.size))
     width, height = (max(2, round(side * scale / 2) * 2) for side in output.size)
     graph = (

@@ -1,4 +1,4 @@
-"""Names a script's language as files do: ISO 639-2's three letters for the two of a BCP 47 tag. Pure."""
+"""Converts a BCP 47 language tag to the ISO 639-2 code that media files carry. Pure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ UNKNOWN = "und"
 
 
 def iso639_2(tag: str) -> str:
-    """Return the three letters of a tag's language; those that no container knows are undetermined."""
+    """Return the tag's three-letter code, or `und` (undetermined) for an unknown language."""
     language = tag.lower().split("-", maxsplit=1)[0]
     return language if len(language) == 3 else THREE_LETTERS.get(language, UNKNOWN)
 
 
 def language_arguments(tag: str) -> tuple[str, ...]:
-    """Return ffmpeg's arguments that say which language a file's sound is in."""
+    """Return ffmpeg's arguments that state the language of a file's sound."""
     return ("-metadata:s:a:0", f"language={iso639_2(tag)}")

@@ -1,4 +1,4 @@
-"""Makes what goes beside a video: a poster, and a storyboard with the times of its pictures."""
+"""Draws a video's poster and its storyboard: a sheet of thumbnails with a WebVTT file of their times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TILES = 100
 COLUMNS = 10
-INTERVAL = Fraction(2)  # seconds, where that makes no more than TILES
+INTERVAL = Fraction(2)  # seconds between thumbnails; longer if there would be more than TILES
 TILE_SIDE = 160  # pixels, the longer one
 POSTER_LATEST = 2  # seconds into the first scene
 # A JPEG is full range and BT.601 (JFIF 1.02), our videos are limited range and BT.709.
@@ -28,7 +28,7 @@ FULL_RANGE = "in_range=tv:out_range=pc:in_color_matrix=bt709:out_color_matrix=bt
 
 @dataclass(frozen=True, slots=True)
 class Storyboard:
-    """How the pictures of a video stand on one sheet."""
+    """The layout of a video's thumbnails on one sheet. `interval` and `seconds` in seconds, sizes in pixels a tile."""
 
     interval: Fraction
     tiles: int
@@ -40,7 +40,7 @@ class Storyboard:
 
 
 def plan_storyboard(seconds: Fraction, size: tuple[int, int]) -> Storyboard:
-    """Choose how many pictures there are, how far apart and how large. Pure."""
+    """Return the storyboard's layout for a video of that length and frame size. Pure."""
     interval = max(INTERVAL, Fraction(ceil(seconds / TILES)))
     tiles = max(1, ceil(seconds / interval))
     columns = min(COLUMNS, tiles)
@@ -50,19 +50,19 @@ def plan_storyboard(seconds: Fraction, size: tuple[int, int]) -> Storyboard:
 
 
 def storyboard_vtt(board: Storyboard, image: str) -> str:
-    """Return the WebVTT that says which part of the sheet shows which seconds. Pure."""
+    """Return the WebVTT that maps seconds to tiles of the sheet. Pure."""
     blocks = []
     for index in range(board.tiles):
         row, column = divmod(index, board.columns)
         start = float(index * board.interval)
         end = float(min((index + 1) * board.interval, board.seconds))
-        place = f"{column * board.width},{row * board.height},{board.width},{board.height}"
-        blocks.append(f"{format_time(start, '.')} --> {format_time(end, '.')}\n{image}#xywh={place}\n\n")
+        area = f"{column * board.width},{row * board.height},{board.width},{board.height}"
+        blocks.append(f"{format_time(start, '.')} --> {format_time(end, '.')}\n{image}#xywh={area}\n\n")
     return "WEBVTT\n\n" + "".join(blocks)
 
 
 def poster_frame(timeline: Timeline) -> int:
-    """Return a frame of the first scene when its text has come in and its end has not begun. Pure."""
+    """Return a frame of the first scene after its text has appeared and before its transition begins. Pure."""
     first = timeline.scenes[0]
     following = timeline.scenes[1].transition if len(timeline.scenes) > 1 else 0
     latest = min(first.frames - following - 1, POSTER_LATEST * timeline.fps)
@@ -70,27 +70,27 @@ def poster_frame(timeline: Timeline) -> int:
 
 
 def draw_stills(
-    picture: Sequence[str],
+    picture_input: Sequence[str],
     *,
     frame: int,
     poster: Path | None,
     storyboard: tuple[Storyboard, Path] | None,
     tools: FfmpegRunner,
 ) -> None:
-    """Draw both by one ffmpeg: the poster is the given frame, the sheet is made of key frames alone.
+    """Draw both in one run of ffmpeg: the poster from frame `frame`, the sheet from key frames only, which is fast.
 
-    `picture` is what `joining.concat_input` returns: it reads segments, so it need not wait for the sound.
+    `picture_input` is what `joining.concat_input` returns, so that the stills need not wait for the sound.
     """
     inputs: list[str] = []
     outputs: list[str] = []
     if poster is not None:
-        inputs += picture
+        inputs += picture_input
         chosen = f"select='gte(n,{frame})',scale={FULL_RANGE}"
         outputs += ["-map", "0:v:0", "-vf", chosen, "-frames:v", "1", "-q:v", "3", *JPEG, f"file:{poster}"]
     if storyboard is not None:
         board, target = storyboard
         number = 0 if poster is None else 1
-        inputs += ["-skip_frame", "nokey", *picture]
+        inputs += ["-skip_frame", "nokey", *picture_input]
         outputs += ["-map", f"{number}:v:0", "-vf", _sheet(board), "-frames:v", "1", "-q:v", "4", *JPEG]
         outputs += [f"file:{target}"]
     if outputs:
@@ -101,10 +101,10 @@ def _sheet(board: Storyboard) -> str:
     rate = 1 / board.interval
     return ",".join((
         f"scale={board.width}:{board.height}:flags=area",
-        f"fps={rate.numerator}/{rate.denominator}:start_time=0:eof_action=pass",  # a video shorter than the interval
+        f"fps={rate.numerator}/{rate.denominator}:start_time=0:eof_action=pass",  # or a short video has no tile
         "tpad=stop=-1:stop_mode=clone",
         f"trim=end_frame={board.tiles}",
-        "format=rgb24",  # in YUV the places that stay empty come out green
+        "format=rgb24",  # in YUV, unused tiles would come out green
         f"tile={board.columns}x{board.rows}:nb_frames={board.tiles}",
         "scale=out_range=pc:out_color_matrix=bt601",
     ))  # fmt: skip

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from tasks.video.output.artifacts import OutputFile
     from tasks.video.plan.video_plan import Plan
 
-# Goes up when assembly makes other files of the same segments and sound.
+# Part of the key: raise it when assembly makes different files of the same segments and sound.
 REVISION = 2
 ARTIFACT_COLUMNS = ("name", "position", "media_type", "bytes", "sha256", "width", "height", "duration")
 
 
 def assembly_key(plan: Plan, rows: Sequence[tuple[Segment, str | None]]) -> str:
-    """Return the hash of all that decides the artifacts."""
+    """Return the hash of all that decides a job's artifacts."""
     deciding = {
         "segments": [segment.key for segment, _ in rows],
         "sound": mix_keys(plan),
@@ -42,7 +42,7 @@ def assembly_key(plan: Plan, rows: Sequence[tuple[Segment, str | None]]) -> str:
 
 
 def copy_artifacts(job: Job, equal_artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
-    """Give the artifacts of an equal job to this one; none where one of their files is gone."""
+    """Copy an equal job's artifacts for this one and return their rows; none if one of their files is gone."""
     rows: list[dict[str, Any]] = []
     for artifact in equal_artifacts:
         row = {name: getattr(artifact, name) for name in ARTIFACT_COLUMNS}
@@ -57,7 +57,7 @@ def copy_artifacts(job: Job, equal_artifacts: Sequence[Artifact]) -> list[dict[s
 
 
 def store_files(job: Job, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
-    """Move the files into storage, under names that hold the attempt, and return the artifacts' rows."""
+    """Store the files under names that hold the attempt, and return the artifacts' rows."""
     rows: list[dict[str, Any]] = []
     try:
         for position, file in enumerate(files):
@@ -74,7 +74,7 @@ def store_files(job: Job, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
                 "duration": file.duration,
             }
             if file.path.is_relative_to(storage().root):
-                storage().link(file.path, key)  # such as a sound that the next job will want as well
+                storage().link(file.path, key)  # a stored mix: moving it would take it from the next job
             else:
                 storage().put(file.path, key)
             rows.append(row)
@@ -85,7 +85,7 @@ def store_files(job: Job, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
 
 
 def _delete_files(rows: Sequence[dict[str, Any]]) -> None:
-    """Delete stored files that no row will name; what cannot be reached now is found to be nobody's later."""
+    """Delete stored files that no row will name; orphan cleanup deletes what storage does not delete now."""
     with suppress(Unavailable):
         for row in rows:
             storage().delete(row["storage_key"])

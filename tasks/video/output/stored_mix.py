@@ -1,4 +1,4 @@
-"""Mixes a video's sound and stores it once for an account under a key of all that is heard, so that it is never mixed twice."""
+"""Stores a video's mixed sound under a key of all that is heard, so that an account's equal sound is mixed once."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
     from tasks.video.plan.video_plan import Plan
 
-# Goes up when the same tracks are mixed into another sound.
+# Part of the key: raise it when the same tracks are mixed into a different sound.
 REVISION = 1
 
 
 def mix_keys(plan: Plan) -> dict[str, str]:
-    """Return the key of the sound in every coding that the output needs."""
+    """Return the key of the sound in each codec that the output needs."""
     return {codec: _mix_key(plan, codec) for codec in artifacts.needed_codecs(plan.output)}
 
 
 def find_mix(account_id: uuid.UUID, plan: Plan) -> dict[str, Path] | None:
-    """Return the stored sound in every coding that the output needs, or None."""
+    """Return the stored sound in each codec that the output needs, or None if one is missing. Marks them as used."""
     keys = mix_keys(plan)
     with transaction() as session:
         rows = session.scalars(
@@ -53,7 +53,7 @@ def find_mix(account_id: uuid.UUID, plan: Plan) -> dict[str, Path] | None:
 
 
 def make_mix(account_id: uuid.UUID, plan: Plan, work: Path, *, stop: Callable[[], bool]) -> dict[str, Path]:
-    """Mix the sound, store it, and return it in every coding that the output needs."""
+    """Mix the sound, store it, and return the files by codec."""
     mixed_files = artifacts.mix_sound(
         build_assembly_plan(plan, ()), work=work, stop=stop, ffmpeg=settings().ffmpeg
     )
@@ -62,7 +62,7 @@ def make_mix(account_id: uuid.UUID, plan: Plan, work: Path, *, stop: Callable[[]
 
 def _store(account_id: uuid.UUID, key: str, path: Path) -> Path:
     size = path.stat().st_size
-    # A name of its own, so that a file under a name never changes.
+    # A unique name: a file that another worker reads under this key must never change.
     storage_key = f"mixes/{account_id}/{key[:2]}/{key}-{uuid.uuid4().hex}{path.suffix}"
     storage().put(path, storage_key)
     facts = {"storage_key": storage_key, "bytes": size}
@@ -78,7 +78,10 @@ def _store(account_id: uuid.UUID, key: str, path: Path) -> Path:
 
 
 def _mix_key(plan: Plan, codec: str) -> str:
-    """Return the hash of all that is heard: the tracks with the content of their files, their length, their coding."""
+    """Return the hash of all that is heard.
+
+    The tracks enter by their repr: renaming Track, Take, Envelope or a field of theirs mixes every stored sound anew.
+    """
     planned_tracks = tracks.plan_tracks(
         plan.script,
         plan.timeline,

@@ -1,4 +1,4 @@
-"""How far music steps back under speech: an envelope computed from the spoken spans alone. Pure."""
+"""Computes how far music is ducked under speech, from the spoken spans alone. Pure."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 DEPTH = -12.0  # dB
 ATTACK = 0.15  # seconds before speech, so that its first syllable is clear
 RELEASE = 0.4  # seconds after it
-MIN_GAP = 0.6  # seconds: shorter gaps stay ducked
+MIN_GAP = 0.6  # seconds: music that came up in a shorter gap would pump
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Decibels at points in time, a straight line between them, level before the first and after the last."""
+    """Gain in dB at points in time (seconds): linear between them, constant before the first and after the last."""
 
     seconds: tuple[float, ...] = (0.0,)
     decibels: tuple[float, ...] = (0.0,)
 
 
 def find_speech(timeline: Timeline, cues: Sequence[Cue]) -> list[tuple[float, float]]:
-    """Return when someone speaks: each narration, less the pauses that its words show."""
+    """Return the spans of speech in seconds: each narration without the pauses between its words."""
     words = sorted((word.start, word.end) for cue in cues for word in cue.words)
     spans: list[tuple[float, float]] = []
     for slot in timeline.scenes:
@@ -41,7 +41,7 @@ def find_speech(timeline: Timeline, cues: Sequence[Cue]) -> list[tuple[float, fl
 
 
 def merge_spans(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Join spans that overlap or stand closer than MERGE."""
+    """Merge spans that overlap or are closer than MIN_GAP."""
     joined: list[tuple[float, float]] = []
     for start, end in sorted(spans):
         if joined and start - joined[-1][1] < MIN_GAP:
@@ -52,7 +52,7 @@ def merge_spans(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float
 
 
 def compute_envelope(spans: Iterable[tuple[float, float]]) -> Envelope:
-    """Return the envelope over the spans. Merged gaps are longer than a release and an attack, so that none meet."""
+    """Return the envelope over the spans. MIN_GAP exceeds a release plus an attack, so that ramps never overlap."""
     points = [
         point
         for start, end in merge_spans(spans)

@@ -1,4 +1,4 @@
-"""Adds tracks into one stereo sound, a block at a time: memory does not grow with the video's length."""
+"""Mixes tracks into stereo, a block at a time, so that memory does not grow with the video's length."""
 
 from __future__ import annotations
 
@@ -20,19 +20,17 @@ if TYPE_CHECKING:
 Samples = NDArray[np.float32]
 
 BLOCK_SAMPLES = 2 * RATE
-REFERENCE_LEVEL = (
-    -20.0
-)  # dB of full scale: the level that speech and music are brought to before they are mixed
-MAX_LEVEL_CHANGE = 24.0  # dB by which a level is changed at most: what is quieter than that is meant to be
-MAX_PEAK = 0.98  # of full scale: as far as a file is raised
-GATE = -72.0  # dB: quieter moments are silence and say nothing of the level
-RELATIVE_GATE = 10.0  # dB: nor do those so far below the rest
+REFERENCE_LEVEL = -20.0  # dBFS: speech and music are brought to this level before mixing
+MAX_LEVEL_CHANGE = 24.0  # dB: a file that would need more is quiet on purpose
+MAX_PEAK = 0.98  # of full scale: no file is amplified beyond this
+GATE = -72.0  # dB: quieter moments are silence and do not count towards the level
+RELATIVE_GATE = 10.0  # dB below the mean: such moments do not count either
 MEASURED_SAMPLES = RATE // 10
 STEP_SAMPLES = RATE // 1000
 
 
 def mix_tracks(tracks: Sequence[Track], samples: int) -> Iterator[Samples]:
-    """Yield stereo blocks that last `samples` in all."""
+    """Yield stereo blocks of floats, `samples` samples in all."""
     playing = [(track, _levelling_factor(track.path) if track.levelled else 1.0) for track in tracks]
     for first in range(0, samples, BLOCK_SAMPLES):
         count = min(BLOCK_SAMPLES, samples - first)
@@ -45,7 +43,7 @@ def mix_tracks(tracks: Sequence[Track], samples: int) -> Iterator[Samples]:
 
 
 def _track_block(track: Track, first: int, count: int) -> Samples:
-    """Return `count` samples of a track, with all that changes its loudness."""
+    """Return `count` samples of a track from sample `first` of the video on, with its gain, fades and ducking."""
     at = first - track.start
     sound = _repeated(track, at, count) if track.period else read_samples(track.path, at, count)
     gain = np.full(count, track.gain, np.float32)
@@ -60,7 +58,7 @@ def _track_block(track: Track, first: int, count: int) -> Samples:
 
 
 def _ducking_factors(envelope: Envelope, first: int, count: int) -> Samples:
-    """Return the envelope as factors; a value a millisecond is fine enough for ramps of more than a hundred."""
+    """Return the envelope as factors. One value a millisecond is enough for ramps of over 100 ms, and much faster."""
     steps = np.arange(first, first + count + STEP_SAMPLES, STEP_SAMPLES)
     factors = 10 ** (np.interp(steps / RATE, envelope.seconds, envelope.decibels) / 20)
     if np.ptp(factors) == 0:
@@ -69,41 +67,41 @@ def _ducking_factors(envelope: Envelope, first: int, count: int) -> Samples:
 
 
 def _repeated(track: Track, at: int, count: int) -> Samples:
-    """Return samples of a sound that begins again and again, faded at the seams so that none clicks."""
+    """Return samples of a looped track, faded at its seams so that they do not click."""
     period = track.period or count
-    pieces, place, seam = list[Samples](), at, round(LOOP_FADE * RATE)
-    while place < at + count:
-        inside = place % period
-        length = min(period - inside, at + count - place)
+    parts, position, seam = list[Samples](), at, round(LOOP_FADE * RATE)
+    while position < at + count:
+        inside = position % period
+        length = min(period - inside, at + count - position)
         piece = read_samples(track.path, inside, length)
-        if inside < seam and place >= period:  # its first beginning is the track's own affair
+        if inside < seam and position >= period:  # the very first start is faded by `fade_in`
             piece *= ramp(inside, length, seam)[:, None]
         if inside + length > period - seam:
             piece *= ramp(period - inside - length, length, seam)[::-1, None]
-        pieces.append(piece)
-        place += length
-    return np.concatenate(pieces)
+        parts.append(piece)
+        position += length
+    return np.concatenate(parts)
 
 
 def ramp(first: int, count: int, length: int) -> Samples:
-    """Return a straight line from 0 to 1 over `length` samples, then 1: `count` of it from sample `first` on."""
+    """Return `count` values, from sample `first` on, of a ramp that rises from 0 to 1 over `length` samples and stays at 1."""
     return np.clip(np.arange(first, first + count) / length, 0, 1).astype(np.float32)
 
 
 def read_samples(path: Path, first: int, count: int) -> Samples:
-    """Return stereo samples of a 16-bit WAV file of ours; beyond its end is silence."""
+    """Return stereo samples of a 16-bit WAV file written here; silence beyond its end."""
     with wave.open(str(path), "rb") as file:
         channels = file.getnchannels()
         first = min(first, file.getnframes())
         file.setpos(first)
-        found = np.frombuffer(file.readframes(count), "<i2").reshape(-1, channels)
+        frames = np.frombuffer(file.readframes(count), "<i2").reshape(-1, channels)
     sound = np.zeros((count, 2), np.float32)
-    sound[: len(found)] = found / np.float32(32768)
+    sound[: len(frames)] = frames / np.float32(32768)
     return sound
 
 
 def _levelling_factor(path: Path) -> float:
-    """Return the factor that brings a file's louder moments to the reference."""
+    """Return the factor that brings a file's louder moments to REFERENCE_LEVEL."""
     with wave.open(str(path), "rb") as file:
         length = file.getnframes()
     powers, peak = list[NDArray[np.float64]](), 0.0

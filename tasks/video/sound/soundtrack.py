@@ -1,7 +1,7 @@
-"""Makes the whole sound of a video in one pass: decoded, mixed, brought to its loudness, limited, encoded.
+"""Writes a video's soundtrack: decodes and mixes its tracks, normalises the loudness, limits the peaks, encodes.
 
-Loudness is measured, then one gain is applied to all of it and a limiter holds the peaks: nothing pumps. The mix
-is written once as plain samples, and read in blocks, so that memory does not grow with its length.
+Loudness is measured, then one gain is applied throughout and a limiter holds the peaks, so that nothing pumps. The mix is
+written once as raw samples and read in blocks, so that memory does not grow with its length.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from tasks.video.sound.tracks import Take, Track
 
 LOUDNESS = -14.0  # LUFS
-TOLERANCE = 0.5  # LU: closer is good enough
-MAX_ROUNDS = 4  # of gain and limiter, until the limited sound is as loud as it should be
-SILENCE = -69.0  # LUFS: the meter shows -70 for what it hears nothing in
-MAX_GAIN = 45.0  # dB: what would need more is noise
-CEILING = 10 ** (-2.0 / 20)  # of the true peak; coding lifts it, and -1 dBTP is promised
-MIN_TEMPO = 2**-20  # of its speed: a frame that lasts for hours
-MIN_METERED_SAMPLES = 2 * RATE  # samples that the meter needs; what is shorter is measured over and over
+TOLERANCE = 0.5  # LU
+MAX_ROUNDS = 4  # of gain and limiter, to reach the loudness after limiting
+SILENCE = -69.0  # LUFS: the meter reports -70 for silence
+MAX_GAIN = 45.0  # dB: a sound that would need more is noise
+CEILING = 10 ** (-2.0 / 20)  # true peak: encoding raises peaks, and -1 dBTP is promised
+MIN_TEMPO = 2**-20  # below it, the chain of halving filters would never end
+MIN_METERED_SAMPLES = 2 * RATE  # the meter needs two seconds; a shorter sound is measured repeated
 REPORT = "loudness.txt"  # in the work folder, where ffmpeg runs
 METER = f"ebur128=metadata=1,ametadata=mode=print:key=lavfi.r128.I:file={REPORT}"
-# One channel stays one, which both sides hear in full; made stereo by ffmpeg it would lose 3 dB.
+# Mono stays mono and is heard on both sides in full; converted to stereo by ffmpeg it would lose 3 dB.
 CHANNELS = "aformat=channel_layouts=stereo|mono"
 FRAME_BYTES = 8  # two channels of 32-bit floats
 RAW_FORMAT = ("-f", "f32le", "-ar", str(RATE), "-ac", "2")
@@ -48,7 +48,7 @@ DECODE_LIMITS = ffmpeg.Limits(wall=1800, stall=120, memory=2 << 30, cpu=1800, fi
 
 @dataclass(frozen=True, slots=True)
 class RawMix:
-    """The mix before its gain: a file of plain samples, and for each hop its true peak and its power."""
+    """The mix before its gain: a file of raw samples, with the true peak and the power of each hop."""
 
     raw: Path
     samples: int
@@ -66,38 +66,41 @@ def write_soundtrack(
     title: str = "",
     on_progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Write the sound to each target; the targets' keys are "aac", "opus", "mp3". Silence is a sound too."""
-    tell = on_progress or (lambda _: None)
+    """Write the sound to each target, keyed "aac", "opus" or "mp3"; without tracks it is silence.
+
+    Raise AssetUnreadable, RenderFailed, RenderTimeout or Stopped.
+    """
+    report_progress = on_progress or (lambda _: None)
     decoded = decode_tracks(tracks, tools)
     raw = tools.work / "mix.f32"
     try:
-        written = _write_mix(mix_tracks(decoded, samples), raw, samples, tools)
-        tell(0.3)
-        measured = _measure_loudness(written, tools) if written.peaks.any() else SILENCE
-        tell(0.4)
+        raw_mix = _write_mix(mix_tracks(decoded, samples), raw, samples, tools)
+        report_progress(0.3)
+        measured = _measure_loudness(raw_mix, tools) if raw_mix.peaks.any() else SILENCE
+        report_progress(0.4)
         _encode_at_loudness(
-            written,
+            raw_mix,
             measured,
             _output_arguments(targets, quality, title),
             tools,
-            lambda part: tell(0.4 + 0.6 * part),
+            lambda part: report_progress(0.4 + 0.6 * part),
         )
-        tell(1.0)
+        report_progress(1.0)
     finally:
         raw.unlink(missing_ok=True)
 
 
 def decode_tracks(tracks: Sequence[Track], tools: FfmpegRunner) -> list[Track]:
-    """Turn what the tracks take from clients' files into WAV files of ours, each once; or raise AssetUnreadable."""
-    made: dict[Take, Path] = {}
+    """Decode the parts of clients' files that tracks use to WAV, each part once. Raise AssetUnreadable."""
+    decoded_files: dict[Take, Path] = {}
     decoded = []
     for track in tracks:
         take = track.take
-        if take is not None and take not in made:
-            target = tools.work / f"take-{len(made)}.wav"
+        if take is not None and take not in decoded_files:
+            target = tools.work / f"take-{len(decoded_files)}.wav"
             _decode(take, target, tools)
-            made[take] = target
-        decoded.append(replace(track, path=made[take]) if take is not None else track)
+            decoded_files[take] = target
+        decoded.append(replace(track, path=decoded_files[take]) if take is not None else track)
     return decoded
 
 
@@ -112,7 +115,7 @@ def _decode(take: Take, target: Path, tools: FfmpegRunner) -> None:
             "-protocol_whitelist", "file", "-max_streams", "64", *opening,
             "-ss", f"{take.start:.6f}", "-i", f"file:{take.path.resolve()}",
             "-map", "0:a:0", "-vn", "-sn", "-dn",
-            # A sound that begins later than its picture is filled up, so that the two stay together.
+            # Without padding, a sound that begins later than its picture would be heard too early.
             "-af", ",".join([*take.downmix, "aresample=async=1:first_pts=0", *tempo_filters(take.tempo), CHANNELS]),
             "-ar", str(RATE), "-t", f"{take.seconds:.6f}",
             "-c:a", "pcm_s16le", "-bitexact", "-f", "wav", f"file:{target}",
@@ -123,7 +126,7 @@ def _decode(take: Take, target: Path, tools: FfmpegRunner) -> None:
 
 
 def tempo_filters(tempo: float) -> list[str]:
-    """Return filters that change the speed and keep the pitch; one of them halves it at most."""
+    """Return filters that change the speed and keep the pitch. One `atempo` slows down to a half at most."""
     steps = []
     tempo = max(tempo, MIN_TEMPO)
     while tempo < 0.5:
@@ -133,20 +136,20 @@ def tempo_filters(tempo: float) -> list[str]:
 
 
 def _write_mix(blocks: Iterator[Samples], raw: Path, samples: int, tools: FfmpegRunner) -> RawMix:
-    """Write the mix as plain samples, and learn what the limiter needs to know of it."""
+    """Write the mix as raw samples, and measure the peaks and powers that the limiter needs."""
     with raw.open("wb") as file:
         for block in tools.while_wanted(blocks):
             file.write(block.tobytes())
-    seen = [
+    measured_blocks = [
         (limiter.measure_peaks(padded), limiter.measure_powers(padded))
         for _, padded in tools.while_wanted(_padded_blocks(raw, samples))
     ]
-    peaks, powers = (np.concatenate(values) for values in zip(*seen, strict=True))
+    peaks, powers = (np.concatenate(values) for values in zip(*measured_blocks, strict=True))
     return RawMix(raw, samples, peaks, powers)
 
 
 def _padded_blocks(raw: Path, samples: int) -> Iterator[tuple[int, Samples]]:
-    """Yield each block's first sample, and the block with a margin of its neighbours."""
+    """Yield each block's first sample, and the block padded with EDGE samples of its neighbours."""
     edge = limiter.EDGE
     for first in range(0, samples, BLOCK_SAMPLES):
         begin, end = max(0, first - edge), min(samples, first + BLOCK_SAMPLES + edge)
@@ -172,7 +175,7 @@ def _measure_loudness(mixed: RawMix, tools: FfmpegRunner) -> float:
 
 
 def _read_report(report: Path) -> float:
-    """Return the last value that the meter wrote, and take its report away."""
+    """Return the last value of the meter's report in LUFS, and delete the report."""
     values = [line.partition("=")[2] for line in report.read_text().splitlines() if line.startswith("lavfi.")]
     report.unlink()
     return float(values[-1]) if values else -70.0
@@ -183,9 +186,9 @@ def _encode_at_loudness(
     measured: float,
     outputs: Sequence[Sequence[str]],
     tools: FfmpegRunner,
-    tell: Callable[[float], None],
+    report_progress: Callable[[float], None],
 ) -> None:
-    """Encode at the gain that reaches the loudness; what the meter says of it corrects the next round."""
+    """Encode at the gain that reaches the loudness; each round is metered, and corrects the next."""
     aim = LOUDNESS
     for _ in range(MAX_ROUNDS):
         gain, curve = _solve_gain(mixed, aim - measured if measured > SILENCE else 0.0)
@@ -193,7 +196,7 @@ def _encode_at_loudness(
             _limited_chunks(mixed, gain, curve),
             outputs,
             tools,
-            lambda progress: tell(min(1.0, progress.seconds * RATE / mixed.samples)),
+            lambda progress: report_progress(min(1.0, progress.seconds * RATE / mixed.samples)),
         )
         lacking = LOUDNESS - _read_report(tools.work / REPORT)
         beyond = aim + lacking - measured > MAX_GAIN
@@ -203,15 +206,15 @@ def _encode_at_loudness(
 
 
 def _solve_gain(mixed: RawMix, decibels: float) -> tuple[float, limiter.Values]:
-    """Return the gain, and the limiter's curve for it, that change the sound's power by so many decibels."""
-    wanted = min(MAX_GAIN, decibels)
-    raised = wanted
+    """Return the gain and its limiter curve that together change the sound's power by `decibels`."""
+    target_gain = min(MAX_GAIN, decibels)
+    gain_db = target_gain
     for _ in range(MAX_ROUNDS):
-        gain = 10 ** (raised / 20)
+        gain = 10 ** (gain_db / 20)
         curve = limiter.compute_gains(mixed.peaks * gain, CEILING)
         power = float(mixed.powers.sum())
-        kept = float((mixed.powers * curve**2).sum()) / power if power else 1.0
-        raised = min(MAX_GAIN, wanted - 10 * math.log10(kept))
+        remaining_power = float((mixed.powers * curve**2).sum()) / power if power else 1.0
+        gain_db = min(MAX_GAIN, target_gain - 10 * math.log10(remaining_power))
     return gain, curve
 
 
@@ -232,7 +235,7 @@ def _encode(
     tools: FfmpegRunner,
     on_progress: Callable[[ffmpeg.Progress], None],
 ) -> None:
-    """Encode once for all targets, and measure what is encoded."""
+    """Encode all targets in one run, and meter what is encoded."""
     names = [f"[s{index}]" for index in range(len(outputs))]
     graph = f"[0:a]asplit={len(names) + 1}[m]{''.join(names)};[m]{METER},anullsink"
     arguments = [

@@ -1,7 +1,7 @@
-"""Lays every sound of a video on one line of samples: what is heard from when to when, how loud. Pure.
+"""Plans a video's audio tracks: which file is heard from which sample to which, how loud, faded, looped or ducked. Pure.
 
-Speech and music are levelled, so that a quiet recording is not lost and `volume` means the same for every file;
-the sound of clips keeps its own level.
+Speech and music are levelled, so that a quiet recording stays audible and `volume` means the same for every file; clips keep
+their own level.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from tasks.video.captions.cues import Cue
 
 RATE = 48_000
-CLIP_FADE = 0.02  # seconds: no sound of a clip begins or ends harder than this
-LOOP_FADE = 0.005  # and none is repeated harder than this
-MIN_LOOP = 0.1  # seconds: music of a few samples would be read a million times a minute
+CLIP_FADE = 0.02  # seconds: a clip's sound that starts or stops faster clicks
+LOOP_FADE = 0.005  # seconds, at the seams of a loop
+MIN_LOOP = 0.1  # seconds: looping a file of a few samples would read it a million times a minute
 
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A part of a file to be decoded: from `start`, `seconds` of output, `tempo` times as fast as it is."""
+    """A part of a file to decode: `seconds` of output from `start` seconds on, `tempo` times as fast as the file."""
 
     path: Path
     start: float = 0.0
@@ -40,9 +40,9 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A sound on the line. Places and lengths in samples; `period`: it begins again after so many.
+    """A sound in the mix. Positions and lengths in samples; with a `period`, the sound repeats after so many.
 
-    `take` None: the file is a mono WAV of ours, and is read as it is.
+    Without a `take`, the file is a mono WAV written here and is read as it is.
     """
 
     path: Path
@@ -65,7 +65,7 @@ def plan_tracks(
     sources: Mapping[str, Path],
     media: Mapping[str, Media],
 ) -> tuple[Track, ...]:
-    """Return all that is heard. `speech` names WAV files by scene, `sources` and `media` the script's files."""
+    """Return the video's tracks. `speech` holds WAV files by scene id, `sources` and `media` the script's files by `src`."""
     tracks = [_narration(slot, speech[slot.id]) for slot in timeline.scenes if slot.id in speech]
     for slot, scene in zip(timeline.scenes, script.scenes, strict=True):
         visual = scene.visual
@@ -80,7 +80,7 @@ def plan_tracks(
 
 
 def total_samples(timeline: Timeline) -> int:
-    """Return the samples of the whole video; every frame rate that we offer divides them evenly."""
+    """Return the whole video's length in samples; every frame rate offered divides the sample rate evenly."""
     return round(timeline.seconds * RATE)
 
 
@@ -90,9 +90,9 @@ def _narration(slot: Slot, path: Path) -> Track:
 
 
 def _clip(timeline: Timeline, slot: Slot, visual: Visual, path: Path, facts: Media) -> list[Track]:
-    """Place a clip's sound as its picture runs: from its start, at its speed, again or slower where it is short.
+    """Return the clip's sound as its picture plays: same start and speed, looped or slowed if it is too short.
 
-    The picture counts whole frames, so a round of a loop does as well: the two never drift apart.
+    A loop's round is rounded to whole frames like the picture's, or the two would drift apart.
     """
     fps = timeline.fps
     duration = facts.duration or 0.0
@@ -102,20 +102,20 @@ def _clip(timeline: Timeline, slot: Slot, visual: Visual, path: Path, facts: Med
         tempo = min(tempo, (duration - start) * fps / slot.frames)
     if tempo <= 0:
         return []
-    round_frames = max(1, floor((duration - start) / tempo * fps + 1e-6))
-    looped = visual.when_short == "loop" and slot.frames > round_frames
-    taken = min(slot.frames, round_frames) / fps
+    loop_frames = max(1, floor((duration - start) / tempo * fps + 1e-6))
+    looped = visual.when_short == "loop" and slot.frames > loop_frames
+    played = min(slot.frames, loop_frames) / fps
     following = timeline.scenes[slot.index + 1].transition if slot.index + 1 < len(timeline.scenes) else 0
     return [
         Track(
             path,
             round(slot.start * RATE / fps),
-            round((slot.frames / fps if looped else taken) * RATE),
+            round((slot.frames / fps if looped else played) * RATE),
             gain=visual.volume,
             fade_in=_fade_samples(slot.transition, fps),
             fade_out=_fade_samples(following, fps),
-            period=round(round_frames * RATE / fps) if looped else None,
-            take=Take(path, start, taken, tempo, tuple(facts.downmix_filters)),
+            period=round(loop_frames * RATE / fps) if looped else None,
+            take=Take(path, start, played, tempo, tuple(facts.downmix_filters)),
         )
     ]
 
@@ -129,9 +129,9 @@ def _music(
 ) -> Track:
     length = total_samples(timeline)
     facts = media.get(music.src)
-    lasting = facts.duration if facts is not None else None
+    duration = facts.duration if facts is not None else None
     downmix = tuple(facts.downmix_filters) if facts is not None else ()
-    period = round(max(lasting, MIN_LOOP) * RATE) if lasting and lasting * RATE < length else None
+    period = round(max(duration, MIN_LOOP) * RATE) if duration and duration * RATE < length else None
     return Track(
         path,
         0,
@@ -140,7 +140,7 @@ def _music(
         fade_in=min(round(max(music.fade_in, LOOP_FADE) * RATE), length),
         fade_out=min(round(max(music.fade_out, CLIP_FADE) * RATE), length),
         period=period,
-        take=Take(path, 0.0, min(length / RATE, lasting or length / RATE), downmix=downmix),
+        take=Take(path, 0.0, min(length / RATE, duration or length / RATE), downmix=downmix),
         levelled=True,
         ducked=compute_envelope(find_speech(timeline, cues)) if music.duck else None,
     )
