@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from shared.script.timeline import reading_seconds
 from tasks.speech.word_alignment import align_words
 from tasks.video.captions import line_breaks
+from tasks.video.captions.pieces import join_characters, split_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from shared.script.timeline import Slot, Timeline
     from shared.script.values import Scene, Script
     from tasks.speech.engine import Word
+    from tasks.video.captions.pieces import Piece
 
 MAX_LINES = 2
 MAX_COLUMNS = 42  # cells of a line on a wide picture; a Chinese character takes two
@@ -27,9 +29,6 @@ MAX_PAUSE = 0.6  # seconds: a longer silence ends a cue
 MIN_SECONDS = 1.0  # seconds that a cue stays, unless the next one begins earlier
 HOLD_SECONDS = 0.4  # seconds that a cue stays after its last word, unless the next one begins earlier
 
-SENTENCE_ENDS = ".!?…。！？؟।॥"  # noqa: RUF001  (sentence ends of many scripts)
-CLAUSE_ENDS = ",;:–—、，；：،؛"  # noqa: RUF001  (clause ends of many scripts)
-CLOSING = "\"'”’»)]」』）"  # noqa: RUF001  (closing quotes and brackets)
 MAX_COST = 1e9
 
 
@@ -54,18 +53,6 @@ class Cue:
     rtl: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A word, or a part of a word too long for a line. `spaced`: preceded by white space."""
-
-    text: str
-    start: float
-    end: float
-    spaced: bool
-    ends: str  # "sentence", "clause" or ""
-    cells: int  # including the space before it
-
-
 def columns_for(aspect: str) -> int:
     """Return the cells of a line on a picture of that aspect, such as "9:16"; a tall picture has fewer."""
     across, down = (int(part) for part in aspect.split(":"))
@@ -82,7 +69,7 @@ def make_cues(
         if text and (scene_words := words.get(slot.id, ()) or _unspoken_words(slot, scene, timeline)):
             ends = line_breaks.find_breaks(text, script.language)
             cues += _scene_cues(
-                slot, timeline.fps, _split_pieces(_join_characters(scene_words, ends), columns), columns
+                slot, timeline.fps, split_pieces(join_characters(scene_words, ends), columns), columns
             )
     return _extend_cues(cues, timeline)
 
@@ -97,17 +84,6 @@ def _unspoken_words(slot: Slot, scene: Scene, timeline: Timeline) -> Sequence[Wo
     return align_words(scene.narration.text, (), max(seconds, 1 / timeline.fps))
 
 
-def count_cells(text: str) -> int:
-    """Return a text's width in cells: wide characters take two, combining marks none."""
-    return len(text) if text.isascii() else sum(map(_character_cells, text))
-
-
-def _character_cells(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
 def is_rtl(text: str) -> bool:
     """Return whether the first letter with a direction is right-to-left."""
     for character in text:
@@ -117,71 +93,7 @@ def is_rtl(text: str) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class _SpacedWord:
-    """A whole word. `spaced`: preceded by white space."""
-
-    text: str
-    start: float
-    end: float
-    spaced: bool
-
-
-def _join_characters(words: Sequence[Word], ends: frozenset[int]) -> list[_SpacedWord]:
-    """Join characters into words in scripts without spaces, whose speech is timed character by character."""
-    joined: list[_SpacedWord] = []
-    offset = None
-    for word in words:
-        spaced = offset is not None and word.offset > offset
-        offset = word.offset + word.length
-        text = " ".join(word.text.split())
-        before = joined[-1] if joined else None
-        if before and not spaced and word.offset not in ends and _continues_word(before.text, text):
-            joined[-1] = replace(before, text=before.text + text, end=max(before.end, word.end))
-        else:
-            joined.append(_SpacedWord(text, word.start, word.end, spaced))
-    return joined
-
-
-def _continues_word(before: str, after: str) -> bool:
-    return line_breaks.is_unspaced(before[-1:]) and line_breaks.is_unspaced(after[:1])
-
-
-def _split_pieces(words: Sequence[_SpacedWord], columns: int) -> list[_Piece]:
-    pieces: list[_Piece] = []
-    for word in words:
-        parts = _fold_word(word.text, columns)
-        step = (word.end - word.start) / max(1, len(parts))
-        for index, part in enumerate(parts):
-            last = index == len(parts) - 1
-            begin = word.start + index * step
-            end = word.end if last else begin + step
-            gap = word.spaced and index == 0
-            ending = _ending_kind(part) if last else ""
-            pieces.append(_Piece(part, begin, end, gap, ending, count_cells(part) + gap))
-    return pieces
-
-
-def _fold_word(text: str, columns: int) -> list[str]:
-    """Split a word that is wider than a line; combining marks stay with their letter."""
-    if count_cells(text) <= columns:
-        return [text]
-    parts = [""]
-    for character in text:
-        if count_cells(parts[-1] + character) > columns:
-            parts.append("")
-        parts[-1] += character
-    return [part for part in parts if part]
-
-
-def _ending_kind(text: str) -> str:
-    bare = text.rstrip(CLOSING)
-    if bare.endswith(tuple(SENTENCE_ENDS)):
-        return "sentence"
-    return "clause" if bare.endswith(tuple(CLAUSE_ENDS)) else ""
-
-
-def _scene_cues(slot: Slot, fps: int, pieces: Sequence[_Piece], columns: int) -> list[Cue]:
+def _scene_cues(slot: Slot, fps: int, pieces: Sequence[Piece], columns: int) -> list[Cue]:
     origin = float(slot.narration_start)
     limit = slot.end / fps
     cues: list[Cue] = []
@@ -192,9 +104,9 @@ def _scene_cues(slot: Slot, fps: int, pieces: Sequence[_Piece], columns: int) ->
     return cues
 
 
-def _split_sentences(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
+def _split_sentences(pieces: Sequence[Piece]) -> list[list[Piece]]:
     """Split where a cue must end: after a sentence, and at a long silence."""
-    sentences: list[list[_Piece]] = [[]]
+    sentences: list[list[Piece]] = [[]]
     for piece in pieces:
         before = sentences[-1][-1] if sentences[-1] else None
         if before is not None and (before.ends == "sentence" or piece.start - before.end > MAX_PAUSE):
@@ -203,9 +115,9 @@ def _split_sentences(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
     return [sentence for sentence in sentences if sentence]
 
 
-def _merge_short_sentences(sentences: Sequence[list[_Piece]], columns: int) -> list[list[_Piece]]:
+def _merge_short_sentences(sentences: Sequence[list[Piece]], columns: int) -> list[list[Piece]]:
     """Join very short sentences with the next one: on their own they would vanish before they can be read."""
-    joined: list[list[_Piece]] = []
+    joined: list[list[Piece]] = []
     for sentence in sentences:
         before = joined[-1] if joined else None
         if (
@@ -220,7 +132,7 @@ def _merge_short_sentences(sentences: Sequence[list[_Piece]], columns: int) -> l
     return joined
 
 
-def _split_cues(pieces: Sequence[_Piece], columns: int) -> list[tuple[int, int]]:
+def _split_cues(pieces: Sequence[Piece], columns: int) -> list[tuple[int, int]]:
     """Return the first and last pieces of each cue: the cheapest split, found by dynamic programming from the end."""
     count = len(pieces)
     if _cue_cost(pieces, columns, final=True) is not None:
@@ -241,7 +153,7 @@ def _split_cues(pieces: Sequence[_Piece], columns: int) -> list[tuple[int, int]]
     return runs
 
 
-def _cue_cost(pieces: Sequence[_Piece], columns: int, *, final: bool) -> float | None:
+def _cue_cost(pieces: Sequence[Piece], columns: int, *, final: bool) -> float | None:
     """Return the cost of a cue of these pieces, or None if they do not fit."""
     width = _count_width(pieces)
     if width > MAX_LINES * columns or _find_break(pieces, columns) is None:
@@ -252,11 +164,11 @@ def _cue_cost(pieces: Sequence[_Piece], columns: int, *, final: bool) -> float |
     return 1.0 + 2.0 * short + inside
 
 
-def _count_width(pieces: Sequence[_Piece]) -> int:
+def _count_width(pieces: Sequence[Piece]) -> int:
     return sum([piece.cells for piece in pieces]) - pieces[0].spaced
 
 
-def _find_break(pieces: Sequence[_Piece], columns: int) -> int | None:
+def _find_break(pieces: Sequence[Piece], columns: int) -> int | None:
     """Return the index at which the second line begins (the number of pieces: one line), or None if they do not fit."""
     width = _count_width(pieces)
     if width <= columns:
@@ -275,7 +187,7 @@ def _find_break(pieces: Sequence[_Piece], columns: int) -> int | None:
     return best
 
 
-def _build_cue(pieces: Sequence[_Piece], origin: float, columns: int) -> Cue:
+def _build_cue(pieces: Sequence[Piece], origin: float, columns: int) -> Cue:
     offset = _find_break(pieces, columns)
     if offset is None:
         raise ValueError("the pieces do not fit")  # `_split_cues` only passes pieces that fit
@@ -289,7 +201,7 @@ def _build_cue(pieces: Sequence[_Piece], origin: float, columns: int) -> Cue:
     return Cue(words[0].start, words[-1].end, lines, words, is_rtl("".join(lines)))
 
 
-def _join_text(pieces: Sequence[_Piece]) -> str:
+def _join_text(pieces: Sequence[Piece]) -> str:
     return "".join((" " if piece.spaced and index else "") + piece.text for index, piece in enumerate(pieces))
 
 

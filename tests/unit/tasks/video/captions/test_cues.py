@@ -16,6 +16,7 @@ from tasks.speech.engine import WordTime
 from tasks.speech.word_alignment import align_words, split_words
 from tasks.video.captions import cues as captions
 from tasks.video.captions import subtitle_files
+from tasks.video.captions.pieces import count_cells
 from tests.work import calls
 
 BEAT = 0.35  # seconds a word
@@ -86,7 +87,7 @@ def test_chinese_is_broken_between_characters_without_spaces():
         "".join("".join(cue.lines) for cue in cues)
         == "今天天气很好我们一起去公园散步吧因为春天来了花儿都开了"
     )
-    assert all(captions.count_cells(line) <= 20 for cue in cues for line in cue.lines)
+    assert all(count_cells(line) <= 20 for cue in cues for line in cue.lines)
 
 
 def test_arabic_stays_in_logical_order_and_says_its_direction():
@@ -129,7 +130,7 @@ def test_any_text_makes_cues_that_fit_follow_each_other_and_lose_nothing(texts, 
     cues, timeline = made(*texts, columns=columns, transition=transition)
 
     assert all(1 <= len(cue.lines) <= 2 for cue in cues)
-    assert all(captions.count_cells(line) <= columns for cue in cues for line in cue.lines)
+    assert all(count_cells(line) <= columns for cue in cues for line in cue.lines)
     assert all(0 <= cue.start < cue.end <= float(timeline.seconds) + 1e-9 for cue in cues)
     assert all(before.end <= after.start for before, after in pairwise(cues))
     assert "".join("".join("".join(cue.lines).split()) for cue in cues) == "".join("".join(texts).split())
@@ -207,4 +208,4 @@ def test_words_of_a_script_without_spaces_are_never_cut():
     words = [word.text for cue in cues for word in cue.words]
     assert "".join(words) == text
     assert {"ปะการัง", "เติบโต", "ทะเล"} <= set(words)
-    assert all(cells <= 30 for cue in cues for cells in map(captions.count_cells, cue.lines))
+    assert all(cells <= 30 for cue in cues for cells in map(count_cells, cue.lines))
