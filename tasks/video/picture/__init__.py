@@ -1,1 +1,1 @@
-"""What a segment looks like: stills and clips, text and captions, and how they are composed and encoded."""
+"""A segment's spec to its frames: stills, clips, elements, text and captions, composed and encoded by ffmpeg."""

@@ -1,4 +1,4 @@
-"""Paints colours, gradients and themes' backgrounds, dithered so that slow gradients show no bands."""
+"""Paints colours, gradients and themes' backgrounds, dithered so that gradients show no banding."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tasks.video.picture.theme import parse_color
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-COARSE_STEP = 8  # a gradient is computed for every eighth pixel and line, and is straight between them
+COARSE_STEP = 8  # a gradient is computed for every eighth pixel and line, and interpolated between them
 
 
 def paint(visual: Mapping[str, Any], size: tuple[int, int]) -> tuple[Plane, Plane, Plane]:
-    """Return the planes of `{colors, angle, glows}`, which are not to be written to."""
+    """Return the planes of `{colors, angle, glows}`. They are cached and read-only."""
     deciding = {name: visual[name] for name in ("colors", "angle", "glows") if name in visual}
     return _paint_cached(json.dumps(deciding, sort_keys=True), size)
 
@@ -33,16 +33,16 @@ def _paint_cached(description: str, size: tuple[int, int]) -> tuple[Plane, Plane
     yuv = coarse @ TO_YUV[:, :3].T.astype(np.float32) + TO_YUV[:, 3].astype(np.float32)
     sizes = (size, (width // 2, height // 2), (width // 2, height // 2))
     plain = len(visual["colors"]) == 1 and not visual.get("glows")
-    made = [
+    painted = [
         _quantize(cv2.resize(yuv[..., index], sizes[index]), None if plain else index) for index in range(3)
     ]
-    for plane in made:
+    for plane in painted:
         plane.setflags(write=False)
-    return made[0], made[1], made[2]
+    return painted[0], painted[1], painted[2]
 
 
 def _paint_rgb(visual: Mapping[str, Any], size: tuple[int, int], ratio: float) -> Plane:
-    """Return the colours as floating-point RGB."""
+    """Return the colours as floating-point RGB; `ratio` is the frame's width by its height."""
     width, height = size
     x = (np.arange(width, dtype=np.float32) + 0.5) / width
     y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
@@ -58,7 +58,7 @@ def _paint_rgb(visual: Mapping[str, Any], size: tuple[int, int], ratio: float) -
 
 
 def _gradient(colors: list[str], angle: float, x: Plane, y: Plane) -> Plane:
-    """Return colours along a direction as in CSS: 90 is to the right, 180 down, corners hold the ends."""
+    """Return colours along a direction as in CSS: 90 is to the right, 180 down; the ends lie in the corners."""
     stops = np.array([parse_color(color) for color in colors], np.float32)
     across, down = sin(radians(angle)), -cos(radians(angle))
     reach = abs(across) + abs(down)
@@ -71,7 +71,7 @@ def _gradient(colors: list[str], angle: float, x: Plane, y: Plane) -> Plane:
 
 
 def _quantize(plane: Plane, seed: int | None) -> Plane:
-    """Round a plane: plainly, or with a noise of one step that is always the same, so that a gradient has no bands."""
+    """Round a plane to 8 bits. With a `seed`, dither it, or gradients show banding; equal seeds give equal noise."""
     plane += 0.5 if seed is None else np.random.default_rng(seed).random(plane.shape, np.float32)
     np.floor(plane, out=plane)
     return np.clip(plane, 0, 255, out=plane).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Composes how a clip becomes a scene's frames: which part of it, how fast, and in what colours and shape. Pure."""
+"""Builds the filters that turn a clip into a scene's frames: excerpt, speed, loop, fit, colours and motion. Pure."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ DEMUXERS = {
     "image/gif": "gif",
 }  # fmt: skip
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own pass the opacity over
-MAX_LOOP_BYTES = 192 << 20  # bytes of frames; a longer loop opens its file once a round
+MAX_LOOP_BYTES = 192 << 20  # of frames that ffmpeg loops in memory; a longer loop opens its file once a round
 DECODER_THREADS = 2
 MAX_PIXELS = 8192 * 8192  # of a clip's frame
 SEEK_MARGIN = 1.0  # seconds
 TIMESTAMP_TOLERANCE = (
-    0.1  # of an output frame: stamps in whole milliseconds are no reason to show the frame before
+    0.1  # of an output frame: time stamps rounded to milliseconds must not show the frame before
 )
-MAX_OVERHANG = 1.5  # what overhangs the frame by more is cut off before it is scaled
+MAX_OVERHANG = 1.5  # a clip that overhangs the frame by more is cropped before scaling, which is faster
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A video file and how it is shown. Times in seconds of the clip; `first` and `of` in frames of the scene."""
+    """A video file and how it is shown. Times in seconds of the clip; `first_frame` and `scene_frames` in frames.
+
+    `first_frame` is the scene's frame that the segment begins with, `scene_frames` the number of the scene's frames.
+    """
 
     path: str
     media_type: str
@@ -43,8 +46,8 @@ class Clip:
     start: float = 0.0
     speed: float = 1.0
     when_short: str = "loop"
-    first: int = 0
-    of: int = 0
+    first_frame: int = 0
+    scene_frames: int = 0
     colors: ClipColors = field(default_factory=ClipColors)
     transfer: str | None = None
     codec: str | None = None
@@ -55,7 +58,7 @@ class Clip:
 
 
 def clip_from_spec(visual: Mapping[str, Any], media: Mapping[str, Any], path: str) -> Clip:
-    """Return the clip that a spec's visual and its file's facts describe."""
+    """Return the clip described by a spec's visual and its file's facts."""
     return Clip(
         path=path,
         media_type=media["media_type"],
@@ -65,8 +68,8 @@ def clip_from_spec(visual: Mapping[str, Any], media: Mapping[str, Any], path: st
         start=visual["start"],
         speed=visual["speed"],
         when_short=visual["when_short"],
-        first=visual["from"],
-        of=visual.get("of", 0),
+        first_frame=visual["from"],
+        scene_frames=visual.get("of", 0),
         colors=clip_colors.colors_from_facts(media),
         transfer=media["transfer"],
         codec=media.get("codec"),
@@ -77,60 +80,60 @@ def clip_from_spec(visual: Mapping[str, Any], media: Mapping[str, Any], path: st
 
 
 def build_stream(clip: Clip, size: tuple[int, int], fps: int, frames: int) -> Any:
-    """Return exactly so many frames of the clip, from the scene's frame `first` on."""
+    """Return a stream of exactly `frames` frames of the clip."""
     start = min(clip.start, max(0.0, clip.duration - 2 / fps))
     speed = _effective_speed(clip, start, fps)
-    whole = max(1, floor((clip.duration - start) / speed * fps + 1e-6))  # frames before it is at its end
-    if clip.when_short == "loop" and clip.first + frames > whole:
-        made = _loop(clip, size, fps, frames, start, speed, whole)
+    whole = max(1, floor((clip.duration - start) / speed * fps + 1e-6))  # frames until the clip ends
+    if clip.when_short == "loop" and clip.first_frame + frames > whole:
+        stream = _loop(clip, size, fps, frames, start, speed, whole)
     else:
-        made = _excerpt(clip, size, fps, start, speed, min(clip.first, whole - 1), frames)
-    # What a file's facts did not foresee: the last frame stays, and no frame comes too much.
-    held = made.filter("tpad", stop_mode="clone", stop=-1).filter("trim", end_frame=frames)
-    return _apply_motion(held.filter("setpts", f"N/{fps}/TB"), clip, size)
+        stream = _excerpt(clip, size, fps, start, speed, min(clip.first_frame, whole - 1), frames)
+    # A file may end earlier or later than its probed duration: hold the last frame, and cut after the last one needed.
+    padded = stream.filter("tpad", stop_mode="clone", stop=-1).filter("trim", end_frame=frames)
+    return _apply_motion(padded.filter("setpts", f"N/{fps}/TB"), clip, size)
 
 
 def _effective_speed(clip: Clip, start: float, fps: int) -> float:
-    """Return the speed that is used: `slow` stretches what is too short over its whole scene."""
-    if clip.when_short != "slow" or not clip.of:
+    """Return the speed; `slow` slows a clip down that is too short for its scene."""
+    if clip.when_short != "slow" or not clip.scene_frames:
         return clip.speed
-    return min(clip.speed, (clip.duration - start) * fps / clip.of)
+    return min(clip.speed, (clip.duration - start) * fps / clip.scene_frames)
 
 
 def _loop(
     clip: Clip, size: tuple[int, int], fps: int, frames: int, start: float, speed: float, whole: int
 ) -> Any:
-    """Return rounds of the clip, each cut at the same frame."""
-    first = clip.first % whole
+    """Return the clip looped, each round cut at the same frame."""
+    first = clip.first_frame % whole
     if whole * size[0] * size[1] * 3 // 2 <= MAX_LOOP_BYTES:
         round_ = _excerpt(clip, size, fps, start, speed, 0, whole).filter("tpad", stop_mode="clone", stop=-1)
         round_ = round_.filter("trim", end_frame=whole).filter("loop", loop=-1, size=whole)
         return round_.filter("trim", start_frame=first, end_frame=first + frames)
     rounds, left = list[Any](), frames
     while left > 0:
-        taken = min(whole - first, left)
+        played = min(whole - first, left)
         numbered = replace(clip, number=clip.number + len(rounds))
-        part = _excerpt(numbered, size, fps, start, speed, first, taken)
+        part = _excerpt(numbered, size, fps, start, speed, first, played)
         part = part.filter("tpad", stop_mode="clone", stop=-1)
-        rounds.append(part.filter("trim", end_frame=taken).filter("setpts", f"N/{fps}/TB"))
-        left, first = left - taken, 0
+        rounds.append(part.filter("trim", end_frame=played).filter("setpts", f"N/{fps}/TB"))
+        left, first = left - played, 0
     return ffmpeg.concat(*rounds, v=1, a=0) if len(rounds) > 1 else rounds[0]
 
 
 def _excerpt(
     clip: Clip, size: tuple[int, int], fps: int, start: float, speed: float, first: int, frames: int
 ) -> Any:
-    """Return about so many frames. Each output frame shows the clip's last frame that is not later than it.
+    """Return about `frames` frames; each shows the clip's last frame that is not later than it.
 
-    Reading begins a while before: the frame that is on screen at a piece's start may have come earlier.
+    Reading begins SEEK_MARGIN earlier: the frame on screen at the excerpt's start may have begun before it.
     """
     at = start + first / fps * speed
-    ahead = min(at, SEEK_MARGIN)
+    margin = min(at, SEEK_MARGIN)
     # ffmpeg-python takes equal nodes for one, whose output cannot be used twice: each input reads another microsecond.
-    seconds = ahead + frames / fps * speed + 1.0 + clip.number * 1e-6
+    seconds = margin + frames / fps * speed + 1.0 + clip.number * 1e-6
     source = ffmpeg.input(
         f"file:{clip.path}",
-        ss=f"{at - ahead:.6f}",
+        ss=f"{at - margin:.6f}",
         t=f"{seconds:.6f}",
         format=DEMUXERS[clip.media_type],
         protocol_whitelist="file",
@@ -143,8 +146,8 @@ def _excerpt(
     source = clip_colors.tag_colors(source, clip.colors, clip.transfer)
     if clip.interlaced:
         source = source.filter("bwdif", mode="send_frame", parity="auto", deint="interlaced")
-    source = source.filter("setpts", f"(PTS-{ahead:.6f}/TB)/{speed:.9f}-{TIMESTAMP_TOLERANCE}/{fps}/TB")
-    # Frames are dropped before anything is computed on them.
+    source = source.filter("setpts", f"(PTS-{margin:.6f}/TB)/{speed:.9f}-{TIMESTAMP_TOLERANCE}/{fps}/TB")
+    # Drop frames before scaling and converting them, or the work is wasted.
     source = source.filter("fps", fps=fps, start_time=0, round="up")
     return _fit_frame(clip_colors.lay_on_ground(source, clip.colors, clip.ground), clip, size)
 
@@ -156,7 +159,7 @@ def _decoder_options(clip: Clip) -> dict[str, str]:
 
 
 def _fit_frame(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
-    """Return the clip in the frame's size and colours, never stretched."""
+    """Return the clip in the frame's size and colours: cropped, padded or on a blurred copy, never stretched."""
     width, height = size
     if clip.fit == "cover":
         if _overhang(clip, size) > MAX_OVERHANG:
@@ -181,7 +184,7 @@ def _fit_frame(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
 
 
 def _overhang(clip: Clip, size: tuple[int, int]) -> float:
-    """Return how much larger than the frame the clip is when it covers it."""
+    """Return by what factor a clip that covers the frame overhangs it."""
     ratio = (clip.size[0] / clip.size[1]) / (size[0] / size[1])
     return max(ratio, 1 / ratio)
 
@@ -199,11 +202,11 @@ def _scale(source: Any, size: tuple[int, int], aspect: str) -> Any:
 
 
 def _apply_motion(source: Any, clip: Clip, size: tuple[int, int]) -> Any:
-    """Return the clip seen through a moving window; `perspective` samples between pixels, as `zoompan` does not."""
+    """Return the clip seen through a moving window. `zoompan` jumps by whole pixels; `perspective` does not."""
     if clip.motion == "none":
         return source
     width, height = size
-    progress = f"((in+{clip.first})/{max(1, clip.of - 1)})"
+    progress = f"((in+{clip.first_frame})/{max(1, clip.scene_frames - 1)})"
     first, last = (motion.window(clip.motion, (1.0, 1.0), part) for part in (0.0, 1.0))
     scale = f"pow({last.scale / first.scale:.9f},{progress})*{first.scale:.9f}"
     x, y = (f"({a:.9f}+{b - a:.9f}*{progress})" for a, b in ((first.x, last.x), (first.y, last.y)))

@@ -1,4 +1,4 @@
-"""Chooses the encoder: a machine's own where the set-up names one and it works here, else x264."""
+"""Chooses the H.264 encoder: the hardware encoder named in the settings if it works on this machine, else x264."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ LIMITS = process.Limits(wall=20, stall=20)
 
 
 @cache
-def choose_encoder(named: str | None, ffmpeg: str | None = None) -> str:
-    """Return the encoder to use: the named one if a few frames come out of it, else x264."""
-    if named in encoding.HARDWARE and can_encode(named, ffmpeg):
-        return named
-    if named not in (None, encoding.SOFTWARE):
-        log.warning("encoder_unusable", extra={"encoder": named})
+def choose_encoder(encoder: str | None, ffmpeg: str | None = None) -> str:
+    """Return the named encoder if it can encode here, else x264. The answer is cached for the process."""
+    if encoder in encoding.HARDWARE and can_encode(encoder, ffmpeg):
+        return encoder
+    if encoder not in (None, encoding.SOFTWARE):
+        log.warning("encoder_unusable", extra={"encoder": encoder})
     return encoding.SOFTWARE
 
 
 def can_encode(encoder: str, ffmpeg: str | None = None) -> bool:
-    """Say whether a few frames can be encoded here."""
+    """Return whether the encoder encodes a few test frames here."""
     options = encoding.encoder_options(SIZE, FPS, "standard", encoder)
     flags = [part for name, value in options.items() for part in (f"-{name}", str(value))]
     upload = encoding.UPLOADS.get(encoder)

@@ -1,7 +1,7 @@
-"""Composes the filter graph of a segment with ffmpeg-python. Pure: values in, an argv list out.
+"""Builds a segment's ffmpeg arguments with ffmpeg-python. Pure: values in, an argv list out.
 
-Frames that this process makes come in on stdin as one tall picture, a layer below the other, a mask last; clips are read by
-ffmpeg itself. No text of a client is in a graph: it stands in subtitle files of names that we chose.
+Frames painted by this process arrive on stdin as one tall picture, the layers below each other and a mask last; ffmpeg reads
+clips itself. A client's text never enters a graph: it is in subtitle files, whose names are chosen here.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 INPUTS = 10_000  # numbers that each layer has for its clip's inputs
-BLACK, BRIGHT = 16, 255  # of luma: the darkest that is shown, and as far from it as a byte goes
+BLACK, BRIGHT = 16, 255  # luma: video black, and the value of a byte farthest from it
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedImage:
-    """A picture that lies on the frame: a raw RGBA file of even size, at an even place."""
+    """An image overlay: a raw RGBA file of even size at an even place, from frame `start` up to `end`."""
 
     file: str
     size: tuple[int, int]
@@ -35,7 +35,7 @@ class PlacedImage:
 
 @dataclass(frozen=True, slots=True)
 class StaticSubtitles:
-    """A subtitle file that is drawn once for each span of frames, throughout which it looks the same."""
+    """A subtitle file that does not change within each span of frames, so that it is drawn once for each."""
 
     file: str
     spans: Sequence[tuple[int, int]]
@@ -43,42 +43,42 @@ class StaticSubtitles:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A scene in the graph: a made picture (its number from the top of stdin's) or a clip, and what is written on it."""
+    """A scene in the graph: a picture from stdin, by its index from the top, or a clip; and the subtitles on it."""
 
-    made: int | None = None
+    stdin_index: int | None = None
     clip: clips.Clip | None = None
-    words: Sequence[str | StaticSubtitles] = ()
+    subtitles: Sequence[str | StaticSubtitles] = ()
 
 
 @dataclass(frozen=True)
 class Graph:
-    """All that a segment's command is made of. `over` is words and stamps, from below to the top."""
+    """All that a segment's command is made of. `overlays` holds subtitles and image overlays, the lowest first."""
 
     size: tuple[int, int]
     fps: int
     frames: int
     layers: Sequence[Layer]
-    still: bool  # stdin holds one frame for the whole segment
+    still: bool  # stdin holds a single frame
     transition: str | None = None
-    over: Sequence[str | StaticSubtitles | PlacedImage] = ()
+    overlays: Sequence[str | StaticSubtitles | PlacedImage] = ()
     encoding: Mapping[str, Any] = field(default_factory=dict)
-    upload: str | None = None  # a hardware encoder's own format
+    upload: str | None = None  # the pixel format that a hardware encoder needs
 
     @cached_property
     def moments(self) -> tuple[int, ...]:
-        """Return the frames from which on a picture that stands still looks different; none where something moves."""
-        drawn = [*(words for layer in self.layers for words in layer.words), *self.over]
+        """The frames at which a picture without motion changes; empty if anything moves."""
+        elements = [*(subtitles for layer in self.layers for subtitles in layer.subtitles), *self.overlays]
         if not self.still or self.transition is not None or any(layer.clip for layer in self.layers):
             return ()
         spans: list[tuple[int, int]] = []
-        for each in drawn:
-            if isinstance(each, str):
+        for element in elements:
+            if isinstance(element, str):
                 return ()
-            spans += each.spans if isinstance(each, StaticSubtitles) else [(each.start, each.end)]
+            spans += element.spans if isinstance(element, StaticSubtitles) else [(element.start, element.end)]
         return tuple(sorted({0, *(frame for span in spans for frame in span if 0 < frame < self.frames)}))
 
-    def shown(self, spans: Sequence[tuple[int, int]]) -> str:
-        """Return the expression that is true in these frames; of a still picture only its moments are drawn."""
+    def enable_expression(self, spans: Sequence[tuple[int, int]]) -> str:
+        """Return the filter expression that is true in these frames, counted in moments if only those are drawn."""
         if self.moments:
             spans = [
                 (bisect_left(self.moments, start), bisect_left(self.moments, end)) for start, end in spans
@@ -87,18 +87,18 @@ class Graph:
 
 
 def build_arguments(graph: Graph, target: str) -> list[str]:
-    """Return ffmpeg's arguments that make the segment."""
+    """Return the ffmpeg arguments that render the segment to `target`."""
     streams, mask = _layer_streams(graph)
     stream = streams[0]
     if graph.transition is not None:
         stream = transitions.compose(
             graph.transition, streams[0], streams[1], mask, graph.size, graph.frames, graph.fps
         )
-    for over in graph.over:
+    for overlay in graph.overlays:
         stream = (
-            _overlay_image(stream, over, graph)
-            if isinstance(over, PlacedImage)
-            else _draw_subtitles(stream, over, graph)
+            _overlay_image(stream, overlay, graph)
+            if isinstance(overlay, PlacedImage)
+            else _draw_subtitles(stream, overlay, graph)
         )
     if graph.moments:
         stream = _hold_pictures(stream, graph)
@@ -106,46 +106,50 @@ def build_arguments(graph: Graph, target: str) -> list[str]:
     if graph.upload:
         stream = stream.filter("format", graph.upload).filter("hwupload")
     options = {**graph.encoding, "frames:v": graph.frames}
-    found: list[str] = ffmpeg.output(stream, target, **options).get_args()
-    return found
+    arguments: list[str] = ffmpeg.output(stream, target, **options).get_args()
+    return arguments
 
 
 def _layer_streams(graph: Graph) -> tuple[list[Any], Any]:
-    """Return the scenes' streams, and that of the transition's mask where it has one."""
+    """Return the scenes' streams, and the stream of the transition's mask if it has one."""
     masked = graph.transition in transitions.MASKED
-    made = sum(layer.made is not None for layer in graph.layers) + masked
-    pictures = _stdin_streams(graph, made) if made else []
+    picture_count = sum(layer.stdin_index is not None for layer in graph.layers) + masked
+    pictures = _stdin_streams(graph, picture_count) if picture_count else []
     streams = []
     for index, layer in enumerate(graph.layers):
         if layer.clip is not None:
             numbered = replace(layer.clip, number=index * INPUTS)
             stream = clips.build_stream(numbered, graph.size, graph.fps, graph.frames)
         else:
-            stream = pictures[layer.made or 0]
-        for words in layer.words:
-            stream = _draw_subtitles(stream, words, graph)
+            stream = pictures[layer.stdin_index or 0]
+        for subtitles in layer.subtitles:
+            stream = _draw_subtitles(stream, subtitles, graph)
         streams.append(stream)
     return streams, pictures[-1] if masked else None
 
 
-def _stdin_streams(graph: Graph, made: int) -> list[Any]:
-    """Return the streams of the pictures that come on stdin."""
+def _stdin_streams(graph: Graph, picture_count: int) -> list[Any]:
+    """Return the streams of the pictures on stdin, cropped from the tall one."""
     width, height = graph.size
     source = ffmpeg.input(
-        "pipe:0", format="rawvideo", pix_fmt="yuv420p", video_size=(width, height * made), framerate=graph.fps
+        "pipe:0",
+        format="rawvideo",
+        pix_fmt="yuv420p",
+        video_size=(width, height * picture_count),
+        framerate=graph.fps,
     ).filter("setparams", **encoding.COLORS)
     if graph.still:
         source = source.filter("loop", loop=-1, size=1).filter("trim", end_frame=graph.frames)
         if graph.moments:
             source = source.filter("select", "+".join(f"eq(n,{frame})" for frame in graph.moments))
-    if made == 1:
+    if picture_count == 1:
         return [source]
-    parts = source.filter_multi_output("split", made)
-    return [parts[index].filter("crop", width, height, 0, index * height) for index in range(made)]
+    parts = source.filter_multi_output("split", picture_count)
+    return [parts[index].filter("crop", width, height, 0, index * height) for index in range(picture_count)]
 
 
 def _hold_pictures(stream: Any, graph: Graph) -> Any:
-    """Let each picture stay until the next one, and the last to the end."""
+    """Hold each picture until the next one, and the last until the end."""
     return (
         stream.filter("fps", fps=graph.fps, start_time=0)
         .filter("tpad", stop=-1, stop_mode="clone")
@@ -153,25 +157,27 @@ def _hold_pictures(stream: Any, graph: Graph) -> Any:
     )
 
 
-def _draw_subtitles(stream: Any, words: str | StaticSubtitles, graph: Graph) -> Any:
-    """Draw a subtitle file: on every frame, or once for each of its spans."""
-    if isinstance(words, str):
-        return _ass_filter(stream, words)
-    shown = graph.shown(words.spans)
-    return ffmpeg.overlay(stream, _transparent_subtitles(words, graph), eof_action="repeat", enable=shown)
+def _draw_subtitles(stream: Any, subtitles: str | StaticSubtitles, graph: Graph) -> Any:
+    """Draw a subtitle file: on every frame, or once for each span in which it does not change."""
+    if isinstance(subtitles, str):
+        return _ass_filter(stream, subtitles)
+    enable_expression = graph.enable_expression(subtitles.spans)
+    return ffmpeg.overlay(
+        stream, _transparent_subtitles(subtitles, graph), eof_action="repeat", enable=enable_expression
+    )
 
 
-def _transparent_subtitles(words: StaticSubtitles, graph: Graph) -> Any:
-    """Return the words alone, a frame a span, with what lies between them transparent.
+def _transparent_subtitles(subtitles: StaticSubtitles, graph: Graph) -> Any:
+    """Return the subtitles on a transparent ground, one frame for each span.
 
-    `ass` cannot do so: it gets the opacity wrong where a colour is not solid. So it draws on black and on white;
-    where the two differ by all that they can, nothing is written.
+    `ass` computes a wrong alpha for translucent colours. So it draws on black and on white, and the difference of the two is
+    the transparency: it is largest where nothing is drawn.
     """
     width, height = graph.size
-    last = words.spans[-1][0]
-    first_frames = "+".join(f"eq(n,{start})" for start, _ in words.spans)
-    # ffmpeg-python takes equal nodes for one: by its mark, each file has a ground of its own.
-    mark = f"metadata=mode=add:key=words:value={words.file}"
+    last = subtitles.spans[-1][0]
+    first_frames = "+".join(f"eq(n,{start})" for start, _ in subtitles.spans)
+    # ffmpeg-python merges equal nodes, whose output cannot be used twice: the mark gives each file a ground of its own.
+    mark = f"metadata=mode=add:key=words:value={subtitles.file}"
     ground = (
         ffmpeg.input(f"color=c=black:s={width}x{height}:r={graph.fps},{mark}", format="lavfi")
         .filter("trim", end_frame=last + 1)
@@ -180,14 +186,14 @@ def _transparent_subtitles(words: StaticSubtitles, graph: Graph) -> Any:
         .filter("setparams", **encoding.COLORS)
         .filter_multi_output("split", 2)
     )
-    dark = _ass_filter(ground[0], words.file).filter_multi_output("split", 2)
-    bright = _ass_filter(ground[1].filter("lutyuv", y=BRIGHT), words.file)
-    seen = ffmpeg.filter([bright, dark[0]], "blend", all_mode="difference").filter(
+    dark = _ass_filter(ground[0], subtitles.file).filter_multi_output("split", 2)
+    bright = _ass_filter(ground[1].filter("lutyuv", y=BRIGHT), subtitles.file)
+    opacity = ffmpeg.filter([bright, dark[0]], "blend", all_mode="difference").filter(
         "lutyuv", y=f"255-val*255/{BRIGHT - BLACK}"
     )
-    # Black with each pixel's opacity is what premultiplied means; `overlay` only takes the other kind.
+    # Drawn on black, colours are premultiplied; `overlay` expects straight alpha and would darken the edges.
     return (
-        ffmpeg.filter([dark[1], seen], "mergeplanes", map1p=1, map2p=2, map3s=1, format="yuva420p")
+        ffmpeg.filter([dark[1], opacity], "mergeplanes", map1p=1, map2p=2, map3s=1, format="yuva420p")
         .filter("setparams", alpha_mode="premultiplied")
         .filter("unpremultiply", inplace=1)
     )
@@ -197,12 +203,12 @@ def _ass_filter(stream: Any, file: str) -> Any:
     return stream.filter("ass", filename=file, shaping="complex")
 
 
-def _overlay_image(stream: Any, stamp: PlacedImage, graph: Graph) -> Any:
-    """Lay a picture on the frame from its first frame to its last; one picture is repeated for as long as it takes."""
-    width, height = stamp.size
+def _overlay_image(stream: Any, image: PlacedImage, graph: Graph) -> Any:
+    """Overlay an image from its first frame to its last; its single frame is repeated."""
+    width, height = image.size
     picture = (
         ffmpeg.input(
-            f"file:{stamp.file}",
+            f"file:{image.file}",
             format="rawvideo",
             pix_fmt="rgba",
             video_size=(width, height),
@@ -211,6 +217,6 @@ def _overlay_image(stream: Any, stamp: PlacedImage, graph: Graph) -> Any:
         .filter("scale", out_color_matrix="bt709", out_range="tv")
         .filter("format", "yuva420p")
     )
-    always = stamp.start <= 0 and stamp.end >= graph.frames
-    options = {} if always else {"enable": graph.shown([(stamp.start, stamp.end)])}
-    return ffmpeg.overlay(stream, picture, x=stamp.place[0], y=stamp.place[1], eof_action="repeat", **options)
+    always = image.start <= 0 and image.end >= graph.frames
+    options = {} if always else {"enable": graph.enable_expression([(image.start, image.end)])}
+    return ffmpeg.overlay(stream, picture, x=image.place[0], y=image.place[1], eof_action="repeat", **options)

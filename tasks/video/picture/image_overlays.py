@@ -1,4 +1,4 @@
-"""Prepares image overlays: scaled once, made as transparent as wished, put at an even place in the title-safe area."""
+"""Prepares image overlays: scales them once, applies their opacity, and places them in the title-safe area."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ MARGIN = 0.045  # of the short side
 
 
 def prepare_overlay(
-    item: Mapping[str, Any], path: Path, size: tuple[int, int], name: str, place: images.Workplace
+    item: Mapping[str, Any], path: Path, size: tuple[int, int], name: str, workspace: images.ImageWorkspace
 ) -> PlacedImage:
-    """Write the overlay's pixels into a file of that name, and return how the graph lays them on the frame."""
+    """Write the overlay's pixels to a file of that name, and return its place on the frame."""
     wide = max(2, round(item["width"] * size[0] / 2) * 2)
-    picture = images.load_image(path, (wide, size[1]), alpha=True, place=place)
+    picture = images.load_image(path, (wide, size[1]), alpha=True, workspace=workspace)
     high = max(2, round(wide * picture.shape[0] / picture.shape[1] / 2) * 2)
     if high > size[1]:
         wide, high = max(2, round(wide * size[1] / high / 2) * 2), size[1]
-    _scale_rgba(picture, (wide, high), item["opacity"]).tofile(place.folder / name)
+    _scale_rgba(picture, (wide, high), item["opacity"]).tofile(workspace.folder / name)
     return PlacedImage(
         name, (wide, high), _choose_place(item["position"], (wide, high), size), item["start"], item["end"]
     )
 
 
 def _scale_rgba(picture: images.Rgb, pixels: tuple[int, int], opacity: float) -> images.Rgb:
-    """Scale with colours weighted by their opacity, or transparent pixels would bleed into the edges."""
+    """Return the image scaled, colours weighted by alpha: else transparent pixels would bleed into the edges."""
     how = cv2.INTER_AREA if pixels[0] < picture.shape[1] else cv2.INTER_CUBIC
     weight = picture[..., 3:].astype(np.float32) / 255
-    made = cv2.resize(np.concatenate([picture[..., :3] * weight, weight], 2), pixels, interpolation=how)
-    part = np.clip(made[..., 3:], 0, 1)
-    colors = made[..., :3] / np.maximum(part, 1e-4)
+    resized = cv2.resize(np.concatenate([picture[..., :3] * weight, weight], 2), pixels, interpolation=how)
+    part = np.clip(resized[..., 3:], 0, 1)
+    colors = resized[..., :3] / np.maximum(part, 1e-4)
     return np.concatenate([colors.clip(0, 255), part * opacity * 255], 2).round().astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Renders a segment: makes its frames and files, runs one ffmpeg over them, and looks at what came out."""
+"""Renders a segment from its spec: paints frames, writes subtitle files, runs one ffmpeg, and verifies the result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 MISSING_GLYPH = re.compile(r"failed to find any fallback with glyph 0x([0-9A-Fa-f]+)")
 
 
-def render_segment(  # noqa: PLR0913  (what a worker knows)
+def render_segment(  # noqa: PLR0913  (a segment and a worker's means)
     spec: Mapping[str, Any],
     target: Path,
     *,
@@ -47,20 +47,25 @@ def render_segment(  # noqa: PLR0913  (what a worker knows)
     ffmpeg: str | None = None,
     limits: process.Limits | None = None,
 ) -> tuple[str, ...]:
-    """Write exactly the spec's frames to the target and return warnings for the client.
+    """Write exactly the spec's frames to `target`, and return warnings for the job's result.
 
-    Raise RenderFailed, RenderTimeout, StorageFull, AssetUnreadable or Stopped. `on_progress` gets the frames done.
+    `locate` returns the local path of a storage key; `on_progress` gets the number of frames done. Raise RenderFailed,
+    RenderTimeout, StorageFull, AssetUnreadable, Unavailable (no such encoder here) or Stopped.
     """
     size = (spec["size"][0], spec["size"][1])
     encoder = spec.get("encoder", encoding.SOFTWARE)
     if encoder != encoding.SOFTWARE and encoder_choice.choose_encoder(encoder, ffmpeg) != encoder:
-        raise Unavailable("This worker lacks the encoder that the video began with.")
-    cv2.setNumThreads(1)  # a worker's processes share the cores already
-    place = images.Workplace(work, ffmpeg, stop)
-    layers, made = _make_layers(spec, size, place, locate)
+        raise Unavailable(
+            "This worker lacks the encoder that the video's other segments were encoded with. The job is retried."
+        )
+    cv2.setNumThreads(
+        1
+    )  # the pool's processes already use all cores; OpenCV's threads would compete with them
+    workspace = images.ImageWorkspace(work, ffmpeg, stop)
+    layers, painted = _make_layers(spec, size, workspace, locate)
     if spec.get("transition") in transitions.MASKED:
-        made.append(transitions.Mask(spec["transition"], spec["frames"]))
-    still = not frames.has_motion(made)
+        painted.append(transitions.Mask(spec["transition"], spec["frames"]))
+    still = not frames.has_motion(painted)
     plan = filter_graph.Graph(
         size=size,
         fps=spec["fps"],
@@ -68,12 +73,12 @@ def render_segment(  # noqa: PLR0913  (what a worker knows)
         layers=layers,
         still=still,
         transition=spec.get("transition"),
-        over=_draw_overlays(spec, size, place, locate),
+        overlays=_draw_overlays(spec, size, workspace, locate),
         encoding={
             **encoding.encoder_options(size, spec["fps"], spec["quality"], encoder),
             **(
                 process.INPUT_FRAME_STATS if ffmpeg is None else {}
-            ),  # one that is named may be too old for that
+            ),  # an ffmpeg named in the settings may be too old for this option
         },
         upload=encoding.UPLOADS.get(encoder),
     )
@@ -89,7 +94,7 @@ def render_segment(  # noqa: PLR0913  (what a worker knows)
         if on_progress is None
         else lambda progress: on_progress(count_frames_done(progress)),
         stop=stop,
-        stdin=frames.stream_frames(made, size, 1 if still else spec["frames"]) if made else None,
+        stdin=frames.stream_frames(painted, size, 1 if still else spec["frames"]) if painted else None,
         env={"FONTCONFIG_FILE": str(fonts.fontconfig_file())},
     )
     verify(target, size, spec["fps"], spec["frames"])
@@ -97,63 +102,65 @@ def render_segment(  # noqa: PLR0913  (what a worker knows)
 
 
 def count_frames_done(progress: process.Progress) -> int:
-    """Return how many frames' worth of work is done: to encode what was drawn is half of it, as far as anyone knows."""
+    """Return the progress in frames: a frame that is read counts half, an encoded one in full."""
     return (max(progress.taken, progress.frame) + progress.frame) // 2
 
 
 def _make_layers(
     spec: Mapping[str, Any],
     size: tuple[int, int],
-    place: images.Workplace,
+    workspace: images.ImageWorkspace,
     locate: Callable[[str], Path],
 ) -> tuple[list[filter_graph.Layer], list[frames.FrameSource]]:
-    """Return the graph's layers, and what this process makes for them."""
+    """Return the graph's layers, and the layers that this process paints."""
     layers: list[filter_graph.Layer] = []
-    made: list[frames.FrameSource] = []
+    painted: list[frames.FrameSource] = []
     for number, layer in enumerate(spec["layers"]):
         visual = layer["visual"]
-        written = chart.draw_chart(visual, _canvas(spec)) if "chart" in visual else []
-        written += text.draw_texts(layer.get("text", ()), spec.get("styles", {}), _canvas(spec), layer=1)
-        words = _write_subtitles(written, f"layer{number}.ass", spec, place.folder)
+        events = chart.draw_chart(visual, _canvas(spec)) if "chart" in visual else []
+        events += text.draw_texts(layer.get("text", ()), spec.get("styles", {}), _canvas(spec), layer=1)
+        subtitles = _write_subtitles(events, f"layer{number}.ass", spec, workspace.folder)
         source = spec["sources"].get(visual.get("source"))
         path = locate(source["storage_key"]) if source else None
         if visual["kind"] == "video" and path is not None:
             layers.append(
-                filter_graph.Layer(clip=clips.clip_from_spec(visual, source["media"], str(path)), words=words)
+                filter_graph.Layer(
+                    clip=clips.clip_from_spec(visual, source["media"], str(path)), subtitles=subtitles
+                )
             )
         else:
-            layers.append(filter_graph.Layer(made=len(made), words=words))
-            made.append(frames.make_layer(visual, path, size, place))
-    return layers, made
+            layers.append(filter_graph.Layer(stdin_index=len(painted), subtitles=subtitles))
+            painted.append(frames.make_layer(visual, path, size, workspace))
+    return layers, painted
 
 
 def _draw_overlays(
     spec: Mapping[str, Any],
     size: tuple[int, int],
-    place: images.Workplace,
+    workspace: images.ImageWorkspace,
     locate: Callable[[str], Path],
 ) -> list[str | filter_graph.StaticSubtitles | filter_graph.PlacedImage]:
-    """Return what lies over all layers: overlays in their order, captions on top."""
-    over: list[str | filter_graph.StaticSubtitles | filter_graph.PlacedImage] = []
+    """Return what is drawn over all layers: overlays in their order, captions on top."""
+    overlays: list[str | filter_graph.StaticSubtitles | filter_graph.PlacedImage] = []
     pending: list[ass.Event] = []
     for number, item in enumerate(spec.get("overlays", ())):
         if "source" not in item:
             pending += text.draw_texts([item], spec["styles"], _canvas(spec), layer=4 * number)
             continue
         if pending:
-            over += _write_subtitles(pending, f"under{number}.ass", spec, place.folder)
+            overlays += _write_subtitles(pending, f"under{number}.ass", spec, workspace.folder)
             pending = []
         path = locate(spec["sources"][item["source"]]["storage_key"])
-        over.append(image_overlays.prepare_overlay(item, path, size, f"stamp{number}.rgba", place))
+        overlays.append(image_overlays.prepare_overlay(item, path, size, f"stamp{number}.rgba", workspace))
     if "captions" in spec:
         pending += caption_events.draw_captions(spec["captions"], spec["caption_style"], _canvas(spec))
-    return [*over, *_write_subtitles(pending, "over.ass", spec, place.folder)]
+    return [*overlays, *_write_subtitles(pending, "over.ass", spec, workspace.folder)]
 
 
 def _write_subtitles(
     events: Sequence[ass.Event], name: str, spec: Mapping[str, Any], work: Path
 ) -> list[str | filter_graph.StaticSubtitles]:
-    """Write subtitle files, which the graph reads in ffmpeg's own folder: one of what stays, one of what moves."""
+    """Write the events as up to two subtitle files in ffmpeg's working folder: one of static spans, one of the rest."""
 
     def document(name: str, events: Sequence[ass.Event]) -> str:
         text = ass.to_document(events, (spec["size"][0], spec["size"][1]), spec["fps"])
@@ -162,10 +169,10 @@ def _write_subtitles(
 
     spans = static_spans.find_static_spans(events, spec["frames"])
     moving = static_spans.cut_out(events, spans)
-    words: list[str | filter_graph.StaticSubtitles] = (
+    files: list[str | filter_graph.StaticSubtitles] = (
         [filter_graph.StaticSubtitles(document(f"lasting-{name}", events), spans)] if spans else []
     )
-    return [*words, document(name, moving)] if moving else words
+    return [*files, document(name, moving)] if moving else files
 
 
 def _canvas(spec: Mapping[str, Any]) -> Canvas:
@@ -173,19 +180,19 @@ def _canvas(spec: Mapping[str, Any]) -> Canvas:
     return Canvas(width, height, spec["fps"], spec["frames"], spec.get("language", "en"))
 
 
-def verify(path: Path, size: tuple[int, int], fps: int, wanted: int) -> None:
-    """Raise RenderFailed unless the file holds exactly the planned frames: an exit code is no verdict."""
+def verify(path: Path, size: tuple[int, int], fps: int, frame_count: int) -> None:
+    """Raise RenderFailed unless the file has exactly the planned frames; ffmpeg may exit with 0 after writing fewer."""
     try:
-        found = mp4_facts.read_video_track(path)
+        track = mp4_facts.read_video_track(path)
     except ValueError as error:
-        raise RenderFailed("The picture was not made as planned.") from error
-    planned = mp4_facts.VideoTrack(*size, wanted, Fraction(fps), complete=True)
-    if found != planned:
-        log.error("segment_differs", extra={"found": str(found), "planned": str(planned)})
-        raise RenderFailed("The picture was not made as planned.")
+        raise RenderFailed("The rendered segment does not have the planned frames.") from error
+    planned = mp4_facts.VideoTrack(*size, frame_count, Fraction(fps), complete=True)
+    if track != planned:
+        log.error("segment_differs", extra={"found": str(track), "planned": str(planned)})
+        raise RenderFailed("The rendered segment does not have the planned frames.")
 
 
-def _missing_glyph_warnings(said: str) -> tuple[str, ...]:
-    """Return a sentence for each character that no font can draw."""
-    codes = sorted({int(code, 16) for code in MISSING_GLYPH.findall(said)})
+def _missing_glyph_warnings(stderr: str) -> tuple[str, ...]:
+    """Return a warning for each character that no font can draw, from libass's messages on stderr."""
+    codes = sorted({int(code, 16) for code in MISSING_GLYPH.findall(stderr)})
     return tuple(f"No font can draw the character U+{code:04X} ({chr(code)})." for code in codes)

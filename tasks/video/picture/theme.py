@@ -1,4 +1,4 @@
-"""A theme as values: what a data file in `shared/themes` says about backgrounds, text and captions."""
+"""Loads themes from `shared/themes`, and computes their colours' contrast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIN_CONTRAST = 4.5
 
 @cache
 def load_theme(name: str) -> dict[str, Any]:
-    """Return the theme of that name, which a validated script never misspells."""
+    """Return the theme of that name. Raise KeyError; a validated script names none that is missing."""
     if name not in themes.theme_names():
         raise KeyError(name)
     theme: dict[str, Any] = json.loads(resources.files(themes).joinpath(f"{name}.json").read_bytes())
@@ -22,12 +22,12 @@ def load_theme(name: str) -> dict[str, Any]:
 
 
 def parse_color(color: str) -> tuple[int, int, int]:
-    """Return the parts of `#rrggbb`."""
+    """Return the red, green and blue of `#rrggbb`."""
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
 def contrast_ratio(text: str, backing: str, opacity: float = 1.0) -> float:
-    """Return WCAG's contrast of a text on a backing that lies over the least fortunate picture."""
+    """Return WCAG's contrast of a text on a translucent backing over the worst possible picture."""
     under = [
         tuple(opacity * part + (1 - opacity) * ground for part in parse_color(backing)) for ground in (0, 255)
     ]

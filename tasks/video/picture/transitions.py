@@ -1,6 +1,6 @@
-"""Composes how one scene's picture gives way to the next one's, eased so that nothing starts or stops with a jerk.
+"""Builds the filters of transitions between two scenes, eased so that no motion starts or stops with a jerk.
 
-Pure but for `Mask`, which draws where the next picture already is: ffmpeg's own wipes and irises are linear.
+Pure but for `Mask`, which draws wipes and circles frame by frame: ffmpeg's own are linear.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NEW_ZOOM = 1.12  # from where the new one settles
 def compose(
     kind: str, before: Any, after: Any, mask: Any, size: tuple[int, int], frames: int, fps: int
 ) -> Any:
-    """Return the stream of the transition; `mask` is only used by those in `MASKED`."""
+    """Return the stream of the transition; only those in `MASKED` use the `mask`."""
     if kind in MASKED:
         return ffmpeg.filter([before, after, mask], "maskedmerge")
     if kind in ("fade_black", "fade_white"):
@@ -41,7 +41,7 @@ def compose(
 
 
 def _fade_through(color: str, before: Any, after: Any, frames: int) -> Any:
-    """Fade to a colour and from it; the middle frame of an odd number is the colour."""
+    """Fade to a colour and from it; with an odd number of frames, the middle one is the plain colour."""
     half = (frames + 1) // 2
     old = before.filter("trim", end_frame=half).filter(
         "fade", type="out", start_frame=0, nb_frames=half, color=color
@@ -54,7 +54,7 @@ def _fade_through(color: str, before: Any, after: Any, frames: int) -> Any:
 
 
 def _slide(towards: str, before: Any, after: Any, size: tuple[int, int], frames: int) -> Any:
-    """Put the two side by side and move a window over them."""
+    """Slide from one to the other: both side by side, cropped by a moving window."""
     width, height = size
     pair = [before, after] if towards in ("left", "up") else [after, before]
     part = (
@@ -76,26 +76,26 @@ def _zoom(stream: Any, size: tuple[int, int], nearer: str) -> Any:
 
 
 def _ease_expression(frames: int, counter: str) -> str:
-    """Return ffmpeg's words for `eased`."""
+    """Return `ease` as an ffmpeg expression of the frame counter."""
     part = f"(({counter}+1)/{frames + 1})"
     return f"({part}*{part}*(3-2*{part}))"
 
 
 def ease(index: int, frames: int) -> float:
-    """Return how far a transition is at one of its frames, between 0 and 1 and never at either."""
+    """Return a transition's eased progress at a frame: above 0 and below 1, so that no frame repeats a neighbour."""
     part = (index + 1) / (frames + 1)
     return part * part * (3 - 2 * part)
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """Where the next picture is, frame by frame: 255 in each plane where it is."""
+    """A mask frame by frame: 255 in each plane where the next picture shows."""
 
     kind: str
     frames: int
 
     def draw(self, frame: tuple[Plane, Plane, Plane], index: int) -> None:
-        """Write the mask's frame of that number into the planes."""
+        """Write the mask's frame `index` into the planes."""
         part = ease(index, self.frames)
         for plane in frame:
             if self.kind == "circle_open":

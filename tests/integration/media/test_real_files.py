@@ -12,7 +12,7 @@ from PIL import Image
 from shared.errors import UnsupportedMedia
 from shared.media.probing import probe
 from tasks.video.ffmpeg_runner import FfmpegRunner
-from tasks.video.picture.images import Workplace, load_image
+from tasks.video.picture.images import ImageWorkspace, load_image
 from tasks.video.sound.soundtrack import decode_tracks
 from tasks.video.sound.tracks import Take, Track
 
@@ -145,7 +145,7 @@ def test_a_jpeg_with_a_second_picture_inside_is_a_jpeg(tmp_path, size):
     picture.save(path, "MPO", save_all=True, append_images=[Image.new("RGB", (320, 240))])
 
     found = probe(path)
-    loaded = load_image(path, (640, 480), place=Workplace(tmp_path))
+    loaded = load_image(path, (640, 480), workspace=ImageWorkspace(tmp_path))
 
     assert (found.kind, found.media_type, found.width, found.height) == ("image", "image/jpeg", *size)
     assert np.abs(loaded[10, 10].astype(int) - (200, 40, 40)).max() < 6
@@ -161,7 +161,7 @@ def test_pictures_from_phones_are_accepted(tmp_path, name, media_type, size):
     picture.save(path, quality=90)
 
     found = probe(path.rename(tmp_path / "x"))
-    loaded = load_image(tmp_path / "x", (640, 480), place=Workplace(tmp_path)).astype(int)
+    loaded = load_image(tmp_path / "x", (640, 480), workspace=ImageWorkspace(tmp_path)).astype(int)
 
     assert (found.kind, found.media_type, found.width, found.height) == ("image", media_type, *size)
     assert loaded.shape[0] >= 480

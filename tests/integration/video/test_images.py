@@ -97,7 +97,7 @@ def test_a_photo_whose_orientation_is_no_number_stays_as_it_is(tmp_path, monkeyp
     monkeypatch.setattr(images, "MAX_OWN_PIXELS", 1 if large else images.MAX_OWN_PIXELS)
     quarters((400, 200)).save(tmp_path / name, exif=exif)
 
-    picture = images.load_image(tmp_path / name, (40, 20), place=images.Workplace(tmp_path))
+    picture = images.load_image(tmp_path / name, (40, 20), workspace=images.ImageWorkspace(tmp_path))
 
     assert picture.shape[1] == 2 * picture.shape[0]
     assert (np.abs(picture[2, 2].astype(int) - RED) < 30).all()
@@ -110,7 +110,7 @@ def test_a_photo_is_upright_though_the_rest_of_its_exif_cannot_be_written_again(
     exif = tiff((ORIENTATION, SHORT, 1, b"\6"), odd, (0x8769, 2, 4, b"abc"))
     quarters((400, 200)).save(tmp_path / "x.jpg", exif=exif)
 
-    picture = images.load_image(tmp_path / "x.jpg", (20, 40), place=images.Workplace(tmp_path))
+    picture = images.load_image(tmp_path / "x.jpg", (20, 40), workspace=images.ImageWorkspace(tmp_path))
 
     assert picture.shape[0] == 2 * picture.shape[1]
     assert (np.abs(picture[2, 2].astype(int) - BLUE) < 30).all()

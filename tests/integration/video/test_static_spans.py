@@ -26,7 +26,12 @@ def drawn(folder, name, words):
     noise = np.random.default_rng(1).integers(16, 236, SIZE[0] * SIZE[1], np.uint8)
     chroma = np.random.default_rng(2).integers(16, 240, SIZE[0] * SIZE[1] // 2, np.uint8)
     plan = filter_graph.Graph(
-        SIZE, FPS, FRAMES, [filter_graph.Layer(made=0, words=[words])], still=True, encoding=LOSSLESS
+        SIZE,
+        FPS,
+        FRAMES,
+        [filter_graph.Layer(stdin_index=0, subtitles=[words])],
+        still=True,
+        encoding=LOSSLESS,
     )
     run(
         command(*filter_graph.build_arguments(plan, f"file:{folder / name}")),

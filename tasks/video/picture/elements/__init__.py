@@ -1,1 +1,1 @@
-"""What is drawn in a scene beside its visual: charts."""
+"""Elements drawn in a scene beside its text, one kind a module: charts."""

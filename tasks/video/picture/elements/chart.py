@@ -1,4 +1,4 @@
-"""Draws a chart's bars, labels and values as shapes and text that grow when the scene begins. Pure.
+"""Describes a bar chart in a segment's spec, and draws it: bars that grow when the scene begins, labels and values. Pure.
 
 Frames count from the segment's first; the scene began `from` frames before it.
 """
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from shared.script.values import Bar, Visual
     from tasks.video.picture.text.canvas import Canvas
 
-GROW_SECONDS = 0.9  # that one bar takes
-STAGGER_SECONDS = 0.12  # from one bar's beginning to the next one's
-PREFIX_UNITS = "$€£¥₹₩"  # units that stand before the number
-DIMMED_OPACITY = 0.45  # opacity of the bars that are not the one that is meant
-MIN_BAR = 0.004  # of the room: what a bar of nothing still shows
+GROW_SECONDS = 0.9  # for one bar to grow
+STAGGER_SECONDS = 0.12  # between the starts of two bars
+PREFIX_UNITS = "$€£¥₹₩"  # units written before the number
+DIMMED_OPACITY = 0.45  # opacity of the bars that are not highlighted
+MIN_BAR = 0.004  # of the full length: a bar of value 0 stays visible
 
 
 @dataclass(frozen=True, slots=True)
 class ChartPlace:
-    """Where the chart lies, in parts of the frame, and how large its text is, in parts of the short side."""
+    """The chart's box in parts of the frame, and the sizes of its text in parts of the short side."""
 
     left: float
     right: float
@@ -38,19 +38,19 @@ class ChartPlace:
 
 WIDE = ChartPlace(0.08, 0.92, 0.08, 0.92, 0.058, 0.042)
 TALL = ChartPlace(0.06, 0.94, 0.12, 0.86, 0.068, 0.05)
-# Where it begins below a label, below captions, below both; and where it ends above captions.
+# Tops below a label, below captions at the top, and below both; the bottom above captions.
 WIDE_TOPS, WIDE_BOTTOM = {"label": 0.185, "top": 0.24, "both": 0.34}, 0.74
 TALL_TOPS, TALL_BOTTOM = {"label": 0.13, "top": 0.22, "both": 0.28}, 0.70
 
 
-def describe_chart(visual: Visual, look: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a spec says of a chart: what is written, how long each bar is, and the theme's hand."""
-    most = max((bar.value for bar in visual.bars), default=0.0) or 1.0
+def describe_chart(visual: Visual, theme_data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a chart's part of a spec: its texts, each bar's length, and the theme's font and colours."""
+    largest = max((bar.value for bar in visual.bars), default=0.0) or 1.0
     labels = {bar.label for bar in visual.bars}
-    style, accent = look["text"]["subtitle"], look["captions"]["highlight"]
+    style, accent = theme_data["text"]["subtitle"], theme_data["captions"]["highlight"]
     return {
         "title": visual.title,
-        "bars": [[bar.label, format_value(bar, visual.unit), bar.value / most] for bar in visual.bars],
+        "bars": [[bar.label, format_value(bar, visual.unit), bar.value / largest] for bar in visual.bars],
         "meant": [visual.highlight == bar.label or visual.highlight not in labels for bar in visual.bars],
         "font": style["font"],
         "weight": style["weight"],
@@ -61,7 +61,7 @@ def describe_chart(visual: Visual, look: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def format_value(bar: Bar, unit: str) -> str:
-    """Return a bar's value as people read it."""
+    """Return a bar's value with its unit, with thousands separators and at most four decimals."""
     number = f"{bar.value:,.0f}" if bar.value.is_integer() else f"{bar.value:,.4f}".rstrip("0").rstrip(".")
     if not unit:
         return number
@@ -71,24 +71,24 @@ def format_value(bar: Bar, unit: str) -> str:
 
 
 def draw_chart(visual: Mapping[str, Any], canvas: Canvas) -> list[Event]:
-    """Return everything that the chart puts on the picture."""
+    """Return all events of a visual's chart."""
     chart = visual["chart"]
-    hand = _ChartPainter(chart, canvas, place_chart(chart.get("clear", ()), canvas))
-    found = [_static_event(canvas, drawing) for drawing in (hand.panel(), *hand.title())]
+    painter = _ChartPainter(chart, canvas, place_chart(chart.get("clear", ()), canvas))
+    events = [_static_event(canvas, drawing) for drawing in (painter.panel(), *painter.title())]
     for index, (row, (label, value, part)) in enumerate(
-        zip(hand.rows(len(chart["bars"])), chart["bars"], strict=True)
+        zip(painter.rows(len(chart["bars"])), chart["bars"], strict=True)
     ):
-        found += [_static_event(canvas, drawing) for drawing in hand.label(label, row)]
+        events += [_static_event(canvas, drawing) for drawing in painter.label(label, row)]
         opacity = 1.0 if chart["meant"][index] else DIMMED_OPACITY
         for start, end, grown in bar_growth(index, visual.get("from", 0), canvas):
             length = max(MIN_BAR, part * grown)
-            drawings = (hand.bar(row, length, opacity), *hand.value(value, row, length, grown))
-            found += [Event(start, end, 0, drawing) for drawing in drawings]
-    return found
+            drawings = (painter.bar(row, length, opacity), *painter.value(value, row, length, grown))
+            events += [Event(start, end, 0, drawing) for drawing in drawings]
+    return events
 
 
 def place_chart(clear: Sequence[str], canvas: Canvas) -> ChartPlace:
-    """Return where the chart lies, given what it leaves room for."""
+    """Return the chart's place, given what it must leave clear: `label`, `top` or `bottom` (captions)."""
     wide = canvas.width >= canvas.height
     place, tops, bottom = (WIDE, WIDE_TOPS, WIDE_BOTTOM) if wide else (TALL, TALL_TOPS, TALL_BOTTOM)
     above = [name for name in ("label", "top") if name in clear]
@@ -102,7 +102,7 @@ def _static_event(canvas: Canvas, drawing: str) -> Event:
 
 
 def bar_growth(index: int, first: int, canvas: Canvas) -> Iterator[tuple[int, int, float]]:
-    """Return how far a bar has grown over the segment's frames, frames that look the same as one."""
+    """Yield how far a bar has grown, as (first frame, frame after the last, part of 1), equal frames merged."""
     for frame in range(canvas.frames):
         age = (first + frame + 1) / canvas.fps - index * STAGGER_SECONDS
         if age >= GROW_SECONDS:
@@ -114,7 +114,7 @@ def bar_growth(index: int, first: int, canvas: Canvas) -> Iterator[tuple[int, in
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A bar's part of the panel, in pixels: its label's box, and where the bar and its value may lie."""
+    """A bar's row in pixels: its label's box, and the bar's bounds."""
 
     label: tuple[float, float, float, float]
     start: float
@@ -153,11 +153,11 @@ class _ChartPainter:
             return []
         left, top, right, _ = self.box
         em = self.place.title * self.canvas.short
-        room = (left + self.em, top + 0.7 * self.em, right - self.em, top + 0.7 * self.em + 2 * em)
-        return self._text(self.chart["title"], room, em, bold=True)
+        box = (left + self.em, top + 0.7 * self.em, right - self.em, top + 0.7 * self.em + 2 * em)
+        return self._text(self.chart["title"], box, em, bold=True)
 
     def rows(self, number: int) -> Iterator[Row]:
-        """Share the panel out. Labels stand before the bars on a wide picture, above them on a tall one."""
+        """Divide the panel into rows. Labels are left of the bars on a wide picture, above them on a tall one."""
         left, top, right, bottom = self.box
         above = 2.4 * self.place.title * self.canvas.short if self.chart["title"] else 0.0
         left, right, top, bottom = left + self.em, right - self.em, top + self.em + above, bottom - self.em
@@ -186,8 +186,8 @@ class _ChartPainter:
 
     def value(self, text: str, row: Row, part: float, grown: float) -> list[str]:
         start = row.start + part * (row.end - row.start - 0.5 * self.em) + 0.4 * self.em
-        room = (start, row.top, self.box[2] - 0.3 * self.em, row.bottom)
-        return self._text(text, room, self.em, bold=True, opacity=grown)
+        box = (start, row.top, self.box[2] - 0.3 * self.em, row.bottom)
+        return self._text(text, box, self.em, bold=True, opacity=grown)
 
     def _text(
         self,
@@ -198,18 +198,18 @@ class _ChartPainter:
         bold: bool,
         opacity: float = 1.0,
     ) -> list[str]:
-        """Return the lines of a text at the beginning of a box, as large as fits."""
+        """Return the lines of a text at the leading edge of a box, as large as fits."""
         left, top, right, bottom = box
         face = self._face(bold=bold)
         size = min(em, 0.9 * (bottom - top))
         block = fit_text(text, face, size, (right - left, bottom - top), 1.1)
-        pen = TextStyle(face.family, face.weight, face.language, block.em, self.chart["color"])
+        text_style = TextStyle(face.family, face.weight, face.language, block.em, self.chart["color"])
         middle, step = (top + bottom) / 2, 1.1 * block.em
         first = middle - step * (len(block.lines) - 1) / 2
         across = self.canvas.width - left if self.canvas.rtl else left
         anchor = 6 if self.canvas.rtl else 4
         return [
-            text_line(part, pen, (across, first + index * step), anchor, opacity)
+            text_line(part, text_style, (across, first + index * step), anchor, opacity)
             for index, part in enumerate(block.lines)
         ]
 
@@ -218,7 +218,7 @@ class _ChartPainter:
         return Face(self.chart["font"], weight, self.canvas.language)
 
     def _turned(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-        """Return the box as a language that is read from the right has it."""
+        """Return the box, mirrored if the language is right-to-left."""
         if not self.canvas.rtl:
             return box
         return self.canvas.width - box[2], box[1], self.canvas.width - box[0], box[3]

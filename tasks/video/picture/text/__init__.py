@@ -1,1 +1,1 @@
-"""Text on the picture: fonts, fitting, placement, and the events that draw it."""
+"""Text on the picture: fonts, line breaking, boxes, and the ASS events that draw it."""

@@ -1,4 +1,4 @@
-"""Writes the one subtitle format in which text reaches ffmpeg: Advanced SubStation, every text as inert data. Pure."""
+"""Writes Advanced SubStation (ASS), the format in which text and shapes reach ffmpeg's libass; all text is escaped. Pure."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Style: Default,Inter,48,&H00FFFFFF,&H00FFFFFF,&H00000000,&H00000000,0,0,0,0,100,
 [Events]
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
-# After these, libass sees no escape and no override; the joiner has no width and no glyph.
+# Without these, a client's text could start an override or an escape; the word joiner is invisible.
 ESCAPES = str.maketrans({"\\": "\\⁠", "{": "\\{", "}": "\\}", "\n": " ", "\r": " "})
-BEZIER_CIRCLE = 0.5523  # of the radius: how far a Bézier's handles stand off to draw a quarter of a circle
+BEZIER_CIRCLE = 0.5523  # of the radius: the handles of a Bézier curve that draws a quarter of a circle
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something on the picture from one frame up to another, in ASS's own words."""
+    """A text or shape in ASS markup, shown from frame `start` up to frame `end`. Higher layers are on top."""
 
     start: int
     end: int
@@ -46,7 +46,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TextStyle:
-    """How a line of text is drawn. `em` and `spacing` in pixels."""
+    """A text's font, colour and size. `em` and `spacing` in pixels."""
 
     family: str
     weight: int
@@ -55,11 +55,11 @@ class TextStyle:
     color: str
     spacing: float = 0.0
     italic: bool = False
-    others: int = 0  # the weight of scripts that the family does not draw; 0: the same
+    fallback_weight: int = 0  # the weight of scripts that the family does not draw; 0: the same
 
 
 def to_document(events: Iterable[Event], size: tuple[int, int], fps: int) -> str:
-    """Return a whole file. A frame is meant by the middle between it and the one before."""
+    """Return a whole ASS file. Events start half a frame early, so that rounded times never miss their frame."""
     head = HEADER.format(width=size[0], height=size[1])
     lines = [
         f"Dialogue: {one.layer},{_format_time(one.start, fps)},{_format_time(one.end, fps)},Default,,0,0,0,,{one.text}"
@@ -70,46 +70,53 @@ def to_document(events: Iterable[Event], size: tuple[int, int], fps: int) -> str
 
 def text_line(
     text: str,
-    pen: TextStyle,
+    text_style: TextStyle,
     place: tuple[float, float],
     anchor: int,
     opacity: float,
-    shown: int | None = None,
+    visible: int | None = None,
 ) -> str:
-    """Return a line of text at a place. `shown` is how many characters of it are visible yet."""
+    """Return a line of text at a place. With `visible`, only that many characters are visible; the others keep their space."""
     start = (
         f"{{\\an{anchor}\\pos({place[0]:.2f},{place[1]:.2f})"
-        f"\\fsp{pen.spacing:.2f}\\1c{ass_color(pen.color)}\\1a{ass_alpha(opacity)}}}"
+        f"\\fsp{text_style.spacing:.2f}\\1c{ass_color(text_style.color)}\\1a{ass_alpha(opacity)}}}"
     )
-    if shown is None:
-        return start + styled_text(text, pen)
-    return start + styled_text(text[:shown], pen) + "{\\1a&HFF&}" + styled_text(text[shown:], pen)
+    if visible is None:
+        return start + styled_text(text, text_style)
+    return (
+        start
+        + styled_text(text[:visible], text_style)
+        + "{\\1a&HFF&}"
+        + styled_text(text[visible:], text_style)
+    )
 
 
-def styled_text(text: str, pen: TextStyle) -> str:
-    """Return the text with each part's font named and sized to the same em."""
+def styled_text(text: str, text_style: TextStyle) -> str:
+    """Return the escaped text, each run in its font and at the same em."""
     return "".join(
-        _styled_run(run, pen, own=run.family == pen.family)
-        for run in fonts.split_runs(text, pen.family, pen.language)
+        _styled_run(run, text_style, own=run.family == text_style.family)
+        for run in fonts.split_runs(text, text_style.family, text_style.language)
     )
 
 
-def _styled_run(run: fonts.Run, pen: TextStyle, *, own: bool) -> str:
-    weight = pen.weight if own else pen.others or pen.weight
-    size = pen.em * fonts.line_ratio(run.family)
-    # A script that knows no italics would only be slanted by force.
-    return f"{{\\fn{run.family}\\fs{size:.2f}\\b{weight}\\i{int(pen.italic and own)}}}{escape(run.text)}"
+def _styled_run(run: fonts.Run, text_style: TextStyle, *, own: bool) -> str:
+    weight = text_style.weight if own else text_style.fallback_weight or text_style.weight
+    size = text_style.em * fonts.line_ratio(run.family)
+    # Scripts without italics, such as Chinese, would be slanted artificially.
+    return (
+        f"{{\\fn{run.family}\\fs{size:.2f}\\b{weight}\\i{int(text_style.italic and own)}}}{escape(run.text)}"
+    )
 
 
 def escape(text: str) -> str:
-    """Return the text so that nothing in it is an instruction."""
+    """Return the text with everything escaped that libass would read as markup."""
     return text.translate(ESCAPES)
 
 
 def rounded_box(
     box: tuple[float, float, float, float], radius: float, fill: str, opacity: float, blur: float = 0.0
 ) -> str:
-    """Return a filled rectangle (left, top, right, bottom) with round corners."""
+    """Return a filled rectangle with rounded corners. `box` is (left, top, right, bottom) in pixels."""
     left, top, right, bottom = box
     r = max(0.0, min(radius, (right - left) / 2, (bottom - top) / 2))
     k = r * (1 - BEZIER_CIRCLE)
@@ -128,12 +135,12 @@ def rounded_box(
 
 
 def ass_color(rgb: str) -> str:
-    """Return `#rrggbb` as ASS has it: blue first."""
+    """Return `#rrggbb` in ASS notation, which puts blue first."""
     return f"&H{rgb[5:7]}{rgb[3:5]}{rgb[1:3]}&".upper()
 
 
 def ass_alpha(opacity: float) -> str:
-    """Return an opacity as ASS has it: 00 is solid."""
+    """Return an opacity of 0 to 1 in ASS notation, where 00 is opaque."""
     return f"&H{round(255 * (1 - min(max(opacity, 0.0), 1.0))):02X}&"
 
 

@@ -1,6 +1,6 @@
-"""Where each role of text may be on a wide and on a tall picture, inside the title-safe area. Pure.
+"""The boxes of text roles on wide and on tall pictures, inside the title-safe area. Pure.
 
-Which of the places a text takes is decided by `placing`.
+`plan.text_placement` decides which of a role's places a text takes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where a role's text may be, in parts of the frame, and how it lies in there."""
+    """A role's box in parts of the frame, and the text's alignment in it."""
 
     left: float
     right: float
@@ -60,9 +60,8 @@ TALL: dict[str, Box] = {
     "lower_third": Box(0.07, 0.90, 0.72, 0.86, "left", "bottom"),
     "lower_third_raised": Box(0.07, 0.90, 0.56, 0.70, "left", "bottom"),
 }
-# The part of the frame's height that is left to what stands in the middle: all of it (None), or what it is left by a label
-# ("labelled"), by a lower third above captions ("high"), by captions in the middle ("upper") or at the top ("lower", and
-# "lowest" where a label stands under them).
+# The band of the frame's height for centred texts: all of it (None), or what is left by a label ("labelled"), by a lower
+# third above captions ("high"), by captions in the middle ("upper") or at the top ("lower"; "lowest" with a label below them).
 WIDE_BANDS: dict[str | None, tuple[float, float]] = {
     None: (0.14, 0.78), "labelled": (0.17, 0.78), "high": (0.17, 0.57), "upper": (0.17, 0.42),
     "lower": (0.22, 0.69), "lowest": (0.34, 0.69),
@@ -74,7 +73,7 @@ TALL_BANDS: dict[str | None, tuple[float, float]] = {
 
 
 def resolve_box(item: Mapping[str, Any], canvas: Canvas) -> Box:
-    """Return the item's box in pixels, mirrored for languages that are read from the right."""
+    """Return the item's box in pixels, mirrored for right-to-left languages."""
     wide = canvas.width > canvas.height
     name = item["role"] + (f"_{item['place']}" if item.get("place") else "")
     box = _fit_band((WIDE if wide else TALL)[name], WIDE_BANDS if wide else TALL_BANDS, item.get("band"))
@@ -89,7 +88,7 @@ def resolve_box(item: Mapping[str, Any], canvas: Canvas) -> Box:
 
 
 def _fit_band(box: Box, bands: Mapping[str | None, tuple[float, float]], band: str | None) -> Box:
-    """Return a box of the whole height as it lies in a part of it."""
+    """Return a box of the frame's whole height, scaled into one of its bands."""
     (start, end), (first, last) = bands[None], bands[band]
     scale = (last - first) / (end - start)
     return replace(box, top=first + (box.top - start) * scale, bottom=first + (box.bottom - start) * scale)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """The frame that is written on, for so many frames, in a language."""
+    """A frame's size in pixels, the segment's frame rate and frames, and the language of its texts."""
 
     width: int
     height: int
@@ -17,10 +17,10 @@ class Canvas:
 
     @property
     def short(self) -> int:
-        """The short side: sizes of text are parts of it."""
+        """The shorter side in pixels; text sizes are relative to it."""
         return min(self.width, self.height)
 
     @property
     def rtl(self) -> bool:
-        """Whether the language is read from the right."""
+        """Whether the language is right-to-left."""
         return self.language.split("-")[0] in ("ar", "he", "fa", "ur", "yi", "ps", "sd", "ug", "dv")

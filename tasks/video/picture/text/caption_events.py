@@ -1,4 +1,4 @@
-"""Draws captions on the picture: each cue on one backing, and in the `words` style the spoken word lit up. Pure."""
+"""Draws burnt-in captions: each cue on one backing, and in the `words` style with the spoken word highlighted. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tasks.video.picture.text.canvas import Canvas
 
-# Where a block's far edge is, in parts of the frame's height. On tall frames the players' own controls lie low.
+# The outer edge of a block in parts of the frame's height. On tall frames, players cover the lower part with controls.
 BOTTOM = {"wide": 0.93, "tall": 0.83}
 TOP = {"wide": 0.07, "tall": 0.10}
 MAX_WIDTH = 0.86  # of the frame's width, backing included
@@ -20,7 +20,7 @@ LAYER = 1000
 
 
 def draw_captions(captions: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas) -> list[Event]:
-    """Return everything that the cues put on the picture."""
+    """Return the events of all cues."""
     return [event for cue in captions["cues"] for event in _draw_cue(cue, captions, style, canvas)]
 
 
@@ -31,10 +31,10 @@ def _draw_cue(
     face = Face(style["font"], style["weight"], canvas.language)
     em = style["size"] * canvas.short
     leading = style.get("leading", 1.25)
-    room = MAX_WIDTH * canvas.width - 2 * style["padding"] * em
-    block = fit_lines(cue["lines"], face, em, room, leading)
+    max_width = MAX_WIDTH * canvas.width - 2 * style["padding"] * em
+    block = fit_lines(cue["lines"], face, em, max_width, leading)
     top = _block_top(block, captions["position"], style, canvas)
-    pen = TextStyle(face.family, face.weight, face.language, block.em, style["color"])
+    text_style = TextStyle(face.family, face.weight, face.language, block.em, style["color"])
     backing = style["backing"]
     pad = style["padding"] * block.em
     middle = canvas.width / 2
@@ -48,10 +48,10 @@ def _draw_cue(
     yield Event(start, end, LAYER, fill)
     for index, text in enumerate(block.lines):
         place = (middle, top + leading * block.em * (index + 0.5))
-        yield Event(start, end, LAYER + 1, text_line(text, pen, place, 5, 1.0))
+        yield Event(start, end, LAYER + 1, text_line(text, text_style, place, 5, 1.0))
         for word in _word_spans(cue, index, text, start, end):
-            lit = _highlight_word(text, word, pen, style["highlight"])
-            yield Event(word[0], word[1], LAYER + 2, text_line("", pen, place, 5, 1.0) + lit)
+            highlighted = _highlight_word(text, word, text_style, style["highlight"])
+            yield Event(word[0], word[1], LAYER + 2, text_line("", text_style, place, 5, 1.0) + highlighted)
 
 
 def _block_top(block: TextBlock, position: str, style: Mapping[str, Any], canvas: Canvas) -> float:
@@ -67,23 +67,28 @@ def _block_top(block: TextBlock, position: str, style: Mapping[str, Any], canvas
 def _word_spans(
     cue: Mapping[str, Any], index: int, text: str, first: int, last: int
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Return for each word of a line the frames while it is lit, and where it stands in the line."""
+    """Yield each word of a line as (first frame, frame after the last, start, end), its offsets in the line."""
     at = 0
     for start, end, number, word in cue.get("words", ()):
         if number != index:
             continue
-        found = text.find(word, at)
-        if found < 0:
+        position = text.find(word, at)
+        if position < 0:
             continue
-        at = found + len(word)
+        at = position + len(word)
         if max(first, start) < min(last, end):
-            yield max(first, start), min(last, end), found, at
+            yield max(first, start), min(last, end), position, at
 
 
-def _highlight_word(text: str, word: tuple[int, int, int, int], pen: TextStyle, highlight: str) -> str:
-    """Return the line again with one word in another colour and the rest unseen: it lies exactly on the first."""
-    hidden, shown = "{\\1a&HFF&}", f"{{\\1a&H00&\\1c{ass_color(highlight)}}}"
-    before, lit, after = text[: word[2]], text[word[2] : word[3]], text[word[3] :]
+def _highlight_word(text: str, word: tuple[int, int, int, int], text_style: TextStyle, highlight: str) -> str:
+    """Return the line again with one word highlighted and the rest invisible, so that it lies exactly on the line below."""
+    hidden, visible = "{\\1a&HFF&}", f"{{\\1a&H00&\\1c{ass_color(highlight)}}}"
+    before, highlighted, after = text[: word[2]], text[word[2] : word[3]], text[word[3] :]
     return (
-        hidden + styled_text(before, pen) + shown + styled_text(lit, pen) + hidden + styled_text(after, pen)
+        hidden
+        + styled_text(before, text_style)
+        + visible
+        + styled_text(highlighted, text_style)
+        + hidden
+        + styled_text(after, text_style)
     )

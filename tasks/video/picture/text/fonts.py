@@ -1,6 +1,6 @@
-"""Which font draws which character, how wide a text is in it, and the fontconfig file that lets libass find it.
+"""Chooses the font of each character, measures text, and writes the fontconfig file by which libass finds the fonts.
 
-Only fonts from pinned packages are seen, so that every worker draws the same glyphs on any machine.
+Only fonts from pinned packages are used, so that every worker draws the same glyphs on any machine.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PACKAGES = {
     ),
 }  # fmt: skip
 
-# Where a script begins; "" is what a theme's own font draws. Each block ends where the next begins.
+# The first character of each block and its script; "" is drawn by the theme's own font. A block ends where the next begins.
 BLOCKS: tuple[tuple[int, str], ...] = (
     (0x0000, ""), (0x0530, "Armenian"), (0x0590, "Hebrew"), (0x0600, "Arabic"), (0x0700, ""),
     (0x0750, "Arabic"), (0x0780, ""), (0x08A0, "Arabic"), (0x0900, "Devanagari"), (0x0980, "Bengali"),
@@ -58,7 +58,7 @@ BLOCKS: tuple[tuple[int, str], ...] = (
     (0xFFF0, ""), (0x1F000, "Emoji"), (0x1FB00, ""), (0x20000, "Han"), (0x32000, ""),
 )  # fmt: skip
 BLOCK_STARTS = [start for start, _ in BLOCKS]
-# They take the font of what stands before them: joiners, variation selectors, skin tones, combining marks, keycaps.
+# Drawn in the font of the character before them: joiners, variation selectors, skin tones, combining marks, keycaps.
 JOINERS = frozenset(
     (0x200C, 0x200D, 0x20E3, *range(0x0300, 0x0370), *range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400))
 )
@@ -71,7 +71,7 @@ KEYCAP_BASES = "0123456789#*"
 SYMBOL_RANGE = (
     0x2000,
     0x2E00,
-)  # between these lie punctuation, arrows, mathematics and pictures of many kinds
+)  # punctuation, arrows, mathematical and pictorial symbols
 HAN_FONTS = {"ja": "JP", "ko": "KR", "zh-hant": "TC", "zh-tw": "TC", "zh-hk": "TC", "zh-mo": "TC"}
 FAMILY_NAMES = {
     "SourceSerif4": "Source Serif 4",
@@ -79,12 +79,12 @@ FAMILY_NAMES = {
     "FjallaOne": "Fjalla One",
     "FredokaOne": "Fredoka One",
 }
-MEASURING_EM = 256  # pixels of an em: widths are scaled from here
+MEASURING_EM = 256  # pixels; widths are measured at this size and scaled
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A part of a text that one font draws."""
+    """A part of a text in one font."""
 
     text: str
     family: str
@@ -92,36 +92,36 @@ class Run:
 
 @cache
 def font_versions() -> str:
-    """Return the versions of everything that decides a glyph's shape."""
+    """Return the versions of all font packages; they are part of a segment's cache key."""
     return " ".join(f"{name}-{metadata.version(name.replace('_', '-'))}" for name in sorted(PACKAGES))
 
 
 def split_runs(text: str, family: str, language: str) -> list[Run]:
-    """Split a text by the font that draws it; what belongs to no script goes with what stands before it."""
-    found: list[Run] = []
-    for place, char in enumerate(text):
-        before = found[-1].family if found else family
-        if wants_emoji(text, place):
-            drawn = EMOJI
+    """Split a text by font; a character without a script takes the font of the one before it."""
+    found_runs: list[Run] = []
+    for index, char in enumerate(text):
+        before = found_runs[-1].family if found_runs else family
+        if wants_emoji(text, index):
+            chosen = EMOJI
         elif before in PICTURE_FAMILIES and ord(char) not in JOINERS:
-            drawn = (
+            chosen = (
                 _choose_family(char, family, language, text) or family
-            )  # a picture's font has spaces as wide as it
+            )  # an emoji font's space is as wide as an emoji
         else:
-            drawn = _choose_family(char, family, language, text) or before
-        if found and before == drawn:
-            found[-1] = Run(found[-1].text + char, drawn)
+            chosen = _choose_family(char, family, language, text) or before
+        if found_runs and before == chosen:
+            found_runs[-1] = Run(found_runs[-1].text + char, chosen)
         else:
-            found.append(Run(char, drawn))
-    return found
+            found_runs.append(Run(char, chosen))
+    return found_runs
 
 
-def wants_emoji(text: str, place: int) -> bool:
-    """Say whether what follows a character asks for its picture: a keycap, or the sign that says so."""
-    following = text[place + 1 : place + 3].removeprefix("\ufe0f")
-    if text[place] in KEYCAP_BASES:
+def wants_emoji(text: str, index: int) -> bool:
+    """Return whether the character at `index` is followed by a keycap or an emoji variation selector."""
+    following = text[index + 1 : index + 3].removeprefix("\ufe0f")
+    if text[index] in KEYCAP_BASES:
         return following.startswith("\u20e3")
-    return text[place + 1 : place + 2] == "\ufe0f" and opentype.covers(font_file(EMOJI), ord(text[place]))
+    return text[index + 1 : index + 2] == "\ufe0f" and opentype.covers(font_file(EMOJI), ord(text[index]))
 
 
 def _choose_family(char: str, family: str, language: str, text: str) -> str | None:
@@ -130,7 +130,7 @@ def _choose_family(char: str, family: str, language: str, text: str) -> str | No
         return None
     script = BLOCKS[bisect_right(BLOCK_STARTS, code) - 1][1]
     if script == "":
-        # Spaces and marks between words of a script are its own; letters and digits are the theme's.
+        # Spaces and punctuation keep the font of the script around them; letters and digits take the theme's.
         return family if char.isalnum() else _choose_symbol_family(code, family)
     if script == "Emoji":
         return SYMBOLS if code in DINGBATS else EMOJI
@@ -140,14 +140,14 @@ def _choose_family(char: str, family: str, language: str, text: str) -> str | No
 
 
 def _choose_symbol_family(code: int, family: str) -> str | None:
-    """Return which font draws a sign that the theme's lacks, such as a star."""
+    """Return the font of a symbol that the theme's font lacks, such as a star, or None."""
     if not SYMBOL_RANGE[0] <= code < SYMBOL_RANGE[1] or opentype.covers(font_file(family), code):
         return None
     return next((name for name in PICTURE_FAMILIES if opentype.covers(font_file(name), code)), None)
 
 
 def _choose_han(language: str, text: str) -> str:
-    """Return which drawing of the shared Chinese characters the text wants."""
+    """Return the regional variant of Chinese characters for the text: Japanese if it has kana, else by language."""
     tag = language.lower()
     if any("぀" <= char <= "ヿ" for char in text):
         return "JP"
@@ -159,17 +159,19 @@ def _choose_han(language: str, text: str) -> str:
 
 
 @lru_cache(maxsize=8192)
-def text_width(text: str, family: str, weight: int, language: str, others: int) -> float:
-    """Return how wide a text is, in ems; `others` is the weight of what other families draw."""
+def text_width(text: str, family: str, weight: int, language: str, fallback_weight: int) -> float:
+    """Return a text's width in ems; `fallback_weight` is the weight of text in other families."""
     widths = [
-        _face(run.family, weight if run.family == family else others).getlength(_without_missing_marks(run))
+        _face(run.family, weight if run.family == family else fallback_weight).getlength(
+            _without_missing_marks(run)
+        )
         for run in split_runs(text, family, language)
     ]
     return sum(widths) / MEASURING_EM
 
 
 def _without_missing_marks(run: Run) -> str:
-    """Return the run without marks that its font lacks: they would be measured as boxes, and stand on their letter."""
+    """Return the run without combining marks that its font lacks: Pillow would measure each as a box."""
     if run.text.isascii():
         return run.text
     return "".join(
@@ -180,7 +182,7 @@ def _without_missing_marks(run: Run) -> str:
 
 
 def line_ratio(family: str) -> float:
-    """Return libass's font size for one pixel of em: it scales a face so that ascent plus descent are the size."""
+    """Return libass's font size for an em of one pixel: libass scales ascent plus descent to the font size."""
     return opentype.line_ratio(font_file(family))
 
 
@@ -189,37 +191,37 @@ def _face(family: str, weight: int) -> ImageFont.FreeTypeFont:
     face = ImageFont.truetype(str(_font_files()[family]), MEASURING_EM)
     try:
         axes = face.get_variation_axes()
-    except OSError:  # it has no axes
+    except OSError:  # the font is not variable
         return face
     face.set_variation_by_axes([_axis_value(axis, weight) for axis in axes])
     return face
 
 
 def _axis_value(axis: Axis, weight: int) -> float:
-    """Return the weight within what the font has; every other axis stays at its default."""
+    """Return the axis's value: the weight, clamped to the font's range; other axes keep their default."""
     if b"weight" not in (axis["name"] or b"").lower():
         return float(axis["default"] or 0)
     return float(min(max(weight, axis["minimum"] or 0), axis["maximum"] or 1000))
 
 
 def font_file(family: str) -> Path:
-    """Return the upright file of a family."""
+    """Return the path of a family's upright file."""
     return _font_files()[family]
 
 
 @cache
 def _font_files() -> dict[str, Path]:
-    """Return the upright file of each family."""
+    """Return the upright files by family."""
     return {_family_name(path): path for path in _listed_files() if "-Italic" not in path.name}
 
 
 def _family_name(path: Path) -> str:
-    """Return a family's name from its file's: `NotoSansJP[wght].ttf` is Noto Sans JP."""
+    """Return the family of a font file: `NotoSansJP[wght].ttf` is Noto Sans JP."""
     stem = path.name.split("[")[0].split("-")[0].removesuffix(".ttf")
-    for prefix, spoken in (("NotoSans", "Noto Sans "), ("NotoSerif", "Noto Serif "), ("Noto", "Noto ")):
+    for prefix, display_name in (("NotoSans", "Noto Sans "), ("NotoSerif", "Noto Serif "), ("Noto", "Noto ")):
         if stem.startswith(prefix):
             rest = stem.removeprefix(prefix)
-            return (spoken + rest.replace("Symbols2", "Symbols 2")).strip()
+            return (display_name + rest.replace("Symbols2", "Symbols 2")).strip()
     return FAMILY_NAMES.get(stem, stem)
 
 
@@ -233,9 +235,9 @@ def _listed_files() -> Iterator[Path]:
 
 @cache
 def fontconfig_file() -> Path:
-    """Write the fontconfig file once for this machine and user, and return its path.
+    """Return the path of the fontconfig file, written once for each machine and user.
 
-    Its folder holds links to the chosen fonts and fontconfig's cache, which saves a fifth of a second a process.
+    Its folder also holds links to the fonts, and fontconfig's cache, which saves each ffmpeg a fifth of a second.
     """
     mark = f"{font_versions()} {resources.files('manimgx_fonts')}"
     folder = (
@@ -252,7 +254,7 @@ def fontconfig_file() -> Path:
 
 
 def _make_private(folder: Path) -> bool:
-    """Make the folder unless it is there; say whether it is ours alone: /tmp is open to others."""
+    """Create the folder if it is missing; return whether only this user can write to it. Others can create it in /tmp."""
     folder.mkdir(mode=0o700, exist_ok=True)
     facts = folder.lstat()
     return (

@@ -23,8 +23,8 @@ def line_ratio(path: Path) -> float:
 def covers(path: Path, code: int) -> bool:
     """Return whether the file has a glyph for a character."""
     starts, ends = _covered_ranges(path)
-    place = bisect_right(starts, code) - 1
-    return place >= 0 and code <= ends[place]
+    index = bisect_right(starts, code) - 1
+    return index >= 0 and code <= ends[index]
 
 
 @cache

@@ -1,7 +1,7 @@
-"""Says where text on the picture stays as it is, so that it need not be drawn on every frame. Pure.
+"""Finds the spans of frames in which text does not change, so that it is drawn once and not on every frame. Pure.
 
-ffmpeg's `ass` blends its glyphs and glows into each frame anew, which costs as much as a fifth of encoding it. What
-stands still for a while is drawn once instead, and laid on as a picture: see `tasks.video.picture.filter_graph`.
+ffmpeg's `ass` blends glyphs and glows into each frame anew, which takes up to a fifth of the time of encoding it. Static text is
+drawn once instead, and overlaid as a picture: see `tasks.video.picture.filter_graph`.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
 Spans = tuple[tuple[int, int], ...]
 
-MIN_FRAMES = 12  # frames: what stays for less is drawn on each of them, which costs no more
-MIN_TOTAL_FRAMES = 24  # frames in all: preparing to draw once has a price of its own
+MIN_FRAMES = 12  # drawing a shorter span on each frame costs no more
+MIN_TOTAL_FRAMES = 24  # in all spans: drawing once has a fixed cost of its own
 
 
 def find_static_spans(events: Sequence[Event], frames: int) -> Spans:
-    """Return where, from one frame up to another, the same events are seen for long; none if it is not worth it."""
+    """Return the spans (first frame, frame after the last) with constant events; empty if too short to pay off."""
     edges = {min(max(frame, 0), frames) for event in events for frame in (event.start, event.end)}
-    found = tuple(
+    static_spans = tuple(
         (start, end)
         for start, end in pairwise(sorted(edges))
         if end - start >= MIN_FRAMES and any(event.start <= start < event.end for event in events)
     )
-    return found if sum(end - start for start, end in found) >= MIN_TOTAL_FRAMES else ()
+    return static_spans if sum(end - start for start, end in static_spans) >= MIN_TOTAL_FRAMES else ()
 
 
-def cut_out(events: Sequence[Event], lasting: Spans) -> list[Event]:
-    """Return what is seen of the events on all other frames."""
-    return [piece for event in events for piece in _cut(event, lasting)]
+def cut_out(events: Sequence[Event], spans: Spans) -> list[Event]:
+    """Return the events of all other frames."""
+    return [piece for event in events for piece in _cut(event, spans)]
 
 
-def _cut(event: Event, lasting: Spans) -> Iterator[Event]:
-    """Yield what the spans, which lie in order, leave of an event."""
+def _cut(event: Event, spans: Spans) -> Iterator[Event]:
+    """Yield the parts of an event outside the spans, which are sorted."""
     start = event.start
-    for first, last in lasting:
+    for first, last in spans:
         if first >= event.end:
             break
         if start < min(first, event.end):

@@ -1,4 +1,4 @@
-"""Sets a scene's texts: each role in its box inside the title-safe area, on its backing, with its animation. Pure.
+"""Draws a scene's texts: each in its role's box, on its backing, with its animation. Pure.
 
 Frames count from the segment's first; a text may have begun before it.
 """
@@ -20,42 +20,42 @@ if TYPE_CHECKING:
 IN_SECONDS = 0.5
 OUT_SECONDS = 0.35
 TYPING_RATE = 28.0
-MAX_TYPING_SHARE = 0.6  # of the time that the text is on screen
+MAX_TYPING_SHARE = 0.6  # of a text's time on screen
 RISE_HEIGHT = 0.045  # of the frame's height
-VERTICAL_PADDING = 0.7  # a backing's padding above and below, of that at its sides
+VERTICAL_PADDING = 0.7  # of a backing's padding at its sides
 CONNECTED_SCRIPTS = (
     0x0600,
     0x1100,
-)  # scripts between these join or reorder letters: they are typed word by word
+)  # scripts that join or reorder letters: typed word by word, or letters would change shape
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How a text looks from one frame up to another. `shown` None: all of it."""
+    """A text's look from frame `start` up to `end`. `visible`: the units visible while typing; None is all."""
 
     start: int
     end: int
     opacity: float = 1.0
-    drop: float = 0.0  # parts of the frame's height below its place
-    shown: int | None = None
+    drop: float = 0.0  # of the frame's height, below its final place
+    visible: int | None = None
 
 
 def draw_texts(
     items: list[Mapping[str, Any]], styles: Mapping[str, Any], canvas: Canvas, layer: int = 0
 ) -> list[Event]:
-    """Return everything that the texts put on the picture, later ones above."""
-    found: list[Event] = []
+    """Return the events of all texts, later ones above."""
+    events: list[Event] = []
     for index, item in enumerate(items):
-        found += _draw_text(item, styles[item["role"]], canvas, layer + 4 * index)
-    return found
+        events += _draw_text(item, styles[item["role"]], canvas, layer + 4 * index)
+    return events
 
 
 def _draw_text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas, layer: int) -> list[Event]:
     words = item["text"].upper() if style.get("uppercase") else item["text"]
-    others = style.get("others", 0)
-    face = Face(style["font"], style["weight"], canvas.language, style.get("spacing", 0.0), others)
+    fallback_weight = style.get("others", 0)
+    face = Face(style["font"], style["weight"], canvas.language, style.get("spacing", 0.0), fallback_weight)
     box = resolve_box(item, canvas)
-    # Half of a low box is left to the text: a padding as high as the box would leave it none.
+    # At least half of a low box is left to the text; a padding as high as the box would leave nothing.
     padding = min(
         style["padding"] * style["size"] * canvas.short, (box.bottom - box.top) / (4 * VERTICAL_PADDING)
     )
@@ -66,22 +66,22 @@ def _draw_text(item: Mapping[str, Any], style: Mapping[str, Any], canvas: Canvas
     )  # fmt: skip
     lines = _place_lines(block, box, padding, leading, rtl=canvas.rtl)
     spacing, italic = face.spacing * block.em, style.get("italic", False)
-    pen = TextStyle(
-        face.family, face.weight, face.language, block.em, style["color"], spacing, italic, others
+    text_style = TextStyle(
+        face.family, face.weight, face.language, block.em, style["color"], spacing, italic, fallback_weight
     )
     total = sum(len(_typing_units(text)) for text in block.lines)
-    found: list[Event] = []
+    events: list[Event] = []
     for moment in list_moments(item, total, canvas):
-        found += [
+        events += [
             replace(one, layer=one.layer + layer)
-            for one in _draw_moment(moment, lines, block, pen, style, canvas, box)
+            for one in _draw_moment(moment, lines, block, text_style, style, canvas, box)
         ]
-    return found
+    return events
 
 
 @dataclass(frozen=True, slots=True)
 class TextLayout:
-    """Lines in their places: the text's own rectangle in pixels, and where each line is anchored."""
+    """Placed lines: the text's rectangle in pixels, and each line with its anchor."""
 
     left: float
     top: float
@@ -106,17 +106,17 @@ def _place_lines(block: TextBlock, box: Box, padding: float, leading: float, *, 
 
 
 def list_moments(item: Mapping[str, Any], units: int, canvas: Canvas) -> list[Moment]:
-    """Return how the text looks over the frames of the segment, frames that look the same as one."""
-    found: list[Moment] = []
+    """Return the text's look over the segment's frames, equal frames merged."""
+    moments: list[Moment] = []
     first, last = max(0, item["start"]), min(canvas.frames, item["end"])
     for frame in range(first, last):
-        opacity, drop, shown = _appearance(item, frame, units, canvas.fps)
-        before = found[-1] if found else None
-        if before and (before.opacity, before.drop, before.shown) == (opacity, drop, shown):
-            found[-1] = replace(before, end=frame + 1)
+        opacity, drop, visible = _appearance(item, frame, units, canvas.fps)
+        before = moments[-1] if moments else None
+        if before and (before.opacity, before.drop, before.visible) == (opacity, drop, visible):
+            moments[-1] = replace(before, end=frame + 1)
         else:
-            found.append(Moment(frame, frame + 1, opacity, drop, shown))
-    return found
+            moments.append(Moment(frame, frame + 1, opacity, drop, visible))
+    return moments
 
 
 def _appearance(item: Mapping[str, Any], frame: int, units: int, fps: int) -> tuple[float, float, int | None]:
@@ -127,14 +127,14 @@ def _appearance(item: Mapping[str, Any], frame: int, units: int, fps: int) -> tu
     out = _ease(left / OUT_SECONDS) if item.get("out") else 1.0
     if animation == "type":
         seconds = min(units / TYPING_RATE, MAX_TYPING_SHARE * (item["end"] - item["start"]) / fps)
-        shown = int(units * age / seconds) if age < seconds else None
-        return out, 0.0, shown
+        visible = int(units * age / seconds) if age < seconds else None
+        return out, 0.0, visible
     into = _ease(age / IN_SECONDS)
     return round(into * out, 4), (RISE_HEIGHT * (1 - into) if animation == "rise" else 0.0), None
 
 
 def _ease(part: float) -> float:
-    """Return a motion's progress that starts fast and settles softly."""
+    """Return the eased progress: fast at first, slowing towards the end."""
     return 1 - (1 - min(max(part, 0.0), 1.0)) ** 3
 
 
@@ -142,7 +142,7 @@ def _draw_moment(
     moment: Moment,
     lines: TextLayout,
     block: TextBlock,
-    pen: TextStyle,
+    text_style: TextStyle,
     style: Mapping[str, Any],
     canvas: Canvas,
     box: Box,
@@ -152,20 +152,25 @@ def _draw_moment(
         _draw_backing(lines, block.em, style, moment.opacity, drop, mirrored=canvas.rtl)
     ):
         yield Event(moment.start, moment.end, layer, drawing)
-    shown = moment.shown
+    remaining = moment.visible  # units left for this line and the next ones
     for text, _, middle in lines.lines:
         units = _typing_units(text)
-        visible = None if shown is None or shown >= len(units) else sum(map(len, units[: max(shown, 0)]))
-        shown = None if shown is None else shown - len(units)
+        visible = None
+        if remaining is not None:
+            visible = sum(map(len, units[: max(remaining, 0)])) if remaining < len(units) else None
+            remaining -= len(units)
         across = _anchor(lines, box, canvas)
         place = (across[0], middle + drop)
         yield Event(
-            moment.start, moment.end, 3, text_line(text, pen, place, across[1], moment.opacity, visible)
+            moment.start,
+            moment.end,
+            3,
+            text_line(text, text_style, place, across[1], moment.opacity, visible),
         )
 
 
 def _anchor(lines: TextLayout, box: Box, canvas: Canvas) -> tuple[float, int]:
-    """Return x and ASS's number of the anchor: middle left, middle or middle right of a line."""
+    """Return x and the ASS anchor: middle left (4), centre (5) or middle right (6)."""
     if box.across == "center":
         return (lines.left + lines.right) / 2, 5
     return (lines.right, 6) if canvas.rtl else (lines.left, 4)
@@ -174,7 +179,7 @@ def _anchor(lines: TextLayout, box: Box, canvas: Canvas) -> tuple[float, int]:
 def _draw_backing(
     lines: TextLayout, em: float, style: Mapping[str, Any], opacity: float, drop: float, *, mirrored: bool
 ) -> Iterator[str]:
-    """Return the shapes under a text: a box, a soft glow, or a bar with an accent at its leading edge."""
+    """Yield the shapes behind a text: a box or a soft glow, and an accent at its leading edge if the style has one."""
     backing = style["backing"]
     pad = style["padding"] * em
     box = (
@@ -195,7 +200,7 @@ def _draw_backing(
 
 
 def _typing_units(text: str) -> list[str]:
-    """Split a line into what is typed at once."""
+    """Split a line into the units that are typed one by one: characters, or words of connected scripts."""
     if any(CONNECTED_SCRIPTS[0] <= ord(char) < CONNECTED_SCRIPTS[1] for char in text):
         return [f"{word} " for word in text.split(" ")]
     return split_clusters(text)

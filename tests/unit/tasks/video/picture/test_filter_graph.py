@@ -11,7 +11,11 @@ CLIP = Clip("/store/a", "video/mp4", (1280, 720), 10.0, "cover")
 
 
 def graph(**fields) -> Graph:
-    base = {"layers": [Layer(made=0)], "still": False, "encoding": encoder_options(SIZE, 25, "standard")}
+    base = {
+        "layers": [Layer(stdin_index=0)],
+        "still": False,
+        "encoding": encoder_options(SIZE, 25, "standard"),
+    }
     return Graph(SIZE, 25, 50, **{**base, **fields})
 
 
@@ -28,7 +32,7 @@ def test_a_still_that_stays_comes_once_and_is_repeated():
 
 def test_two_stills_come_as_one_tall_picture():
     made = build_arguments(
-        graph(layers=[Layer(made=0), Layer(made=1)], transition="crossfade"), "file:out.mp4"
+        graph(layers=[Layer(stdin_index=0), Layer(stdin_index=1)], transition="crossfade"), "file:out.mp4"
     )
 
     assert made[made.index("-video_size") + 1] == "640x720"
@@ -37,7 +41,9 @@ def test_two_stills_come_as_one_tall_picture():
 
 @pytest.mark.parametrize("kind", ["wipe_left", "circle_open"])
 def test_a_mask_lies_below_the_pictures(kind):
-    made = build_arguments(graph(layers=[Layer(made=0), Layer(clip=CLIP)], transition=kind), "file:out.mp4")
+    made = build_arguments(
+        graph(layers=[Layer(stdin_index=0), Layer(clip=CLIP)], transition=kind), "file:out.mp4"
+    )
 
     assert made[made.index("-video_size") + 1] == "640x720"
     assert "maskedmerge" in filters(made)
@@ -56,17 +62,17 @@ def test_a_clip_is_read_by_the_demuxer_of_its_type_and_reaches_no_network():
     before = made[: made.index("-i")]
     assert before[before.index("-f") + 1] == "mov"
     assert before[before.index("-protocol_whitelist") + 1] == "file"
-    assert before[before.index("-max_streams") + 1] == "8"
+    assert before[before.index("-max_streams") + 1] == "64"
     assert "-t" in before
 
 
 def test_a_scenes_words_go_with_it_and_the_videos_lie_on_top():
     stamp = PlacedImage("stamp0.rgba", (64, 32), (10, 10), 0, 50)
-    layers = [Layer(made=0, words=["layer0.ass"]), Layer(made=1, words=["layer1.ass"])]
+    layers = [Layer(stdin_index=0, subtitles=["layer0.ass"]), Layer(stdin_index=1, subtitles=["layer1.ass"])]
 
     text = filters(
         build_arguments(
-            graph(layers=layers, transition="slide_left", over=[stamp, "over.ass"]), "file:out.mp4"
+            graph(layers=layers, transition="slide_left", overlays=[stamp, "over.ass"]), "file:out.mp4"
         )
     )
 
@@ -77,7 +83,7 @@ def test_a_scenes_words_go_with_it_and_the_videos_lie_on_top():
 def test_an_overlay_that_comes_and_goes_is_switched_by_frames():
     stamp = PlacedImage("stamp0.rgba", (64, 32), (10, 10), 10, 20)
 
-    assert "between(n" in filters(build_arguments(graph(over=[stamp]), "file:out.mp4"))
+    assert "between(n" in filters(build_arguments(graph(overlays=[stamp]), "file:out.mp4"))
 
 
 def test_exactly_the_planned_frames_are_asked_for():
@@ -88,7 +94,7 @@ def test_exactly_the_planned_frames_are_asked_for():
 
 
 def test_the_same_graph_is_written_the_same():
-    layers = [Layer(clip=CLIP), Layer(made=0)]
+    layers = [Layer(clip=CLIP), Layer(stdin_index=0)]
 
     assert build_arguments(graph(layers=layers, transition="zoom"), "x") == build_arguments(
         graph(layers=layers, transition="zoom"), "x"
@@ -100,7 +106,9 @@ def test_two_files_of_words_with_the_same_spans_stay_two():
     two = [StaticSubtitles("title.ass", spans), StaticSubtitles("captions.ass", spans)]
 
     made = filters(
-        build_arguments(graph(layers=[Layer(made=0, words=(two[0],))], over=(two[1],)), "file:out.mp4")
+        build_arguments(
+            graph(layers=[Layer(stdin_index=0, subtitles=(two[0],))], overlays=(two[1],)), "file:out.mp4"
+        )
     )
 
     assert made.count("filename=title.ass") == made.count("filename=captions.ass") == 2
@@ -113,7 +121,9 @@ def test_a_still_is_drawn_once_for_each_time_that_it_looks_different():
     )
 
     made = filters(
-        build_arguments(graph(still=True, layers=[Layer(made=0, words=[words])], over=[stamp]), "x")
+        build_arguments(
+            graph(still=True, layers=[Layer(stdin_index=0, subtitles=[words])], overlays=[stamp]), "x"
+        )
     )
 
     assert "select=eq(n\\,0)+eq(n\\,5)+eq(n\\,10)+eq(n\\,20)+eq(n\\,40)" in made
@@ -125,9 +135,11 @@ def test_a_still_is_drawn_once_for_each_time_that_it_looks_different():
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param({"layers": [Layer(made=0, words=["moving.ass"])], "still": True}, id="words that move"),
-        pytest.param({"layers": [Layer(made=0, words=[StaticSubtitles("a.ass", ((5, 20),))])]}, id="a picture that moves"),
-        pytest.param({"layers": [Layer(made=0), Layer(made=1)], "still": True, "transition": "crossfade"}, id="fade"),
+        pytest.param({"layers": [Layer(stdin_index=0, subtitles=["moving.ass"])], "still": True}, id="moving text"),
+        pytest.param({"layers": [Layer(stdin_index=0, subtitles=[StaticSubtitles("a.ass", ((5, 20),))])]}, id="moving"),
+        pytest.param(
+            {"layers": [Layer(stdin_index=0), Layer(stdin_index=1)], "still": True, "transition": "crossfade"}, id="fade"
+        ),
     ],
 )  # fmt: skip
 def test_what_moves_is_drawn_on_every_frame(fields):

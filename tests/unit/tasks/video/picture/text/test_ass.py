@@ -65,7 +65,7 @@ def test_each_script_is_drawn_by_its_own_font_at_the_same_em():
 
 
 def test_only_the_shown_part_of_a_line_is_visible():
-    made = text_line("abcdef", PEN, (10, 20), 5, 1.0, shown=2)
+    made = text_line("abcdef", PEN, (10, 20), 5, 1.0, visible=2)
 
     before, after = made.split("{\\1a&HFF&}")
     assert before.endswith("ab")

@@ -47,7 +47,7 @@ def test_a_rise_comes_from_below_to_its_place():
 
 
 def test_typing_shows_more_and_more_and_then_all():
-    shown = [one.shown for one in list_moments(item(animation="type"), 18, CANVAS)]
+    shown = [one.visible for one in list_moments(item(animation="type"), 18, CANVAS)]
 
     assert shown[-1] is None
     assert shown[:-1] == sorted(shown[:-1])
