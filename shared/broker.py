@@ -7,6 +7,7 @@ from celery import Celery
 from shared.celery_config import celery_settings, priority_for
 from shared.settings import settings
 
+# Not the current app: a library that creates one of its own must not replace it.
 app = Celery("scenemill", set_as_current=False)
 
 

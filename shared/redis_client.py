@@ -53,6 +53,7 @@ def parse_sentinel_url(url: str) -> SentinelGroup | None:
         return None
     parts = [urlsplit(part) for part in url.split(";")]
     query = parse_qs(parts[-1].query)
+    # Percent-encoded, since a password or name may contain "/" or "@".
     path = [unquote(step) for step in parts[-1].path.split("/") if step]
     if names := query.get("master_name"):
         path.insert(0, names[0])
@@ -91,5 +92,6 @@ def connect(url: str, **options: Any) -> Redis:
         password=group.password,
         **options,
     )
+    # Asked for at each new connection: after a failover the former master would refuse writes.
     master: Redis = sentinel.master_for(group.name)
     return master

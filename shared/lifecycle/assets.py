@@ -32,6 +32,7 @@ def create(session: Session, account_id: uuid.UUID, media: Media, key: str, name
         select(Asset)
         .where(Asset.account_id == account_id, Asset.sha256 == media.sha256)
         .limit(1)
+        # Locked, or the row that names this file could be deleted, and the file with it, before ours is inserted.
         .with_for_update(read=True, key_share=True)
     )
     asset = Asset(
@@ -57,6 +58,7 @@ def delete(session: Session, account_id: uuid.UUID, asset_id: uuid.UUID) -> list
     )
     if asset is None:
         return []
+    # After the lock: a job that names the asset locks it too, and is either seen here or refused.
     if is_asset_in_use(session, asset_id):
         return None
     # Two requests may delete the last two assets of one file: the second must see what the first deleted.

@@ -68,9 +68,11 @@ def delete_expired_jobs(session: Session) -> tuple[int, list[str]]:
         select(Job.id, Job.batch_id, pieces.label("pieces"))
         .where(Job.expires_at < func.now(), Job.state.in_(FINISHED))
         .limit(BATCH_ROWS)
+        # Two sweepers may run at once; each takes what the other has not locked.
         .with_for_update(of=Job, skip_locked=True)
     ).all()
     sums = accumulate(row.pieces for row in expired)
+    # At least one, or a video with more segments than the limit would never be deleted.
     fitting = sum(1 for total in sums if total <= BATCH_CHILD_ROWS) or 1
     return len(expired[:fitting]), _delete_jobs(session, expired[:fitting])
 
@@ -176,6 +178,7 @@ def evict(session: Session, store: Store, *, max_bytes: int, idle: timedelta = t
         select(_row_location(store).label("place"), store.storage_key, store.bytes)
         # NOT IN hashes what is in use once, however few rows Postgres expects; NOT EXISTS would scan it for each row.
         .where(tuple_(store.account_id, store.key).not_in(in_use.where(Job.state == State.RUNNING)))
+        # A job that is being planned may have found this entry a moment ago.
         .where(store.used_at < func.now() - idle)
         .order_by(store.used_at)
         .limit(BATCH_ROWS)

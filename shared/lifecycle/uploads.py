@@ -80,6 +80,7 @@ def record_progress(
     """Record how many bytes are on the disk and return the new expiry; None if the upload has ended."""
     return session.scalar(
         update(Upload)
+        # `received` too: a request that lost its lock meanwhile must not set the count back.
         .where(Upload.id == upload.id, Upload.state == UploadState.OPEN, Upload.received == upload.received)
         .values(received=received, length=length, expires_at=func.now() + expiry)
         .returning(Upload.expires_at)

@@ -72,6 +72,7 @@ class CompletedProgram:
 def bundled_ffmpeg() -> str:
     """Return the path of the static build that every worker has, so that all of them make the same bytes."""
     folder = Path(imageio_ffmpeg.__file__).parent / "binaries"
+    # Not get_ffmpeg_exe() first: it prefers a system ffmpeg named by IMAGEIO_FFMPEG_EXE, which makes other bytes.
     builds = sorted(folder.glob("ffmpeg-*"))
     return str(builds[0]) if builds else imageio_ffmpeg.get_ffmpeg_exe()
 
@@ -83,6 +84,7 @@ def ffmpeg_path(configured: str | Path | None = None) -> str:
 
 def command(*arguments: str, ffmpeg: str | Path | None = None) -> list[str]:
     """Return the start of an ffmpeg argv: it reports its progress to `run` and never waits for a terminal."""
+    # -nostdin: ffmpeg would otherwise read commands from the worker's stdin.
     quiet = ("-hide_banner", "-nostdin", "-y", "-loglevel", "warning")
     report = ("-nostats", "-progress", "pipe:1", "-stats_period", "0.25")
     return [ffmpeg_path(ffmpeg), *quiet, *report, *arguments]

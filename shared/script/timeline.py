@@ -55,6 +55,7 @@ class Timeline:
 
 def exact_fraction(seconds: float | Fraction) -> Fraction:
     """Return the decimal number as it was written: 0.1 is a tenth, not the nearest binary number."""
+    # Through its decimal text: with floats, 0.1 s at 30 fps could round to another frame on another machine.
     return seconds if isinstance(seconds, Fraction) else Fraction(str(seconds))
 
 
@@ -65,6 +66,7 @@ def plan_timeline(script: Script, narration: Mapping[str, Fraction], fps: int) -
         None if (seconds := narration.get(scene.id)) is None else exact_fraction(seconds) for scene in scenes
     ]
     wished = _requested_transitions(scenes, fps)
+    # Twice: a transition is at most half of its shorter neighbour, and a scene's length depends on its transitions.
     lengths = _lengths(scenes, spoken, wished, fps)
     transitions = [0] + [
         min(wish, min(before, after) // 2)
@@ -90,6 +92,7 @@ def _lengths(
     leads = [Fraction(frames, fps) for frames in transitions]
     tails = [*leads[1:], Fraction(0)]
     return [
+        # Rounded up, so that the last syllable is not cut; at least one frame, since ffmpeg cannot make none.
         max(1, ceil(_seconds(scene, narration, lead, tail) * fps))
         for scene, narration, lead, tail in zip(scenes, spoken, leads, tails, strict=True)
     ]
@@ -138,6 +141,7 @@ def describe_unseen(timeline: Timeline, script: Script) -> Iterator[str]:
 
 
 def _starts_too_late(item: Text | ImageOverlay, frames: int, fps: int) -> bool:
+    # Rounded as rendering rounds it, so that the warning and the picture agree.
     return round(exact_fraction(item.start) * fps) >= frames
 
 
@@ -157,6 +161,7 @@ def _place_scenes(
     for index, (scene, narration, transition, frames) in enumerate(
         zip(scenes, spoken, transitions, lengths, strict=True)
     ):
+        # Scenes overlap by their transition: it shows both at once.
         start = end - transition
         lead = _lead(scene, Fraction(transition, fps))
         slots.append(

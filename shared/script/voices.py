@@ -159,12 +159,14 @@ def find_voice(name: str) -> SpokenVoice | None:
 def voice_for_language(tag: str) -> SpokenVoice | None:
     """Return the best embedded voice for a BCP 47 tag, or None: `pt-BR` is tried first, then `pt`."""
     parts = tag.lower().replace("_", "-").split("-")
+    # The most specific tag first: `pt-br` before `pt`.
     for length in range(len(parts), 0, -1):
         candidate = "-".join(parts[:length])
         if candidate in PREFERRED:
             return find_voice(PREFERRED[candidate])
         claims = [claim for claim in _claims() if claim.language == candidate]
         if claims:
+            # By name where ranks are equal, so that every machine chooses the same voice.
             return min(claims, key=lambda claim: (claim.rank, claim.voice.name)).voice
     return None
 

@@ -30,6 +30,7 @@ PRIVATE_DOMAINS = {
 
 def is_public(text: str) -> bool:
     """Return whether an address is on the public internet, including an IPv4 address embedded in an IPv6 one."""
+    # The zone of a link-local address (`%eth0`) is no part of the address.
     address: Address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         hidden = _embedded_ipv4(address)
@@ -72,5 +73,6 @@ def check_url(url: str, *, allow_private: bool = False) -> None:
         if isinstance(error, OSError) and (allow_private or may_be_public(host)):
             return
         raise AssetUnreadable("The host does not resolve.") from error
+    # All addresses count: with only the first, a name with one public and one private address would pass.
     if not allow_private and not all(is_public(str(answer[4][0])) for answer in answers):
         raise AssetUnreadable("The host resolves to a private address.")

@@ -63,6 +63,7 @@ def list_users(session: Session, account_id: uuid.UUID) -> list[User]:
 
 def lock_user(session: Session, user_id: uuid.UUID) -> User | None:
     """Return a user, locked until the transaction ends."""
+    # key_share: logins that reference the user need not wait for this lock.
     return session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
@@ -87,6 +88,7 @@ def set_password(session: Session, user: User, password_hash: str, *, one_time: 
     user.one_time_until = (
         session.scalar(select(func.now() + ONE_TIME_PASSWORD_LIFETIME)) if one_time else None
     )
+    # Whoever knows the former password must not stay logged in.
     end_logins(session, user.id)
 
 

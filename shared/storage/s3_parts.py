@@ -42,6 +42,7 @@ class ContentFacts:
 
 def iterate_parts(source: Path, size: int) -> Iterator[tuple[int, bytes]]:
     """Yield the parts of a file with their numbers, at most as many as S3 accepts."""
+    # S3 accepts at most MAX_PARTS parts, so those of a very large file must be larger.
     length = max(PART_BYTES, -(-size // MAX_PARTS))
     with source.open("rb") as file:
         number = 0

@@ -77,6 +77,7 @@ class PartialFile:
         there = os.fstat(self._descriptor).st_size
         if there < size:
             raise Gone("The bytes of this upload are no longer there. Begin a new one.")
+        # Bytes that no row counts: a request died after writing them, and their content is unknown to the client.
         if there > size:
             os.ftruncate(self._descriptor, size)
 
@@ -85,6 +86,7 @@ class PartialFile:
         rest = memoryview(data)
         with disk_full_as_storage_error():
             while rest:
+                # pwrite may write less than it was given, e.g. when the disk fills up.
                 written = os.pwrite(self._descriptor, rest, offset)
                 rest, offset = rest[written:], offset + written
 
@@ -105,6 +107,7 @@ def open_exclusively(config: Settings, upload_id: UUID) -> Iterator[PartialFile]
     descriptor = _open(path)
     try:
         try:
+            # Without waiting: a client that resumes while its old request still hangs should learn it at once.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Locked("Another request is writing to this upload.") from error

@@ -75,6 +75,7 @@ class StrictString(StrictField):
         """Refuse other types, strings that are too long or too short, and characters that cannot be shown."""
         if not isinstance(value, str):
             raise ValidationError("Must be a string.")
+        # Filled first: the limits hold for what is rendered, not for what was typed.
         text = fill_placeholders(value, self.maximum) if self.placeholders_allowed else value
         if len(text) > self.maximum:
             raise ValidationError(f"Must be at most {self.maximum} characters long.")
@@ -190,6 +191,7 @@ class Choice(StrictField):
     def check(self, value: Any) -> Any:
         """Refuse other values; types must match too, as `True == 1` in Python."""
         for choice in self.choices:
+            # 1 == True and 1.0 == 1 in Python; the choice itself is returned, so its type is right.
             if choice == value and not isinstance(value, bool):
                 return choice
         raise ValidationError(f"Must be one of: {', '.join(map(str, self.choices))}.")

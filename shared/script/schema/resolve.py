@@ -43,6 +43,7 @@ def _ids(scenes: tuple[dict[str, Any], ...]) -> list[str]:
     ids = []
     for number, scene in enumerate(scenes, 1):
         name = scene.get("id", f"scene-{number}")
+        # A client may have named another scene "scene-2".
         while "id" not in scene and name in taken:
             name += "-"
         taken.add(name)
@@ -58,6 +59,7 @@ def _scene(data: dict[str, Any], name: str, defaults: dict[str, Any], *, first: 
         visual=_visual(data["visual"], defaults),
         text=data["text"],
         duration=data["duration"],
+        # Nothing comes before the first scene, so a transition into it would have no picture to start from.
         transition=Transition() if first else _transition(data, defaults),
         **pads,
     )
@@ -73,6 +75,7 @@ def _narration(data: dict[str, Any] | None, defaults: dict[str, Any]) -> Narrati
 def _visual(data: dict[str, Any] | None, defaults: dict[str, Any]) -> Visual | None:
     if data is None:
         return None
+    # These have no picture to fit or move, and cannot fail to load.
     if data["type"] in ("color", "gradient", "chart"):
         return Visual(**data)
     motion = defaults.get("motion", "zoom_in") if data["type"] in _PICTURES else "none"

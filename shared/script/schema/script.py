@@ -260,6 +260,7 @@ class ScriptSchema(StrictSchema):
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_scenes(self, _: Any, original: Any, **__: Any) -> None:
         """Check what spans scenes, such as ids; `original` still has the places of scenes with errors."""
+        # From the original: marshmallow drops scenes with errors, and the indexes of those after them would shift.
         scenes = original.get("scenes") if isinstance(original, dict) else None
         if not isinstance(scenes, list) or not 1 <= len(scenes) <= MAX_SCENES:
             return

@@ -28,9 +28,10 @@ class SourceField(StrictString):
         """Return the source in its canonical spelling."""
         text = super().check(value)
         if asset := _ASSET.fullmatch(text):
+            # One spelling: cache keys and job_assets compare it as text.
             return f"asset:{asset[1].lower()}"
         if text.lower().startswith("asset:"):
-            raise ValidationError("Must be asset: and the asset's id.")
+            raise ValidationError("Must be asset: followed by the asset's id.")
         url = _split(text, "Must be asset:ID or an https URL.")
         if url.scheme != "https":
             raise ValidationError("Must be asset:ID or an https URL.")
@@ -76,8 +77,10 @@ def _split(text: str, message: str) -> SplitResult:
         port = url.port
     except ValueError as error:
         raise ValidationError("Is not a URL.") from error
+    # urlsplit accepts hosts such as "a!b" or "a%20b", which HTTP clients read differently.
     if not url.hostname or not _HOST.fullmatch(url.netloc.rpartition("@")[2]) or port == 0:
         raise ValidationError(message if not url.netloc else "Is not a URL.")
+    # A password in a URL would reach logs, results and the script sidecar.
     if "@" in url.netloc:
         raise ValidationError("May not hold a user name or password.")
     return url
