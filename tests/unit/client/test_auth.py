@@ -151,6 +151,21 @@ def test_an_option_that_there_is_not_is_named():
         Scenemill("http://127.0.0.1:1", "key", retries=3)  # type: ignore[call-arg]
 
 
+def test_threads_that_share_a_client_log_in_once(connect, server):
+    server.answers = [tokens(1), *(answer(200, TASK) for _ in range(8))]
+    seen = []
+
+    with connect(server.url, username="ann", password="p") as api:
+        threads = [threading.Thread(target=lambda: seen.append(api.tasks.get("t1").id)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert seen == ["t1"] * 8
+    assert [path for path, _, _ in asked(server)] == ["/v1/auth/token", *["/v1/tasks/t1"] * 8]
+
+
 def test_concurrent_calls_renew_a_log_in_once(server):
     server.answers = [tokens(1), *(answer(200, TASK) for _ in range(5))]
 
