@@ -331,6 +331,8 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield method, path, operation, query, any(one["name"] == "Idempotency-Key" for one in parameters)
 
 
+# httpx and httpcore leave their generators to the event loop, and trio says so.
+@pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
 @pytest.mark.parametrize("kind", bridge.CLIENTS)
 def test_each_operation_is_called_with_each_of_its_parameters(
     stack: Stack, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

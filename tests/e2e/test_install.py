@@ -73,6 +73,7 @@ def test_it_brings_little(environment: Path, record_property: pytest.RecordPrope
 
     record_property("packages", len(packages))
     record_property("megabytes", round(megabytes, 1))
+    sys.stdout.write(f"pip install ./client: {len(packages)} packages, {megabytes:.1f} MB\n")
     assert packages <= KNOWN
     assert megabytes < MOST_MEGABYTES
 
