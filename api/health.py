@@ -67,9 +67,9 @@ def _run_checks(checks: dict[str, Callable[[], object]]) -> dict[str, dict[str, 
 
 
 def _time_check(check: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     check()
-    return round(time.perf_counter() - begun, 4)
+    return round(time.perf_counter() - started, 4)
 
 
 def _check_result(future: Future[float]) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def register(app: Flask) -> None:
 def problem_response(problem: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """Return a problem document as the response to this request."""
     # `instance` must be a valid URI reference, which a raw path may not be.
-    here = quote(request.path, safe=_PATH_CHARACTERS)
-    document = {**problem, "instance": here, "request_id": request_id()}
+    instance = quote(request.path, safe=_PATH_CHARACTERS)
+    document = {**problem, "instance": instance, "request_id": request_id()}
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
     response = Response(body, problem["status"], headers or {}, mimetype=MEDIA_TYPE)
     if problem["status"] not in set(HTTPStatus):  # 460 of tus has no phrase in HTTPStatus

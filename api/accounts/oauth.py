@@ -141,14 +141,14 @@ def read_client(form: dict[str, Any]) -> tuple[str, str]:
     return name, secret
 
 
-def choose_scopes(asked: str | None, held: frozenset[str] | tuple[str, ...]) -> tuple[str, ...]:
+def choose_scopes(requested: str | None, held: frozenset[str] | tuple[str, ...]) -> tuple[str, ...]:
     """Return the requested scopes, sorted, or by default all held ones; raise InvalidScope."""
-    if asked is None:
+    if requested is None:
         return tuple(sorted(held))
-    scopes = set(asked.split())
-    if beyond := sorted(scopes - set(held)):
+    scopes = set(requested.split())
+    if excess := sorted(scopes - set(held)):
         raise InvalidScope(
-            f"The scope {_shorten(beyond[0])} is unknown, or this user or key does not have it."
+            f"The scope {_shorten(excess[0])} is unknown, or this user or key does not have it."
         )
     if not scopes:
         raise InvalidScope("scope must name at least one scope, or be left out.")

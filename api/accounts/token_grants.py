@@ -206,22 +206,22 @@ def _begin_login(
         )
     except ServiceError as error:
         return error
-    begun = logins.begin(
+    login = logins.begin(
         session,
         owner,
         scopes,
         address=login_throttle.client_network(_client_address()),
         ttl=config().login_ttl,
     )
-    audit.record_for(session, owner.account_id, "logins.begun", str(begun[0].login_id), owner.actor)
-    return begun
+    audit.record_for(session, owner.account_id, "logins.begun", str(login[0].login_id), owner.actor)
+    return login
 
 
 def _find_identity(session: Session, key_id: str, secret: str) -> accounts.Identity | None:
     """Identify a key by its id and its secret, which may be the whole key."""
     if whole := _KEY.fullmatch(secret):
-        found = accounts.authenticate_key(session, secret)
-        return found if whole[1] == key_id else None
+        identity = accounts.authenticate_key(session, secret)
+        return identity if whole[1] == key_id else None
     if not _KEY_ID.fullmatch(key_id) or not _SECRET.fullmatch(secret):
         return None
     return accounts.authenticate_key_parts(session, key_id, secret)
@@ -286,10 +286,10 @@ def _run_hash(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 def _signing_secret() -> str:
     """Return the secret that signs tokens, or raise TokensNotConfigured."""
-    found = config().signing_secrets()
-    if not found:
+    secrets = config().signing_secrets()
+    if not secrets:
         raise TokensNotConfigured("Tokens are not configured on this server. Use an API key.")
-    return found[0]
+    return secrets[0]
 
 
 def _client_address() -> str:

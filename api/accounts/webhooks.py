@@ -112,7 +112,7 @@ def list_deliveries(query: dict[str, Any]) -> dict[str, Any]:
     """List webhook deliveries, newest first, each with its attempts."""
     subject = query.get("task_id") or query.get("batch_id")
     with transaction() as session:
-        found, next_cursor = listing.list_deliveries(
+        rows, next_cursor = listing.list_deliveries(
             session,
             account_id(),
             limit=query["limit"],
@@ -121,7 +121,7 @@ def list_deliveries(query: dict[str, Any]) -> dict[str, Any]:
             event=query.get("event"),
             subject=str(subject) if subject else None,
         )
-        return {"data": _delivery_views(session, found), "next_cursor": next_cursor and str(next_cursor)}
+        return {"data": _delivery_views(session, rows), "next_cursor": next_cursor and str(next_cursor)}
 
 
 @blueprint.get("/webhook-deliveries/<uuid:delivery_id>")
@@ -149,8 +149,8 @@ def resend_delivery(delivery_id: UUID) -> dict[str, Any]:
 def get_secret() -> dict[str, Any]:
     """Show the secret that signs webhooks."""
     with transaction() as session:
-        found = deliveries.signing_secrets(session, account_id())
-    return {"secret": found[0], "signing": len(found)}
+        secrets = deliveries.signing_secrets(session, account_id())
+    return {"secret": secrets[0], "signing": len(secrets)}
 
 
 @blueprint.post("/webhook-secret")

@@ -89,12 +89,12 @@ def get_asset(asset_id: UUID) -> dict[str, Any]:
 @blueprint.documented(scope="assets:read", query=DownloadQuery, file=True, errors=(404,))
 def get_content(query: dict[str, Any], asset_id: UUID) -> Response:
     """Download an asset, or a range of it."""
-    found = _find(asset_id)
-    name = f"{asset_id}{mimetypes.guess_extension(found.media_type) or ''}"
+    asset = _find(asset_id)
+    name = f"{asset_id}{mimetypes.guess_extension(asset.media_type) or ''}"
     return file_responses.send_stored_file(
-        found.storage_key,
-        media_type=found.media_type,
-        sha256=found.sha256,
+        asset.storage_key,
+        media_type=asset.media_type,
+        sha256=asset.sha256,
         name=name,
         download=query["download"],
     )

@@ -158,7 +158,7 @@ def _without_length(start_response: StartResponse) -> StartResponse:
     """Set Content-Length: 0 on responses to an overridden HEAD, since gunicorn sees a POST and would wait for the body."""
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-        kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
-        return start_response(status, [*kept, ("Content-Length", "0")], exc_info)
+        other_headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        return start_response(status, [*other_headers, ("Content-Length", "0")], exc_info)
 
     return start

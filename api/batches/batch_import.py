@@ -87,7 +87,11 @@ class BatchImport:
         }
         batch_import = cls(spec, webhook_urls)
         batch_import._add_errors(
-            [(at, why) for at, url in shared.items() if url and (why := webhook_urls.problem_with(url))]
+            [
+                (at, problem)
+                for at, url in shared.items()
+                if url and (problem := webhook_urls.problem_with(url))
+            ]
         )
         if batch_import.errors.places:
             raise batch_import.errors.to_error()
@@ -150,11 +154,11 @@ class BatchImport:
         return []
 
     def _add_errors(self, errors: Sequence[FieldError]) -> None:
-        for where, why in errors:
-            at = job_index(where)
+        for pointer, detail in errors:
+            at = job_index(pointer)
             if at is None or not self.spec.skips:
-                self.errors.add((where, why), at)
+                self.errors.add((pointer, detail), at)
                 continue
             job_errors = self.skipped.setdefault(at, [])
             if len(job_errors) < MAX_ERRORS_PER_JOB:
-                job_errors.append((where, why))
+                job_errors.append((pointer, detail))

@@ -91,23 +91,23 @@ def receive_body(query: dict[str, Any]) -> bytes:
 def parse_body(query: dict[str, Any], body: bytes) -> PostedBatch:
     """Return the request's batch; raise BadRequest or Invalid for what is wrong with it as a whole."""
     media_type = request.mimetype
-    mark = hashlib.sha256(b"\n".join((media_type.encode(), request.query_string, body))).digest()
+    fingerprint = hashlib.sha256(b"\n".join((media_type.encode(), request.query_string, body))).digest()
     max_jobs = config().max_batch_jobs
     if media_type == JSON:
-        rows_found = offload.run_if_large(len(body), rows.parse_json, body, max_jobs)
+        split = offload.run_if_large(len(body), rows.parse_json, body, max_jobs)
         return _check_size(
-            PostedBatch(load(BatchSchema(), rows_found.head), rows_found.jobs, rows_found.strict, mark)
+            PostedBatch(load(BatchSchema(), split.head), split.jobs, split.strict, fingerprint)
         )
     spec = _spec_of_query(query)
     if media_type == NDJSON:
         lines = offload.run_if_large(len(body), rows.parse_ndjson, body, max_jobs).jobs
-        return _check_size(PostedBatch(spec, lines, strict=False, fingerprint=mark))
+        return _check_size(PostedBatch(spec, lines, strict=False, fingerprint=fingerprint))
     table = offload.run_if_large(len(body), rows.parse_csv, body, max_jobs)
     template_key = query["template_id"], query.get("template_version")
     with transaction() as session:
         template = find_template(session, account_id(), *template_key)
     return _check_size(
-        PostedBatch(spec, TemplateTable(table, template, template_key), strict=False, fingerprint=mark)
+        PostedBatch(spec, TemplateTable(table, template, template_key), strict=False, fingerprint=fingerprint)
     )
 
 

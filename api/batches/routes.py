@@ -163,12 +163,12 @@ def _result_lines(owner: UUID, batch_id: UUID) -> Iterator[bytes]:
 
 
 def _find(session: Session, batch_id: UUID) -> BatchProgress:
-    found = progress_queries.batch_progress(session, account_id(), batch_id)
-    if found is None:
+    progress = progress_queries.batch_progress(session, account_id(), batch_id)
+    if progress is None:
         raise NotFound("There is no such batch.")
-    return found
+    return progress
 
 
 def _skipped_job(at: int, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return a skipped job: its index in the request, and its errors."""
-    return {"index": at, "errors": [{"pointer": where, "detail": why} for where, why in places]}
+    return {"index": at, "errors": [{"pointer": pointer, "detail": detail} for pointer, detail in places]}

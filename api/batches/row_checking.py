@@ -58,23 +58,23 @@ class RowChecker:
         return valid, errors
 
     def _job(self, at: int, row: Any) -> JobSpec:
-        here = job_pointer(at)
-        document = self._read(row, here)
+        at_job = job_pointer(at)
+        document = self._read(row, at_job)
         merged = merge_defaults(self.defaults, document) if isinstance(document, dict) else document
         self._count(merged)
-        spec: JobSpec = load(_job, merged, here)
+        spec: JobSpec = load(_job, merged, at_job)
         shared = [self.defaults[name] for name in ("script", "brief") if name in self.defaults]
         is_shared = any(merged.get(name) is value for name in ("script", "brief") for value in shared)
-        base = "#/defaults" if is_shared else here
+        base = "#/defaults" if is_shared else at_job
         return replace(
             spec,
             sources=tuple(_moved(source, base) for source in spec.sources),
             speakers=tuple(_moved(speaker, base) for speaker in spec.speakers),
         )
 
-    def _read(self, row: Any, here: str) -> Any:
+    def _read(self, row: Any, at_job: str) -> Any:
         if isinstance(row, MalformedRow):
-            raise Invalid.at(here, row.reason)
+            raise Invalid.at(at_job, row.reason)
         if not isinstance(row, bytes):
             return row
         try:
@@ -82,8 +82,8 @@ class RowChecker:
         except BadRequest as error:
             reason = error.detail.replace("The body", "The job", 1)
             if self.strict:
-                raise BadRequest(f"The body is not JSON, at {here}: {reason}") from error
-            raise Invalid.at(here, reason) from error
+                raise BadRequest(f"The body is not JSON, at {at_job}: {reason}") from error
+            raise Invalid.at(at_job, reason) from error
 
     def _count(self, job: Any) -> None:
         script = job.get("script") if isinstance(job, dict) else None

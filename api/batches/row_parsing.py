@@ -89,9 +89,9 @@ def parse_json(body: bytes, max_jobs: int) -> Rows:
 
 def _match_spans(listed: list[Any], spans: list[tuple[int, int]]) -> Iterator[Any]:
     """Yield the span of each job, and values that are not objects as they are."""
-    left = iter(spans)
+    remaining = iter(spans)
     for item in listed:
-        span = next(left, None) if item == {} else item
+        span = next(remaining, None) if item == {} else item
         if (span is None and item is not None) or isinstance(span, dict):
             raise BadRequest(f"The name of the member {_JOBS!r} must be written without escapes.")
         yield span

@@ -25,8 +25,8 @@ _DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 def check_if_match(tag: str) -> None:
     """Raise PreconditionFailed where If-Match names another version than this tag."""
     _drop_impossible_dates()
-    wanted = request.if_match
-    if wanted and not wanted.contains(tag):
+    if_match = request.if_match
+    if if_match and not if_match.contains(tag):
         raise PreconditionFailed(
             "The resource has changed: its ETag is not among those in If-Match. Fetch it again."
         )
@@ -42,11 +42,16 @@ def check_range_conditions(tag: str, size: int, modified: datetime | None) -> No
     """
     check_if_match(tag)
     environ = request.environ
-    asked = _ONE_RANGE.fullmatch(request.headers.get("Range", ""))
-    known = not is_resource_modified(environ, f'"{tag}"', last_modified=modified)
-    if asked is None or known or request.method != HTTPMethod.GET or not _if_range_matches(tag, modified):
+    byte_range = _ONE_RANGE.fullmatch(request.headers.get("Range", ""))
+    is_unmodified = not is_resource_modified(environ, f'"{tag}"', last_modified=modified)
+    if (
+        byte_range is None
+        or is_unmodified
+        or request.method != HTTPMethod.GET
+        or not _if_range_matches(tag, modified)
+    ):
         environ.pop("HTTP_RANGE", None)
-    elif asked[1] and int(asked[1]) > size:
+    elif byte_range[1] and int(byte_range[1]) > size:
         environ["HTTP_RANGE"] = "bytes=0-"  # a suffix longer than the file means the whole file
     environ.pop("HTTP_IF_RANGE", None)
 
@@ -62,8 +67,8 @@ def _drop_impossible_dates() -> None:
 
 def _if_range_matches(tag: str, modified: datetime | None) -> bool:
     """Return whether If-Range is absent or names this version of the file."""
-    had = request.headers.get("If-Range")
-    if had is None or had == f'"{tag}"':
+    if_range = request.headers.get("If-Range")
+    if if_range is None or if_range == f'"{tag}"':
         return True
-    moment = parse_date(had)
+    moment = parse_date(if_range)
     return moment is not None and modified is not None and moment == modified.replace(microsecond=0)

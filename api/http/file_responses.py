@@ -36,8 +36,8 @@ def send_stored_file(key: str, *, media_type: str, sha256: str, name: str, downl
         response = _send_from_disk(files.root / key, media_type, sha256, name, download=download)
     else:
         response = _stream_from_bucket(files, key, media_type, sha256)
-        shown = dump_options_header("attachment" if download else "inline", {"filename": name})
-        response.headers["Content-Disposition"] = shown
+        disposition = dump_options_header("attachment" if download else "inline", {"filename": name})
+        response.headers["Content-Disposition"] = disposition
     response.headers.update(_HEADERS)
     response.headers["Accept-Ranges"] = "bytes"
     return response

@@ -41,7 +41,7 @@ def refuse_query() -> None:
 def declares_query(view: Any) -> bool:
     """Tell whether a view has declared parameters, and so refuses the others itself."""
     declared = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
-    return any(each.get("in") == "query" for each in declared)
+    return any(parameter.get("in") == "query" for parameter in declared)
 
 
 class VoicesQuery(Query):

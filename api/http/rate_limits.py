@@ -62,20 +62,23 @@ def register(app: Flask, config: Settings) -> None:
 
 
 def _storage_options(url: str) -> dict[str, Any]:
-    waits = {
+    timeouts = {
         "socket_connect_timeout": REDIS_SECONDS,
         "socket_timeout": REDIS_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }
     group = redis_client.parse_sentinel_url(url)
     if group is None:
-        return {"storage_uri": url, "storage_options": waits}
-    opened = {"db": group.database, "username": group.username, "password": group.password}
-    asked = {
-        "sentinel_kwargs": group.sentinel_options(**waits),
+        return {"storage_uri": url, "storage_options": timeouts}
+    credentials = {"db": group.database, "username": group.username, "password": group.password}
+    sentinel_options = {
+        "sentinel_kwargs": group.sentinel_options(**timeouts),
         "use_replicas": False,  # they lag behind: counting there would let too many requests through
     }
-    return {"storage_uri": group.limits_url(), "storage_options": {**waits, **opened, **asked}}
+    return {
+        "storage_uri": group.limits_url(),
+        "storage_options": {**timeouts, **credentials, **sentinel_options},
+    }
 
 
 class RecordedFixedWindow(FixedWindowRateLimiter):
@@ -154,8 +157,8 @@ def _address_key() -> str:
 
 
 def _account_key() -> str:
-    known = identity()
-    return str(known.account_id) if known else ""
+    caller = identity()
+    return str(caller.account_id) if caller else ""
 
 
 def _is_anonymous() -> bool:
@@ -171,13 +174,13 @@ def _add_headers(response: Response, limits: list[RequestLimit]) -> Response:
     """Write RateLimit headers for the limit that matters most: an exceeded one, else the account's, else the address's."""
     if not limits:
         return response
-    limit = next((each for each in limits if each.breached), _most_relevant(limits))
+    limit = next((limit for limit in limits if limit.breached), _most_relevant(limits))
     with suppress(Exception):  # the counters are read again here, and Redis may have failed meanwhile
         name = "burst" if _account_key() and _account_key() in limit.request_args else "address"
-        left, window = limit.remaining, limit.limit.get_expiry()
+        remaining, window = limit.remaining, limit.limit.get_expiry()
         seconds = min(window, max(1, math.ceil(limit.reset_at - time.time())))  # reset_at is rounded up
         response.headers["RateLimit-Policy"] = f'"{name}";q={limit.limit.amount};w={window}'
-        response.headers["RateLimit"] = f'"{name}";r={max(0, left)};t={seconds}'
+        response.headers["RateLimit"] = f'"{name}";r={max(0, remaining)};t={seconds}'
         if limit.breached:
             response.headers["Retry-After"] = str(seconds)
     return response
@@ -185,5 +188,5 @@ def _add_headers(response: Response, limits: list[RequestLimit]) -> Response:
 
 def _most_relevant(limits: list[RequestLimit]) -> RequestLimit:
     return next(
-        (each for each in limits if _account_key() and _account_key() in each.request_args), limits[0]
+        (limit for limit in limits if _account_key() and _account_key() in limit.request_args), limits[0]
     )

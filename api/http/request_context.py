@@ -53,8 +53,8 @@ def request_id() -> str:
     if "request_id" not in g:
         header = request.headers.get("X-Request-ID", "")
         g.request_id = header if _REQUEST_ID.fullmatch(header) else uuid.uuid4().hex
-    found: str = g.request_id
-    return found
+    result: str = g.request_id
+    return result
 
 
 def trace_id() -> str | None:

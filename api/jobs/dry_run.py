@@ -102,9 +102,9 @@ def _recording_seconds(session: Session, spec: JobSpec) -> dict[str, Fraction]:
     scenes = spec.script.scenes if spec.script else ()
     named = {scene.narration.src for scene in scenes if scene.narration and scene.narration.src}
     ids = {src: UUID(name) for src in named if (name := asset_id(src))}
-    found = {src: listing.find_asset(session, account_id(), each) for src, each in ids.items()}
+    assets = {src: listing.find_asset(session, account_id(), stored_id) for src, stored_id in ids.items()}
     return {
         src: Fraction(str(asset.facts["duration"]))
-        for src, asset in found.items()
+        for src, asset in assets.items()
         if asset and asset.facts.get("duration")
     }

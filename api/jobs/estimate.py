@@ -50,13 +50,13 @@ def estimate_job(
         used = _Consumption(tokens, characters, served, heard)
         return _dry_run_document(None, [], duration, spec.output, used)
     narrations = {
-        one.id: length for one in spec.script.scenes if (length := _narration_seconds(one, recordings))
+        scene.id: length for scene in spec.script.scenes if (length := _narration_seconds(scene, recordings))
     }
     line = plan_timeline(
         spec.script, {name: seconds for name, (seconds, _) in narrations.items()}, spec.output.fps
     )
-    known = {name for name, (_, measured) in narrations.items() if measured}
-    scenes = list(_scene_times(line, spec.script, known))
+    measured_ids = {name for name, (_, measured) in narrations.items() if measured}
+    scenes = list(_scene_times(line, spec.script, measured_ids))
     warnings = list(_warnings(line, spec.script))
     spoken = [scene.narration for scene in spec.script.scenes if scene.id in narrations and scene.narration]
     spoken = [narration for narration in spoken if not narration.src]
@@ -69,7 +69,7 @@ def estimate_job(
             speaking_rate.estimate_speech_seconds(narration.text) / narration.voice.speed
             for narration in paid
         ),
-        sum(1 for one in spec.script.scenes if one.visual and one.visual.type == "generated"),
+        sum(1 for scene in spec.script.scenes if scene.visual and scene.visual.type == "generated"),
     )
     return _dry_run_document(scenes, warnings, float(line.seconds), spec.output, used)
 
@@ -120,10 +120,10 @@ def _dry_run_document(
     return {"valid": True, "errors": [], "warnings": warnings, "timeline": scenes, "estimate": estimate}
 
 
-def _scene_times(line: Timeline, script: Script, known: set[str]) -> Iterator[dict[str, Any]]:
+def _scene_times(line: Timeline, script: Script, measured_ids: set[str]) -> Iterator[dict[str, Any]]:
     settled = True
     for slot, scene in zip(line.scenes, script.scenes, strict=True):
-        settled = settled and (slot.narration is None or scene.id in known)
+        settled = settled and (slot.narration is None or scene.id in measured_ids)
         start, duration = slot.start / line.fps, slot.frames / line.fps
         yield {"id": slot.id, "start": start, "duration": duration, "exact": settled}
 

@@ -24,10 +24,10 @@ def count_unfinished(session: Session, limit: int, account_id: UUID | None = Non
     """Return the number of unfinished jobs, of one account or of all, or `limit` + 1 where there are more."""
     enough = {"enough": limit + 1}
     if account_id is None:
-        found = session.execute(_ALL, enough)
+        result = session.execute(_ALL, enough)
     else:
-        found = session.execute(_OF_ACCOUNT, {**enough, "account": account_id})
-    return found.scalar_one()
+        result = session.execute(_OF_ACCOUNT, {**enough, "account": account_id})
+    return result.scalar_one()
 
 
 class CompletionRate(NamedTuple):
@@ -40,9 +40,9 @@ class CompletionRate(NamedTuple):
 def completion_rate(session: Session, account_id: UUID | None = None) -> CompletionRate:
     """Return the rate at which jobs finish, of one account or of all, within the last minute. Canceled jobs do not count."""
     finished = Job.state.in_((State.SUCCEEDED, State.FAILED))
-    began = func.coalesce(Job.started_at, Job.created_at)
+    started = func.coalesce(Job.started_at, Job.created_at)
     recent = (
-        select((func.now() - began).label("ago"))
+        select((func.now() - started).label("ago"))
         .where(
             Job.finished_at > func.now() - text(f"interval '{WINDOW_SECONDS} seconds'"),
             finished,
@@ -68,8 +68,8 @@ def _unfinished_query(*owner: Any) -> Select[int]:
         or_(Job.state.in_((State.RUNNING, State.CANCELING)), published),
     )
     enough = bindparam("enough", type_=Integer)
-    found = [select(Job.id).where(part, *owner).limit(enough).subquery() for part in parts]
-    first, second = (select(func.count()).select_from(part).scalar_subquery() for part in found)
+    limited = [select(Job.id).where(part, *owner).limit(enough).subquery() for part in parts]
+    first, second = (select(func.count()).select_from(part).scalar_subquery() for part in limited)
     return select(first + second)
 
 

@@ -40,15 +40,15 @@ def resolve_references(session: Session, specs: Sequence[JobSpec], places: Seque
     account_id = caller().account_id
     scripted = _resolve_script_tasks(session, account_id, specs, places)
     resolved = fill_templates(session, account_id, scripted, places)
-    wrong = [
+    errors = [
         *_lock_assets(session, account_id, resolved),
         *voice_validation.find_unknown_voices(
             (speaker for spec in resolved for speaker in spec.speakers), config()
         ),
     ]
-    if wrong:
+    if errors:
         raise Invalid.listing(
-            wrong,
+            errors,
             "reference is missing or has the wrong type",
             "references are missing or have the wrong type",
         )
@@ -60,8 +60,8 @@ def check_webhook_urls(specs: Sequence[JobSpec], places: Sequence[str]) -> None:
     if not any(spec.webhook for spec in specs):
         return
     checker = WebhookUrlChecker(allow_private=config().allow_private_addresses)
-    if wrong := checker.find_problems(specs, places):
-        raise Invalid.listing(wrong, "webhook URL is not allowed", "webhook URLs are not allowed")
+    if errors := checker.find_problems(specs, places):
+        raise Invalid.listing(errors, "webhook URL is not allowed", "webhook URLs are not allowed")
 
 
 def _lock_assets(session: Session, account_id: uuid.UUID, specs: Iterable[JobSpec]) -> list[FieldError]:
@@ -72,23 +72,25 @@ def _lock_assets(session: Session, account_id: uuid.UUID, specs: Iterable[JobSpe
         for source in spec.sources
         if (name := asset_id(source.src))
     ]
-    held = listing.lock_assets(session, account_id, {each for _, each in named}) if named else {}
-    wrong = (
+    locked = listing.lock_assets(session, account_id, {asset for _, asset in named}) if named else {}
+    errors = (
         (source.pointer, mismatch)
-        for source, each in named
-        if (mismatch := _asset_mismatch(held.get(each), source.kind))
+        for source, asset in named
+        if (mismatch := _asset_mismatch(locked.get(asset), source.kind))
     )
-    return list(dict.fromkeys(wrong))
+    return list(dict.fromkeys(errors))
 
 
 def _asset_mismatch(facts: Mapping[str, Any] | None, kind: str) -> str | None:
     """Return why an asset does not fit where it is named, or None where it does."""
     if facts is None:
         return "This account has no such asset. GET /v1/assets lists its assets."
-    found = facts.get("kind", "")
-    fits = found == kind or (kind == "sound" and (found == "audio" or facts.get("has_audio")))
+    actual = facts.get("kind", "")
+    fits = actual == kind or (kind == "sound" and (actual == "audio" or facts.get("has_audio")))
     return (
-        None if fits else f"Must be {_ASSET_KINDS[kind]}, and the asset is {_ASSET_KINDS.get(found, 'none')}."
+        None
+        if fits
+        else f"Must be {_ASSET_KINDS[kind]}, and the asset is {_ASSET_KINDS.get(actual, 'none')}."
     )
 
 
@@ -99,26 +101,26 @@ def _resolve_script_tasks(
     ids = [uuid.UUID(spec.script_task_id) for spec in specs if spec.script_task_id]
     if not ids:
         return list(specs)
-    found = {job.id: job.result for job in listing.find_jobs(session, account_id, ids) if _has_script(job)}
-    wrong = [
+    results = {job.id: job.result for job in listing.find_jobs(session, account_id, ids) if _has_script(job)}
+    errors = [
         (json_pointer(place, "script_task_id"), "Must be the id of a succeeded script task of this account.")
         for spec, place in zip(specs, places, strict=True)
-        if spec.script_task_id and uuid.UUID(spec.script_task_id) not in found
+        if spec.script_task_id and uuid.UUID(spec.script_task_id) not in results
     ]
-    if wrong:
+    if errors:
         raise Invalid.listing(
-            wrong,
+            errors,
             "script_task_id names no succeeded script task",
             "script_task_ids name no succeeded script task",
         )
-    return [_with_task_script(spec, place, found) for spec, place in zip(specs, places, strict=True)]
+    return [_with_task_script(spec, place, results) for spec, place in zip(specs, places, strict=True)]
 
 
-def _with_task_script(spec: JobSpec, place: str, found: Mapping[uuid.UUID, Any]) -> JobSpec:
+def _with_task_script(spec: JobSpec, place: str, results: Mapping[uuid.UUID, Any]) -> JobSpec:
     if not spec.script_task_id:
         return spec
     at = json_pointer(place, "script_task_id")
-    document = found[uuid.UUID(spec.script_task_id)]["script"]
+    document = results[uuid.UUID(spec.script_task_id)]["script"]
     script = load(ScriptSchema(), document, at)
     return replace(
         spec,

@@ -37,20 +37,20 @@ def fill_templates(
     keys = {_template_key(spec) for spec in specs if spec.template_id}
     if not keys:
         return list(specs)
-    found = find_all(session, account_id, keys)
+    versions = find_all(session, account_id, keys)
     if len(specs) <= MAX_INLINE_JOBS:
-        return _fill_jobs(account_id, specs, places, found)
-    return offload.run(_fill_jobs, account_id, specs, places, found)
+        return _fill_jobs(account_id, specs, places, versions)
+    return offload.run(_fill_jobs, account_id, specs, places, versions)
 
 
 def find_template(session: Session, account_id: UUID, template_id: str, version: int | None) -> Template:
     """Return a template of the account, or raise Invalid with the query parameter that names it."""
     key = template_id, version
-    found = find_all(session, account_id, [key])
-    if key not in found:
+    versions = find_all(session, account_id, [key])
+    if key not in versions:
         name = "template_id" if version is None else "template_version"
         raise Invalid.at(json_pointer("#", name), "There is no such template. GET /v1/templates lists them.")
-    return _load_template(account_id, found[key])
+    return _load_template(account_id, versions[key])
 
 
 def _template_key(spec: JobSpec) -> TemplateKey:
@@ -61,14 +61,14 @@ def _fill_jobs(
     account_id: UUID,
     specs: Sequence[JobSpec],
     places: Sequence[str],
-    found: Mapping[TemplateKey, TemplateVersion],
+    versions: Mapping[TemplateKey, TemplateVersion],
 ) -> list[JobSpec]:
-    templates = {key: _load_template(account_id, version) for key, version in found.items()}
+    templates = {key: _load_template(account_id, version) for key, version in versions.items()}
     filled: list[JobSpec] = []
     errors: list[tuple[str, str]] = []
     for spec, place in zip(specs, places, strict=True):
         try:
-            filled.append(_fill_job(spec, place, found, templates) if spec.template_id else spec)
+            filled.append(_fill_job(spec, place, versions, templates) if spec.template_id else spec)
         except Invalid as error:
             # Every bad job must appear among the errors: with on_invalid=skip the others are filled again without them.
             errors += error.places if len(errors) < MAX_ERRORS else error.places[:MAX_ERRORS_PER_JOB]
@@ -80,17 +80,17 @@ def _fill_jobs(
 def _fill_job(
     spec: JobSpec,
     place: str,
-    found: Mapping[TemplateKey, TemplateVersion],
+    versions: Mapping[TemplateKey, TemplateVersion],
     templates: Mapping[TemplateKey, Template],
 ) -> JobSpec:
     key = _template_key(spec)
-    if key not in found:
+    if key not in versions:
         raise _unknown_template(spec, place)
     try:
         result = fill_template(templates[key], spec.fields)
     except ValidationError as error:
         raise as_invalid(error, place) from error
-    version = found[key]
+    version = versions[key]
 
     def at(field: str | None) -> str:
         return json_pointer(place, "fields", field) if field else json_pointer(place, "template_id")
@@ -98,7 +98,7 @@ def _fill_job(
     return replace(
         spec, script=result.script, template=(version.template_id, version.version),
         sources=tuple(source._replace(pointer=at(field)) for field, source in result.sources),
-        speakers=tuple(each._replace(pointer=at(field)) for field, each in result.speakers),
+        speakers=tuple(speaker._replace(pointer=at(field)) for field, speaker in result.speakers),
         template_id=None, template_version=None, fields={},
     )  # fmt: skip
 

@@ -23,14 +23,14 @@ MAX_LOOKUPS = 10  # unknown names of one request that get suggestions: each cost
 
 def find_unknown_voices(speakers: Iterable[Speaker], config: Settings) -> list[FieldError]:
     """Return the errors of the speakers whose voice or language no engine here has, with suggestions."""
-    named = configured_voices(config)
+    voices = configured_voices(config)
     errors: dict[FieldError, None] = {}
     unknown: set[str] = set()
     for where, voice, language in speakers:
         if voice is None:
-            if not (voice_for_language(language) or any(each.speaks(language) for each in named.values())):
+            if not (voice_for_language(language) or any(known.speaks(language) for known in voices.values())):
                 errors[where, "No voice here speaks this language. Name a voice of GET /v1/voices."] = None
-        elif voice not in named and find_voice(voice) is None:
+        elif voice not in voices and find_voice(voice) is None:
             unknown.add(voice)
             similar = (
                 _similar_voices(voice.rpartition(":")[2], available_voices(config))

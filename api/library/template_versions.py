@@ -60,15 +60,15 @@ def find_all(
         )
     )
     own = {(row.template_id, row.version): _version(row) for row in rows}
-    found = {}
+    versions = {}
     for name, number in keys:
         if name in newest:
             version = own.get((name, number or newest[name]))
         else:
             version = _built_in(name) if name in built_in() and number in (None, 1) else None
         if version:
-            found[(name, number)] = version
-    return found
+            versions[(name, number)] = version
+    return versions
 
 
 def put(
@@ -123,8 +123,8 @@ def page(
     )
     own = {row.template_id: _version(row) for row in rows}
     built_ins = {name: _built_in(name) for name in built_in() if name > after}
-    found = [version for _, version in sorted({**built_ins, **own}.items())]
-    return found[:limit], found[limit - 1].template_id if len(found) > limit else None
+    versions = [version for _, version in sorted({**built_ins, **own}.items())]
+    return versions[:limit], versions[limit - 1].template_id if len(versions) > limit else None
 
 
 def history(

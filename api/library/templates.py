@@ -73,10 +73,10 @@ class VersionPageSchema(Schema):
 def list_templates(query: dict[str, Any]) -> dict[str, Any]:
     """List the templates, each at its newest version."""
     with transaction() as session:
-        found, after = template_versions.page(
+        versions, after = template_versions.page(
             session, account_id(), limit=query["limit"], after=query["cursor"]
         )
-        return {"data": [_template_view(version) for version in found], "next_cursor": after}
+        return {"data": [_template_view(version) for version in versions], "next_cursor": after}
 
 
 @blueprint.get("/templates/<template_id>")
@@ -84,10 +84,10 @@ def list_templates(query: dict[str, Any]) -> dict[str, Any]:
 def get_template(query: dict[str, Any], template_id: str) -> dict[str, Any]:
     """Show a template: its newest version, or the one given."""
     with transaction() as session:
-        found = template_versions.find(session, account_id(), template_id, query["version"])
-        if found is None:
+        version = template_versions.find(session, account_id(), template_id, query["version"])
+        if version is None:
             raise NotFound("There is no such template or version. GET /v1/templates lists the templates.")
-        return _template_view(found)
+        return _template_view(version)
 
 
 @blueprint.get("/templates/<template_id>/versions")
@@ -95,12 +95,12 @@ def get_template(query: dict[str, Any], template_id: str) -> dict[str, Any]:
 def list_versions(query: dict[str, Any], template_id: str) -> dict[str, Any]:
     """List a template's versions, newest first."""
     with transaction() as session:
-        found, before = template_versions.history(
+        versions, before = template_versions.history(
             session, account_id(), template_id, limit=query["limit"], before=query["cursor"]
         )
-        if not found:
+        if not versions:
             raise NotFound("There is no such template or version. GET /v1/templates lists the templates.")
-        return {"data": [_template_view(version) for version in found], "next_cursor": before}
+        return {"data": [_template_view(version) for version in versions], "next_cursor": before}
 
 
 @blueprint.put("/templates/<template_id>")

@@ -134,9 +134,9 @@ class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest 
         if HTTPStatus.NO_CONTENT in replies:
             view = _empty_reply(view)
         for status, reply in replies.items():
-            given = reply if isinstance(reply, Reply) else Reply(reply)
-            headers = {"headers": header_refs(*given.headers)} if given.headers else {}
-            view = self.response(status, given.schema, description=given.about, **headers)(view)
+            described = reply if isinstance(reply, Reply) else Reply(reply)
+            headers = {"headers": header_refs(*described.headers)} if described.headers else {}
+            view = self.response(status, described.schema, description=described.about, **headers)(view)
         return view
 
     def _parse(self, view: View, operation: Operation) -> View:

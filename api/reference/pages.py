@@ -72,8 +72,8 @@ def problem(code: str) -> Response:
 
 
 def _document() -> dict[str, Any]:
-    found: dict[str, Any] = current_app.extensions["openapi"].to_dict()
-    return found
+    document: dict[str, Any] = current_app.extensions["openapi"].to_dict()
+    return document
 
 
 def _page(template: str, **values: Any) -> Response:

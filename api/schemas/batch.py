@@ -52,9 +52,9 @@ class DefaultsField(StrictField):
         if not isinstance(value, dict):
             raise ValidationError("Must be an object.")
         errors: dict[str, Any] = {}
-        for name, each in value.items():
+        for name, member in value.items():
             try:
-                _check_member(name, each)
+                _check_member(name, member)
             except ValidationError as error:
                 errors[name] = error.messages
         if errors:

@@ -141,7 +141,7 @@ class JobSchema(StrictSchema):
             return
         kind = original["kind"]
         inputs = INPUTS[kind]
-        given = [name for name in original if name in inputs]
+        given_inputs = [name for name in original if name in inputs]
         names = ", ".join(inputs)
         unsupported = [
             name for names in INPUTS.values() for name in names if name in original and name not in inputs
@@ -150,7 +150,7 @@ class JobSchema(StrictSchema):
             name: [f"A {kind} job must not have it. Remove it, or change the job's kind."]
             for name in unsupported
         }
-        errors |= {name: [f"A job must have only one of {names}."] for name in given[1:]}
+        errors |= {name: [f"A job must have only one of {names}."] for name in given_inputs[1:]}
         if "template_id" not in original:
             errors |= {
                 name: ["Needs template_id beside it."] for name in TEMPLATE_MEMBERS if name in original
@@ -159,7 +159,7 @@ class JobSchema(StrictSchema):
             errors["output"] = ["A script job must not have it."]
         if errors:
             raise ValidationError(errors)
-        if not given:
+        if not given_inputs:
             raise ValidationError(f"A {kind} job needs {'one of ' if len(inputs) > 1 else 'a '}{names}.")
 
     @post_load(pass_original=True)

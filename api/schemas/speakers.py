@@ -29,10 +29,10 @@ def speakers(script: Script, document: Any = None, at: str = "#") -> tuple[Speak
         for scene in script.scenes
         if (narration := scene.narration) is not None and _is_spoken(narration)
     }
-    found = [Speaker(json_pointer(at, "language"), None, script.language)] if None in named else []
+    result = [Speaker(json_pointer(at, "language"), None, script.language)] if None in named else []
     if named - {None}:
-        found += dict.fromkeys(_named_speakers(script, document, at))
-    return tuple(found)
+        result += dict.fromkeys(_named_speakers(script, document, at))
+    return tuple(result)
 
 
 def _named_speakers(script: Script, document: Any, at: str) -> Iterator[Speaker]:

@@ -50,10 +50,10 @@ class FilledTemplate:
     speakers: tuple[tuple[str | None, Speaker], ...]
 
 
-def fill_template(template: Template, given: Mapping[str, Any]) -> FilledTemplate:
+def fill_template(template: Template, field_values: Mapping[str, Any]) -> FilledTemplate:
     """Fill a template, or raise ValidationError: under `fields` for wrong values, under `template_id` for its own faults."""
     try:
-        values = check_values(template.fields, given)
+        values = check_values(template.fields, field_values)
         expanded = expand(template.script, values)
     except UnequalLists as error:
         raise ValidationError({"fields": _unequal_list_errors(error)}) from error
@@ -122,10 +122,10 @@ class NewTemplateSchema(TemplateSchema):
                     }
                 }
             )
-        left = MAX_CHECKED_NODES
+        nodes_left = MAX_CHECKED_NODES
         for values in _sample_values(template.fields):
-            left -= _check_filled(template, values)
-            if left < 0:
+            nodes_left -= _check_filled(template, values)
+            if nodes_left < 0:
                 raise ValidationError(
                     {
                         "script": [
@@ -147,9 +147,11 @@ def _sample_values(fields: Mapping[str, TemplateField]) -> Iterator[dict[str, An
         }
 
 
-def _check_filled(template: Template, given: Mapping[str, Any]) -> int:
+def _check_filled(template: Template, field_values: Mapping[str, Any]) -> int:
     """Fill a template and return its number of nodes, or raise ValidationError with places in the template's own script."""
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    values = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in field_values.items()
+    }
     try:
         expanded = expand(template.script, values)
     except UnequalLists as error:
@@ -159,10 +161,10 @@ def _check_filled(template: Template, given: Mapping[str, Any]) -> int:
     try:
         _SCRIPT.load(expanded.document)
     except ValidationError as error:
-        found: dict[str, Any] = {}
+        messages: dict[str, Any] = {}
         for where, detail in islice(as_invalid(error).places, 100):
-            _merge_messages(found, nested(expanded.place(_parse_pointer(where)), [detail]))
-        raise ValidationError({"script": found}) from error
+            _merge_messages(messages, nested(expanded.place(_parse_pointer(where)), [detail]))
+        raise ValidationError({"script": messages}) from error
     return len(expanded.places)
 
 
@@ -172,30 +174,30 @@ def _unequal_list_errors(error: UnequalLists) -> dict[str, Any]:
 
 
 def _errors_by_field(error: ValidationError, expanded: Expanded) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    messages: dict[str, Any] = {}
     for where, detail in islice(as_invalid(error).places, 100):
         path = _parse_pointer(where)
         names = expanded.names(path)
         for name in names:
-            _merge_messages(found, {"fields": {name: [detail]}})
+            _merge_messages(messages, {"fields": {name: [detail]}})
         if not names:
             place = json_pointer("#", *expanded.place(path))
             _merge_messages(
-                found,
+                messages,
                 {"template_id": [f"The template gives no valid script with these fields: {place}: {detail}"]},
             )
-    return found
+    return messages
 
 
 def _merge_messages(into: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for name, each in more.items():
-        known = into.get(name)
-        if isinstance(known, dict) and isinstance(each, dict):
-            _merge_messages(known, each)
-        elif isinstance(known, list) and isinstance(each, list):
-            known.extend(one for one in each if one not in known)
-        elif known is None:
-            into[name] = each
+    for name, addition in more.items():
+        present = into.get(name)
+        if isinstance(present, dict) and isinstance(addition, dict):
+            _merge_messages(present, addition)
+        elif isinstance(present, list) and isinstance(addition, list):
+            present.extend(text for text in addition if text not in present)
+        elif present is None:
+            into[name] = addition
 
 
 def _parse_pointer(where: str) -> Path:

@@ -53,7 +53,7 @@ def expand(script: Mapping[str, Any], values: Mapping[str, Any]) -> Expanded:
     own = script.get("variables", {})
     work = _Expansion(values, set(own) | set(values))
     # The script's own variables are values, not a part to expand.
-    form = {name: each for name, each in script.items() if name != "variables"}
+    form = {name: part for name, part in script.items() if name != "variables"}
     if "if" in form:
         raise ValidationError(nested(("if",), ["Unknown field."]))  # the root cannot be omitted
     document = work.node(form, (), (), {})
@@ -98,11 +98,11 @@ class _Expansion:
         if "if" in node and not self._has(node["if"], (*source, "if")):
             return self.node(node["else"], at, (*source, "else"), names) if "else" in node else _OMITTED
         result = {}
-        for name, each in node.items():
+        for name, part in node.items():
             if name not in ("if", "else"):
-                found = self.node(each, (*at, name), (*source, name), names)
-                if found is not _OMITTED:
-                    result[name] = found
+                expanded = self.node(part, (*at, name), (*source, name), names)
+                if expanded is not _OMITTED:
+                    result[name] = expanded
         return result
 
     def _has(self, name: Any, source: Path) -> bool:
@@ -112,12 +112,12 @@ class _Expansion:
 
     def _list(self, node: list[Any], at: Path, source: Path, names: Mapping[str, str]) -> list[Any]:
         result: list[Any] = []
-        for index, each in enumerate(node):
-            here = (*source, index)
-            for one, known in self._repeated(each, here, names):
-                found = self.node(one, (*at, len(result)), here, known)
-                if found is not _OMITTED:
-                    result.append(found)
+        for index, item in enumerate(node):
+            item_source = (*source, index)
+            for repeated, item_names in self._repeated(item, item_source, names):
+                expanded = self.node(repeated, (*at, len(result)), item_source, item_names)
+                if expanded is not _OMITTED:
+                    result.append(expanded)
         return result
 
     def _repeated(
@@ -128,12 +128,12 @@ class _Expansion:
             return [(node, names)]
         lists = [node["each"]] if isinstance(node["each"], str) else node["each"]
         lengths = self._lengths(lists, (*source, "each"))
-        once = {name: each for name, each in node.items() if name != "each"}
+        once = {name: part for name, part in node.items() if name != "each"}
         return [(once, {**names, **self._items(lists, index)}) for index in range(lengths)]
 
     def _lengths(self, lists: Any, source: Path) -> int:
-        known = isinstance(lists, list) and bool(lists) and all(isinstance(name, str) for name in lists)
-        if not known or not all(isinstance(self.values.get(name) or (), tuple) for name in lists):
+        is_valid = isinstance(lists, list) and bool(lists) and all(isinstance(name, str) for name in lists)
+        if not is_valid or not all(isinstance(self.values.get(name) or (), tuple) for name in lists):
             raise ValidationError(
                 nested(source, ["Must be the name of a list field, or a list of such names."])
             )

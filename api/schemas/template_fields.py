@@ -45,8 +45,8 @@ class TemplateField:
     @property
     def sample(self) -> Any:
         """Return a typical value: the example, else the default, else an extreme."""
-        given = (self.example, self.default)
-        return next((each for each in given if each is not None), self.extremes[0])
+        candidates = (self.example, self.default)
+        return next((value for value in candidates if value is not None), self.extremes[0])
 
 
 class AnyValue(StrictField):
@@ -84,8 +84,8 @@ class FieldSchema(StrictSchema):
                     checker.deserialize(data[name])
                 except ValidationError as error:
                     raise ValidationError({name: error.messages}) from error
-        kept = {name: data.get(name) for name in ("default", "example")}
-        return TemplateField(data["type"], checker, extremes, optional=data["optional"], **kept)
+        samples = {name: data.get(name) for name in ("default", "example")}
+        return TemplateField(data["type"], checker, extremes, optional=data["optional"], **samples)
 
 
 class StringFieldSchema(FieldSchema):
@@ -198,14 +198,14 @@ SCALAR_SCHEMAS: dict[str, type[FieldSchema]] = {
 FIELD_SCHEMAS: dict[str, type[FieldSchema]] = {**SCALAR_SCHEMAS, "list": ListFieldSchema}
 
 
-def check_values(fields: Mapping[str, TemplateField], given: Mapping[str, Any]) -> dict[str, Any]:
+def check_values(fields: Mapping[str, TemplateField], field_values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value for each field, None for an absent optional one; or raise ValidationError by field name."""
     errors: dict[str, Any] = {
-        name: ["The template declares no such field."] for name in given if name not in fields
+        name: ["The template declares no such field."] for name in field_values if name not in fields
     }
     values: dict[str, Any] = {}
     for name, field in fields.items():
-        value = given.get(name, field.default)
+        value = field_values.get(name, field.default)
         if value is None and not field.optional:
             errors[name] = ["Missing."]
         elif value is None:
@@ -231,7 +231,7 @@ def convert_cells(fields: Mapping[str, TemplateField], row: Mapping[str, str]) -
 def _convert_cell(field: TemplateField | None, cell: str) -> Any:
     if field is not None and field.type == "list":
         item = field.checker.inner  # type: ignore[attr-defined]  # a list's checker is Items
-        return [_convert_number(each.strip(), item) for each in cell.split(LIST_SEPARATOR)]
+        return [_convert_number(part.strip(), item) for part in cell.split(LIST_SEPARATOR)]
     return cell if field is None else _convert_number(cell, field.checker)
 
 

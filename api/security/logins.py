@@ -91,8 +91,8 @@ def begin(
 
 def has_logged_in_from(session: Session, user_id: uuid.UUID, address: str) -> bool:
     """Return whether the user has a recent log-in from this address."""
-    found = select(Login.id).where(Login.user_id == user_id, Login.address == address).limit(1)
-    return session.scalar(found) is not None
+    login = select(Login.id).where(Login.user_id == user_id, Login.address == address).limit(1)
+    return session.scalar(login) is not None
 
 
 def renew(session: Session, token: str) -> tuple[Renewal, Family | None, str | None]:

@@ -23,12 +23,12 @@ def install() -> None:
 def wait_for_postgres(connection: Connection) -> None:
     """Wait until the connection's operation is done; after the time limit raise OperationalError, which closes it."""
     seconds = _timeout_of(connection)
-    late = OperationalError("The database did not answer within the time limit.")
+    timeout = OperationalError("The database did not answer within the time limit.")
     while (state := connection.poll()) != extensions.POLL_OK:
         if state == extensions.POLL_READ:
-            wait_read(connection.fileno(), timeout=seconds, timeout_exc=late)
+            wait_read(connection.fileno(), timeout=seconds, timeout_exc=timeout)
         elif state == extensions.POLL_WRITE:
-            wait_write(connection.fileno(), timeout=seconds, timeout_exc=late)
+            wait_write(connection.fileno(), timeout=seconds, timeout_exc=timeout)
         else:
             raise OperationalError("The database connection is in an unknown state.")
 

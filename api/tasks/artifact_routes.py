@@ -26,15 +26,15 @@ blueprint = Resource("artifacts", "The files that tasks produced.")
 def get_artifact(query: dict[str, Any], task_id: UUID, name: str) -> Response:
     """Download an artifact of a task, or a range of it."""
     with transaction() as session:
-        found = listing.find_artifact(session, account_id(), task_id, name)
-    if found is None:
+        artifact = listing.find_artifact(session, account_id(), task_id, name)
+    if artifact is None:
         raise NotFound("This task has no such artifact. GET /v1/tasks/{task_id} lists its artifacts.")
-    shown = name.rpartition("/")[2]
+    file_name = name.rpartition("/")[2]
     return file_responses.send_stored_file(
-        found.storage_key,
-        media_type=found.media_type,
-        sha256=found.sha256,
-        name=shown,
+        artifact.storage_key,
+        media_type=artifact.media_type,
+        sha256=artifact.sha256,
+        name=file_name,
         download=query["download"],
     )
 

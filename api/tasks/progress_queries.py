@@ -90,11 +90,11 @@ def find_active(
     """Return the current time and all active jobs, with up to `most` that ended within COMMIT_LAG_SECONDS."""
     now = session.scalars(select(func.extract("epoch", func.now()))).one()
     rows = session.execute(_ACTIVE, {"ids": list(account_ids), "late": COMMIT_LAG_SECONDS, "most": most})
-    found = [
+    active = [
         ActiveJob(row.account_id, row.id, row.version, None if row.ended is None else float(row.ended))
         for row in rows
     ]
-    return float(now), found
+    return float(now), active
 
 
 _ENDED = text("""
@@ -132,10 +132,10 @@ def scene_progress(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.
         .group_by(segments.c.job_id, segments.c.scene)
         .order_by(segments.c.job_id, func.min(segments.c.index), func.max(segments.c.index))
     )
-    found: dict[uuid.UUID, list[SceneProgress]] = {}
+    by_job: dict[uuid.UUID, list[SceneProgress]] = {}
     for job_id, *facts in rows:
-        found.setdefault(job_id, []).append(SceneProgress(*facts))
-    return found
+        by_job.setdefault(job_id, []).append(SceneProgress(*facts))
+    return by_job
 
 
 def scene_ids(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[str]]:

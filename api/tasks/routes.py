@@ -105,11 +105,14 @@ def list_page(
     """Return a page of the caller's tasks, of one batch if it is given."""
     wanted = replace(wanted, batch_id=batch_id or wanted.batch_id)
     with transaction() as session:
-        found, following = listing.list_jobs(session, account_id(), wanted, limit=limit, after=after)
+        page_jobs, next_cursor = listing.list_jobs(session, account_id(), wanted, limit=limit, after=after)
         signer = signed_links.load_signer(
-            session, account_id(), found, base_url=public_url(), signed=links is not None
+            session, account_id(), page_jobs, base_url=public_url(), signed=links is not None
         )
-        return {"data": views.task_views(session, found, signer), "next_cursor": following and str(following)}
+        return {
+            "data": views.task_views(session, page_jobs, signer),
+            "next_cursor": next_cursor and str(next_cursor),
+        }
 
 
 def find_job(session: Session, task_id: UUID) -> Job:
@@ -140,8 +143,8 @@ def _task_after_wait(task_id: UUID, wait: float, *, signed: bool) -> dict[str, A
 
 def _client_is_behind(document: dict[str, Any]) -> bool:
     """Return whether If-None-Match names an older version: then there is news already, and nothing to wait for."""
-    known = request.if_none_match
-    return bool(known) and not known.contains_weak(_etag(TaskSchema().dump(document)))
+    client_tags = request.if_none_match
+    return bool(client_tags) and not client_tags.contains_weak(_etag(TaskSchema().dump(document)))
 
 
 def _conditional_response(document: dict[str, Any]) -> Response:

@@ -77,12 +77,12 @@ def last_event_id() -> str | None:
 
 def _connection() -> socket.socket | None:
     """Return the request's socket, with a small send buffer and a timeout for unacknowledged data."""
-    found: socket.socket | None = request.environ.get("gunicorn.socket")
-    if found is not None:
+    connection: socket.socket | None = request.environ.get("gunicorn.socket")
+    if connection is not None:
         with contextlib.suppress(OSError):  # not every kind of socket supports these options
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(3000 * SEND_SECONDS))
-    return found
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(3000 * SEND_SECONDS))
+    return connection
 
 
 def _shut_down(connection: socket.socket) -> None:
@@ -214,9 +214,9 @@ class EventStream:
         return b"event: %b\nid: %b\ndata: %b\n\n" % (name, event.id.encode(), event.data)
 
 
-def _remember(known: dict[UUID, T], task_id: UUID, value: T) -> None:
+def _remember(latest: dict[UUID, T], task_id: UUID, value: T) -> None:
     """Store a value as the newest one and drop the oldest of too many, whose event may then be sent twice."""
-    known.pop(task_id, None)
-    known[task_id] = value
-    if len(known) > 2 * MAX_PENDING:
-        del known[next(iter(known))]
+    latest.pop(task_id, None)
+    latest[task_id] = value
+    if len(latest) > 2 * MAX_PENDING:
+        del latest[next(iter(latest))]

@@ -29,13 +29,13 @@ ASKED = (
 
 
 @pytest.mark.parametrize(("method", "path"), ASKED)
-def test_only_operators_are_let_in(client: Client, method: str, path: str) -> None:
+def test_only_operators_are_admitted(client: Client, method: str, path: str) -> None:
     key = client.key_with("jobs:read", "jobs:write", "keys:write")
 
     assert client.ask(method, path, key=key).status_code == 403
 
 
-def test_an_account_is_made_with_its_share_and_its_first_key(client: Client) -> None:
+def test_an_account_is_created_with_its_weight_and_first_key(client: Client) -> None:
     name = f"new-{uuid.uuid4().hex}"
 
     made = client.post("/v1/admin/accounts", json={"name": name, "weight": 3, "budget": 20})
@@ -82,7 +82,7 @@ def test_all_accounts_are_listed_by_name(client: Client, stranger: Client) -> No
     assert ids
 
 
-def test_what_was_done_is_listed_over_all_accounts(client: Client, stranger: Client) -> None:
+def test_audit_events_are_listed_over_all_accounts(client: Client, stranger: Client) -> None:
     mine, theirs = client.job(), stranger.job()
 
     everything = client.get("/v1/admin/audit-events?limit=2").json
@@ -111,7 +111,7 @@ def test_the_queues_are_shown(client: Client) -> None:
     assert all(one["oldest_wait"] >= 0 for one in shown["queues"])
 
 
-def test_what_was_given_up_is_shown_and_runs_again(client: Client, stranger: Client) -> None:
+def test_quarantined_jobs_are_listed_and_requeued(client: Client, stranger: Client) -> None:
     lost, failed = stranger.job(), stranger.job()
     problem = WorkerLost("Every attempt ended with the loss of its worker.").problem()
     put(lost, state=State.FAILED, error=problem, attempt=5, max_attempts=5)

@@ -33,7 +33,7 @@ def uses(asset_id: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     "kind", ["application/octet-stream", "text/html", "application/x-www-form-urlencoded", None]
 )
-def test_a_raw_body_is_known_by_its_bytes(client: Client, kind: str | None) -> None:
+def test_a_raw_bodys_type_is_detected_from_its_bytes(client: Client, kind: str | None) -> None:
     data = picture(640, 360, "JPEG")
 
     answer = client.post("/v1/assets", data=data, content_type=kind)
@@ -51,7 +51,7 @@ def test_a_raw_body_is_known_by_its_bytes(client: Client, kind: str | None) -> N
     assert client.get(f"{answer.headers['Location']}/content").data == data
 
 
-def test_a_form_holds_one_file(client: Client) -> None:
+def test_a_form_has_one_file(client: Client) -> None:
     data = picture()
 
     answer = client.post("/v1/assets", data={"file": (io.BytesIO(data), "../../x.exe", "text/html")})
@@ -93,7 +93,7 @@ def test_a_form_without_its_file_is_refused(
         pytest.param(picture()[:40], 422, id="broken picture"),
     ],
 )
-def test_what_is_no_medium_is_refused_and_leaves_nothing(
+def test_an_unsupported_type_is_refused_and_leaves_nothing(
     client: Client, stored: Path, body: bytes, status: int
 ) -> None:
     before = files(stored)
@@ -137,7 +137,7 @@ def test_the_same_bytes_are_stored_once(client: Client, stranger: Client, stored
     assert files(stored) == before + 1
 
 
-def test_an_upload_is_taken_once_under_its_key(client: Client, stored: Path) -> None:
+def test_an_asset_is_created_once_per_idempotency_key(client: Client, stored: Path) -> None:
     data = picture(21, 22)
     first = client.post("/v1/assets", data=data, headers={"Idempotency-Key": "up"})
     before = files(stored)
@@ -183,7 +183,7 @@ def test_assets_are_listed_newest_first(client: Client) -> None:
     assert second["next_cursor"] is None
 
 
-def test_content_is_sent_in_ranges_and_runs_nowhere(client: Client) -> None:
+def test_content_is_sent_in_ranges_and_never_executable(client: Client) -> None:
     data = picture()
     path = f"/v1/assets/{client.asset(data)}/content"
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 
-def test_a_batch_is_taken_with_its_defaults(client: Client) -> None:
+def test_a_batch_is_accepted_with_its_defaults(client: Client) -> None:
     given = [
         {"custom_id": "one", "script": HELLO["script"]},
         {"custom_id": "two", "script": HELLO["script"], "metadata": {"b": "2"}},
@@ -53,7 +53,7 @@ def test_a_batch_is_taken_with_its_defaults(client: Client) -> None:
     assert rows["one"].priority == "bulk"
 
 
-def test_of_a_batch_with_bad_jobs_none_is_taken_and_all_bad_ones_are_named(client: Client) -> None:
+def test_a_batch_with_invalid_jobs_is_refused_with_all_of_them(client: Client) -> None:
     given = [HELLO] * 20
     given[17] = {"kind": "video", "script": {"scenes": [{"narration": "x", "bogus": 1}]}}
     given[3] = {"kind": "film"}
@@ -67,7 +67,7 @@ def test_of_a_batch_with_bad_jobs_none_is_taken_and_all_bad_ones_are_named(clien
 
 
 @pytest.mark.parametrize("type_", ["image", "video"])
-def test_missing_and_unfit_assets_are_named_by_their_job(client: Client, type_: str) -> None:
+def test_missing_and_unfit_assets_are_reported_by_job(client: Client, type_: str) -> None:
     name = uuid.uuid4() if type_ == "image" else client.asset()  # which is an image
     missing = {"scenes": [{"duration": 1, "visual": {"type": type_, "src": f"asset:{name}"}}]}
 
@@ -80,7 +80,7 @@ def test_missing_and_unfit_assets_are_named_by_their_job(client: Client, type_: 
     assert [error["pointer"] for error in shared.json["errors"]] == ["#/defaults/script/scenes/0/visual/src"]
 
 
-def test_who_cannot_speak_is_named_by_the_job_or_by_what_all_share(client: Client) -> None:
+def test_unknown_voices_are_reported_by_job_or_in_the_defaults(client: Client) -> None:
     nobody = {"scenes": [{"narration": {"text": "Hello.", "voice": {"name": "nobody"}}}]}
     brief = {"topic": "Honour", "language": "tlh"}
 
@@ -108,7 +108,7 @@ def test_a_batch_has_one_to_ten_thousand_jobs(client: Client, given: object) -> 
     assert answer.json["errors"][0]["pointer"] == "#/jobs"
 
 
-def test_a_batch_is_taken_once_under_its_key(client: Client) -> None:
+def test_a_batch_is_accepted_once_per_idempotency_key(client: Client) -> None:
     body = {"jobs": [HELLO] * 3}
     first = client.post("/v1/batch", json=body, headers={"Idempotency-Key": "batch"})
     again = client.post("/v1/batch", json=body, headers={"Idempotency-Key": "batch"})
@@ -118,7 +118,7 @@ def test_a_batch_is_taken_once_under_its_key(client: Client) -> None:
     assert len(client.get("/v1/tasks").json["data"]) == 3
 
 
-def test_a_batch_tells_how_far_it_is(client: Client) -> None:
+def test_a_batch_shows_its_progress(client: Client) -> None:
     batch = client.post("/v1/batch", json={"jobs": [HELLO] * 4}).json
     path = f"/v1/batch/{batch['batch_id']}"
     put(batch["task_ids"][0], state=State.RUNNING, progress=0.5)
@@ -158,7 +158,7 @@ def end(task_id: str, *, well: bool) -> None:
             assert jobs.fail(session, job.id, job.attempt, RenderFailed("No picture."))
 
 
-def test_only_failed_tasks_of_a_batch_run_again(client: Client) -> None:
+def test_only_failed_tasks_of_a_batch_are_retried(client: Client) -> None:
     batch = client.post("/v1/batch", json={"jobs": [HELLO] * 3}).json
     end(batch["task_ids"][0], well=False)
     end(batch["task_ids"][1], well=True)
@@ -182,7 +182,7 @@ def test_a_batch_is_finished_when_its_last_task_ends(client: Client) -> None:
     assert shown["finished_at"]
 
 
-def test_bad_jobs_are_left_out_where_that_was_asked_for(client: Client) -> None:
+def test_invalid_jobs_are_skipped_on_request(client: Client) -> None:
     jobs_ = [HELLO, {"kind": "film"}, HELLO, {"kind": "video", "template_id": "none-such", "fields": {}}, 7]
 
     answer = client.post("/v1/batch", json={"jobs": jobs_, "on_invalid": "skip"})
@@ -196,14 +196,14 @@ def test_bad_jobs_are_left_out_where_that_was_asked_for(client: Client) -> None:
     assert shown["counts"]["queued"] == 2
 
 
-def test_a_batch_without_any_good_job_is_refused_all_the_same(client: Client) -> None:
+def test_a_batch_without_a_valid_job_is_refused_even_with_skip(client: Client) -> None:
     answer = client.post("/v1/batch", json={"jobs": [{"kind": "film"}], "on_invalid": "skip"})
 
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "#/jobs/0/kind")
     assert client.get("/v1/tasks").json["data"] == []
 
 
-def test_every_bad_job_is_named_wherever_it_stands(client: Client) -> None:
+def test_every_invalid_job_is_reported_wherever_it_is(client: Client) -> None:
     unknown = {"kind": "video", "template_id": "none-such", "fields": {}}
     jobs_ = [HELLO] * 600
     jobs_[3], jobs_[255], jobs_[599] = unknown, {"kind": "film"}, unknown
@@ -216,7 +216,7 @@ def test_every_bad_job_is_named_wherever_it_stands(client: Client) -> None:
     assert client.get("/v1/tasks").json["data"] == []
 
 
-def test_however_many_jobs_are_bad_each_is_named(client: Client) -> None:
+def test_every_invalid_job_is_reported_however_many_there_are(client: Client) -> None:
     unknown = {"kind": "video", "template_id": "none-such", "fields": {}}
     jobs_ = [(HELLO, {"kind": "film"}, HELLO, unknown)[at % 4] for at in range(3000)]
 
@@ -233,7 +233,7 @@ def test_however_many_jobs_are_bad_each_is_named(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("on_invalid", "listed"), [("reject", 1000 + 9), ("skip", 12 * 10)])
-def test_past_a_thousand_wrong_values_one_of_each_further_job_is_listed(
+def test_beyond_a_thousand_errors_one_of_each_job_is_listed(
     client: Client, on_invalid: str, listed: int
 ) -> None:
     bad = {"kind": "video", "script": {"scenes": [{"bogus": 1}] * 400}}
@@ -247,7 +247,7 @@ def test_past_a_thousand_wrong_values_one_of_each_further_job_is_listed(
     assert answer.json["detail"].startswith(f"{listed} or more values are wrong.")
 
 
-def test_many_wrong_fields_of_templates_hide_no_bad_job(client: Client) -> None:
+def test_many_template_errors_hide_no_invalid_job(client: Client) -> None:
     bad = {"kind": "video", "template_id": "product-card", "fields": {f"f{n}": 1 for n in range(100)}}
 
     answer = client.post("/v1/batch", json={"jobs": [bad] * 30})
@@ -256,7 +256,7 @@ def test_many_wrong_fields_of_templates_hide_no_bad_job(client: Client) -> None:
     assert named == set(range(30))
 
 
-def test_all_results_come_a_line_each(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_streamed_one_per_line(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_views, "PAGE_SIZE", 3)
     batch = client.post("/v1/batch", json={"jobs": [HELLO] * 7}).json
     end(batch["task_ids"][2], well=True)
@@ -269,7 +269,7 @@ def test_all_results_come_a_line_each(client: Client, monkeypatch: pytest.Monkey
     assert [task["task_id"] for task in tasks if task["status"] == "succeeded"] == [batch["task_ids"][2]]
 
 
-def test_a_batch_is_listed_in_the_order_in_which_it_was_submitted(
+def test_a_batch_is_listed_in_the_order_of_submission(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_views, "PAGE_SIZE", 4)
@@ -293,7 +293,7 @@ def test_a_batch_is_listed_in_the_order_in_which_it_was_submitted(
     assert [task["custom_id"] for task in listed] == expected
 
 
-def test_a_finished_batch_goes_with_the_last_of_its_tasks(client: Client) -> None:
+def test_a_finished_batch_is_deleted_with_its_last_task(client: Client) -> None:
     batch = client.post("/v1/batch", json={"jobs": [HELLO] * 2}).json
     path = f"/v1/batch/{batch['batch_id']}"
     client.post(f"{path}/cancel")
@@ -305,7 +305,7 @@ def test_a_finished_batch_goes_with_the_last_of_its_tasks(client: Client) -> Non
     assert [delete(task_id) for task_id in batch["task_ids"]] == [(204, 200), (204, 404)]
 
 
-def test_a_batch_tells_its_webhook(client: Client) -> None:
+def test_a_finished_batch_calls_its_webhook(client: Client) -> None:
     url = "https://192.0.2.1/hook"
     refused = client.post("/v1/batch", json={"jobs": [HELLO], "webhook": {"url": url}})
     inner = client.post("/v1/batch", json={"jobs": [HELLO, {**HELLO, "webhook": {"url": url}}]})
@@ -320,7 +320,7 @@ def test_a_batch_tells_its_webhook(client: Client) -> None:
     assert row.webhook == {"url": "https://1.1.1.1/hook"}
 
 
-def test_a_batchs_webhook_may_say_of_what_it_is_to_be_told(client: Client) -> None:
+def test_a_batchs_webhook_may_name_its_event(client: Client) -> None:
     def hooked(*events: str) -> TestResponse:
         hook = {"url": "https://1.1.1.1/hook", "events": list(events)}
         return client.post("/v1/batch", json={"jobs": [HELLO], "webhook": hook})

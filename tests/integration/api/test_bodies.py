@@ -30,7 +30,7 @@ print(turns)
 """
 
 
-def test_who_sends_fast_lets_others_have_their_turns() -> None:
+def test_a_fast_sender_does_not_block_other_requests() -> None:
     done = subprocess.run(
         [sys.executable, "-c", READING],
         cwd=Path(__file__).parents[3],

@@ -68,7 +68,7 @@ def restore_soon(wire: Wire) -> None:
     timer.start()
 
 
-def test_events_that_came_during_a_cut_are_given_after_it(api: Any, wire: Wire) -> None:
+def test_events_during_a_disconnect_are_delivered_afterwards(api: Any, wire: Wire) -> None:
     task = api.jobs.submit(HELLO)
     batch = api.batches.submit([HELLO, HELLO])
     events = api.tasks.events(task)
@@ -85,7 +85,7 @@ def test_events_that_came_during_a_cut_are_given_after_it(api: Any, wire: Wire) 
     assert [event.data.counts["failed"] for event in whole] == [2]
 
 
-def test_waiting_survives_a_cut(api: Any, wire: Wire) -> None:
+def test_waiting_survives_a_disconnect(api: Any, wire: Wire) -> None:
     task = api.jobs.submit(HELLO)
     seen = []
 
@@ -100,7 +100,7 @@ def test_waiting_survives_a_cut(api: Any, wire: Wire) -> None:
     assert seen == ["queued", "succeeded"]
 
 
-def test_a_download_goes_on_after_a_cut(api: Any, wire: Wire, tmp_path: Path) -> None:
+def test_a_download_resumes_after_a_disconnect(api: Any, wire: Wire, tmp_path: Path) -> None:
     content = picture() + bytes(40 << 20)
     asset = api.assets.upload(content)
     cut = threading.Event()

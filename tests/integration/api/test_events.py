@@ -55,7 +55,7 @@ def events(client: Client, path: str, *, after: str | None = None) -> Iterator[T
         answer.close()
 
 
-def test_a_task_is_told_of_until_it_has_ended(client: Client) -> None:
+def test_a_task_stream_ends_with_the_task(client: Client) -> None:
     task_id = client.job()
     stream = events(client, f"/v1/tasks/{task_id}/events")
 
@@ -74,9 +74,7 @@ def test_a_task_is_told_of_until_it_has_ended(client: Client) -> None:
     assert told[-1].data == client.get(f"/v1/tasks/{task_id}").json
 
 
-def test_what_happens_between_the_first_answer_and_the_stream_is_told(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_change_before_the_first_poll_is_delivered(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     task_id = client.job()
     add = change_poller.poller.add
 
@@ -91,7 +89,7 @@ def test_what_happens_between_the_first_answer_and_the_stream_is_told(
     stream.close()
 
 
-def test_who_comes_again_is_told_what_they_missed_and_nothing_twice(client: Client) -> None:
+def test_a_resumed_stream_sends_missed_events_once(client: Client) -> None:
     path = f"/v1/tasks/{(task_id := client.job())}/events"
     first = next(stream := events(client, path))
     stream.close()
@@ -110,7 +108,7 @@ def test_who_comes_again_is_told_what_they_missed_and_nothing_twice(client: Clie
 
 
 @pytest.mark.parametrize("known", [None, "0", "999", "1.5", "no-id", "x" * 1000], ids=repr)
-def test_who_does_not_know_how_a_task_ended_is_told(client: Client, known: str | None) -> None:
+def test_a_resumed_stream_sends_the_final_event(client: Client, known: str | None) -> None:
     task_id = client.job()
     client.post(f"/v1/tasks/{task_id}/cancel")
 
@@ -119,7 +117,7 @@ def test_who_does_not_know_how_a_task_ended_is_told(client: Client, known: str |
     assert (told.name, told.data["status"]) == ("status", "canceled")
 
 
-def test_who_knows_that_a_batch_is_finished_need_not_come_again_until_it_goes_on(client: Client) -> None:
+def test_a_client_with_the_final_batch_event_gets_204(client: Client) -> None:
     batch = client.post("/v1/batch", json={"jobs": [HELLO]}).json
     path = f"/v1/batch/{batch['batch_id']}/events"
     end(batch["task_ids"][0], well=False)
@@ -145,7 +143,7 @@ def test_a_deleted_task_ends_its_stream(client: Client) -> None:
     assert list(stream) == []
 
 
-def test_anothers_stream_is_not_found(client: Client, stranger: Client) -> None:
+def test_a_stream_of_another_account_is_not_found(client: Client, stranger: Client) -> None:
     batch = stranger.post("/v1/batch", json={"jobs": [HELLO]}).json
 
     assert client.get(f"/v1/tasks/{batch['task_ids'][0]}/events").status_code == 404
@@ -153,7 +151,7 @@ def test_anothers_stream_is_not_found(client: Client, stranger: Client) -> None:
     assert client.get("/v1/events", key=client.key_with("assets:read")).status_code == 403
 
 
-def test_a_batch_is_told_of_until_it_has_finished(client: Client) -> None:
+def test_a_batch_stream_ends_with_the_batch(client: Client) -> None:
     batch = client.post("/v1/batch", json={"jobs": [HELLO] * 2}).json
     stream = events(client, f"/v1/batch/{batch['batch_id']}/events")
 
@@ -169,7 +167,7 @@ def test_a_batch_is_told_of_until_it_has_finished(client: Client) -> None:
     ]  # fmt: skip
 
 
-def test_an_account_is_told_of_its_own_tasks(client: Client, stranger: Client) -> None:
+def test_an_account_stream_has_its_own_tasks(client: Client, stranger: Client) -> None:
     mine, theirs = client.job(), stranger.job()
     stream = events(client, "/v1/events")
     threading.Timer(0.3, put, (theirs,), {"state": State.RUNNING, "stage": Stage.WRITING}).start()
@@ -187,7 +185,7 @@ def test_an_account_is_told_of_its_own_tasks(client: Client, stranger: Client) -
     assert (ended.name, ended.data["status"]) == ("status", "succeeded")
 
 
-def test_what_ended_while_an_account_did_not_watch_is_told_afterwards(client: Client) -> None:
+def test_a_resumed_account_stream_sends_tasks_that_ended_meanwhile(client: Client) -> None:
     task_id = client.job()
     put(task_id, state=State.RUNNING, stage=Stage.NARRATING)
     first = next(stream := events(client, "/v1/events"))
@@ -207,7 +205,7 @@ def end_all(ids: list[str], **columns: Any) -> None:
         session.execute(update(Job).where(Job.id.in_(map(uuid.UUID, ids))).values(ended))
 
 
-def test_however_many_end_at_one_moment_an_account_is_told_of_all(
+def test_an_account_stream_sends_all_tasks_that_end_at_once(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(account_feed, "MAX_DOCUMENTS_PER_POLL", 2)
@@ -223,7 +221,7 @@ def test_however_many_end_at_one_moment_an_account_is_told_of_all(
     assert sorted(told) == sorted(ids)
 
 
-def test_however_many_ended_meanwhile_an_account_is_told_of_all_when_it_comes_again(
+def test_a_resumed_account_stream_sends_any_number_of_ended_tasks(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(task_changes, "PAGE_SIZE", 2)
@@ -241,7 +239,7 @@ def test_however_many_ended_meanwhile_an_account_is_told_of_all_when_it_comes_ag
     assert told == [*ids, running]
 
 
-def test_where_more_end_at_one_moment_than_are_looked_through_watchers_come_again_and_catch_up(
+def test_account_streams_end_and_catch_up_after_too_many_ends(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(account_feed, "MAX_ENDED", 3)
@@ -260,7 +258,7 @@ def test_where_more_end_at_one_moment_than_are_looked_through_watchers_come_agai
     assert sorted(told) == sorted(ids)
 
 
-def test_who_breaks_off_before_all_is_told_is_told_the_rest(
+def test_an_interrupted_account_stream_resumes_with_the_rest(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(account_feed, "MAX_DOCUMENTS_PER_POLL", 1)
@@ -276,7 +274,7 @@ def test_who_breaks_off_before_all_is_told_is_told_the_rest(
     assert float(first.id) < datetime.now(UTC).timestamp() - 10  # from there on all of them are told again
 
 
-def test_who_watches_too_much_is_told_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_streams_are_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse_stream, "MAX_STREAMS_PER_ACCOUNT", 1)
     path = f"/v1/tasks/{client.job()}/events"
     next(stream := events(client, path))
@@ -290,7 +288,7 @@ def test_who_watches_too_much_is_told_so(client: Client, monkeypatch: pytest.Mon
     assert not sse_stream._open_streams  # noqa: SLF001 (nothing is counted twice, or for ever)
 
 
-def test_nothing_new_is_said_now_and_then(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_stream_sends_comments(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse_stream, "PING_SECONDS", 0.1)
     headers = {"Authorization": f"Bearer {client.key}"}
     answer = client.flask.get(f"/v1/tasks/{client.job()}/events", headers=headers, buffered=False)
@@ -300,7 +298,7 @@ def test_nothing_new_is_said_now_and_then(client: Client, monkeypatch: pytest.Mo
     answer.close()
 
 
-def test_a_watcher_that_is_far_behind_is_dropped(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_is_far_behind_is_ended(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse_stream, "MAX_PENDING", 2)
     ids = [client.job() for _ in range(5)]
     stream = events(client, "/v1/events")

@@ -125,7 +125,7 @@ def running(log: Path, environment: dict[str, str]) -> Iterator[tuple[subprocess
         process.wait(40)
 
 
-def test_long_polls_hold_nobody_up(served: Served) -> None:
+def test_long_polls_do_not_block_other_requests(served: Served) -> None:
     with served.client() as http:
         task_id = http.post("/v1/jobs", json=HELLO).json()["task_id"]
 
@@ -147,7 +147,7 @@ def test_long_polls_hold_nobody_up(served: Served) -> None:
     assert time.monotonic() - begun < 20
 
 
-def test_who_waits_for_postgres_holds_nobody_up_and_not_for_ever(served: Served, api_database: str) -> None:
+def test_waiting_for_postgres_blocks_nobody_and_times_out(served: Served, api_database: str) -> None:
     engine = create_engine(api_database)
     with served.client() as http, engine.connect() as holder:
         task_id = http.post("/v1/jobs", json=HELLO).json()["task_id"]
@@ -173,7 +173,7 @@ def test_who_waits_for_postgres_holds_nobody_up_and_not_for_ever(served: Served,
 
 
 @pytest.mark.parametrize("mode", ["cut", "swallow"])
-def test_without_postgres_it_says_so_soon_and_goes_on_when_it_is_back(served: Served, mode: str) -> None:
+def test_requests_fail_fast_without_postgres_and_recover(served: Served, mode: str) -> None:
     with served.client() as http:
         assert http.get("/v1/tasks").status_code == 200
         served.postgres.set(mode)  # type: ignore[arg-type]
@@ -196,7 +196,7 @@ def test_without_postgres_it_says_so_soon_and_goes_on_when_it_is_back(served: Se
 
 
 @pytest.mark.parametrize("mode", ["cut", "swallow"])
-def test_without_redis_jobs_are_taken_and_nobody_waits(served: Served, mode: str) -> None:
+def test_without_redis_jobs_are_accepted_without_delay(served: Served, mode: str) -> None:
     with served.client() as http:
         http.post("/v1/jobs", json=HELLO)
         served.redis.set(mode)  # type: ignore[arg-type]
@@ -226,7 +226,7 @@ def raw(served: Served, request: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("path", "length"), [("/v1/jobs", 20_000_000), ("/v1/batch", 40_000_000), ("/v1/assets", 3 << 30)]
 )
-def test_a_body_over_the_limit_is_refused_before_it_comes(served: Served, path: str, length: int) -> None:
+def test_an_oversized_body_is_refused_before_it_is_sent(served: Served, path: str, length: int) -> None:
     answer = raw(
         served,
         f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n"
@@ -237,7 +237,7 @@ def test_a_body_over_the_limit_is_refused_before_it_comes(served: Served, path: 
     assert b"application/problem+json" in answer
 
 
-def test_who_sends_too_much_gets_to_read_why(served: Served) -> None:
+def test_the_sender_of_an_oversized_body_can_read_the_response(served: Served) -> None:
     with served.client() as http:
         whole = http.post("/v1/jobs", content=b" " * 20_000_000, headers={"Content-Type": "application/json"})
         chunks = http.post(
@@ -249,7 +249,7 @@ def test_who_sends_too_much_gets_to_read_why(served: Served) -> None:
     assert (whole.status_code, chunks.status_code) == (413, 413)
 
 
-def test_who_sends_without_end_holds_nobody_up(served: Served) -> None:
+def test_an_endless_body_does_not_block_other_requests(served: Served) -> None:
     host, _, port = served.url.removeprefix("http://").partition(":")
     ended = threading.Event()
 
@@ -282,7 +282,7 @@ def test_who_sends_without_end_holds_nobody_up(served: Served) -> None:
         b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"a" * 10_000 + b"\r\n\r\n",
     ],
 )  # fmt: skip
-def test_what_is_no_request_is_answered_with_a_problem(served: Served, request_bytes: bytes) -> None:
+def test_a_malformed_request_gets_a_problem(served: Served, request_bytes: bytes) -> None:
     head, _, body = raw(served, request_bytes).partition(b"\r\n\r\n")
 
     assert head.split(b" ", 2)[1] in (b"400", b"414", b"431", b"505")
@@ -290,7 +290,7 @@ def test_what_is_no_request_is_answered_with_a_problem(served: Served, request_b
     assert json.loads(body)["status"] == int(head.split(b" ", 2)[1])
 
 
-def test_an_upload_takes_no_memory(served: Served) -> None:
+def test_an_upload_takes_constant_memory(served: Served) -> None:
     size = 96 << 20
     head = io.BytesIO()
     with wave.open(head, "wb") as file:
@@ -335,7 +335,7 @@ def test_many_uploads_at_once_are_all_probed(served: Served) -> None:
     assert served.worker().children() == []
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(served: Served) -> None:
+def test_an_incomplete_upload_leaves_nothing(served: Served) -> None:
     before = [path for path in served.storage.rglob("*") if path.is_file()]
     host, _, port = served.url.removeprefix("http://").partition(":")
     for header in (b"Content-Length: 900000", b"Transfer-Encoding: chunked"):
@@ -354,7 +354,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(served: Served) -> None:
     assert after == before
 
 
-def test_a_body_that_ends_early_is_not_taken_for_a_whole_one(served: Served) -> None:
+def test_a_truncated_body_is_refused(served: Served) -> None:
     host, _, port = served.url.removeprefix("http://").partition(":")
     with served.client() as http:
         before = http.get("/v1/assets").json()["data"]
@@ -390,7 +390,7 @@ def test_a_request_can_be_followed_in_the_log(served: Served) -> None:
     assert served.key not in served.log.read_text()
 
 
-def test_a_large_body_that_is_wrong_leaves_one_line_in_the_log(served: Served) -> None:
+def test_a_large_invalid_body_is_logged_in_one_line(served: Served) -> None:
     with served.client() as http:
         answer = http.post(
             "/v1/jobs", content=b"[" * 100_000,
@@ -406,7 +406,7 @@ def test_a_large_body_that_is_wrong_leaves_one_line_in_the_log(served: Served) -
     assert events == ["request_served"]
 
 
-def test_numbers_of_all_processes_are_summed(served: Served) -> None:
+def test_metrics_of_all_processes_are_summed(served: Served) -> None:
     with served.client() as http:
         http.post("/v1/jobs", json=HELLO)
         text_ = http.get("/metrics").text
@@ -426,7 +426,7 @@ def environment(tmp_path: Path, config: Settings) -> dict[str, str]:
     }
 
 
-def test_who_rests_keeps_a_connection_and_holds_no_end_up(
+def test_idle_connections_stay_open_and_do_not_delay_shutdown(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     ask = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -460,7 +460,7 @@ def whole(answers: BinaryIO) -> int:
     return status
 
 
-def test_it_ends_in_peace(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_sigterm_ends_all_processes_cleanly(tmp_path: Path, environment: dict[str, str]) -> None:
     with running(tmp_path / "log", environment) as (process, url):
         httpx.get(f"{url}/readyz")
         children = psutil.Process(process.pid).children(recursive=True)
@@ -473,7 +473,7 @@ def test_it_ends_in_peace(tmp_path: Path, environment: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/assets", "/v1/jobs"])
 @pytest.mark.parametrize("chunk", [b"zz\r\nabc", b"-1\r\nabc", b"3\r\nabcdef"])
-def test_a_malformed_chunk_is_the_clients_fault(served: Served, path: str, chunk: bytes) -> None:
+def test_a_malformed_chunk_is_a_400(served: Served, path: str, chunk: bytes) -> None:
     answer = raw(
         served,
         f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
@@ -484,7 +484,7 @@ def test_a_malformed_chunk_is_the_clients_fault(served: Served, path: str, chunk
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-def test_ten_thousand_jobs_take_little_memory_and_hold_nobody_up(served: Served) -> None:
+def test_ten_thousand_jobs_take_little_memory_and_block_nobody(served: Served) -> None:
     lines = "\n".join(json.dumps({**HELLO, "custom_id": str(number)}) for number in range(10_000)).encode()
     answers: list[httpx.Response] = []
     with served.client() as http:

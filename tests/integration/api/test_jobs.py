@@ -34,7 +34,7 @@ def script_task(client: Client, state: State = State.SUCCEEDED, **result: Any) -
     return task_id
 
 
-def test_a_job_is_answered_with_its_task_and_where_to_find_it(client: Client) -> None:
+def test_an_accepted_job_returns_its_task_and_location(client: Client) -> None:
     answer = client.post("/v1/jobs", json={**HELLO, "metadata": {"a": "b"}, "custom_id": "mine"})
 
     assert answer.status_code == 202
@@ -47,7 +47,9 @@ def test_a_job_is_answered_with_its_task_and_where_to_find_it(client: Client) ->
     assert client.get(answer.headers["Location"]).json == answer.json
 
 
-def test_a_job_is_written_with_its_audit_event_and_published_after(client: Client, redis_url: str) -> None:
+def test_a_job_is_stored_with_its_audit_event_and_published_afterwards(
+    client: Client, redis_url: str
+) -> None:
     client.post("/v1/jobs", json=HELLO, headers={"X-Request-ID": "ask-1"})
 
     (job,) = jobs_of(client)
@@ -76,11 +78,11 @@ def wait_for_message(redis_url: str, task_id: str) -> bool:
         pytest.param({"kind": "video", "brief": {"topic": "Tides"}}, "video", id="video by brief"),
     ],
 )
-def test_a_brief_is_taken(client: Client, job: dict[str, Any], kind: str) -> None:
+def test_a_brief_is_accepted(client: Client, job: dict[str, Any], kind: str) -> None:
     assert client.post("/v1/jobs", json=job).json["kind"] == kind
 
 
-def test_a_video_of_a_script_task_is_of_that_tasks_script(client: Client) -> None:
+def test_a_video_uses_the_script_of_a_script_task(client: Client) -> None:
     task_id = script_task(client)
 
     answer = client.post("/v1/jobs", json={"kind": "video", "script_task_id": task_id})
@@ -92,7 +94,7 @@ def test_a_video_of_a_script_task_is_of_that_tasks_script(client: Client) -> Non
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.FAILED])
-def test_only_a_succeeded_script_task_gives_a_script(client: Client, state: State) -> None:
+def test_only_a_succeeded_script_task_is_accepted(client: Client, state: State) -> None:
     task_id = script_task(client, state)
 
     answer = client.post("/v1/jobs", json={"kind": "video", "script_task_id": task_id})
@@ -107,7 +109,7 @@ def test_a_script_of_another_account_is_not_found(client: Client, stranger: Clie
     assert client.post("/v1/jobs", json={"kind": "video", "script_task_id": task_id}).status_code == 422
 
 
-def test_assets_are_held_for_the_job(client: Client) -> None:
+def test_assets_are_locked_for_the_job(client: Client) -> None:
     asset_id = client.asset()
     visual = {"type": "image", "src": f"asset:{asset_id}"}
 
@@ -118,7 +120,7 @@ def test_assets_are_held_for_the_job(client: Client) -> None:
     assert str(use.asset_id) == asset_id
 
 
-def test_every_missing_asset_is_named_by_its_place(client: Client, stranger: Client) -> None:
+def test_every_missing_asset_is_reported(client: Client, stranger: Client) -> None:
     others = stranger.asset()
     script = {
         "music": {"src": f"asset:{uuid.uuid4()}"},
@@ -136,7 +138,7 @@ def test_every_missing_asset_is_named_by_its_place(client: Client, stranger: Cli
     assert jobs_of(client) == []
 
 
-def test_an_asset_of_another_kind_is_told_of_by_its_place(client: Client) -> None:
+def test_an_asset_of_another_kind_is_reported(client: Client) -> None:
     picture, sound = (f"asset:{client.asset(data)}" for data in (None, tone()))
     script = {
         "music": {"src": picture},
@@ -161,7 +163,7 @@ def test_an_asset_of_another_kind_is_told_of_by_its_place(client: Client) -> Non
     ]
 
 
-def test_a_voice_that_nobody_has_is_told_of_beside_what_else_is_wrong(client: Client) -> None:
+def test_an_unknown_voice_is_reported_with_other_errors(client: Client) -> None:
     script = {
         "defaults": {"voice": {"name": "nobody"}},
         "music": {"src": f"asset:{client.asset()}"},
@@ -179,7 +181,7 @@ def test_a_voice_that_nobody_has_is_told_of_beside_what_else_is_wrong(client: Cl
     assert jobs_of(client) == []
 
 
-def test_a_written_script_that_nobody_can_speak_is_told_of_by_its_task(client: Client) -> None:
+def test_a_script_task_without_a_voice_for_its_language_is_reported(client: Client) -> None:
     script = {"language": "tlh", "scenes": [{"narration": "nuqneH"}]}
 
     answer = client.post(
@@ -200,7 +202,7 @@ def tone() -> bytes:
     return target.getvalue()
 
 
-def test_the_same_key_and_body_are_one_job(client: Client) -> None:
+def test_the_same_idempotency_key_and_body_give_one_job(client: Client) -> None:
     first = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
     again = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": '"one"'})
 
@@ -213,7 +215,7 @@ def test_the_same_key_and_body_are_one_job(client: Client) -> None:
     assert len(jobs_of(client)) == 1
 
 
-def test_what_a_former_version_was_asked_is_answered_again(client: Client) -> None:
+def test_a_response_stored_by_a_former_version_is_replayed(client: Client) -> None:
     first = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
     with transaction() as session:
         session.execute(update(IdempotencyKey).where(IdempotencyKey.key == "one").values(text=None))
@@ -224,14 +226,14 @@ def test_what_a_former_version_was_asked_is_answered_again(client: Client) -> No
 
 
 @pytest.mark.parametrize("key", ['"', '""', '"one', 'one"', '""one""', " ", "x" * 256, "a\tb"])
-def test_what_is_no_key_is_refused(client: Client, key: str) -> None:
+def test_an_invalid_idempotency_key_is_refused(client: Client, key: str) -> None:
     answer = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": key})
 
     assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
     assert jobs_of(client) == []
 
 
-def test_the_same_key_with_another_body_is_refused(client: Client) -> None:
+def test_an_idempotency_key_with_another_body_is_refused(client: Client) -> None:
     client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
 
     answer = client.post("/v1/jobs", json={**HELLO, "priority": "bulk"}, headers={"Idempotency-Key": "one"})
@@ -240,21 +242,21 @@ def test_the_same_key_with_another_body_is_refused(client: Client) -> None:
     assert answer.json["type"].endswith("idempotency-key-reused")
 
 
-def test_a_key_belongs_to_its_account(client: Client, stranger: Client) -> None:
+def test_an_idempotency_key_belongs_to_its_account(client: Client, stranger: Client) -> None:
     first = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
     second = stranger.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"})
 
     assert first.json["task_id"] != second.json["task_id"]
 
 
-def test_a_refused_request_leaves_its_key_free(client: Client) -> None:
+def test_a_refused_request_does_not_use_its_idempotency_key(client: Client) -> None:
     bad = {"kind": "video", "script_task_id": str(uuid.uuid4())}
     assert client.post("/v1/jobs", json=bad, headers={"Idempotency-Key": "one"}).status_code == 422
 
     assert client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": "one"}).status_code == 202
 
 
-def test_of_many_at_once_with_one_key_one_is_taken(app: Any, client: Client) -> None:
+def test_concurrent_requests_with_one_idempotency_key_give_one_job(app: Any, client: Client) -> None:
     statuses: list[int] = []
 
     def ask() -> None:
@@ -278,14 +280,14 @@ def test_of_many_at_once_with_one_key_one_is_taken(app: Any, client: Client) -> 
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, '""'])
-def test_a_key_of_a_wrong_length_is_refused(client: Client, key: str) -> None:
+def test_an_idempotency_key_of_invalid_length_is_refused(client: Client, key: str) -> None:
     answer = client.post("/v1/jobs", json=HELLO, headers={"Idempotency-Key": key})
 
     assert answer.status_code == 400
     assert jobs_of(client) == []
 
 
-def test_a_dry_run_tells_what_would_come_and_takes_nothing(client: Client) -> None:
+def test_a_dry_run_returns_timeline_and_estimate_and_accepts_nothing(client: Client) -> None:
     answer = client.post("/v1/jobs?dry_run=true", json=HELLO, headers={"Idempotency-Key": "dry"})
 
     assert answer.status_code == 200
@@ -317,7 +319,7 @@ def test_a_dry_run_tells_what_would_come_and_takes_nothing(client: Client) -> No
         ),
     ],
 )
-def test_a_dry_run_tells_what_is_wrong(client: Client, job: dict[str, Any], place: str) -> None:
+def test_a_dry_run_lists_errors(client: Client, job: dict[str, Any], place: str) -> None:
     answer = client.post("/v1/jobs?dry_run=1", json=job)
 
     assert answer.status_code == 200
@@ -326,7 +328,7 @@ def test_a_dry_run_tells_what_is_wrong(client: Client, job: dict[str, Any], plac
 
 
 @pytest.mark.parametrize("query", ["dry_run=maybe", "dryrun=true", "dry_run="])
-def test_a_misspelt_dry_run_takes_nothing(client: Client, query: str) -> None:
+def test_a_misspelt_dry_run_accepts_nothing(client: Client, query: str) -> None:
     assert client.post(f"/v1/jobs?{query}", json=HELLO).status_code == 422
     assert jobs_of(client) == []
 
@@ -345,7 +347,7 @@ def test_a_misspelt_dry_run_takes_nothing(client: Client, query: str) -> None:
         "https://intranet/",
     ],
 )
-def test_a_webhook_to_within_is_refused_at_once(client: Client, url: str) -> None:
+def test_a_webhook_to_a_private_address_is_refused(client: Client, url: str) -> None:
     job = {**HELLO, "webhook": {"url": url}}
 
     answer = client.post("/v1/jobs", json=job)
@@ -357,13 +359,13 @@ def test_a_webhook_to_within_is_refused_at_once(client: Client, url: str) -> Non
     assert jobs_of(client) == []
 
 
-def test_a_webhook_to_whom_nobody_knows_now_is_taken_and_looked_up_when_it_is_sent(client: Client) -> None:
+def test_a_webhook_host_that_does_not_resolve_yet_is_accepted(client: Client) -> None:
     job = {**HELLO, "webhook": {"url": "https://not-there-yet.example/hook"}}
 
     assert client.post("/v1/jobs", json=job).status_code == 202
 
 
-def test_an_operator_may_allow_webhooks_to_within(config: Settings) -> None:
+def test_an_operator_may_allow_private_webhooks(config: Settings) -> None:
     client = new_client(create_app(config.model_copy(update={"allow_private_addresses": True})))
 
     answer = client.post("/v1/jobs", json={**HELLO, "webhook": {"url": "http://127.0.0.1:1/"}})
@@ -374,7 +376,7 @@ def test_an_operator_may_allow_webhooks_to_within(config: Settings) -> None:
 @pytest.mark.parametrize(
     ("header", "kept"), [("no-cache", True), ("max-age=0, no-cache", True), ("no-store", None)]
 )
-def test_a_job_may_ask_models_and_providers_again(client: Client, header: str, kept: bool | None) -> None:
+def test_no_cache_is_stored_with_the_job(client: Client, header: str, kept: bool | None) -> None:
     client.post("/v1/jobs", json=HELLO, headers={"Cache-Control": header})
 
     (job,) = jobs_of(client)

@@ -68,7 +68,7 @@ def operations(app: Flask) -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-def test_no_route_passes_over_a_parameter_that_it_does_not_know(app: Flask, client: Client) -> None:
+def test_every_route_refuses_unknown_parameters(app: Flask, client: Client) -> None:
     for method, path, operation in operations(app):
         place = re.sub(r"{\w+}", str(uuid.uuid4()), path)
         headers = {"Tus-Resumable": "1.0.0"}
@@ -91,7 +91,7 @@ def test_no_route_passes_over_a_parameter_that_it_does_not_know(app: Flask, clie
          "/v1/tasks/5f0a7b3e-0000-4000-8000-000000000000/artifacts/video.mp4"),
     ],
 )  # fmt: skip
-def test_a_path_without_its_version_leads_to_the_one_with_it(app: Flask, path: str, target: str) -> None:
+def test_a_path_without_version_is_redirected(app: Flask, path: str, target: str) -> None:
     for method in ("GET", "POST", "DELETE"):
         answer = app.test_client().open(path, method=method)
 
@@ -99,7 +99,7 @@ def test_a_path_without_its_version_leads_to_the_one_with_it(app: Flask, path: s
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/v1/v1/jobs", "/tasks/42", "/v1//tasks", "//tasks"])
-def test_no_other_path_leads_anywhere(app: Flask, path: str) -> None:
+def test_no_other_path_is_redirected(app: Flask, path: str) -> None:
     assert app.test_client().get(path).status_code == 404
 
 
@@ -121,14 +121,14 @@ def test_no_other_path_leads_anywhere(app: Flask, path: str) -> None:
         pytest.param(json.dumps(HELLO).encode(), "multipart/form-data; boundary=x", 415, id="form"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(
+def test_a_body_that_is_not_a_json_object_is_refused(
     client: Client, body: bytes, content_type: str | None, status: int
 ) -> None:
     for path in ("/v1/jobs", "/v1/batch", "/v1/api-keys"):
         check(client.post(path, data=body, content_type=content_type), status)
 
 
-def test_broken_json_is_told_with_its_place(client: Client) -> None:
+def test_malformed_json_is_reported_with_its_position(client: Client) -> None:
     answer = client.post("/v1/jobs", data=b'{\n "kind": }', content_type="application/json")
 
     assert "line 2, column 10" in check(answer, 400)["detail"]
@@ -149,7 +149,7 @@ def test_a_body_of_unknown_length_is_refused_at_the_limit(client: Client, config
     check(answer, 413)
 
 
-def test_all_wrong_places_are_named_at_once(client: Client) -> None:
+def test_all_errors_are_listed_at_once(client: Client) -> None:
     script = {
         "scenes": [
             {"id": "a", "narration": 1},
@@ -166,7 +166,7 @@ def test_all_wrong_places_are_named_at_once(client: Client) -> None:
     }  # fmt: skip
 
 
-def test_a_surprise_tells_nothing_but_its_request_id(
+def test_an_unexpected_error_reveals_only_its_request_id(
     config: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = create_app(config)
@@ -182,14 +182,14 @@ def test_a_surprise_tells_nothing_but_its_request_id(
 
 
 @pytest.mark.parametrize("given_id", ["abc-123", "a" * 128, "00-trace/1:2@x"])
-def test_a_sane_request_id_is_kept(app: Flask, given_id: str) -> None:
+def test_a_valid_request_id_is_kept(app: Flask, given_id: str) -> None:
     answer = app.test_client().get("/livez", headers={"X-Request-ID": given_id})
 
     assert answer.headers["X-Request-ID"] == given_id
 
 
 @pytest.mark.parametrize("given_id", ["", "a" * 129, "a b", "ü", '"x"', "a\tb", "<script>"])
-def test_any_other_request_id_is_replaced(app: Flask, given_id: str) -> None:
+def test_an_invalid_request_id_is_replaced(app: Flask, given_id: str) -> None:
     answer = app.test_client().get("/livez", headers={"X-Request-ID": given_id})
 
     assert answer.headers["X-Request-ID"] != given_id
@@ -208,7 +208,7 @@ JSON = st.recursive(
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=JSON, path=st.sampled_from(["/v1/jobs", "/v1/batch", "/v1/api-keys"]))
-def test_no_json_is_a_surprise(client: Client, body: Any, path: str) -> None:
+def test_no_json_causes_an_unexpected_error(client: Client, body: Any, path: str) -> None:
     answer = client.post(path, data=json.dumps(body), content_type="application/json")
 
     assert answer.status_code in (201, 202, 400, 422), answer.text
@@ -219,7 +219,7 @@ def test_no_json_is_a_surprise(client: Client, body: Any, path: str) -> None:
     name=st.sampled_from(["limit", "cursor", "status", "kind", "q", "created_after", "batch_id", "wait"]),
     value=st.text(max_size=30),
 )
-def test_no_query_is_a_surprise(client: Client, name: str, value: str) -> None:
+def test_no_query_causes_an_unexpected_error(client: Client, name: str, value: str) -> None:
     answer = client.get("/v1/tasks", query_string={name: value})
 
     assert answer.status_code in (200, 422), answer.text
@@ -240,7 +240,7 @@ def test_no_query_is_a_surprise(client: Client, name: str, value: str) -> None:
     ),
     value=st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=40),
 )
-def test_no_header_is_a_surprise(client: Client, name: str, value: str) -> None:
+def test_no_header_causes_an_unexpected_error(client: Client, name: str, value: str) -> None:
     answer = client.post("/v1/jobs", json=HELLO, headers={name: value})
 
     assert answer.status_code in (202, 400, 401, 422), answer.text

@@ -68,7 +68,7 @@ def finish(client: Client, task_id: str, stored: Path, data: bytes = b"012345678
         )
 
 
-def test_an_unknown_task_and_anothers_look_the_same(client: Client, stranger: Client) -> None:
+def test_tasks_of_others_look_like_unknown_ones(client: Client, stranger: Client) -> None:
     theirs = f"/v1/tasks/{stranger.job()}"
 
     for method, suffix in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/retry")):
@@ -92,7 +92,7 @@ def test_an_unchanged_task_is_not_sent_again(client: Client) -> None:
     assert changed.headers["ETag"] != tag
 
 
-def test_only_an_unfinished_task_says_when_to_ask_again(client: Client) -> None:
+def test_only_an_unfinished_task_has_retry_after(client: Client) -> None:
     path = f"/v1/tasks/{client.job()}"
     assert int(client.get(path).headers["Retry-After"]) >= 1
 
@@ -101,7 +101,7 @@ def test_only_an_unfinished_task_says_when_to_ask_again(client: Client) -> None:
     assert "Retry-After" not in client.get(path).headers
 
 
-def test_waiting_is_answered_as_soon_as_the_task_changes(client: Client) -> None:
+def test_a_long_poll_returns_as_soon_as_the_task_changes(client: Client) -> None:
     task_id = client.job()
     timer = threading.Timer(0.5, put, (task_id,), {"state": State.RUNNING, "stage": Stage.NARRATING})
     timer.start()
@@ -114,7 +114,7 @@ def test_waiting_is_answered_as_soon_as_the_task_changes(client: Client) -> None
     timer.join()
 
 
-def test_waiting_ends_when_nothing_changes(client: Client) -> None:
+def test_a_long_poll_times_out(client: Client) -> None:
     begun = time.monotonic()
 
     answer = client.get(f"/v1/tasks/{client.job()}?wait=0.6")
@@ -123,7 +123,7 @@ def test_waiting_ends_when_nothing_changes(client: Client) -> None:
     assert 0.5 < time.monotonic() - begun < 2
 
 
-def test_nobody_waits_for_a_finished_task_nor_for_what_they_do_not_know_yet(client: Client) -> None:
+def test_a_long_poll_returns_at_once_for_finished_or_unseen_states(client: Client) -> None:
     path = f"/v1/tasks/{client.job()}"
     old = client.get(path).headers["ETag"]
     put(path.rpartition("/")[2], progress=0.5)
@@ -144,7 +144,7 @@ def test_a_wait_beyond_its_bounds_is_refused(client: Client, wait: str) -> None:
     assert answer.json["errors"][0]["pointer"] == "#/wait"
 
 
-def test_a_scene_is_done_when_all_that_shows_it_is(client: Client) -> None:
+def test_a_scene_is_done_when_all_its_segments_are(client: Client) -> None:
     task_id = client.job()
     lay(
         client, task_id,
@@ -167,7 +167,7 @@ def test_a_scene_is_done_when_all_that_shows_it_is(client: Client) -> None:
 
 
 @pytest.mark.parametrize("state", [State.CANCELED, State.FAILED, State.QUEUED])
-def test_nothing_is_rendered_of_a_task_that_nobody_works_on(client: Client, state: State) -> None:
+def test_scenes_of_an_idle_task_are_waiting(client: Client, state: State) -> None:
     task_id = client.job()
     lay(
         client, task_id,
@@ -181,7 +181,7 @@ def test_nothing_is_rendered_of_a_task_that_nobody_works_on(client: Client, stat
     assert [(one["id"], one["status"]) for one in scenes] == [("a", "done"), ("b", "waiting")]
 
 
-def test_a_running_task_is_canceled_first_and_then_over(client: Client) -> None:
+def test_a_running_task_is_canceling_before_it_is_canceled(client: Client) -> None:
     task_id = client.job()
     put(
         task_id,
@@ -196,14 +196,14 @@ def test_a_running_task_is_canceled_first_and_then_over(client: Client) -> None:
     assert client.delete(f"/v1/tasks/{task_id}").status_code == 409
 
 
-def test_what_has_ended_cannot_be_canceled(client: Client) -> None:
+def test_a_finished_task_cannot_be_canceled(client: Client) -> None:
     path = f"/v1/tasks/{client.job()}"
     assert client.post(f"{path}/cancel").json["status"] == "canceled"
 
     assert client.post(f"{path}/cancel").status_code == 409
 
 
-def test_a_failed_task_runs_again_and_no_other(client: Client) -> None:
+def test_only_failed_and_canceled_tasks_are_retried(client: Client) -> None:
     task_id = client.job()
     assert client.post(f"/v1/tasks/{task_id}/retry").status_code == 409
     put(task_id, state=State.FAILED, error={"code": "render-failed"}, attempt=3)
@@ -297,7 +297,7 @@ def test_a_file_is_sent_whole_or_in_part(
 
 @pytest.mark.parametrize("sent", [{}, {"Range": "bytes=2-4"}], ids=["whole", "in part"])
 @pytest.mark.parametrize("tag", ['"other"', f'W/"{"a" * 64}"'], ids=["other", "weak"])
-def test_nothing_is_sent_of_a_file_that_is_not_the_wanted_one(
+def test_if_match_refuses_another_version(
     client: Client, stored: Path, sent: dict[str, str], tag: str
 ) -> None:
     task_id = client.job()
@@ -313,9 +313,7 @@ def test_nothing_is_sent_of_a_file_that_is_not_the_wanted_one(
 
 
 @pytest.mark.parametrize(("after", "status"), [(-1, 200), (0, 206), (1, 200)])
-def test_a_part_by_a_date_is_of_a_file_of_that_very_date(
-    client: Client, stored: Path, after: int, status: int
-) -> None:
+def test_if_range_by_date_needs_the_exact_date(client: Client, stored: Path, after: int, status: int) -> None:
     task_id = client.job()
     finish(client, task_id, stored)
     path = f"/v1/tasks/{task_id}/artifacts/video.mp4"
@@ -327,7 +325,7 @@ def test_a_part_by_a_date_is_of_a_file_of_that_very_date(
     assert client.get(path, headers=sent).status_code == status
 
 
-def test_only_a_get_is_answered_with_a_part(client: Client, stored: Path) -> None:
+def test_only_get_supports_ranges(client: Client, stored: Path) -> None:
     task_id = client.job()
     finish(client, task_id, stored)
 
@@ -336,7 +334,7 @@ def test_only_a_get_is_answered_with_a_part(client: Client, stored: Path) -> Non
     assert (answer.status_code, answer.headers["Content-Length"]) == (200, "10")
 
 
-def test_a_file_is_offered_to_save_when_asked_for(client: Client, stored: Path) -> None:
+def test_a_download_is_sent_as_an_attachment(client: Client, stored: Path) -> None:
     task_id = client.job()
     finish(client, task_id, stored)
     path = f"/v1/tasks/{task_id}/artifacts/video.mp4"
@@ -346,14 +344,14 @@ def test_a_file_is_offered_to_save_when_asked_for(client: Client, stored: Path) 
 
 
 @pytest.mark.parametrize("name", ["nothing.mp4", "../video.mp4", "..%2f..%2fetc%2fpasswd", "video.mp4/"])
-def test_no_other_name_is_a_file(client: Client, stored: Path, name: str) -> None:
+def test_unknown_artifact_names_are_not_found(client: Client, stored: Path, name: str) -> None:
     task_id = client.job()
     finish(client, task_id, stored)
 
     assert client.get(f"/v1/tasks/{task_id}/artifacts/{name}").status_code == 404
 
 
-def test_a_list_goes_on_from_its_cursor_without_repeating_or_hiding(client: Client) -> None:
+def test_pages_neither_repeat_nor_skip_tasks(client: Client) -> None:
     ids = [client.job() for _ in range(5)]
     first = client.get("/v1/tasks?limit=2").json
     newer = client.job()
@@ -367,7 +365,7 @@ def test_a_list_goes_on_from_its_cursor_without_repeating_or_hiding(client: Clie
     assert third["next_cursor"] is None
 
 
-def test_jobs_of_one_moment_are_listed_once_each(client: Client) -> None:
+def test_jobs_with_equal_timestamps_are_listed_once(client: Client) -> None:
     answer = client.post("/v1/batch", json={"jobs": [HELLO] * 7})
     seen, cursor = [], ""
     while cursor is not None:
@@ -412,7 +410,7 @@ def test_a_list_is_filtered(client: Client, query: str, found: set[str]) -> None
     assert {names[task["task_id"]] for task in data} == found
 
 
-def test_what_was_created_at_a_moment_is_neither_after_nor_before_it(client: Client) -> None:
+def test_timestamp_filters_are_exclusive(client: Client) -> None:
     client.job()
     time.sleep(0.002)
     moment = client.get(f"/v1/tasks/{client.job()}").json["created_at"]
@@ -426,7 +424,7 @@ def test_what_was_created_at_a_moment_is_neither_after_nor_before_it(client: Cli
     assert [task["created_at"] < moment for task in before] == [True]
 
 
-def test_a_list_shows_only_ones_own(client: Client, stranger: Client) -> None:
+def test_a_list_shows_only_the_accounts_tasks(client: Client, stranger: Client) -> None:
     stranger.job()
     mine = client.job()
 
@@ -443,7 +441,7 @@ def test_a_list_shows_only_ones_own(client: Client, stranger: Client) -> None:
         ("q=", "q"), ("stat=queued", "stat"),
     ],
 )  # fmt: skip
-def test_a_wrong_filter_is_named(client: Client, query: str, name: str) -> None:
+def test_an_invalid_filter_is_reported(client: Client, query: str, name: str) -> None:
     answer = client.get(f"/v1/tasks?{query}")
 
     assert answer.status_code == 422
@@ -465,7 +463,7 @@ def test_a_page_of_tasks_costs_few_queries(client: Client) -> None:
     assert len(statements) <= 6, statements
 
 
-def test_a_page_of_large_results_ends_early_and_loses_none(
+def test_a_page_of_large_results_ends_early_without_loss(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "MAX_PAGE_BYTES", 100_000)

@@ -79,7 +79,7 @@ def test_every_version_is_kept(client: Client) -> None:
     assert client.get("/v1/templates/card?version=3").status_code == 404
 
 
-def test_versions_are_counted_on_after_a_delete(client: Client) -> None:
+def test_version_numbers_continue_after_a_delete(client: Client) -> None:
     put(client)
 
     assert client.delete("/v1/templates/card").status_code == 204
@@ -90,7 +90,7 @@ def test_versions_are_counted_on_after_a_delete(client: Client) -> None:
     assert client.get("/v1/templates/card?version=1").status_code == 404
 
 
-def test_puts_at_once_take_numbers_of_their_own(app: Flask, client: Client) -> None:
+def test_concurrent_puts_get_different_versions(app: Flask, client: Client) -> None:
     statuses: list[int] = []
 
     def ask(title: str) -> None:
@@ -109,7 +109,7 @@ def test_puts_at_once_take_numbers_of_their_own(app: Flask, client: Client) -> N
     assert numbers == [6, 5, 4, 3, 2, 1]
 
 
-def test_templates_that_come_along_are_listed_with_ones_own(client: Client, stranger: Client) -> None:
+def test_built_in_templates_are_listed_with_the_accounts(client: Client, stranger: Client) -> None:
     put(client, "card")
     put(stranger, "theirs")
     put(client, "quote", {**CARD, "title": "Mine"})
@@ -126,7 +126,7 @@ def test_templates_that_come_along_are_listed_with_ones_own(client: Client, stra
     assert stranger.get("/v1/templates/quote").json["built_in"] is True
 
 
-def test_a_template_of_another_account_is_not_there(client: Client, stranger: Client) -> None:
+def test_a_template_of_another_account_is_not_found(client: Client, stranger: Client) -> None:
     put(stranger)
 
     assert client.get("/v1/templates/card").status_code == 404
@@ -137,7 +137,7 @@ def test_a_template_of_another_account_is_not_there(client: Client, stranger: Cl
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_to_change_templates_needs_its_scope(client: Client, method: str) -> None:
+def test_changing_templates_needs_its_scope(client: Client, method: str) -> None:
     key = client.key_with("jobs:write")
 
     answer = client.ask(method, "/v1/templates/card", key=key, json=CARD)
@@ -146,7 +146,7 @@ def test_to_change_templates_needs_its_scope(client: Client, method: str) -> Non
     assert client.get("/v1/templates", key=key).status_code == 200
 
 
-def test_a_template_that_could_not_be_filled_is_refused_at_its_place(client: Client) -> None:
+def test_a_template_that_cannot_be_filled_is_refused(client: Client) -> None:
     body = {
         "fields": {"x": {"type": "string"}},
         "script": {"scenes": [{"duration": "{{x}}", "text": [{"text": "{{y}}"}]}]},
@@ -161,7 +161,7 @@ def test_a_template_that_could_not_be_filled_is_refused_at_its_place(client: Cli
     assert client.ask("PUT", "/v1/templates/b%20d", json=CARD).status_code == 422
 
 
-def test_a_job_is_made_by_a_template(client: Client) -> None:
+def test_a_job_fills_a_template(client: Client) -> None:
     put(client)
 
     task = client.post("/v1/jobs", json=job(fields={"points": ["Light", "Strong"]})).json
@@ -171,7 +171,7 @@ def test_a_job_is_made_by_a_template(client: Client) -> None:
     assert said == ["Chair costs 90 euros.", "1: Light", "2: Strong"]
 
 
-def test_a_job_keeps_the_version_that_it_was_made_by(client: Client) -> None:
+def test_a_job_keeps_its_templates_version(client: Client) -> None:
     put(client)
     before = client.job(job())
     put(
@@ -189,7 +189,7 @@ def test_a_job_keeps_the_version_that_it_was_made_by(client: Client) -> None:
     assert [len(spec_of(each)["script"]["scenes"]) for each in (before, new)] == [2, 1]
 
 
-def test_a_version_that_is_not_there_is_told_of(client: Client) -> None:
+def test_an_unknown_version_is_reported(client: Client) -> None:
     put(client)
 
     answer = client.post("/v1/jobs", json=job(template_version=2))
@@ -197,7 +197,7 @@ def test_a_version_that_is_not_there_is_told_of(client: Client) -> None:
     assert [each["pointer"] for each in answer.json["errors"]] == ["#/template_version"]
 
 
-def test_wrong_fields_are_told_of_by_name(client: Client) -> None:
+def test_invalid_fields_are_reported_by_name(client: Client) -> None:
     put(client)
     fields = {"price": "9", "colour": "red", "points": ["a", 7], "photo": "http://here/x.png"}
 
@@ -213,7 +213,7 @@ def test_wrong_fields_are_told_of_by_name(client: Client) -> None:
     }
 
 
-def test_a_value_is_data_whatever_is_in_it(client: Client) -> None:
+def test_a_value_is_never_syntax_whatever_it_contains(client: Client) -> None:
     put(client)
     name = '"}, {{price}} {{x}} \\n <b> ${a}'
 
@@ -222,7 +222,7 @@ def test_a_value_is_data_whatever_is_in_it(client: Client) -> None:
     assert spec_of(task_id)["script"]["scenes"][0]["narration"]["text"] == f"{name} costs 90 euros."
 
 
-def test_an_asset_in_a_field_is_held_and_a_missing_one_is_told_of_by_name(client: Client) -> None:
+def test_a_fields_asset_is_locked_and_a_missing_one_is_reported(client: Client) -> None:
     put(client)
     asset_id = client.asset()
 
@@ -240,7 +240,7 @@ def test_an_asset_in_a_field_is_held_and_a_missing_one_is_told_of_by_name(client
     ]
 
 
-def test_a_batch_fills_a_template_a_row(client: Client) -> None:
+def test_a_batch_fills_a_template_per_job(client: Client) -> None:
     put(client)
     rows = [{"fields": {"price": 1, "name": "A"}}, {"fields": {"name": "B"}}]
     defaults = {"kind": "video", "template_id": "card", "fields": {"price": 7}}
@@ -258,7 +258,7 @@ def test_a_batch_fills_a_template_a_row(client: Client) -> None:
     ]  # fmt: skip
 
 
-def test_a_voice_that_nobody_has_is_told_of_by_the_field_that_names_it(client: Client) -> None:
+def test_an_unknown_voice_is_reported_by_its_field(client: Client) -> None:
     script = {"scenes": [{"narration": {"text": "{{name}}", "voice": {"name": "{{who}}"}}}]}
     word = {"type": "string", "max_length": 40}
     put(client, "said", {"script": script, "fields": {"name": word, "who": word}})

@@ -71,7 +71,7 @@ def expire(path: str, ago: str = "1 second") -> None:
         )
 
 
-def test_a_file_in_pieces_becomes_an_asset_once_it_is_whole(client: Client, config: Settings) -> None:
+def test_an_upload_becomes_an_asset_once_it_is_complete(client: Client, config: Settings) -> None:
     path = begin(client, **{"Upload-Metadata": f"filename {base64.b64encode(b'x.png').decode()},secret"})
 
     first = patch(client, path, FILE[:HALF], 0)
@@ -93,7 +93,7 @@ def test_a_file_in_pieces_becomes_an_asset_once_it_is_whole(client: Client, conf
     assert not part(config, path).exists()
 
 
-def test_the_first_piece_may_come_along_and_be_all(client: Client) -> None:
+def test_a_creation_may_carry_the_whole_file(client: Client) -> None:
     some = client.post("/v1/uploads", data=FILE[:10], headers={**PIECE, "Upload-Length": str(len(FILE))})
     all_ = client.post("/v1/uploads", data=FILE, headers={**PIECE, "Upload-Length": str(len(FILE))})
 
@@ -103,7 +103,7 @@ def test_the_first_piece_may_come_along_and_be_all(client: Client) -> None:
     assert client.get(all_.json["links"]["asset"]).json["bytes"] == len(FILE)
 
 
-def test_what_can_be_done_is_told_without_a_key(client: Client, config: Settings) -> None:
+def test_options_needs_no_key(client: Client, config: Settings) -> None:
     for path in ("/v1/uploads", f"/v1/uploads/{uuid.uuid4()}"):
         answer = client.flask.options(path)
 
@@ -118,7 +118,7 @@ def test_what_can_be_done_is_told_without_a_key(client: Client, config: Settings
 
 @pytest.mark.parametrize("version", [None, "0.2.2", "1.0"])
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PATCH", "DELETE"])
-def test_another_version_is_refused(client: Client, method: str, version: str | None) -> None:
+def test_another_version_of_tus_is_refused(client: Client, method: str, version: str | None) -> None:
     path = "/v1/uploads" if method == "POST" else begin(client)
     told = {"Tus-Resumable": version} if version else {}
 
@@ -130,7 +130,7 @@ def test_another_version_is_refused(client: Client, method: str, version: str | 
         assert head(client, path).status_code == 200
 
 
-def test_a_length_may_be_told_later_and_once(client: Client) -> None:
+def test_a_deferred_length_is_stated_once(client: Client) -> None:
     path = begin(client, None)
     assert head(client, path).headers["Upload-Defer-Length"] == "1"
 
@@ -160,14 +160,14 @@ def test_a_length_may_be_told_later_and_once(client: Client) -> None:
         pytest.param({"Upload-Length": "0"}, 415, id="nothing"),
     ],
 )
-def test_an_upload_that_cannot_be_is_not_begun(client: Client, headers: dict[str, str], status: int) -> None:
+def test_an_invalid_upload_is_not_created(client: Client, headers: dict[str, str], status: int) -> None:
     answer = client.post("/v1/uploads", headers={**TUS, **headers})
 
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert answer.headers["Tus-Resumable"] == "1.0.0"
 
 
-def test_a_piece_must_begin_at_the_end(client: Client) -> None:
+def test_an_append_must_start_at_the_end(client: Client) -> None:
     path = begin(client)
     patch(client, path, FILE[:HALF], 0)
 
@@ -188,7 +188,7 @@ def test_a_piece_must_begin_at_the_end(client: Client) -> None:
         pytest.param({"Upload-Checksum": checksum(b"other")}, 460, id="mismatch"),
     ],
 )
-def test_a_piece_that_is_wrong_changes_nothing(
+def test_an_invalid_append_changes_nothing(
     client: Client, config: Settings, headers: dict[str, str], status: int
 ) -> None:
     path = begin(client)
@@ -202,7 +202,7 @@ def test_a_piece_that_is_wrong_changes_nothing(
     assert patch(client, path, FILE[HALF:], HALF).headers["Location"]
 
 
-def test_a_mismatch_has_its_name(client: Client) -> None:
+def test_a_checksum_mismatch_is_status_460(client: Client) -> None:
     answer = patch(client, begin(client), FILE, 0, **{"Upload-Checksum": checksum(b"other")})
 
     assert answer.status == "460 Checksum Mismatch"
@@ -210,7 +210,7 @@ def test_a_mismatch_has_its_name(client: Client) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "md5"])
-def test_a_checksum_that_is_right_is_believed(client: Client, algorithm: str) -> None:
+def test_a_matching_checksum_is_accepted(client: Client, algorithm: str) -> None:
     path = begin(client)
 
     answer = patch(client, path, FILE, 0, **{"Upload-Checksum": checksum(FILE, algorithm)})
@@ -218,7 +218,7 @@ def test_a_checksum_that_is_right_is_believed(client: Client, algorithm: str) ->
     assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, str(len(FILE)))
 
 
-def test_more_than_was_announced_is_refused_and_not_kept(client: Client, config: Settings) -> None:
+def test_bytes_beyond_the_stated_length_are_refused(client: Client, config: Settings) -> None:
     path = begin(client, 100)
 
     answer = patch(client, path, FILE, 0)
@@ -246,7 +246,7 @@ def test_a_file_over_the_limit_is_refused(config: Settings) -> None:
         pytest.param(picture()[:40], 422, id="broken picture"),
     ],
 )
-def test_what_is_no_medium_ends_its_upload(
+def test_an_unsupported_type_ends_the_upload(
     client: Client, config: Settings, data: bytes, status: int, pieces: int
 ) -> None:
     path = begin(client, len(data))
@@ -261,14 +261,14 @@ def test_what_is_no_medium_ends_its_upload(
     assert client.get("/v1/assets").json["data"] == []
 
 
-def test_a_long_file_that_is_no_medium_is_refused_by_its_first_piece(client: Client) -> None:
+def test_a_large_file_of_an_unsupported_type_is_refused_early(client: Client) -> None:
     path = begin(client, 1_000_000)
 
     assert patch(client, path, b"%PDF-1.7" + bytes(9000), 0).status_code == 415
     assert head(client, path).status_code == 410
 
 
-def test_the_last_answer_can_be_had_again(client: Client) -> None:
+def test_the_last_append_can_be_repeated(client: Client) -> None:
     path = begin(client)
     location = patch(client, path, FILE, 0).headers["Location"]
 
@@ -280,9 +280,7 @@ def test_the_last_answer_can_be_had_again(client: Client) -> None:
     assert len(client.get("/v1/assets").json["data"]) == 1
 
 
-def test_what_was_whole_when_the_api_died_becomes_an_asset_when_it_is_asked_for(
-    client: Client, config: Settings
-) -> None:
+def test_a_complete_upload_left_by_a_crash_becomes_an_asset(client: Client, config: Settings) -> None:
     path = begin(client)
     patch(client, path, FILE[:-1], 0)
     with part(config, path).open("ab") as file:
@@ -297,7 +295,7 @@ def test_what_was_whole_when_the_api_died_becomes_an_asset_when_it_is_asked_for(
     assert head(client, path).headers["Location"] == answer.headers["Location"]
 
 
-def test_what_was_not_written_down_does_not_count(client: Client, config: Settings) -> None:
+def test_unsaved_bytes_do_not_count(client: Client, config: Settings) -> None:
     path = begin(client)
     patch(client, path, FILE[:HALF], 0)
     with part(config, path).open("ab") as file:
@@ -309,7 +307,7 @@ def test_what_was_not_written_down_does_not_count(client: Client, config: Settin
     assert client.get(location).json["sha256"] == hashlib.sha256(FILE).hexdigest()
 
 
-def test_an_upload_whose_bytes_are_lost_is_gone(client: Client, config: Settings) -> None:
+def test_an_upload_without_its_bytes_is_gone(client: Client, config: Settings) -> None:
     path = begin(client)
     patch(client, path, FILE[:HALF], 0)
     part(config, path).unlink()
@@ -318,7 +316,7 @@ def test_an_upload_whose_bytes_are_lost_is_gone(client: Client, config: Settings
     assert patch(client, path, FILE[HALF:], HALF).status_code == 410
 
 
-def test_only_one_writes_at_a_time(client: Client, config: Settings) -> None:
+def test_an_upload_has_one_writer_at_a_time(client: Client, config: Settings) -> None:
     path = begin(client)
     with unfinished_uploads.open_exclusively(config, uuid.UUID(path[-36:])):
         answer = patch(client, path, FILE, 0)
@@ -328,7 +326,7 @@ def test_only_one_writes_at_a_time(client: Client, config: Settings) -> None:
     assert patch(client, path, FILE, 0).status_code == 204
 
 
-def test_a_finished_upload_may_be_read_by_whom_an_asset_may(client: Client, stored: Path) -> None:
+def test_a_finished_upload_has_the_file_mode_of_other_assets(client: Client, stored: Path) -> None:
     patch(client, begin(client), FILE, 0)
     client.asset(picture(51, 52))
 
@@ -398,7 +396,7 @@ def test_an_upload_of_another_account_is_not_found(client: Client, stranger: Cli
     assert head(stranger, path).headers["Upload-Offset"] == "0"
 
 
-def test_a_key_needs_the_scope(client: Client) -> None:
+def test_uploads_need_the_scope(client: Client) -> None:
     path = begin(client)
     reader = client.key_with("assets:read")
 
@@ -407,7 +405,7 @@ def test_a_key_needs_the_scope(client: Client) -> None:
     assert client.flask.open(path, method="PATCH", headers=PIECE).status_code == 401
 
 
-def test_an_account_has_so_many_unfinished_uploads(config: Settings) -> None:
+def test_unfinished_uploads_are_limited_per_account(config: Settings) -> None:
     few = new_client(create_app(config.model_copy(update={"max_uploads": 2})))
     first, _ = begin(few), begin(few)
 
@@ -419,7 +417,7 @@ def test_an_account_has_so_many_unfinished_uploads(config: Settings) -> None:
     assert begin(few)
 
 
-def test_an_upload_is_begun_once_under_its_key(client: Client) -> None:
+def test_an_upload_is_created_once_per_idempotency_key(client: Client) -> None:
     keyed = {**TUS, "Upload-Length": str(len(FILE)), "Idempotency-Key": "one"}
     first = client.post("/v1/uploads", headers=keyed)
     path = first.headers["Location"]
@@ -433,9 +431,7 @@ def test_an_upload_is_begun_once_under_its_key(client: Client) -> None:
     assert (other.status_code, other.json["code"]) == (422, "idempotency-key-reused")
 
 
-def test_a_first_piece_that_is_wrong_leaves_nothing_that_nobody_finds(
-    client: Client, config: Settings
-) -> None:
+def test_a_failed_creation_leaves_no_unreachable_upload(client: Client, config: Settings) -> None:
     wrong = {**PIECE, "Upload-Length": str(len(FILE)), "Upload-Checksum": checksum(b"other")}
 
     lost = client.post("/v1/uploads", data=FILE, headers=wrong)
@@ -452,7 +448,7 @@ def test_a_first_piece_that_is_wrong_leaves_nothing_that_nobody_finds(
 
 
 @pytest.mark.parametrize("actual", ["POST", "GET"])
-def test_a_method_may_be_told_by_a_header(client: Client, actual: str) -> None:
+def test_a_header_may_override_the_method(client: Client, actual: str) -> None:
     path = begin(client)
 
     def as_if(method: str, **options: Any) -> TestResponse:
@@ -472,7 +468,7 @@ def test_a_method_may_be_told_by_a_header(client: Client, actual: str) -> None:
     assert client.get("/v1/tasks", headers={"X-HTTP-Method-Override": "POST"}).status_code == 200
 
 
-def test_every_answer_speaks_tus(client: Client) -> None:
+def test_every_response_has_the_tus_version(client: Client) -> None:
     path = begin(client)
 
     answers = [
@@ -485,7 +481,7 @@ def test_every_answer_speaks_tus(client: Client) -> None:
     assert "Tus-Resumable" not in client.get("/v1/tasks").headers
 
 
-def test_tidying_takes_what_expired_and_nothing_that_goes_on(client: Client, config: Settings) -> None:
+def test_cleanup_deletes_only_expired_uploads(client: Client, config: Settings) -> None:
     resting, over, ended = begin(client), begin(client), begin(client)
     for path in (resting, over):
         patch(client, path, FILE[:HALF], 0)
@@ -506,7 +502,7 @@ def test_tidying_takes_what_expired_and_nothing_that_goes_on(client: Client, con
     assert patch(client, resting, FILE[HALF:], HALF).headers["Location"]
 
 
-def test_a_full_disk_is_told_and_keeps_nothing_half_done(
+def test_a_full_disk_is_reported_and_leaves_nothing_behind(
     client: Client, config: Settings, tmp_path: Path
 ) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(tmp_path)]
@@ -547,7 +543,7 @@ def bucket(config: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     forget()
 
 
-def test_with_a_bucket_the_pieces_stay_here_until_they_are_stored_there(bucket: S3) -> None:
+def test_with_a_bucket_partial_uploads_stay_local(bucket: S3) -> None:
     client = new_client(create_app(settings()))
     path = begin(client)
     patch(client, path, FILE[:HALF], 0)

@@ -32,7 +32,7 @@ def use(client: Client, kind: UsageKind, amount: float, cost: float, at: datetim
         session.add(Usage(account_id=client.account_id, job_id=None, attempt=1, kind=kind, **row))
 
 
-def test_it_sums_by_month_and_kind_newest_first(client: Client, stranger: Client) -> None:
+def test_usage_is_summed_by_month_and_kind(client: Client, stranger: Client) -> None:
     before = NOW.replace(day=1) - timedelta(days=1)
     for amount in (500, 1500):
         use(client, UsageKind.TOKENS, amount, amount / 100)
@@ -55,9 +55,7 @@ def test_it_sums_by_month_and_kind_newest_first(client: Client, stranger: Client
     assert len(client.get("/v1/usage?months=1").json["months"]) == 1
 
 
-def test_an_account_that_has_used_nothing_sees_this_month_and_no_budget(
-    client: Client, config: Settings
-) -> None:
+def test_an_unused_account_sees_the_current_month(client: Client, config: Settings) -> None:
     answer = client.get("/v1/usage").json
 
     assert answer["months"] == [{"month": f"{NOW:%Y-%m}", "cost": 0, "used": {}}]
@@ -82,7 +80,7 @@ def test_a_stored_file_counts_once(client: Client, stranger: Client) -> None:
     }  # fmt: skip
 
 
-def test_what_jobs_made_is_counted_for_whose_they_are(client: Client, stranger: Client) -> None:
+def test_artifacts_count_for_their_account(client: Client, stranger: Client) -> None:
     sizes = ((client, (3, 4, 5)), (stranger, (60,)))
     with transaction() as session:
         for one, each in sizes:
@@ -99,7 +97,7 @@ def test_what_jobs_made_is_counted_for_whose_they_are(client: Client, stranger: 
     assert [one.get("/v1/usage").json["storage"]["artifacts"] for one, _ in sizes] == [12, 60]
 
 
-def test_it_tells_what_is_left_of_the_budget(client: Client) -> None:
+def test_the_remaining_budget_is_shown(client: Client) -> None:
     with transaction() as session:
         name = session.get_one(accounts.Account, client.account_id).name
     assert accounts.main(["budget", name, "12.5"]) == 0
@@ -116,15 +114,15 @@ def test_it_tells_what_is_left_of_the_budget(client: Client) -> None:
 @pytest.mark.parametrize(
     "arguments", [["budget", "nobody", "1"], ["budget", "nobody", "-1"], ["budget", "x", "much"]]
 )
-def test_a_budget_is_of_an_account_and_a_number(client: Client, arguments: list[str]) -> None:
+def test_the_accounts_command_refuses_an_invalid_budget(client: Client, arguments: list[str]) -> None:
     assert accounts.main(arguments) in (1, 2)
 
 
-def test_it_needs_its_scope(client: Client) -> None:
+def test_usage_needs_its_scope(client: Client) -> None:
     assert client.get("/v1/usage", key=client.key_with("jobs:write")).status_code == 403
 
 
-def test_a_job_s_budget_holds_its_ledger(client: Client, config: Settings) -> None:
+def test_a_jobs_budget_limits_its_cost(client: Client, config: Settings) -> None:
     task_id = client.job({**HELLO, "budget": 0.5})
     with transaction() as session:
         job = session.get_one(Job, uuid.UUID(task_id))
@@ -138,7 +136,7 @@ def test_a_job_s_budget_holds_its_ledger(client: Client, config: Settings) -> No
         assert [each["pointer"] for each in answer.json["errors"]] == ["#/budget"]
 
 
-def test_a_dry_run_tells_the_cost_and_that_a_budget_would_break(config: Settings) -> None:
+def test_a_dry_run_shows_the_cost_and_warns_of_an_exceeded_budget(config: Settings) -> None:
     prices = {"price_characters": 10.0, "price_render_seconds": 1.0, "price_images": 2.0}
     served = {**prices, "speech_base_url": "http://x", "price_transcription": 60.0}
     client = new_client(create_app(config.model_copy(update=served)))
@@ -162,7 +160,7 @@ def test_a_dry_run_tells_the_cost_and_that_a_budget_would_break(config: Settings
     assert (tight["valid"], ["budget" in each for each in tight["warnings"]]) == (True, [True])
 
 
-def test_a_brief_costs_no_tokens_where_no_model_is_asked(config: Settings) -> None:
+def test_a_brief_costs_no_tokens_without_a_model(config: Settings) -> None:
     brief = {"kind": "script", "brief": {"topic": "Tides"}}
     bare = new_client(create_app(config.model_copy(update={"llm_base_url": "", "llm_model": ""})))
     asking = new_client(create_app(config.model_copy(update={"llm_base_url": "http://x", "llm_model": "m"})))

@@ -44,7 +44,7 @@ def listed(client: Client, query: str = "") -> list[dict[str, Any]]:
     return data
 
 
-def test_each_message_is_shown_with_its_tries(client: Client) -> None:
+def test_each_delivery_is_shown_with_its_attempts(client: Client) -> None:
     task_id = told(client)
     attempt(task_id, 500)
     attempt(task_id, 204)
@@ -58,7 +58,7 @@ def test_each_message_is_shown_with_its_tries(client: Client) -> None:
     assert client.get(shown["links"]["self"]).json == shown
 
 
-def test_messages_can_be_looked_for_and_are_paged(client: Client) -> None:
+def test_deliveries_are_filtered_and_paged(client: Client) -> None:
     good, bad = told(client), told(client, well=False)
     attempt(good, 204)
     batch = client.post("/v1/batch", json={"jobs": [HELLO], "webhook": HOOK}).json
@@ -83,7 +83,7 @@ def test_messages_can_be_looked_for_and_are_paged(client: Client) -> None:
     assert second["next_cursor"] is None
 
 
-def test_a_message_that_was_never_tried_tells_that_its_address_is_disabled(client: Client) -> None:
+def test_a_delivery_shows_that_its_url_is_disabled(client: Client) -> None:
     attempt(told(client), 410)
     told(client)
     with transaction() as session:
@@ -98,7 +98,7 @@ def test_a_message_that_was_never_tried_tells_that_its_address_is_disabled(clien
     assert [one["disabled"] for one in (resent, *listed(client))] == [False] * 3
 
 
-def test_a_message_is_sent_again(client: Client) -> None:
+def test_a_delivery_is_resent(client: Client) -> None:
     task_id = told(client)
     attempt(task_id, 410)
     (gone,) = listed(client)
@@ -113,7 +113,7 @@ def test_a_message_is_sent_again(client: Client) -> None:
         assert session.get(DisabledAddress, (client.account_id, HOOK["url"])) is None
 
 
-def test_anothers_messages_are_not_found(client: Client, stranger: Client) -> None:
+def test_deliveries_of_another_account_are_not_found(client: Client, stranger: Client) -> None:
     told(stranger)
     path = listed(stranger)[0]["links"]["self"]
 
@@ -136,7 +136,7 @@ def test_the_secret_is_rotated_with_an_overlap(client: Client) -> None:
     assert client.get("/v1/webhook-secret").json["secret"] == at_once.json["secret"]
 
 
-def test_no_more_secrets_sign_than_a_message_has_room_for_and_one_that_leaked_goes_at_once(
+def test_at_most_five_secrets_sign_and_an_overlap_of_0_ends_at_once(
     client: Client,
 ) -> None:
     client.get("/v1/webhook-secret")
@@ -153,7 +153,7 @@ def test_no_more_secrets_sign_than_a_message_has_room_for_and_one_that_leaked_go
 @pytest.mark.parametrize(
     "said", [{}, {"json": {}}, {"data": b"", "content_type": "application/json"}], ids=["none", "{}", "empty"]
 )
-def test_a_rotation_needs_nothing_to_be_said(client: Client, said: dict[str, Any]) -> None:
+def test_a_rotation_needs_no_body(client: Client, said: dict[str, Any]) -> None:
     client.get("/v1/webhook-secret")
 
     rotated = client.post("/v1/webhook-secret", headers={"Idempotency-Key": "once"}, **said)
@@ -163,7 +163,7 @@ def test_a_rotation_needs_nothing_to_be_said(client: Client, said: dict[str, Any
     assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
 
 
-def test_a_secret_is_not_kept_with_an_answer(client: Client) -> None:
+def test_a_webhook_secret_is_not_stored_with_its_response(client: Client) -> None:
     key = {"Idempotency-Key": "rotate"}
     client.post("/v1/webhook-secret", json={}, headers=key)
     replayed = client.post("/v1/webhook-secret", json={}, headers=key)
@@ -172,7 +172,7 @@ def test_a_secret_is_not_kept_with_an_answer(client: Client) -> None:
     assert client.get("/v1/webhook-secret").json["signing"] == 1
 
 
-def test_the_secret_is_for_those_who_may_write_keys(client: Client) -> None:
+def test_the_webhook_secret_needs_the_scope_keys_write(client: Client) -> None:
     key = client.key_with("jobs:read", "jobs:write")
 
     assert client.get("/v1/webhook-secret", key=key).status_code == 403
@@ -180,5 +180,5 @@ def test_the_secret_is_for_those_who_may_write_keys(client: Client) -> None:
 
 
 @pytest.mark.parametrize("overlap", [-1, 8 * 24 * 3600, "1"])
-def test_an_overlap_has_bounds(client: Client, overlap: object) -> None:
+def test_an_overlap_is_limited(client: Client, overlap: object) -> None:
     assert client.post("/v1/webhook-secret", json={"overlap": overlap}).status_code == 422

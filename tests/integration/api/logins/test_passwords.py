@@ -29,7 +29,7 @@ def one_time(client: Client) -> tuple[str, str]:
     return name, password
 
 
-def test_a_one_time_password_is_good_for_setting_another_once(client: Client) -> None:
+def test_a_one_time_password_sets_a_new_password_once(client: Client) -> None:
     name, given = one_time(client)
 
     alone = log_in(client, name, given)
@@ -50,7 +50,7 @@ def test_a_one_time_password_is_good_for_setting_another_once(client: Client) ->
     assert "users.password_set" in actions(client)
 
 
-def test_a_one_time_password_past_its_week_is_good_for_nothing(client: Client) -> None:
+def test_a_one_time_password_expires_after_a_week(client: Client) -> None:
     name, given = one_time(client)
     with transaction() as session:
         session.execute(update(User).where(User.username == name).values(one_time_until=text("now()")))
@@ -58,7 +58,7 @@ def test_a_one_time_password_past_its_week_is_good_for_nothing(client: Client) -
     assert log_in(client, name, given, new_password=PASSWORD).json["error"] == "invalid_grant"
 
 
-def test_a_new_password_ends_what_the_old_one_began(client: Client, name: str) -> None:
+def test_a_new_password_ends_all_log_ins(client: Client, name: str) -> None:
     before = log_in(client, name).json
 
     after = log_in(client, name, new_password="another battery horse").json
@@ -68,7 +68,7 @@ def test_a_new_password_ends_what_the_old_one_began(client: Client, name: str) -
     assert log_in(client, name).json["error"] == "invalid_grant"
 
 
-def test_a_name_is_the_same_in_capitals_and_a_password_in_another_spelling(client: Client) -> None:
+def test_user_names_ignore_case_and_passwords_are_normalized(client: Client) -> None:
     name = f"User-{uuid.uuid4().hex[:12]}"
     with transaction() as session:
         kept = passwords.hash_password("caf\u00e9 caf\u00e9 caf\u00e9")

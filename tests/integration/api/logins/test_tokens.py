@@ -28,7 +28,7 @@ from tests.integration.api.logins.conftest import PASSWORD, SECRET, actions, log
 pytestmark = pytest.mark.services
 
 
-def test_a_password_is_changed_for_tokens_that_open_the_account(client: Client, name: str) -> None:
+def test_a_password_grants_tokens(client: Client, name: str) -> None:
     task = client.job()
 
     answer = log_in(client, name)
@@ -41,7 +41,7 @@ def test_a_password_is_changed_for_tokens_that_open_the_account(client: Client, 
     assert actions(client)[-1] == "logins.begun"
 
 
-def test_scopes_are_those_asked_for_and_never_more(client: Client, name: str) -> None:
+def test_granted_scopes_are_the_requested_ones(client: Client, name: str) -> None:
     less = log_in(client, name, scope="jobs:read assets:read").json
     more = log_in(client, name, scope="jobs:read admin")
     unknown = log_in(client, name, scope="root")
@@ -56,7 +56,7 @@ def test_scopes_are_those_asked_for_and_never_more(client: Client, name: str) ->
 
 
 @pytest.mark.parametrize("form", ["basic", "body", "json", "whole"])
-def test_a_key_is_changed_for_tokens(client: Client, form: str) -> None:
+def test_an_api_key_grants_tokens(client: Client, form: str) -> None:
     key = client.key_with("jobs:read", "assets:read")
     _, _, key_id, secret, _ = key.split("_")
     grant = {"grant_type": "client_credentials"}
@@ -101,7 +101,7 @@ WRONG = [
 
 @pytest.mark.parametrize("kind", ["data", "json"])
 @pytest.mark.parametrize(("given", "status", "error"), WRONG)
-def test_what_is_refused_is_a_problem_with_oauths_word(
+def test_a_refusal_is_a_problem_with_oauths_error_code(
     app: Flask, given: dict[str, str], status: int, error: str, kind: str
 ) -> None:
     answer = app.test_client().post("/v1/auth/token", **{kind: given})
@@ -126,7 +126,7 @@ def test_what_is_refused_is_a_problem_with_oauths_word(
         pytest.param(b'{"grant_type": ["password"]}', "application/json", id="of another type"),
     ],
 )  # fmt: skip
-def test_a_body_that_is_none_is_refused(app: Flask, body: bytes, kind: str) -> None:
+def test_a_malformed_token_request_is_refused(app: Flask, body: bytes, kind: str) -> None:
     answer = app.test_client().post("/v1/auth/token", data=body, content_type=kind)
 
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
@@ -139,7 +139,7 @@ def test_a_large_body_and_another_type_are_refused(app: Flask) -> None:
     assert ask("/v1/auth/token", data=b"<a/>", content_type="text/xml").status_code == 415
 
 
-def test_a_client_that_comes_twice_is_refused(client: Client) -> None:
+def test_client_credentials_sent_twice_are_refused(client: Client) -> None:
     _, _, key_id, secret, _ = client.key.split("_")
     basic = "Basic " + base64.b64encode(f"{key_id}:{secret}".encode()).decode()
 
@@ -155,13 +155,13 @@ def test_a_client_that_comes_twice_is_refused(client: Client) -> None:
         assert answer.status_code == status, (header, answer.text)
 
 
-def test_what_belongs_to_another_account_is_not_there(client: Client, stranger: Client, name: str) -> None:
+def test_resources_of_another_account_are_not_found(client: Client, stranger: Client, name: str) -> None:
     token = log_in(client, name).json["access_token"]
 
     assert opens(client, token, f"/v1/tasks/{stranger.job()}") == 404
 
 
-def test_forged_tokens_open_nothing(client: Client, name: str) -> None:
+def test_forged_tokens_are_refused(client: Client, name: str) -> None:
     good = log_in(client, name).json["access_token"]
     claims = access_tokens.verify(good, [SECRET])
     assert claims
@@ -186,9 +186,7 @@ def test_forged_tokens_open_nothing(client: Client, name: str) -> None:
     assert opens(client, wide, "/v1/admin/accounts") == 403
 
 
-def test_a_former_secret_is_believed_as_long_as_it_is_named(
-    config: Settings, client: Client, name: str
-) -> None:
+def test_a_former_secret_verifies_while_it_is_configured(config: Settings, client: Client, name: str) -> None:
     old = log_in(client, name).json["access_token"]
     new = "n" * 32
     both = create_app(
@@ -206,9 +204,7 @@ def test_a_former_secret_is_believed_as_long_as_it_is_named(
     assert (status(both, given["access_token"]), status(after, given["access_token"])) == (200, 200)
 
 
-def test_without_a_secret_there_are_no_tokens_and_keys_open_all_the_same(
-    config: Settings, client: Client
-) -> None:
+def test_without_a_secret_only_api_keys_work(config: Settings, client: Client) -> None:
     app = create_app(config).test_client()
 
     for path, body in (
@@ -220,7 +216,7 @@ def test_without_a_secret_there_are_no_tokens_and_keys_open_all_the_same(
     assert app.get("/v1/tasks", headers={"Authorization": f"Bearer {client.key}"}).status_code == 200
 
 
-def test_a_token_makes_keys_with_its_own_scopes_alone(client: Client, name: str) -> None:
+def test_a_token_creates_keys_with_its_own_scopes_only(client: Client, name: str) -> None:
     token = log_in(client, name, scope="keys:write jobs:read").json["access_token"]
 
     given = client.post("/v1/api-keys", json={"name": "x", "scopes": ["jobs:read"]}, key=token)
@@ -237,7 +233,7 @@ def test_a_token_makes_keys_with_its_own_scopes_alone(client: Client, name: str)
     assert actor.startswith("user:")
 
 
-def test_a_key_that_only_looks_like_one_is_unknown_and_a_wrong_one_is_written_down(client: Client) -> None:
+def test_an_unknown_key_is_refused_and_a_wrong_secret_is_audited(client: Client) -> None:
     _, _, key_id, _, _ = client.key.split("_")
     strange = f"sm_live_{key_id}\0_{'0' * 48}"
     grant = {"grant_type": "client_credentials", "client_id": key_id}

@@ -26,7 +26,7 @@ def make(client: Client, account_id: object, **more: Any) -> TestResponse:
     return client.post(f"/v1/admin/accounts/{account_id}/users", json=body, headers=headers)
 
 
-def test_a_user_is_made_with_a_password_that_is_shown_once(client: Client, stranger: Client) -> None:
+def test_a_new_user_gets_a_one_time_password(client: Client, stranger: Client) -> None:
     made = make(client, stranger.account_id)
 
     assert made.status_code == 201, made.text
@@ -40,7 +40,7 @@ def test_a_user_is_made_with_a_password_that_is_shown_once(client: Client, stran
     assert "hash" not in listed.text
 
 
-def test_a_user_is_made_with_a_password_of_the_operators_choice(client: Client) -> None:
+def test_a_user_is_created_with_a_given_password(client: Client) -> None:
     made = make(client, client.account_id, password=PASSWORD, username=f"Ann-{uuid.uuid4().hex}@example.com")
 
     assert (made.status_code, made.json["password"], made.json["one_time_until"]) == (201, None, None)
@@ -48,7 +48,7 @@ def test_a_user_is_made_with_a_password_of_the_operators_choice(client: Client) 
     assert log_in(client, made.json["username"].upper()).status_code == 200
 
 
-def test_a_name_is_given_once_over_all_accounts(client: Client, stranger: Client) -> None:
+def test_user_names_are_unique_over_all_accounts(client: Client, stranger: Client) -> None:
     first = make(client, client.account_id, password=PASSWORD)
 
     again = make(client, stranger.account_id, username=first.json["username"].upper())
@@ -65,14 +65,14 @@ def test_a_name_is_given_once_over_all_accounts(client: Client, stranger: Client
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_wrong_with_a_user_is_told(client: Client, body: dict[str, Any]) -> None:
+def test_an_invalid_user_is_reported(client: Client, body: dict[str, Any]) -> None:
     answer = make(client, client.account_id, **body)
 
     assert answer.status_code == 422
     assert answer.json["errors"][0]["pointer"].startswith(f"#/{next(iter(body))}")
 
 
-def test_made_twice_with_one_key_it_is_made_once_and_nothing_to_guess_at_is_kept(client: Client) -> None:
+def test_an_idempotent_creation_stores_no_guessable_password(client: Client) -> None:
     name = f"user-{uuid.uuid4().hex[:12]}"
     headers = {"Idempotency-Key": "k"}
 
@@ -136,7 +136,7 @@ def test_a_user_is_deleted_with_its_log_ins(client: Client) -> None:
         assert session.get(User, uuid.UUID(made["user_id"])) is None
 
 
-def test_operators_do_not_shut_themselves_out(client: Client) -> None:
+def test_operators_cannot_lock_themselves_out(client: Client) -> None:
     made = make(client, client.account_id, password=PASSWORD, scopes=["admin"]).json
     token = log_in(client, made["username"]).json["access_token"]
     path = f"/v1/admin/users/{made['user_id']}"
@@ -148,7 +148,7 @@ def test_operators_do_not_shut_themselves_out(client: Client) -> None:
     assert client.ask("PUT", path, json={"scopes": ["admin", "jobs:read"]}, key=token).status_code == 200
 
 
-def test_a_disabled_account_lets_nobody_in_until_it_is_enabled(client: Client, stranger: Client) -> None:
+def test_a_disabled_account_refuses_everybody_until_it_is_enabled(client: Client, stranger: Client) -> None:
     made = make(client, stranger.account_id, password=PASSWORD).json
     by_user = log_in(client, made["username"]).json
     key_id = stranger.key.split("_")[2]
@@ -184,7 +184,7 @@ def test_only_operators_see_users(client: Client) -> None:
         assert client.ask(method, path, key=key, json={}).status_code == 403
 
 
-def test_what_was_done_to_users_is_written_down(client: Client) -> None:
+def test_changes_to_users_are_audited(client: Client) -> None:
     made = make(client, client.account_id, password=PASSWORD).json
     log_in(client, made["username"], "wrong password")
     log_in(client, made["username"])

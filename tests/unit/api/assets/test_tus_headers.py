@@ -23,18 +23,18 @@ MOST = 1000
         pytest.param({"Upload-Defer-Length": "1"}, None, id="later"),
     ],
 )
-def test_a_length_is_told_now_or_later(headers: dict[str, str], length: int | None) -> None:
+def test_a_length_is_stated_or_deferred(headers: dict[str, str], length: int | None) -> None:
     assert tus_headers.parse_length(Headers(headers), MOST) == length
 
 
 @pytest.mark.parametrize("value", ["", "-1", "+1", "1.0", "1e3", "0x1", " 1", "1, 1", "\u0661", "9" * 40])
-def test_a_number_is_digits(value: str) -> None:
+def test_a_number_consists_of_digits(value: str) -> None:
     with pytest.raises(BadRequest):
         tus_headers.parse_number(Headers({"Upload-Offset": value}), "Upload-Offset")
 
 
 @pytest.mark.parametrize("value", ["0", "2", "", "true"])
-def test_a_length_is_deferred_by_1_alone(value: str) -> None:
+def test_only_1_defers_a_length(value: str) -> None:
     with pytest.raises(BadRequest, match="must be 1"):
         tus_headers.parse_length(Headers({"Upload-Defer-Length": value}), MOST)
 
@@ -55,7 +55,7 @@ def test_a_length_has_a_limit() -> None:
         pytest.param("a /+8=", {"a": b"\xff\xef"}, id="bytes"),
     ],
 )  # fmt: skip
-def test_metadata_are_pairs(given: str | None, pairs: dict[str, bytes]) -> None:
+def test_metadata_is_parsed_as_pairs(given: str | None, pairs: dict[str, bytes]) -> None:
     assert tus_headers.parse_metadata(given) == pairs
 
 
@@ -63,7 +63,7 @@ def test_metadata_are_pairs(given: str | None, pairs: dict[str, bytes]) -> None:
     "given",
     [",", "a YQ==,", "a YQ==,a", "a YQ", "a YQ== YQ==", "a _-8=", "a !", "\u00e4 YQ==", "a\tYQ=="],
 )
-def test_other_metadata_are_refused(given: str) -> None:
+def test_malformed_metadata_is_refused(given: str) -> None:
     with pytest.raises(BadRequest):
         tus_headers.parse_metadata(given)
 
@@ -84,13 +84,13 @@ def test_a_checksum_names_its_algorithm(algorithm: str) -> None:
     "given",
     ["", "sha1", "sha1 ", "SHA1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=", "crc32 AAAAAA==", "sha1 AAAA", "sha1 !!!!"],
 )
-def test_another_checksum_is_refused(given: str) -> None:
+def test_a_malformed_checksum_is_refused(given: str) -> None:
     with pytest.raises(BadRequest):
         tus_headers.parse_checksum(given)
 
 
 @pytest.mark.parametrize("version", [None, "", "0.2.2", "1.0.0, 1.0.0", "1"])
-def test_another_version_is_refused_and_told_ours(version: str | None) -> None:
+def test_another_version_of_tus_is_refused_with_ours_in_a_header(version: str | None) -> None:
     with pytest.raises(tus_headers.UnsupportedTusVersion) as caught:
         tus_headers.check_version(Headers({} if version is None else {"Tus-Resumable": version}))
 

@@ -32,7 +32,7 @@ def errors(document) -> dict[str, str]:
         return dict(error.args[1])
 
 
-def test_a_job_takes_from_the_defaults_what_it_does_not_say():
+def test_a_job_inherits_absent_members_from_the_defaults():
     first, second = batch(
         {
             "defaults": {
@@ -55,7 +55,7 @@ def test_a_job_takes_from_the_defaults_what_it_does_not_say():
     assert (second.output.fps, second.metadata) == (60, {"run": "7", "row": "0"})
 
 
-def test_every_bad_job_is_told_of():
+def test_every_invalid_job_is_reported():
     found = errors({"jobs": [{"kind": "video", "script": SCRIPT}, {"kind": "video"}, 7, {"kind": "x"}]})
 
     assert found == {
@@ -65,7 +65,7 @@ def test_every_bad_job_is_told_of():
     }
 
 
-def test_wrong_defaults_are_told_of_once():
+def test_invalid_defaults_are_reported_once():
     defaults = {"output": {"fps": 1}, "colour": 1, "script": {"scenes": [{"id": "A"}]}}
 
     found = errors({"defaults": defaults, "jobs": [{"kind": "video"}] * 5})
@@ -90,7 +90,7 @@ def test_a_batch_is_a_list_of_jobs(document, found):
     assert errors(document) == found
 
 
-def test_sources_point_to_where_the_client_wrote_them():
+def test_sources_have_the_clients_own_pointers():
     pictured = {"scenes": [{"visual": {"type": "image", "src": ASSET}}]}
 
     shared, own = batch(
@@ -111,7 +111,7 @@ def test_all_jobs_together_have_a_limit_of_scenes():
     assert "100000 scenes" in found[1]
 
 
-def test_a_script_job_inherits_nothing_that_it_cannot_have():
+def test_a_script_job_inherits_no_unsupported_member():
     defaults = {"kind": "video", "output": {"fps": 60}, "script": SCRIPT, "template_version": 1}
 
     written, shown = batch(
@@ -121,7 +121,7 @@ def test_a_script_job_inherits_nothing_that_it_cannot_have():
     assert (written.kind, written.output, shown.output.fps) == ("script", None, 60)
 
 
-def test_a_script_job_with_an_output_of_its_own_is_still_wrong():
+def test_a_script_job_with_its_own_output_is_invalid():
     job = {"kind": "script", "brief": {"topic": "x"}, "output": {"fps": 60}}
 
     assert errors({"defaults": {"output": {}}, "jobs": [job]}) == {

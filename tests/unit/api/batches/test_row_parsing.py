@@ -21,7 +21,7 @@ VALUES = st.recursive(
 
 @settings(max_examples=80, deadline=None)
 @given(st.dictionaries(TEXT, VALUES, max_size=3), st.lists(VALUES, max_size=5), st.sampled_from([None, 1]))
-def test_what_is_cut_out_is_what_was_written(head, jobs, indent):
+def test_json_jobs_are_sliced_verbatim(head, jobs, indent):
     document = {**head, "jobs": jobs, "last": {"jobs": [{"a": 1}]}}
 
     rows = parse_json(json.dumps(document, indent=indent).encode(), 10)
@@ -49,17 +49,17 @@ def test_what_is_cut_out_is_what_was_written(head, jobs, indent):
         b"\xff",
     ],
 )
-def test_what_is_no_json_is_refused_as_a_whole(body):
+def test_malformed_json_is_refused(body):
     with pytest.raises(BadRequest):
         parse_json(body, 10)
 
 
-def test_an_escaped_name_does_not_smuggle_jobs_in():
+def test_jobs_under_an_escaped_name_are_refused():
     with pytest.raises(BadRequest):
         parse_json(b'{"jo\\u0062s": [{"kind": "video"}]}', 10)
 
 
-def test_more_jobs_than_may_be_are_not_even_cut():
+def test_too_many_jobs_are_refused_before_they_are_split():
     with pytest.raises(Invalid):
         parse_json(json.dumps({"jobs": [{}] * 11}).encode(), 10)
 
@@ -67,17 +67,17 @@ def test_more_jobs_than_may_be_are_not_even_cut():
     assert len(parse_csv(b"a\n" + b"1\n" * 50, 10)) == 11
 
 
-def test_a_document_without_a_list_of_jobs_has_none():
+def test_a_document_without_jobs_has_no_rows():
     assert [len(parse_json(body, 9)) for body in (b"[]", b"7", b"{}", b'{"jobs": {"a": {}}}')] == [0, 0, 0, 0]
 
 
-def test_each_line_is_a_row_and_empty_ones_are_none():
+def test_each_non_empty_line_is_a_row():
     rows = parse_ndjson(b'\n{"a": 1}\r\n  \nnonsense\n{"b": 2}', 10)
 
     assert [row.strip() for row in rows.jobs] == [b'{"a": 1}', b"nonsense", b'{"b": 2}']
 
 
-def test_a_table_names_its_cells_by_its_first_line():
+def test_csv_cells_are_named_by_the_first_line():
     table = parse_csv('\ufeffname, price\n"Tea, green","3"\n\nx\n"a\nb",4\n'.encode(), 10)
 
     assert list(table[0:4]) == [
@@ -88,15 +88,15 @@ def test_a_table_names_its_cells_by_its_first_line():
 
 
 @pytest.mark.parametrize("body", [b"", b"a,a\n1,2", b"a,\n1,2", b'a\n"open', b"\xff\n1"])
-def test_what_is_no_table_is_refused(body):
+def test_malformed_csv_is_refused(body):
     with pytest.raises(BadRequest):
         parse_csv(body, 10)
 
 
-def test_a_table_that_is_none_is_told_by_its_line():
+def test_malformed_csv_is_reported_with_its_line():
     with pytest.raises(BadRequest, match="at line 3: ',' expected"):
         parse_csv(b'name\nTea\n"x"y\n', 10)
 
 
-def test_a_cell_may_be_as_long_as_its_table():
+def test_a_cell_may_be_as_long_as_the_body():
     assert list(parse_csv(b"name\n" + b"x" * 140_000 + b"\n", 10)) == [{"name": "x" * 140_000}]

@@ -8,7 +8,7 @@ import socket
 from api.http.malformed_requests import write_error
 
 
-def test_a_refusal_before_any_request_is_a_problem_that_repeats_nothing() -> None:
+def test_a_malformed_request_gets_a_problem_that_echoes_nothing() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         write_error(ours, 400, "Bad Request", "Invalid HTTP Version: '<script>'")

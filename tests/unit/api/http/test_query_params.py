@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.uuids())
-def test_a_cursor_survives_its_opaque_form(moment: datetime, name: uuid.UUID) -> None:
+def test_a_cursor_survives_encoding(moment: datetime, name: uuid.UUID) -> None:
     assert Cursor.read(str(Cursor(moment, name))) == Cursor(moment, name)
 
 
@@ -35,7 +35,7 @@ OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timedelta(minutes=m
 
 
 @given(st.datetimes(), OFFSETS, st.uuids())
-def test_no_moment_in_any_zone_leaves_the_calendar(
+def test_a_timestamp_outside_of_the_calendar_is_refused(
     moment: datetime, offset: timedelta, name: uuid.UUID
 ) -> None:
     stated = moment.replace(tzinfo=timezone(offset)).isoformat()
@@ -53,7 +53,7 @@ def test_no_moment_in_any_zone_leaves_the_calendar(
         assert Cursor.read(cursor) == Cursor(expected, name)
 
 
-def test_filters_are_read() -> None:
+def test_filters_are_parsed() -> None:
     query = AllTasksQuery().load(
         {
             "status": "queued,failed",
@@ -79,7 +79,7 @@ def test_filters_are_read() -> None:
         (AllTasksQuery, {"status": "queued,"}), (AllTasksQuery, {"q": "a\0b"}), (AllTasksQuery, {"batch_id": "x"}),
     ],
 )  # fmt: skip
-def test_what_is_no_parameter_is_refused(schema: type[PageQuery], query: dict[str, str]) -> None:
+def test_invalid_parameters_are_refused(schema: type[PageQuery], query: dict[str, str]) -> None:
     with pytest.raises(ValidationError) as raised:
         schema().load(query)
 

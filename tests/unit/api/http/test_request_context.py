@@ -30,7 +30,7 @@ def app() -> Flask:
         pytest.param("", None, id="nothing"),
     ],
 )
-def test_a_trace_is_read_by_its_standard(app: Flask, header: str, expected: str | None) -> None:
+def test_a_traceparent_is_parsed_by_its_standard(app: Flask, header: str, expected: str | None) -> None:
     with app.test_request_context(headers={"traceparent": header}):
         assert trace_id() == expected
 
@@ -42,7 +42,7 @@ def test_a_request_keeps_its_id(app: Flask) -> None:
         assert request_id() == request_id() != "mine"
 
 
-def test_two_spellings_of_a_document_are_one() -> None:
+def test_equal_documents_have_one_canonical_form() -> None:
     assert canonical_json({"b": [1, 2], "a": "é"}) == canonical_json({"a": "\u00e9", "b": [1, 2]})
     assert canonical_json({"a": [1, 2]}) != canonical_json({"a": [2, 1]})
     assert canonical_json({"a": "\ud800"})

@@ -43,7 +43,7 @@ def test_a_measured_recording_is_exact() -> None:
     assert outcome["estimate"]["speech_characters"] == 0
 
 
-def test_faster_speech_is_shorter_and_nobody_is_silent() -> None:
+def test_faster_speech_is_shorter_and_a_voice_of_none_is_silent() -> None:
     text = "A reef begins with a single larva."
     slow, fast, nobody = (
         estimate_job(spec({"narration": {"text": text, "voice": voice}}), {})["estimate"]["duration"]
@@ -54,7 +54,7 @@ def test_faster_speech_is_shorter_and_nobody_is_silent() -> None:
     assert nobody == 4.0
 
 
-def test_a_shortened_transition_is_told() -> None:
+def test_a_shortened_transition_gives_a_warning() -> None:
     crossfade = {"type": "crossfade", "duration": 2}
     outcome = estimate_job(spec({"duration": 1}, {"id": "b", "duration": 1, "transition": crossfade}), {})
 
@@ -75,7 +75,7 @@ def brief(kind: str = "video", **brief: Any) -> Any:
     return JobSchema().load({"kind": kind, "brief": brief})
 
 
-def test_of_a_brief_no_timeline_is_known() -> None:
+def test_a_brief_has_no_timeline() -> None:
     script = estimate_job(brief("script", source_text="word " * 4000), {})
     video = estimate_job(brief(topic="Tides", duration=20), {})
 
@@ -85,7 +85,7 @@ def test_of_a_brief_no_timeline_is_known() -> None:
     assert (script["estimate"]["duration"], script["estimate"]["speech_characters"]) == (None, 0)
 
 
-def test_a_video_of_a_brief_is_about_as_long_as_is_asked_or_usual() -> None:
+def test_a_briefs_video_has_the_requested_or_default_length() -> None:
     long, article, line = (
         estimate_job(brief(source_text="Reefs grow. " * times, **more), {})["estimate"]
         for times, more in ((1000, {"duration": 30}), (1000, {}), (10, {}))
@@ -98,7 +98,7 @@ def test_a_video_of_a_brief_is_about_as_long_as_is_asked_or_usual() -> None:
     assert long["render_seconds"] < article["render_seconds"]
 
 
-def test_a_topic_that_nobody_tells_of_is_only_said() -> None:
+def test_without_a_model_only_the_topic_itself_is_narrated() -> None:
     told, said = (
         estimate_job(brief(topic="How a reef is born"), {}, has_model=asks)["estimate"]
         for asks in (True, False)
@@ -110,7 +110,7 @@ def test_a_topic_that_nobody_tells_of_is_only_said() -> None:
     assert said["speech_characters"] == len("How a reef is born")
 
 
-def test_only_a_server_s_voice_is_paid_for() -> None:
+def test_only_voices_of_a_speech_server_are_paid_for() -> None:
     scenes = [
         {"narration": "Hello."},
         {"narration": {"text": "Hallo.", "voice": {"name": "de"}}},
@@ -125,7 +125,7 @@ def test_only_a_server_s_voice_is_paid_for() -> None:
     assert (served["paid_characters"], alone["paid_characters"]) == (14, 0)
 
 
-def test_a_prompt_is_drawn_for_each_scene_that_asks_for_it() -> None:
+def test_each_generated_visual_counts_as_an_image() -> None:
     reef = {"type": "generated", "prompt": "a reef"}
 
     outcome = estimate_job(spec({"duration": 1, "visual": reef}, {"duration": 1, "visual": reef}), {})

@@ -25,7 +25,7 @@ SERVED = Settings(
         (SERVED, "openai:thorsten", "en"), (SERVED, "piper:tlh_QO-worf-high", "en"), (SERVED, None, "tlh"),
     ],
 )  # fmt: skip
-def test_who_is_here_is_right(config, voice, language):
+def test_available_voices_are_valid(config, voice, language):
     assert find_unknown_voices([Speaker("#/x", voice, language)], config) == []
 
 
@@ -38,20 +38,20 @@ def test_who_is_here_is_right(config, voice, language):
         (SERVED, "piper:worf", "GET /v1/voices lists them."),
     ],
 )  # fmt: skip
-def test_a_voice_that_nobody_has_is_told_of_with_what_is_like_it(config, voice, advice):
+def test_an_unknown_voice_is_reported_with_similar_names(config, voice, advice):
     ((place, why),) = find_unknown_voices([Speaker("#/x", voice, "en")] * 2, config)
 
     assert place == "#/x"
     assert why.startswith(f"There is no such voice. {advice}")
 
 
-def test_a_language_that_nobody_speaks_is_told_of():
+def test_a_language_without_a_voice_is_reported():
     assert find_unknown_voices(
         [Speaker("#/language", None, "tlh"), Speaker("#/x", "en-us", "tlh")], PLAIN
     ) == [("#/language", "No voice here speaks this language. Name a voice of GET /v1/voices.")]
 
 
-def test_for_a_mass_of_names_only_some_are_looked_up():
+def test_only_a_few_unknown_names_get_suggestions():
     given = [Speaker(f"#/{index}", f"en_us{index}", "en") for index in range(MAX_LOOKUPS + 2)]
 
     told = [why for _, why in find_unknown_voices(given, PLAIN)]

@@ -25,7 +25,7 @@ from shared.errors import ServiceError
         ({"type": "number", "minimum": 0, "maximum": 1, "default": 0.4}, "number, 0 to 1, default 0.4"),
     ],
 )
-def test_a_type_is_told_in_a_few_words(schema: dict[str, Any], words: str) -> None:
+def test_a_schemas_type_is_described_in_a_few_words(schema: dict[str, Any], words: str) -> None:
     document = {
         "info": {"title": "T", "version": "1"}, "tags": [], "paths": {},
         "components": {"schemas": {"One": {"properties": {"field": schema}, "required": ["field"]}}},
@@ -36,7 +36,7 @@ def test_a_type_is_told_in_a_few_words(schema: dict[str, Any], words: str) -> No
     assert (field.name, field.type, field.required) == ("field", words, True)
 
 
-def test_every_status_has_a_problem_and_every_problem_a_meaning() -> None:
+def test_every_status_has_a_problem_type_with_an_explanation() -> None:
     known = content.problem_types()
 
     for status in (400, 401, 403, 404, 405, 406, 408, 409, 411, 413, 415, 416, 422, 429, 500, 501, 503):

@@ -26,7 +26,7 @@ def errors(document) -> dict[str, str]:
     return dict(raised.value.args[1])
 
 
-def test_a_video_of_a_script_has_the_usual_output():
+def test_a_video_has_a_default_output():
     spec = job()
 
     assert spec.script.scenes[0].narration.text == "Hello."
@@ -34,7 +34,7 @@ def test_a_video_of_a_script_has_the_usual_output():
     assert (spec.priority, spec.metadata, spec.webhook, spec.expires_in) == ("normal", {}, None, None)
 
 
-def test_all_that_a_job_may_carry_is_kept():
+def test_every_member_of_a_job_is_loaded():
     spec = job(
         output={"aspect": "9:16", "resolution": "720p", "fps": 60, "formats": ["mp4", "hls"], "sidecars": []},
         custom_id="row 7",
@@ -51,7 +51,7 @@ def test_all_that_a_job_may_carry_is_kept():
     assert job(webhook={"url": "https://example.org/hook"}).webhook.events == EVENTS
 
 
-def test_a_script_is_made_of_a_brief():
+def test_a_script_job_has_a_brief():
     spec = load(
         JobSchema(),
         {
@@ -79,7 +79,7 @@ def test_a_script_is_made_of_a_brief():
     ],
     ids=["script", "script task", "video brief", "script brief"],
 )
-def test_a_job_that_is_written_and_loaded_again_is_the_same(document):
+def test_a_dumped_job_loads_as_the_same_job(document):
     spec = load(JobSchema(), document)
 
     assert load(JobSchema(), parse_strict_json(json.dumps(dump_job(spec)).encode())) == spec
@@ -137,7 +137,7 @@ def test_the_sources_of_a_job_point_into_the_request():
         ),
     ],
 )
-def test_a_job_is_made_of_one_thing_that_its_kind_knows(document, found):
+def test_a_job_has_exactly_one_input_of_its_kind(document, found):
     assert errors(document) == found
 
 
@@ -164,7 +164,7 @@ def test_a_job_is_made_of_one_thing_that_its_kind_knows(document, found):
         ({"jobs": []}, "#/jobs"),
     ],
 )
-def test_what_is_wrong_is_told_at_its_place(members, where):
+def test_an_invalid_member_is_reported_with_its_pointer(members, where):
     assert list(errors({"kind": "video", "script": SCRIPT, **members})) == [where]
 
 

@@ -7,7 +7,7 @@ from shared.script.schema.loading import load
 from shared.script.schema.script import ScriptSchema
 
 
-def test_speakers_are_told_by_the_place_that_names_them():
+def test_speakers_have_the_pointer_that_names_them():
     document = {
         "language": "de",
         "variables": {"who": "nobody"},
@@ -26,13 +26,13 @@ def test_speakers_are_told_by_the_place_that_names_them():
     )
 
 
-def test_where_no_voice_is_named_the_language_is_what_asks_for_one():
+def test_without_a_voice_the_language_has_the_pointer():
     document = {"language": "de", "scenes": [{"narration": "one"}, {"narration": "two"}, {"duration": 1}]}
 
     assert speakers(load(ScriptSchema(), document), document) == (Speaker("#/language", None, "de"),)
 
 
-def test_a_scene_that_is_not_spoken_needs_nobody():
+def test_a_scene_without_speech_needs_no_speaker():
     recording = "https://example.com/a.wav"
     document = {
         "scenes": [

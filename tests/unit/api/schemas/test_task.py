@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from api.schemas.task import TaskSchema
 
 
-def test_a_task_is_written_with_its_moments_in_utc():
+def test_a_tasks_timestamps_are_in_utc():
     task_id = uuid.uuid4()
     east = timezone(timedelta(hours=2))
 

@@ -43,7 +43,7 @@ def texts(one: Template, **values: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", built_in())
-def test_a_template_that_comes_along_says_what_it_is_and_passes(name):
+def test_a_built_in_template_has_a_description_and_is_valid(name):
     body = built_in_body(name)
 
     one = load(NewTemplateSchema(), body)
@@ -55,7 +55,7 @@ def test_a_template_that_comes_along_says_what_it_is_and_passes(name):
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.stem)
-def test_an_example_is_a_job_by_a_template_that_comes_along(path):
+def test_an_example_is_a_job_of_a_built_in_template(path):
     job = load(JobSchema(), json.loads(path.read_text()))
 
     one = load(TemplateSchema(), built_in_body(job.template_id))
@@ -64,11 +64,11 @@ def test_an_example_is_a_job_by_a_template_that_comes_along(path):
     assert fill_template(one, job.fields).script.scenes
 
 
-def test_every_template_that_comes_along_has_an_example():
+def test_every_built_in_template_has_an_example():
     assert {path.stem for path in EXAMPLES.glob("*.json")} == set(built_in())
 
 
-def test_an_object_with_each_is_there_once_an_item():
+def test_an_object_with_each_is_repeated_for_every_item():
     one = template(
         [{"each": "points", "narration": "{{number}} of {{all}}: {{points}}"}],
         {"points": STRINGS, "all": STRING},
@@ -77,7 +77,7 @@ def test_an_object_with_each_is_there_once_an_item():
     assert texts(one, points=["a", "b"], all="two") == ["1 of two: a", "2 of two: b"]
 
 
-def test_a_list_outside_of_each_is_written_with_commas():
+def test_a_list_outside_of_each_is_joined_by_commas():
     one = template(
         [{"narration": "{{points}}"}], {"points": {**STRINGS, "items": {**STRING, "max_length": 9}}}
     )
@@ -85,7 +85,7 @@ def test_a_list_outside_of_each_is_written_with_commas():
     assert texts(one, points=["a", "b"]) == ["a, b"]
 
 
-def test_lists_are_gone_through_together():
+def test_lists_of_one_each_advance_together():
     bars = [{"each": ["names", "values"], "label": "{{names}}", "value": "{{values}}"}]
     one = template([{"visual": {"type": "chart", "bars": bars}}], {"names": STRINGS, "values": NUMBERS})
 
@@ -99,14 +99,14 @@ def test_lists_are_gone_through_together():
     }
 
 
-def test_an_item_s_name_never_meets_a_field_s():
+def test_an_items_variable_never_collides_with_a_field():
     fields = {"p": STRINGS, "p-1": STRING, "p-2": STRING, "number-1": STRING}
     one = template([{"each": "p", "narration": "{{p}} {{p-1}} {{p-2}} {{number-1}}"}], fields)
 
     assert texts(one, p=["x", "y"], **{"p-1": "1", "p-2": "2", "number-1": "n"}) == ["x 1 2 n", "y 1 2 n"]
 
 
-def test_an_object_with_if_is_there_only_with_a_value():
+def test_an_object_with_if_needs_a_value():
     visual = {
         "if": "photo",
         "type": "image",
@@ -126,7 +126,7 @@ def test_an_object_with_if_is_there_only_with_a_value():
     assert [(field, source.src) for field, source in full.sources] == [("photo", ASSET)]
 
 
-def test_a_file_of_the_template_s_own_is_of_no_field():
+def test_a_file_named_by_the_template_belongs_to_no_field():
     one = template([{"visual": {"type": "image", "src": ASSET}}], {})
 
     assert [(field, source.src) for field, source in fill_template(one, {}).sources] == [(None, ASSET)]
@@ -134,7 +134,7 @@ def test_a_file_of_the_template_s_own_is_of_no_field():
 
 @UNHURRIED
 @given(value=st.text(min_size=1, max_size=60).filter(lambda text: text.isprintable() and text.strip()))
-def test_a_value_is_data(value):
+def test_a_value_is_never_syntax(value):
     one = template([{"narration": "Say {{x}}!", "text": [{"text": "{{x}}"}]}], {"x": STRING})
 
     (scene,) = fill_template(one, {"x": value}).script.scenes
@@ -213,30 +213,30 @@ def test_a_value_is_data(value):
         ),
     ],
 )
-def test_what_could_not_be_filled_is_refused_at_its_place(scenes, fields, found):
+def test_an_invalid_template_is_refused_with_pointers(scenes, fields, found):
     assert errors(scenes, fields) == found
 
 
-def test_the_script_itself_has_no_condition():
+def test_the_root_of_a_script_cannot_have_if():
     optional = {"x": {**STRING, "optional": True}}
 
     assert errors([{"narration": "a"}], optional, **{"if": "x"}) == {"#/script/if": "Unknown field."}
 
 
-def test_every_choice_is_tried():
+def test_a_new_template_is_checked_with_every_choice():
     theme = {"type": "choice", "choices": ["slate", "none-such"]}
 
     assert list(errors([{"narration": "a"}], {"x": theme}, theme="{{x}}")) == ["#/script/theme"]
 
 
-def test_lists_in_lists_cannot_make_a_mass_of_it():
+def test_nested_lists_are_limited():
     deep = {"each": "x", "text": [{"each": "x", "text": [{"each": "x", "text": "{{x}}"}]}]}
 
     with pytest.raises(ValidationError, match="more than 50000 values"):
         expand({"scenes": [deep]}, {"x": ("a",) * 50})
 
 
-def test_a_row_of_texts_becomes_values():
+def test_cells_are_converted_to_the_fields_types():
     one = template(
         [
             {
@@ -273,7 +273,7 @@ NAMES = ("each", "if", "else", "scenes", "narration", "text", "variables", "type
         max_leaves=12,
     )
 )
-def test_no_document_breaks_it(document):
+def test_no_document_raises_an_unexpected_error(document):
     for body in (document, {"script": document, "fields": {"x": STRINGS}}):
         try:
             found = load(NewTemplateSchema(), body)

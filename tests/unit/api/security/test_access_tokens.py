@@ -38,7 +38,7 @@ def forge(claims: object, header: object = HEADER, secret: str = SECRET, digest:
     return f"{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
 
-def test_what_is_issued_is_read_by_any_secret_that_is_named():
+def test_a_token_is_verified_by_any_configured_secret():
     token = access_tokens.issue("user:1", LOGIN, ["jobs:read"], secret=SECRET, seconds=900)
 
     claims = access_tokens.verify(token, [OTHER, SECRET])
@@ -50,7 +50,7 @@ def test_what_is_issued_is_read_by_any_secret_that_is_named():
     assert access_tokens.verify(token, []) is None
 
 
-def test_the_forger_of_these_tests_can_make_a_good_one():
+def test_the_forging_helper_can_sign_a_valid_token():
     assert access_tokens.verify(forge(GOOD), [SECRET]) == Claims(
         "user:1", LOGIN, "j", frozenset({"jobs:read", "jobs:write"}), NOW + 900
     )
@@ -92,7 +92,7 @@ def test_each_claim_is_required(name):
         pytest.param({"scope": ["jobs:read"]}, id="a list of scopes"),
     ],
 )
-def test_a_claim_that_is_not_right_is_not_believed(claims):
+def test_an_invalid_claim_is_refused(claims):
     assert access_tokens.verify(forge({**GOOD, **claims}), [SECRET], now=NOW + 0.5) is None
 
 
@@ -115,11 +115,11 @@ def test_a_claim_that_is_not_right_is_not_believed(claims):
         pytest.param([], hashlib.sha256, id="a list"),
     ],
 )
-def test_another_header_is_no_header_of_ours_however_well_it_is_signed(header, digest):
+def test_a_token_with_another_header_is_refused_even_if_well_signed(header, digest):
     assert access_tokens.verify(forge(GOOD, header, digest=digest), [SECRET]) is None
 
 
-def test_a_token_signed_by_a_public_key_that_pyjwt_makes_is_none():
+def test_a_token_signed_with_a_public_key_is_refused():
     private = ec.generate_private_key(ec.SECP256R1())
 
     assert (
@@ -145,11 +145,11 @@ def test_a_token_signed_by_a_public_key_that_pyjwt_makes_is_none():
         pytest.param(lambda token: token.split(".")[0] + "." + "A" * 5000 + ".A", id="long"),
     ],
 )
-def test_a_spoilt_token_is_none(spoil):
+def test_a_malformed_token_is_refused(spoil):
     assert access_tokens.verify(spoil(forge(GOOD)), [SECRET]) is None
 
 
-def test_claims_that_were_changed_are_not_believed():
+def test_tampered_claims_are_refused():
     header, _, mac = forge(GOOD).split(".")
 
     assert access_tokens.verify(f"{header}.{encoded({**GOOD, 'scope': 'admin'})}.{mac}", [SECRET]) is None

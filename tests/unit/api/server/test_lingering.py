@@ -43,7 +43,7 @@ def test_a_body_that_ends_leaves_the_connection_open(head: bytes, body: list[byt
     assert one.body.read(1) == b""
 
 
-def test_a_body_without_end_is_left_and_others_go_on_meanwhile() -> None:
+def test_an_endless_body_is_abandoned_while_others_are_served() -> None:
     turns: list[float] = []
     other = gevent.spawn(lambda: [turns.append(gevent.sleep(0) or time.monotonic()) for _ in range(20)])
     one = request(LONG, repeat(b" " * CHUNK_BYTES))

@@ -24,7 +24,7 @@ def told(stream: EventStream) -> list[bytes]:
     return [frame.rpartition(b"data: ")[2].strip() for frame in stream if b"data: " in frame]
 
 
-def test_an_end_that_is_found_in_the_past_is_the_last_word_of_its_task() -> None:
+def test_a_past_event_is_not_followed_by_an_older_one() -> None:
     stream = watcher(ENDED)
     stream.notify(RUNNING)  # looked up before it ended
     frames = [next(stream), next(stream)]
@@ -35,7 +35,7 @@ def test_an_end_that_is_found_in_the_past_is_the_last_word_of_its_task() -> None
     assert told(stream) == []
 
 
-def test_what_the_news_have_as_well_is_told_once() -> None:
+def test_an_event_both_past_and_pending_is_sent_once() -> None:
     stream = watcher(RUNNING)
     stream.notify(ENDED)
     next(stream)

@@ -56,12 +56,12 @@ HARMLESS = {
 }
 
 
-def test_nothing_that_gevent_replaces_is_kept_and_nothing_of_ours_outlives_a_hup():
+def test_preloaded_modules_hold_nothing_that_gevent_patches():
     found = imported()
 
     assert set(found["kept"]) <= HARMLESS
     assert found["ours"] == []
 
 
-def test_a_library_that_keeps_its_sleep_would_be_found():
+def test_a_module_that_holds_an_unpatched_sleep_is_detected():
     assert any(each.startswith("redis") and "sleep" in each for each in imported("redis")["kept"])

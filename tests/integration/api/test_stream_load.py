@@ -113,7 +113,7 @@ def move(ids: list[str], **values: Any) -> None:
         session.execute(update(Job).where(Job.id.in_(chosen)).values({"version": Job.version + 1, **values}))
 
 
-def test_a_thousand_watchers_cost_little_and_are_told_everything_in_order(
+def test_a_thousand_streams_cost_little_and_get_all_events_in_order(
     app: Flask, config: Settings, tmp_path: Path
 ) -> None:
     environment = {
@@ -169,7 +169,7 @@ def test_a_thousand_watchers_cost_little_and_are_told_everything_in_order(
     assert ending < 20  # who still watches is sent away, and not waited for
 
 
-def test_who_does_not_read_is_dropped() -> None:
+def test_a_stuck_reader_is_disconnected() -> None:
     ours, theirs = socket.socketpair()
     who = Identity(uuid.uuid4(), "key", frozenset())
     stream = EventStream(Topic("task", uuid.uuid4()), who, ours)

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 
-def test_a_living_process_says_so(app: Flask) -> None:
+def test_livez_answers(app: Flask) -> None:
     assert app.test_client().get("/livez").status_code == 200
 
 
-def test_readiness_tells_the_state_of_each_part(app: Flask) -> None:
+def test_readyz_reports_each_service(app: Flask) -> None:
     answer = app.test_client().get("/readyz")
 
     assert answer.status_code == 200
@@ -40,7 +40,7 @@ def test_readiness_tells_the_state_of_each_part(app: Flask) -> None:
     }  # fmt: skip
 
 
-def test_without_redis_it_is_not_ready_and_says_why(config: Settings) -> None:
+def test_readyz_reports_an_unreachable_redis(config: Settings) -> None:
     away = config.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
 
     answer = create_app(away).test_client().get("/readyz")
@@ -84,7 +84,7 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     validate(document)
 
 
-def test_the_document_has_every_route_and_no_other(app: Flask, document: dict[str, Any]) -> None:
+def test_the_openapi_document_has_exactly_the_routes(app: Flask, document: dict[str, Any]) -> None:
     routes = {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -104,7 +104,7 @@ CREATING = {
 }  # fmt: skip
 
 
-def test_every_operation_tells_its_key_its_errors_and_its_headers(document: dict[str, Any]) -> None:
+def test_every_operation_documents_security_errors_and_headers(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
         scope = operation.get("x-scope")
         known = [{"apiKey": []}, {"oauth2": [scope] if scope else []}]
@@ -131,7 +131,7 @@ def test_the_document_describes_what_a_job_is(document: dict[str, Any]) -> None:
     assert schemas["Job"]["required"] == ["kind"]
 
 
-def test_an_answer_is_as_the_document_says(client: Client, document: dict[str, Any]) -> None:
+def test_a_response_matches_the_openapi_document(client: Client, document: dict[str, Any]) -> None:
     schema = {"$ref": "#/components/schemas/Task", "components": document["components"]}
     validator = Draft202012Validator(schema)
 
@@ -158,9 +158,7 @@ class Links(HTMLParser):
             self.loads += [values[name] or "" for name in ("src", "href") if name in values]
 
 
-def test_the_reference_is_whole_and_loads_nothing_from_elsewhere(
-    app: Flask, document: dict[str, Any]
-) -> None:
+def test_the_reference_is_complete_and_self_contained(app: Flask, document: dict[str, Any]) -> None:
     answer = app.test_client().get("/docs")
     page = Links()
     page.feed(answer.text)
@@ -201,7 +199,7 @@ def test_themes_and_voices_are_listed(client: Client) -> None:
     assert "en-us" in [one["name"] for one in client.get("/v1/voices").json["data"]]
 
 
-def test_voices_of_a_language_are_listed_alone(client: Client) -> None:
+def test_voices_are_filtered_by_language(client: Client) -> None:
     portuguese = client.get("/v1/voices?language=pt").json["data"]
 
     assert {one["name"] for one in portuguese} == {"pt", "pt-br"}

@@ -23,7 +23,7 @@ b,"Coffee, black",4 €
 """
 
 
-def test_a_job_a_line(client: Client) -> None:
+def test_ndjson_has_a_job_per_line(client: Client) -> None:
     lines = "\n".join(json.dumps({**HELLO, "custom_id": str(number)}) for number in range(3))
 
     answer = client.post("/v1/batch", data=lines, content_type="application/x-ndjson")
@@ -36,7 +36,7 @@ def test_a_job_a_line(client: Client) -> None:
     assert [one["index"] for one in broken.json["skipped"]] == [3]
 
 
-def test_a_table_fills_a_template(client: Client) -> None:
+def test_csv_fills_a_template(client: Client) -> None:
     template = {
         "fields": {"name": {"type": "string"}, "price": {"type": "string"}},
         "script": {"scenes": [{"narration": "{{name}} for {{price}}."}]},
@@ -56,7 +56,7 @@ def test_a_table_fills_a_template(client: Client) -> None:
     assert (rows["a"].template_id, rows["a"].template_version) == ("card", 1)
 
 
-def test_what_is_wrong_in_a_table_is_told_by_line_and_column(client: Client) -> None:
+def test_csv_errors_name_row_and_column(client: Client) -> None:
     template = {
         "fields": {"name": {"type": "string", "max_length": 5}},
         "script": {"scenes": [{"narration": "{{name}}."}]},
@@ -73,7 +73,7 @@ def test_what_is_wrong_in_a_table_is_told_by_line_and_column(client: Client) -> 
     assert nowhere.json["errors"][0]["pointer"] == without.json["errors"][0]["pointer"] == "#/template_id"
 
 
-def test_a_cell_that_is_far_too_long_is_its_own_rows_error_alone(client: Client) -> None:
+def test_an_overlong_cell_is_an_error_of_its_row_only(client: Client) -> None:
     template = {
         "fields": {"name": {"type": "string", "max_length": 5}},
         "script": {"scenes": [{"narration": "{{name}}."}]},
@@ -94,10 +94,10 @@ def test_a_cell_that_is_far_too_long_is_its_own_rows_error_alone(client: Client)
 @pytest.mark.parametrize(
     "query", ["?template_id=x", "?webhook=https://example.org/", "?on_invalid=skip", "?bogus=1"]
 )
-def test_a_json_batch_says_everything_in_its_body(client: Client, query: str) -> None:
+def test_a_json_batch_takes_no_query_options(client: Client, query: str) -> None:
     assert client.post(f"/v1/batch{query}", json={"jobs": [HELLO]}).status_code == 422
 
 
 @pytest.mark.parametrize("form", ["text/plain", "application/xml"])
-def test_another_form_is_not_taken(client: Client, form: str) -> None:
+def test_another_media_type_is_refused(client: Client, form: str) -> None:
     assert client.post("/v1/batch", data="x", content_type=form).status_code == 415

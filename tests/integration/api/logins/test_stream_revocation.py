@@ -31,7 +31,7 @@ def read_to_the_end(client: Client, token: str) -> threading.Thread:
     return thread
 
 
-def test_a_stream_ends_when_its_key_or_log_in_does_and_no_other(
+def test_a_stream_ends_with_its_key_or_log_in(
     client: Client, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change_poller, "REVOCATION_SECONDS", 0.3)

@@ -182,9 +182,7 @@ class Balancer:
         raise ConnectionError("nobody is there")
 
 
-def test_a_gateway_that_is_told_to_reload_refuses_nobody(
-    app: Flask, environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_reload_refuses_no_request(app: Flask, environment: dict[str, str], tmp_path: Path) -> None:
     key = new_client(app).key
     with running(tmp_path / "log", environment) as (process, url), Users(url, key) as users:
         users.all_served()
@@ -198,7 +196,7 @@ def test_a_gateway_that_is_told_to_reload_refuses_nobody(
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-def test_one_of_two_gateways_after_the_other_is_replaced_and_nobody_is_refused(
+def test_a_rolling_replacement_refuses_no_request(
     app: Flask, environment: dict[str, str], tmp_path: Path
 ) -> None:
     key = new_client(app).key

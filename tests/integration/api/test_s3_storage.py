@@ -93,7 +93,7 @@ def sound(size: int) -> bytes:
     return target.getvalue()
 
 
-def test_a_file_is_sent_whole_in_ranges_or_not_at_all(served: Served) -> None:
+def test_a_file_in_a_bucket_is_sent_whole_or_in_ranges(served: Served) -> None:
     data = picture(640, 360, "JPEG")
     path = f"{served.asset(data)}/content"
     whole = served.http.get(path)
@@ -122,7 +122,7 @@ def test_a_file_is_sent_whole_in_ranges_or_not_at_all(served: Served) -> None:
     assert ranges == ["bytes=10-19", f"bytes={len(data) - 5}-{len(data) - 1}", f"bytes=0-{len(data) - 1}"]
 
 
-def test_a_file_that_came_in_pieces_is_in_the_bucket(served: Served) -> None:
+def test_a_resumable_upload_is_stored_in_the_bucket(served: Served) -> None:
     data = sound(9 * MIB)
     tus = {"Tus-Resumable": "1.0.0"}
     made = served.http.post("/v1/uploads", headers={**tus, "Upload-Length": str(len(data))})
@@ -154,7 +154,7 @@ def copies(served: Served) -> set[Path]:
     return {path for path in (served.folder / "copies").rglob("*") if path.is_file()}
 
 
-def test_large_files_come_and_go_in_little_memory(served: Served) -> None:
+def test_large_files_take_constant_memory(served: Served) -> None:
     data = sound(48 * MIB)
     served.asset(picture(33, 34))  # the client of S3 is there
     before, asked = served.memory(), len(served.s3.requests)
@@ -176,7 +176,7 @@ def test_large_files_come_and_go_in_little_memory(served: Served) -> None:
     assert len([one for one in served.s3.requests[asked:] if "partNumber" in one.query]) == 7
 
 
-def test_a_download_goes_on_when_the_bucket_breaks_off(served: Served) -> None:
+def test_a_download_survives_a_broken_bucket_connection(served: Served) -> None:
     data = sound(3 * MIB)
     path = f"{served.asset(data)}/content"
     served.s3.cut_at(MIB)
@@ -185,7 +185,7 @@ def test_a_download_goes_on_when_the_bucket_breaks_off(served: Served) -> None:
     assert served.s3.failed["cut"] == 1
 
 
-def test_nobody_waits_for_a_bucket_but_who_asked_for_a_file(served: Served) -> None:
+def test_a_slow_bucket_delays_only_file_requests(served: Served) -> None:
     path = f"{served.asset(picture(35, 36))}/content"
     served.s3.fail("hang", times=99)
     waiting = threading.Thread(target=lambda: served.http.get(path))
@@ -204,7 +204,7 @@ def test_nobody_waits_for_a_bucket_but_who_asked_for_a_file(served: Served) -> N
     assert max(times) < 1
 
 
-def test_without_its_bucket_it_is_not_ready_and_says_so(served: Served) -> None:
+def test_readiness_reports_an_unreachable_bucket(served: Served) -> None:
     served.s3.fail("503", times=999)
 
     ready = served.http.get("/readyz")

@@ -24,7 +24,7 @@ from tests.integration.api.logins.conftest import SECRET, actions, log_in, opens
 pytestmark = pytest.mark.services
 
 
-def test_a_refresh_token_is_changed_for_the_next_one(client: Client, name: str) -> None:
+def test_a_refresh_token_is_exchanged_for_the_next(client: Client, name: str) -> None:
     first = log_in(client, name, scope="jobs:read jobs:write").json
 
     second = refresh(client, first["refresh_token"]).json
@@ -39,9 +39,7 @@ def test_a_refresh_token_is_changed_for_the_next_one(client: Client, name: str) 
     assert len({each["refresh_token"] for each in (first, second, third, fourth)}) == 4
 
 
-def test_more_scopes_than_the_log_in_has_are_refused_and_the_token_stays_good(
-    client: Client, name: str
-) -> None:
+def test_excess_scopes_are_refused_and_the_refresh_token_stays_valid(client: Client, name: str) -> None:
     first = log_in(client, name, scope="jobs:read").json
 
     refused = refresh(client, first["refresh_token"], scope="jobs:write")
@@ -50,9 +48,7 @@ def test_more_scopes_than_the_log_in_has_are_refused_and_the_token_stays_good(
     assert refresh(client, first["refresh_token"]).status_code == 200
 
 
-def test_a_refresh_token_that_comes_twice_ends_its_whole_family_and_no_other(
-    client: Client, name: str
-) -> None:
+def test_a_reused_refresh_token_ends_its_log_in(client: Client, name: str) -> None:
     first, other = log_in(client, name).json, log_in(client, name).json
     second = refresh(client, first["refresh_token"]).json
 
@@ -65,9 +61,7 @@ def test_a_refresh_token_that_comes_twice_ends_its_whole_family_and_no_other(
     assert actions(client).count("logins.reused") == 1
 
 
-def test_of_many_who_bring_one_refresh_token_at_once_one_is_answered_and_all_are_ended(
-    client: Client, name: str, app: Flask
-) -> None:
+def test_parallel_uses_of_a_refresh_token_end_the_log_in(client: Client, name: str, app: Flask) -> None:
     first = log_in(client, name).json
     answers: list[TestResponse] = []
     begin = threading.Barrier(6)
@@ -107,7 +101,7 @@ def test_revoking_any_token_ends_the_log_in_at_once(client: Client, name: str, w
     assert actions(client)[-1] == "logins.revoked"
 
 
-def test_revoking_what_is_no_token_is_no_error_and_a_key_is_none(client: Client) -> None:
+def test_revoking_an_unknown_token_succeeds_and_a_key_is_refused(client: Client) -> None:
     ask = client.flask.post
 
     assert [
@@ -140,7 +134,7 @@ def test_what_ends_an_owner_ends_its_tokens(client: Client, name: str) -> None:
     assert opens(client, by_user["access_token"]) == 401
 
 
-def test_a_token_that_outlived_its_log_in_opens_nothing(client: Client, name: str) -> None:
+def test_a_token_of_an_expired_log_in_is_refused(client: Client, name: str) -> None:
     given = log_in(client, name).json
     with transaction() as session:
         session.execute(
@@ -151,7 +145,7 @@ def test_a_token_that_outlived_its_log_in_opens_nothing(client: Client, name: st
     assert refresh(client, given["refresh_token"]).status_code == 400
 
 
-def test_what_is_over_is_thrown_away(client: Client, name: str) -> None:
+def test_ended_log_ins_are_deleted(client: Client, name: str) -> None:
     kept, gone = log_in(client, name).json, log_in(client, name).json
     with transaction() as session:
         claims = access_tokens.verify(gone["access_token"], [SECRET])

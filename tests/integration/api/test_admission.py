@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 
-def test_a_full_queue_refuses_before_anything_is_taken(
-    config: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_queue_refuses_before_accepting(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with transaction() as session:
         session.execute(update(Job).values(state=State.CANCELED))
     monkeypatch.setattr(acceptance, "_admission", Admission())
@@ -45,7 +43,7 @@ def test_a_full_queue_refuses_before_anything_is_taken(
     assert len(jobs_of(full)) == 2
 
 
-def test_of_two_at_once_one_has_the_last_place(config: Settings, client: Client) -> None:
+def test_the_last_place_is_given_once(config: Settings, client: Client) -> None:
     limits = config.model_copy(update={"max_queued": 1})
     with transaction() as session:
         session.execute(update(Job).values(state=State.CANCELED))
@@ -60,9 +58,7 @@ def test_of_two_at_once_one_has_the_last_place(config: Settings, client: Client)
         Admission().admit(other, client.account_id, 1, limits)
 
 
-def test_there_is_room_again_as_soon_as_a_job_has_ended(
-    config: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_job_frees_a_place(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with transaction() as session:
         session.execute(update(Job).values(state=State.CANCELED))
     monkeypatch.setattr(acceptance, "_admission", Admission())
@@ -90,7 +86,7 @@ def test_a_batch_that_never_fits_is_too_large_whatever_is_queued(
     assert jobs_of(small) == []
 
 
-def test_canceled_jobs_do_not_tell_how_fast_the_queue_drains(client: Client) -> None:
+def test_canceled_jobs_do_not_count_as_throughput(client: Client) -> None:
     states = [State.SUCCEEDED, State.FAILED, *[State.CANCELED] * 5]
     ids = [uuid.UUID(client.job()) for _ in states]
 
@@ -106,7 +102,7 @@ def test_canceled_jobs_do_not_tell_how_fast_the_queue_drains(client: Client) -> 
     ids=["of-an-account", "of-all"],
 )
 @pytest.mark.parametrize(("began", "seconds"), [(9.0, "2"), (0.0, "1"), (300.0, "12")])
-def test_when_to_come_again_is_told_by_the_time_since_work_began(
+def test_retry_after_counts_from_the_start_of_work(
     config: Settings, monkeypatch: pytest.MonkeyPatch, limit: str, status: int, began: float, seconds: str
 ) -> None:
     monkeypatch.setattr(acceptance, "_admission", Admission())
@@ -124,9 +120,7 @@ def test_when_to_come_again_is_told_by_the_time_since_work_began(
     assert (refused.status_code, refused.headers["Retry-After"]) == (status, seconds)
 
 
-def test_an_accounts_own_queue_has_a_limit_that_others_do_not_feel(
-    config: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_accounts_limit_does_not_affect_others(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acceptance, "_admission", Admission())
     app = create_app(config.model_copy(update={"max_queued_per_account": 2}))
     hog, other = new_client(app), new_client(app)
@@ -150,5 +144,5 @@ def test_an_accounts_own_queue_has_a_limit_that_others_do_not_feel(
 @pytest.mark.parametrize(
     ("over", "finished", "seconds"), [(1, 0, 60), (1, 600, 1), (50, 10, 300), (10_000, 60, 600), (1, 60, 1)]
 )
-def test_when_to_come_again_follows_from_how_fast_jobs_end(over: int, finished: int, seconds: int) -> None:
+def test_retry_after_follows_from_throughput(over: int, finished: int, seconds: int) -> None:
     assert seconds_until_space(over, queue_depth.CompletionRate(finished, 60)) == seconds

@@ -28,7 +28,7 @@ from tests.integration.api.logins.conftest import HASH, PASSWORD, SECRET, action
 pytestmark = pytest.mark.services
 
 
-def test_guessing_is_slowed_and_says_for_how_long(client: Client, name: str) -> None:
+def test_guessing_is_throttled_with_retry_after(client: Client, name: str) -> None:
     answers = [log_in(client, name, f"guess number {number}") for number in range(12)]
 
     assert [answer.status_code for answer in answers] == [400] * 10 + [429] * 2
@@ -40,9 +40,7 @@ def test_guessing_is_slowed_and_says_for_how_long(client: Client, name: str) -> 
     assert actions(client).count("logins.refused") == 10
 
 
-def test_a_thousand_guesses_at_once_are_no_more_than_one_by_one(
-    client: Client, name: str, app: Flask
-) -> None:
+def test_parallel_guesses_count_like_sequential_ones(client: Client, name: str, app: Flask) -> None:
     answers: list[int] = []
 
     def guess(number: int) -> None:
@@ -58,7 +56,7 @@ def test_a_thousand_guesses_at_once_are_no_more_than_one_by_one(
     assert sorted(answers) == [400] * 10 + [429] * 14
 
 
-def test_logging_in_well_uses_nothing_up(client: Client, name: str) -> None:
+def test_successful_log_ins_refund_their_attempt(client: Client, name: str) -> None:
     with transaction() as session:
         login_throttle.count_attempt(session, [login_throttle.pair_bucket(name, "127.0.0.1")] * 8)
 
@@ -74,9 +72,7 @@ def through(app: Flask, name: str, address: str, password: str = "wrong") -> int
     )
 
 
-def test_many_addresses_do_not_shut_a_user_out_who_was_here_before(
-    client: Client, name: str, app: Flask
-) -> None:
+def test_guesses_elsewhere_do_not_lock_out_a_known_address(client: Client, name: str, app: Flask) -> None:
     assert through(app, name, "192.0.2.7", PASSWORD) == 200
     with transaction() as session:
         for _ in range(100):
@@ -86,7 +82,7 @@ def test_many_addresses_do_not_shut_a_user_out_who_was_here_before(
     assert through(app, name, "192.0.2.7", PASSWORD) == 200
 
 
-def test_one_address_that_tries_many_names_is_slowed_over_all_of_them(app: Flask) -> None:
+def test_password_spraying_is_throttled_by_address(app: Flask) -> None:
     with transaction() as session:
         for _ in range(49):
             login_throttle.count_attempt(session, [login_throttle.address_bucket("2001:db8::1")])
@@ -95,7 +91,7 @@ def test_one_address_that_tries_many_names_is_slowed_over_all_of_them(app: Flask
     assert through(app, "name-4", "2001:db8:0:1::1") == 400
 
 
-def test_guesses_are_counted_with_redis_away(config: Settings, client: Client, name: str) -> None:
+def test_guesses_are_counted_without_redis(config: Settings, client: Client, name: str) -> None:
     away = {"redis_url": f"redis://127.0.0.1:{free_port()}/0", "token_secrets": SecretStr(SECRET)}
     app = create_app(config.model_copy(update=away))
 
@@ -105,7 +101,7 @@ def test_guesses_are_counted_with_redis_away(config: Settings, client: Client, n
     )  # another process knows too
 
 
-def test_log_ins_without_end_are_slowed(client: Client, name: str) -> None:
+def test_successful_log_ins_are_limited_too(client: Client, name: str) -> None:
     with transaction() as session:
         user_id = session.scalars(select(User.id).where(User.username == name)).one()
         for _ in range(300):
@@ -116,7 +112,7 @@ def test_log_ins_without_end_are_slowed(client: Client, name: str) -> None:
     assert (answer.status_code, answer.json["code"]) == (429, "too-many-guesses")
 
 
-def test_who_does_not_exist_takes_as_long_to_refuse(
+def test_refusing_an_unknown_user_takes_as_long(
     client: Client, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By construction: the same calls are made with hashes of the same parameters."""
@@ -136,7 +132,7 @@ def test_who_does_not_exist_takes_as_long_to_refuse(
     assert {key: known[key] for key in told} == {key: unknown[key] for key in told}
 
 
-def test_a_name_that_nobody_has_is_asked_for_and_written_down_as_often(client: Client, name: str) -> None:
+def test_an_unknown_user_costs_the_same_statements(client: Client, name: str) -> None:
     """By construction too: as many statements and as many that write, so that commits take as long."""
 
     def statements(of: str) -> list[str]:
@@ -159,7 +155,7 @@ def test_a_name_that_nobody_has_is_asked_for_and_written_down_as_often(client: C
     assert [word in writes for word in known] == [word in writes for word in unknown]
 
 
-def test_no_secret_is_kept_or_logged(client: Client, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_stored_or_logged(client: Client, name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     given = log_in(client, name).json
     after = refresh(client, given["refresh_token"]).json

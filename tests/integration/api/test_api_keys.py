@@ -30,9 +30,7 @@ NEEDED = [
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), NEEDED)
-def test_a_key_without_the_scope_is_told_which_it_lacks(
-    client: Client, method: str, path: str, scope: str
-) -> None:
+def test_a_missing_scope_is_named(client: Client, method: str, path: str, scope: str) -> None:
     key = client.key_with(*(each for each in SCOPES if each != scope))
 
     answer = client.ask(method, path, key=key)
@@ -42,7 +40,7 @@ def test_a_key_without_the_scope_is_told_which_it_lacks(
     assert f'scope="{scope}"' in answer.headers["WWW-Authenticate"]
 
 
-def test_a_scope_is_all_that_is_needed(client: Client) -> None:
+def test_the_scope_alone_decides(client: Client) -> None:
     assert client.get("/v1/tasks", key=client.key_with("jobs:read")).status_code == 200
     assert client.post("/v1/jobs", json=HELLO, key=client.key_with("jobs:write")).status_code == 202
     assert client.get("/v1/voices", key=client.key_with("assets:read")).status_code == 200
@@ -55,21 +53,21 @@ def test_a_scope_is_all_that_is_needed(client: Client) -> None:
         "Bearer sm_live_é_x_y", "Bearer \u00b2", "Token sm_live",
     ],
 )  # fmt: skip
-def test_what_is_no_key_opens_nothing(client: Client, header: str) -> None:
+def test_a_malformed_key_is_refused(client: Client, header: str) -> None:
     answer = client.get("/v1/tasks", headers={"Authorization": header})
 
     assert answer.status_code == 401
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
-def test_a_changed_secret_opens_nothing(client: Client) -> None:
+def test_a_key_with_another_secret_is_refused(client: Client) -> None:
     body = client.key.rpartition("_")[0]
     body = body[:-1] + ("0" if body[-1] != "0" else "1")
 
     assert client.get("/v1/tasks", key=f"{body}_{zlib.crc32(body.encode()):08x}").status_code == 401
 
 
-def test_a_new_key_opens_what_it_may_until_it_is_revoked(client: Client) -> None:
+def test_a_new_key_works_until_it_is_revoked(client: Client) -> None:
     made = client.post("/v1/api-keys", json={"name": "ci", "scopes": ["jobs:read"]})
     assert made.status_code == 201
     key = made.json["key"]
@@ -93,7 +91,7 @@ def test_keys_are_listed_without_their_secrets(client: Client, stranger: Client)
     assert not set(shown) & {one["id"] for one in stranger.get("/v1/api-keys").json["data"]}
 
 
-def test_nobody_gives_away_what_they_do_not_have(client: Client) -> None:
+def test_a_key_cannot_grant_a_scope_it_lacks(client: Client) -> None:
     key = client.key_with("keys:write", "jobs:read")
 
     refused = client.post("/v1/api-keys", json={"name": "x", "scopes": ["jobs:read", "admin"]}, key=key)
@@ -102,12 +100,12 @@ def test_nobody_gives_away_what_they_do_not_have(client: Client) -> None:
     assert (refused.status_code, given.status_code) == (403, 201)
 
 
-def test_nobody_revokes_anothers_key(client: Client, stranger: Client) -> None:
+def test_a_key_of_another_account_cannot_be_revoked(client: Client, stranger: Client) -> None:
     assert client.delete(f"/v1/api-keys/{stranger.key.split('_')[2]}").status_code == 404
     assert stranger.get("/v1/tasks").status_code == 200
 
 
-def test_a_secret_is_not_kept_with_the_answer(client: Client) -> None:
+def test_a_keys_secret_is_not_stored_with_its_response(client: Client) -> None:
     body = {"name": "ci", "scopes": ["jobs:read"]}
     first = client.post("/v1/api-keys", json=body, headers={"Idempotency-Key": "k"}).json
     again = client.post("/v1/api-keys", json=body, headers={"Idempotency-Key": "k"}).json
@@ -124,5 +122,5 @@ def test_a_secret_is_not_kept_with_the_answer(client: Client) -> None:
     "body",
     [{}, {"name": "", "scopes": ["admin"]}, {"name": "x", "scopes": []}, {"name": "x", "scopes": ["root"]}],
 )
-def test_a_key_has_a_name_and_known_scopes(client: Client, body: object) -> None:
+def test_a_key_needs_a_name_and_valid_scopes(client: Client, body: object) -> None:
     assert client.post("/v1/api-keys", json=body).status_code == 422

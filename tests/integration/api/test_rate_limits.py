@@ -37,7 +37,7 @@ def limited(config: Settings, **limits_: str) -> Settings:
     return config.model_copy(update=limits_)
 
 
-def test_every_answer_tells_what_is_left(config: Settings) -> None:
+def test_every_response_has_rate_limit_headers(config: Settings) -> None:
     client = new_client(create_app(limited(config, rate_limit="5/minute")))
 
     first, second = client.get("/v1/tasks"), client.get("/v1/nothing-here")
@@ -49,7 +49,7 @@ def test_every_answer_tells_what_is_left(config: Settings) -> None:
     assert re.fullmatch(r'"burst";r=3;t=\d+', third.headers["RateLimit"])
 
 
-def test_too_fast_is_a_429_that_says_when_to_go_on(config: Settings) -> None:
+def test_too_many_requests_get_429_with_retry_after(config: Settings) -> None:
     client = new_client(create_app(limited(config, rate_limit="2/second")))
 
     answers = [client.get("/v1/tasks") for _ in range(4)]
@@ -64,7 +64,7 @@ def test_too_fast_is_a_429_that_says_when_to_go_on(config: Settings) -> None:
     assert client.get("/v1/tasks").status_code == 200
 
 
-def test_an_account_does_not_slow_another(config: Settings) -> None:
+def test_an_accounts_limit_does_not_slow_others(config: Settings) -> None:
     app = create_app(limited(config, rate_limit="2/minute"))
     hog, other = new_client(app), new_client(app)
     for _ in range(3):
@@ -74,7 +74,7 @@ def test_an_account_does_not_slow_another(config: Settings) -> None:
     assert other.get("/v1/tasks").status_code == 200
 
 
-def test_trying_paths_out_is_slowed_by_address(config: Settings) -> None:
+def test_scanning_paths_is_limited_by_address(config: Settings) -> None:
     flask = create_app(limited(config, address_rate_limit="3/minute")).test_client()
 
     answers = [flask.get(f"/v1/{path}") for path in ("0", "1", "tasks/%00", "3")] + [flask.put("/v1/tasks")]
@@ -84,7 +84,7 @@ def test_trying_paths_out_is_slowed_by_address(config: Settings) -> None:
     assert answers[0].headers["RateLimit-Policy"] == '"address";q=3;w=60'
 
 
-def test_guessing_keys_is_slowed_by_address(config: Settings) -> None:
+def test_guessing_keys_is_limited_by_address(config: Settings) -> None:
     app = create_app(limited(config, address_rate_limit="3/minute"))
 
     answers = [
@@ -96,13 +96,15 @@ def test_guessing_keys_is_slowed_by_address(config: Settings) -> None:
     assert answers[-1].headers["RateLimit-Policy"] == '"address";q=3;w=60'
 
 
-def test_probes_are_never_turned_away(config: Settings) -> None:
+def test_probes_are_never_limited(config: Settings) -> None:
     app = create_app(limited(config, address_rate_limit="1/minute", rate_limit="1/minute"))
 
     assert {app.test_client().get("/livez").status_code for _ in range(5)} == {200}
 
 
-def test_too_many_at_once_is_another_problem(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_concurrent_requests_have_their_own_problem_type(
+    config: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rate_limits, "MAX_CONCURRENT", 1)
     client = new_client(create_app(config))
     task_id = client.job()
@@ -119,7 +121,7 @@ def test_too_many_at_once_is_another_problem(config: Settings, monkeypatch: pyte
     assert client.get("/v1/tasks").status_code == 200
 
 
-def test_without_redis_requests_go_on_and_are_still_counted(config: Settings) -> None:
+def test_without_redis_requests_are_served_and_counted(config: Settings) -> None:
     away = f"redis://127.0.0.1:{free_port()}/0"
     client = new_client(create_app(limited(config, redis_url=away, rate_limit="5/minute")))
 
@@ -135,7 +137,7 @@ def ask_through(client: Client, forwarded: str) -> int:
     return client.get("/v1/tasks", headers={"X-Forwarded-For": forwarded}).status_code
 
 
-def test_addresses_are_told_apart_behind_a_stated_number_of_proxies(config: Settings) -> None:
+def test_client_addresses_are_read_behind_trusted_proxies(config: Settings) -> None:
     client = new_client(create_app(limited(config, address_rate_limit="1/minute", trusted_proxies=1)))
 
     first, spoofed, other = (
@@ -147,7 +149,7 @@ def test_addresses_are_told_apart_behind_a_stated_number_of_proxies(config: Sett
     assert (first, spoofed, other) == (200, 429, 200)
 
 
-def test_nobody_is_believed_where_no_proxy_stands(config: Settings) -> None:
+def test_forwarded_headers_are_ignored_without_trusted_proxies(config: Settings) -> None:
     client = new_client(create_app(limited(config, address_rate_limit="1/minute")))
 
     assert [ask_through(client, f"198.51.100.{number}") for number in (1, 2)] == [200, 429]

@@ -117,7 +117,7 @@ def gateways(
         yield Gateways(list(urls), list(processes), new_client(app).key, folder)
 
 
-def test_what_came_before_a_cut_counts(gateways: Gateways) -> None:
+def test_bytes_before_a_disconnect_count(gateways: Gateways) -> None:
     data = content(3_000_000)
     path = gateways.begin(len(data))
 
@@ -129,7 +129,7 @@ def test_what_came_before_a_cut_counts(gateways: Gateways) -> None:
     assert gateways.whole(path, data, offset, 1).json()["sha256"] == hashlib.sha256(data).hexdigest()
 
 
-def test_of_two_that_write_at_once_one_is_turned_away_at_once(gateways: Gateways) -> None:
+def test_a_second_writer_is_refused_at_once(gateways: Gateways) -> None:
     data = content(1_000_000)
     path = gateways.begin(len(data))
 
@@ -149,7 +149,7 @@ def test_of_two_that_write_at_once_one_is_turned_away_at_once(gateways: Gateways
         assert http.get(location).json()["sha256"] == hashlib.sha256(data).hexdigest()
 
 
-def test_terminating_ends_what_is_being_written(gateways: Gateways) -> None:
+def test_termination_ends_a_running_append(gateways: Gateways) -> None:
     path = gateways.begin(1_000_000)
 
     with gateways.send(path, 0, 1_000_000, content(500_000)) as connection, gateways.client(1) as http:
@@ -162,7 +162,7 @@ def test_terminating_ends_what_is_being_written(gateways: Gateways) -> None:
     assert gateways.parts() == []
 
 
-def test_a_large_piece_takes_no_memory(gateways: Gateways) -> None:
+def test_a_large_append_takes_constant_memory(gateways: Gateways) -> None:
     size = 96 << 20
     path = gateways.begin(size)
     worker = gateways.worker()
@@ -218,7 +218,7 @@ def cut_within(wire: Wire, gateways: Gateways) -> None:
 
 
 @pytest.mark.parametrize("kind", bridge.CLIENTS)
-def test_an_upload_goes_on_after_a_cut(gateways: Gateways, wire: Wire, large: Path, kind: str) -> None:
+def test_an_upload_resumes_after_a_disconnect(gateways: Gateways, wire: Wire, large: Path, kind: str) -> None:
     made: list[Asset] = []
 
     def upload() -> None:
@@ -236,7 +236,7 @@ def test_an_upload_goes_on_after_a_cut(gateways: Gateways, wire: Wire, large: Pa
     assert gateways.parts() == []
 
 
-def test_another_run_goes_on_where_the_first_one_ended(gateways: Gateways, wire: Wire, large: Path) -> None:
+def test_another_run_resumes_where_the_first_ended(gateways: Gateways, wire: Wire, large: Path) -> None:
     os.utime(large, (1, 1))
     with connect(wire, gateways) as api:
         cutting = threading.Thread(target=cut_within, args=(wire, gateways))
@@ -260,7 +260,7 @@ def test_another_run_goes_on_where_the_first_one_ended(gateways: Gateways, wire:
     assert asset.sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
 
 
-def test_what_is_no_medium_is_refused_before_it_is_sent(
+def test_an_unsupported_type_is_refused_before_it_is_sent(
     gateways: Gateways, wire: Wire, tmp_path: Path
 ) -> None:
     file = tmp_path / "large.pdf"
@@ -272,7 +272,7 @@ def test_what_is_no_medium_is_refused_before_it_is_sent(
     assert (caught.value.status, caught.value.code) == (415, "unsupported-media")
 
 
-def test_what_was_on_the_disk_when_the_api_was_killed_counts_and_no_more(gateways: Gateways) -> None:
+def test_only_synced_bytes_count_after_a_kill(gateways: Gateways) -> None:
     data = content(24_000_000)
     path = gateways.begin(len(data))
 
