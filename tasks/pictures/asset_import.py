@@ -1,4 +1,4 @@
-"""Brings files from outside into an account's assets, where the job that wants them holds on to them."""
+"""Imports files from outside into an account's assets, and attaches them to the job that needs them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ASSET_PREFIX = "asset:"
 
 @dataclass(frozen=True, slots=True)
 class ImportedAsset:
-    """An asset of the account that the job holds on to."""
+    """An asset of the account that is attached to the job."""
 
     asset_id: uuid.UUID
     storage_key: str
@@ -38,14 +38,14 @@ class ImportedAsset:
 
     @property
     def src(self) -> str:
-        """What a script names it by."""
+        """The asset's reference in a script."""
         return f"{ASSET_PREFIX}{self.asset_id}"
 
 
 def import_url(
     job: Job, url: str, *, max_bytes: int, stop: Callable[[], bool], name: str | None = None
 ) -> ImportedAsset:
-    """Fetch what a URL answers; or raise AssetUnreadable or UnsupportedMedia (for good) or Unavailable (for now)."""
+    """Import the file of a URL; raise AssetUnreadable or UnsupportedMedia (for good) or Unavailable (for now)."""
     config = settings()
 
     def write(file: IO[bytes]) -> None:
@@ -62,12 +62,12 @@ def import_url(
 
 
 def import_bytes(job: Job, content: bytes, name: str) -> ImportedAsset:
-    """Keep bytes that are here already."""
+    """Import a file's content."""
     return _import(job, lambda file: file.write(content), name)
 
 
 def reuse_asset(job: Job, asset_id: uuid.UUID) -> ImportedAsset | None:
-    """Return an asset that was kept before, or None where it is gone."""
+    """Attach an asset that was imported before; None where it has been deleted."""
     with transaction() as session:
         asset = session.scalar(
             select(Asset)
@@ -94,7 +94,7 @@ def _import(job: Job, write: Callable[[IO[bytes]], object], name: str) -> Import
 
 @contextmanager
 def _new_file(job: Job) -> Iterator[tuple[str, list[str]]]:
-    """Give a storage key; its file goes unless it is the one that was kept in the end."""
+    """Yield a new storage key; its file is deleted unless the block adds the key to the list."""
     key, retained_keys = assets.new_key(job.account_id), list[str]()
     try:
         yield key, retained_keys

@@ -1,4 +1,4 @@
-"""Has pictures drawn, each once for an account: by the first of the image servers that can."""
+"""Generates pictures, each once for an account, by the first configured image server that can."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ MAX_IMAGE_BYTES = 48 * 1024 * 1024
 
 @lru_cache(maxsize=1)
 def image_servers() -> tuple[ImageServer, ...]:
-    """Return the image servers that the settings name, in order; what is learnt of each lasts as long as the process."""
+    """Return the configured image servers in order. Their state (sizes, circuit breaker) lasts as long as the process."""
     return tuple(ImageServer(model) for model in settings().images_endpoints())
 
 
 @dataclass(frozen=True, slots=True)
 class ImageGenerator:
-    """What one attempt has drawn for it. `fresh` takes nothing that was drawn before."""
+    """Generates the pictures of one attempt. `refresh` ignores the cache."""
 
     job: Job
     cost_tracker: CostTracker
@@ -46,9 +46,9 @@ class ImageGenerator:
     refresh: bool = False
 
     def generate(self, prompt: str, shape: Orientation, number: int = 0) -> ImportedAsset:
-        """Return a picture of the prompt; `number` tells several of one prompt apart.
+        """Return a picture of the prompt; `number` distinguishes several pictures of one prompt.
 
-        Raise AssetUnreadable where there is none to be had, and Unavailable where there may be later.
+        Raise AssetUnreadable where no server makes one, and Unavailable where one may later.
         """
         failures: list[AssetUnreadable | Unavailable] = []
         for server in self.servers:
@@ -64,7 +64,11 @@ class ImageGenerator:
         later = [each for each in failures if isinstance(each, Unavailable)]
         if later:
             raise min(later, key=lambda error: error.retry_after or 0.0)
-        raise failures[0] if failures else AssetUnreadable("No image server is set up.")
+        raise (
+            failures[0]
+            if failures
+            else AssetUnreadable("No image server is configured.")
+        )
 
     def _generate_once(
         self, server: ImageServer, prompt: str, shape: Orientation, number: int
@@ -89,10 +93,10 @@ class ImageGenerator:
 def cached_asset(
     job: Job, question: str, make: Callable[[], dict[str, Any]], *, refresh: bool, stop: Callable[[], bool]
 ) -> ImportedAsset:
-    """Return the asset that answers a question; one that was deleted since is made again."""
+    """Return the asset that `make` made for this question before, or have it made where it is gone."""
     ttl = settings().cache_ttl.total_seconds()
     for again in (refresh, True):
         answer = response_cache.get_or_compute(question, make, ttl=ttl, refresh=again, stop=stop)
         if asset := asset_import.reuse_asset(job, uuid.UUID(answer.value["asset_id"])):
             return asset
-    raise AssetUnavailable("A picture was deleted while it was wanted.")
+    raise AssetUnavailable("A picture was deleted while the job needed it.")

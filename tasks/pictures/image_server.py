@@ -1,6 +1,6 @@
-"""Pictures made by an OpenAI-compatible server (`images/generations`).
+"""An OpenAI-compatible server that generates pictures (`images/generations`).
 
-Servers differ in the sizes and in the members that they know; what one refuses is not asked of it again.
+Servers differ in the sizes and parameters that they accept; what one rejects is not sent to it again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_RESPONSE_BYTES = 48 * 1024 * 1024
-# Asked for in this order: what the newest models know, what the one before them knew, what all know.
+# Tried in this order: sizes of the newest models, of the ones before, and the one that all accept.
 SIZES = {
     "landscape": ("1536x1024", "1792x1024", "1024x1024"),
     "portrait": ("1024x1536", "1024x1792", "1024x1024"),
@@ -39,26 +39,26 @@ _FORMAT = re.compile(r"response.?format", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class GeneratedImage:
-    """What the server gave: the picture itself, or where it is."""
+    """A generated picture: its content, or its URL."""
 
     content: bytes | None = None
     url: str | None = None
 
 
 class ImageServer:
-    """One endpoint with its model, and what this process has learnt of it."""
+    """One server and model, and the sizes and parameters that this process found it to reject."""
 
     def __init__(self, model: LanguageModel, *, provider: Provider | None = None) -> None:
         self.model = model
         headers = {"Authorization": f"Bearer {model.api_key}"} if model.api_key else {}
-        # A picture takes a minute where a sentence takes a second.
+        # Generating a picture takes up to a minute or two.
         address = ProviderConfig("The image server", model.base_url, headers, read=120.0, deadline=180.0)
         self.provider = provider or Provider(address)
         self._size_index = 0
         self._sends_format = True
 
     def generate(self, prompt: str, shape: Orientation, *, stop: Callable[[], bool]) -> GeneratedImage:
-        """Return a picture, or raise Refused, Unavailable or Stopped."""
+        """Return a picture; raise RequestRefused, Unavailable or Stopped."""
         while True:
             size, sends_format = self._size_index, self._sends_format
             try:

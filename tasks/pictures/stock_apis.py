@@ -1,4 +1,4 @@
-"""What the stock providers are asked and what their answers hold. Pure; one small class a provider, of one shape."""
+"""The search APIs of the stock providers: requests, and how to read their responses. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Kind = Literal["photos", "clips"]
 Orientation = Literal["landscape", "portrait", "square"]
 PER_PAGE = 30
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024
-MAX_QUERY_LENGTH = 100  # characters that Pixabay takes
+MAX_QUERY_LENGTH = 100  # Pixabay rejects longer ones
 
 
 @dataclass(frozen=True, slots=True)
 class StockQuery:
-    """What is looked for: its kind, and the size in pixels that it shall fill."""
+    """A search: words, media kind, and the output's size in pixels."""
 
     query: str
     kind: Kind
@@ -31,7 +31,7 @@ class StockQuery:
 
     @property
     def orientation(self) -> Orientation:
-        """How the output stands."""
+        """The output's orientation."""
         if self.width == self.height:
             return "square"
         return "landscape" if self.width > self.height else "portrait"
@@ -39,7 +39,7 @@ class StockQuery:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A picture or clip that could be shown, at the address of its best size, and who is to be thanked."""
+    """A picture or clip at the URL of its best size, with its author for the credits."""
 
     provider: str
     number: str
@@ -52,25 +52,25 @@ class Candidate:
     author_url: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
+        """Return the fields for the cache."""
         return asdict(self)
 
     def covers(self, need: StockQuery) -> bool:
-        """Say whether it fills the output without being enlarged."""
+        """Return whether it fills the output without being enlarged."""
         return self.width >= need.width and self.height >= need.height
 
 
 class StockAPI(Protocol):
-    """A stock provider's language."""
+    """The API of one stock provider."""
 
     name: str
 
     def request(self, need: StockQuery) -> Request:
-        """Return the search."""
+        """Return the request of a search."""
         ...
 
     def read(self, need: StockQuery) -> Callable[[Response], list[Candidate]]:
-        """Return what reads the answer to it, and raises Garbled."""
+        """Return the function that reads the response, which raises UnreadableResponse."""
         ...
 
 
@@ -82,18 +82,18 @@ class _Size:
 
 
 class Pexels:
-    """https://www.pexels.com/api/documentation. The key goes into a header."""
+    """https://www.pexels.com/api/documentation. The key is sent in a header."""
 
     name = "Pexels"
 
     def request(self, need: StockQuery) -> Request:
-        """Return the search."""
+        """Return the request of a search."""
         path = "/v1/search" if need.kind == "photos" else "/videos/search"
         params = {"query": need.query, "orientation": need.orientation, "per_page": str(PER_PAGE)}
         return Request("GET", path, params=params, max_bytes=MAX_RESPONSE_BYTES)
 
     def read(self, need: StockQuery) -> Callable[[Response], list[Candidate]]:
-        """Return what reads photos or clips."""
+        """Return the function that reads photos or clips."""
         if need.kind == "photos":
             return lambda answer: _read_candidates(answer, "photos", lambda one: self._photo(one, need))
         return lambda answer: _read_candidates(answer, "videos", lambda one: self._clip(one, need))
@@ -123,7 +123,7 @@ class Pexels:
 
 
 class Pixabay:
-    """https://pixabay.com/api/docs. The key is a parameter, which no log and no cache key may hold."""
+    """https://pixabay.com/api/docs. The key is a query parameter: it must not reach a log or a cache key."""
 
     name = "Pixabay"
 
@@ -131,7 +131,7 @@ class Pixabay:
         self._key = key
 
     def request(self, need: StockQuery) -> Request:
-        """Return the search."""
+        """Return the request of a search."""
         orientation = {"landscape": "horizontal", "portrait": "vertical", "square": "all"}[need.orientation]
         params = {
             "key": self._key,
@@ -145,14 +145,14 @@ class Pixabay:
         return Request("GET", "/", params=params, max_bytes=MAX_RESPONSE_BYTES)
 
     def read(self, need: StockQuery) -> Callable[[Response], list[Candidate]]:
-        """Return what reads photos or clips."""
+        """Return the function that reads photos or clips."""
         make = self._photo if need.kind == "photos" else self._clip
         return lambda answer: _read_candidates(answer, "hits", lambda one: make(one, need))
 
     def _photo(self, one: Mapping[str, Any], need: StockQuery) -> Candidate:
         width, height = int(one["imageWidth"]), int(one["imageHeight"])
         sizes = [_scale_into(one["largeImageURL"], width, height, (1280, 1280))]
-        if one.get("fullHDURL"):  # these two are there for accounts that were let in
+        if one.get("fullHDURL"):  # only accounts that Pixabay approved get these two
             sizes.append(_scale_into(one["fullHDURL"], width, height, (1920, 1920)))
         if one.get("imageURL"):
             sizes.append(_Size(one["imageURL"], width, height))
@@ -176,7 +176,7 @@ class Pixabay:
 
 
 def rank_candidates(candidates: Iterable[Candidate], need: StockQuery) -> list[Candidate]:
-    """Return those that stand as the output does and are large enough first; each group in the provider's order."""
+    """Return candidates of the output's orientation and sufficient size first, each group in the provider's order."""
 
     def rank(one: Candidate) -> tuple[bool, bool]:
         crossed = (one.width > one.height) != (need.width > need.height)
@@ -188,7 +188,7 @@ def rank_candidates(candidates: Iterable[Candidate], need: StockQuery) -> list[C
 def _read_candidates(
     answer: Response, name: str, make: Callable[[Mapping[str, Any]], Candidate]
 ) -> list[Candidate]:
-    """Read what the answer lists; an entry of another shape is passed over."""
+    """Return the candidates that the response lists; entries of another shape are skipped."""
     try:
         document = json.loads(answer.body)
         listed = document[name]
@@ -212,13 +212,13 @@ def _is_complete(candidate: Candidate) -> bool:
 
 
 def _scale_into(url: str, width: int, height: int, box: tuple[int, int]) -> _Size:
-    """Return the size that a picture has within a box; none is enlarged."""
+    """Return the size of a picture scaled down into a box; it is never enlarged."""
     factor = min(1.0, box[0] / width, box[1] / height)
     return _Size(url, int(width * factor), int(height * factor))
 
 
 def _best_size(sizes: list[_Size], need: StockQuery) -> _Size:
-    """Return the smallest that fills the output, else the largest."""
+    """Return the smallest size that fills the output, else the largest."""
     ordered = sorted(sizes, key=lambda size: size.width * size.height)
     return next(
         (size for size in ordered if size.width >= need.width and size.height >= need.height), ordered[-1]

@@ -1,4 +1,4 @@
-"""Searches the stock providers for one video: each question once for an account, and no picture twice in a video."""
+"""Searches the stock providers for one video: each query once for an account, and no picture twice in a video."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class StockProvider:
-    """A stock provider: where it is, and how it speaks."""
+    """A stock provider: its API and its HTTP client."""
 
     def __init__(self, api: StockAPI, provider: Provider) -> None:
         self.api, self.provider = api, provider
@@ -34,7 +34,7 @@ class StockProvider:
 
 @lru_cache(maxsize=1)
 def stock_providers() -> tuple[StockProvider, ...]:
-    """Return the providers that the settings hold a key of, in order; what is learnt of each lasts as long as the process."""
+    """Return the providers with a configured key, in order. Their circuit breakers last as long as the process."""
     config = settings()
     found = []
     if key := config.pexels_api_key.get_secret_value():
@@ -50,7 +50,7 @@ def stock_providers() -> tuple[StockProvider, ...]:
 
 @dataclass
 class StockSearch:
-    """What one video has looked for and taken. `fresh` asks again whatever is remembered."""
+    """The searches of one video, and the candidates it uses. `refresh` ignores the cache."""
 
     account_id: uuid.UUID
     size: tuple[int, int]
@@ -65,14 +65,14 @@ class StockSearch:
     _results: dict[tuple[str, Kind, str], list[Candidate]] = field(default_factory=dict)
 
     def prefetch(self, query: str, scene_kind: StockKind | None = None) -> None:
-        """Ask what is asked first, so that many queries are asked at once."""
+        """Run the first search of a query, so that several threads can search at once."""
         if kinds := self._kinds(scene_kind) if self.providers else ():
             self._results_of(self.providers[0], kinds[0], query)
 
     def choose(self, query: str, scene_kind: StockKind | None = None) -> Candidate | None:
-        """Return the best that no other scene shows; where there is none, one that another shows; else None.
+        """Return the best candidate that no other scene uses; else one that another scene uses; else None.
 
-        What a provider could not say for now stands in `failures`.
+        Searches that failed for now are collected in `failures`.
         """
         seen: list[Candidate] = []
         for kind in self._kinds(scene_kind):
@@ -90,11 +90,11 @@ class StockSearch:
         return seen[0] if seen else None
 
     def mark_unusable(self, candidate: Candidate) -> None:
-        """Note that a candidate cannot be had."""
+        """Exclude a candidate whose file could not be fetched."""
         self._unusable.add(_candidate_id(candidate))
 
     def _kinds(self, scene_kind: StockKind | None) -> Sequence[Kind]:
-        """Return what to look for: what a scene wants, wins over the settings."""
+        """Return the media kinds to search, in order: the scene's own, else the configured ones."""
         return (MEDIA_OF_KIND[scene_kind],) if scene_kind else self.kinds
 
     def _results_of(self, stock: StockProvider, kind: Kind, query: str) -> list[Candidate]:
@@ -128,7 +128,7 @@ class StockSearch:
 
 
 def parse_stock_kinds(text: str) -> tuple[Kind, ...]:
-    """Read "photos, clips"; what is neither is passed over."""
+    """Parse a setting such as "photos, clips"; unknown words are ignored."""
     named: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
     return tuple(named[part] for part in map(str.strip, text.split(",")) if part in named)
 

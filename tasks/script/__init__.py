@@ -1,1 +1,1 @@
-"""From a brief to a script, by a language model or by an outliner."""
+"""Turns a brief into a script: by a language model, or by the offline outliner where no model is configured."""

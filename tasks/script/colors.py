@@ -1,4 +1,4 @@
-"""Backgrounds that belong together: gradients from a theme's ground to its glows, dark enough for white text. Pure."""
+"""Scene backgrounds from a theme's colors: gradients dark enough for white text. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from shared.themes import theme_background_colors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# White on a colour of this relative luminance stands out 7 to 1, as WCAG counts it.
+# White text on this relative luminance has a contrast of 7:1 by WCAG.
 MAX_LUMINANCE = 0.1
-_SHARES = (0.55, 0.4, 0.7)  # how much of the glow is in a gradient's clear end; neighbours differ
+_SHARES = (0.55, 0.4, 0.7)  # how much of the glow color is in a gradient's lighter end, in turn
 
 
 def scene_gradients(number: int, theme: str = "slate") -> list[list[str]]:
-    """Return a gradient a scene: the ground goes over into one glow after the other, from either side in turn."""
+    """Return a gradient for each scene, as two colors; directions alternate, so that neighbours differ."""
     grounds, glows = theme_background_colors(theme)
     return [_gradient(grounds, glows, scene) for scene in range(number)]
 

@@ -1,7 +1,7 @@
-"""What a language model is asked to write: a part of the script's own language, in which no address can be said.
+"""The schema of a language model's answer: a subset of the script's language that cannot hold an address.
 
-The form is told to the model as a JSON Schema in the subset that strict structured output takes. Its answer is checked
-by the script's own schema, as some servers do not keep to a form.
+The model gets it as JSON Schema in the subset that strict structured output supports. The answer is also checked against
+the schemas here, as some servers ignore a JSON Schema.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_SCENES = 100
 MAX_NARRATION = 1500
-# Not known to every server that claims strict output; the schemas here check them all the same.
+# Keywords that some servers with strict output reject; the schemas here check them anyway.
 _UNSUPPORTED = (
     "minLength",
     "maxLength",
@@ -34,7 +34,7 @@ _UNSUPPORTED = (
 
 
 class DraftTextSchema(StrictSchema):
-    """Words on the picture."""
+    """Text on the picture."""
 
     text = StrictString(
         120, required=True, description="A few words: a heading, a name, a number. Not the narration again."
@@ -43,7 +43,7 @@ class DraftTextSchema(StrictSchema):
 
 
 class DraftGradientSchema(StrictSchema):
-    """A coloured background."""
+    """A gradient as the background."""
 
     type = Choice(["gradient"], required=True)
     colors = StrictList(
@@ -53,14 +53,14 @@ class DraftGradientSchema(StrictSchema):
 
 
 class DraftBarSchema(StrictSchema):
-    """A bar of a chart."""
+    """One bar of a chart."""
 
     label = StrictString(60, one_line=True, required=True)
     value = StrictNumber(0, 1e15, required=True)
 
 
 class DraftChartSchema(StrictSchema):
-    """A chart of bars, where numbers are told."""
+    """A bar chart."""
 
     type = Choice(["chart"], required=True)
     title = StrictString(
@@ -80,7 +80,7 @@ class DraftChartSchema(StrictSchema):
 
 
 class DraftStockSchema(StrictSchema):
-    """A picture to look for."""
+    """A stock photograph to search for."""
 
     type = Choice(["stock"], required=True)
     query = StrictString(
@@ -92,7 +92,7 @@ class DraftStockSchema(StrictSchema):
 
 
 class DraftSceneSchema(StrictSchema):
-    """One scene."""
+    """One scene, where stock pictures can be searched."""
 
     narration = StrictString(
         MAX_NARRATION, required=True, description="What is said, as plain spoken sentences."
@@ -111,7 +111,7 @@ class DraftSceneSchema(StrictSchema):
 
 
 class PlainSceneSchema(DraftSceneSchema):
-    """One scene where there is nobody to find pictures."""
+    """One scene, where no stock provider is configured."""
 
     visual: StrictField = DiscriminatedObject(
         "type", lambda: {"gradient": DraftGradientSchema, "chart": DraftChartSchema}, default=None
@@ -119,30 +119,30 @@ class PlainSceneSchema(DraftSceneSchema):
 
 
 class DraftSchema(StrictSchema):
-    """A script as a model writes it."""
+    """A script that may ask for stock pictures."""
 
     title = StrictString(120, one_line=True, required=True)
     scenes = StrictList(StrictObject(DraftSceneSchema), minimum=1, maximum=MAX_SCENES, required=True)
 
 
 class PlainDraftSchema(DraftSchema):
-    """A script without pictures."""
+    """A script without stock pictures."""
 
     scenes = StrictList(StrictObject(PlainSceneSchema), minimum=1, maximum=MAX_SCENES, required=True)
 
 
 def draft_schema(*, pictures: bool) -> StrictSchema:
-    """Return the schema of a model's answer; with `pictures`, scenes may ask for some."""
+    """Return the schema of a model's answer; with `pictures`, scenes may ask for stock pictures."""
     return DraftSchema() if pictures else PlainDraftSchema()
 
 
 def strict_json_schema(schema: Schema) -> dict[str, Any]:
-    """Return `schema` as JSON Schema for strict structured output: every member required, nothing beside them."""
+    """Return `schema` as JSON Schema for strict structured output: all properties required, no additional ones."""
     return _Inline().resolve_nested_schema(schema)
 
 
 class _Inline:
-    """Stands where apispec's converter does, and writes schemas out in place."""
+    """Takes the place of apispec's converter, and writes nested schemas in place instead of as references."""
 
     def resolve_nested_schema(self, schema: Schema) -> dict[str, Any]:
         members = {name: self.field2property(field) for name, field in schema.fields.items()}
@@ -155,7 +155,7 @@ class _Inline:
 
     def field2property(self, field: Any) -> dict[str, Any]:
         if not isinstance(field, StrictField):
-            raise TypeError(f"{type(field).__name__} cannot be told to a model.")
+            raise TypeError(f"{type(field).__name__} has no JSON Schema for a model's answer.")
         described = field.json_schema(self)
         plain = {
             "anyOf" if name == "oneOf" else name: value

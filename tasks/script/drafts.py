@@ -1,6 +1,6 @@
-"""From a model's answer to a script. It passes the very schema that a client's script passes, and less is let through.
+"""Turns a model's answer into a script. It passes the same schema as a client's script, and may hold less. Pure.
 
-No address, path or voice comes from a model, whatever the text that it read has told it. Pure.
+No address, path or voice is taken from a model, whatever the text that it read asked for.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from tasks.script.colors import scene_gradients
 if TYPE_CHECKING:
     from shared.script.values import Brief, Script
 
-TOLERANCE = 0.15  # how far the length may be from the one that was asked for
-_SOURCED_VISUALS = ("stock", "generated")  # visuals that someone has to find or make
+TOLERANCE = 0.15  # share by which the length may be off
+_SOURCED_VISUALS = ("stock", "generated")  # visuals that need a provider, and so a fallback
 
 Places = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A script that could be rendered, and what of the brief it does not fulfil; `far` is how far its length is off."""
+    """A script that can be rendered; what of the brief it misses; and by which share its length is off."""
 
     document: dict[str, Any]
     shortfalls: Places
@@ -36,7 +36,7 @@ class Draft:
 
 
 def check_draft(answer: Any, brief: Brief, *, pictures: bool) -> Draft:
-    """Return the answer as a script; or raise Invalid with its places in the answer."""
+    """Return the answer as a draft; raise Invalid with pointers into the answer."""
     script = load(ScriptSchema(), _escape_braces(answer))
     if named := list_sources(script, answer):
         places = tuple((pointer, "May not name a file or an address.") for pointer, _, _ in named)
@@ -49,7 +49,7 @@ def check_draft(answer: Any, brief: Brief, *, pictures: bool) -> Draft:
 
 
 def _escape_braces(answer: Any) -> Any:
-    """Let braces be braces, unless the model brought variables of its own."""
+    """Make the answer's braces literal, unless the model wrote variables of its own."""
     if not isinstance(answer, dict) or "variables" in answer:
         return answer
     variables = placeholders.literal_variables(iterate_strings(answer))
@@ -57,7 +57,7 @@ def _escape_braces(answer: Any) -> Any:
 
 
 def _compose(answer: dict[str, Any], brief: Brief, *, pictures: bool) -> dict[str, Any]:
-    """Put the answer's words into our form: the brief's language and theme, its voice, backgrounds, transitions."""
+    """Complete the answer to a script: the brief's language, theme, backgrounds and transitions."""
     defaults = {"transition": {"type": "crossfade", "duration": 0.5}, **answer.get("defaults", {})}
     defaults.pop("voice", None)
     theme = outline_visuals.choose_theme(brief, str(answer.get("title", "")))
@@ -83,7 +83,7 @@ def _scene(scene: dict[str, Any], colors: list[str], *, pictures: bool) -> dict[
 
 
 def _shortfalls(script: Script, brief: Brief) -> tuple[Places, float]:
-    """Return what of the brief a valid script does not fulfil, and how far its length is off."""
+    """Return what of the brief a valid script misses, as (pointer, detail), and by which share its length is off."""
     narrations = [scene.narration.text if scene.narration else "" for scene in script.scenes]
     shortfalls: list[tuple[str, str]] = []
     if brief.scenes and len(narrations) != brief.scenes:

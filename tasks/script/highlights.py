@@ -1,6 +1,6 @@
-"""What of a sentence is worth standing on the picture while it is said: a quotation, a number, a name, a few words. Pure.
+"""Picks what of a sentence to show on the picture while it is spoken: a quotation, a number, a name, a short clause. Pure.
 
-All of it is the sentence's own words.
+Every highlight is made of the sentence's own words.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
     from tasks.script.term_weights import TermWeights
 
-MAX_WORDS, MAX_LENGTH = 9, 54  # of a few words; more is read more slowly than it is said
+MAX_WORDS, MAX_LENGTH = 9, 54  # of a clause; a longer one takes longer to read than to hear
 MAX_SUBTITLE = 70
-MIN_TERMS = 2  # of a few words that make sense alone
+MIN_TERMS = 2  # of a clause that makes sense alone
 MAX_LABEL = 40
-WEIGHT_OF_TWICE = log1p(2)  # the weight of a word that the text says twice
+WEIGHT_OF_TWICE = log1p(2)  # the weight of a word that occurs twice in the text
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _WIDE_LEAST, _WIDE_MOST = 4, 16  # characters
 _QUOTED = re.compile(
     r"[\u201c\u00ab\u201e]([^\u201c\u201d\u00ab\u00bb\u201e]{8,180})[\u201d\u00bb\u201c]|\"([^\"]{8,180})\""
     r"|[\u300c\u300e]([^\u300c-\u300f]{4,60})[\u300d\u300f]"
 )
-_COMMA = re.compile(r"[,\uff0c](?=[^\w\s]$)")  # which ends a quotation that the sentence goes on after
-# Where a clause ends: at a mark, or before a word that opens the next one.
+_COMMA = re.compile(r"[,\uff0c](?=[^\w\s]$)")  # American style puts the sentence's comma inside the quotation
+# A clause ends at punctuation; a decimal point or a thousands separator is none.
 _CLAUSE = re.compile(
     r"[^,;:()\u2013\u2014\uff0c\u3001\uff1b\uff1a\u3002\uff01\uff1f\u060c\u061b\u061f.!?]+(?:[.,](?=\d)[^,;:()\u2013\u2014.!?]*)*"
 )
 _CLAUSE_OPENING = re.compile(
     r"\s+(?=(?:that|which|who|because|while|when|dass|weil|qui|que|parce|porque|che)\s)|\s+--+\s+"
 )
-# Where one that is too long may be parted as well.
+# Further places to split a clause that is too long.
 _LOOSE_BREAK = re.compile(
     r"\s+(?=(?:and|or|but|to|for|with|as|in|from|und|oder|mit|f\u00fcr|et|ou|pour|avec|y|para|con|per|e|ma)\s)"
 )
@@ -46,7 +46,7 @@ _EMPTY_START = re.compile(
     r"|und|oder|aber|dass|weil|wenn|die|der|das|et|ou|mais|que|qui|y|o|pero|e|ma|che|mas)\s+)+",
     re.IGNORECASE,
 )
-# Short words that a clause is not left off at.
+# Short words that a clause must not end with.
 _EMPTY_END = frozenset(
     """
     the and for are was not but who him her his its our out all any can had has one may now per too you she did let yet
@@ -58,7 +58,7 @@ _EMPTY_END = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Highlight:
-    """Words for the picture, `at` their place in the sentence; `below` says what a number counts."""
+    """Text for the picture; `at` is its place in the sentence, `subtitle` says what a number counts."""
 
     role: Literal["quote", "title", "lower_third"]
     text: str
@@ -67,12 +67,12 @@ class Highlight:
 
     @property
     def end(self) -> int:
-        """Where in the sentence it ends, or about there."""
+        """About where in the sentence it ends."""
         return self.at + len(self.text)
 
 
 def find_highlights(sentence: str, weights: TermWeights, shown: set[str], most: int = 1) -> list[Highlight]:
-    """Return the best that did not stand there before, at most so many and none inside another, in the sentence's order."""
+    """Return the best highlights that are not in `shown`, at most `most`, none overlapping, in the sentence's order."""
     chosen: list[Highlight] = []
     for each in _candidates(sentence, weights):
         apart = all(not (each.at < other.end and other.at < each.end) for other in chosen)
@@ -85,7 +85,7 @@ def find_highlights(sentence: str, weights: TermWeights, shown: set[str], most: 
 def heaviest_word(
     sentence: str, weights: TermWeights, shown: set[str], least: float = WEIGHT_OF_TWICE
 ) -> Highlight | None:
-    """Return the one word that weighs most, and no less than `least`, where nothing else can stand alone."""
+    """Return the word with the largest weight, if it is at least `least`: for sentences without a highlight."""
     words = [
         word
         for word in term_weights.content_words(sentence)
@@ -98,12 +98,12 @@ def heaviest_word(
 
 
 def capitalized(text: str) -> str:
-    """Return the text with its first letter large."""
+    """Return the text with its first letter upper-case; the rest keeps its case."""
     return text[:1].upper() + text[1:]
 
 
 def _candidates(sentence: str, weights: TermWeights) -> Iterator[Highlight]:
-    """Give what could stand on the picture, best first."""
+    """Yield possible highlights, best first."""
     for match in _QUOTED.finditer(sentence):
         yield Highlight("quote", _COMMA.sub("", match[0]), match.start())
     phrases = [each for each in term_weights.label_phrases(sentence) if 3 <= len(each) <= MAX_LABEL]
@@ -122,7 +122,7 @@ def _candidates(sentence: str, weights: TermWeights) -> Iterator[Highlight]:
 
 
 def _number_highlight(sentence: str, number: str) -> Highlight:
-    """Return a number with the words after it, or those before it, that say what it is about."""
+    """Return a number, with the words after or before it that say what it counts."""
     at = max(sentence.find(number), 0)
     after = _first_clause(sentence[at + len(number) :])
     before = _last_clause(sentence[:at])
@@ -146,7 +146,7 @@ def _last_clause(text: str) -> str:
 
 
 def _clauses(sentence: str) -> Iterator[Highlight]:
-    """Give the clauses that make sense alone: short, and of two terms or more."""
+    """Yield the clauses that make sense alone: short, with at least two terms."""
     for match in _CLAUSE.finditer(sentence):
         at = match.start()
         for part in _split_clause(match[0]):
@@ -165,7 +165,7 @@ def _split_clause(clause: str) -> list[str]:
 
 
 def _trim_clause(words: str) -> str:
-    """Leave out the words that a clause only hangs by, at both its ends."""
+    """Remove words without content from both ends of a clause."""
     if match := _EMPTY_START.match(words):
         words = words[match.end() :]
     while " " in words and not _has_content(words.rpartition(" ")[2]):
@@ -181,7 +181,7 @@ def _has_content(word: str) -> bool:
 
 
 def _stands_alone(words: str, sentence: str) -> bool:
-    if len(words) >= 0.8 * len(sentence):  # the whole sentence is in the captions already
+    if len(words) >= 0.8 * len(sentence):  # the captions show the whole sentence already
         return False
     if _WIDE.search(words):
         return _WIDE_LEAST <= len(words) <= _WIDE_MOST

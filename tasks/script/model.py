@@ -1,7 +1,7 @@
-"""One OpenAI-compatible server: what it is asked, and what each kind of failure means.
+"""One language model on an OpenAI-compatible server: its requests, and what each kind of failure means.
 
-It repeats nothing: `writing` does, and the SDK is told not to. What a server showed that it cannot do is remembered as
-long as the process lives: a strict JSON schema first, then JSON without one, then text.
+It retries nothing: `writing` does, and the SDK's retries are off. A feature that the server rejects is not used again in
+this process: strict JSON Schema first, then JSON mode, then the system role.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Message = dict[str, str]
 
 log = logging.getLogger(__name__)
 
-STRICT_SCHEMA, JSON_OBJECT, PLAIN_TEXT = range(3)  # how much of the form a server can be asked to keep
+STRICT_SCHEMA, JSON_OBJECT, PLAIN_TEXT = range(3)  # how strictly the server can enforce a JSON schema
 OK = 200
-# A request that a server cannot use; some call that an error of their own.
+# Statuses of a request that the server cannot use; some servers answer 500 to an unknown parameter.
 _UNUSABLE = (400, 413, 415, 422, 500, 501)
 
 
 class ModelEndpoint:
-    """A model's server, and what this process has learnt of it."""
+    """A model's server, its circuit breaker, and the features that this process found it to lack."""
 
     def __init__(self, model: ModelConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.model = model
@@ -54,7 +54,7 @@ class ModelEndpoint:
         self.takes_system_role = True
 
     def ask(self, messages: Sequence[Message], form: dict[str, Any], stop: Callable[[], bool]) -> Reply:
-        """Return the model's answer in JSON of this form; or raise TransientFailure, PromptTooLong, ModelRefused or Stopped."""
+        """Return the model's reply to a schema; raise TransientFailure, PromptTooLong, ModelRefused or Stopped."""
         while True:
             try:
                 return self._call(self._request(messages, form), stop)
@@ -100,7 +100,7 @@ class ModelEndpoint:
             raise TransientFailure(str(error)) from error
 
     def _refusal(self, answer: Response) -> Exception:
-        """Tell apart what waiting changes, what a plainer request changes, and what nothing changes."""
+        """Return the exception for a refusal: one that may pass, one that a plainer request avoids, or a final one."""
         status, body = answer.status, answer.body
         log.warning("llm_refused", extra={"model": self.model.name, "status": status})
         if is_out_of_credit(status, body):
@@ -113,7 +113,7 @@ class ModelEndpoint:
         return ModelRefused(f"The language model's server refused the request ({status}).")
 
     def _downgrade_for(self, body: bytes) -> Exception | None:
-        """Return what to ask more plainly, if a refusal says so and it can be."""
+        """Return the exception that leads to a plainer request, where the refusal is about a feature."""
         if is_length_refusal(body):
             return PromptTooLong()
         if self.takes_system_role and is_role_refusal(body):
@@ -122,7 +122,7 @@ class ModelEndpoint:
 
 
 class _FeatureUnknown(Exception):
-    """The server does not know something that it was asked."""
+    """The server does not support a feature of the request."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)

@@ -1,4 +1,4 @@
-"""The talk with one model about one brief: ask, check, and have it mended. How it is asked is passed in."""
+"""The conversation with one model about one brief: ask for a script, check it, ask for repairs."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from shared.script.values import Brief
 
 REPAIRS = 2
-_DIGESTS = 3  # times that a text is digested before it is cut off
+_DIGESTS = 3  # rounds of digests before points are dropped
 
 Ask = Callable[[Sequence[dict[str, str]], dict[str, Any]], Reply]
 
 
 class PointsSchema(StrictSchema):
-    """What matters in a part of a text."""
+    """The main points of a part of a text."""
 
     points = StrictList(StrictString(500), minimum=1, maximum=40, required=True)
 
 
 class Dialogue:
-    """One brief, one model."""
+    """A conversation about one brief. `ask` sends messages with a JSON Schema and returns the reply."""
 
     def __init__(self, brief: Brief, ask: Ask, *, pictures: bool, context: int) -> None:
         self._brief, self._ask, self._pictures, self._context = brief, ask, pictures, context
 
     def write_script(self) -> Outline:
-        """Return the script; or raise ScriptInvalid, or what asking raises."""
+        """Return the best script that the model gives; raise ScriptInvalid, or what `ask` raises."""
         schema = draft_schema(pictures=self._pictures)
         messages = prompt.script_messages(self._brief, points=self._points())
         best: Draft | None = None
@@ -50,7 +50,7 @@ class Dialogue:
             except (ModelUnavailable, ModelRefused, ScriptInvalid, PromptTooLong):
                 if best is None:
                     raise
-                break  # a script that could be better is better than none
+                break  # keep the imperfect script that is there
             try:
                 draft = self._check(reply)
             except Invalid as error:
@@ -78,11 +78,11 @@ class Dialogue:
         return reply
 
     def _check(self, reply: Reply) -> Draft:
-        """Return the draft as a script; or raise Invalid with places in the answer."""
+        """Return the reply as a draft; raise Invalid with pointers into the answer."""
         return check_draft(_parse_answer(reply), self._brief, pictures=self._pictures)
 
     def _points(self) -> list[str]:
-        """Return what matters in a source text that is too long for the model, part by part."""
+        """Return the main points of a source text that is too long for the model, digested part by part."""
         text = self._brief.source_text or ""
         points: list[str] = []
         for _ in range(_DIGESTS):
@@ -119,7 +119,7 @@ def _parse_answer(reply: Reply) -> Any:
 
 
 def _split_text(text: str, most: int) -> list[str]:
-    """Cut a text into parts, at a paragraph or a space where there is one near the end of each."""
+    """Split a text into parts of at most `most` characters, at a paragraph or a space where one is near the end."""
     parts = []
     while len(text) > most:
         cut = max(text.rfind("\n\n", most // 2, most), 0) or max(text.rfind(" ", most // 2, most), 0) or most
@@ -129,7 +129,7 @@ def _split_text(text: str, most: int) -> list[str]:
 
 
 def _thin_out(points: list[str], most: int) -> list[str]:
-    """Leave points out, evenly, until they fit."""
+    """Drop every fourth point until the points fit."""
     while sum(map(len, points)) > most:
         points = [point for at, point in enumerate(points) if at % 4 != 3]
     return points

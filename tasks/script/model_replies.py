@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server answers, and what of it is the script. Pure; servers differ in what they leave out."""
+"""Reads the replies of OpenAI-compatible servers: completions, and what a refusal is about. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from shared.script.schema.loading import parse_strict_json
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"```(?:json|JSON)?\s*\n(.*?)```", re.DOTALL)
-# How servers say that they do not know `response_format`, or this form of it.
+# Words of a refusal of `response_format`, or of this kind of it.
 _FORMAT = re.compile(
     r"response.?format|json.?schema|json.?object|json mode|structured output|guided|grammar|invalid schema|invalid format",
     re.IGNORECASE,
 )
 _ROLES = re.compile(r"system[ -]?(role|message|prompt)|roles must alternate", re.IGNORECASE)
-# How servers say that a request is longer than the model can read.
+# Words of a refusal of a prompt that exceeds the model's context.
 _TOO_LONG = re.compile(
     r"context_length_exceeded|(maximum|max|model's) context|context (length|window|size)|too many tokens|prompt is too long"
     r"|reduce the length|exceeds? the (available )?context",
@@ -26,16 +26,16 @@ _TOO_LONG = re.compile(
 
 
 class UnreadableReply(Exception):
-    """The answer is no completion: HTML, cut off, or of another shape."""
+    """The response is no chat completion: HTML, truncated, or of another shape."""
 
 
 class PromptTooLong(Exception):
-    """The model cannot read that much at once."""
+    """The prompt exceeds the model's context."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model said. `cut`: it ran into its own limit. `refused`: it declined, in its words."""
+    """A model's message. `truncated`: it hit the token limit. `refusal`: why the model declined, in its words."""
 
     content: str
     tokens: int
@@ -44,7 +44,7 @@ class Reply:
 
 
 def parse_reply(body: bytes) -> Reply:
-    """Read a chat completion, or raise Garbled."""
+    """Return the message of a chat completion; raise UnreadableReply."""
     try:
         answer = parse_strict_json(body)
     except BadRequest as error:
@@ -61,7 +61,7 @@ def parse_reply(body: bytes) -> Reply:
 
 
 def extract_json(content: str) -> Any:
-    """Return the JSON document in a model's words, or raise BadRequest: bare, fenced, or with talk around it."""
+    """Return the JSON document in a model's message: bare, fenced, or with text around it; raise BadRequest."""
     text = _THINKING.sub("", content).strip()
     fenced = _FENCE.search(text)
     start, end = text.find("{"), text.rfind("}")
@@ -77,17 +77,17 @@ def extract_json(content: str) -> Any:
 
 
 def is_format_refusal(body: bytes) -> bool:
-    """Whether a refusal is about the structure that was asked for, which another server may not know."""
+    """Return whether a refusal is about `response_format`, which not every server supports."""
     return bool(_FORMAT.search(_head(body)))
 
 
 def is_role_refusal(body: bytes) -> bool:
-    """Whether a refusal is about a system message, which some models' templates do not know."""
+    """Return whether a refusal is about the system role, which some models' templates lack."""
     return bool(_ROLES.search(_head(body)))
 
 
 def is_length_refusal(body: bytes) -> bool:
-    """Whether a refusal is about how much there was to read."""
+    """Return whether a refusal is about the prompt's length."""
     return bool(_TOO_LONG.search(_head(body)))
 
 

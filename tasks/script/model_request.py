@@ -1,4 +1,4 @@
-"""One chat completion from an OpenAI-compatible server, bounded in time and bytes, never repeated."""
+"""Sends one chat completion to an OpenAI-compatible server, bounded in time and bytes, without retries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """A model and where it is. Times are seconds; `context` is how many characters of source text it is given at once."""
+    """A model and its server. Times are in seconds; `context` is the characters of source text sent at once."""
 
     name: str
     base_url: str
@@ -28,7 +28,7 @@ class ModelConfig:
 
 
 def complete(model: ModelConfig, request: dict[str, Any]) -> Response:
-    """Ask for a chat completion and return the answer, whatever its status; raise TransientFailure where none comes."""
+    """Return the response to a chat completion, whatever its status; raise TransientFailure where none comes."""
     from openai import APIConnectionError, APIStatusError  # noqa: PLC0415 (13 MB, which a renderer need not hold)
 
     try:
@@ -47,7 +47,7 @@ def _client(model: ModelConfig) -> OpenAI:
     address = urlsplit(model.base_url)
     return OpenAI(
         base_url=address._replace(query="").geturl(),
-        api_key=model.api_key or "none",  # local servers want none, and the SDK wants one
+        api_key=model.api_key or "none",  # the SDK insists on a key, local servers ignore it
         default_query=dict(parse_qsl(address.query)),  # Azure's api-version
         default_headers={"api-key": model.api_key} if address.netloc.endswith(".azure.com") else None,
         max_retries=0,

@@ -1,6 +1,6 @@
-"""A script without a model: the sentences of a text that carry it, scene by scene, in their own words and order. Pure.
+"""The offline outliner: builds a script from sentences of the source text, in their own words and order. Pure.
 
-It invents nothing. What it says was in the brief, and the same brief gives the same script.
+It invents nothing, and the same brief gives the same script.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
     from shared.script.values import Brief
 
-SCENE_SECONDS = 9.0  # seconds: long enough for a thought, short enough for one picture
-DEFAULT_SECONDS = 75.0  # seconds of a video for which no length was asked
-MAX_CARD_SECONDS = 8.0  # seconds that one line may stand alone
+SCENE_SECONDS = 9.0  # long enough for a thought, short enough for one picture
+DEFAULT_SECONDS = 75.0  # length of a video whose brief asks for none
+MAX_CARD_SECONDS = 8.0  # for which one line may stand alone
 SILENT_CARD_SECONDS = 2.5
-DEFAULT_TOPIC_SCENES = 3  # scenes of a topic for which no number was asked
-KEYWORD_WEIGHT = 100.0  # a sentence that names a keyword goes before all that name none
+DEFAULT_TOPIC_SCENES = 3  # where the brief asks for no number
+KEYWORD_WEIGHT = 100.0  # larger than any other factor: sentences with a keyword win
 MAX_TITLE = 80
 MAX_LABEL = 40
-LEAD_SECONDS = 0.2  # seconds before the first word of any scene
-MIN_SECONDS_WITH_CLOSING = 30.0  # seconds of a video that has time for a last card
+LEAD_SECONDS = 0.2  # before the first word of any scene
+MIN_SECONDS_WITH_CLOSING = 30.0  # a shorter video has no time for a closing card
 _FULL_STOP = {"ja": "\u3002", "zh": "\u3002", "hi": "\u0964", "ur": "\u06d4"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A script as a document, and what of the brief it does not fulfil."""
+    """A script as a document, and warnings about what of the brief it misses."""
 
     document: dict[str, Any]
     warnings: tuple[str, ...] = ()
 
 
 def write_outline(brief: Brief) -> Outline:
-    """Make a script of the brief's source text, or of its topic alone."""
+    """Return a script of the brief's source text, or of its topic alone."""
     text = parse_article(brief.source_text, brief.language) if brief.source_text else Article("", ())
     title = _title(brief, text)
     weights = term_weights.weigh_terms(each.text for each in text.sentences)
@@ -70,7 +70,7 @@ def _title(brief: Brief, text: Article) -> str:
     if len(title) <= MAX_TITLE:
         return title.rstrip(".\u3002")
     cut = title[:MAX_TITLE]
-    # At a comma, where the words before it make sense alone; else between two words.
+    # Cut at a comma if enough words stand before it, else between two words.
     clause = max(cut.rfind(mark) for mark in ",;:\u3001\uff0c")
     whole = cut[:clause] if clause > MAX_TITLE // 4 else cut.rpartition(" ")[0] or cut
     return whole.rstrip(",;:") + "\u2026"
@@ -79,7 +79,7 @@ def _title(brief: Brief, text: Article) -> str:
 def _narrated_shots(
     brief: Brief, text: Article, weights: term_weights.TermWeights, *, closes: bool
 ) -> list[Shot]:
-    """Choose from each part of the text, so that its end is told as well as its beginning."""
+    """Choose sentences from each part of the text, so that its end is told as well as its beginning."""
     unique: dict[str, Sentence] = {}
     for each in text.sentences:
         unique.setdefault(each.text, each)
@@ -106,7 +106,7 @@ def _narrated_shots(
 
 
 def _shot(chosen: Sequence[Sentence], language: str, opened: set[str], *, large: bool) -> Shot:
-    """Return what a scene tells. A heading is shown by the first scene that tells of what stands under it."""
+    """Return a scene's shot. Its heading is shown only by the first scene of a section."""
     heading = _capitalized(chosen[0].heading)
     new = heading if 3 <= len(heading) <= MAX_LABEL and heading not in opened else ""
     opened.add(heading)
@@ -117,7 +117,7 @@ def _shot(chosen: Sequence[Sentence], language: str, opened: set[str], *, large:
 
 
 def _split_into_parts(sentences: Sequence[Sentence], number: int) -> list[Sequence[Sentence]]:
-    """Cut the text into parts that take about as long to say, where a heading stands or a paragraph begins nearby."""
+    """Split the text into parts of about equal speaking time, at headings or paragraphs where one is near."""
     marks = [0.0]
     for each in sentences:
         marks.append(marks[-1] + speaking_rate.estimate_speech_seconds(each.text))
@@ -136,13 +136,13 @@ def _cut_cost(seconds: float, begins: Sentence, share: float) -> float:
 def _choose_sentences(
     part: Sequence[Sentence], share: float, brief: Brief, weights: term_weights.TermWeights
 ) -> list[Sentence]:
-    """Take the weightiest sentences that fit, and at least one; hand them back in the order of the text.
+    """Return the weightiest sentences that fit into `share` seconds, at least one, in the text's order.
 
-    One that leans on the sentence before it is taken only after that one, or as the weightiest.
+    A sentence that refers to the one before it is chosen only together with that one, or as the weightiest.
     """
     ranked = sorted(range(len(part)), key=lambda at: -_score(part[at], brief, weights))
     taken, spent = {ranked[0]}, speaking_rate.estimate_speech_seconds(part[ranked[0]].text)
-    for at in (*ranked, *ranked):  # twice, as what comes second may be what another leans on
+    for at in (*ranked, *ranked):  # twice: a sentence chosen late may be the one that another refers to
         seconds = speaking_rate.estimate_speech_seconds(part[at].text)
         stands = (
             not (term_weights.depends_on_previous(part[at].text) or _is_question(part[at].text))
@@ -159,7 +159,7 @@ def _is_question(text: str) -> bool:
 
 
 def _score(sentence: Sentence, brief: Brief, weights: term_weights.TermWeights) -> float:
-    """Weigh a sentence by its terms; more where it opens a paragraph or names a keyword, less where it leans on another."""
+    """Return a sentence's weight: more where it opens a paragraph or has a keyword, less where it refers to another."""
     text = sentence.text.casefold()
     score = weights.weight_of(sentence.text)
     score *= 1.25 if sentence.starts_paragraph else 1.0
@@ -173,7 +173,7 @@ def _capitalized(text: str) -> str:
 
 
 def _topic_shots(brief: Brief, title: str) -> list[Shot]:
-    """Say what a topic says, then the keywords; where more scenes are wanted, show its words and its title. Invent nothing."""
+    """Return scenes of a topic without a text: its sentences, then the keywords, then silent cards with its words."""
     topic = brief.topic or brief.source_text or ""
     spoken = [each.text for each in parse_article(topic, brief.language).sentences] or [title]
     shots = [_topic_shot(line, brief.language) for line in spoken]
@@ -196,7 +196,7 @@ def _topic_shot(line: str, language: str, shows: str = "") -> Shot:
 
 
 def _with_full_stop(sentence: str, language: str) -> str:
-    """End a sentence: an item of a list may have no full stop of its own."""
+    """Return the sentence with a final full stop: an item of a list may have none."""
     stop = _FULL_STOP.get(language.partition("-")[0].lower(), ".")
     return sentence if not sentence or not sentence[-1].isalnum() else sentence + stop
 

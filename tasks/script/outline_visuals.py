@@ -1,6 +1,6 @@
-"""How a script without pictures looks: a title card, headings, lists that build up, words and numbers as they are said. Pure.
+"""Lays out an outlined script: title card, headings, lists that build up, words and numbers as they are spoken. Pure.
 
-Times within a scene follow from how long its sentences take to say: about, as nobody has spoken yet.
+Times within a scene come from estimated speaking times, since nothing is spoken yet.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from tasks.script.term_weights import TermWeights
 
 CROSSFADE = 0.5
-OPENING_SECONDS = 0.8  # seconds before the first word, for the title to arrive
-CLOSING_SECONDS = 3.0  # seconds of the last card
-TITLE_SECONDS, HEADING_SECONDS = 3.2, 2.4  # seconds that they stand alone
-ITEM_GAP_SECONDS = 0.4  # seconds from one item of a list to the next, at least
-MIN_SHOWN_SECONDS = 1.6  # seconds in which a few words can be read
-SECONDS_PER_HIGHLIGHT = 4.0  # seconds of a sentence for which one thing is shown
+OPENING_SECONDS = 0.8  # before the first word, for the title to appear
+CLOSING_SECONDS = 3.0  # of the closing card
+TITLE_SECONDS, HEADING_SECONDS = 3.2, 2.4  # for which they stand alone
+ITEM_GAP_SECONDS = 0.4  # from one list item to the next, at least
+MIN_SHOWN_SECONDS = 1.6  # a few words cannot be read faster
+SECONDS_PER_HIGHLIGHT = 4.0  # of speech
 MAX_LABEL = 40
 MAX_ITEM = 64
-MAX_LIST = 5  # items that stand below each other; more of them stand alone, one after the other
-MAX_CORNER_TITLE = 28  # characters of a title that is too long for its corner
+MAX_LIST = 5  # items below each other; a longer list is shown item by item
+MAX_CORNER_TITLE = 28  # characters left of a title that does not fit the corner
 MAX_CONTENTS = 110
 MAX_CHART_TITLE = 60
-# Whose letters are light on dark, and suit any matter; and the one that words of a brief ask for.
+# THEMES suit any topic with light text on dark; _THEME_WORDS are the words of a brief that ask for one.
 THEMES = ("slate", "bulletin", "forest", "chalk", "sunrise")
 _THEME_WORDS = {
     "paper": ("paper", "light", "bright", "minimal", "book"),
@@ -45,7 +45,7 @@ _THEME_WORDS = {
     "bulletin": ("bulletin", "news", "business", "corporate", "formal"),
     "slate": ("slate", "plain", "neutral", "sober", "modern"),
 }
-_LIGHT_THEMES = ("paper",)  # on whose dark letters a dark gradient does not go
+_LIGHT_THEMES = ("paper",)  # their dark text would be unreadable on a dark gradient
 _TRANSITIONS = {
     "heading": "slide_left",
     "list": "slide_up",
@@ -57,7 +57,7 @@ _TRANSITIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What a scene tells: its sentences, which of them are items of a list, the heading that it opens; or one `card`."""
+    """The content of a scene: its sentences, which of them are list items, the heading that it opens; or one `card`."""
 
     narration: str
     sentences: tuple[str, ...] = ()
@@ -65,12 +65,12 @@ class Shot:
     heading: str = ""
     card: str = ""
     seconds: float | None = None
-    chart: dict[str, Any] | None = None  # of a table that stands behind one of its sentences
-    large: bool = False  # writes its words as titles, so that neighbours differ
+    chart: dict[str, Any] | None = None  # of a table that follows one of its sentences
+    large: bool = False  # shows its words as titles, so that neighbouring scenes differ
 
 
 def choose_theme(brief: Brief, title: str) -> str:
-    """Return the theme that the brief's own words ask for, else one that is always the same for a title."""
+    """Return the theme that the brief's words ask for, else one that depends on the title alone."""
     asked = f"{brief.style or ''} {brief.tone or ''} {brief.audience or ''}".casefold().split()
     for name, words in _THEME_WORDS.items():
         if any(each.startswith(words) for each in asked):
@@ -81,7 +81,7 @@ def choose_theme(brief: Brief, title: str) -> str:
 def build_document(
     title: str, shots: Sequence[Shot], brief: Brief, weights: TermWeights, headings: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the document of a script that tells the shots, without its variables."""
+    """Return the script's document for the shots, without its variables."""
     name = choose_theme(brief, title)
     colors = scene_gradients(len(shots), name)
     shown = {title.casefold(), *map(str.casefold, term_weights.content_words(title))}
@@ -93,7 +93,7 @@ def build_document(
             else _scene_texts(title, shot, weights, shown)
         )
         scene: dict[str, Any] = {"narration": shot.narration, "text": texts}
-        if shot.chart:  # which fills the picture
+        if shot.chart:  # a chart fills the picture: text would cover it
             scene |= {"visual": _with_heading(shot.chart, shot.heading), "text": []}
         elif at and name not in _LIGHT_THEMES and at % 2 == 0:
             scene["visual"] = {"type": "gradient", "colors": colors[at]}
@@ -113,13 +113,13 @@ def build_document(
 
 
 def _with_heading(chart: dict[str, Any], heading: str) -> dict[str, Any]:
-    """Put the heading that a scene opens above its chart."""
+    """Return the chart with the scene's heading in its title."""
     title = ": ".join(each for each in (heading, chart["title"]) if each)
     return {**chart, "title": title} if len(title) <= MAX_CHART_TITLE else chart
 
 
 def with_closing_card(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with a last card: its title once more, out of black."""
+    """Return the document with a closing card that shows the title again."""
     last = {
         "duration": CLOSING_SECONDS,
         "text": [{"text": document["title"], "role": "title", "animation": "fade"}],
@@ -140,7 +140,7 @@ def _shot_kind(shot: Shot, texts: Sequence[dict[str, Any]]) -> str:
 def _opening_texts(
     title: str, shot: Shot, weights: TermWeights, shown: set[str], headings: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Show the title, above what the parts of the text are headed; then what is said."""
+    """Return the first scene's texts: the title, the headings of the sections, then the highlights."""
     if not title:
         return _highlight_texts(shot, weights, shown, 0.0)
     later = _highlight_texts(shot, weights, shown, TITLE_SECONDS)
@@ -153,7 +153,7 @@ def _opening_texts(
 
 
 def _scene_texts(title: str, shot: Shot, weights: TermWeights, shown: set[str]) -> list[dict[str, Any]]:
-    """Show in the corner what all of it is about; a heading or a list large, or what is said."""
+    """Return a scene's texts: the title in the corner, and a heading, a list or the highlights."""
     if shot.card:
         return [{"text": shot.card, "role": "title", "animation": "rise"}]
     texts: list[dict[str, Any]] = []
@@ -186,7 +186,7 @@ def _corner_title(title: str) -> str:
 
 
 def _highlight_texts(shot: Shot, weights: TermWeights, shown: set[str], since: float) -> list[dict[str, Any]]:
-    """Show what is worth it of each sentence, when it is said, until the next is. Items of a list stay together."""
+    """Return the highlights of each sentence, shown from when it is spoken until the next; list items stay together."""
     timed = list(_timed_highlights(shot, weights, shown, since))
     texts: list[dict[str, Any]] = []
     for at, each in enumerate(timed):
@@ -228,7 +228,7 @@ def _timed_highlights(
 
 
 def _fallback_text(shot: Shot, weights: TermWeights, shown: set[str]) -> list[dict[str, Any]]:
-    """Show one of the scene's own words rather than nothing."""
+    """Return the weightiest of the scene's words where it has no highlight."""
     found = next(
         (each for said in shot.sentences if (each := heaviest_word(said, weights, shown, 0.0))), None
     )

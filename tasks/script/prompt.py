@@ -1,4 +1,4 @@
-"""What a model is told. The brief is data: it comes as one JSON document, in a message that holds nothing else. Pure."""
+"""The prompts for a language model. The brief is data: one JSON document in a message of its own, never an instruction. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
     from shared.script.values import Brief
 
-# Narrators say some 150 words a minute, in characters of Latin script as `pace` counts them.
+# 150 words a minute, a narrator's usual pace.
 WORDS_PER_SECOND = 2.5
-_LONGEST_ANSWER = 20_000  # characters of a wrong answer that are shown again
+_LONGEST_ANSWER = 20_000  # characters of a wrong answer that are sent back
 
 _TASK = """\
 You write scripts for short narrated videos. The next message is one JSON document, the brief. Everything in it is \
@@ -40,7 +40,7 @@ understood alone. Add nothing."""
 
 
 def script_messages(brief: Brief, *, points: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Return the messages that ask for a script; `points` stand for a source text that is too long."""
+    """Return the messages that ask for a script; `points` replace a source text that is too long."""
     wanted: dict[str, Any] = {
         "topic": brief.topic,
         "audience": brief.audience,
@@ -57,12 +57,12 @@ def script_messages(brief: Brief, *, points: Sequence[str] = ()) -> list[dict[st
 
 
 def digest_messages(part: str, language: str) -> list[dict[str, str]]:
-    """Return the messages that ask for what matters in one part of a long text."""
+    """Return the messages that ask for the main points of one part of a long text."""
     return [{"role": "system", "content": _DIGEST}, _document({"language": language, "source_text": part})]
 
 
 def repair_messages(answer: str, wrong: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-    """Return the messages that ask to mend an answer: what it was, and where it is wrong."""
+    """Return the messages that ask to correct an answer: the answer, and where it is wrong."""
     places = [{"pointer": pointer, "detail": detail} for pointer, detail in wrong[:50]]
     return [
         {"role": "assistant", "content": answer[:_LONGEST_ANSWER] or "{}"},

@@ -1,4 +1,4 @@
-"""From an article to sentences that can be said: markup, links and headings taken off, paragraphs kept apart. Pure."""
+"""Splits an article into sentences that can be spoken: without markup, links and headings, with paragraphs kept apart. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any
 from tasks.script import tables
 from tasks.sentence_breaks import sentence_ends
 
-MAX_SENTENCE = 280  # characters; a longer one is cut where it pauses, as nobody can listen to it
+MAX_SENTENCE = 280  # characters; a longer sentence is hard to follow by ear, and is split at a pause
 MAX_HEADING = 90
-_MIN_PART = 40  # characters of a part of one that was cut
-_PAUSE_SEARCH = 2000  # characters from its middle that a pause is looked for
+_MIN_PART = 40  # characters of each half of a split sentence
+_PAUSE_SEARCH = (
+    2000  # characters around the middle that are searched for a pause: bounds the time on hostile text
+)
 
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
-# Each pattern is bounded, or begins where it cannot begin again a character later: hostile text costs no more than other.
+# Patterns are bounded in length or cannot match again one character later: else hostile text takes quadratic time.
 _LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\([^()\n]{0,2000}\)")
 _URL = re.compile(r"\bhttps?://\S+|\bwww\.\S+")
 _NOTE = re.compile(r"\[\d{1,3}\]")  # a reference such as [12]
@@ -27,14 +29,14 @@ _HEADING = re.compile(r"#{1,6}\s+(.+?)\s*#*")
 _BULLET = re.compile(r"\s*(?:[-*+\u2022]|\d{1,2}[.)])\s+")
 _SPACES = re.compile(r"\s+")
 _END = ".!?\u2026"
-_WIDE_END = "\u3002\uff01\uff1f\u061f\u06d4\u0964"  # CJK, Arabic, Urdu, Hindi: no space need follow
+_WIDE_END = "\u3002\uff01\uff1f\u061f\u06d4\u0964"  # CJK, Arabic, Urdu, Hindi
 _CLOSERS = "\"'\u201d\u2019\u00bb)\\]\u300d\u300f\uff09"
 _PAUSE = re.compile(r"(?<=[;:\uff1b\uff1a])\s*|(?<=[,\uff0c\u3001\u060c])\s*|\s+[\u2013\u2014]\s+")
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence. `first` in its paragraph, `opens` what is under `heading`, if it is under one; or an item of a list."""
+    """One sentence, with the heading above it and its place in paragraph, section and list."""
 
     text: str
     starts_paragraph: bool
@@ -45,7 +47,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """A text, ready to be told. `title` is empty where it has none; `charts` follow the sentences of their numbers."""
+    """A text split into sentences. `title` may be empty; each chart follows the sentence at its index."""
 
     title: str
     sentences: tuple[Sentence, ...]
@@ -53,7 +55,7 @@ class Article:
 
 
 def parse_article(source: str, language: str = "en") -> Article:
-    """Split `source`. A first line that looks like a heading is the title."""
+    """Split `source` into sentences. A first line that looks like a heading becomes the title."""
     title, heading, opens = "", "", False
     sentences: list[Sentence] = []
     charts: list[tuple[int, dict[str, Any]]] = []
@@ -84,7 +86,7 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
 
 
 def _split_blocks(source: str) -> list[str]:
-    """Return paragraphs; headings and items of a list are some of their own."""
+    """Return the text's paragraphs; each heading and list item is a block of its own."""
     text = _TAG.sub("", _FENCE.sub("", source))
     blocks: list[str] = []
     for paragraph in re.split(r"\n[ \t]*\n", text):
@@ -102,7 +104,7 @@ def _split_blocks(source: str) -> list[str]:
 
 
 def _heading_of(block: str, language: str) -> str | None:
-    """Return the heading that the block is: marked as one, or a short single line that ends no sentence."""
+    """Return the block's heading text: marked as one, or a short line without a final stop; else None."""
     line = block.strip()
     if marked := _HEADING.fullmatch(line):
         return _strip_markup(marked[1])
@@ -123,7 +125,7 @@ def _spoken_sentences(block: str, language: str) -> list[str]:
 
 
 def _split_long(sentence: str) -> list[str]:
-    """Cut a sentence that is too long to listen to, at the pause nearest to its middle; and its halves too."""
+    """Split a sentence that is too long to follow at the pause nearest to its middle, and its halves again."""
     whole, left = list[str](), [sentence]
     while left:
         part = left.pop()
@@ -149,6 +151,6 @@ def _halves(sentence: str) -> list[str]:
 
 
 def _is_speakable(sentence: str) -> bool:
-    """Whether most of it is letters or numbers: tables, rules and code are not."""
+    """Return whether most characters are letters or digits, as those of tables, rules and code are not."""
     spoken = sum(unicodedata.category(each)[0] in "LNM" or each == " " for each in sentence)
     return any(each.isalnum() for each in sentence) and spoken >= 0.7 * len(sentence)

@@ -1,4 +1,4 @@
-"""From a table in a text to a chart: a column of names, and the first column of numbers that stand for them. Pure."""
+"""Turns a Markdown table into a chart: a column of labels, and the first column that holds only numbers. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NUMBER = re.compile(
 
 
 def chart_from_table(block: str) -> dict[str, Any] | None:
-    """Return the chart of a table whose cells stand between bars, as a script has it; None where it has no numbers."""
+    """Return the table as a script's chart; None where no column holds only numbers."""
     lines = [line.strip() for line in block.strip().splitlines()]
     if not is_table(block) or len(lines) < LEAST + 2:
         return None
@@ -31,7 +31,7 @@ def chart_from_table(block: str) -> dict[str, Any] | None:
 
 
 def is_table(block: str) -> bool:
-    """Whether a block is a table, with numbers or without."""
+    """Return whether a block is a Markdown table."""
     lines = block.strip().splitlines()
     return (
         len(lines) > 1

@@ -1,8 +1,8 @@
-"""What a text is about: the words that carry it, how much they weigh, and the phrases that they make. Pure.
+"""Weighs the words of a text: which terms carry it, how heavy a sentence is, and which phrases can label it. Pure.
 
-A term is a word of four letters or more that is no function word, or in Chinese, Japanese and Korean two characters
-side by side. It weighs log(1 + how often it comes). A sentence weighs the sum of its terms over their number and eight:
-rich sentences before long ones, and before those that say one word.
+A term is a word of four letters or more that is no function word, or two adjacent characters of Chinese, Japanese or
+Korean. Its weight is log(1 + occurrences). A sentence weighs the sum of its terms' weights over (8 + their number), so
+that rich sentences beat both long ones and those of one word.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _NUMBER = re.compile(
     r"(?P<sign>[$\u20ac\u00a3]\s?)?(?P<digits>\d[\d.,]*)(?P<unit>\s?%|(?:\s(?:square|cubic|million|billion|trillion))*\s[^\W\d_]{4,})?"
 )
 LEAST = 4
-_OFTEN = 0.4  # a word in more than this part of many sentences is a function word of its language
+_OFTEN = 0.4  # a word in more than this share of the sentences is a function word
 _MANY = 12
-# Those of four letters or more that short texts in the widest used Latin languages are full of.
+# Function words of four letters or more of the most common languages in Latin script.
 _FUNCTION_WORDS = frozenset(
     """
     about above after again against almost along already also although always among another around because been
@@ -59,7 +59,7 @@ _FUNCTION_WORDS = frozenset(
     """.split()  # noqa: SIM905 - words are read best as words
 )
 
-# A sentence that begins with one of these says little without the one before it.
+# A sentence that begins with one of these refers to the one before it.
 _DEPENDENT_OPENERS = frozenset(
     """
     it its they them their he him his she her this these that those here there and but so or yet also then thus
@@ -72,18 +72,18 @@ _DEPENDENT_OPENERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TermWeights:
-    """How much each term of a text weighs."""
+    """The weight of each term of a text."""
 
     terms: dict[str, float]
 
     def weight_of(self, sentence: str) -> float:
-        """Return the weight of a sentence."""
+        """Return a sentence's weight."""
         found = set(terms(sentence))
         return sum(self.terms.get(term, 0.0) for term in found) / (8 + len(found))
 
 
 def weigh_terms(sentences: Iterable[str]) -> TermWeights:
-    """Weigh the terms of a text; what nearly every sentence has says nothing."""
+    """Return the weights of a text's terms; a term in nearly every sentence has none."""
     each = [terms(sentence) for sentence in sentences]
     counts = Counter(term for found in each for term in found)
     spread = Counter(term for found in each for term in set(found))
@@ -92,43 +92,43 @@ def weigh_terms(sentences: Iterable[str]) -> TermWeights:
 
 
 def terms(sentence: str) -> list[str]:
-    """Return the terms of a sentence, small."""
+    """Return a sentence's terms in lower case."""
     long_words = [word for match in _WORD.finditer(sentence) if _is_term(word := match[0].lower())]
     runs = _CJK.findall(sentence)
     return long_words + [run[at : at + 2] for run in runs for at in range(len(run) - 1)]
 
 
 def content_words(text: str) -> list[str]:
-    """Return the words that carry a text, each once, as they are written and in their order."""
+    """Return a text's words that are terms, each once, in their order and case."""
     found = {word.casefold(): word for word in reversed(_WORD.findall(text)) if _is_term(word.lower())}
     return list(found.values())[::-1]
 
 
 def is_content_word(word: str) -> bool:
-    """Whether a word, small, says something by itself: it is no function word of four letters or more."""
+    """Return whether a lower-case word carries meaning, and is no function word of four letters or more."""
     return word not in _FUNCTION_WORDS
 
 
 def depends_on_previous(sentence: str) -> bool:
-    """Whether a sentence leans on the one before it."""
+    """Return whether a sentence refers to the one before it, by its first word."""
     first = _WORD.search(sentence)
     return first is not None and first[0].lower() in _DEPENDENT_OPENERS
 
 
 def label_phrases(sentence: str) -> list[str]:
-    """Return what a sentence could be labelled with, best first: names of several words, numbers, other names."""
+    """Return phrases that can label a sentence, best first: names of several words, numbers, other names."""
     names = _names(sentence)
     numbers = [found for match in _NUMBER.finditer(sentence) if (found := _number_label(match))]
     return [name for name in names if " " in name] + numbers + [name for name in names if " " not in name]
 
 
 def is_number(label: str) -> bool:
-    """Whether a label is a number, with what it counts or without."""
+    """Return whether a label is a number, with or without a unit."""
     return _NUMBER.fullmatch(label) is not None
 
 
 def _number_label(number: re.Match[str]) -> str:
-    """Return a year, an amount, or a number with what it counts; a bare number tells nothing."""
+    """Return a year, an amount, or a number with its unit; "" for a bare number."""
     digits, unit = number["digits"].rstrip(".,"), number["unit"] or ""
     if number["sign"] or "%" in unit:
         return f"{number['sign'] or ''}{digits}{unit if '%' in unit else ''}"
@@ -138,7 +138,7 @@ def _number_label(number: re.Match[str]) -> str:
 
 
 def _names(sentence: str) -> list[str]:
-    """Return runs of capitalised terms that do not open the sentence."""
+    """Return runs of capitalised terms, except one that starts the sentence."""
     found: list[str] = []
     end = 0
     for match in _WORD.finditer(sentence):

@@ -1,4 +1,4 @@
-"""What a worker does with a script job, and with a video whose script is not written yet."""
+"""The script task: writes the script of a brief, for a script job or for a video that came as a brief."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from shared.models import Job
     from tasks.attempt import Attempt
 
-# Goes up when another script is written of the same brief, so that no older one is taken for it.
+# Raise it when the same brief leads to another script: else older scripts come from the cache.
 REVISION = 2
-ANSWER_TOKENS = 800  # what a script of some eight scenes takes
+ANSWER_TOKENS = 800  # of a script with about eight scenes
 
 
 @lru_cache(maxsize=1)
 def model_endpoints() -> tuple[ModelEndpoint, ...]:
-    """Return the models that the settings name, in order; what is learnt of each lasts as long as the process."""
+    """Return the configured models in order. Their state (circuit breaker, known limits) lasts as long as the process."""
     config = settings()
     models = (
         ModelConfig(name=named.model, base_url=named.base_url, api_key=named.api_key)
@@ -44,7 +44,7 @@ def model_endpoints() -> tuple[ModelEndpoint, ...]:
 
 @dataclass(frozen=True, slots=True)
 class JobScript:
-    """A script for a job: who wrote it and what it cost now, which is nothing where it was written before."""
+    """A job's script, the model that wrote it, and the tokens used now: 0 where it came from the cache."""
 
     document: dict[str, Any]
     model: str
@@ -54,7 +54,7 @@ class JobScript:
 
 
 def write_job_script(attempt: Attempt) -> JobScript:
-    """Return the script of the job's brief: the same brief of the same account is written once, also by many at once."""
+    """Return the script of the job's brief, from the cache where the account has had the same brief before."""
     attempt.report_progress(Stage.WRITING, 0.0)
     job, config = attempt.job, settings()
     brief = load(BriefSchema(), job.spec["brief"])
@@ -62,7 +62,7 @@ def write_job_script(attempt: Attempt) -> JobScript:
     if not models:
         return _job_script(
             asdict(write_script(brief)), cached=False
-        )  # the outliner costs nothing and says the same again
+        )  # the outliner is free and deterministic: nothing to cache
     pictures = bool(stock_providers())
     answer = response_cache.get_or_compute(
         response_cache.cache_key("script", job.account_id, [dump_brief(brief), models, pictures, REVISION]),
@@ -84,25 +84,25 @@ def _job_script(written: dict[str, Any], *, cached: bool) -> JobScript:
 
 
 class _BudgetMeter(Meter):
-    """Holds each call against the budgets before it is made, and writes down what it used, whatever comes of it."""
+    """Checks the budget before each call, and records the tokens after it."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
 
     def before_call(self, characters: int) -> None:
-        """Raise QuotaExceeded where the call would break a budget: what is sent, and an answer of usual length."""
+        """Raise QuotaExceeded where the prompt and an answer of usual length would exceed a budget."""
         likely = characters / CHARACTERS_PER_TOKEN + ANSWER_TOKENS
         with transaction() as session:
             ledger.check_budget(session, self._job, UsageKind.TOKENS, likely, settings())
 
     def after_call(self, tokens: int) -> None:
-        """Charge what the call used."""
+        """Record the tokens of a call."""
         with transaction() as session:
             ledger.record_usage(session, self._job, UsageKind.TOKENS, tokens, settings())
 
 
 def perform(attempt: Attempt) -> JobOutput:
-    """Write the script of the job's brief; a person may edit it before it is rendered."""
+    """Write the script of the job's brief, for a person to edit before it is rendered."""
     written = write_job_script(attempt)
     script = dump_script(load(ScriptSchema(), written.document))
     usage = {"llm_tokens": written.tokens}

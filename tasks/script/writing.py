@@ -1,4 +1,4 @@
-"""From a brief to a script: by the first of the models that gives a good one, or by the outliner where there is no model."""
+"""Writes a script from a brief: by the first configured model that gives a valid one, or by the outliner without a model."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MIN_CONTEXT = 2000  # characters; a model that reads less cannot write a script
+MIN_CONTEXT = 2000  # characters; a model that reads fewer cannot write a script
 CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenScript:
-    """A script as a document that the script's schema takes, who wrote it, and what it cost."""
+    """A script as a document, the model that wrote it, and the tokens used."""
 
     script: dict[str, Any]
     model: str
@@ -37,13 +37,13 @@ class WrittenScript:
 
 
 class Meter:
-    """Hears of each call to a model: here it lets everything pass."""
+    """Is called around each call to a model. This one allows everything."""
 
     def before_call(self, characters: int) -> None:
-        """Hear that so much is about to be sent, or raise QuotaExceeded to prevent it."""
+        """Allow a call with so many characters, or raise QuotaExceeded."""
 
     def after_call(self, tokens: int) -> None:
-        """Hear what the call used."""
+        """Record the tokens of a call."""
 
 
 UNMETERED = Meter()
@@ -58,10 +58,10 @@ def write_script(
     sleep: Callable[[float], None] = time.sleep,
     meter: Meter = UNMETERED,
 ) -> WrittenScript:
-    """Write a script.
+    """Return a script for the brief.
 
-    Raise ModelUnavailable when trying later may help, ModelRefused or ScriptInvalid when it would not, and Stopped.
-    With `pictures` a model may ask for stock pictures; each has a gradient to fall back on.
+    Raise ModelUnavailable when a later try may help, ModelRefused or ScriptInvalid when it would not, and Stopped. With
+    `pictures` a model may ask for stock pictures; each gets a gradient as its fallback.
     """
     if not endpoints:
         outlined = write_outline(brief)
@@ -90,12 +90,12 @@ def write_script(
 def _write_by(
     brief: Brief, endpoint: ModelEndpoint, retrying: _RetryingEndpoint, *, pictures: bool
 ) -> Outline:
-    """Talk with one endpoint; where the text is too long for it, in ever smaller parts, and remember how small."""
+    """Return one endpoint's script; where the source text exceeds its context, halve what is sent and remember that."""
     while True:
         try:
             return Dialogue(brief, retrying.ask, pictures=pictures, context=endpoint.context).write_script()
         except PromptTooLong as error:
-            # What was refused is no longer than the text, even where the endpoint was thought to read more.
+            # The text may be shorter than the assumed context: halving the latter would send the same text again.
             known = min(endpoint.context, len(brief.source_text or ""))
             if known < MIN_CONTEXT:
                 raise ModelRefused("The brief is too long for the language model.") from error
@@ -103,7 +103,7 @@ def _write_by(
 
 
 def _most_hopeful(failures: Sequence[ServiceError]) -> ServiceError:
-    """Return the failure that leaves most hope: the one to be tried again soonest, else a bad script, else a refusal."""
+    """Return the failure to report: the one that can be retried soonest, else an invalid script, else a refusal."""
     later = [error for error in failures if isinstance(error, ModelUnavailable)]
     if later:
         return min(later, key=lambda error: error.retry_after or 0.0)
@@ -111,7 +111,7 @@ def _most_hopeful(failures: Sequence[ServiceError]) -> ServiceError:
 
 
 class _RetryingEndpoint:
-    """Asks an endpoint again where that may help, and counts what it costs."""
+    """Calls an endpoint with retries, and counts the tokens."""
 
     def __init__(
         self, endpoint: ModelEndpoint, stop: Callable[[], bool], sleep: Callable[[float], None], meter: Meter
@@ -120,7 +120,7 @@ class _RetryingEndpoint:
         self.tokens = 0
 
     def ask(self, messages: Sequence[dict[str, str]], form: dict[str, Any]) -> Reply:
-        """Return the endpoint's reply; or raise ModelUnavailable, or what the endpoint raises."""
+        """Return the endpoint's reply; raise ModelUnavailable after the last retry, or what the endpoint raises."""
         try:
             reply = call_with_retries(
                 lambda: self._ask_once(messages, form),
@@ -131,7 +131,7 @@ class _RetryingEndpoint:
         except TransientFailure as error:
             wait = () if error.retry_after is None else (error.retry_after,)
             raise ModelUnavailable(str(error), *wait) from error
-        # Some servers do not say what a call used; it is paid for all the same.
+        # Some servers do not report usage, which must not make their calls free of budgets.
         tokens = reply.tokens or _estimate_tokens(messages, reply)
         self.tokens += tokens
         self._meter.after_call(tokens)

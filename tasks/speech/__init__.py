@@ -1,4 +1,4 @@
-"""Turns text into narration with word times. Engines share one shape (`speech.Engine`); espeak-ng is embedded."""
+"""Turns text into narration with word times: speech engines, the cache of sentences, and the embedded espeak-ng."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ __all__ = [
 def speak(
     text: str, *, language: str, voice: Voice, target: Path, stop: Callable[[], bool] | None = None
 ) -> Speech:
-    """Write one narration to `target`, or raise SpeechFailed. Many are spoken faster by one `narrate`."""
+    """Write one narration to `target`, or raise SpeechFailed. One call of `narrate` is faster for several."""
     return narrate([Line(text, language, target, voice)], stop=stop)[0]

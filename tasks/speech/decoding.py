@@ -1,4 +1,4 @@
-"""Turns the sound that an engine gave into narration's form: 48 kHz, mono, 16 bits, silence cut off at both ends."""
+"""Decodes an engine's audio to the form of narration: 48 kHz, mono, 16 bits, without silence at either end."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tasks.speech.espeak_child import fade_ends, trim
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-MAX_SECONDS = 900  # seconds of one sentence
+MAX_SECONDS = 900  # of one sentence: bounds what a compressed file may unpack to
 LIMITS = ffmpeg.Limits(wall=60, stall=30, cpu=60, file=SAMPLE_RATE * 2 * MAX_SECONDS + 4096)
 
 
 class NoAudibleSpeech(Exception):
-    """The sound cannot be read, or nothing is heard in it."""
+    """The audio cannot be decoded, or is silent."""
 
 
 def decode_to_wav(sound: bytes, target: Path, *, stop: Callable[[], bool], pcm: int | None = None) -> int:
-    """Write the sound to `target` and return its samples, or raise NoSpeech. `pcm` is the rate of bare samples."""
+    """Write the audio to `target` and return its samples; raise NoAudibleSpeech. `pcm` is the rate of headerless samples."""
     with tempfile.TemporaryDirectory(prefix="sound-", dir=target.parent) as work:
         source, whole = Path(work) / "source", Path(work) / "whole.wav"
         source.write_bytes(sound)
@@ -63,7 +63,7 @@ def _convert(reading: Sequence[str], source: Path, target: Path, stop: Callable[
 
 
 def write_wav(target: Path, samples: bytes) -> None:
-    """Write a WAV file of 16-bit samples."""
+    """Write a mono WAV file of 16-bit samples at 48 kHz."""
     with wave.open(str(target), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -1,4 +1,4 @@
-"""What speech engines take and give: plain values, the same for every engine."""
+"""The interface of speech engines and its values."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-SAMPLE_RATE = 48_000  # samples a second of everything that is spoken
+SAMPLE_RATE = 48_000  # of all narration
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One text to be spoken to a file of its own."""
+    """One text to speak to a file."""
 
     text: str
     language: str
@@ -26,9 +26,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as it was heard. Seconds from the narration's start; `offset` and `length` in characters of the text.
+    """A word of a narration. Times are seconds from its start; `offset` and `length` are characters of the text.
 
-    The words cover all of the text but white space: a dash or an emoji belongs to the word before it.
+    The words cover the whole text except white space: a dash or an emoji belongs to the word before it.
     """
 
     text: str
@@ -40,7 +40,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A narration: a mono 16-bit WAV file and when each of its words is heard."""
+    """A narration: a mono 16-bit WAV file and the times of its words."""
 
     path: Path
     samples: int
@@ -51,7 +51,7 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class WordTime:
-    """An engine's word: where it stands in the text, and when it is heard, in seconds."""
+    """When an engine speaks a word: the word's place in the text, start and end in seconds."""
 
     place: int
     start: float
@@ -60,7 +60,7 @@ class WordTime:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What is spoken in one breath, to a file of its own: letters and punctuation alone (see `utterances`)."""
+    """A sentence to speak to a file: letters and punctuation only (see `utterances`)."""
 
     text: str
     language: str
@@ -70,7 +70,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class SpokenSentence:
-    """A spoken sentence: how long its mono 16-bit WAV file is, what is heard when, and the seconds of it transcribed."""
+    """A spoken sentence: its samples (mono, 16 bits), its word times, and the seconds that were transcribed."""
 
     samples: int
     heard: tuple[WordTime, ...]
@@ -78,24 +78,24 @@ class SpokenSentence:
 
 
 class SpeechEngine(Protocol):
-    """Speaks sentences. All engines have this shape; `costs` tells that each character is paid for."""
+    """Speaks sentences. `is_paid`: each character costs money."""
 
     name: str
     is_paid: bool
 
     @property
     def transcribes(self) -> bool:
-        """Whether what is spoken is also sent to be transcribed, which is paid for too."""
+        """Whether spoken sentences are also transcribed, which costs money too."""
         ...
 
     def voice_id(self, voice: Voice, language: str) -> str | None:
-        """Return the engine's own name of the voice that is asked for, or None where it does not have it."""
+        """Return the engine's own name of the voice, or None where it does not have the voice."""
         ...
 
     def cache_identity(self, voice: Voice, language: str) -> Sequence[str | float]:
-        """Return all that decides, beside the text, how a sentence sounds and when its words are heard."""
+        """Return everything besides the text that decides how a sentence sounds and when its words are spoken."""
         ...
 
     def speak(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[SpokenSentence, ...]:
-        """Write each sentence's file, in order, or raise SpeechFailed, Unavailable or Stopped."""
+        """Write each sentence's file, in order; raise SpeechFailed, Unavailable or Stopped."""
         ...

@@ -1,4 +1,4 @@
-"""Which engines there are, and who may speak for whom: the settings' servers, then Piper, then the embedded one."""
+"""The configured speech engines in the order in which they are tried: servers, then Piper, then the embedded espeak-ng."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def speech_engines() -> tuple[SpeechEngine, ...]:
-    """Return this process's engines in the order in which they are asked; what is learnt of each lasts as long as it."""
+    """Return this process's engines in order. Their state (formats, circuit breakers) lasts as long as the process."""
     config = settings()
     voices = named_voices(config.speech_voices)
     servers: list[SpeechEngine] = [
@@ -33,10 +33,12 @@ def speech_engines() -> tuple[SpeechEngine, ...]:
 
 
 def engines_for(engines: Sequence[SpeechEngine], voice: Voice, language: str) -> tuple[SpeechEngine, ...]:
-    """Return the engines that have the voice, in order, or raise SpeechFailed where none does."""
+    """Return the engines that have the voice, in order; raise SpeechFailed where none does."""
     found = tuple(each for each in engines if each.voice_id(voice, language) is not None)
     if not found and voice.name is not None:
-        raise SpeechFailed(f"There is no voice “{voice.name[:64]}”.")
+        raise SpeechFailed(f"There is no voice “{voice.name[:64]}”. GET /v1/voices lists the voices.")
     if not found:
-        raise SpeechFailed(f"No voice speaks the language “{language[:35]}”.")
+        raise SpeechFailed(
+            f"No voice speaks the language “{language[:35]}”. GET /v1/voices lists the voices with their languages."
+        )
     return found

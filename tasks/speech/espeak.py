@@ -1,7 +1,7 @@
-"""Speaks with the embedded espeak-ng: no network, any of its languages, and exact times of words.
+"""The embedded engine espeak-ng: no network, many languages, exact word times.
 
-The library runs in a child process (see `tasks.speech.espeak_child`): one for all lines of a call, since a
-process takes a fifth of a second to start and a minute of speech a twentieth to make.
+The library runs in a child process, `espeak_child`: one for all lines of a call, since a process takes 0.2 s to start and
+a minute of speech 0.05 s to make.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ if TYPE_CHECKING:
     from shared.script.values import Voice
 
 NAME = "espeak-ng"
-# Goes up when the same text is made another sound of, so that nothing older is taken for it.
+# Raise it when the same text sounds different: else older sentences come from the store.
 REVISION = 3
-WORDS_A_MINUTE = 160  # words a minute at speed 1: a narrator's, not a screen reader's
-WORDS_A_MINUTE_RANGE = (80, 450)  # what the engine can do
+WORDS_A_MINUTE = 160  # at speed 1: a narrator's pace, not a screen reader's
+WORDS_A_MINUTE_RANGE = (80, 450)  # espeak-ng's own limits
 MAX_MEMORY = 2 << 30
 MAX_FILE_BYTES = 1 << 30
 
 
 class Espeak:
-    """The embedded engine. It costs nothing, and says the same text in the same way for ever."""
+    """The embedded engine. It is free, and the same text always sounds the same."""
 
     name = NAME
     is_paid = False
     transcribes = False
 
     def voice_id(self, voice: Voice, language: str) -> str | None:
-        """Return what the library calls the voice, else the language's own."""
+        """Return the library's name of the voice, else of the language's own voice."""
         found = (
             voices.find_voice(voice.name) if voice.name is not None else voices.voice_for_language(language)
         )
         return found.file if found else None
 
     def cache_identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
-        """Return the library's version and the voice that it speaks with."""
+        """Return the library's version, the voice and its speed."""
         return (NAME, _version(), REVISION, self.voice_id(voice, language) or "", voice.speed)
 
     def speak(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[SpokenSentence, ...]:
-        """Speak all of them by one child, which uses every core."""
+        """Speak all sentences in one child process, which uses every core."""
         if not sentences:
             return ()
         lines = [Line(each.text, each.language, each.target, each.voice) for each in sentences]
@@ -76,7 +76,7 @@ def _version() -> str:
 
 
 def narrate(lines: Sequence[Line], *, stop: Callable[[], bool] | None = None) -> tuple[Speech, ...]:
-    """Speak the lines, or raise SpeechFailed."""
+    """Speak the lines, each to its file; raise SpeechFailed."""
     if not lines:
         return ()
     chosen = [_voice(line) for line in lines]
@@ -93,7 +93,7 @@ def narrate(lines: Sequence[Line], *, stop: Callable[[], bool] | None = None) ->
 
 
 def _voice(line: Line) -> str:
-    """Return the engine's name of the voice that the line asks for, else of the language's own."""
+    """Return the library's name of the line's voice, else of the language's own."""
     if line.voice.name is not None:
         found = voices.find_voice(line.voice.name)
         if found is None:
@@ -106,7 +106,7 @@ def _voice(line: Line) -> str:
 
 
 def _language(line: Line) -> str:
-    """Return the language that the line's voice speaks, whatever the text is in."""
+    """Return the language of the line's voice, whatever language the text is in."""
     found = voices.find_voice(line.voice.name) if line.voice.name is not None else None
     return found.language if found else line.language
 
@@ -145,7 +145,7 @@ def _run_child(
                 limits=limits,
                 stdin=iter([json.dumps(request).encode()]),
                 stop=stop,
-                env={"OPENBLAS_NUM_THREADS": "1"},  # else its threads start again after every fork
+                env={"OPENBLAS_NUM_THREADS": "1"},  # else OpenBLAS starts its threads again after every fork
             )
         except RenderTimeout as error:
             raise SpeechFailed("Speaking the text took too long.") from error
@@ -156,7 +156,7 @@ def _run_child(
 
 
 def _speech(line: Line, utterances: Sequence[Utterance], report: dict[str, Any]) -> Speech:
-    """Put what was heard at its places in the line's text."""
+    """Return the narration, with the word times at their places in the line's text."""
     samples = int(report["samples"])
     return Speech(
         line.target,

@@ -1,9 +1,9 @@
-"""Speaks with espeak-ng's library: the program that `tasks.speech.espeak` runs as a child with limits.
+"""The child process of `espeak`: speaks with espeak-ng's library, under limits.
 
-The library is one global state and C code that reads any client's text; in a process of its own a crash or a
-hang costs one narration and never a worker. It stands alone, so that it starts fast and needs no import path.
+The library has one global state, and its C code reads any client's text: here a crash or a hang costs one narration and
+not a worker. The file imports nothing of ours, so that it starts fast and needs no import path.
 
-Reads a JSON request from stdin and writes a WAV file a line, and a JSON report to the path that is asked for.
+Reads a JSON request from stdin; writes a WAV file for each line, and a JSON report to the path in the request.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Samples = NDArray[np.float32]
 
 RATE = 48_000
 SYNCHRONOUS = 2
-UTF8_PLAIN = 1  # characters are UTF-8; neither SSML nor [[phonemes]] mean anything
+UTF8_PLAIN = 1  # UTF-8; SSML and [[phonemes]] in a client's text have no effect
 RATE_PARAMETER = 1
 WORD_EVENT = 1
 SILENCE_LEVEL = 48  # of 32768: -57 dB, below it is silence
 MARGIN = 0.02  # seconds of silence kept around speech
-GRAIN = 0.005  # seconds: how finely the end of a word is looked for
+GRAIN = 0.005  # seconds: precision of a word's end
 TAPS = 96  # of the low-pass at the input's rate: the images of speech are 80 dB down
 FADE = 0.004
 HEADROOM = np.float32(0.85)  # some voices reach full scale, and resampling goes a little beyond
@@ -60,20 +60,20 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 class Spoken(NamedTuple):
-    """A finished utterance: 16-bit samples at RATE, and for each word its place in the text, start and end in seconds."""
+    """A spoken utterance: 16-bit samples at RATE, and for each word its place in the text, start and end in seconds."""
 
     sound: bytes
     heard: list[tuple[int, float, float]]
 
 
 class SpeakingFork(NamedTuple):
-    """A process that speaks, and the pipe that its answer comes through."""
+    """A fork that speaks one utterance, and the pipe that it writes the result to."""
 
     pid: int
     pipe: int
 
     def result(self) -> Spoken:
-        """Wait for what was spoken."""
+        """Wait for the fork and return what it spoke."""
         with open(self.pipe, "rb") as pipe:  # noqa: PTH123  (a descriptor has no path)
             answer = pipe.read()
         if os.waitpid(self.pid, 0)[1]:
@@ -83,10 +83,10 @@ class SpeakingFork(NamedTuple):
 
 
 class Synthesizer:
-    """The library with a voice loaded; each text is spoken by a fork of that state.
+    """The library with a voice loaded; a fork of this process speaks each text.
 
-    The library's state moves on with every text, and seeds its noise by the clock: without this the same text
-    would never sound the same twice.
+    The library's state changes with every text, and its noise is seeded by the clock: without the fork, the same text
+    would sound different each time.
     """
 
     def __init__(self, library: str, data: str) -> None:
@@ -97,13 +97,15 @@ class Synthesizer:
         self._loaded_voice: tuple[str, int] | None = None
         self._sound = bytearray()
         self._events: list[tuple[int, int]] = []
-        self._callback = CALLBACK(self._on_events)  # the library keeps no reference that Python can see
+        self._callback = CALLBACK(
+            self._on_events
+        )  # keeps it from being collected: the library's reference is invisible to Python
         self._library.espeak_SetSynthCallback(self._callback)
 
     def start(self, text: str, voice: str, pace: int) -> SpeakingFork:
-        """Begin to speak, in a process that ends with it."""
+        """Fork a process that speaks the text."""
         self._choose(voice, pace)
-        resampling_matrix(self.rate)  # computed here once, and known to every fork
+        resampling_matrix(self.rate)  # computed once here instead of in every fork
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -113,12 +115,12 @@ class Synthesizer:
                     pickle.dump(finish_utterance(*self._speak(text), self.rate), pipe)
                 os._exit(0)
             finally:
-                os._exit(1)  # nothing of this process may go on in the parent's code
+                os._exit(1)  # the fork must never run on in the parent's code
         os.close(writing)
         return SpeakingFork(pid, reading)
 
     def _choose(self, voice: str, pace: int) -> None:
-        """Load a voice and its dictionary, which takes longer than to speak a sentence."""
+        """Load a voice with its dictionary, which takes longer than speaking a sentence."""
         if self._loaded_voice == (voice, pace):
             return
         failed = self._library.espeak_SetVoiceByName(voice.encode()) or self._library.espeak_SetParameter(
@@ -129,7 +131,7 @@ class Synthesizer:
         self._loaded_voice = (voice, pace)
 
     def _speak(self, text: str) -> tuple[NDArray[np.int16], list[tuple[int, int]]]:
-        """Return the samples, and for each word the character and the sample at which it begins."""
+        """Return the samples, and for each word its place in the text and its first sample."""
         ctypes.CDLL(None).srand(1)
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         data = ctypes.create_string_buffer(text.encode())
@@ -152,9 +154,9 @@ class Synthesizer:
 
 @cache
 def resampling_matrix(rate: int) -> tuple[int, int, Samples]:
-    """Return inputs and outputs of one period, and the matrix that makes the outputs of one from its inputs.
+    """Return inputs and outputs of one period, and the matrix that turns the inputs of a period into its outputs.
 
-    A windowed sinc below the lower of the two Nyquist frequencies. As rates are rational, its phases repeat.
+    The filter is a windowed sinc below the lower Nyquist frequency. As the rates are integers, its phases repeat.
     """
     common = int(np.gcd(rate, RATE))
     inputs, outputs = rate // common, RATE // common
@@ -168,7 +170,7 @@ def resampling_matrix(rate: int) -> tuple[int, int, Samples]:
 
 
 def resample(samples: NDArray[np.int16], period: tuple[int, int, Samples]) -> Samples:
-    """Return the samples at RATE, a whole number of which begins where the first sample is."""
+    """Return the samples at RATE; the first output coincides with the first sample."""
     inputs, outputs, matrix = period
     blocks = -(-len(samples) // inputs)
     padded = np.zeros((blocks + 1) * inputs + TAPS, np.float32)
@@ -183,7 +185,7 @@ def resample(samples: NDArray[np.int16], period: tuple[int, int, Samples]) -> Sa
 
 
 def trim(samples: NDArray[np.int16], rate: int) -> tuple[int, int]:
-    """Return where the sound begins and ends, with a margin."""
+    """Return the first and last audible sample, with a margin."""
     loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > SILENCE_LEVEL)
     if not len(loud):
         return 0, 0
@@ -192,7 +194,7 @@ def trim(samples: NDArray[np.int16], rate: int) -> tuple[int, int]:
 
 
 def word_ends(samples: NDArray[np.int16], begins: list[int], rate: int) -> list[int]:
-    """Return where each word falls silent: the last loud moment before the next one begins."""
+    """Return where each word falls silent: the last audible grain before the next word."""
     grain = int(GRAIN * rate)
     peaks = np.abs(samples[: len(samples) // grain * grain].astype(np.int32)).reshape(-1, grain).max(axis=1)
     found = []
@@ -218,7 +220,7 @@ def finish_utterance(samples: NDArray[np.int16], events: list[tuple[int, int]], 
 
 
 def fade_ends(sound: Samples) -> Samples:
-    """Return the sound with its first and last milliseconds faded, so that no cut can click."""
+    """Return the sound with its first and last 4 ms faded, so that joints do not click."""
     ramp = np.linspace(0, 1, min(int(FADE * RATE), len(sound)), dtype=np.float32)
     sound[: len(ramp)] *= ramp
     sound[len(sound) - len(ramp) :] *= ramp[::-1]
@@ -226,7 +228,7 @@ def fade_ends(sound: Samples) -> Samples:
 
 
 def speak_ahead(synthesizer: Synthesizer, lines: list[dict[str, Any]]) -> Iterator[Spoken]:
-    """Yield every utterance of every line in order, while those that follow are being spoken on the other cores."""
+    """Yield every utterance of every line in order, while later ones are spoken on the other cores."""
     running: deque[SpeakingFork] = deque()
     for line in lines:
         for utterance in line["utterances"]:
@@ -238,7 +240,7 @@ def speak_ahead(synthesizer: Synthesizer, lines: list[dict[str, Any]]) -> Iterat
 
 
 def write(line: dict[str, Any], spoken: Iterator[Spoken]) -> dict[str, Any]:
-    """Write the line's file; return its length in samples and, for each utterance, what was heard when."""
+    """Write the line's file; return its samples, and the word times of each utterance."""
     written, heard = 0, list[list[tuple[int, float, float]]]()
     with wave.open(line["target"], "wb") as file:
         file.setnchannels(1)
@@ -252,7 +254,7 @@ def write(line: dict[str, Any], spoken: Iterator[Spoken]) -> dict[str, Any]:
             for part in (sound, pause):
                 file.writeframes(part)
                 written += len(part) // 2
-        if not written:  # a text of nothing that can be said
+        if not written:  # a text without anything to speak
             written = RATE // 10
             file.writeframes(bytes(2 * written))
     return {"samples": written, "heard": heard}

@@ -1,4 +1,4 @@
-"""Joins spoken sentences into one narration, to the sample, and places their words in the whole text."""
+"""Joins spoken sentences into one narration file, exact to the sample, and places their words in the whole text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from tasks.speech.utterances import Utterance
 
-EMPTY_SAMPLES = SAMPLE_RATE // 10  # samples of silence for a text of nothing that can be said
+EMPTY_SAMPLES = SAMPLE_RATE // 10  # of silence, for a text without anything to speak
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenPart:
-    """A sentence of a text, its sound in samples, and the samples of silence that follow it."""
+    """A spoken sentence of a text: its word times, its samples, and the samples of silence after it."""
 
     utterance: Utterance
     heard: tuple[WordTime, ...]
@@ -34,7 +34,7 @@ def pause_samples(utterance: Utterance, speed: float) -> int:
 
 
 def total_samples(parts: Sequence[SpokenPart]) -> int:
-    """Return how many samples the narration has."""
+    """Return the narration's samples."""
     return sum(part.samples + part.pause_samples for part in parts) or EMPTY_SAMPLES
 
 
@@ -54,7 +54,7 @@ def _placed_times(parts: Sequence[SpokenPart]) -> Iterator[WordTime]:
 
 
 def write_narration(parts: Sequence[SpokenPart], files: Sequence[Path], target: Path) -> int:
-    """Write the narration of sentences whose sound is in `files`; return its samples."""
+    """Write the narration from the sentences' files; return its samples."""
     with wave.open(str(target), "wb") as joined:
         joined.setnchannels(1)
         joined.setsampwidth(2)

@@ -1,6 +1,6 @@
-"""Speaks with Piper, where its package is installed and settings name voice files: neural voices, no network.
+"""Piper's neural voices, where its package is installed and the settings name voice files. No network.
 
-Word times follow from syllables, as Piper's voices do not say them.
+Piper reports no word times; they are estimated from syllables.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 PREFIX = "piper:"
 REVISION = 1
-MAX_MEMORY = 6 << 30  # of addresses: the runtime of the voices reserves far more than it uses
+MAX_MEMORY = 6 << 30  # of address space: ONNX Runtime reserves far more than it uses
 
 
 class Piper:
-    """The voices whose files the settings name."""
+    """The configured voice files."""
 
     name = "piper"
     is_paid = False
@@ -39,20 +39,20 @@ class Piper:
         self._voices = voices
 
     def voice_id(self, voice: Voice, language: str) -> str | None:
-        """Return the file of the voice of that name, else of the first that speaks the language."""
+        """Return the file of the named voice, else of the first voice of the language."""
         if voice.name is not None:
             name = voice.name.removeprefix(PREFIX) if voice.name.startswith(PREFIX) else None
             return next((each.file for each in self._voices if each.name == name), None)
         return next((each.file for each in self._voices if each.speaks(language)), None)
 
     def cache_identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
-        """Return the voice's file, by its name and size."""
+        """Return the voice file's name and size, and the speed."""
         file = Path(self.voice_id(voice, language) or "")
         size = file.stat().st_size if file.is_file() else 0
         return ("piper", REVISION, file.name, size, voice.speed)
 
     def speak(self, sentences: Sequence[Sentence], *, stop: Callable[[], bool]) -> tuple[SpokenSentence, ...]:
-        """Speak all of them by one child, which loads each voice once."""
+        """Speak all sentences in one child process, which loads each voice once."""
         if not sentences:
             return ()
         with tempfile.TemporaryDirectory(prefix="piper-", dir=sentences[0].target.parent) as work:
@@ -66,7 +66,7 @@ class Piper:
         request = [
             {
                 "model": self.voice_id(each.voice, each.language),
-                "text": each.text.replace("[[", "[ ["),  # else it would be read as phonemes
+                "text": each.text.replace("[[", "[ ["),  # else Piper would read it as phonemes
                 "speed": each.voice.speed,
                 "target": str(file),
             }

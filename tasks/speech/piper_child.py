@@ -1,7 +1,7 @@
-"""Speaks with Piper's voices: the program that `tasks.speech.piper` runs as a child with limits.
+"""The child process of `piper`: speaks with Piper's voices, under limits.
 
-Reads a JSON request from stdin, writes a WAV file a line at the rate of its voice. Piper is an extra of the
-installation; this program alone imports it.
+Reads a JSON request from stdin and writes a WAV file for each line, at its voice's own rate. Piper is an extra of the
+installation, which only this file imports.
 """
 
 from __future__ import annotations

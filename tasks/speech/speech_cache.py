@@ -1,6 +1,6 @@
-"""Has sentences spoken, each once for an account: what was spoken before comes from the store.
+"""Speaks sentences through the store: each is spoken once for an account, however many jobs need it.
 
-An engine that costs is asked for one sentence a call, a few at once, and of many that want the same sentence one asks.
+Paid engines get one sentence a call, several calls at once; of many jobs that need the same sentence one calls.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from tasks.cost_tracker import CostTracker
     from tasks.speech.engine import SpeechEngine
 
-PARALLEL_WRITES = 4  # files that are brought safely to the disk at once
+PARALLEL_WRITES = 4  # files written and synced at once
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSound:
-    """A spoken sentence, or several joined, in storage. The file's name is the hash of what it holds."""
+    """A spoken sentence, or a joined narration, in storage under the hash of its content."""
 
     storage_key: str
     sha256: str
@@ -48,7 +48,7 @@ class StoredSound:
     heard: tuple[WordTime, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return what JSON can hold; `from_json` undoes it."""
+        """Return the fields for the table row; `from_json` reads them."""
         heard = [[each.place, each.start, each.end] for each in self.heard]
         return {
             "storage_key": self.storage_key,
@@ -60,14 +60,14 @@ class StoredSound:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> StoredSound:
-        """Make it again from `to_json`."""
+        """Return the value of `to_json`'s fields."""
         heard = tuple(WordTime(place, start, end) for place, start, end in facts["heard"])
         return cls(**{**facts, "heard": heard})
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """What one attempt at a job has spoken for it. `fresh` takes nothing from the store."""
+    """Speaks for one attempt at a job. `refresh` ignores the store."""
 
     account_id: uuid.UUID
     cost_tracker: CostTracker
@@ -78,7 +78,7 @@ class Speaker:
     def speak(
         self, engine: SpeechEngine, voice: Voice, language: str, texts: Iterable[str]
     ) -> tuple[dict[str, StoredSound], set[str]]:
-        """Return each sentence in storage, and those that were spoken just now; or raise what the engine raises."""
+        """Return each sentence's stored sound, and the sentences that were spoken now; raise what the engine raises."""
         keys = {
             text: sound_key([*engine.cache_identity(voice, language), text]) for text in dict.fromkeys(texts)
         }
@@ -107,7 +107,7 @@ class Speaker:
     def _speak_paid(
         self, engine: SpeechEngine, sentences: Mapping[str, Sentence]
     ) -> tuple[dict[str, StoredSound], set[str]]:
-        """Have each spoken by a call of its own. What was spoken before one failed is kept and not paid for again."""
+        """Speak each sentence by a call of its own. Those spoken before one fails are stored, and not paid for again."""
         paid_keys = set[str]()
         lock = threading.Lock()
 
@@ -125,7 +125,7 @@ class Speaker:
             }
             wait(running.values(), return_when=FIRST_EXCEPTION)
             for each in running.values():
-                each.cancel()  # the others that have begun are let end, as they are paid for
+                each.cancel()  # calls that have begun are waited for: they are paid for
             wait([each for each in running.values() if not each.cancelled()])
         failed = [each for each in running.values() if not each.cancelled() and each.exception()]
         if failed:
@@ -153,12 +153,12 @@ class Speaker:
 
 
 def sound_key(deciding: Sequence[Any]) -> str:
-    """Return the hash of all that decides a sound."""
+    """Return the hash of everything that decides a sound."""
     return hashlib.sha256(json.dumps(deciding, ensure_ascii=False).encode()).hexdigest()
 
 
 def find_stored(account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, StoredSound]:
-    """Return what of this the store holds, and note that it was used."""
+    """Return the stored sounds of these keys, and mark them as used now."""
     if not keys:
         return {}
     with transaction() as session:
@@ -175,7 +175,7 @@ def find_stored(account_id: uuid.UUID, keys: Sequence[str]) -> dict[str, StoredS
 def store_sounds(
     account_id: uuid.UUID, files: Sequence[tuple[str, Path, SpokenSentence]]
 ) -> dict[str, StoredSound]:
-    """Move files into storage, each under its content's hash, and write down under which keys they are found."""
+    """Move files into storage, each under its content's hash, and write their rows."""
 
     def put(file: tuple[str, Path, SpokenSentence]) -> tuple[str, StoredSound]:
         key, path, said = file
@@ -199,7 +199,7 @@ def store_sounds(
         }
         for key, each in sorted(
             sounds.items()
-        )  # in one order, so that two who write the same wait and do not lock
+        )  # sorted: two jobs that write the same rows in opposite order would deadlock
     ]
     insert = upsert(StoredSpeech)
     changed = {name: insert.excluded[name] for name in ("storage_key", "bytes", "facts")}

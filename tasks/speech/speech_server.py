@@ -1,7 +1,7 @@
-"""Speaks by an OpenAI-compatible server: `audio/speech` for the sound, `audio/transcriptions` for the times of its words.
+"""An OpenAI-compatible speech server: `audio/speech` for the sound, `audio/transcriptions` for its word times.
 
-Servers differ in what they leave out. What one does not know is not asked of it again as long as the process lives: a
-format of the sound, or a transcription; times then follow from syllables.
+Servers differ in what they support. A sound format or a transcription that one rejects is not asked for again in this
+process; word times are then estimated from syllables.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ log = logging.getLogger(__name__)
 
 PREFIX = "openai:"
 REVISION = 1
-FORMATS = ("wav", "mp3")  # asked for in this order
-PCM_RATE = 24_000  # of bare samples that do not say their rate
+FORMATS = ("wav", "mp3")  # tried in this order
+PCM_RATE = 24_000  # of headerless samples whose rate is not given
 BASE_BYTES, MAX_RESPONSE_BYTES = 2 * 1024 * 1024, 40 * 1024 * 1024
-BYTES_PER_CHARACTER = 20_000  # a slow voice at 48 kHz
+BYTES_PER_CHARACTER = 20_000  # of a slow voice at 48 kHz
 _FORMAT = re.compile(r"response.?format|audio.?format|wav|unsupported format", re.IGNORECASE)
 _RATE = re.compile(r"rate=(\d{4,6})")
 
 
 class SpeechServer:
-    """One endpoint with its model and voices, and what this process has learnt of it."""
+    """One server, model and voices, and what this process found the server to reject."""
 
     is_paid = True
 
@@ -57,17 +57,17 @@ class SpeechServer:
         self.provider = provider or Provider(address)
         self._transcription_provider = Provider(
             self.provider.config
-        )  # a transcription that fails shall not silence the voice
+        )  # with a breaker of its own: failing transcriptions must not stop the speech
         self._transcriber = transcriber
         self._format_index = 0
 
     @property
     def transcribes(self) -> bool:
-        """Whether the times of words are asked for; no longer once the server showed that it does not know them."""
+        """Whether sentences are transcribed: configured, and not rejected by the server."""
         return bool(self._transcriber)
 
     def voice_id(self, voice: Voice, language: str) -> str | None:
-        """Return the voice of that name, else the first that speaks the language."""
+        """Return the named voice, else the first voice of the language."""
         if voice.name is not None:
             name = voice.name.removeprefix(PREFIX)
             known = voice.name.startswith(PREFIX) and any(each.name == name for each in self._voices)
@@ -75,7 +75,7 @@ class SpeechServer:
         return next((each.name for each in self._voices if each.speaks(language)), None)
 
     def cache_identity(self, voice: Voice, language: str) -> tuple[str | float, ...]:
-        """Return the endpoint, its model and the voice."""
+        """Return the server, the model, the voice and its speed."""
         name = self.voice_id(voice, language) or ""
         return ("openai", REVISION, self._model.base_url, self._model.model, name, voice.speed, language)
 
@@ -123,7 +123,7 @@ class SpeechServer:
     def _fetch_word_times(
         self, sentence: Sentence, seconds: float, stop: Callable[[], bool]
     ) -> tuple[tuple[WordTime, ...], float]:
-        """Return when each word is heard: as a transcript says, if one is to be had and fits the text; and what it cost."""
+        """Return the word times, from a transcript where one fits the text, and the seconds that were transcribed."""
         transcript = self._fetch_transcript(sentence, stop) if self._transcriber else None
         found = times_by_transcript(sentence.text, transcript, seconds) if transcript else None
         return found or times_by_syllables(sentence.text, seconds), 0.0 if transcript is None else seconds
@@ -131,7 +131,7 @@ class SpeechServer:
     def _fetch_transcript(
         self, sentence: Sentence, stop: Callable[[], bool]
     ) -> tuple[TranscribedWord, ...] | None:
-        """Return the words of a transcript, none where it has no times; None where there is no transcript."""
+        """Return the words of a transcript, () where it has no word times; None where there is no transcript."""
         request = Request(
             "POST",
             "/audio/transcriptions",
@@ -157,7 +157,7 @@ class SpeechServer:
 
 
 def _bare_sample_rate(answer: Response) -> int | None:
-    """Return the rate of bare samples, None for sound that says what it is."""
+    """Return the rate of headerless samples, None for a file that says its own format."""
     kind = answer.headers.get("content-type", "").lower()
     if not kind.startswith(("audio/pcm", "audio/l16", "audio/x-pcm")):
         return None
@@ -166,7 +166,7 @@ def _bare_sample_rate(answer: Response) -> int | None:
 
 
 def _read_transcript(answer: Response) -> tuple[TranscribedWord, ...]:
-    """Return the words of a transcript; none where the server gives no times of words."""
+    """Return the words of a transcript; () where the server gives no word times."""
     try:
         document = json.loads(answer.body)
         words = document.get("words") or ()

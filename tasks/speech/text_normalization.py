@@ -1,6 +1,6 @@
-"""Writes sums of money, dates and years as a language says them, for engines that read sign by sign. Pure.
+"""Rewrites money, dates and years as a language says them, for engines that read symbol by symbol. Pure.
 
-"$5.50" is read as "dollar five point five zero" otherwise, and "2026-11-24" with its dashes.
+Without it "$5.50" is spoken as "dollar five point five zero", and "2026-11-24" with its dashes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.speech.utterances import Utterance
 
 CURRENCY_SIGNS = "$€£¥₹₩₽₺₴₪₫₦"
-# What several are called, where the engine knows the sign as one alone; every other language keeps the sign.
+# Plurals, where the engine reads a sign as the singular; other languages keep the sign.
 PLURALS = {
     "en": {"$": "dollars", "£": "pounds", "€": "euros", "₹": "rupees"},
     "es": {"$": "dólares", "£": "libras", "€": "euros"},
@@ -31,7 +31,7 @@ PLURALS = {
 }
 MAGNITUDES = {"k": "thousand", "m": "million", "mn": "million", "bn": "billion", "tn": "trillion"}
 YEAR_SIGN = " \N{CYRILLIC SMALL LETTER GHE}."
-# Engines know Mandarin and Cantonese by names of their own.
+# espeak-ng's names of Mandarin and Cantonese.
 LOCALES = {"cmn": "zh", "yue": "zh_Hant_HK"}
 
 _MAGNITUDE = (
@@ -61,7 +61,7 @@ class _Change:
 
 
 def normalize(utterance: Utterance, language: str) -> Utterance:
-    """Return the utterance as it is read aloud in a language; each character still knows its place in the text."""
+    """Return the utterance as it is spoken in a language; each character keeps its place in the text."""
     locale = _locale(language)
     if locale is None:
         return utterance
@@ -88,7 +88,7 @@ def _locale(language: str) -> Locale | None:
 
 
 def _changes(text: str, locale: Locale) -> list[_Change]:
-    """Return what is written otherwise, in order; of two that overlap the first."""
+    """Return the replacements in order; of two that overlap the first."""
     found: list[_Change] = []
     for change in sorted(_find_changes(text, locale), key=lambda each: (each.begin, -each.end)):
         if not found or change.begin >= found[-1].end:
@@ -116,7 +116,7 @@ def _find_changes(text: str, locale: Locale) -> Iterator[_Change]:
 
 
 def _speak_money(match: re.Match[str], locale: Locale) -> str:
-    """Say the number, then the currency, then its hundredths."""
+    """Return the number, the currency, then its hundredths, in words."""
     whole, part, magnitude = match["whole"], match["part"] or "", match["magnitude"] or ""
     if locale.language == "en":
         magnitude = MAGNITUDES.get(magnitude, magnitude)
@@ -129,7 +129,7 @@ def _speak_money(match: re.Match[str], locale: Locale) -> str:
 
 
 def _speak_numeric_date(match: re.Match[str], locale: Locale) -> str | None:
-    """Say a date in figures, in the order in which the locale writes them."""
+    """Return a date in digits as words, read in the locale's order of day and month."""
     first, second, year = int(match[1]), int(match[3]), int(match[4])
     pattern = get_date_format("short", locale=locale).pattern
     monthly = pattern.find("M") < pattern.find("d") and match[2] == "/"
@@ -138,12 +138,12 @@ def _speak_numeric_date(match: re.Match[str], locale: Locale) -> str | None:
 
 
 def _speak_date(year: int, month: int, day: int, locale: Locale) -> str | None:
-    """Say a date with the name of its month, or return None where there is no such day."""
+    """Return a date with the name of its month, or None where there is no such day."""
     try:
         written = format_date(date(year, month, day), "long", locale=locale)
     except ValueError:
         return None
-    # A stop after a figure ends a sentence for the engine, and the Russian sign of a year is read as a letter.
+    # espeak-ng ends a sentence at a stop after a digit, and reads the Russian abbreviation of "year" as a letter.
     plain = written.removesuffix(YEAR_SIGN).replace(". ", " ")
     if locale.language == "fr" and day == 1:
         return plain.replace("1", "1er", 1)

@@ -1,7 +1,7 @@
-"""Cuts a text into what is spoken in one breath, and the pauses between. Pure.
+"""Splits a text into utterances, with the pauses between them. Pure.
 
-What cannot be read aloud (emoji, control characters) is left out; each spoken character still knows its place
-in the text. Nothing in a text is markup: an engine gets words and punctuation alone.
+Emoji and control characters are left out; each spoken character keeps its place in the text. Nothing in a text is markup:
+engines get words and punctuation only.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ SENTENCE_PAUSE = 0.3
 ELLIPSIS_PAUSE = 0.55
 PARAGRAPH_PAUSE = 0.75
 
-JOINERS = "\u200c\u200d"  # they shape letters in Persian and the languages of India
+JOINERS = "\u200c\u200d"  # without them letters of Persian and Indian scripts change
 ELLIPSIS = re.compile(r"…+|\.{3,}")
 PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What is spoken in one breath. `places[i]` is where its character i stands in the text; `pause` follows it."""
+    """A piece of text spoken without a pause. Character i stands at `places[i]` in the text; `pause` follows, in seconds."""
 
     spoken: str
     places: tuple[int, ...]
@@ -32,14 +32,16 @@ class Utterance:
 
 
 def split_utterances(text: str, language: str = "en") -> tuple[Utterance, ...]:
-    """Return the utterances of a text, in order; none where there is nothing to say."""
+    """Return the utterances of a text, in order; none where there is nothing to speak."""
     found: list[Utterance] = []
     begin = 0
     for end, pause in [*_breaks(text, language), (len(text), 0.0)]:
         spoken, places = _speakable_characters(text, begin, end)
         if any(character.isalnum() for character in spoken):
             found.append(Utterance(spoken, places, pause))
-        elif found and pause > found[-1].pause:  # a pause of its own, such as a line of dots
+        elif (
+            found and pause > found[-1].pause
+        ):  # nothing to speak, such as a line of dots: it lengthens the pause
             found[-1] = replace(found[-1], pause=pause)
         begin = end
     if found:
@@ -48,7 +50,7 @@ def split_utterances(text: str, language: str = "en") -> tuple[Utterance, ...]:
 
 
 def _breaks(text: str, language: str) -> list[tuple[int, float]]:
-    """Return where to breathe and for how long, in order; of two at one place the longer pause."""
+    """Return the places of pauses and their seconds, in order; of two at one place the longer."""
     places = dict.fromkeys(sentence_ends(text, language), SENTENCE_PAUSE)
     for pattern, pause in ((ELLIPSIS, ELLIPSIS_PAUSE), (PARAGRAPH, PARAGRAPH_PAUSE)):
         for match in pattern.finditer(text):
@@ -57,7 +59,7 @@ def _breaks(text: str, language: str) -> list[tuple[int, float]]:
 
 
 def _speakable_characters(text: str, begin: int, end: int) -> tuple[str, tuple[int, ...]]:
-    """Return the characters that can be read aloud, each with its place; runs of others become one space."""
+    """Return the speakable characters, each with its place; a run of others becomes one space."""
     characters: list[str] = []
     places: list[int] = []
     for place in range(begin, end):
@@ -70,7 +72,7 @@ def _speakable_characters(text: str, begin: int, end: int) -> tuple[str, tuple[i
 
 
 def _speakable_character(character: str) -> str:
-    """Return the character as an engine may get it: itself, a space, or nothing."""
+    """Return the character, a space, or "" where it cannot be spoken."""
     if character in JOINERS:
         return character
     category = unicodedata.category(character)

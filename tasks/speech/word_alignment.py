@@ -1,4 +1,4 @@
-"""Turns an engine's events into the words of the text as people see them. Pure."""
+"""Maps an engine's word events to the words of the text as readers see them. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.speech.engine import Word, WordTime
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# Scripts that put no space between words: each of their characters is a word of its own.
+# Scripts without spaces between words: each character is treated as a word.
 UNSPACED = (
     ("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"), ("\u3040", "\u30ff"), ("\u3400", "\u4dbf"),
     ("\u4e00", "\u9fff"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff"),
@@ -22,22 +22,22 @@ UNSPACED = (
 def align_words(text: str, heard: Iterable[WordTime], seconds: float) -> tuple[Word, ...]:
     """Return each word of the text with its time.
 
-    Engines split and join words as they like ("1,234" is five of theirs, "Mr. X" may be one), so a word's time
-    is that of all that was heard inside it; words in which nothing was heard share the time of the word before.
+    Engines split and join words ("1,234" is five of theirs, "Mr. X" may be one): a word's time spans all events inside
+    it, and words without an event share the time of the word before.
     """
     spans = split_words(text)
     times = _times([begin for begin, _ in spans], sorted(heard, key=lambda word: word.start), seconds)
     words: list[Word] = []
     for group in _groups(times):
         begin, end = next((time for index in group if (time := times[index])), (0.0, seconds))
-        if words:  # the words before it may share a time that goes on past this one's beginning
+        if words:  # words before may share a time that ends after this one starts: times must not overlap
             begin, end = max(begin, words[-1].start), max(end, words[-1].start)
         words += _share(text, [spans[index] for index in group], begin, end)
     return tuple(words)
 
 
 def split_words(text: str) -> list[tuple[int, int]]:
-    """Return begin and end of each word. What holds no letter and no digit belongs to the word before it."""
+    """Return start and end of each word. Characters without a letter or digit belong to the word before."""
     spans: list[tuple[int, int]] = []
     for begin, end in _pieces(text):
         silent = not any(character.isalnum() for character in text[begin:end])
@@ -67,7 +67,7 @@ def _pieces(text: str) -> Iterable[tuple[int, int]]:
 
 
 def is_unspaced(character: str) -> bool:
-    """Say whether a line may break before the character with no space there. Marks stay with their letter."""
+    """Return whether a line may break before the character without a space. Combining marks stay with their letter."""
     if character < "\u0e00" or unicodedata.category(character).startswith("M"):
         return False
     return any(first <= character <= last for first, last in UNSPACED)
@@ -76,11 +76,11 @@ def is_unspaced(character: str) -> bool:
 def _times(
     begins: Sequence[int], heard: Sequence[WordTime], seconds: float
 ) -> list[tuple[float, float] | None]:
-    """Return for each word when it begins and ends, None where nothing was heard in it."""
+    """Return each word's start and end, None where it has no event."""
     times: list[tuple[float, float] | None] = [None] * len(begins)
     last = 0
     for word in heard:
-        # Engines sometimes step back ("$5" is "five dollars"); the words that we show never do.
+        # Engines may report an earlier place ("$5" is spoken "five dollars"); captions must never step back.
         index = last = max(last, bisect_right(begins, word.place) - 1)
         if not begins:
             break
@@ -91,15 +91,15 @@ def _times(
 
 
 def _groups(times: Sequence[object | None]) -> list[range]:
-    """Return runs of words that share one time: one that was heard, and those after it that were not."""
+    """Return runs of words that share one time: a word with an event, and those after it without one."""
     heads = sorted({0, *(index for index, time in enumerate(times) if time is not None)})
     if heads[:1] == [0] and times and times[0] is None and len(heads) > 1:
-        heads.pop(1)  # unheard words at the very beginning share the time of the first that was heard
+        heads.pop(1)  # words without an event at the start share the time of the first one with an event
     return [range(first, last) for first, last in pairwise([*heads, len(times)])] if times else []
 
 
 def _share(text: str, spans: Sequence[tuple[int, int]], start: float, end: float) -> list[Word]:
-    """Give each word its part of the time, by its length."""
+    """Divide a time among words by their length."""
     weight = sum(last - first for first, last in spans)
     words, done = list[Word](), 0
     for first, last in spans:

@@ -1,4 +1,4 @@
-"""When each word of a sentence is heard, where an engine does not say so: by a transcript of it, or by syllables. Pure."""
+"""Estimates word times where an engine reports none: from a transcript, or from syllables. Pure."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tasks.speech.word_alignment import is_unspaced, split_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Weights are in syllables. A comma is a breath; inside a sentence nothing else is silent for long.
+# Weights in syllables. Within a sentence only commas and the like make a pause.
 BREATH = 1.2
 DIGIT = 1.6
-CONSONANT_SCRIPT = 0.45  # of a letter, in scripts that write few vowels or none
-MIN_MATCHED_SHARE = 0.6  # of the words must be found in a transcript for it to be believed
+CONSONANT_SCRIPT = 0.45  # syllables of a letter, in scripts that write few vowels or none
+MIN_MATCHED_SHARE = 0.6  # of the words must occur in a transcript, else it is ignored
 _VOWELS = re.compile("[aeiouyæœøıаеёиоуыэюяіїєαεηιουω]+")  # noqa: RUF001 - three alphabets
 _PAUSES = re.compile(r"[,;:—–、,،؛]")  # noqa: RUF001 - people write these
 
 
 @dataclass(frozen=True, slots=True)
 class TranscribedWord:
-    """A word as a transcript has it."""
+    """A word of a transcript, with its times in seconds."""
 
     text: str
     start: float
@@ -35,7 +35,7 @@ class TranscribedWord:
 
 
 def syllables(word: str) -> float:
-    """Return about how many syllables a word takes to say."""
+    """Return about how many syllables a word has."""
     plain = "".join(each for each in unicodedata.normalize("NFKD", word.casefold()) if each.isalnum())
     digits = sum(each.isdigit() for each in plain)
     ideographs = sum(is_unspaced(each) for each in plain)
@@ -46,14 +46,14 @@ def syllables(word: str) -> float:
 
 
 def times_by_syllables(text: str, seconds: float) -> tuple[WordTime, ...]:
-    """Return the words of a text that is said in so many seconds: each takes as long as its syllables do."""
+    """Return word times for a text spoken in so many seconds, in proportion to syllables."""
     return _share_time(text, split_words(text), 0.0, seconds)
 
 
 def times_by_transcript(
     text: str, transcript: Sequence[TranscribedWord], seconds: float
 ) -> tuple[WordTime, ...] | None:
-    """Return the words with the times of those that a transcript shares; those between share what lies between.
+    """Return word times from the words that the transcript shares with the text; others share the time between.
 
     Return None where the two have too little in common.
     """
@@ -76,9 +76,9 @@ def times_by_transcript(
 def _match_words(
     ours: Sequence[str], transcript: Sequence[TranscribedWord], seconds: float
 ) -> dict[int, tuple[float, float]]:
-    """Return the time of each of our words that the transcript holds in the same order.
+    """Return the times of the text's words that occur in the transcript in the same order.
 
-    Transcripts split unspaced writing as they like, so that letters are compared and not words.
+    Letters are compared instead of words, since transcripts split unspaced scripts as they like.
     """
     theirs = [_plain(word.text) for word in transcript]
     first = [0, *accumulate(map(len, ours))]
@@ -99,7 +99,7 @@ def _match_words(
 
 
 def _part_of_word(word: TranscribedWord, at: int, length: int, of: int) -> tuple[float, float]:
-    """Return when a part of a word's letters is heard."""
+    """Return when a part of a word's letters is spoken."""
     each = (word.end - word.start) / of
     return word.start + each * at, word.start + each * (at + length)
 
@@ -111,7 +111,7 @@ def _plain(word: str) -> str:
 def _share_time(
     text: str, spans: Sequence[tuple[int, int]], start: float, end: float
 ) -> tuple[WordTime, ...]:
-    """Let words share a time by their syllables; after a comma nothing is heard for a breath."""
+    """Divide a time among words by their syllables, with a pause after each comma."""
     words = [text[begin:close] for begin, close in spans]
     spoken = [syllables(word) for word in words]
     last = len(words) - 1

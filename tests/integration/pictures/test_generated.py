@@ -187,8 +187,8 @@ def test_without_a_server_the_fallback_is_shown(director):
 
     shown = nobody.show(drawn("a reef", fallback=GRADIENT))
 
-    assert shown.warnings == ("Scene 's0' shows its fallback: no image server is set up.",)
-    with pytest.raises(AssetUnreadable, match="no image server is set up"):
+    assert shown.warnings == ("Scene 's0' shows its fallback: no image server is configured.",)
+    with pytest.raises(AssetUnreadable, match="no image server is configured"):
         nobody.show(drawn("a reef"))
 
 
