@@ -1,1 +1,1 @@
-"""How workers run: the Celery app, its schedule, health and metrics; and the whole stack on one machine."""
+"""How workers run: the Celery app, its schedule, pool and metrics; and in `local` the whole stack on one machine."""

@@ -1,4 +1,4 @@
-"""The worker's side of the Celery app: it knows the tasks, shares its memory, forgets the parent's connections after a fork."""
+"""The Celery app of a worker: registers the tasks and connects Celery's signals: memory shared by forks, shutdown, crashes."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = ["app"]
 
 log = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 2.0  # past them the sweeper publishes what a process that ends has not
+FLUSH_SECONDS = 2.0  # for a process that ends to publish its messages; the sweep publishes the rest
 
-# A pool process that ends waits until its parent has seen the end of all its tasks, which a parent that ends may never do:
-# for half a minute by default, while whoever told it to end waits. No result is lost by it, since none is sent.
+# A pool process that ends waits until its parent has read all results, by default for 30 s, which a parent that ends too may
+# never do. We send no results, so that a shorter wait loses nothing.
 pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 20  # tries, a tenth of a second each
 
 
 @signals.worker_init.connect
 def _prepare_parent(**_: object) -> None:
     draining.allocate()
-    # A collector that looks at what was imported writes to it, and each pool process would have a copy of its own then.
+    # The garbage collector writes to every object that it inspects, which would copy all imported memory into each fork.
     gc.collect()
     gc.freeze()
 
@@ -46,15 +46,15 @@ def _start_draining(**_: object) -> None:
 
 @signals.task_failure.connect
 def _record_crash(task_id: str, exception: BaseException, **_: object) -> None:
-    """Count the death of a pool process against its job: the parent is told of it here, and of nothing else."""
+    """Count a pool process's crash against its job: Celery reports it to the parent, by this signal only."""
     if not isinstance(exception, WorkerLostError) or draining.is_active():
         return
-    if f"exitcode {watchdog.ABANDONED}" in str(exception):  # it settled its work before
+    if f"exitcode {watchdog.ABANDONED}" in str(exception):  # the watchdog ended it after settling its work
         return
     try:
         with db.transaction() as session:
             worker_crashes.record_crash(session, task_id)
-    except Unavailable:  # then its lease runs out
+    except Unavailable:  # the lease runs out instead
         log.warning("crash_not_recorded", extra={"message_id": task_id})
 
 

@@ -1,4 +1,4 @@
-"""Beat's side of the Celery app: when what is sent, and how it is logged. It imports no task, since it sends names alone."""
+"""The Celery app of beat: its schedule and its logging. It imports no task, since beat sends names only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker's consumer, which looks for a lost broker more often than Celery's own: that one may wait for half a minute."""
+"""A Celery consumer that reconnects to a lost broker every few seconds; Celery's own waits up to half a minute."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from celery.worker.consumer import Consumer as CelerysConsumer
 
-FIRST_PAUSE, MAX_PAUSE = 0.5, 4  # seconds between two tries; each is half a second longer than the last
+FIRST_PAUSE, MAX_PAUSE = 0.5, 4  # seconds between two tries; each wait is 0.5 s longer than the last
 
 
 class Consumer(CelerysConsumer):
-    """Celery's consumer, less patient."""
+    """Celery's consumer, with shorter waits between reconnections."""
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Connect, and try again until it goes."""
+        """Connect to the broker, and retry until it works."""
         conn.ensure_connection = partial(
             conn.ensure_connection,
             interval_start=FIRST_PAUSE,

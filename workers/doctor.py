@@ -1,6 +1,6 @@
-"""Says what Scenemill finds on this machine: which programs, which versions, from where, and what is below its floor.
+"""`scenemill doctor`: checks which programs, packages, ports and folders are there, in which version, and what is missing.
 
-It starts programs only to ask for their version, and changes nothing.
+It only runs programs to ask for their version, and changes nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 State = Literal["ok", "note", "missing"]
 Version = tuple[int, ...]
 
-# Below these, holes are known. Where several branches are kept up, each has a floor of its own; what is
-# newer than all of them is fine, and what is between two branches belongs to none that is kept up.
+# Older versions have known vulnerabilities. Each maintained branch has its own floor; a version between two branches
+# belongs to none that is maintained.
 FFMPEG_FLOORS: tuple[Version, ...] = ((8, 1, 3), (9, 0, 2))
 REDIS_FLOORS: tuple[Version, ...] = ((6, 2, 24), (7, 2, 16), (7, 4, 11), (8, 2, 9), (8, 4, 6))
 POSTGRES_FLOORS: tuple[Version, ...] = ((14,),)
@@ -54,7 +54,7 @@ FONT_PACKS = {
 }
 MIN_FREE_BYTES = 2 * 1000**3
 PROGRAM_SECONDS = 10
-# In a process of its own: the library is under the GPL, and no process of ours loads it.
+# Runs in a process of its own: the library is under the GPL, and no process of ours may load it.
 ESPEAK_VERSION = """
 import ctypes, sys
 library = ctypes.CDLL(sys.argv[1])
@@ -65,7 +65,7 @@ print(library.espeak_Info(None).decode())
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. `note` says what to do, or what it means."""
+    """One line of the report. `note` says what it means and what to do."""
 
     name: str
     state: State
@@ -75,7 +75,7 @@ class Finding:
 
 
 def run_checks(folder: Path, *, ffmpeg: str | None = None) -> list[Finding]:
-    """Look at everything that the local stack needs."""
+    """Check everything that the local stack needs."""
     return [
         _python(),
         _ffmpeg(ffmpeg),
@@ -99,8 +99,8 @@ def parse_version(text: str) -> Version:
 def missed_floor(version: Version, floors: Iterable[Version]) -> Version | None:
     """Return the floor that a version is below, or None.
 
-    A floor of one or two numbers less the last is a branch: 7.2.16 binds 7.2.x. A version of no branch needs
-    the next higher floor, if there is one.
+    A floor's numbers but the last name a branch: 7.2.16 applies to 7.2.x. A version of no listed branch must reach the
+    next higher floor, if there is one.
     """
     higher = [floor for floor in sorted(floors) if version < floor]
     lower = [floor for floor in sorted(floors) if version >= floor]
@@ -112,7 +112,7 @@ def missed_floor(version: Version, floors: Iterable[Version]) -> Version | None:
 
 
 def judge_version(name: str, text: str, floors: Iterable[Version], *, where: str, risk: str) -> Finding:
-    """Return the finding for a program whose version is known."""
+    """Return the finding for a program of a known version."""
     version = parse_version(text)
     shown = ".".join(map(str, version)) or "?"
     floor = missed_floor(version, floors)
@@ -194,7 +194,7 @@ def _espeak() -> Finding:
         return Finding("espeak-ng", "missing", note="make setup installs it")
     path = Path(spec.origin).with_name("libespeak-ng.so")
     words = _run_program(sys.executable, "-I", "-c", ESPEAK_VERSION, str(path)).strip()
-    if not words[:1].isdigit():  # else it is a traceback, which ends with what is wrong
+    if not words[:1].isdigit():  # a traceback: its last line says what is wrong
         return Finding("espeak-ng", "missing", "", str(path), words.splitlines()[-1])
     voices = sum(1 for one in path.with_name("espeak-ng-data").rglob("*_dict"))
     return Finding("espeak-ng", "ok" if voices else "missing", words, str(path), f"{voices} languages")
@@ -234,7 +234,7 @@ def _folder(folder: Path) -> Iterable[Finding]:
 
 
 def _bucket() -> Iterable[Finding]:
-    """Try the bucket, where the environment names one for the files."""
+    """Check the bucket, if the environment names one."""
     try:
         config = Settings(database_url="", broker_url="", redis_url="")  # type: ignore[call-arg]  # the rest is there or not
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The first operator of an installation: made by whoever can reach its database, and let in by a one-time password."""
+"""Creates the first operator of an installation, directly in its database, with a one-time password."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ CONNECT_SECONDS = 5
 
 
 def create_or_reset_operator(database_url: str, username: str, account: str) -> str:
-    """Make a user with every scope, or give one that is there a new password; return it: it is good once, for a week.
+    """Create a user with every scope, or reset one; return a one-time password, which is valid for a week.
 
-    A user that is there gets every scope, is enabled again, and stays in its account.
+    An existing user gets every scope, is enabled again, and stays in its account.
     """
     password = passwords.make_one_time_password()
     kept = passwords.hash_password(password)
@@ -48,11 +48,11 @@ def _write_operator(session: Session, username: str, kept: str, account: str) ->
         account_id: uuid.UUID = accounts.ensure_account(session, account)
         user = users.create_user(session, account_id, username, kept, accounts.SCOPES, one_time=True)
         if user is None:
-            raise Unavailable("Somebody else makes this user just now.")
+            raise Unavailable("Another process is creating this user: try again.")
     else:
         users.set_password(session, user, kept, one_time=True)
         users.update_user(session, user, {"scopes": accounts.SCOPES, "disabled": False})
-    # Who did it is whoever could: no key and no user.
+    # No actor: whoever can reach the database did it, without a key or a user.
     session.add(
         AuditEvent(account_id=user.account_id, action="users.let_in", subject=f"user:{user.id}", actor=None)
     )

@@ -1,4 +1,4 @@
-"""A worker's `/metrics`: one endpoint for the parent and all its pool processes, which share their counters in files."""
+"""A worker's `/metrics`: one endpoint for the parent and its pool processes, which share counters in files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from prometheus_client.values import ValueClass
 
 
 def _shares_files() -> bool:
-    # prometheus_client itself decides by PROMETHEUS_MULTIPROC_DIR when it is imported; ask it what it decided.
+    # prometheus_client reads PROMETHEUS_MULTIPROC_DIR when it is imported: ask what it decided then, not the variable now.
     return str(ValueClass.__name__) == "MmapedValue"
 
 
 def serve(port: int, host: str) -> None:
-    """Answer Prometheus on this port of this address; port 0 means not at all."""
+    """Serve metrics on this address and port; port 0 serves none."""
     if not port:
         return
     registry = REGISTRY
@@ -26,6 +26,6 @@ def serve(port: int, host: str) -> None:
 
 
 def forget_process(pid: int | None = None) -> None:
-    """Take a pool process that ends out of the gauges."""
+    """Remove an ended pool process from the gauges."""
     if _shares_files():
         mark_process_dead(pid or os.getpid())  # type: ignore[no-untyped-call]

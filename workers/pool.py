@@ -1,4 +1,4 @@
-"""The worker's pool of processes, which sees each death at once. Celery's own may see it at its next round only, 5 s later."""
+"""A prefork pool that notices a process's death at once; Celery's own may notice it up to 5 s later."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 from celery.concurrency import asynpool, prefork
 
-RECHECK_SECONDS = 0.02  # seconds
+RECHECK_SECONDS = 0.02
 
 
 class _Pool(asynpool.AsynPool):
-    """Celery's pool, which looks again where it looked too soon."""
+    """Celery's pool, which checks again when it checked too early."""
 
     _pool: list[Any]
 
     def _event_process_exit(self, hub: Any, proc: Any) -> None:
-        """Take the death of a process whose pipe was closed: it can be waited for a moment later, not always now."""
-        super()._event_process_exit(hub, proc)  # type: ignore[misc]  # its stubs leave that out
+        """Handle the closed pipe of a process that dies: it may only be reaped a moment later."""
+        super()._event_process_exit(hub, proc)  # type: ignore[misc]  # missing in its stubs
         self._recheck(hub, proc)
 
     def _recheck(self, hub: Any, proc: Any) -> None:
@@ -26,6 +26,6 @@ class _Pool(asynpool.AsynPool):
 
 
 class TaskPool(prefork.TaskPool):
-    """Celery's pool of processes, with ours inside."""
+    """Celery's prefork pool, built on _Pool."""
 
     Pool = _Pool

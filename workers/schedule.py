@@ -1,4 +1,4 @@
-"""What beat runs, and how often. A round that comes far too late is dropped: the next one does the same."""
+"""Beat's schedule: which periodic task runs how often. A round that comes very late is dropped, as the next one does the same."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 PURGE_SECONDS = 300.0
-MEASURE_SECONDS = 15.0  # as often as Prometheus asks by default
-# Rounds that nobody took must not pile up for ever. Beat writes this moment down by its clock and a worker reads it by its
-# own: a shorter time would keep a worker whose clock is an hour ahead from ever sweeping.
+MEASURE_SECONDS = 15.0  # Prometheus's usual scrape interval
+# Rounds must not pile up while no worker runs. Beat's clock sets the expiry and a worker's clock judges it: with a shorter
+# one, a worker whose clock is an hour ahead would never sweep.
 EXPIRY_SECONDS = 7200.0
 
 

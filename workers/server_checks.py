@@ -1,4 +1,4 @@
-"""Says of the servers that are named by URL whether they are reached, and which version they are."""
+"""Checks of servers named by URL for `scenemill doctor`: whether they answer, and which version they run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPEN = "holes are known; do not let others reach it"
 
 
 def check_server(name: str, url: str) -> Finding:
-    """Return what is found at a broker's or a Redis's URL. No password is in it."""
+    """Return the finding for a broker's or a Redis's URL, without its password."""
     where = re.sub(r"//[^@/]*@", "//", url).partition("?")[0]
     try:
         if is_amqp(url):

@@ -64,11 +64,7 @@ class ImageGenerator:
         later = [each for each in failures if isinstance(each, Unavailable)]
         if later:
             raise min(later, key=lambda error: error.retry_after or 0.0)
-        raise (
-            failures[0]
-            if failures
-            else AssetUnreadable("No image server is configured.")
-        )
+        raise (failures[0] if failures else AssetUnreadable("No image server is configured."))
 
     def _generate_once(
         self, server: ImageServer, prompt: str, shape: Orientation, number: int

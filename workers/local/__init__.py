@@ -1,4 +1,4 @@
-"""The whole of Scenemill on one machine: Postgres, Redis, the API, the workers, beat and Flower as children.
+"""The local stack of `make up`: Postgres, Redis, the API, workers, beat and Flower as child processes.
 
-Nothing here runs in production: there, each of these is its own container or unit.
+None of it runs in production, where each program is a container or unit of its own.
 """

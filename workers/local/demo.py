@@ -1,4 +1,4 @@
-"""The whole way once, for a newcomer: media drawn, stack started, script posted, video downloaded, stack stopped."""
+"""`scenemill demo`: draws the example's media, starts the stack, submits the script, downloads the video, stops the stack."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ LOUDNESS = re.compile(r"I:\s+(-?[\d.]+) LUFS")
 
 
 class DemoFailed(ScenemillError):
-    """Something that the demo needs is not there, or did not come up."""
+    """The demo's files are missing, or the stack did not start."""
 
     exit_code = 6
 
 
 def run(folder: Path, console: Console) -> None:
-    """Do all of it, and say what came out."""
+    """Run the demo and print its results."""
     began = time.monotonic()
     if not SCRIPT.is_file():
         raise DemoFailed(
@@ -71,7 +71,7 @@ def run(folder: Path, console: Console) -> None:
 
 
 def measure_video(video: Path) -> list[str]:
-    """Return what probing and listening say about a video."""
+    """Return the video's frames, frame rate and loudness as lines of text."""
     found = probing.probe(video)
     listen = ("-vn", "-af", "ebur128=framelog=quiet", "-f", "null", "-")
     argv = [ffmpeg_path(), "-nostdin", "-hide_banner", "-i", str(video), *listen]
@@ -84,7 +84,7 @@ def measure_video(video: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _media(target: Path, folder: Path, console: Console) -> Iterator[Any]:
-    """Draw the example's media beside the start of the stack, and give a function that waits for them."""
+    """Draw the example's media while the stack starts; yield a function that waits for them."""
     log = folder / "media.log"
     with log.open("wb") as output:
         process = processes.start(
@@ -110,7 +110,7 @@ def _media(target: Path, folder: Path, console: Console) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _stack(folder: Path, console: Console) -> Iterator[dict[str, Any]]:
-    """Give the addresses of the stack on this folder: of the one that runs, or of one that ends with the block."""
+    """Yield the addresses of the stack on this folder: of one that runs already, or of one that is stopped afterwards."""
     state = State(folder)
     try:
         with state.locked():
@@ -138,7 +138,7 @@ def _stack(folder: Path, console: Console) -> Iterator[dict[str, Any]]:
 
 
 def _first_line(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
-    """Wait for the line that `up --json` prints when all is ready."""
+    """Return the addresses that `up --json` prints when everything is ready."""
     output = process.stdout
     if output is not None and select.select([output], [], [], START_SECONDS)[0]:
         line = output.readline()
@@ -150,7 +150,7 @@ def _first_line(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
 
 
 def _wait_for_running_stack(state: State, console: Console) -> dict[str, Any]:
-    """Wait until the stack that someone else started is ready."""
+    """Wait until a stack that another process started is ready."""
     deadline = time.monotonic() + START_SECONDS
     with console.status("Waiting for the stack that is starting already"):
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The supervisor's end of the fork server: it starts the server, has it fork programs, and holds them as if they were its own."""
+"""The supervisor's side of the fork server: starts it, has it fork programs, and wraps them like child processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPLY_SECONDS = 10.0  # a fork takes milliseconds
 
 
 class ForkedProcess:
-    """A program that the fork server started: it tells of it what `subprocess.Popen` tells of a child."""
+    """A program that the fork server forked, with the interface of `subprocess.Popen`."""
 
     def __init__(self, pid: int, output: int, end: int) -> None:
         self.pid = pid
@@ -31,17 +31,17 @@ class ForkedProcess:
         self._exit_reader = end
 
     def poll(self) -> int | None:
-        """Return how it ended, or None while it runs."""
+        """Return its exit code, or None while it runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.wait(0)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end and return its code, or raise TimeoutExpired."""
+        """Wait for its end and return its exit code, or raise TimeoutExpired."""
         if self.returncode is None:
             if not select.select([self._exit_reader], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
-            # Nothing is told when the server ends: then the kernel kills what it forked.
+            # An empty read: the fork server died, and the kernel killed what it had forked.
             self.returncode = int(os.read(self._exit_reader, 16) or -signal.SIGKILL)
             os.close(self._exit_reader)
         return self.returncode
@@ -58,7 +58,7 @@ class ForkedProcess:
 
 
 def start_program(service: Service) -> Program:
-    """Start a program of its own."""
+    """Start a service's program without the fork server."""
     return processes.start(
         service.argv,
         env=service.env,
@@ -70,7 +70,7 @@ def start_program(service: Service) -> Program:
 
 
 class ForkClient:
-    """Starts the server, and programs by it. Only Linux has all that it takes; elsewhere each program starts by itself."""
+    """Starts the fork server, and programs through it. It needs Linux; elsewhere each program starts by itself."""
 
     possible = sys.platform == "linux"
 
@@ -78,7 +78,7 @@ class ForkClient:
         self._socket: socket.socket | None = None
 
     def start_server(self, service: Service) -> Program:
-        """Start the server itself."""
+        """Start the fork server itself."""
         self.close()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(REPLY_SECONDS)
@@ -93,18 +93,18 @@ class ForkClient:
             )
 
     def close(self) -> None:
-        """Ask for nothing more."""
+        """Close the connection: the fork server ends, and with it what it forked."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def ready(self) -> bool:
-        """Tell whether it has imported everything. It says so once."""
+        """Return whether the fork server has imported everything; it reports so once."""
         orders = self._socket
         return bool(orders and select.select([orders], [], [], 0)[0] and orders.recv(64) == READY)
 
     def fork(self, service: Service) -> Program:
-        """Have `python -m …` forked; where the server has just died, it is started by itself."""
+        """Fork a `python -m …` program; where the fork server has just died, start the program by itself."""
         if self._socket is None:
             return start_program(service)
         order = {
@@ -120,7 +120,7 @@ class ForkClient:
             socket.send_fds(self._socket, [json.dumps(order).encode()], [writes, exit_writer])
             pid = int(self._socket.recv(64))
         except (OSError, ValueError):
-            # One that answers too late would answer the next order with this one's pid: it ends, and so does what it forked.
+            # A late reply would be read as the reply to the next order, with the wrong pid: end the fork server instead.
             self.close()
             os.close(output)
             os.close(end)

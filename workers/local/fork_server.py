@@ -1,7 +1,8 @@
-"""Imports once what several programs need, and forks each from itself: they share that memory, and need not import it again.
+"""The fork server: imports what several programs need once, and forks the programs from itself, so that they share memory.
 
-`python -m workers.local.fork_server MODULE...`, with the socket of whoever asks as its standard input. An order is a document
-with two descriptors: where the program writes to, and where its end is told. It ends with its socket, and all it forked with it.
+`python -m workers.local.fork_server MODULE...`, with its client's socket as standard input. An order is a JSON document
+with two descriptors: for the program's output, and for its exit code. The server and all that it forked end with the
+socket.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from dataclasses import dataclass
 from typing import Any
 
 READY = b"ready"
-MAX_ORDER_BYTES = 128 * 1024  # of an order; most of it is an environment
+MAX_ORDER_BYTES = 128 * 1024  # of an order, which is mostly environment variables
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a fork of this process is to become: what `python -m MODULE ARGUMENT...` would be."""
+    """An order to become what `python -m MODULE ARGUMENT...` would start."""
 
     request: dict[str, Any]
     output: int
     parent: int
 
     def become(self) -> None:
-        """Become it, and return when it is over."""
+        """Run the module in this process, and return when it has ended."""
         os.setsid()
         nothing = os.open(os.devnull, os.O_RDONLY)
         for given, standard in ((nothing, 0), (self.output, 1), (self.output, 2)):
@@ -54,18 +55,18 @@ class Order:
 
 
 class ForkServer:
-    """Takes orders from a socket, forks, and tells who ended."""
+    """Reads orders from a socket, forks, and reports exit codes."""
 
     def __init__(self, orders: socket.socket) -> None:
         self._socket = orders
-        self._exit_writers: dict[int, int] = {}  # where the end of a process is told, by its pid
+        self._exit_writers: dict[int, int] = {}  # the pipe for the exit code of each process, by pid
         self._wakeup_reader, self._wakeup_writer = os.pipe()
         for end in (self._wakeup_reader, self._wakeup_writer):
             os.set_blocking(end, False)
 
     def serve(self) -> Order | None:
-        """Serve until nobody can ask any more. In a fork, return what it is to become."""
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # a signal without a handler would wake nobody up
+        """Serve until the client closes the socket, then return None; in a fork, return its order."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler the signal would not wake the loop
         signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
         self._socket.send(READY)
         with selectors.DefaultSelector() as selector:
@@ -95,7 +96,7 @@ class ForkServer:
         return None
 
     def _close_inherited(self) -> None:
-        """Hold nothing of the server's in a fork."""
+        """Close the server's descriptors in a fork."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._socket.close()
@@ -114,11 +115,11 @@ class ForkServer:
 
 
 def main() -> None:
-    """Import, serve, and in a fork become what was ordered."""
+    """Import the modules and serve; in a fork, run what was ordered."""
     for name in sys.argv[1:]:
         importlib.import_module(name)
     gc.collect()
-    gc.freeze()  # a collector that looks at it writes to it, and each fork would have a copy of its own then
+    gc.freeze()  # the collector writes to what it inspects, which would copy all of it into each fork
     if order := ForkServer(socket.socket(fileno=os.dup(0))).serve():
         order.become()
 

@@ -1,6 +1,6 @@
-"""One log for all programs of the local stack: JSON, a line an event, whoever wrote it and however.
+"""The local stack's log: one JSON line for each event, from all programs, in a rotated file and on the terminal.
 
-Our own programs write JSON already; lines of Postgres, Redis, gunicorn and Flower are wrapped into the same form.
+Our programs write JSON themselves; lines of Postgres, Redis, gunicorn and Flower are converted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OLD_FILES = 5
 POSTGRES = re.compile(r"^(?P<level>DEBUG\d?|INFO|NOTICE|LOG|WARNING|ERROR|FATAL|PANIC):\s+(?P<message>.*)$")
 REDIS = re.compile(r"^\d+:[XCSM] \d+ \w+ \d+ [\d:.]+ (?P<level>[.\-*#]) (?P<message>.*)$")
 PLAIN = re.compile(r"\b(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
-# Flower colours its lines and puts the level's first letter in front: "[I 261124 05:41:25 command:168] …".
+# Flower's lines, once their colors are removed: "[I 261124 05:41:25 command:168] …".
 TORNADO = re.compile(r"^\[(?P<level>[DIWEC]) \d+ [\d:]+ [\w.:]+\] (?P<message>.*)$")
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 LEVELS = {
@@ -46,7 +46,7 @@ LEVELS = {
 
 
 def parse_line(service: str, line: str) -> dict[str, Any]:
-    """Return the event that a line of a program's output tells of."""
+    """Return the event in a line of a program's output."""
     if line.startswith("{"):
         try:
             event = json.loads(line)
@@ -59,7 +59,7 @@ def parse_line(service: str, line: str) -> dict[str, Any]:
 
 
 def event_now(service: str, level: str, message: str, **fields: Any) -> dict[str, Any]:
-    """Return an event in the form of the log, at this moment."""
+    """Return an event of the log, at this moment."""
     return (
         {"time": format_timestamp(time.time()), "level": level, "logger": service, "event": message}
         | fields
@@ -77,10 +77,10 @@ def _level(line: str) -> tuple[str, str]:
 
 
 class _LogFile(RotatingFileHandler):
-    """The rotated file. A full disk must not end the stack: a line that finds no room is lost."""
+    """The rotated file. Lines are dropped while the disk is full, which must not end the stack."""
 
     def _open(self) -> TextIOWrapper:
-        # Unbuffered, since what finds no room would be kept otherwise, to fail again when the file is closed.
+        # Unbuffered: a buffer would keep lines that do not fit the disk, and fail again when the file is closed.
         raw = Path(self.baseFilename).open("ab", buffering=0)  # noqa: SIM115 (closed with the handler)
         return TextIOWrapper(raw, encoding="utf-8", errors="replace", write_through=True)
 
@@ -89,7 +89,7 @@ class _LogFile(RotatingFileHandler):
 
 
 class StackLog:
-    """Writes events into a file that is rotated, and onto a terminal where one is given."""
+    """Writes events to the rotated file, and to a terminal if there is one."""
 
     def __init__(self, folder: Path, terminal: TextIO | None) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -104,11 +104,11 @@ class StackLog:
             self.write(parse_line(service, text))
 
     def event(self, message: str, *, level: str = "INFO", **fields: Any) -> None:
-        """Write an event of the local stack itself."""
+        """Write an event of the stack itself."""
         self.write(event_now("local", level, message, **fields))
 
     def write(self, event: dict[str, Any]) -> None:
-        """Write one event. Where the disk is full the line is lost; a terminal that was closed is not tried again."""
+        """Write one event. It is dropped while the disk is full; a closed terminal is not written to again."""
         text = json.dumps(event, ensure_ascii=False, default=str)
         self._file.handle(logging.makeLogRecord({"msg": text}))
         if self._terminal is not None:

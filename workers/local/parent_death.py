@@ -1,8 +1,7 @@
-"""Become another program that dies with its parent. Run as a file, before any package can be imported.
+"""Runs another program that dies with its parent. Executed as a file, before any package can be imported.
 
-`python leash.py PARENT SIGNAL UID GID PROGRAM [ARGUMENT...]`: the kernel sends SIGNAL when PARENT ends,
-however it ends. A UID of -1 keeps the user. The death signal is set after the change of user, which would
-clear it.
+`python parent_death.py PARENT SIGNAL UID GID PROGRAM [ARGUMENT...]`: the kernel sends SIGNAL when PARENT ends, however it
+ends. A UID of -1 keeps the user. The death signal is set after the change of user, which would clear it.
 """
 
 import ctypes
@@ -13,7 +12,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Put on the leash, drop root where asked, and exec."""
+    """Drop root where asked, set the death signal, and exec the program."""
     parent, signal_number, uid, gid = (int(value) for value in sys.argv[1:5])
     if uid >= 0:
         os.setgroups([])

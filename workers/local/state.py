@@ -1,7 +1,7 @@
-"""What a data folder says about the stack that runs on it: the lock, the programs' pids, the addresses.
+"""The state files of a data folder: its lock, the programs' pids, the stack's addresses.
 
-A stack that was killed leaves this behind. What it says is believed about a process only where the process's own
-start time, working folder or environment says the same.
+A killed stack leaves them behind. A recorded pid is trusted only if the process's start time, working folder or
+environment matches.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from workers.local import processes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# Every program's environment carries the data folder under this name: so its children can be told from others'.
+# Holds the data folder in every program's environment, by which its descendants are recognised.
 STACK_VARIABLE = "SCENEMILL_STACK"
-# Programs that close their files well at this signal; all others are killed.
+# These close their files properly on this signal; all other programs are killed.
 GRACEFUL_SIGNALS = {"postgres": signal.SIGQUIT, "redis": signal.SIGTERM}
 
 
@@ -34,13 +34,13 @@ class AlreadyRunning(Exception):
 
 @dataclass(frozen=True)
 class State:
-    """The files of a data folder that tell of a run."""
+    """A data folder's state files."""
 
     folder: Path
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder, or raise AlreadyRunning. The kernel lets go when we end, however we end."""
+        """Lock the folder, or raise AlreadyRunning. The kernel releases the lock however this process ends."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.folder / "up.lock").open("a") as lock:
             try:
@@ -61,18 +61,19 @@ class State:
         return self.folder / "processes.json"
 
     def write_addresses(self, addresses: dict[str, Any]) -> None:
-        """Say where the stack that is now ready can be reached. There are secrets in it."""
+        """Write the addresses of the stack that is now ready; they include secrets."""
         _write_privately(self._addresses, addresses)
 
     def addresses(self) -> dict[str, Any] | None:
-        """Return where the running stack can be reached, or None while it is not ready."""
+        """Return the addresses of the running stack, or None while it is not ready."""
         found = _read(self._addresses)
         return found if isinstance(found, dict) else None
 
     def record(self, running: Iterable[tuple[str, int]]) -> None:
-        """Write down which processes are ours.
+        """Write the pids of our programs.
 
-        A full disk must not end the stack: the last record stays, and what it lacks is known by its environment.
+        On a full disk the last record stays, and must not end the stack: programs it lacks are found by their
+        environment.
         """
         rows = []
         for name, pid in running:
@@ -82,7 +83,7 @@ class State:
             _write_privately(self._pids, rows)
 
     def end_orphans(self) -> list[str]:
-        """End what an earlier stack on this folder left running. Return the names of what was ended."""
+        """End what an earlier stack on this folder left running; return the names of the ended programs."""
         recorded = [(row, one) for row in _read(self._pids) or [] if (one := self._verified(row))]
         relatives = [relative for _, one in recorded for relative in processes.process_tree(one.pid)]
         marked = list(self._marked())
@@ -97,10 +98,10 @@ class State:
         return [row["name"] for row, _ in recorded]
 
     def _verified(self, row: dict[str, Any]) -> psutil.Process | None:
-        """Return the process of a record if it is the very one: same start, and at work in this folder."""
+        """Return the recorded process if it is still the same one: same start time, at work in this folder."""
         try:
             one = psutil.Process(row["pid"])
-            # The boot time, from which start times are counted, may be set anew by a second.
+            # Start times are relative to the boot time, which may be adjusted by up to a second.
             same_start = abs(one.create_time() - row["started"]) < 2
             ours = same_start and Path(one.cwd()).is_relative_to(self.folder)
         except psutil.Error:
@@ -108,14 +109,14 @@ class State:
         return one if ours else None
 
     def _marked(self) -> Iterator[psutil.Process]:
-        """Give the processes whose environment names this folder."""
+        """Yield the processes whose environment names this folder."""
         for one in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if one.pid != os.getpid() and one.environ().get(STACK_VARIABLE) == str(self.folder):
                     yield one
 
     def _forget_dead_postmaster(self) -> None:
-        """Remove Postgres's pid file where its pid belongs to another program by now: Postgres would refuse to start."""
+        """Remove Postgres's pid file if another program has its pid by now: Postgres would refuse to start."""
         file = self.folder / "postgres" / "postmaster.pid"
         try:
             pid = int(file.read_text().split("\n", 1)[0])
@@ -129,7 +130,7 @@ class State:
 
 
 def _write_privately(path: Path, value: Any) -> None:
-    """Write JSON that only its owner can read, whole or not at all."""
+    """Write JSON that only its owner can read, atomically."""
     draft = path.with_suffix(".draft")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as target:

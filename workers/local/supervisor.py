@@ -1,6 +1,6 @@
-"""Starts the programs of the local stack in order, starts again what dies, and stops them all in order.
+"""Starts the programs of the local stack in order, restarts those that die, and stops them in order.
 
-One thread and one loop: a death signal follows the thread that started a child, so that nothing else may start one.
+One thread does everything: a parent-death signal belongs to the thread that started the child.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workers.local.output import StackLog
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-HURRIED_GRACE = 1.0  # what each group gets after the second Ctrl-C
+HURRIED_GRACE = 1.0  # seconds for each group after the second Ctrl-C
 BUSY_TICK, IDLE_TICK = 0.03, 0.5
 
 
@@ -34,7 +34,7 @@ class StartFailed(Exception):
 
 
 class Supervisor:
-    """Holds the children while the stack runs."""
+    """The programs of a running stack."""
 
     def __init__(self, services: tuple[Service, ...], log: StackLog, on_change: Callable[[], None]) -> None:
         self.children = {service.name: ManagedProgram(service) for service in services}
@@ -46,9 +46,9 @@ class Supervisor:
         self._up = False
 
     def run(self, on_ready: Callable[[], bool]) -> None:
-        """Bring everything up, call `on_ready`, keep it up until a stop signal, and stop everything.
+        """Start everything, call `on_ready`, keep everything running until a stop signal, then stop everything.
 
-        `on_ready` says whether to stay up. Raises StartFailed when the stack did not come up.
+        `on_ready` returns whether to stay up. Raise StartFailed when the stack did not come up.
         """
         with self._signals():
             try:
@@ -62,19 +62,19 @@ class Supervisor:
                 self._stop()
 
     def pids(self, name: str) -> list[int]:
-        """Return the pids of a program and of its children now, its own first."""
+        """Return the pids of a program and its descendants, its own first."""
         process = self.children[name].process
         return [] if process is None else [one.pid for one in processes.process_tree(process.pid)]
 
     def running(self) -> Iterator[tuple[str, int]]:
-        """Give the name and pid of each program that runs."""
+        """Yield name and pid of each running program."""
         for name, child in self.children.items():
             if child.process is not None:
                 yield name, child.process.pid
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Count stop signals, and wake the loop up at each."""
+        """Count stop signals, and wake the loop at each."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         self._selector.register(reader, selectors.EVENT_READ, data=None)
@@ -94,7 +94,7 @@ class Supervisor:
         self._stops += 1
 
     def _tick(self) -> None:
-        """Do one round: read what was written, take deaths, start what may start, ask who is ready."""
+        """Do one round: read output, handle exits, start what may start, probe for readiness."""
         self._read_output(IDLE_TICK if self._up else BUSY_TICK)
         for child in self.children.values():
             self._supervise(child)
@@ -141,7 +141,7 @@ class Supervisor:
         self._on_change()
 
     def _handle_exit(self, child: ManagedProgram) -> None:
-        """Take a death: a `once` program's good end is its readiness, anything else is said and repaired."""
+        """Handle an exit: success of a `one_shot` program makes it ready; any other exit is logged and restarted."""
         code = self._reap(child)
         name = child.service.name
         if not child.ready and not self._up:
@@ -163,7 +163,7 @@ class Supervisor:
         return f"{child.service.name} {what}.\n{said}".rstrip()
 
     def _stop(self) -> None:
-        """Stop group by group. Each has its grace; after a second signal hardly any; then SIGKILL."""
+        """Stop the groups in order: each has its grace, 1 s after a second signal, then SIGKILL."""
         self._log.event("stack_stopping")
         for rank in stop_groups(self._services):
             self._stop_group([self.children[service.name] for service in rank])
@@ -202,6 +202,6 @@ class Supervisor:
 
     @staticmethod
     def _kill_survivors(relatives: list[psutil.Process]) -> None:
-        """Kill what outlived its parent, and see it gone."""
+        """Kill what outlived its parent, and wait until it is gone."""
         processes.kill(relatives)
         processes.wait_until_gone(relatives, 5)
