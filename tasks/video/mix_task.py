@@ -1,6 +1,6 @@
 """The mixing task: mixes a planned video's sound while its segments are rendered.
 
-Nothing waits for it: assembly mixes the sound itself where none is stored.
+Nothing waits for it: assembly mixes the sound itself if none is stored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _MixLease:
-    """The sound of a running job. Nothing waits for it, so that no ending of its mixing changes the job."""
+    """The sound of a running job. Nothing waits for it, so a failure to mix does not change the job."""
 
     task = "mix"
 

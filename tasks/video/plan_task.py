@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shared.models import Job
     from tasks.attempt import Attempt
     from tasks.run import JobOutput
-    from tasks.video.plan.segments import PlannedSegment
+    from tasks.video.plan.segments import SegmentPlan
     from tasks.video.plan.video_plan import Plan
 
 
@@ -31,7 +31,7 @@ def perform(attempt: Attempt) -> JobOutput | None:
     return None
 
 
-def _store_plan(job: Job, plan: Plan, planned_segments: Sequence[PlannedSegment]) -> None:
+def _store_plan(job: Job, plan: Plan, planned_segments: Sequence[SegmentPlan]) -> None:
     planned = [
         segments.PlannedSegment(segment.key, segment.frames, segment.scene_ids, segment.spec)
         for segment in planned_segments

@@ -1,4 +1,4 @@
-"""What a worker does with one segment: claim it, render it unless it is stored, store it, and see who comes next."""
+"""The segment task: claims a segment, renders and stores it unless it is stored, and hands over after the last one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _SegmentLease:
         self.frames = 0  # rendered so far
 
     def note(self, frames: int) -> None:
-        """Note how many frames are rendered; the next heartbeat writes it to the database."""
+        """Record the number of rendered frames; the next heartbeat writes it to the database."""
         self.frames = frames
 
     def renew(self, _: Attempt) -> bool:
@@ -83,7 +83,7 @@ class _SegmentLease:
         return self.fail(error) if left is False else "retried"
 
     def fail(self, error: ServiceError) -> str:
-        """End the whole job: a segment that cannot be rendered leaves no video."""
+        """Fail the whole job: without one of its segments there is no video."""
         error = _name_scenes(error, self.segment.scene_ids)
 
         def settle(session: Session) -> bool:
@@ -99,21 +99,23 @@ class _SegmentLease:
 
 
 def perform(segment_id: str) -> None:
-    """Render the segment if it is to be had; a message that comes twice, late or for nothing changes nothing."""
+    """Render the segment if it can be claimed; a repeated, late or stale message changes nothing."""
     try:
         with transaction() as session:
             segment = segments.claim(session, uuid.UUID(segment_id), lease=settings().lease_duration)
-            found = segments.find_job_of(session, segment) if segment else None
+            claimed = segments.find_job_of(session, segment) if segment else None
     except IntegrityError:
-        # Another worker renders this very key. It will mark this segment as done as well.
+        # Another worker is rendering the same key, and marks this segment as done too. Rendering it here would be double work.
         log.info("segment_rendered_elsewhere", extra={"segment_id": segment_id})
         return
-    if segment is None or found is None:
+    if segment is None or claimed is None:
         log.info("segment_not_claimed", extra={"segment_id": segment_id})
         return
-    job, stored = found
+    job, stored = claimed
     with (
-        publishing.publishing_successors(job.account_id),  # what was claimed has made room for the next
+        publishing.publishing_successors(
+            job.account_id
+        ),  # the claim has freed a place in the account's window
         bind(
             task_id=str(job.id),
             attempt=job.attempt,
@@ -147,7 +149,7 @@ def _render_and_store(lease: _SegmentLease, attempt: Attempt) -> None:
     target = attempt.workdir / "segment.mp4"
 
     def locate(key: str) -> Path:
-        with attempt.progress_deadline(config.render_timeout, NO_PROGRESS):  # it may have to be fetched
+        with attempt.progress_deadline(config.render_timeout, NO_PROGRESS):  # it may have to be downloaded
             return storage().locate(key)
 
     allowed = config.drawing_deadline.total_seconds()
@@ -170,7 +172,7 @@ def _render_and_store(lease: _SegmentLease, attempt: Attempt) -> None:
         )
     seconds = time.monotonic() - began
     stored: dict[str, Any] = {
-        # A name of its own, so that a file under a name never changes.
+        # A unique name: a file that another worker reads under this key must never change.
         "storage_key": f"segments/{segment.account_id}/{segment.key[:2]}/{segment.key}-{uuid.uuid4().hex}.mp4",
         "bytes": target.stat().st_size,
         "warnings": list(warnings),
@@ -191,14 +193,14 @@ def _render_and_store(lease: _SegmentLease, attempt: Attempt) -> None:
 def _mark_done(
     session: Session, segment: Segment, seconds: float, stored: dict[str, Any]
 ) -> tuple[bool | None, list[uuid.UUID]]:
-    """Write down that the segment is done; also return the jobs that have waited for its key."""
+    """Mark the segment as done; return whether it is the job's last one (None: lease lost) and the jobs waiting for its key."""
     last = segments.finish(session, segment, seconds=seconds, stored=stored)
     waiting = [] if last is None else segments.waiting_jobs(session, segment.account_id, segment.key)
     return last, waiting
 
 
 def _complete_waiting_jobs(waiting: Sequence[uuid.UUID], key: str) -> bool:
-    """Let the jobs that waited for this key have it; True when one of them is to be assembled now."""
+    """Complete the segment in the jobs that waited for its key; return whether one of them can be assembled now."""
     complete = False
     for job_id in waiting:
         with transaction() as session:
@@ -208,7 +210,7 @@ def _complete_waiting_jobs(waiting: Sequence[uuid.UUID], key: str) -> bool:
 
 
 def _name_scenes(error: ServiceError, scene_ids: Sequence[str]) -> ServiceError:
-    """Return the error with the scenes that it is about."""
+    """Return the error with the segment's scenes named in its detail."""
     if not isinstance(error, RenderFailed | RenderTimeout | RenderStalled | RenderKilled):
         return error
     names = ", ".join(map(repr, scene_ids))

@@ -1,4 +1,4 @@
-"""What a clip's colours mean, also where its file does not tell, and the filters that turn them into BT.709. Pure."""
+"""Interprets a clip's colours, also if its file does not state them, and builds the filters that convert them to BT.709. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 UNSPECIFIED = "unspecified"
 HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
-HD_HEIGHT = 576  # pixels: what is taller, or wider than SD_WIDTH, is HD (players take the same limits)
+HD_HEIGHT = 576  # pixels: a taller clip, or one wider than SD_WIDTH, is HD (players use the same limits)
 SD_WIDTH = 1024  # pixels
-# Matrices of which `scale` takes no frame, not even to change its size; zscale (zimg) does.
+# `scale` refuses frames of these matrices, even to change their size; zscale (zimg) accepts them.
 ZIMG_MATRICES = ("ycgco", "ictcp")
-# Neither library converts these; what they are closest to is off by a few percent where colours are saturated.
+# Neither library converts these; the closest matrix is off by a few percent in saturated colours.
 CLOSEST_MATRICES = {"bt2020c": "bt2020nc", "chroma-derived-nc": "bt2020nc", "chroma-derived-c": "bt2020nc"}
 
 
 @dataclass(frozen=True, slots=True)
 class ClipColors:
-    """Colour properties by ffmpeg's names. None: the facts are from before they were read, and the file decides."""
+    """Colour properties by ffmpeg's names. None: probed before they were recorded, so that the file's own tags apply."""
 
     matrix: str | None = None
     primaries: str | None = None
@@ -31,12 +31,12 @@ class ClipColors:
 
     @property
     def has_other_primaries(self) -> bool:
-        """Whether the file names primaries that are not those of BT.709 and sRGB."""
+        """Whether the file states primaries other than those of BT.709 and sRGB."""
         return self.primaries not in (None, UNSPECIFIED, "bt709")
 
 
 def colors_from_facts(media: Mapping[str, Any]) -> ClipColors:
-    """Return what a file's facts say of its colours, with the usual meaning of what they leave open.
+    """Return the colours of a file's facts; an unspecified property gets its usual value.
 
     HDR that names only its transfer is BT.2020 (ITU-R BT.2100). Otherwise HD is BT.709, and SD is BT.601.
     """
@@ -51,18 +51,18 @@ def colors_from_facts(media: Mapping[str, Any]) -> ClipColors:
 
 
 def _is_hd(media: Mapping[str, Any]) -> bool:
-    # Whichever way the clip is turned: 1080x1920 of a phone is HD as well.
+    # In either orientation: a phone's 1080x1920 is HD too.
     shorter, longer = sorted((media.get("width") or 0, media.get("height") or 0))
     return shorter > HD_HEIGHT or longer > SD_WIDTH
 
 
 def tag_colors(source: Any, clip: ClipColors, transfer: str | None) -> Any:
-    """Return the frames with the properties that hold for them: a filter would take BT.601 for what is not tagged."""
+    """Return the frames tagged with their colours: filters would treat untagged frames as BT.601."""
     tags = {"colorspace": clip.matrix, "color_primaries": clip.primaries}
     if clip.hdr and transfer not in HDR_TRANSFERS:
-        tags["color_trc"] = "smpte2084"  # ICtCp has no other but HLG, which would be named
+        tags["color_trc"] = "smpte2084"  # the only other transfer of ICtCp is HLG, which files state
     elif not clip.hdr and (clip.has_other_primaries or clip.matrix in ZIMG_MATRICES):
-        # All SDR transfers are shown by the same display curve; zimg would convert one into another.
+        # Displays show all SDR transfers by the same curve; zimg would convert between them and shift the brightness.
         tags["color_trc"] = "bt709"
         tags["color_primaries"] = "bt709" if clip.primaries == UNSPECIFIED else clip.primaries
     known = {name: value for name, value in tags.items() if value not in (None, UNSPECIFIED, "gbr")}
@@ -73,17 +73,17 @@ def tag_colors(source: Any, clip: ClipColors, transfer: str | None) -> Any:
 
 
 def lay_on_ground(source: Any, clip: ClipColors, ground: str) -> Any:
-    """Return the frames without transparency: over a ground (`#rrggbb`) where there is some."""
+    """Return the frames without alpha, laid over a ground colour (`#rrggbb`) if they have any."""
     if not clip.alpha:
         return source
-    # In RGB, since `drawbox` and `overlay` mix YUV of one matrix with a colour computed by another.
+    # In RGB: in YUV, `drawbox` and `overlay` would compute the ground colour with another matrix than the frame's.
     parts = source.filter("format", "rgba").filter_multi_output("split", 2)
     box = parts[0].filter("drawbox", color=f"0x{ground[1:]}", t="fill", replace=1)
     return ffmpeg.overlay(box, parts[1], format="rgb").filter("format", "rgb24")
 
 
 def convert_colors(source: Any, clip: ClipColors) -> Any:
-    """Return BT.709 in limited range and 8 bits; what is brighter than a screen is mapped into it."""
+    """Return BT.709 in limited range and 8 bits; HDR is tone-mapped."""
     if clip.hdr:
         source = (
             source.filter("zscale", transfer="linear", npl=203)

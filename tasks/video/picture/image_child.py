@@ -1,6 +1,6 @@
-"""Decodes one picture to raw RGBA: the program that `tasks.video.picture.images` runs as a child with limits.
+"""Decodes one picture to raw RGBA in a child process with limits, for `tasks.video.picture.images`.
 
-It reads hostile input with large decoders, so it stands alone: it imports nothing of ours and connects to nothing.
+Its decoders are large and read hostile input, so it imports none of this project's modules and connects to nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
-    """Write the picture upright, at least as large as wanted where it is that large; return its size and profile."""
+    """Write the picture upright, scaled down to no less than `min_size`; return its size and ICC profile."""
     from PIL import Image, ImageOps  # noqa: PLC0415  (the limits hold from the first import on)
 
     warnings.simplefilter("ignore")
@@ -27,7 +27,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         profile = image.info.get("icc_profile")
         upright = ImageOps.exif_transpose(image).convert("RGBA")
     width, height = upright.size
-    scale = min(1.0, max(request["wanted"][0] / width, request["wanted"][1] / height))
+    scale = min(1.0, max(request["min_size"][0] / width, request["min_size"][1] / height))
     if scale < 1.0:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         upright = upright.resize(size, Image.Resampling.BOX)

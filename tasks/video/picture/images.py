@@ -167,7 +167,7 @@ def _decode_in_child(
     """Have a child decode and scale a picture of a format that ffmpeg does not read whole."""
     target = workspace.folder / "image.raw"
     request = {
-        "path": str(path.resolve()), "format": name, "wanted": min_size, "target": str(target.resolve()),
+        "path": str(path.resolve()), "format": name, "min_size": min_size, "target": str(target.resolve()),
         "max_pixels": MAX_PIXELS // 2,  # Pillow refuses at twice this
     }  # fmt: skip
     child = Path(__file__).with_name("image_child.py")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shared.script.values import Script
     from tasks.attempt import Attempt
     from tasks.script.write_task import JobScript as Written
-    from tasks.video.plan.segments import PlannedSegment
+    from tasks.video.plan.segments import SegmentPlan
 
 # Progress at the end of each planning stage, of 1: planning is quick beside the rendering.
 GATHERING_DONE, NARRATION_DONE = 0.02, 0.09
@@ -37,7 +37,7 @@ def plan_video(attempt: Attempt) -> Plan:
     return _make_plan(attempt, *_load_or_write_script(attempt))
 
 
-def plan_job_segments(job: Job, plan: Plan) -> tuple[PlannedSegment, ...]:
+def plan_job_segments(job: Job, plan: Plan) -> tuple[SegmentPlan, ...]:
     """Return the segments of a planned job, keyed for its account and this worker's renderer."""
     return plan_segments(
         plan.timeline,

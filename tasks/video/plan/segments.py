@@ -30,7 +30,7 @@ MAX_SEGMENT_SECONDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedSegment:
+class SegmentPlan:
     """A part of the video that one worker renders. `spec` is JSON; `key` is its cache key."""
 
     index: int
@@ -50,7 +50,7 @@ def plan_segments(  # noqa: PLR0913  (each decides pixels)
     account: str,
     versions: Mapping[str, str],
     encoder: str = encoding.SOFTWARE,
-) -> tuple[PlannedSegment, ...]:
+) -> tuple[SegmentPlan, ...]:
     """Return the segments in order; together they hold each frame of the timeline once.
 
     One encoder encodes all of them, or they could not be joined without re-encoding.
@@ -73,9 +73,7 @@ def plan_segments(  # noqa: PLR0913  (each decides pixels)
     for index, span in enumerate(split_spans(timeline)):
         spec = builder.spec(span)
         scene_ids = tuple(slot.id for slot in span.slots)
-        planned.append(
-            PlannedSegment(index, segment_key(spec, account, versions), span.frames, scene_ids, spec)
-        )
+        planned.append(SegmentPlan(index, segment_key(spec, account, versions), span.frames, scene_ids, spec))
     return tuple(planned)
 
 

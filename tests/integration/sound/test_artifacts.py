@@ -142,7 +142,7 @@ def test_the_playlist_names_its_own_file_alone_and_its_fragments_start_at_key_fr
     assert "#EXT-X-ENDLIST" in lines
 
 
-def test_a_text_only_of_sound_needs_no_picture(tmp_path):
+def test_an_output_of_sound_alone_needs_no_picture(tmp_path):
     output = Output(resolution="360p", formats=("mp3",), sidecars=("srt",))
 
     made = assemble(planned((), 60, output=output), work=tmp_path)
@@ -150,7 +150,7 @@ def test_a_text_only_of_sound_needs_no_picture(tmp_path):
     assert [each.name for each in made] == ["audio.mp3", "captions.srt"]
 
 
-def test_a_sound_that_was_mixed_before_is_taken_as_it_is(tmp_path, segment):
+def test_a_sound_that_is_mixed_already_is_used_as_it_is(tmp_path, segment):
     whole = planned([segment(0, 30)], 30)
     mixed = mix_sound(whole, work=tmp_path)
     before = mixed["aac"].stat().st_mtime_ns
@@ -167,7 +167,7 @@ def test_a_sound_that_was_mixed_before_is_taken_as_it_is(tmp_path, segment):
         pytest.param(lambda parts: [*parts, parts[0]], id="a segment is there twice"),
     ],
 )
-def test_a_video_with_other_frames_than_planned_is_never_given_out(tmp_path, segment, spoil):
+def test_a_video_with_other_frames_than_planned_is_refused(tmp_path, segment, spoil):
     segments = [segment(0, 20), segment(20, 10)]
 
     with pytest.raises(RenderFailed):

@@ -69,7 +69,7 @@ def clip(**fields) -> Visual:
     return Visual("video", src="clip", **{"volume": 1.0, **fields})
 
 
-def test_speech_is_as_loud_as_it_should_be_and_stands_at_its_planned_time(tmp_path, meter, heard):
+def test_speech_reaches_the_loudness_and_starts_at_its_planned_time(tmp_path, meter, heard):
     scenes = [
         Scene("a", Narration(TEXT)),
         Scene("b", Narration(TEXT), transition=Transition("crossfade", 0.5)),
@@ -151,7 +151,7 @@ def test_music_alone_is_cut_or_repeated_to_the_length_of_the_video(tmp_path, mak
         pytest.param("loud.wav", (*BEEPS, "-af", "volume=40dB"), id="clipped"),
     ],
 )
-def test_music_of_any_make_comes_out_as_loud(tmp_path, make, meter, name, arguments):
+def test_music_of_any_level_reaches_the_same_loudness(tmp_path, make, meter, name, arguments):
     made = laid(
         [Scene("a", duration=4)],
         tmp_path,
@@ -165,7 +165,7 @@ def test_music_of_any_make_comes_out_as_loud(tmp_path, make, meter, name, argume
     assert peak <= -1
 
 
-def test_sudden_peaks_are_held_below_the_ceiling_in_every_coding(tmp_path, make, meter):
+def test_sudden_peaks_stay_below_the_ceiling_in_every_codec(tmp_path, make, meter):
     """Short bursts over a quiet bed: far more peak than loudness, the hardest case for a limiter."""
     bursts = "aevalsrc='0.02*sin(2*PI*300*t)+0.95*lt(mod(t,0.5),0.004)*sin(2*PI*5000*t)':d=10:s=48000"
     files = {"song": make("song.wav", "-f", "lavfi", "-i", bursts)}
@@ -253,7 +253,7 @@ def test_a_clip_of_one_channel_is_as_loud_as_the_same_in_two(tmp_path, make):
     assert levels[0] == pytest.approx(levels[1], abs=0.1)
 
 
-def test_a_sound_that_begins_after_its_picture_keeps_its_distance(tmp_path, make):
+def test_a_sound_that_begins_after_its_picture_keeps_its_delay(tmp_path, make):
     tone = make("tone.wav", "-f", "lavfi", "-i", "sine=f=440:d=2")
     late = ("-itsoffset", "0.5", "-i", str(tone), "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac")
     path = make("late.mp4", *PICTURE, *late)
@@ -275,7 +275,7 @@ def test_a_clip_whose_sound_outlasts_its_scene_ends_with_it(tmp_path, make, hear
     assert rms(sound[round(1.1 * RATE) :]) < -60
 
 
-def test_a_sound_that_cannot_be_decoded_is_named_as_such(tmp_path, make):
+def test_an_undecodable_sound_is_reported_as_unreadable(tmp_path, make):
     path = make("song.mp3", *PINK)
     made = laid([Scene("a", duration=2)], tmp_path, files={"song": path}, music=Music("song"))
     path.write_bytes(b"ID3\x03" + bytes(range(256)) * 100)

@@ -39,7 +39,7 @@ class Video:
     """A script's rendered segments."""
 
     timeline: timeline.Timeline
-    segments: tuple[segments.PlannedSegment, ...]
+    segments: tuple[segments.SegmentPlan, ...]
     files: list[Path]
     warnings: list[str]
 

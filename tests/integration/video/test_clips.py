@@ -216,7 +216,7 @@ def test_ten_bits_become_eight(tmp_path):
 
 
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
-def test_more_than_a_screen_can_show_is_mapped_into_it(tmp_path, transfer):
+def test_hdr_is_tone_mapped(tmp_path, transfer):
     ramp = "nullsrc=s=320x180:r=25:d=1,format=yuv420p,geq=lum='16+219*X/W':cb=128:cr=128"
     make(tmp_path, "x.mp4", *source(ramp), *HDR, "-color_trc", transfer)
 
@@ -261,7 +261,7 @@ def test_sound_without_end_and_other_streams_do_not_matter(tmp_path):
 @pytest.mark.parametrize(
     ("suffix", "codec"), [("webm", "libvpx-vp9"), ("mov", "prores_ks"), ("mkv", "libx265"), ("mp4", "mpeg4")]
 )
-def test_the_containers_and_codecs_that_people_have(tmp_path, suffix, codec):
+def test_common_containers_and_codecs_are_rendered(tmp_path, suffix, codec):
     path = make(
         tmp_path, f"x.{suffix}", *source("color=0x6080a0:s=320x180:r=30:d=0.5"), "-c:v", codec,
         *(("-x265-params", "log-level=none") if codec == "libx265" else ()),

@@ -16,7 +16,7 @@ def test_an_encoder_works_when_frames_come_out_of_it():
 
 
 @pytest.mark.parametrize("named", [None, "libx264", "rot13", *encoding.HARDWARE])
-def test_without_a_working_encoder_x264_is_taken(named):
+def test_x264_is_used_if_the_named_encoder_does_not_work(named):
     chosen = encoder_choice.choose_encoder(named)
 
     assert chosen == encoding.SOFTWARE or encoder_choice.can_encode(chosen)

@@ -139,7 +139,7 @@ def test_a_portrait_photo_can_be_shown_whole(tmp_path, fit):
     assert (20 < side < 200) if fit == "blur" else (side < 40)
 
 
-def test_what_is_transparent_shows_the_themes_ground(tmp_path):
+def test_transparent_pixels_show_the_themes_ground(tmp_path):
     picture = np.zeros((360, 640, 4), np.uint8)
     picture[:, 320:] = (250, 250, 250, 255)
     Image.fromarray(picture).save(tmp_path / "x.png")
@@ -151,7 +151,7 @@ def test_what_is_transparent_shows_the_themes_ground(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "L", "P", "LA", "1", "I;16"])
-def test_every_kind_of_pixel_is_understood(tmp_path, mode):
+def test_every_pixel_format_is_decoded(tmp_path, mode):
     grey = quarters().convert("L")
     if mode == "I;16":
         picture = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
@@ -208,7 +208,7 @@ def test_a_gif_and_a_webp_are_pictures_too(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
-def test_a_broken_picture_is_named_as_such(tmp_path, suffix):
+def test_a_broken_picture_is_reported_as_unreadable(tmp_path, suffix):
     path = tmp_path / f"x.{suffix}"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)).save(path)
 
@@ -220,7 +220,7 @@ def test_a_broken_picture_is_named_as_such(tmp_path, suffix):
         show(tmp_path / "made", Visual("image", src="x"), {"x": path}, before=spoil)
 
 
-def test_a_painted_ground_has_no_bands(tmp_path):
+def test_a_gradient_has_no_banding(tmp_path):
     frame = show(
         tmp_path,
         Visual("gradient", colors=("#101820", "#182430")),
@@ -237,7 +237,7 @@ def test_a_plain_colour_is_that_colour(tmp_path):
     assert np.abs(frame.reshape(-1, 3).astype(int) - (0x1B, 0x6C, 0xA8)).max() < 5
 
 
-def test_a_huge_picture_can_be_given_up_while_it_is_decoded(tmp_path):
+def test_decoding_a_huge_picture_can_be_stopped(tmp_path):
     Image.new("RGB", (12000, 9000), GREEN).save(tmp_path / "x.png", compress_level=1)
     began = []
 

@@ -28,7 +28,7 @@ def test_frames_at_varying_times_have_no_rate(tmp_path):
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.7, 0.99])
-def test_a_segment_that_was_cut_off_is_not_taken(tmp_path, part):
+def test_a_truncated_segment_is_refused(tmp_path, part):
     path = render_script(tmp_path, Script((Scene("a", duration=0.6),))).files[0]
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * part)])
@@ -40,7 +40,7 @@ def test_a_segment_that_was_cut_off_is_not_taken(tmp_path, part):
 @pytest.mark.parametrize(
     ("size", "fps", "frames"), [((640, 360), 25, 14), ((640, 360), 30, 15), ((1280, 720), 25, 15)]
 )
-def test_a_segment_that_is_not_as_planned_is_not_taken(tmp_path, size, fps, frames):
+def test_a_segment_with_other_frames_than_planned_is_refused(tmp_path, size, fps, frames):
     path = render_script(tmp_path, Script((Scene("a", duration=0.6),))).files[0]
 
     with pytest.raises(RenderFailed):

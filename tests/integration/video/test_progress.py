@@ -16,7 +16,7 @@ pytestmark = pytest.mark.services
 LARGE = Output(resolution="1440p", fps=60, quality="high")
 
 
-def test_frames_are_told_of_before_the_encoder_has_looked_ahead_far_enough_to_write_one(tmp_path):
+def test_progress_is_reported_before_the_encoder_writes_its_first_frame(tmp_path):
     seen: list[ffmpeg.Progress] = []
     taken = [part for name, value in ffmpeg.INPUT_FRAME_STATS.items() for part in (f"-{name}", value)]
 
@@ -31,7 +31,7 @@ def test_frames_are_told_of_before_the_encoder_has_looked_ahead_far_enough_to_wr
 
 
 @pytest.mark.parametrize("motion", ["zoom_in", "none"])
-def test_a_large_picture_tells_of_its_frames_at_once_and_all_the_time(tmp_path, motion):
+def test_a_large_picture_reports_progress_at_once_and_steadily(tmp_path, motion):
     """The bound is generous: it is not for the encoder to have looked ahead, which takes seconds on a busy machine."""
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (90, 160, 3), np.uint8)).save(
         tmp_path / "x.png"

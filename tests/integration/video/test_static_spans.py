@@ -42,7 +42,7 @@ def drawn(folder, name, words):
     return read(folder / name), read(folder / name, rgb=True)
 
 
-def test_what_is_drawn_once_looks_as_if_it_was_drawn_on_every_frame(tmp_path):
+def test_subtitles_drawn_once_look_as_if_drawn_on_every_frame(tmp_path):
     (tmp_path / "words.ass").write_text(ass.to_document(EVENTS, SIZE, FPS))
 
     luma, colors = drawn(tmp_path, "each.mp4", "words.ass")

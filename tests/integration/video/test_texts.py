@@ -72,7 +72,7 @@ def test_a_character_that_no_font_has_is_a_warning(tmp_path):
         "}",
     ],
 )
-def test_no_text_is_taken_for_an_instruction(tmp_path, text):
+def test_no_text_is_read_as_an_override(tmp_path, text):
     plain = show(tmp_path / "plain", PLAIN, text=(Text("x" + text),)).frames()[0]
     empty = show(tmp_path / "empty", PLAIN, text=(Text("x"),)).frames()[0]
 
@@ -110,7 +110,7 @@ def test_a_text_is_on_screen_from_its_start_to_its_end(tmp_path):
 
 
 @pytest.mark.parametrize("animation", ["fade", "rise", "type"])
-def test_an_animation_goes_on_under_a_transition(tmp_path, animation):
+def test_an_animation_continues_under_a_transition(tmp_path, animation):
     scenes = (
         Scene("a", visual=PLAIN, duration=1),
         Scene(

@@ -1,4 +1,4 @@
-"""Reads what a font file says of itself: the height of its lines, and which characters it draws."""
+"""Reads a font file's line height and its coverage of characters."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_a_long_sentence_is_cut_after_a_clause_and_its_lines_are_balanced():
     assert abs(len(cues[0].lines[0]) - len(cues[0].lines[1])) < 15
 
 
-def test_each_word_knows_its_line():
+def test_each_word_has_the_number_of_its_line():
     (cue,), _ = made("These eight words are just too long for a single line.")
 
     assert len(cue.lines) == 2
@@ -171,7 +171,7 @@ def test_no_captions_make_empty_files_of_their_kind():
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.0, "00:00:00,000"), (59.9996, "00:01:00,000"), (3725.25, "01:02:05,250")]
 )
-def test_a_clock_carries_over(seconds, shown):
+def test_a_time_carries_over_to_the_next_unit(seconds, shown):
     assert subtitle_files.format_time(seconds, ",") == shown
 
 
@@ -185,7 +185,7 @@ def test_captioning_ten_times_the_scenes_takes_ten_times_the_work():
     assert calls(lambda: made(*[text] * 500)) <= 11 * calls(lambda: made(*[text] * 50))
 
 
-def test_what_nobody_speaks_is_captioned_over_its_scene():
+def test_an_unspoken_text_is_captioned_over_its_scene():
     told = Narration("Coral grows a centimetre a year, and a reef takes ten thousand of them.", Voice("none"))
     script = Script((Scene("a", duration=2.0), Scene("b", told, transition=Transition("crossfade", 0.4))))
     timeline = plan_timeline(script, {}, 25)

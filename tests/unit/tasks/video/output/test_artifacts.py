@@ -29,5 +29,5 @@ def test_a_title_is_bounded_and_an_empty_one_is_left_out():
 @pytest.mark.parametrize(
     ("tag", "language"), [("en", "eng"), ("pt-BR", "por"), ("zh-Hant", "zho"), ("yue", "yue"), ("xx", "und")]
 )
-def test_a_language_is_named_as_files_name_it(tag, language):
+def test_a_language_tag_becomes_its_iso_639_2_code(tag, language):
     assert language_codes.iso639_2(tag) == language

@@ -49,7 +49,7 @@ def test_a_mask_lies_below_the_pictures(kind):
     assert "maskedmerge" in filters(made)
 
 
-def test_a_clip_alone_needs_nothing_from_this_process():
+def test_a_clip_alone_needs_no_frames_on_stdin():
     made = build_arguments(graph(layers=[Layer(clip=CLIP)]), "file:out.mp4")
 
     assert "pipe:0" not in made
@@ -66,7 +66,7 @@ def test_a_clip_is_read_by_the_demuxer_of_its_type_and_reaches_no_network():
     assert "-t" in before
 
 
-def test_a_scenes_words_go_with_it_and_the_videos_lie_on_top():
+def test_a_scenes_text_moves_with_it_and_overlays_lie_on_top():
     stamp = PlacedImage("stamp0.rgba", (64, 32), (10, 10), 0, 50)
     layers = [Layer(stdin_index=0, subtitles=["layer0.ass"]), Layer(stdin_index=1, subtitles=["layer1.ass"])]
 
@@ -93,7 +93,7 @@ def test_exactly_the_planned_frames_are_asked_for():
     assert made[-1] == "file:out.mp4"
 
 
-def test_the_same_graph_is_written_the_same():
+def test_equal_graphs_give_equal_arguments():
     layers = [Layer(clip=CLIP), Layer(stdin_index=0)]
 
     assert build_arguments(graph(layers=layers, transition="zoom"), "x") == build_arguments(
@@ -101,7 +101,7 @@ def test_the_same_graph_is_written_the_same():
     )
 
 
-def test_two_files_of_words_with_the_same_spans_stay_two():
+def test_two_subtitle_files_with_the_same_spans_stay_separate():
     spans = ((0, 50),)
     two = [StaticSubtitles("title.ass", spans), StaticSubtitles("captions.ass", spans)]
 
@@ -142,5 +142,5 @@ def test_a_still_is_drawn_once_for_each_time_that_it_looks_different():
         ),
     ],
 )  # fmt: skip
-def test_what_moves_is_drawn_on_every_frame(fields):
+def test_moving_pictures_are_drawn_on_every_frame(fields):
     assert "tpad" not in filters(build_arguments(graph(**fields), "x"))

@@ -16,7 +16,7 @@ def styles(name: str):
     yield "captions", look["captions"]
 
 
-def test_there_is_a_choice():
+def test_there_are_several_themes():
     assert len(theme_names()) >= 6
     assert "slate" in theme_names()
 
@@ -31,13 +31,13 @@ def test_every_text_stands_out_from_its_backing_over_any_picture(name):
 
 
 @pytest.mark.parametrize("name", theme_names())
-def test_every_font_of_a_theme_is_among_those_that_we_bring(name):
+def test_every_font_of_a_theme_is_installed(name):
     for _, style in styles(name):
         assert fonts.line_ratio(style["font"]) > 1
 
 
 @pytest.mark.parametrize("name", theme_names())
-def test_a_theme_says_what_people_choose_by(name):
+def test_a_theme_has_a_name_and_a_description(name):
     look = load_theme(name)
 
     assert look["title"]

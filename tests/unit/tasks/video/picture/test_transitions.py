@@ -35,7 +35,7 @@ def test_neither_end_of_a_transition_repeats_a_body(kind):
 
 
 @pytest.mark.parametrize("kind", MASKED)
-def test_colour_changes_where_light_does(kind):
+def test_colour_changes_where_luma_does(kind):
     for luma, *chroma in drawn(kind):
         coarse = luma.reshape(180, 2, 320, 2).mean((1, 3))
         for plane in chroma:

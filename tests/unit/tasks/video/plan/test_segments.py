@@ -128,7 +128,7 @@ def test_the_same_script_has_the_same_keys():
         pytest.param(0, {"pad_before": 0.3}, [], id="a silent scene's pauses"),
     ],
 )
-def test_an_edit_changes_the_keys_of_what_shows_it(index, fields, segments):
+def test_an_edit_changes_only_the_keys_of_segments_that_show_it(index, fields, segments):
     assert changed(keys(), keys(edited(index, **fields))) == segments
 
 
@@ -163,7 +163,7 @@ def test_a_longer_narration_changes_no_caption_of_a_later_scene():
         pytest.param({"output": Output(quality="high")}, id="quality"),
     ],
 )
-def test_what_decides_every_pixel_changes_every_key(other):
+def test_a_change_to_all_pixels_changes_every_key(other):
     assert not set(keys()) & set(keys(**other))
 
 
@@ -171,7 +171,7 @@ def test_formats_and_sidecars_change_no_key():
     assert keys(output=Output(formats=("mp4", "webm"), sidecars=())) == keys()
 
 
-def test_where_a_file_is_kept_changes_no_key_but_its_content_does():
+def test_a_files_content_changes_the_key_and_its_storage_key_does_not():
     moved = SOURCES | {"asset:b": replace(SOURCES["asset:b"], storage_key="elsewhere")}
     other = SOURCES | {"asset:b": replace(SOURCES["asset:b"], media=media("c"))}
 
@@ -213,7 +213,7 @@ def test_a_long_scene_is_cut_into_equal_pieces():
     assert [segment.spec["layers"][0]["visual"]["from"] for segment in found] == [0, 381, 762, 1143]
 
 
-def test_cutting_five_times_the_scenes_takes_five_times_the_work():
+def test_planning_five_times_the_scenes_takes_five_times_the_work():
     scenes = tuple(
         Scene(f"s{i}", visual=Visual("image", src="asset:a", motion="zoom_in"), text=(Text(f"Scene {i}"),), transition=FADE)
         for i in range(500)

@@ -77,7 +77,7 @@ def test_a_lower_third_over_the_whole_video_is_above_its_captions():
 
 
 @pytest.mark.parametrize("blank", ["   ", "\n\n", "\t"])
-def test_a_text_that_says_nothing_draws_nothing(blank):
+def test_a_blank_text_draws_nothing(blank):
     one = Scene("s", text=(Text(blank), Text("said")))
 
     assert [item["text"] for item in placed(one)] == ["said"]
@@ -91,7 +91,7 @@ def test_a_text_that_says_nothing_draws_nothing(blank):
         pytest.param("top", True, ("label",), ["label", "top"], id="captions and a label"),
     ],
 )
-def test_a_chart_leaves_room_for_what_is_there(captions, spoken, roles, clear):
+def test_a_chart_leaves_room_for_labels_and_captions(captions, spoken, roles, clear):
     one = scene(*roles, spoken=spoken)
     script = Script((one,), captions=Captions("lines", captions))
 

@@ -47,7 +47,7 @@ def lay(script: Script, narration: dict | None = None, cues=(), song: Media = SO
     return tracks.plan_tracks(script, timeline, cues, speech, sources, media), timeline
 
 
-def test_narration_is_placed_on_its_very_sample():
+def test_narration_starts_on_its_exact_sample():
     script = Script(
         scenes=(
             Scene("a", Narration("x")),
@@ -82,7 +82,7 @@ def clip(**fields) -> Visual:
         pytest.param(clip(when_short="slow"), 4.0, (4.0, None, 4.0, 0.5), id="slowed to the scene"),
     ],
 )
-def test_the_sound_of_a_clip_goes_with_its_picture(visual, seconds, expected):
+def test_a_clips_sound_plays_with_its_picture(visual, seconds, expected):
     (track,), _ = lay(Script(scenes=(Scene("a", visual=visual, duration=seconds),)))
 
     heard, period, taken, tempo = expected
@@ -91,7 +91,7 @@ def test_the_sound_of_a_clip_goes_with_its_picture(visual, seconds, expected):
     assert (track.take.seconds, track.take.tempo, track.gain) == (taken, tempo, 0.5)
 
 
-def test_a_clip_at_no_volume_and_one_that_is_not_there_make_no_sound():
+def test_a_muted_clip_and_a_missing_clip_make_no_track():
     muted = Scene("a", visual=Visual("video", src="clip"), duration=1)
     script = Script(scenes=(muted, Scene("b", visual=Visual("video", src="gone", volume=1.0), duration=1)))
 
@@ -112,7 +112,7 @@ def test_a_clip_fades_over_the_transitions_at_both_its_ends():
     assert track.fade_out == round(tracks.CLIP_FADE * RATE)
 
 
-def test_music_lasts_as_long_as_the_video_and_begins_again_where_it_is_short():
+def test_music_lasts_as_long_as_the_video_and_loops_if_it_is_shorter():
     (track,), timeline = lay(Script(scenes=(Scene("a", duration=10),), music=Music("song", volume=0.3)))
 
     assert (track.start, track.length) == (0, tracks.total_samples(timeline))
@@ -120,7 +120,7 @@ def test_music_lasts_as_long_as_the_video_and_begins_again_where_it_is_short():
     assert track.fade_out == 2 * RATE
 
 
-def test_music_of_one_sample_is_not_read_again_for_every_sample():
+def test_music_of_one_sample_does_not_loop_once_per_sample():
     song = replace(SONG, duration=1 / RATE)
 
     (track,), _ = lay(Script(scenes=(Scene("a", duration=10),), music=Music("song")), song=song)
@@ -129,22 +129,22 @@ def test_music_of_one_sample_is_not_read_again_for_every_sample():
 
 
 @pytest.mark.parametrize("tempo", [0.0, -1.0, 1e-300, 1e-9, 0.3])
-def test_the_filters_that_slow_a_sound_are_few_at_any_tempo(tempo):
+def test_slowing_a_sound_takes_few_filters_at_any_tempo(tempo):
     assert len(soundtrack.tempo_filters(tempo)) <= 21
 
 
-def test_gaps_shorter_than_the_merge_stay_ducked():
+def test_short_gaps_stay_ducked():
     assert ducking.merge_spans([(0, 1), (1.5, 2), (2.7, 3)]) == [(0, 2), (2.7, 3)]
 
 
-def test_the_envelope_is_down_while_someone_speaks_and_up_again_after():
+def test_music_is_ducked_during_speech_and_back_up_after_it():
     curve = ducking.compute_envelope([(1.0, 2.0)])
 
     levels = np.interp([0.84, 0.85, 0.925, 1.0, 2.0, 2.2, 2.4, 3], curve.seconds, curve.decibels)
     assert levels == pytest.approx([0, 0, -6, -12, -12, -6, 0, 0], abs=1e-6)
 
 
-def test_a_pause_within_a_narration_lets_the_music_up():
+def test_music_comes_up_in_a_pause_within_a_narration():
     words = (CueWord("one", 0.2, 1.0, 0), CueWord("two", 3.0, 4.0, 0))
     timeline = plan_timeline(Script(scenes=(Scene("a", Narration("one two")),)), {"a": Fraction(4)}, 30)
 
@@ -177,7 +177,7 @@ def test_levelled_sounds_are_as_loud_as_each_other(tmp_path):
     assert powers == pytest.approx([mixing.REFERENCE_LEVEL, mixing.REFERENCE_LEVEL], abs=0.2)
 
 
-def test_silence_is_not_raised(tmp_path):
+def test_silence_is_not_amplified(tmp_path):
     path = write(tmp_path / "a.wav", np.zeros(RATE))
 
     assert not whole(Track(path, 0, RATE, levelled=True), seconds=1).any()
@@ -194,7 +194,7 @@ def test_a_repeated_sound_has_no_click_at_its_seams(tmp_path):
     assert np.abs(mixed[-RATE // 4 :]).max() > 0.4
 
 
-def test_music_steps_back_by_twelve_decibels(tmp_path):
+def test_music_is_ducked_by_twelve_decibels(tmp_path):
     path = write(tmp_path / "a.wav", tone(4, 0.5))
 
     mixed = whole(Track(path, 0, 4 * RATE, ducked=ducking.compute_envelope([(1.0, 3.0)])), seconds=4)

@@ -54,14 +54,14 @@ def test_bars_grow_one_after_the_other_and_then_stay():
     assert [each[0] for each in ends] == sorted(each[0] for each in ends)
 
 
-def test_a_piece_that_begins_later_goes_on_where_the_one_before_ended():
+def test_a_later_segment_continues_where_the_one_before_ended():
     whole = chart.draw_chart(spec(("a", 10), ("b", 7)), WIDE)
     later = chart.draw_chart(spec(("a", 10), ("b", 7), first=9), WIDE)
 
     assert boxes(later, 0) == boxes(whole, 9)
 
 
-def test_the_bar_that_is_meant_stands_out():
+def test_the_highlighted_bar_stands_out():
     found = chart.draw_chart(spec(("a", 10), ("b", 7), highlight="b"), WIDE)
     alphas = [
         re.search(r"\\1a(&H..&)", one.text)[1] for one in found if one.end == 100 and "\\p1" in one.text
@@ -79,13 +79,13 @@ def test_nothing_leaves_the_panel_however_long_it_is():
     assert all(left < at < right for at in [*places, *(edge for bar in bars for edge in bar)])
 
 
-def test_what_is_written_is_data():
+def test_texts_of_a_chart_are_escaped():
     found = chart.draw_chart(spec(("{\\pos(0,0)}", 1), title="{\\b0}"), WIDE)
 
     assert not any("{\\pos(0,0)}" in one.text or "{\\b0}" in one.text for one in found)
 
 
-def test_a_language_from_the_right_has_its_bars_begin_there():
+def test_bars_start_on_the_right_in_right_to_left_languages():
     found = chart.draw_chart(spec(("א", 10), ("ב", 5)), Canvas(1280, 720, 25, 100, "he"))
     _, longest, half = boxes(found, 99)
 

@@ -24,7 +24,7 @@ PEN = TextStyle("Inter", 700, "en", 48.0, "#ffffff")
 @pytest.mark.parametrize(
     "text", ["{\\pos(0,0)}", "a\\Nb", "\\h\\n\\N", "}{", "\\", "{", "\\{\\}", "line\nDialogue: 0,0"]
 )
-def test_no_instruction_survives_in_a_text(text):
+def test_no_override_survives_in_a_text(text):
     made = escape(text)
 
     assert "\n" not in made
@@ -64,7 +64,7 @@ def test_each_script_is_drawn_by_its_own_font_at_the_same_em():
     )  # its ascent and descent are a larger part
 
 
-def test_only_the_shown_part_of_a_line_is_visible():
+def test_only_the_typed_part_of_a_line_is_visible():
     made = text_line("abcdef", PEN, (10, 20), 5, 1.0, visible=2)
 
     before, after = made.split("{\\1a&HFF&}")

@@ -27,7 +27,7 @@ def test_digits_and_signs_that_ask_for_no_picture_stay_letters():
     assert drawn("1 © → 2") == [("1 © → 2", "Inter")]
 
 
-def test_marks_that_a_font_lacks_take_no_room():
+def test_marks_that_a_font_lacks_take_no_width():
     plain, marked = (fonts.text_width(text, "Fjalla One", 400, "en", 400) for text in ("Za", "Z͓͎a"))
 
     assert marked == pytest.approx(plain)

@@ -23,7 +23,7 @@ def test_a_title_that_stays_is_one_span():
     assert find_static_spans([Event(0, 100, 0, "box"), Event(0, 100, 1, "title")], 100) == ((0, 100),)
 
 
-def test_what_moves_first_and_then_stays_is_drawn_on_each_frame_only_while_it_moves():
+def test_a_text_that_moves_and_then_stays_is_drawn_on_each_frame_only_while_it_moves():
     events = [Event(frame, frame + 1, 0, f"at {frame}") for frame in range(10)] + [Event(10, 60, 0, "there")]
 
     lasting = find_static_spans(events, 60)
@@ -42,13 +42,13 @@ def test_an_event_that_goes_on_over_a_span_is_cut_at_its_edges():
     ]
 
 
-def test_what_is_too_short_to_be_worth_it_is_drawn_on_each_frame():
+def test_a_short_span_is_drawn_on_each_frame():
     assert find_static_spans([Event(0, MIN_TOTAL_FRAMES - 1, 0, "title")], 100) == ()
 
 
 @pytest.mark.slow
 @given(EVENTS)
-def test_every_frame_shows_what_was_meant_whichever_way(events):
+def test_static_spans_and_the_rest_together_show_every_event_on_its_frames(events):
     lasting = find_static_spans(events, 120)
     rest = cut_out(events, lasting)
 

@@ -18,7 +18,7 @@ def item(**fields):
     return {"text": "How a reef is born", "role": "title", "start": 0, "end": 90, **fields}
 
 
-def test_what_does_not_move_is_one_event():
+def test_a_static_text_is_one_event():
     assert len(list_moments(item(), 10, CANVAS)) == 1
 
 
@@ -54,7 +54,7 @@ def test_typing_shows_more_and_more_and_then_all():
     assert shown[0] <= 2
 
 
-def test_an_animation_goes_on_where_the_segment_before_left_it():
+def test_an_animation_continues_where_the_segment_before_left_it():
     whole = list_moments(item(animation="rise"), 10, CANVAS)
     later = list_moments(item(animation="rise", start=-5, end=85), 10, CANVAS)
 
@@ -76,7 +76,7 @@ def test_a_long_text_stays_in_the_title_safe_area(size, role):
     assert max(ys) <= 0.95 * size[1]
 
 
-def test_languages_that_are_read_from_the_right_are_mirrored():
+def test_right_to_left_languages_are_mirrored():
     arabic = Canvas(1920, 1080, 30, 30, "ar")
 
     found = draw_texts([item(text="د. آدا كورال", role="lower_third", end=30)], STYLES, arabic)
