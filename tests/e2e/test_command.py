@@ -94,3 +94,17 @@ def test_ctrl_c_leaves_the_task_running_and_says_how_to_go_on(stack: Stack, fold
     )  # fmt: skip
     assert canceled.stdout in (f"{task_id}: canceling\n", f"{task_id}: canceled\n")
     assert stack.end(task_id)["status"] == "canceled"
+
+
+def test_a_dry_run_knows_a_script_with_local_pictures(folder: Path) -> None:
+    Image.linear_gradient("L").save(folder / "a.png")
+    visual = {"type": "image", "src": "a.png"}
+    (folder / "tale.json").write_text(json.dumps({"scenes": [{"narration": "Hello.", "visual": visual}]}))
+
+    done = subprocess.run(
+        [SCENEMILL, "render", "tale.json", "--dry-run", "--json"],
+        cwd=folder, capture_output=True, text=True, timeout=30, check=False, env=environment(folder),
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["valid"] is True

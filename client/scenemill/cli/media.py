@@ -53,8 +53,8 @@ def find(source: str, folder: Path) -> Path:
 
     A script that came from someone else must not be able to send any file of this machine away.
     """
-    path = (folder / source).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    path = folder / source
+    if not path.resolve().is_relative_to(folder.resolve()):
         raise MediaMissing(
             f"The script names {source!r}, which lies outside {folder}. Choose the folder with --media."
         )

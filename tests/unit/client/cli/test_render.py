@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -374,3 +378,61 @@ def test_a_script_that_is_written_replaces_no_file_without_force(run, server, sc
 
     assert ended.code == 2
     assert server.requests == []
+
+
+def test_an_upload_that_is_refused_names_its_file(run, server, home):
+    (home / "a.png").write_bytes(b"text")
+    (home / "tale.json").write_text('{"scenes": [{"visual": {"type": "image", "src": "a.png"}}]}')
+    server.answers = [answer(415, {"title": "Unknown type", "detail": "This is no picture, clip or sound."})]
+
+    ended = run("render", "tale.json")
+
+    assert ended.code == 3
+    assert ended.err == "Error: a.png: Unknown type (415): This is no picture, clip or sound.\n"
+
+
+def test_a_brief_is_made_of_a_text_and_refused_with_hints(run, server, home):
+    (home / "text.txt").write_text("Tides rise.")
+    (home / "latin.txt").write_bytes(b"\xff")
+    server.answers = [problem(422, ("#/brief/topik", "Unknown field."))]
+
+    refused = run("write", "--source", "text.txt", "--tone", "calm")
+    unreadable = run("write", "--source", "latin.txt")
+    both = run("write", "tides", "--source", "text.txt")
+
+    assert posted(server)["brief"] == {"source_text": "Tides rise.", "tone": "calm"}
+    assert "Did you mean topic?" in refused.err
+    assert (refused.code, unreadable.code, both.code) == (3, 2, 2)
+    assert "latin.txt is not UTF-8" in unreadable.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [True, False])
+def test_the_video_is_opened_in_its_program_if_there_is_one(server, script, home, program):
+    opener = home / "xdg-open"
+    if program:
+        opener.write_text('#!/bin/sh\necho "$1" > opened\n')
+        opener.chmod(0o755)
+    server.answers = list(WHOLE)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "scenemill", "--api", server.url, "--key", "k", "render", str(script), "--open"],
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PATH": str(home)},
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    assert ("No program to open the video was found" in done.stderr) is not program
+    if program:
+        assert (
+            eventually(lambda: (home / "opened").exists() and (home / "opened").read_text())
+            == "tale/video.mp4\n"
+        )
+
+
+def eventually(look):
+    """Return what is found once there is something, within ten seconds."""
+    until = time.monotonic() + 10
+    while not (found := look()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return found
