@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scenemill.types.tasks import SceneProgress, Task
 
 SHOWN_SCENES = 6
-BAR, SCENE_BAR = 28, 20
+LABEL, BAR, SCENE_BAR = 24, 24, 20
 
 
 class Follower:
@@ -50,7 +50,7 @@ class Follower:
                 console=console,
             )
             # The console prints text as it is, but a label may hold brackets that a column takes for a style.
-            self._row = self._bar.add_task(label.replace("[", r"\["), total=1.0, doing="")
+            self._row = self._bar.add_task(label[:LABEL].replace("[", r"\["), total=1.0, doing="")
             self._live = Live(self._bar, console=console, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:

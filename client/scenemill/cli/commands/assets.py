@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,13 +164,18 @@ def download_asset(
         targets.check_file(path, force=force)
     with session.connect() as api:
         asset = api.assets.get(identity(asset_id))
-        target = path or Path(asset.asset_id + ENDINGS.get(asset.media_type, ""))
+        target = path or Path(asset.asset_id + _ending(asset.media_type))
         targets.check_file(target, force=force)
         api.assets.download(asset, target)
     if as_json:
         output.print_json({"asset_id": asset.asset_id, "file": str(target)})
     else:
         click.echo(str(target))
+
+
+def _ending(media_type: str) -> str:
+    """Return what the name of a file of this type ends with; nothing where that is not known."""
+    return ENDINGS.get(media_type) or mimetypes.guess_extension(media_type) or ""
 
 
 @assets.command(
