@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +36,15 @@ class StackFailed(click.ClickException):
 
 @click.command(epilog=examples("scenemill up", "scenemill up --port 8001 --data /var/lib/scenemill"))
 @click.option("--port", type=click.IntRange(0, 65_535), default=API_PORT, show_default=True,
-              help="Port of the API. 0 chooses free ports for all servers.")  # fmt: skip
-@click.option(
-    "--flower-port",
-    type=click.IntRange(0, 65_535),
-    help=f"Port of Flower.  [default: {FLOWER_PORT}, or a free one with --port 0]",
-)
+              help="Port of the API. 0: free ports for everything.")  # fmt: skip
+@click.option("--flower-port", type=click.IntRange(0, 65_535),
+              help=f"Port of Flower. 0: a free one.  [default: {FLOWER_PORT} if it is free, else a free one]")  # fmt: skip
 @click.option(
     "--renders",
     type=click.IntRange(1, 64),
     help="Segments rendered at a time.  [default: by the number of cores]",
 )
+@click.option("--verbose", is_flag=True, help="Print the log of all programs too, not only to the log file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when all is ready, and no table.")
 @click.option(
     "--broker",
@@ -71,16 +71,19 @@ def up(  # noqa: PLR0913 (a parameter an option)
     redis: str | None,
     storage: str | None,
     *,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Run all of Scenemill on this machine until Ctrl-C."""
     from workers.local import run as local  # noqa: PLC0415 (the client's commands must not wait for this import)
+    from workers.local.ports import is_free  # noqa: PLC0415
     from workers.local.stack import StackOptions, default_renders  # noqa: PLC0415
     from workers.local.state import AlreadyRunning  # noqa: PLC0415
     from workers.local.supervisor import StartFailed  # noqa: PLC0415
 
     if flower_port is None:
-        flower_port = FLOWER_PORT if port else 0
+        # A second stack, with another folder and port, must not fail for a port that nobody asked for.
+        flower_port = FLOWER_PORT if port and is_free(FLOWER_PORT) else 0
     options = StackOptions(
         folder=folder.resolve(),
         api_port=port or None,
@@ -90,8 +93,11 @@ def up(  # noqa: PLR0913 (a parameter an option)
         redis_url=redis or None,
         storage_url=storage or None,
     )
+    on_ready = _print_line if as_json else partial(_print_table, time.monotonic())
+    if not as_json:
+        click.echo("Starting Postgres, Redis, the API and the workers …", err=True)
     try:
-        local.run(options, terminal=sys.stderr, on_ready=_print_line if as_json else _print_table)
+        local.run(options, terminal=sys.stderr, verbose=verbose, on_ready=on_ready)
     except (AlreadyRunning, local.FolderTaken, local.PortTaken, StartFailed) as error:
         raise StackFailed(str(error)) from error
 
@@ -101,20 +107,24 @@ def _print_line(addresses: dict[str, Any]) -> bool:
     return True
 
 
-def _print_table(addresses: dict[str, Any]) -> bool:
+def _print_table(began: float, addresses: dict[str, Any]) -> bool:
     rows = (
-        ("API", addresses["api"]),
+        ("Open", f"{addresses['api']}/"),
         ("Reference", f"{addresses['api']}/docs"),
-        ("API key", addresses["api_key"]),
-        ("Flower", f"{addresses['flower']}  {addresses['flower_auth']}"),
+        (
+            "Flower",
+            f"{addresses['flower']}/  (user and password: {addresses['flower_auth'].replace(':', ', ', 1)})",
+        ),
         ("Metrics", addresses["metrics"]["api"]),
         ("Log", addresses["log"]),
+        ("API key", addresses["api_key"]),
     )
     from rich.console import Console  # noqa: PLC0415 (the list of commands must not wait for this import)
     from rich.markup import escape  # noqa: PLC0415
 
     console = Console(soft_wrap=True, highlight=False)
-    console.print("Scenemill is up. Ctrl-C stops it.", style="bold green")
+    took = time.monotonic() - began
+    console.print(f"Scenemill is up after {took:.0f} s. Press Ctrl-C to stop it.", style="bold green")
     for name, value in rows:  # a table of rich would cut a key off in a narrow window
         console.print(f"  [dim]{name:<10}[/]{escape(value)}")
     return True

@@ -17,8 +17,17 @@ from typing import TYPE_CHECKING, Any
 from shared.logs import format_timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import TextIO
 
+STACK = "local"  # the stack itself, beside its programs
+NOTICES = {
+    "orphan_ended": "Ended {program}, which an earlier run left behind.",
+    "program_died": "{program} ended with code {code} and is started again in {restart_in} s. The log says why.",
+    "program_killed": "{program} did not stop in time and was killed.",
+    "stack_stopping": "Stopping. Press Ctrl-C again to stop at once: unfinished work continues at the next start.",
+    "stack_stopped": "Stopped.",
+}
 FILE_BYTES = 10_000_000
 OLD_FILES = 5
 
@@ -76,6 +85,12 @@ def _level(line: str) -> tuple[str, str]:
     return (found["level"] if found else "INFO"), line
 
 
+def notice(event: Mapping[str, Any]) -> str | None:
+    """Return what a person at the terminal reads of an event, or None where the file is enough."""
+    words = NOTICES.get(event["event"]) if event["service"] == STACK else None
+    return words.format_map(event) if words else None
+
+
 class _LogFile(RotatingFileHandler):
     """The rotated file. Lines are dropped while the disk is full, which must not end the stack."""
 
@@ -89,12 +104,13 @@ class _LogFile(RotatingFileHandler):
 
 
 class StackLog:
-    """Writes events to the rotated file, and to a terminal if there is one."""
+    """Writes every event into a file that is rotated. A terminal gets notices for people, and with `verbose` every event."""
 
-    def __init__(self, folder: Path, terminal: TextIO | None) -> None:
+    def __init__(self, folder: Path, terminal: TextIO | None, *, verbose: bool = False) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / "scenemill.log"
         self._terminal = terminal
+        self._verbose = verbose
         self._file = _LogFile(self.path, maxBytes=FILE_BYTES, backupCount=OLD_FILES)
 
     def line(self, service: str, raw: bytes) -> None:
@@ -104,16 +120,17 @@ class StackLog:
             self.write(parse_line(service, text))
 
     def event(self, message: str, *, level: str = "INFO", **fields: Any) -> None:
-        """Write an event of the stack itself."""
-        self.write(event_now("local", level, message, **fields))
+        """Write an event of the local stack itself."""
+        self.write(event_now(STACK, level, message, **fields))
 
     def write(self, event: dict[str, Any]) -> None:
         """Write one event. It is dropped while the disk is full; a closed terminal is not written to again."""
         text = json.dumps(event, ensure_ascii=False, default=str)
         self._file.handle(logging.makeLogRecord({"msg": text}))
-        if self._terminal is not None:
+        shown = text if self._verbose else notice(event)
+        if self._terminal is not None and shown:
             try:
-                print(text, file=self._terminal, flush=True)
+                print(shown, file=self._terminal, flush=True)
             except OSError:
                 self._terminal = None
 

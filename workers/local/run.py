@@ -29,19 +29,24 @@ class FolderTaken(Exception):
 
 
 def run(
-    options: StackOptions, *, terminal: TextIO | None, on_ready: Callable[[dict[str, Any]], bool]
+    options: StackOptions,
+    *,
+    terminal: TextIO | None,
+    verbose: bool,
+    on_ready: Callable[[dict[str, Any]], bool],
 ) -> None:
     """Run the stack; call `on_ready` with its addresses once everything is up, and stay up if it returns True.
 
-    Raise AlreadyRunning, FolderTaken, PortTaken or StartFailed.
+    The terminal gets a few notices, and with `verbose` the whole log. Raises AlreadyRunning, FolderTaken, PortTaken or
+    StartFailed.
     """
     _check_owner(options.folder)
     state = State(options.folder)
     with state.locked():
-        log = StackLog(options.folder / "logs", terminal)
+        log = StackLog(options.folder / "logs", terminal, verbose=verbose)
         try:
             for name in state.end_orphans():
-                log.event("leftover_ended", level="WARNING", program=name)
+                log.event("orphan_ended", level="WARNING", program=name)
             _check_ports(options)
             stack = plan_stack(options)
             supervisor = Supervisor(
@@ -69,8 +74,10 @@ def _check_owner(folder: Path) -> None:
 
 
 def _check_ports(options: StackOptions) -> None:
-    for port, option in ((options.api_port, "--port"), (options.flower_port, "--flower-port")):
+    ports = ((options.api_port, "--port", "PORT"), (options.flower_port, "--flower-port", "FLOWER_PORT"))
+    for port, option, variable in ports:
         if port is not None and not is_free(port):
             raise PortTaken(
-                f"Port {port} is taken by another program. Choose another with {option}, or 0 for any."
+                f"Port {port} is taken by another program. Choose another port: `make up {variable}={port + 1}`, "
+                f"or `scenemill up {option} {port + 1}`."
             )

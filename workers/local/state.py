@@ -46,11 +46,19 @@ class State:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise AlreadyRunning(f"Scenemill is running already on {self.folder}.") from None
+                raise AlreadyRunning(self._already_running()) from None
             try:
                 yield
             finally:
                 self._addresses.unlink(missing_ok=True)
+
+    def _already_running(self) -> str:
+        addresses = self.addresses()
+        where = f" at {addresses['api']}" if addresses else ""
+        return (
+            f"Scenemill is already running on {self.folder}{where}. "
+            "Stop it by Ctrl-C in its terminal, or choose another folder with --data."
+        )
 
     @property
     def _addresses(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from scenemill import Scenemill
+from workers.local.ports import free_port
 from workers.local.state import STACK_VARIABLE
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
@@ -145,14 +147,24 @@ def test_every_line_of_the_log_is_one_form(first, data):
     assert {"postgres", "redis", "api", "local"} <= {event["service"] for event in events}
 
 
-def test_a_second_one_on_the_same_folder_says_that_it_runs_already(first, data):
+def test_a_second_one_on_the_same_folder_says_that_it_runs_already_and_where(first, data):
     second = Up(data)
 
     code, out = second.close()
 
+    said = Path(second.errors.name).read_text().replace("\n", " ")
     assert code == 6
     assert out == ""
-    assert "running already" in Path(second.errors.name).read_text().replace("\n", " ")
+    assert "already running" in said
+    assert first[1]["api"] in said
+
+
+def test_a_healthy_start_logs_no_error_and_leaves_the_terminal_alone(first, data):
+    up, _ = first
+    events = [json.loads(line) for line in (data / "logs" / "scenemill.log").read_text().splitlines()]
+
+    assert [event for event in events if event["level"] in ("ERROR", "CRITICAL")] == []
+    assert up.said() == ""
 
 
 def test_the_demo_renders_its_example_on_the_stack_that_runs(first, data):
@@ -211,6 +223,46 @@ def test_a_taken_port_is_named(tmp_path):
 
     assert code == 6
     assert f"Port {port} is taken" in Path(up.errors.name).read_text()
+    assert f"make up PORT={port + 1}" in Path(up.errors.name).read_text()
+
+
+def test_the_table_of_addresses_and_the_key_comes_last(tmp_path):
+    """Everything goes to one file, as to one terminal."""
+    screen = tmp_path / "screen"
+    argv = [
+        sys.executable,
+        "-m",
+        "scenemill",
+        "up",
+        "--port",
+        str(free_port()),
+        "--data",
+        str(tmp_path / "data"),
+    ]
+    with screen.open("w") as terminal:
+        process = subprocess.Popen(argv, stdout=terminal, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: "API key" in screen.read_text())
+        shown = screen.read_text()
+        key = (tmp_path / "data" / "api.key").read_text().strip()
+        with httpx.Client(headers={"Authorization": f"Bearer {key}"}) as http:
+            (address,) = re.findall(r"Open +(\S+)", shown)
+            assert http.get(f"{address}v1/tasks").is_success
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(timeout=60)
+
+    assert code == 0
+    assert shown.splitlines()[-1].split() == ["API", "key", key]
+    assert not [line for line in shown.splitlines() if line.startswith("{")]
+    assert screen.read_text().removeprefix(shown).splitlines()[-1] == "Stopped."
+
+
+def wait_until(holds, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_a_full_disk_does_not_end_the_log(tmp_path):
     (tmp_path / "scenemill.log").symlink_to("/dev/full")
     terminal = io.StringIO()
 
-    log = StackLog(tmp_path, terminal)
+    log = StackLog(tmp_path, terminal, verbose=True)
     log.event("first")
     log.event("second")
     log.close()
@@ -96,9 +96,24 @@ def test_a_closed_terminal_does_not_end_the_log(tmp_path):
         def write(self, _text):
             raise BrokenPipeError
 
-    log = StackLog(tmp_path, Gone())
+    log = StackLog(tmp_path, Gone(), verbose=True)
     log.event("first")
     log.event("second")
     log.close()
 
     assert [json.loads(line)["event"] for line in log.path.read_text().splitlines()] == ["first", "second"]
+
+
+def test_a_terminal_gets_notices_in_words_and_the_file_every_event(tmp_path):
+    terminal = io.StringIO()
+    log = StackLog(tmp_path, terminal)
+
+    log.line("api", b"[2026] ERROR no")
+    log.event("program_ready", program="api")
+    log.event("program_died", level="ERROR", program="worker-renders", code=-9, restart_in=0.5)
+    log.close()
+
+    assert terminal.getvalue() == (
+        "worker-renders ended with code -9 and is started again in 0.5 s. The log says why.\n"
+    )
+    assert len(log.path.read_text().splitlines()) == 3
