@@ -1,7 +1,7 @@
 # Everything that a newcomer, a contributor and the CI run. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up fix check fast test chaos brokers gallery licenses release bench bench-render bucket
+.PHONY: help setup demo up fix check fast test chaos brokers gallery preview licenses release bench bench-render bucket
 
 BIN := .venv/bin
 CODE := api client shared tasks workers tests examples bench deploy
@@ -14,8 +14,8 @@ setup: .venv/.stamp  ## Make the virtual environment in .venv, with the scenemil
 demo: setup  ## Render examples/reef.json through the whole stack, and say where the video is
 	@$(BIN)/scenemill demo
 
-up: setup  ## Keep the whole stack running until Ctrl-C
-	@$(BIN)/scenemill up
+up: setup  ## Keep the whole stack running until Ctrl-C: make up [PORT=8001] [FLOWER_PORT=5556] [VERBOSE=1]
+	@$(BIN)/scenemill up $(if $(PORT),--port $(PORT)) $(if $(FLOWER_PORT),--flower-port $(FLOWER_PORT)) $(if $(VERBOSE),--verbose)
 
 fix: setup  ## Put the code into shape
 	$(BIN)/ruff check --fix $(wildcard $(CODE))
@@ -83,6 +83,9 @@ bench-control: setup  ## Measure how jobs are taken, handed out and ended; write
 
 gallery: setup  ## Render the contact sheets of docs/gallery.md anew
 	.venv/bin/python bench/gallery.py
+
+preview: setup  ## Cut the README's looping preview from the video of make demo
+	$(BIN)/python bench/preview.py
 
 licenses: setup  ## Write THIRD_PARTY.md anew from the lock and the metadata of what is installed
 	$(BIN)/python deploy/third_party.py

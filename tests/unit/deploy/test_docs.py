@@ -1,5 +1,6 @@
 import json
 import re
+import tomllib
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
@@ -42,7 +43,7 @@ def links() -> list[tuple[Path, str]]:
 
 def table(page: str, heading: str) -> list[list[str]]:
     """Return the cells of the first table after a heading."""
-    text = (ROOT / page).read_text().split(f"\n{heading}\n", 1)[1]
+    text = f"\n{(ROOT / page).read_text()}".split(f"\n{heading}\n", 1)[1]
     lines = re.search(r"^(?:\|.*\n)+", text, flags=re.MULTILINE)
     assert lines
     return [[cell.strip() for cell in line.strip("|\n").split(" | ")] for line in lines[0].splitlines()[2:]]
@@ -64,12 +65,61 @@ def test_a_link_leads_somewhere(page, target):
         assert anchor in anchors(there)
 
 
-def test_every_page_is_on_the_map():
-    index = (ROOT / "docs/index.md").read_text()
+@pytest.mark.parametrize("folder", ["docs", "docs/adr"])
+def test_every_page_is_in_its_folders_index(folder):
+    index = (ROOT / folder / "index.md").read_text()
+    pages = {page.name for page in (ROOT / folder).glob("*.md")} - {"index.md"}
 
-    for page in PAGES:
-        if page.parent.name == "docs" and page.name != "index.md":
-            assert f"({page.name})" in index
+    assert {page for page in pages if f"({page})" not in index} == set()
+
+
+def test_readme_links_to_every_page():
+    readme = (ROOT / "README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+
+    assert {page for page in pages if f"(docs/{page})" not in readme} == set()
+
+
+def test_the_state_diagram_has_the_moves_of_a_job():
+    (diagram,) = re.findall(
+        r"^stateDiagram-v2\n(.*?)^```",
+        (ROOT / "docs/architecture.md").read_text(),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    drawn = set(re.findall(r"^ +(\w+) --> (\w+)", diagram, flags=re.MULTILINE))
+
+    assert drawn == {(str(state), str(move)) for state, moves in MOVES.items() for move in moves}
+
+
+def test_the_glossary_is_sorted_and_names_modules_that_exist():
+    rows = table("docs/glossary.md", "# Glossary")
+
+    assert [row[0].lower() for row in rows] == sorted(row[0].lower() for row in rows)
+    assert [row[0] for row in rows if not (ROOT / row[2].strip("`")).is_file()] == []
+    assert [row[0] for row in rows if not row[1].endswith(".") or ". " in row[1].replace("e.g. ", "")] == []
+
+
+def paths() -> list[tuple[Path, str]]:
+    """Return every path of the code that a page names, such as `shared/states.py` or `tasks/video/`."""
+    inside = "|".join((*ROOMS, "client", "examples", "bench", "deploy", "tests"))
+    pattern = re.compile(rf"`((?:{inside})/[\w./-]*)`")
+    return [(page, path) for page in PAGES for path in pattern.findall(page.read_text())]
+
+
+@pytest.mark.parametrize(("page", "path"), paths(), ids=lambda value: str(getattr(value, "name", value)))
+def test_a_path_that_a_page_names_exists(page, path):
+    assert (ROOT / path.replace("KIND", "script")).exists()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+def test_log_events_and_repairs_that_a_page_names_exist(page):
+    code = "".join(path.read_text() for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+    named = re.findall(
+        r"`([a-z]+(?:_[a-z]+)*_(?:failed|lost|quarantined|error|renamed|expired|evicted|dropped))`",
+        (ROOT / page).read_text(),
+    )
+
+    assert {name for name in named if f'"{name}"' not in code} == set()
 
 
 def test_the_table_of_settings_is_that_of_the_code():
@@ -98,14 +148,28 @@ def test_a_setting_that_nothing_reads_is_said_to_be_so():
     assert told == unread
 
 
-def test_readme_shows_the_moves_of_a_job():
+def test_the_architecture_page_has_the_moves_of_a_job():
     told = {
         row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1]))
-        for row in table("README.md", "## States of a job")
+        for row in table("docs/architecture.md", "## States of a job")
     }
 
     assert told == {str(state): {str(move) for move in moves} for state, moves in MOVES.items()}
     assert set(told) == {str(state) for state in State}
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("README.md", "sh") if "export" in block])
+def test_the_settings_that_readme_exports_are_settings(block):
+    exported = dict(re.findall(r"^export SCENEMILL_(\w+)=(.*)$", block, flags=re.MULTILINE))
+
+    assert exported
+    assert {name.lower() for name in exported} <= set(Settings.model_fields)
+
+
+def test_readme_installs_the_extra_that_speaks_with_piper():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+    assert re.findall(r"pip install '(.*)'", (ROOT / "README.md").read_text()) == extras["piper"]
 
 
 @pytest.mark.parametrize("block", blocks("docs/script.md", "json"))
