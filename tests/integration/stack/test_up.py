@@ -124,6 +124,14 @@ def test_all_that_the_line_names_is_there_and_answers(first):
     assert set(said["pids"]["workers"]) == {"scripts", "renders", "control"}
 
 
+def test_a_healthy_start_logs_no_error_and_leaves_the_terminal_alone(first, data):
+    up, _ = first
+    events = [json.loads(line) for line in (data / "logs" / "scenemill.log").read_text().splitlines()]
+
+    assert [event for event in events if event["level"] in ("ERROR", "CRITICAL")] == []
+    assert up.said() == ""
+
+
 def test_other_users_of_the_machine_read_neither_files_nor_logs(first, data):
     for name in ("storage", "work", "logs"):
         assert (data / name).stat().st_mode & 0o077 == 0, name
@@ -157,14 +165,6 @@ def test_a_second_one_on_the_same_folder_says_that_it_runs_already_and_where(fir
     assert out == ""
     assert "already running" in said
     assert first[1]["api"] in said
-
-
-def test_a_healthy_start_logs_no_error_and_leaves_the_terminal_alone(first, data):
-    up, _ = first
-    events = [json.loads(line) for line in (data / "logs" / "scenemill.log").read_text().splitlines()]
-
-    assert [event for event in events if event["level"] in ("ERROR", "CRITICAL")] == []
-    assert up.said() == ""
 
 
 def test_the_demo_renders_its_example_on_the_stack_that_runs(first, data):
