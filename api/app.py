@@ -17,7 +17,8 @@ from api.http import rate_limits, request_context, request_metrics
 from api.jobs import routes as job_routes
 from api.library import catalog, templates
 from api.openapi.resource import OpenApi
-from api.reference import pages
+from api.reference import guide, home, pages
+from api.reference.rendering import TEMPLATES
 from api.tasks import artifact_routes, event_routes, sse_admission
 from api.tasks import routes as task_routes
 from shared.settings import Settings, settings
@@ -48,7 +49,7 @@ BLUEPRINTS = (
 def create_app(config: Settings | None = None) -> Flask:
     """Return the gateway as a WSGI application."""
     config = config or settings()
-    app = Flask("scenemill", static_folder=None, template_folder=str(pages.TEMPLATES))
+    app = Flask("scenemill", static_folder=None, template_folder=str(TEMPLATES))
     app.config.update(
         MAX_CONTENT_LENGTH=config.max_body_bytes,
         MAX_FORM_MEMORY_SIZE=64 * 1024,
@@ -83,4 +84,6 @@ def _register_routes(app: Flask) -> Api:
         gateway.register_blueprint(blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(home.blueprint)
+    app.register_blueprint(guide.blueprint)
     return gateway

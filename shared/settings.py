@@ -187,6 +187,10 @@ class Settings(BaseSettings):
     worker_metrics_port: int = 0  # 0: no endpoint
     worker_metrics_host: str = "127.0.0.1"  # in a cluster: an address that Prometheus can reach
 
+    # The start page shows these to everyone who can reach the API: a link to Flower, and the video of a folder.
+    flower_url: str = ""
+    demo_dir: Path | None = None
+
     # Lets URLs in scripts and webhooks lead to private addresses. Leave it off where clients are not trusted.
     allow_private_addresses: bool = False
     ca_file: str | None = None  # instead of the system's certificate authorities
@@ -256,7 +260,7 @@ class Settings(BaseSettings):
             raise ValueError(f"each secret must have at least {TOKEN_SECRET} characters")
         return value
 
-    @field_validator("s3_endpoint")
+    @field_validator("s3_endpoint", "flower_url")
     @classmethod
     def _an_address(cls, value: str) -> str:
         """Refuse what is not a URL at the start, not when a job needs it."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from flask import (
@@ -12,29 +10,17 @@ from flask import (
     Response,
     current_app,
     jsonify,
-    make_response,
-    render_template,
     request,
     send_file,
 )
-from markupsafe import Markup, escape
 
 from api.http import conditional_requests
 from api.reference import content
+from api.reference.rendering import STYLE, mark_code, render_page
 from shared.errors import NotFound
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
-STYLE = Path(__file__).parents[1] / "static" / "docs.css"
-POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
 blueprint = Blueprint("docs", __name__)
-_SPAN = re.compile("`([^`]+)`")
-
-
-@blueprint.app_template_filter()
-def spans(text: str) -> Markup:
-    """Render text between backticks as code."""
-    return Markup(_SPAN.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 (it is escaped before)
+blueprint.add_app_template_filter(mark_code, "spans")
 
 
 @blueprint.get("/openapi.json")
@@ -51,7 +37,7 @@ def document() -> Response:
 @blueprint.get("/docs")
 def pages() -> Response:
     """Return the reference as one page."""
-    return _page("docs.html", reference=content.build_reference(_document()))
+    return render_page("docs.html", reference=content.build_reference(_document()))
 
 
 @blueprint.get("/docs/docs.css")
@@ -68,17 +54,9 @@ def problem(code: str) -> Response:
         raise NotFound("There is no such type of problem.")
     has_phrase = meaning.status in set(HTTPStatus)  # 460 of tus is not in HTTPStatus
     phrase = HTTPStatus(meaning.status).phrase if has_phrase else meaning.title
-    return _page("problem.html", code=code, meaning=meaning, phrase=phrase)
+    return render_page("problem.html", code=code, meaning=meaning, phrase=phrase)
 
 
 def _document() -> dict[str, Any]:
     document: dict[str, Any] = current_app.extensions["openapi"].to_dict()
     return document
-
-
-def _page(template: str, **values: Any) -> Response:
-    response = make_response(render_template(template, **values))
-    response.headers["Content-Security-Policy"] = POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-cache"
-    return response

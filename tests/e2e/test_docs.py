@@ -176,7 +176,7 @@ def start_up(folder: Path, port: int) -> subprocess.Popen[bytes]:
     screen = folder / "screen"
     with screen.open("wb") as terminal:
         process = subprocess.Popen(
-            ["make", "-o", ".venv/.stamp", "up", f"PORT={port}"],
+            ["make", "-o", ".venv/.stamp", "up", f"PORT={port}", f"FLOWER_PORT={free_port()}"],
             cwd=folder, env=plain(), stdout=terminal, stderr=terminal,
         )  # fmt: skip
     deadline = time.monotonic() + 120

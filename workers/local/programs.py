@@ -156,6 +156,8 @@ def _api(stack: Stack) -> Service:
             stack,
             PROMETHEUS_MULTIPROC_DIR=_metrics_folder(stack, "api"),
             SCENEMILL_TOKEN_SECRETS=stack.token_secret,
+            SCENEMILL_FLOWER_URL=stack.flower,
+            SCENEMILL_DEMO_DIR=str(stack.options.folder / "demo"),
         ),
         after=("migrations", "redis"),
         ready=lambda: answers_ok(f"{stack.api}/readyz"),
