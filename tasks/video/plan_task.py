@@ -38,8 +38,9 @@ def _store_plan(job: Job, plan: Plan, planned_segments: Sequence[SegmentPlan]) -
     ]
     with transaction() as session:
         if not jobs.hand_over_to_segments(session, job.id, job.attempt, plan.to_json()):
-            raise Stopped
+            raise Stopped  # the lease is lost: another worker plans the job, and this plan must not be stored
         complete = segments.replace_segments(session, job, planned) and assembly.begin(session, job.id)
+    # After the commit: a message sent earlier might be received before its rows are visible.
     if not complete:
         publishing.send([messages.mix_message(job)])
     publishing.publish(job.account_id)

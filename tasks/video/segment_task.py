@@ -177,9 +177,10 @@ def _render_and_store(lease: _SegmentLease, attempt: Attempt) -> None:
         "bytes": target.stat().st_size,
         "warnings": list(warnings),
     }
+    # The file first: a row must never name a file that does not exist.
     storage().put(target, stored["storage_key"])
     last, waiting = settle_with_retries(lambda session: _mark_done(session, segment, seconds, stored))
-    if last is None:
+    if last is None:  # the lease is lost, and no row names the file
         storage().delete(stored["storage_key"])
         raise Stopped
     metrics.segments.labels(source="rendered").inc()

@@ -28,6 +28,7 @@ def concat_input(segments: Sequence[Path], tools: FfmpegRunner) -> tuple[str, ..
     """Write a concat list and return the arguments by which ffmpeg reads all segments as one input."""
     listing = tools.work / "segments.ffconcat"
     listing.write_text(to_ffconcat(segments), "utf-8")
+    # Without `-safe 0` the demuxer refuses absolute paths; only files may be opened, whatever the list says.
     return ("-protocol_whitelist", "file", "-f", "concat", "-safe", "0", "-i", f"file:{listing}")
 
 

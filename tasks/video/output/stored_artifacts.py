@@ -78,7 +78,7 @@ def store_files(job: Job, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
             else:
                 storage().put(file.path, key)
             rows.append(row)
-    except BaseException:
+    except BaseException:  # also a stopped job or worker: no row will name what is stored so far
         _delete_files(rows)
         raise
     return rows

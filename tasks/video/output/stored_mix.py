@@ -66,6 +66,7 @@ def _store(account_id: uuid.UUID, key: str, path: Path) -> Path:
     storage_key = f"mixes/{account_id}/{key[:2]}/{key}-{uuid.uuid4().hex}{path.suffix}"
     storage().put(path, storage_key)
     facts = {"storage_key": storage_key, "bytes": size}
+    # Two workers may mix the same sound at once: the later row wins, and orphan cleanup deletes the other file.
     with transaction() as session:
         session.execute(
             upsert(StoredMix)

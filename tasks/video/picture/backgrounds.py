@@ -37,7 +37,7 @@ def _paint_cached(description: str, size: tuple[int, int]) -> tuple[Plane, Plane
         _quantize(cv2.resize(yuv[..., index], sizes[index]), None if plain else index) for index in range(3)
     ]
     for plane in painted:
-        plane.setflags(write=False)
+        plane.setflags(write=False)  # a writer would change the cached picture of other scenes
     return painted[0], painted[1], painted[2]
 
 

@@ -136,7 +136,7 @@ def _excerpt(
         ss=f"{at - margin:.6f}",
         t=f"{seconds:.6f}",
         format=DEMUXERS[clip.media_type],
-        protocol_whitelist="file",
+        protocol_whitelist="file",  # a playlist passed off as a clip must not open URLs
         max_streams=64,
         max_pixels=MAX_PIXELS,
         threads=DECODER_THREADS,

@@ -40,10 +40,10 @@ def encoder_options(size: tuple[int, int], fps: int, quality: str, encoder: str 
         "profile:v": "high",
         "level:v": h264_level(size, fps),
         "g": GOP_SECONDS * fps,
-        "flags": "+cgop",
+        "flags": "+cgop",  # an open group of pictures would refer to frames before the segment
         "video_track_timescale": fps * TICKS,
         "map_metadata": -1,
-        "fflags": "+bitexact",
+        "fflags": "+bitexact",  # no encoder version or date: equal specs give equal bytes
         "f": "mp4",
     }
     return {**shared, **_own_options(encoder, preset, crf, size)}

@@ -64,6 +64,7 @@ def load_image(
             warnings.simplefilter(
                 "ignore"
             )  # Pillow warns of odd metadata and of sizes, which are checked below
+            # Only these decoders: by default Pillow tries dozens, many of them rarely maintained.
             with Image.open(path, formats=FORMATS) as image:
                 return _decode(image, path, min_size, alpha=alpha, workspace=workspace)
     except (

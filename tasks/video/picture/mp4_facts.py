@@ -58,7 +58,7 @@ def _read_index(path: Path) -> tuple[bytes, int]:
                 raise ValueError("A box is shorter than its own head.")
             start = file.tell()
             if kind == b"moov":
-                if size > MAX_INDEX_BYTES:
+                if size > MAX_INDEX_BYTES:  # a damaged size must not make the worker read gigabytes
                     raise ValueError("The index is too large.")
                 index = file.read(size)
                 if len(index) < size:

@@ -95,6 +95,7 @@ def render_segment(  # noqa: PLR0913  (a segment and a worker's means)
         else lambda progress: on_progress(count_frames_done(progress)),
         stop=stop,
         stdin=frames.stream_frames(painted, size, 1 if still else spec["frames"]) if painted else None,
+        # Without it libass would use the machine's fonts, and workers would draw different glyphs.
         env={"FONTCONFIG_FILE": str(fonts.fontconfig_file())},
     )
     verify(target, size, spec["fps"], spec["frames"])

@@ -68,6 +68,7 @@ def _make_plan(attempt: Attempt, script: Script, written: Written | None) -> Pla
     cost_tracker = CostTracker(job)
     sources = gather_sources(job, script, stop=attempt.should_stop)
     resolved = resolve_visuals(job, script, output, sources, cost_tracker, stop=attempt.should_stop)
+    # From here on, each scene has the visual that is shown: later steps never see a stock query or a fallback.
     script = replace(script, scenes=resolved.scenes)
     sources = {**sources, **resolved.sources}
     attempt.report_progress(Stage.NARRATING, GATHERING_DONE)

@@ -85,6 +85,7 @@ def load_plan(job: Job) -> Plan:
         },
         narration={scene: SceneNarration.from_json(facts) for scene, facts in stored["narrated"].items()},
         usage=stored["usage"],
+        # Rows planned by older releases lack these.
         credits=stored.get("credits", ()),
         warnings=stored.get("warnings", ()),
         encoder=stored["encoder"],

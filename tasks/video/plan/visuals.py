@@ -251,5 +251,6 @@ def _call_concurrently(call: Callable[[T], R], items: Sequence[T]) -> list[R | E
             return error
 
     with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="pictures") as pool:
+        # Each call gets a copy of the context, or its log lines would lack the task's id.
         running = [pool.submit(copy_context().run, outcome, item) for item in items]
         return [future.result() for future in running]

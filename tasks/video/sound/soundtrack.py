@@ -87,7 +87,7 @@ def write_soundtrack(
         )
         report_progress(1.0)
     finally:
-        raw.unlink(missing_ok=True)
+        raw.unlink(missing_ok=True)  # 23 MB a minute, which the rest of assembly would lack
 
 
 def decode_tracks(tracks: Sequence[Track], tools: FfmpegRunner) -> list[Track]:

@@ -158,7 +158,7 @@ def _choose_han(language: str, text: str) -> str:
     )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=8192)  # fitting measures the same words at many sizes and widths
 def text_width(text: str, family: str, weight: int, language: str, fallback_weight: int) -> float:
     """Return a text's width in ems; `fallback_weight` is the weight of text in other families."""
     widths = [
@@ -246,6 +246,7 @@ def fontconfig_file() -> Path:
     )
     target = folder / "fonts.conf"
     if not _make_private(folder):
+        # Somebody else owns the predictable name, and could swap the fonts.
         folder = Path(tempfile.mkdtemp(prefix="scenemill-fonts-"))
         target = folder / "fonts.conf"
     if not target.exists():
@@ -278,4 +279,4 @@ def _write_config(folder: Path, target: Path) -> None:
     )
     part = folder / f"fonts.conf.{os.getpid()}"
     part.write_text(text, encoding="utf-8")
-    part.replace(target)
+    part.replace(target)  # at once: another process may be reading the file
