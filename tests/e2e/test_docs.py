@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,12 @@ import pytest
 from PIL import Image
 
 from shared.media import probing
+from tests.e2e.conftest import PREFIX
 from workers.local.ports import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.e2e.stack import Stack
 
 ROOT = Path(__file__).parents[2]
@@ -107,8 +111,8 @@ def test_the_guide_to_the_client_works_as_written(stack: Stack, tmp_path: Path) 
 
 
 @pytest.mark.timeout(420)
-def test_the_readme_works_as_written(tmp_path: Path) -> None:
-    folder = checkout(tmp_path)
+def test_the_readme_works_as_written(clone: Path) -> None:
+    folder = clone
     port, up = free_port(), None
     try:
         for language, block in blocks("README.md"):
@@ -124,10 +128,10 @@ def test_the_readme_works_as_written(tmp_path: Path) -> None:
                 assert {name: probing.probe(folder / name).height for name in HEIGHTS} == HEIGHTS
     finally:
         if up is not None:
-            up.send_signal(signal.SIGINT)
-            code = up.wait(60)
+            os.killpg(up.pid, signal.SIGINT)  # as a terminal sends Ctrl-C
+            up.wait(60)  # make itself dies by the signal, once the stack has stopped
 
-    assert code == 0
+    assert (folder / "screen").read_text().splitlines()[-1] == "Stopped."
     assert not (folder / ".scenemill").exists()  # the last block removes it
 
 
@@ -146,19 +150,27 @@ def blocks(page: str) -> list[tuple[str, str]]:
     )
 
 
-def checkout(folder: Path) -> Path:
-    """Return a folder with everything that a clone has and `make setup` adds, without anyone's data."""
-    for path in ROOT.iterdir():
-        if path.name not in (".scenemill", ".git"):
-            (folder / path.name).symlink_to(path)
-    Image.linear_gradient("L").resize((1280, 720)).convert("RGB").save(folder / "photo.jpg")
-    return folder
+@pytest.fixture
+def clone() -> Iterator[Path]:
+    """Give a folder with everything that a clone has and `make setup` adds, without anyone's data."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
+        folder = Path(name)
+        for path in ROOT.iterdir():
+            if path.name not in (".scenemill", ".git"):
+                (folder / path.name).symlink_to(path)
+        Image.linear_gradient("L").resize((1280, 720)).convert("RGB").save(folder / "photo.jpg")
+        yield folder
 
 
 def run_block(folder: Path, language: str, block: str) -> None:
     # The environment is that of the tests: make must not install into it.
     make = 'make() { command make -o .venv/.stamp "$@"; }\n'
-    argv = ["bash", "-e", "-o", "pipefail", "-c", make + block]
+    # One block's variables are the next one's, as in one terminal.
+    before, after = (
+        "touch variables; . ./variables\n",
+        "declare -p KEY TASK > variables 2> /dev/null || true\n",
+    )
+    argv = ["bash", "-e", "-o", "pipefail", "-c", make + before + block + after]
     if language == "python":
         argv = [".venv/bin/python", "-c", block]
     done = subprocess.run(
@@ -177,7 +189,7 @@ def start_up(folder: Path, port: int) -> subprocess.Popen[bytes]:
     with screen.open("wb") as terminal:
         process = subprocess.Popen(
             ["make", "-o", ".venv/.stamp", "up", f"PORT={port}", f"FLOWER_PORT={free_port()}"],
-            cwd=folder, env=plain(), stdout=terminal, stderr=terminal,
+            cwd=folder, env=plain(), stdout=terminal, stderr=terminal, start_new_session=True,
         )  # fmt: skip
     deadline = time.monotonic() + 120
     while "API key" not in screen.read_text():
