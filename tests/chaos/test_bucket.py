@@ -93,7 +93,7 @@ def test_a_job_goes_from_its_picture_to_its_download_over_a_failing_bucket(world
     assert same.status_code == 304
 
 
-def test_an_edited_script_takes_the_rest_from_the_bucket(world: World, s3: S3) -> None:
+def test_an_edited_script_reuses_the_other_segments_from_the_bucket(world: World, s3: S3) -> None:
     job = load.video(world.rng, scenes=2)
     world.end(world.post(job))
     s3.fail("lost", writes)
@@ -109,7 +109,7 @@ def test_an_edited_script_takes_the_rest_from_the_bucket(world: World, s3: S3) -
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("kind", FAULTS)
-def test_under_load_all_ends_well(world: World, s3: S3, kind: Fault) -> None:
+def test_all_invariants_hold_under_load(world: World, s3: S3, kind: Fault) -> None:
     before = s3.failed[kind]
     s3.fail(kind, writes, times=8)
 
@@ -122,7 +122,7 @@ def test_under_load_all_ends_well(world: World, s3: S3, kind: Fault) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("kind", ["500", "hang", "reset", "lost"])
-def test_reads_that_fail_are_got_over(world: World, s3: S3, kind: Fault) -> None:
+def test_failing_reads_are_retried(world: World, s3: S3, kind: Fault) -> None:
     job = load.video(world.rng, scenes=2)
     assert world.end(world.post(job)) == "succeeded"
     for copy in (world.stack.folder / "cache").rglob("*.mp4"):
@@ -164,7 +164,7 @@ def test_another_machine_has_all_it_needs_from_the_bucket(world: World, s3: S3) 
 
 
 @pytest.mark.chaos
-def test_a_bucket_that_is_away_for_longer_than_an_attempt_is_waited_for(world: World, s3: S3) -> None:
+def test_a_job_waits_for_a_bucket_that_is_away_for_longer_than_an_attempt(world: World, s3: S3) -> None:
     before = s3.failed["503"]
     s3.fail("503", times=10_000)
     tasks = [world.post(load.video(world.rng), hook=True) for _ in range(2)]

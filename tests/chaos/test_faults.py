@@ -51,7 +51,7 @@ ALONE = [
 
 
 @pytest.mark.parametrize("fault", ALONE, ids=lambda fault: fault.__name__)
-def test_under_load_all_ends_well(world: World, fault: Callable[[World], None]) -> None:
+def test_all_invariants_hold_under_load(world: World, fault: Callable[[World], None]) -> None:
     tasks = world.flood(8)
 
     fault(world)
@@ -73,7 +73,7 @@ def test_an_ffmpeg_that_fails_ends_its_job_and_no_other(world: World, how: str) 
     assert world.ends(others, 90) == ["succeeded"] * 3
 
 
-def test_an_ffmpeg_that_stands_still_is_tried_again(world: World) -> None:
+def test_a_stalled_ffmpeg_is_retried(world: World) -> None:
     world.settle()
     faults.ffmpeg_fails(world, "stop")
     victim = list(world.promised.accepted)[-1]
@@ -82,7 +82,7 @@ def test_an_ffmpeg_that_stands_still_is_tried_again(world: World) -> None:
     assert world.value("SELECT max(charged) FROM segments WHERE job_id = :id", id=victim) > 1
 
 
-def test_an_ffmpeg_that_leaves_a_child_on_its_pipe_is_done(world: World) -> None:
+def test_an_ffmpeg_whose_child_holds_its_pipe_counts_as_ended(world: World) -> None:
     world.settle()
     faults.ffmpeg_fails(world, "hold")
 
@@ -90,7 +90,7 @@ def test_an_ffmpeg_that_leaves_a_child_on_its_pipe_is_done(world: World) -> None
 
 
 @pytest.mark.parametrize("folder", ["work", "storage"])
-def test_a_full_folder_is_waited_for(world: World, folder: str) -> None:
+def test_a_job_waits_while_the_work_folder_is_full(world: World, folder: str) -> None:
     world.settle()
 
     def seen() -> int:
@@ -105,7 +105,7 @@ def test_a_full_folder_is_waited_for(world: World, folder: str) -> None:
     assert world.ends(tasks) == ["succeeded"] * 2
 
 
-def test_messages_that_come_fifty_times_or_for_nobody_change_nothing(world: World) -> None:
+def test_duplicate_messages_and_messages_of_no_job_change_nothing(world: World) -> None:
     task_id = world.post(load.video(world.rng), hook=True)
 
     faults.messages_doubled(world, task_id)
@@ -144,7 +144,7 @@ STAGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_cancel_at_each_stage_is_final_and_its_ffmpeg_goes(world: World, stage: str) -> None:
+def test_a_cancel_at_any_stage_is_final_and_ends_its_ffmpeg(world: World, stage: str) -> None:
     world.settle()
     with contextlib.ExitStack() as held:
         if stage == "queued":
@@ -168,7 +168,7 @@ def test_a_cancel_at_each_stage_is_final_and_its_ffmpeg_goes(world: World, stage
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_a_worker_told_to_end_loses_nothing(world: World, times: int) -> None:
+def test_a_worker_that_shuts_down_loses_nothing(world: World, times: int) -> None:
     task_id = world.post(load.slow(world.rng), hook=True)
 
     faults.worker_told_to_end(world, times)
@@ -179,7 +179,7 @@ def test_a_worker_told_to_end_loses_nothing(world: World, times: int) -> None:
         assert world.value(most, id=task_id) == 1
 
 
-def test_two_sweepers_do_no_harm(world: World) -> None:
+def test_two_concurrent_sweeps_do_no_harm(world: World) -> None:
     with world.worker("control"):
         tasks = world.flood(6)
         faults.pool_child_killed(world)
@@ -188,7 +188,7 @@ def test_two_sweepers_do_no_harm(world: World) -> None:
         assert world.ends(tasks, 90) == ["succeeded"] * 6
 
 
-def test_a_job_that_kills_every_worker_is_given_up(world: World) -> None:
+def test_a_job_that_kills_every_worker_fails(world: World) -> None:
     world.settle()
     taken = world.wrapper.taken()
     world.wrapper.always("poison")
@@ -208,7 +208,7 @@ def test_a_job_that_kills_every_worker_is_given_up(world: World) -> None:
     [answers(500), answers(302, Location="/hook"), slowly(11), slowly(3)],
     ids=["500", "redirect", "timeout", "slow"],
 )
-def test_a_receiver_that_fails_holds_nobody_up_and_hears_of_all(world: World, behaviour: Any) -> None:
+def test_a_failing_receiver_delays_nobody_and_gets_every_webhook(world: World, behaviour: Any) -> None:
     world.settle()
     heard = len(world.receiver.requests)
     world.receiver.then(*[behaviour] * 4)
@@ -222,7 +222,7 @@ def test_a_receiver_that_fails_holds_nobody_up_and_hears_of_all(world: World, be
     assert time.monotonic() - began < 60
 
 
-def test_a_hog_keeps_nobody_waiting(world: World) -> None:
+def test_an_account_with_many_jobs_does_not_delay_others(world: World) -> None:
     world.settle()
     hog, others = world.new_account("hog"), [world.new_account(f"small-{number}") for number in range(19)]
     jobs = [load.script(world.rng) for _ in range(400)]
@@ -237,7 +237,7 @@ def test_a_hog_keeps_nobody_waiting(world: World) -> None:
     world.settle(240)
 
 
-def test_a_full_queue_takes_nothing_that_is_over_its_cap_from_many_at_once(world: World) -> None:
+def test_a_full_queue_accepts_no_job_over_its_cap_from_concurrent_requests(world: World) -> None:
     world.settle()
     cap = int(world.settings["SCENEMILL_MAX_QUEUED"])
     keys = [world.new_account(f"eager-{number}") for number in range(8)]
@@ -265,7 +265,7 @@ def test_a_full_queue_takes_nothing_that_is_over_its_cap_from_many_at_once(world
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_a_worker_s_clock_is_not_believed(world: World, hours: int, open_folder: Path) -> None:
+def test_a_worker_s_wrong_clock_changes_nothing(world: World, hours: int, open_folder: Path) -> None:
     world.settle()
     sent = len(world.logged("webhook_sent"))
     with (

@@ -114,7 +114,7 @@ PLAYS: dict[str, tuple[Callable[[World], None], dict[str, list[tuple[str, str]]]
 
 
 @pytest.mark.parametrize("name", PLAYS)
-def test_a_mutant_is_seen(name: str, seed: int) -> None:
+def test_every_mutant_is_detected(name: str, seed: int) -> None:
     play, changes, expected = PLAYS[name]
     with tempfile.TemporaryDirectory(prefix="scenemill-chaos-") as folder:
         code = mutate(Path(folder) / "code", changes)
@@ -124,7 +124,7 @@ def test_a_mutant_is_seen(name: str, seed: int) -> None:
     assert expected <= set(broken), broken
 
 
-def test_the_code_as_it_is_breaks_nothing_in_the_same_plays(seed: int) -> None:
+def test_the_unchanged_code_breaks_no_invariant_in_the_same_plays(seed: int) -> None:
     with tempfile.TemporaryDirectory(prefix="scenemill-chaos-") as folder:
         code = mutate(Path(folder) / "code", {})
         for at, (play, _, _) in enumerate(PLAYS.values()):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.services, pytest.mark.timeout(240)]
 
 
-def test_what_was_accepted_ends_once_though_parts_die(world: World) -> None:
+def test_accepted_jobs_end_once_although_processes_die(world: World) -> None:
     first = world.flood(6)
     faults.pool_child_killed(world)
     faults.redis_flushed(world)

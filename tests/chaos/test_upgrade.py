@@ -70,7 +70,7 @@ def test_old_workers_alone_do_what_the_new_api_accepts(world: World, former: Map
     world.hit("F24 old alone", f"{did(world, since)} ends")
 
 
-def test_new_workers_end_what_old_ones_began(world: World, former: Mapping[str, str]) -> None:
+def test_new_workers_finish_jobs_that_old_ones_began(world: World, former: Mapping[str, str]) -> None:
     world.settle()
     with world.worker(ALL, **former), world.stopped(*OURS):
         begun = long_one(world)
@@ -82,7 +82,7 @@ def test_new_workers_end_what_old_ones_began(world: World, former: Mapping[str, 
     assert not settled_by_old(world, begun)
 
 
-def test_old_workers_end_what_new_ones_began(world: World, former: Mapping[str, str]) -> None:
+def test_old_workers_finish_jobs_that_new_ones_began(world: World, former: Mapping[str, str]) -> None:
     world.settle()
     with world.worker(ALL, **former):
         begun = long_one(world)

@@ -83,7 +83,7 @@ def _stack(folder: Path, settings: dict[str, str]) -> Iterator[Stack]:
         one.stop()
 
 
-def test_jobs_go_through_though_the_broker_dies_under_them(brokered: Brokered) -> None:
+def test_jobs_succeed_although_the_broker_dies(brokered: Brokered) -> None:
     stack = brokered.stack
     stack.run(SPOKEN)
     running = stack.post(slow_job())["task_id"]

@@ -105,7 +105,7 @@ def test_the_whole_stack_killed_and_started_again_ends_the_job(faulty: Stack) ->
     assert_ended_once(stack, task["task_id"])
 
 
-def test_a_worker_that_is_told_to_end_hands_its_work_back_uncharged(faulty: Stack) -> None:
+def test_a_worker_that_shuts_down_requeues_its_work_uncharged(faulty: Stack) -> None:
     stack = faulty
     task = stack.post(slow_job())
     stack.wait_for_process("segment.mp4")
@@ -122,7 +122,7 @@ def test_a_worker_that_is_told_to_end_hands_its_work_back_uncharged(faulty: Stac
     assert most.attempt > most.charged == 1
 
 
-def test_a_job_over_which_two_processes_died_is_given_up_until_an_operator_requeues_it(
+def test_a_job_that_crashed_two_processes_fails_until_an_operator_requeues_it(
     faulty: Stack,
 ) -> None:
     stack = faulty

@@ -59,7 +59,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "environment"
 
 
-def test_it_brings_little(environment: Path, record_property: pytest.RecordProperty) -> None:
+def test_the_client_installs_few_packages(environment: Path, record_property: pytest.RecordProperty) -> None:
     listed = run(
         environment / "bin/pip", "list", "--format", "json", "--disable-pip-version-check", folder=environment
     )

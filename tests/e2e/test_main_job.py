@@ -152,7 +152,7 @@ def test_a_job_of_a_missing_asset_is_refused_with_its_place(stack: Stack) -> Non
     assert [error["pointer"] for error in answer.json()["errors"]] == ["#/script/scenes/1/visual/src"]
 
 
-def test_a_running_job_is_canceled_and_its_ffmpeg_goes(stack: Stack) -> None:
+def test_canceling_a_running_job_ends_its_ffmpeg(stack: Stack) -> None:
     script = {"scenes": [{"duration": 600, "visual": {"type": "gradient", "colors": ["#000000", "#ffffff"]}}]}
     task = stack.post({"kind": "video", "script": script, "output": {"resolution": "2160p", "fps": 60}})
     ffmpegs = stack.wait_for_process("-progress")
@@ -189,7 +189,7 @@ def test_one_request_is_followed_through_every_log(stack: Stack) -> None:
     assert all("time" in line and "level" in line for line in lines)
 
 
-def test_metrics_count_what_was_done(stack: Stack) -> None:
+def test_metrics_count_the_work_done(stack: Stack) -> None:
     stack.run({"kind": "video", "script": HELLO, "output": SMALL})
 
     api = httpx.get(stack.facts["metrics"]["api"]).text

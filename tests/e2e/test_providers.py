@@ -92,7 +92,7 @@ def used(stack: Stack) -> dict[str, float]:
     return {kind: spent["amount"] for kind, spent in month["used"].items()}
 
 
-def test_what_comes_from_outside_is_shown_thanked_for_and_paid_for_once(
+def test_outside_media_is_shown_credited_and_charged_once(
     outside: tuple[Outside, Stack],
 ) -> None:
     servers, stack = outside

@@ -107,7 +107,7 @@ def all_end_well(stack: Stack, ids: list[str]) -> None:
     assert rows(stack, parts, ids=ids)[0][0] <= 1
 
 
-def test_a_rolling_restart_charges_nobody_and_refuses_nobody(faulty: Stack) -> None:
+def test_a_rolling_restart_costs_no_attempt_and_refuses_no_request(faulty: Stack) -> None:
     roll(faulty, number=30, rounds=1, pause=0.2)
 
 
@@ -130,7 +130,7 @@ def wait_until_all_is_handed_back(stack: Stack) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("how", ["once", "twice", "killed after its grace"])
-def test_all_workers_are_told_to_end_at_once(faulty: Stack, how: str) -> None:
+def test_all_workers_get_the_stop_signal_at_once(faulty: Stack, how: str) -> None:
     stack = faulty
     wait_until_ready(stack)
     slow = stack.post(slow_job())["task_id"]

@@ -90,7 +90,7 @@ def test_a_scene_that_cannot_be_drawn_fails_its_job_and_frees_the_slot(stuck: St
     assert not list((stuck.folder / "work").glob("*/segment*"))
 
 
-def test_a_cancel_ends_what_spins(stuck: Stack) -> None:
+def test_a_cancel_ends_work_that_spins(stuck: Stack) -> None:
     before = marked(stuck)
     task_id = stuck.post(job("spin until canceled"))["task_id"]
     process = next_stuck(stuck, before)
@@ -114,7 +114,7 @@ def test_a_cancel_ends_planning_that_spins(stuck: Stack) -> None:
     stuck.run(job("The next one"))
 
 
-def test_what_holds_the_interpreters_lock_is_ended_by_its_cpu_time(stuck: Stack) -> None:
+def test_work_that_holds_the_gil_is_ended_by_the_cpu_limit(stuck: Stack) -> None:
     task = stuck.end(stuck.post(job("hold the lock"))["task_id"], seconds=90)
 
     assert task["status"] == "failed"

@@ -61,7 +61,7 @@ def keys_of(job: Job, name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("strange", [False, True], ids=["as we name them", "otherwise"])
-def test_what_a_row_names_stays_whatever_it_is_called(session: Session, strange: bool) -> None:
+def test_a_referenced_file_stays_whatever_its_key(session: Session, strange: bool) -> None:
     job = factories.job(session, state=State.SUCCEEDED)
     known, unknown = keys_of(job, "video.mp4"), keys_of(job, "other.mp4")
     if strange:
@@ -98,14 +98,16 @@ def left(files: dict[str, bool]) -> set[bool]:
     return {files[key] for key in storage().find_existing(files)}
 
 
-def test_only_what_no_row_names_is_removed(files: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_files_that_no_row_references_are_removed(
+    files: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(orphan_files, "ORPHAN_BATCH", 3)
 
     assert orphan_files.remove_orphan_files() == 5
     assert left(files) == {True}
 
 
-def test_one_looks_through_the_files_at_a_time(files: dict[str, bool]) -> None:
+def test_one_process_scans_the_files_at_a_time(files: dict[str, bool]) -> None:
     with try_lock(orphan_files._LOCK):  # noqa: SLF001 (what another worker holds that looks through them)
         assert orphan_files.remove_orphan_files() == 0
 
@@ -113,7 +115,7 @@ def test_one_looks_through_the_files_at_a_time(files: dict[str, bool]) -> None:
     assert orphan_files.remove_orphan_files() == 5
 
 
-def test_where_it_takes_long_it_is_done_for_a_part_of_the_time(
+def test_long_scans_run_for_only_a_part_of_the_time(
     files: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orphan_files, "SHORT_SCAN_SECONDS", 0)
@@ -129,7 +131,7 @@ def test_where_it_takes_long_it_is_done_for_a_part_of_the_time(
     assert orphan_files.remove_orphan_files() == 1
 
 
-def test_folders_of_attempts_that_died_are_removed_and_those_at_work_stay(process: Settings) -> None:
+def test_work_folders_of_dead_attempts_are_removed_and_others_stay(process: Settings) -> None:
     for name in ("dead", "working", "uploads"):
         (process.work_dir / name / "within").mkdir(parents=True)
     for name in ("dead", "uploads"):

@@ -70,7 +70,7 @@ def test_an_end_whose_answer_was_lost_keeps_its_files(job: Job, tmp_path: Path) 
     assert (ended.state, ended.attempt) == (State.SUCCEEDED, 1)
 
 
-def test_an_end_that_comes_too_late_takes_its_files_away(job: Job, tmp_path: Path) -> None:
+def test_an_end_that_comes_too_late_deletes_its_files(job: Job, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
 
     def perform(attempt: Attempt) -> JobOutput:
@@ -88,9 +88,7 @@ def test_an_end_that_comes_too_late_takes_its_files_away(job: Job, tmp_path: Pat
     assert (held.state, held.attempt) == (State.RUNNING, 2)
 
 
-def test_an_attempt_whose_files_take_too_much_of_the_disk_fails(
-    job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_attempt_over_its_disk_quota_fails(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCENEMILL_WORK_MAX_BYTES", "1000000")
     monkeypatch.setenv("SCENEMILL_HEARTBEAT_INTERVAL", "0.05")
     settings.cache_clear()

@@ -82,7 +82,7 @@ def test_a_job_that_does_nothing_takes_six_statements_from_its_claim_to_its_end(
     assert len(asked) <= FOR_A_JOB, asked
 
 
-def test_a_job_s_end_lets_the_next_one_in_within_the_same_transaction(unhurried: Settings) -> None:
+def test_a_job_s_end_admits_the_next_one_in_the_same_transaction(unhurried: Settings) -> None:
     job = posted(kind="script")
     with transaction() as session:
         waits = factories.job(session, job.account_id, kind="script")
@@ -95,7 +95,7 @@ def test_a_job_s_end_lets_the_next_one_in_within_the_same_transaction(unhurried:
     assert len(asked) == FOR_A_SHORT_JOB, asked
 
 
-def test_where_somebody_else_is_at_the_account_s_window_a_job_s_end_does_not_wait(
+def test_a_job_s_end_does_not_wait_for_a_locked_account_window(
     unhurried: Settings,
 ) -> None:
     job = posted(kind="script")
@@ -117,7 +117,7 @@ def test_where_somebody_else_is_at_the_account_s_window_a_job_s_end_does_not_wai
         assert session.get_one(Job, waits.id).published_at is not None
 
 
-def test_a_job_ends_also_where_the_next_one_cannot_be_let_in(unhurried: Settings) -> None:
+def test_a_job_ends_even_if_the_next_one_cannot_be_admitted(unhurried: Settings) -> None:
     job = posted(kind="script")
     with transaction() as session:
         waits = factories.job(session, job.account_id, kind="script")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 
-def test_one_round_takes_all_that_a_long_canceled_video_left_queued(process: Settings) -> None:
+def test_one_purge_drops_all_queued_segments_of_a_canceled_video(process: Settings) -> None:
     with transaction() as session:
         job = factories.rendering_job(session, tuple(map(str, range(recovery.BATCH * 2 + 1))))
         session.execute(update(Job).where(Job.id == job.id).values(state=State.CANCELED))
@@ -38,7 +38,7 @@ def test_one_round_takes_all_that_a_long_canceled_video_left_queued(process: Set
 
 
 @pytest.mark.parametrize(("attempt", "published"), [(1, True), (2, False)], ids=["first", "second"])
-def test_what_its_worker_lost_is_told_of_in_the_same_round_and_later_when_lost_again(
+def test_lost_work_is_requeued_at_once_and_with_a_delay_when_lost_again(
     process: Settings, attempt: int, published: bool
 ) -> None:
     with transaction() as session:
@@ -59,7 +59,7 @@ def test_what_its_worker_lost_is_told_of_in_the_same_round_and_later_when_lost_a
         session.execute(delete(Job).where(Job.id.in_((job.id, rendering.id))))
 
 
-def test_what_a_broker_held_that_lost_everything_is_published_in_the_next_round(process: Settings) -> None:
+def test_messages_of_a_broker_that_lost_everything_are_published_in_the_next_sweep(process: Settings) -> None:
     with transaction() as session:
         job = factories.job(session)
 
@@ -117,7 +117,7 @@ def unrepaired(made: dict[str, uuid.UUID]) -> set[str]:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("table", [Job, Segment, Batch], ids=["jobs", "segments", "batches"])
-def test_what_a_stopped_worker_holds_keeps_nothing_else_from_its_repair(
+def test_locks_of_a_stopped_worker_delay_no_other_repair(
     database: Engine, process: Settings, table: type[Job | Segment | Batch]
 ) -> None:
     del process  # it is the one that sweeps

@@ -43,17 +43,17 @@ def shown(job: Job, url: str, fallback: Visual | None) -> ResolvedVisuals:
 
 
 @pytest.mark.usefixtures("process")
-def test_as_long_as_there_is_another_attempt_it_is_waited_for(nobody: str) -> None:
+def test_a_picture_is_waited_for_while_attempts_are_left(nobody: str) -> None:
     with pytest.raises(AssetUnavailable):
         shown(new_job(attempt=2, max_attempts=3), nobody, GRADIENT)
 
 
 @pytest.mark.usefixtures("process")
-def test_at_last_the_fallback_takes_its_place(nobody: str) -> None:
+def test_the_last_attempt_shows_the_fallback(nobody: str) -> None:
     assert shown(new_job(attempt=3, max_attempts=3), nobody, GRADIENT).scenes[0].visual == GRADIENT
 
 
 @pytest.mark.usefixtures("process")
-def test_at_last_the_job_fails_with_the_scene_where_there_is_no_fallback(nobody: str) -> None:
+def test_the_last_attempt_fails_naming_the_scene_without_a_fallback(nobody: str) -> None:
     with pytest.raises(AssetUnreadable, match="'reef'"):
         shown(new_job(attempt=3, max_attempts=3), nobody, None)

@@ -61,7 +61,7 @@ def test_a_prompt_becomes_a_picture_of_the_account(director, images, size, asked
     assert spent(director.job) == 1
 
 
-def test_what_the_server_does_not_know_is_not_asked_of_it_again(director, images):
+def test_rejected_parameters_are_not_sent_again(director, images):
     images.knows_format, images.sizes = False, {"1792x1024", "1024x1024"}
 
     director.show(drawn("one"))
@@ -72,7 +72,7 @@ def test_what_the_server_does_not_know_is_not_asked_of_it_again(director, images
     assert ["response_format" in each.body for each in images.requests] == [True, False, False, False]
 
 
-def test_the_same_prompt_is_drawn_once_for_an_account(director, images):
+def test_the_same_prompt_is_generated_once_for_an_account(director, images):
     director.show(drawn("a reef"))
     director.show(drawn("a reef"), job=new_job(account_id=director.job.account_id))
     director.show(drawn("a reef"), job=new_job())
@@ -108,7 +108,7 @@ def test_fifty_jobs_of_one_prompt_make_one_call(director, images):
     assert spent(*jobs) == 1
 
 
-def test_no_cache_draws_afresh(director, images):
+def test_no_cache_generates_again(director, images):
     for fresh in (False, True):
         director.show(drawn("a reef"), fresh=fresh)
 
@@ -129,7 +129,7 @@ def test_no_cache_draws_afresh(director, images):
         pytest.param(llm.status(404, error="no such model"), 1, id="no model"),
     ],
 )
-def test_where_it_fails_the_fallback_is_shown_and_nothing_is_paid(director, images, behaviour, calls):
+def test_a_failed_generation_shows_the_fallback_and_costs_nothing(director, images, behaviour, calls):
     images.always(behaviour)
 
     shown = director.show(drawn("a reef", fallback=GRADIENT))
@@ -140,7 +140,7 @@ def test_where_it_fails_the_fallback_is_shown_and_nothing_is_paid(director, imag
     assert spent(director.job) == 0
 
 
-def test_one_that_hangs_is_given_up_in_bounds(director, images):
+def test_a_hanging_image_server_is_abandoned_in_time(director, images):
     director.painters[0] = painter(images, read=0.3)
     images.always(llm.hangs_in_the_body(5))
 
@@ -161,7 +161,7 @@ def test_without_a_fallback_the_job_waits_or_fails_with_the_scene(director, imag
     assert caught.value.retry_after == 900
 
 
-def test_a_chain_is_followed_to_its_first_that_can_be_had(director, images, stock):
+def test_a_chain_of_fallbacks_ends_at_the_first_available_visual(director, images, stock):
     images.always(llm.status(401))
 
     shown = director.show(drawn("a reef", fallback=looking_for("coral", fallback=GRADIENT)))
@@ -171,7 +171,7 @@ def test_a_chain_is_followed_to_its_first_that_can_be_had(director, images, stoc
     assert len(shown.warnings) == 1
 
 
-def test_one_server_serves_where_another_fails(director, images):
+def test_the_next_image_server_is_used_when_one_fails(director, images):
     with LoopbackImages() as broken:
         broken.always(llm.status(500))
         two = Director([], [painter(broken), painter(images)], job=director.job)

@@ -55,18 +55,18 @@ def test_every_provider_that_has_a_key_is_asked_with_it(named, stock):
     assert [each["provider"] for each in shown.credits] == ["Pexels", "Pixabay"]
 
 
-def test_endpoints_are_tried_in_their_order_with_their_own_keys(named, images):
+def test_endpoints_are_tried_in_order_with_their_own_keys(named, images):
     shown = Director([], list(image_servers())).show(drawn("sea"))
 
     assert shown.scenes[0].visual.type == "image"
     assert images.requests[0].headers["authorization"] == "Bearer sk-two"
 
 
-def test_engines_are_asked_in_order_and_the_embedded_one_last(named):
+def test_engines_are_tried_in_order_with_the_embedded_one_last(named):
     assert [each.name for each in speech_engines()] == ["openai:gpt-4o-mini-tts", "espeak-ng"]
 
 
-def test_no_key_stands_in_what_a_log_may_print(named):
+def test_no_key_is_in_a_repr_that_a_log_may_print(named):
     shown = repr(
         [
             [each.provider.config for each in stock_providers()],
@@ -78,12 +78,12 @@ def test_no_key_stands_in_what_a_log_may_print(named):
     assert not any(key in shown for key in ("pex-key", "bay-key", "sk-one", "sk-two", "sk-speech"))
 
 
-def test_kinds_are_read_in_their_order_and_others_passed_over():
+def test_stock_kinds_are_parsed_in_order_and_unknown_ones_ignored():
     assert parse_stock_kinds("clips, photos,paintings") == ("clips", "photos")
 
 
 @pytest.mark.parametrize("asks", [True, False])
-def test_a_model_may_ask_for_pictures_where_somebody_finds_them(named, monkeypatch, tmp_path, asks):
+def test_a_model_may_ask_for_pictures_if_a_stock_provider_is_configured(named, monkeypatch, tmp_path, asks):
     if not asks:
         for name in ("PEXELS", "PIXABAY"):
             monkeypatch.delenv(f"SCENEMILL_{name}_API_KEY")

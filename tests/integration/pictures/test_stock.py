@@ -52,7 +52,7 @@ def test_a_query_becomes_a_picture_of_the_account_with_its_credit(director, stoc
     ("size", "orientation"),
     [((1920, 1080), "landscape"), ((1080, 1920), "portrait"), ((720, 720), "square")],
 )
-def test_pictures_stand_as_the_output_does_and_fill_it(director, stock, size, orientation):
+def test_pictures_have_the_output_s_orientation_and_fill_it(director, stock, size, orientation):
     director.size = size
 
     shown = director.show(looking_for("tide"))
@@ -63,14 +63,14 @@ def test_pictures_stand_as_the_output_does_and_fill_it(director, stock, size, or
     assert (media.width >= size[0], media.height >= size[1]) == (True, True)
 
 
-def test_no_picture_is_shown_twice_while_there_is_another(director, stock):
+def test_no_picture_is_used_twice_while_another_is_available(director, stock):
     shown = director.show(*[looking_for("coral reef")] * 3)
 
     assert numbers(shown) == ["1", "2", "3"]
     assert len(stock.asked(PHOTOS)) == 1
 
 
-def test_where_one_provider_has_no_more_the_next_is_asked_then_clips(director, stock):
+def test_the_next_provider_is_searched_when_one_has_no_more_then_clips(director, stock):
     stock.photos, stock.clips = 1, 1
 
     shown = director.show(*[looking_for("coral reef")] * 5)
@@ -81,7 +81,7 @@ def test_where_one_provider_has_no_more_the_next_is_asked_then_clips(director, s
     assert [scene.visual.type for scene in shown.scenes] == ["image", "image", "video", "video", "image"]
 
 
-def test_a_clip_is_shown_as_one_and_moves_by_itself(director, stock):
+def test_a_clip_is_shown_as_a_video_without_added_motion(director, stock):
     director.kinds = "clips"
 
     shown = director.show(looking_for("waves"))
@@ -101,7 +101,7 @@ def test_each_scene_says_whether_it_wants_a_photo_or_a_clip(director):
     assert all(scene.visual.kind is None for scene in shown.scenes)
 
 
-def test_a_clip_that_is_wanted_is_not_replaced_by_a_photo(director, stock):
+def test_a_requested_clip_is_not_replaced_by_a_photo(director, stock):
     stock.clips = 0
 
     with pytest.raises(AssetUnreadable):
@@ -110,7 +110,7 @@ def test_a_clip_that_is_wanted_is_not_replaced_by_a_photo(director, stock):
     assert {each.path for each in stock.requests} == {"/videos/search", "/api/videos/"}
 
 
-def test_what_was_searched_and_fetched_is_not_asked_for_again(director, stock, files):
+def test_searches_and_files_are_reused(director, stock, files):
     director.show(looking_for("coral reef"))
     other = new_job(account_id=director.job.account_id)
 
@@ -134,7 +134,7 @@ def test_a_deleted_picture_is_fetched_again(director, stock, files):
     assert again.scenes[0].visual.src != shown.scenes[0].visual.src
 
 
-def test_no_cache_searches_afresh(director, stock):
+def test_no_cache_searches_again(director, stock):
     for fresh in (False, True):
         director.show(looking_for("coral reef"), fresh=fresh)
 
@@ -148,7 +148,7 @@ def test_accounts_share_no_search(director, stock):
     assert len(stock.asked(PHOTOS)) == 2
 
 
-def test_fifty_jobs_that_look_for_the_same_search_and_fetch_once(director, stock, files):
+def test_fifty_jobs_with_the_same_query_search_and_fetch_once(director, stock, files):
     jobs = [new_job(account_id=director.job.account_id) for _ in range(50)]
 
     with ThreadPoolExecutor(16) as pool:
@@ -169,7 +169,7 @@ def test_fifty_jobs_that_look_for_the_same_search_and_fetch_once(director, stock
         pytest.param(llm.status(401), 1, id="401"),
     ],
 )
-def test_where_one_provider_fails_the_other_serves(director, stock, behaviour, calls):
+def test_the_next_provider_is_used_when_one_fails(director, stock, behaviour, calls):
     stock.then(*[behaviour] * calls)
 
     shown = director.show(looking_for("coral reef"))
@@ -179,7 +179,7 @@ def test_where_one_provider_fails_the_other_serves(director, stock, behaviour, c
     assert len(stock.asked(BAY)) == 1
 
 
-def test_a_provider_that_hangs_is_left_for_the_other(director, stock):
+def test_a_hanging_provider_is_replaced_by_the_next_one(director, stock):
     director.stocks[0] = pexels(stock, read=0.3)
     stock.then(*[llm.hangs(5)] * MAX_CALLS)
 
@@ -189,7 +189,7 @@ def test_a_provider_that_hangs_is_left_for_the_other(director, stock):
     assert len(stock.asked(PHOTOS)) == MAX_CALLS
 
 
-def test_where_all_fail_for_now_the_job_waits_as_long_as_it_is_told(director, stock):
+def test_a_job_waits_as_long_as_asked_when_all_providers_fail_for_now(director, stock):
     stock.always(llm.status(429, headers={"Retry-After": "900"}))
 
     with pytest.raises(Unavailable, match="s0") as caught:
@@ -198,7 +198,7 @@ def test_where_all_fail_for_now_the_job_waits_as_long_as_it_is_told(director, st
     assert caught.value.retry_after == 900
 
 
-def test_where_all_fail_a_fallback_is_shown_and_told_of(director, stock):
+def test_a_fallback_is_shown_with_a_warning_when_all_providers_fail(director, stock):
     stock.always(llm.status(500))
 
     shown = director.show(looking_for("coral reef", fallback=GRADIENT), GRADIENT)
@@ -208,7 +208,7 @@ def test_where_all_fail_a_fallback_is_shown_and_told_of(director, stock):
     assert "'s0'" in shown.warnings[0]
 
 
-def test_where_nothing_is_found_the_scene_is_named(director, stock):
+def test_a_search_without_results_names_the_scene(director, stock):
     stock.photos = stock.clips = 0
 
     with pytest.raises(AssetUnreadable, match="'s1'"):
@@ -217,7 +217,7 @@ def test_where_nothing_is_found_the_scene_is_named(director, stock):
     assert [each.path for each in stock.requests] == [PHOTOS, BAY, CLIPS, BAY_CLIPS]
 
 
-def test_without_a_key_the_fallback_is_shown_and_else_the_job_fails(director):
+def test_without_a_key_the_fallback_is_shown_or_the_job_fails(director):
     nobody = Director([], [], job=director.job)
 
     shown = nobody.show(looking_for("coral reef", fallback=GRADIENT))
@@ -228,7 +228,7 @@ def test_without_a_key_the_fallback_is_shown_and_else_the_job_fails(director):
         nobody.show(looking_for("coral reef"))
 
 
-def test_a_wrong_key_is_told_by_the_provider_that_refuses_it(director, stock):
+def test_a_rejected_key_is_reported_with_the_provider_s_name(director, stock):
     stock.always(llm.status(401))
 
     shown = director.show(looking_for("coral reef", fallback=GRADIENT))
@@ -236,7 +236,7 @@ def test_a_wrong_key_is_told_by_the_provider_that_refuses_it(director, stock):
     assert shown.warnings == ("Scene 's0' shows its fallback: Pexels and Pixabay refused the search.",)
 
 
-def test_a_file_that_cannot_be_had_makes_room_for_the_next(director, stock, files):
+def test_a_file_that_cannot_be_fetched_is_replaced_by_the_next_candidate(director, stock, files):
     files.then(llm.status(404))
 
     shown = director.show(looking_for("coral reef"))
@@ -244,13 +244,13 @@ def test_a_file_that_cannot_be_had_makes_room_for_the_next(director, stock, file
     assert numbers(shown) == ["2"]
 
 
-def test_a_file_that_is_no_picture_makes_room_for_the_next(director, files):
+def test_a_file_that_is_no_picture_is_replaced_by_the_next_candidate(director, files):
     files.then(llm.html(200))
 
     assert numbers(director.show(looking_for("coral reef"))) == ["2"]
 
 
-def test_files_that_never_come_are_tried_in_bounds(director, files):
+def test_files_that_cannot_be_fetched_are_tried_a_limited_number_of_times(director, files):
     files.always(llm.status(404))
 
     shown = director.show(looking_for("coral reef", fallback=GRADIENT))
@@ -261,14 +261,14 @@ def test_files_that_never_come_are_tried_in_bounds(director, files):
     assert incoming == []  # nothing half fetched stays
 
 
-def test_queries_are_searched_at_once(director, stock):
+def test_queries_are_searched_concurrently(director, stock):
     shown = director.show(*[looking_for(f"query {number}") for number in range(6)])
 
     assert sorted({each.query["query"] for each in stock.asked(PHOTOS)}) == [f"query {n}" for n in range(6)]
     assert len(shown.credits) == 6
 
 
-def test_an_https_address_that_a_provider_gives_is_still_guarded(director, stock, files, monkeypatch):
+def test_an_address_from_a_provider_passes_the_ssrf_guard(director, stock, files, monkeypatch):
     from shared.settings import settings  # noqa: PLC0415
 
     monkeypatch.setenv("SCENEMILL_ALLOW_PRIVATE_ADDRESSES", "false")

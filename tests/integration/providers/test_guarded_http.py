@@ -108,7 +108,7 @@ def test_a_file_is_fetched_through_at_most_three_redirects(server: tuple[str, Pa
         ("/status/429", Unavailable, "for now"),
     ],
 )
-def test_what_cannot_be_had_says_why(
+def test_a_failed_fetch_says_why(
     server: tuple[str, Path], path: str, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words), fetched(server, path):
@@ -120,26 +120,26 @@ def test_a_body_over_the_limit_is_refused(server: tuple[str, Path]) -> None:
         pass
 
 
-def test_a_server_that_says_nothing_is_not_waited_for(server: tuple[str, Path]) -> None:
+def test_a_silent_server_is_abandoned(server: tuple[str, Path]) -> None:
     with pytest.raises(Unavailable), fetched(server, "/hang", read=0.1):
         pass
 
 
-def test_a_server_that_never_ends_its_headers_is_not_waited_for(server: tuple[str, Path]) -> None:
+def test_a_server_with_endless_headers_is_abandoned(server: tuple[str, Path]) -> None:
     began = time.monotonic()
     with pytest.raises(Unavailable), fetched(server, "/dribble", wall=0.3):
         pass
     assert time.monotonic() - began < 3
 
 
-def test_a_receiver_that_never_ends_its_headers_is_not_waited_for(server: tuple[str, Path]) -> None:
+def test_a_receiver_with_endless_headers_is_abandoned(server: tuple[str, Path]) -> None:
     began = time.monotonic()
     with pytest.raises(Unavailable):
         post(server[0] + "/dribble", b"{}", {}, allow_private=True, ca_file=str(server[1]), wall=0.3)
     assert time.monotonic() - began < 3
 
 
-def test_why_a_receiver_gave_no_answer_is_told_apart(server: tuple[str, Path]) -> None:
+def test_reasons_of_a_missing_answer_are_distinguished(server: tuple[str, Path]) -> None:
     def told(url: str, *, trusted: bool = True, wall: float = 5.0) -> str:
         authority = str(server[1]) if trusted else None
         with pytest.raises(ServiceError) as caught:
@@ -157,7 +157,7 @@ def test_why_a_receiver_gave_no_answer_is_told_apart(server: tuple[str, Path]) -
     )
 
 
-def test_who_speaks_no_tls_or_no_http_is_told_so() -> None:
+def test_a_receiver_without_tls_or_http_gets_a_clear_error() -> None:
     def answer(listening: socket.socket) -> None:
         for _ in range(2):
             connection, _ = listening.accept()
@@ -175,7 +175,7 @@ def test_who_speaks_no_tls_or_no_http_is_told_so() -> None:
         thread.join(5)
 
 
-def test_a_connection_that_ends_too_early_is_told_from_one_that_tells_nonsense() -> None:
+def test_a_connection_that_ends_early_is_distinguished_from_one_without_http() -> None:
     def answer(listening: socket.socket) -> None:
         connection, _ = listening.accept()
         with connection:
@@ -189,7 +189,7 @@ def test_a_connection_that_ends_too_early_is_told_from_one_that_tells_nonsense()
         thread.join(5)
 
 
-def test_why_a_file_could_not_be_fetched_is_told_apart(server: tuple[str, Path]) -> None:
+def test_reasons_of_a_failed_download_are_distinguished(server: tuple[str, Path]) -> None:
     def told(url: str, *, trusted: bool = True) -> str:
         authority = str(server[1]) if trusted else None
         with pytest.raises(ServiceError) as caught:
@@ -215,6 +215,6 @@ def test_a_private_address_is_not_connected_to(server: tuple[str, Path]) -> None
         fetch(server[0] + "/file", io.BytesIO(), DownloadLimits(bytes=10), ca_file=str(server[1]))
 
 
-def test_a_certificate_that_nobody_vouches_for_is_not_trusted(server: tuple[str, Path]) -> None:
+def test_a_certificate_of_an_unknown_authority_is_not_trusted(server: tuple[str, Path]) -> None:
     with pytest.raises(Unavailable):
         fetch(server[0] + "/file", io.BytesIO(), DownloadLimits(bytes=10), allow_private=True)

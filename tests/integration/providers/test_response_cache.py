@@ -54,7 +54,7 @@ class Maker:
         return self.value
 
 
-def test_an_answer_is_made_once_and_then_remembered(redis: Redis, key: str) -> None:
+def test_a_value_is_computed_once_and_then_cached(redis: Redis, key: str) -> None:
     make = Maker({"a": [1]})
 
     first, second = (response_cache.get_or_compute(key, make, ttl=60, redis=redis) for _ in range(2))
@@ -67,7 +67,7 @@ def test_an_answer_is_made_once_and_then_remembered(redis: Redis, key: str) -> N
     assert 0 < redis.pttl(key) <= 60_000
 
 
-def test_fifty_at_once_make_one_call(redis: Redis, key: str) -> None:
+def test_fifty_concurrent_callers_make_one_call(redis: Redis, key: str) -> None:
     make = Maker()
     make.gate.clear()
 
@@ -83,7 +83,7 @@ def test_fifty_at_once_make_one_call(redis: Redis, key: str) -> None:
     assert sum(answer.cached for answer in answers) == 49
 
 
-def test_who_looked_just_before_the_answer_came_does_not_ask_again(
+def test_a_caller_that_just_missed_the_value_does_not_compute_again(
     redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make, look = Maker(), redis.mget
@@ -100,7 +100,7 @@ def test_who_looked_just_before_the_answer_came_does_not_ask_again(
     assert make.calls == 1
 
 
-def test_who_waits_for_a_leader_that_crashed_leads_next(
+def test_a_waiter_takes_over_from_a_crashed_holder(
     redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redis.set(f"{key}:lock", "a process that is no more", px=300)
@@ -112,7 +112,7 @@ def test_who_waits_for_a_leader_that_crashed_leads_next(
     assert make.calls == 1
 
 
-def test_an_error_is_not_remembered_and_frees_the_next(redis: Redis, key: str) -> None:
+def test_an_error_is_not_cached_and_the_next_caller_computes(redis: Redis, key: str) -> None:
     with pytest.raises(ValueError, match="no"):
         response_cache.get_or_compute(key, Maker(ValueError("no")), ttl=60, redis=redis)
 
@@ -120,7 +120,7 @@ def test_an_error_is_not_remembered_and_frees_the_next(redis: Redis, key: str) -
     assert redis.exists(f"{key}:lock") == 0
 
 
-def test_a_fresh_question_is_asked_again_and_its_answer_remembered(redis: Redis, key: str) -> None:
+def test_a_refresh_computes_again_and_caches_the_new_value(redis: Redis, key: str) -> None:
     response_cache.get_or_compute(key, Maker("old"), ttl=60, redis=redis)
 
     assert response_cache.get_or_compute(
@@ -131,9 +131,7 @@ def test_a_fresh_question_is_asked_again_and_its_answer_remembered(redis: Redis,
     )
 
 
-def test_of_many_that_ask_afresh_at_once_one_asks_and_none_is_told_what_is_old(
-    redis: Redis, key: str
-) -> None:
+def test_of_concurrent_refreshes_one_computes_and_none_gets_the_old_value(redis: Redis, key: str) -> None:
     response_cache.get_or_compute(key, Maker("old"), ttl=60, redis=redis)
     make = Maker("new")
     make.gate.clear()
@@ -154,7 +152,7 @@ def test_of_many_that_ask_afresh_at_once_one_asks_and_none_is_told_what_is_old(
     assert sum(answer.cached for answer in answers) == 19
 
 
-def test_a_slow_leader_keeps_its_lock(redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_computation_keeps_its_lock(redis: Redis, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(response_cache, "LOCK_RENEWAL_SECONDS", 0.05)
     make = Maker()
     make.gate.clear()
@@ -172,7 +170,7 @@ def test_a_slow_leader_keeps_its_lock(redis: Redis, key: str, monkeypatch: pytes
     assert answers == {False, True}
 
 
-def test_without_redis_every_answer_is_made(redis: Redis, key: str) -> None:
+def test_every_value_is_computed_without_redis(redis: Redis, key: str) -> None:
     nobody = Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
     make = Maker()
 
@@ -182,14 +180,14 @@ def test_without_redis_every_answer_is_made(redis: Redis, key: str) -> None:
     assert not any(answer.cached for answer in answers)
 
 
-def test_what_is_too_large_is_returned_and_not_remembered(redis: Redis, key: str) -> None:
+def test_a_value_over_the_limit_is_returned_and_not_cached(redis: Redis, key: str) -> None:
     value = "x" * (response_cache.settings().cache_max_value_bytes + 1)
 
     assert response_cache.get_or_compute(key, Maker(value), ttl=60, redis=redis).value == value
     assert redis.get(key) is None
 
 
-def test_accounts_share_no_answers() -> None:
+def test_accounts_share_no_cached_values() -> None:
     one, other = (response_cache.cache_key("script", uuid.uuid4(), {"topic": "tides"}) for _ in range(2))
 
     assert one != other

@@ -96,7 +96,7 @@ def test_fifty_equal_briefs_at_once_make_one_call(model: LoopbackModel) -> None:
     assert used(jobs[0].account_id)[0] == 1
 
 
-def test_another_account_and_a_fresh_question_are_asked_again(model: LoopbackModel) -> None:
+def test_another_account_and_a_refresh_compute_again(model: LoopbackModel) -> None:
     job = posted()
     script.write_job_script(Attempt(job, Path()))
 
@@ -130,7 +130,7 @@ def test_an_account_without_money_left_is_stopped_too(model: LoopbackModel) -> N
     assert model.requests == []
 
 
-def test_a_canceled_job_lets_go_of_a_model_that_says_nothing(
+def test_a_canceled_job_stops_waiting_for_a_silent_model(
     model: LoopbackModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCENEMILL_HEARTBEAT_INTERVAL", "0.2")
@@ -153,7 +153,7 @@ def test_a_canceled_job_lets_go_of_a_model_that_says_nothing(
     assert after(job).state == State.CANCELED
 
 
-def test_what_a_failed_attempt_used_is_written_down(model: LoopbackModel) -> None:
+def test_tokens_of_a_failed_attempt_are_recorded(model: LoopbackModel) -> None:
     model.always(llm.says({"no": "script"}))
     job = posted()
 

@@ -22,7 +22,7 @@ TEXTS = {
 }
 
 
-def test_a_text_takes_about_as_long_as_was_thought(tmp_path):
+def test_a_text_takes_about_as_long_as_estimated(tmp_path):
     lines = [Line(text, language, tmp_path / f"{language}.wav") for language, text in TEXTS.items()]
 
     spoken = narrate(lines)

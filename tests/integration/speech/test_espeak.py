@@ -56,7 +56,7 @@ def test_speech_begins_and_ends_with_almost_no_silence_and_no_click(tmp_path):
     assert (abs(int(sound[0])), abs(int(sound[-1]))) == (0, 0)
 
 
-def test_words_are_heard_when_they_are_said_to_be(tmp_path):
+def test_word_times_match_the_audio(tmp_path):
     text = "Stop. Look. Listen."
     spoken = say(tmp_path, text)
 
@@ -210,7 +210,7 @@ def many(tmp_path) -> list[Line]:
     return [Line(text, "en", tmp_path / f"{index}.wav") for index in range(60)]
 
 
-def test_speech_that_is_no_longer_wanted_stops_at_once_with_all_its_processes(tmp_path):
+def test_canceled_speech_stops_at_once_with_all_its_processes(tmp_path):
     seen: list[psutil.Process] = []
     started = time.monotonic()
 
@@ -238,7 +238,7 @@ def test_a_crash_of_the_engine_fails_the_narration_and_nothing_else(tmp_path):
     assert say(tmp_path, "still here").samples > 0
 
 
-def test_the_engine_leaves_nothing_beside_what_it_was_asked_for(tmp_path):
+def test_the_engine_leaves_no_files_but_the_requested_ones(tmp_path):
     say(tmp_path, "hello")
 
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]

@@ -82,7 +82,7 @@ def spent(job: Job, kind: UsageKind = UsageKind.CHARACTERS) -> float:
         return usage.job_amount(session, job.id, kind)
 
 
-def test_joined_sentences_are_what_the_engine_says_in_one_go(speaker, tmp_path):
+def test_joined_sentences_equal_the_text_spoken_at_once(speaker, tmp_path):
     told = narrate(speaker(), script(FIRST, SECOND, voice=Voice(speed=1.3)), {}, engines=[Espeak()])
 
     whole = speech.narrate(
@@ -97,7 +97,7 @@ def test_joined_sentences_are_what_the_engine_says_in_one_go(speaker, tmp_path):
         assert (said.samples, said.words) == (one.samples, one.words)
 
 
-def test_an_edited_sentence_alone_is_spoken_again(speaker):
+def test_only_an_edited_sentence_is_spoken_again(speaker):
     engine = Counting()
     narrate(speaker(), script(FIRST, SECOND), {}, engines=[engine])
     engine.said.clear()
@@ -123,7 +123,7 @@ def test_the_same_script_again_speaks_nothing(speaker):
     ]
 
 
-def test_a_sentence_that_two_scenes_say_is_spoken_once(speaker):
+def test_a_sentence_in_two_scenes_is_spoken_once(speaker):
     engine = Counting()
 
     told = narrate(speaker(), script("Hello there. Welcome.", "Hello there. Goodbye."), {}, engines=[engine])
@@ -132,7 +132,7 @@ def test_a_sentence_that_two_scenes_say_is_spoken_once(speaker):
     assert sum(said.characters for said in told.scenes.values()) == sum(map(len, engine.said))
 
 
-def test_what_was_evicted_is_spoken_again(speaker):
+def test_an_evicted_sentence_is_spoken_again(speaker):
     engine = Counting()
     first = narrate(speaker(), script(FIRST), {}, engines=[engine])
     with transaction() as session:
@@ -146,7 +146,7 @@ def test_what_was_evicted_is_spoken_again(speaker):
     assert again.scenes["s0"].words == first.scenes["s0"].words
 
 
-def test_no_account_hears_what_another_has_had_spoken(speaker):
+def test_no_account_shares_another_s_speech(speaker):
     engine = Counting()
     narrate(speaker(), script("Mine alone."), {}, engines=[engine])
 
@@ -156,7 +156,7 @@ def test_no_account_hears_what_another_has_had_spoken(speaker):
     assert not told.scenes["s0"].cached
 
 
-def test_a_text_of_nothing_that_can_be_said_is_a_moment_of_silence(speaker):
+def test_a_text_without_speakable_characters_becomes_a_moment_of_silence(speaker):
     told = narrate(speaker(), script("🎉"), {}, engines=[Espeak()])
 
     assert told.scenes["s0"].samples == speech.SAMPLE_RATE // 10
@@ -164,12 +164,12 @@ def test_a_text_of_nothing_that_can_be_said_is_a_moment_of_silence(speaker):
         assert file.getnframes() == speech.SAMPLE_RATE // 10
 
 
-def test_a_voice_that_nobody_has_is_named(speaker):
+def test_an_unknown_voice_is_named_in_the_error(speaker):
     with pytest.raises(SpeechFailed, match="nobody"):
         narrate(speaker(), script("Hello.", voice=Voice("openai:nobody")), {}, engines=[Espeak()])
 
 
-def test_a_server_is_asked_for_each_sentence_and_each_is_paid_for_once(speaker, server, job):
+def test_each_sentence_is_requested_and_charged_once(speaker, server, job):
     engine = by_server(server)
 
     told = narrate(speaker(), script(FIRST, FIRST), {}, engines=[engine, Espeak()])
@@ -211,7 +211,7 @@ def test_a_budget_stops_before_a_sentence_whose_transcription_would_break_it(
     assert (spent(poor, UsageKind.TRANSCRIBED), spent(poor)) == (0, 0)
 
 
-def test_sentences_are_asked_for_at_once_but_not_all(speaker, server):
+def test_sentences_are_requested_concurrently_up_to_a_limit(speaker, server):
     gate = threading.Event()
     server.delay = lambda: gate.wait(10)
     text = " ".join(
@@ -229,7 +229,7 @@ def test_sentences_are_asked_for_at_once_but_not_all(speaker, server):
     assert len(server.spoken) == 7
 
 
-def test_fifty_jobs_that_say_the_same_make_one_call(job, server, tmp_path):
+def test_fifty_jobs_with_the_same_sentence_make_one_call(job, server, tmp_path):
     engine = by_server(server)
     jobs = [job] + [new_job(account_id=job.account_id) for _ in range(49)]
 
@@ -247,7 +247,7 @@ def test_fifty_jobs_that_say_the_same_make_one_call(job, server, tmp_path):
     assert sum(spent(each) for each in jobs) == len("Say it once.")
 
 
-def test_a_job_that_wants_no_cache_is_spoken_to_afresh(speaker, server):
+def test_a_job_with_no_cache_is_spoken_again(speaker, server):
     engine = by_server(server)
     narrate(speaker(), script("Say it."), {}, engines=[engine])
 
@@ -256,7 +256,7 @@ def test_a_job_that_wants_no_cache_is_spoken_to_afresh(speaker, server):
     assert server.spoken == ["Say it.", "Say it."]
 
 
-def test_without_redis_each_is_still_stored(speaker, server, monkeypatch):
+def test_sentences_are_stored_without_redis_too(speaker, server, monkeypatch):
     monkeypatch.setenv("SCENEMILL_REDIS_URL", "redis://127.0.0.1:1/0")
     settings.cache_clear()
     response_cache.connection.cache_clear()
@@ -269,7 +269,7 @@ def test_without_redis_each_is_still_stored(speaker, server, monkeypatch):
     assert told.scenes["s0"].cached
 
 
-def test_where_a_server_fails_the_next_engine_speaks_it_all(speaker, server, job):
+def test_the_next_engine_speaks_the_whole_voice_when_a_server_fails(speaker, server, job):
     server.then(server.serve).always(llm.status(401))
 
     told = narrate(speaker(), script(FIRST), {}, engines=[by_server(server), Espeak()])
@@ -279,7 +279,7 @@ def test_where_a_server_fails_the_next_engine_speaks_it_all(speaker, server, job
     assert spent(job) == len(server.spoken[0])  # what was spoken before it failed
 
 
-def test_a_voice_of_the_server_waits_for_the_server(speaker, server):
+def test_a_voice_that_only_the_server_has_waits_for_it(speaker, server):
     server.always(llm.status(429, headers={"Retry-After": "600"}))
 
     with pytest.raises(Unavailable) as caught:
@@ -318,7 +318,7 @@ def test_a_budget_stops_before_the_call_that_would_break_it(server, process, tmp
     assert spent(job) <= 50
 
 
-def test_an_account_past_its_budget_calls_nobody(job, speaker, server, monkeypatch):
+def test_an_account_over_its_budget_makes_no_call(job, speaker, server, monkeypatch):
     monkeypatch.setenv("SCENEMILL_PRICE_CHARACTERS", "1000")
     settings.cache_clear()
     with transaction() as session:
@@ -336,7 +336,7 @@ def _claims(seconds: int, flac: bytes) -> bytes:
     return flac[:18] + samples.to_bytes(8) + flac[26:]
 
 
-def test_a_recording_is_read_no_further_than_its_header_states(speaker, tmp_path):
+def test_a_recording_is_read_only_to_its_probed_length(speaker, tmp_path):
     ffmpeg.run(
         ffmpeg.command("-f", "lavfi", "-i", "sine=r=48000:d=30", "file:long.flac"),
         cwd=tmp_path, limits=ffmpeg.Limits(wall=60),

@@ -62,7 +62,7 @@ def test_a_voice_is_listed_and_found_by_its_language(engine, process, monkeypatc
     assert engine.voice_id(Voice("en-us"), "en") is None
 
 
-def test_what_is_no_voice_fails_the_narration_and_nothing_else(tmp_path):
+def test_a_damaged_voice_file_fails_only_the_narration(tmp_path):
     broken = tmp_path / "en_US-broken.onnx"
     broken.write_bytes(b"not a voice")
     engine = Piper(piper_voices(str(broken)))
@@ -71,7 +71,7 @@ def test_what_is_no_voice_fails_the_narration_and_nothing_else(tmp_path):
         engine.speak([Sentence("Hello.", "en", tmp_path / "a.wav")], stop=lambda: False)
 
 
-def test_speech_that_is_no_longer_wanted_stops_at_once(engine, tmp_path):
+def test_canceled_speech_stops_at_once(engine, tmp_path):
     began = time.monotonic()
 
     with pytest.raises(Stopped):

@@ -62,7 +62,7 @@ def sound(tmp_path) -> bytes:
 
 
 @pytest.mark.parametrize("knows", [{"wav", "mp3"}, {"mp3"}])
-def test_a_sentence_becomes_narration_whatever_the_server_sends(server, tmp_path, knows):
+def test_any_audio_format_of_the_server_becomes_narration(server, tmp_path, knows):
     server.knows = knows
     said = say(engine(server), tmp_path)
 
@@ -81,7 +81,7 @@ def test_a_sentence_becomes_narration_whatever_the_server_sends(server, tmp_path
     }  # fmt: skip
 
 
-def test_a_format_that_the_server_does_not_know_is_asked_for_once(server, tmp_path):
+def test_a_rejected_sound_format_is_requested_only_once(server, tmp_path):
     server.knows = {"mp3"}
     one = engine(server)
 
@@ -91,7 +91,7 @@ def test_a_format_that_the_server_does_not_know_is_asked_for_once(server, tmp_pa
     assert [each.body["response_format"] for each in server.asked(SPEECH)] == ["wav", "mp3", "mp3", "mp3"]
 
 
-def test_words_are_heard_when_the_transcript_says_so(server, tmp_path):
+def test_word_times_come_from_the_transcript(server, tmp_path):
     said = say(engine(server, transcriber="whisper-1"), tmp_path)
 
     assert [each.place for each in said.heard] == [TEXT.index(word) for word in TEXT.split()]
@@ -114,7 +114,7 @@ def test_without_a_transcript_words_share_the_time_by_their_syllables(server, tm
 
 
 @pytest.mark.parametrize("answer", [llm.status(404), llm.status(400), says({"text": "no times here"})])
-def test_a_server_that_cannot_transcribe_is_asked_to_once(server, tmp_path, answer):
+def test_a_server_without_transcription_is_asked_only_once(server, tmp_path, answer):
     one = engine(server, transcriber="whisper-1")
     server.then(server.serve, answer)
 
@@ -125,7 +125,7 @@ def test_a_server_that_cannot_transcribe_is_asked_to_once(server, tmp_path, answ
     assert len(said.heard) == len(TEXT.split())
 
 
-def test_a_transcription_that_fails_for_now_silences_nobody(server, tmp_path):
+def test_a_transcription_that_fails_for_now_does_not_fail_the_speech(server, tmp_path):
     one = engine(server, transcriber="whisper-1")
     server.then(server.serve, *[llm.status(503, headers={"Retry-After": "99"})])
 
@@ -135,7 +135,7 @@ def test_a_transcription_that_fails_for_now_silences_nobody(server, tmp_path):
     assert len(server.asked(EARS)) == 2
 
 
-def test_bare_samples_are_taken_at_the_rate_that_they_say(server, tmp_path):
+def test_headerless_samples_are_read_at_their_stated_rate(server, tmp_path):
     def bare(handler, asked):
         from tests.loopback.speech import tones  # noqa: PLC0415
 
@@ -186,7 +186,9 @@ FOR_NOW = [
 
 
 @pytest.mark.parametrize(("behaviour", "calls", "seconds"), FOR_NOW)
-def test_what_may_pass_is_tried_in_bounds_and_then_told(server, tmp_path, slept, behaviour, calls, seconds):
+def test_a_transient_failure_is_retried_a_limited_number_of_times(
+    server, tmp_path, slept, behaviour, calls, seconds
+):
     server.always(behaviour)
 
     with pytest.raises(Unavailable):
@@ -198,7 +200,7 @@ def test_what_may_pass_is_tried_in_bounds_and_then_told(server, tmp_path, slept,
 
 
 @pytest.mark.parametrize("behaviour", [llm.hangs(9), llm.hangs_in_the_body(9), llm.drips(9)])
-def test_one_that_keeps_us_waiting_is_given_up_in_bounds(server, tmp_path, behaviour):
+def test_a_slow_image_server_is_abandoned_in_time(server, tmp_path, behaviour):
     server.always(behaviour)
     began = time.monotonic()
 
@@ -209,7 +211,7 @@ def test_one_that_keeps_us_waiting_is_given_up_in_bounds(server, tmp_path, behav
     assert time.monotonic() - began < 9
 
 
-def test_a_long_wait_is_handed_on_for_the_job_to_wait(server, tmp_path, slept):
+def test_a_long_retry_after_is_passed_to_the_job(server, tmp_path, slept):
     server.always(llm.status(429, headers={"Retry-After": "600"}))
 
     with pytest.raises(Unavailable) as caught:
@@ -218,7 +220,7 @@ def test_a_long_wait_is_handed_on_for_the_job_to_wait(server, tmp_path, slept):
     assert caught.value.retry_after == 600
 
 
-def test_a_date_to_wait_for_is_understood(server, tmp_path, slept):
+def test_a_retry_after_date_is_understood(server, tmp_path, slept):
     server.then(llm.status(429, headers=llm.retry_at(datetime.now(UTC) + timedelta(seconds=4))))
 
     say(engine(server, slept), tmp_path)
@@ -253,7 +255,7 @@ def test_silence_is_no_speech(server, tmp_path):
         say(engine(server), tmp_path)
 
 
-def test_who_failed_too_often_is_left_alone(server, tmp_path):
+def test_a_provider_that_failed_too_often_is_not_called(server, tmp_path):
     server.always(llm.status(500))
     one = engine(server)
 
@@ -265,7 +267,7 @@ def test_who_failed_too_often_is_left_alone(server, tmp_path):
     assert caught.value.retry_after
 
 
-def test_one_that_is_no_longer_wanted_stops_at_once(server, tmp_path):
+def test_a_canceled_generation_stops_at_once(server, tmp_path):
     server.always(llm.hangs(15))
     began = time.monotonic()
 
@@ -275,7 +277,7 @@ def test_one_that_is_no_longer_wanted_stops_at_once(server, tmp_path):
     assert time.monotonic() - began < 5
 
 
-def test_no_key_and_no_address_is_told_to_a_client(server, tmp_path):
+def test_errors_reveal_no_key_and_no_address(server, tmp_path):
     server.always(llm.status(500, error="key sk-test at /srv/secret"))
 
     with pytest.raises(Unavailable) as caught:

@@ -78,7 +78,7 @@ def stage(tmp_path):
     made.close()
 
 
-def test_a_fork_is_what_python_would_have_started_but_for_what_is_imported_already(stage):
+def test_a_fork_behaves_like_a_new_python_process_with_modules_preloaded(stage):
     stage.run([stage.forked("tell", TELL, "--one", "two", one_shot=True)])
 
     said = next(event for event in stage.events() if event["service"] == "tell" and "argv" in event)
@@ -92,13 +92,13 @@ def test_a_fork_is_what_python_would_have_started_but_for_what_is_imported_alrea
     assert said["imported_by"] not in (said["pid"], os.getpid())
 
 
-def test_the_end_of_a_fork_is_known_by_its_code_and_its_last_words(stage):
+def test_a_fork_s_exit_code_and_last_output_are_reported(stage):
     with pytest.raises(StartFailed, match=r"ends ended with 3\.\nlast words"):
         stage.run([stage.forked("ends", "import sys; print('last words'); sys.exit(3)", ready=lambda: False)])
 
 
 @pytest.mark.parametrize("killed", ["stays", "forkserver"])
-def test_a_fork_that_dies_by_itself_or_with_its_server_is_forked_again(stage, killed):
+def test_a_fork_that_dies_alone_or_with_its_server_is_restarted(stage, killed):
     lives = stage.folder / "lives"
     pids = {}
 
@@ -124,7 +124,7 @@ def test_a_fork_that_dies_by_itself_or_with_its_server_is_forked_again(stage, ki
     assert not any(map(runs, (int(first), int(second), int(parent))))
 
 
-def test_where_no_server_is_each_starts_by_itself(stage):
+def test_programs_start_alone_without_a_fork_server(stage):
     service = stage.forked("stays", STAY)
     service = Service(**{**vars(service), "env": {"PYTHONPATH": str(stage.folder)}})
 
@@ -137,7 +137,7 @@ def test_where_no_server_is_each_starts_by_itself(stage):
     process.stdout.close()
 
 
-def test_a_server_that_does_not_answer_in_time_ends_and_the_program_starts_by_itself(stage):
+def test_a_fork_server_that_does_not_reply_is_ended_and_the_program_starts_alone(stage):
     server = stage.forks.start_server(stage.server())
     while not stage.forks.ready():
         assert server.poll() is None

@@ -39,7 +39,7 @@ def users(database: Engine) -> Iterator[Session]:
         session.commit()
 
 
-def test_an_operator_is_made_and_let_in_again(process: Settings, users: Session) -> None:
+def test_an_operator_is_created_and_reset(process: Settings, users: Session) -> None:
     first = CliRunner().invoke(commands.operator, ["Ada"], catch_exceptions=False)
     user = users.scalars(select(User).where(User.username == "ada")).one()
     assert passwords.verify_password(user.password_hash, first.output.strip())
@@ -60,7 +60,7 @@ def test_an_operator_is_made_and_let_in_again(process: Settings, users: Session)
     assert list(written) == [f"user:{user.id}"] * 3
 
 
-def test_a_wrong_name_and_a_place_where_nothing_runs_are_told(
+def test_an_invalid_name_and_a_folder_without_a_stack_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SCENEMILL_DATABASE_URL", raising=False)

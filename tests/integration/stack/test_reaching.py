@@ -10,7 +10,7 @@ from workers.server_checks import check_server
 pytestmark = pytest.mark.services
 
 
-def test_a_redis_that_answers_is_told_with_its_version_and_without_its_password(redis_url: str) -> None:
+def test_a_reachable_redis_is_reported_with_version_and_without_password(redis_url: str) -> None:
     found = check_server("broker", redis_url)
 
     password = redis_url.split(":")[2].partition("@")[0]
@@ -22,7 +22,7 @@ def test_a_redis_that_answers_is_told_with_its_version_and_without_its_password(
 @pytest.mark.parametrize("url", ["redis://:secret@127.0.0.1:{}/0", "amqp://user:secret@127.0.0.1:{}//",
                                  "sentinel://:secret@127.0.0.1:{0},127.0.0.1:{0}/name/0", "sentinel://:secret@/"],
                          ids=["redis", "rabbitmq", "sentinel", "no name"])  # fmt: skip
-def test_a_server_that_is_not_there_is_missing(url: str) -> None:
+def test_an_unreachable_server_is_reported_missing(url: str) -> None:
     found = check_server("broker", url.format(free_port()))
 
     assert found.state == "missing"

@@ -53,7 +53,7 @@ def test_postgres_keeps_its_data_between_runs_and_leaves_no_process(open_folder)
     assert stat.S_IMODE((home / "postgres.password").stat().st_mode) == 0o600
 
 
-def test_postgres_refuses_who_has_not_the_password(postgres_url):
+def test_postgres_refuses_a_wrong_password(postgres_url):
     wrong = dsn(postgres_url).replace("@", "x@")
 
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
@@ -75,7 +75,7 @@ def test_redis_keeps_its_data_between_runs_and_leaves_no_process(tmp_path):
     assert policy == {"maxmemory-policy": "noeviction"}
 
 
-def test_redis_refuses_who_has_not_the_password(redis_url):
+def test_redis_refuses_a_wrong_password(redis_url):
     port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
 
     with redis_py.Redis(port=port, retry=None) as client, pytest.raises(redis_py.AuthenticationError):

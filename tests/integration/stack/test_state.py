@@ -66,7 +66,7 @@ def test_a_recorded_program_that_still_runs_is_ended(tmp_path, sleeper):
     assert has_ended(process)
 
 
-def test_children_that_lost_their_parent_are_known_by_their_environment(tmp_path, sleeper):
+def test_orphaned_children_are_recognised_by_their_environment(tmp_path, sleeper):
     process = sleeper("/", **{STACK_VARIABLE: str(tmp_path)})
     other = sleeper("/", **{STACK_VARIABLE: f"{tmp_path}-other"})
 
@@ -92,7 +92,7 @@ def test_another_program_with_a_recorded_pid_is_left_alone(tmp_path, sleeper):
     assert moved.poll() is None
 
 
-def test_postgres_starts_beside_a_pid_file_whose_pid_is_another_program_by_now(open_folder, sleeper):
+def test_postgres_starts_despite_a_stale_pid_file_of_a_reused_pid(open_folder, sleeper):
     folder = open_folder / "stale"
     server = postgres.prepare(folder, free_port())
     stale = server.data / "postmaster.pid"
@@ -103,7 +103,7 @@ def test_postgres_starts_beside_a_pid_file_whose_pid_is_another_program_by_now(o
     assert not stale.exists()
 
 
-def test_what_is_written_for_others_to_read_is_private(tmp_path):
+def test_state_files_are_private(tmp_path):
     State(tmp_path).write_addresses({"api_key": "secret"})
 
     assert (tmp_path / "up.json").stat().st_mode & 0o077 == 0
@@ -121,7 +121,7 @@ def test_a_full_disk_leaves_the_last_record(tmp_path):
     assert (tmp_path / "processes.json").read_text() == last
 
 
-def test_a_broken_record_ends_nothing(tmp_path):
+def test_a_damaged_process_record_kills_nothing(tmp_path):
     (tmp_path / "processes.json").write_text('[{"name": "api", "pi')
 
     assert State(tmp_path).end_orphans() == []

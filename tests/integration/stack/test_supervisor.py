@@ -79,7 +79,7 @@ def test_nothing_is_left_after_the_stop_not_even_children_of_children(stage):
     assert [pid for pid in seen if runs(pid)] == []
 
 
-def test_groups_stop_in_their_order_and_the_deaf_are_killed_after_their_grace(stage):
+def test_groups_stop_in_order_and_unresponsive_programs_are_killed_after_their_grace(stage):
     stopped = []
 
     def look(supervisor):
@@ -167,7 +167,7 @@ def test_a_program_that_is_never_ready_fails_the_start_in_time(stage):
         stage.run([stage.service("slow", STAY, ready=lambda: False, start_seconds=0.2)])
 
 
-def test_what_a_secretive_program_says_stays_out_of_the_log(stage):
+def test_the_output_of_a_program_with_secrets_stays_out_of_the_log(stage):
     stage.run(
         [
             stage.service("open", "print('said')", one_shot=True),

@@ -106,7 +106,7 @@ def first(data):
         up.end(signal.SIGTERM)
 
 
-def test_all_that_the_line_names_is_there_and_answers(first):
+def test_every_address_that_up_prints_answers(first):
     _, said = first
 
     with httpx.Client(headers={"Authorization": f"Bearer {said['api_key']}"}) as http:
@@ -148,7 +148,7 @@ def test_no_secret_is_in_the_log_or_in_a_command_line(first, data):
     assert [secret[:6] for secret in secrets if any(secret in line for line in lines)] == []
 
 
-def test_every_line_of_the_log_is_one_form(first, data):
+def test_every_log_line_has_the_same_form(first, data):
     events = [json.loads(line) for line in (data / "logs" / "scenemill.log").read_text().splitlines()]
 
     assert all({"time", "level", "logger", "event", "service"} <= set(event) for event in events)
@@ -188,7 +188,7 @@ def test_the_demo_renders_its_example_on_the_stack_that_runs(first, data):
     assert first[0].process.poll() is None
 
 
-def test_a_kill_leaves_no_process_and_the_next_start_goes_on_with_the_data(first, data):
+def test_a_kill_leaves_no_process_and_the_next_start_keeps_the_data(first, data):
     up, said = first
     with Scenemill(said["api"], said["api_key"]) as api:
         task = api.tasks.wait(api.jobs.submit({"kind": "script", "brief": {"topic": "Tides"}}))
@@ -215,7 +215,7 @@ def test_a_kill_leaves_no_process_and_the_next_start_goes_on_with_the_data(first
     assert not (data / "up.json").exists()
 
 
-def test_a_taken_port_is_named(tmp_path):
+def test_a_port_in_use_is_named(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         up = Up(tmp_path / "data", "--port", str(port))

@@ -104,7 +104,7 @@ def now_due(job: Job) -> None:
         session.execute(update(Delivery).where(Delivery.subject == str(job.id)).values(run_after=func.now()))
 
 
-def test_an_end_is_told_once_signed_and_whole(process: Settings, receiver: Receiver) -> None:
+def test_an_end_sends_one_signed_complete_webhook(process: Settings, receiver: Receiver) -> None:
     with transaction() as session:
         job = ended(session, hook(receiver.url), meta={"a": "b"})
 
@@ -125,9 +125,7 @@ def test_an_end_is_told_once_signed_and_whole(process: Settings, receiver: Recei
         Webhook(secret).verify(body + b" ", headers)
 
 
-def test_no_transaction_is_open_while_a_receiver_takes_its_time(
-    process: Settings, receiver: Receiver
-) -> None:
+def test_no_transaction_is_open_while_a_receiver_is_slow(process: Settings, receiver: Receiver) -> None:
     query = text("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'")
     open_: list[int] = []
 
@@ -144,7 +142,7 @@ def test_no_transaction_is_open_while_a_receiver_takes_its_time(
     assert open_ == [0]
 
 
-def test_one_round_runs_at_a_time(process: Settings, receiver: Receiver) -> None:
+def test_one_delivery_round_runs_at_a_time(process: Settings, receiver: Receiver) -> None:
     answered: list[int] = []
 
     def begin_another() -> None:
@@ -164,9 +162,7 @@ def test_one_round_runs_at_a_time(process: Settings, receiver: Receiver) -> None
     assert len(receiver.seen) == 2  # the first round went on with what had come meanwhile
 
 
-def test_slow_receivers_of_one_account_keep_no_other_account_waiting(
-    process: Settings, receiver: Receiver
-) -> None:
+def test_slow_receivers_of_one_account_delay_no_other_account(process: Settings, receiver: Receiver) -> None:
     told = threading.Event()
     slow = Receiver()
     slow.meanwhile = lambda: told.wait(10)
@@ -188,7 +184,7 @@ def test_slow_receivers_of_one_account_keep_no_other_account_waiting(
     assert len(slow.seen) == 2 * deliveries.MAX_PER_ACCOUNT
 
 
-def test_a_round_ends_without_whoever_takes_long_and_the_next_one_goes_on_beside_them(
+def test_a_round_ends_without_slow_receivers_and_the_next_one_runs_beside_them(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = threading.Event()
@@ -216,7 +212,7 @@ def test_a_round_ends_without_whoever_takes_long_and_the_next_one_goes_on_beside
     assert not webhook_delivery._in_flight  # noqa: SLF001 (it does not grow with the rounds)
 
 
-def test_a_delivery_is_stamped_with_the_moment_that_postgres_gave_it_out(
+def test_a_delivery_is_stamped_with_the_time_of_its_claim_by_postgres(
     process: Settings, receiver: Receiver
 ) -> None:
     at = datetime(2001, 2, 3, tzinfo=UTC)
@@ -230,7 +226,7 @@ def test_a_delivery_is_stamped_with_the_moment_that_postgres_gave_it_out(
     assert headers["webhook-timestamp"] == str(int(at.timestamp()))
 
 
-def test_only_events_that_were_asked_for_are_told(process: Settings, receiver: Receiver) -> None:
+def test_only_subscribed_events_are_sent(process: Settings, receiver: Receiver) -> None:
     with transaction() as session:
         ended(session, hook(receiver.url, "task.failed"))
         ended(session, {"kind": "video"})
@@ -246,7 +242,7 @@ def test_only_events_that_were_asked_for_are_told(process: Settings, receiver: R
 
 
 @pytest.mark.parametrize("status", [500, 302, 404])
-def test_anything_but_2xx_is_tried_again_under_the_same_id(
+def test_any_status_but_2xx_is_retried_under_the_same_id(
     process: Settings, receiver: Receiver, status: int
 ) -> None:
     receiver.statuses = [status]
@@ -267,7 +263,7 @@ def test_anything_but_2xx_is_tried_again_under_the_same_id(
     assert delivery_of(job).state == "delivered"
 
 
-def test_after_the_last_try_it_has_failed(process: Settings, receiver: Receiver) -> None:
+def test_a_delivery_fails_after_its_last_try(process: Settings, receiver: Receiver) -> None:
     receiver.statuses = [500] * 10
     with transaction() as session:
         job = ended(session, hook(receiver.url))
@@ -283,7 +279,7 @@ def test_after_the_last_try_it_has_failed(process: Settings, receiver: Receiver)
     assert [one.status for one in tries] == [500] * 10
 
 
-def test_of_what_is_resent_for_ever_the_last_tries_are_kept(
+def test_only_the_last_attempts_of_a_delivery_are_kept(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deliveries, "MAX_KEPT_ATTEMPTS", 3)
@@ -301,7 +297,7 @@ def test_of_what_is_resent_for_ever_the_last_tries_are_kept(
     assert [one.number for one in tries] == [3, 4, 5]
 
 
-def test_an_address_that_is_gone_gets_nothing_any_more_until_it_is_sent_again(
+def test_an_address_that_answered_410_gets_nothing_until_a_resend(
     process: Settings, receiver: Receiver
 ) -> None:
     receiver.statuses = [410]
@@ -328,7 +324,7 @@ def test_an_address_that_is_gone_gets_nothing_any_more_until_it_is_sent_again(
     assert delivery_of(job).state == "delivered"
 
 
-def test_who_has_nothing_under_way_is_told_before_those_who_have(session: Session) -> None:
+def test_accounts_without_deliveries_in_flight_come_first(session: Session) -> None:
     session.execute(update(Delivery).values(state="delivered"))
     accounts = [factories.account(session) for _ in range(6)]
     for account_id in accounts:
@@ -343,7 +339,7 @@ def test_who_has_nothing_under_way_is_told_before_those_who_have(session: Sessio
             undone.rollback()
 
 
-def test_much_that_waits_for_an_address_that_is_gone_ends_untried_a_bite_at_a_time(
+def test_deliveries_to_an_address_that_is_gone_end_in_batches_without_a_try(
     process: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deliveries, "MAX_GIVEN_UP", 2)
@@ -396,7 +392,7 @@ def test_a_private_address_is_refused_at_the_connection(
     assert delivery_of(job).state == "pending"
 
 
-def test_a_batch_tells_of_its_end_when_its_last_job_ends(process: Settings, receiver: Receiver) -> None:
+def test_a_batch_webhook_is_sent_when_its_last_job_ends(process: Settings, receiver: Receiver) -> None:
     with transaction() as session:
         account_id = factories.account(session)
         batch = Batch(
@@ -423,7 +419,7 @@ def test_a_batch_tells_of_its_end_when_its_last_job_ends(process: Settings, rece
     assert (again.failed, again.finished_at) == (0, None)
 
 
-def test_a_stale_attempt_s_end_tells_nothing(process: Settings, receiver: Receiver) -> None:
+def test_a_stale_attempt_s_end_sends_no_webhook(process: Settings, receiver: Receiver) -> None:
     with transaction() as session:
         job = factories.job(session, spec=hook(receiver.url), state=State.RUNNING, attempt=2)
         assert not jobs.fail(session, job.id, 1, RenderFailed("late"))

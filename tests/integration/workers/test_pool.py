@@ -37,7 +37,7 @@ def hub() -> Iterator[Hub]:
     set_event_loop(None)
 
 
-def test_the_death_of_a_process_is_seen_at_once_though_it_closes_its_pipe_before(hub: Hub) -> None:
+def test_the_death_of_a_process_is_noticed_at_once_though_its_pipe_closes_earlier(hub: Hub) -> None:
     with Celery(set_as_current=False) as app:
         pool = TaskPool(1, app=app, threads=False, initargs=(app, "here"))
         pool.start()

@@ -69,7 +69,7 @@ def until_succeeded(job_id: uuid.UUID) -> None:
     pytest.fail("It did not end.")
 
 
-def test_the_last_task_of_a_process_lets_the_next_job_in_though_others_were_at_it(
+def test_a_recycled_process_still_publishes_the_next_job(
     account_id: uuid.UUID,
 ) -> None:
     wanted = [submissions.Submission("script", {"brief": {"topic": "0"}})] * 2

@@ -42,7 +42,7 @@ class Beats:
         return answer
 
 
-def test_work_is_wanted_until_a_beat_says_no() -> None:
+def test_work_continues_until_a_beat_returns_false() -> None:
     beats = Beats(True, True, False)
 
     with Heartbeat(beats, every=FAST, lease=timedelta(seconds=60)) as heartbeat:
@@ -52,7 +52,7 @@ def test_work_is_wanted_until_a_beat_says_no() -> None:
     assert heartbeat.should_stop()
 
 
-def test_a_beat_that_fails_once_is_forgiven_within_the_lease() -> None:
+def test_a_failed_beat_is_tolerated_within_the_lease() -> None:
     beats = Beats(Unavailable("away"), ValueError("odd"), True)
 
     with Heartbeat(beats, every=FAST, lease=timedelta(seconds=60)) as heartbeat:
@@ -61,14 +61,14 @@ def test_a_beat_that_fails_once_is_forgiven_within_the_lease() -> None:
     assert not heartbeat.should_stop()
 
 
-def test_no_beat_within_the_lease_ends_the_work() -> None:
+def test_the_work_stops_when_no_beat_succeeds_within_the_lease() -> None:
     beats = Beats(Unavailable("away"))
 
     with Heartbeat(beats, every=FAST, lease=timedelta(milliseconds=30)) as heartbeat:
         assert heartbeat._stop_requested.wait(5)  # noqa: SLF001 (as above)
 
 
-def test_its_lines_carry_the_context_of_the_work() -> None:
+def test_log_lines_of_the_heartbeat_have_the_work_s_context() -> None:
     beats = Beats(True)
 
     with bind(task_id="t"), Heartbeat(beats, every=FAST, lease=timedelta(seconds=60)):
@@ -77,7 +77,7 @@ def test_its_lines_carry_the_context_of_the_work() -> None:
     assert beats.contexts[0] == {"task_id": "t"}
 
 
-def test_work_that_shows_no_sign_of_life_fails_with_the_sentence_of_its_limit() -> None:
+def test_work_without_a_sign_of_life_fails_with_its_deadline_s_message() -> None:
     beats = Beats(True)
 
     with (
@@ -89,7 +89,7 @@ def test_work_that_shows_no_sign_of_life_fails_with_the_sentence_of_its_limit() 
         raise Stopped
 
 
-def test_work_that_asks_is_never_late_and_a_limit_ends_with_its_block() -> None:
+def test_work_that_asks_meets_its_deadline_which_ends_with_its_block() -> None:
     beats = Beats(True)
 
     with Heartbeat(beats, every=FAST, lease=timedelta(seconds=60)) as heartbeat:
@@ -103,7 +103,7 @@ def test_work_that_asks_is_never_late_and_a_limit_ends_with_its_block() -> None:
         assert not heartbeat.should_stop()
 
 
-def test_what_is_found_while_the_work_goes_on_is_what_it_fails_with() -> None:
+def test_the_work_fails_with_the_error_that_check_returns() -> None:
     beats, found = Beats(True), iter([None, RenderFailed("too much"), None])
 
     with (
@@ -128,7 +128,7 @@ def _spin_in_a_pool(told: Connection, mark: str) -> None:
             pass
 
 
-def test_a_pool_process_that_does_not_come_back_settles_and_ends() -> None:
+def test_a_pool_process_whose_work_hangs_settles_it_and_ends() -> None:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_spin_in_a_pool, args=(theirs, "settled"))

@@ -33,7 +33,7 @@ def wrapped(inner: Exception) -> Exception:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT], ids=["full", "quota"])
-def test_what_comes_of_a_full_disk_can_be_tried_again_though_there_is_room_by_now(tmp_path, number):
+def test_a_failure_by_a_full_disk_is_retryable_although_there_is_room_again(tmp_path, number):
     inner = OSError(number, "it is full")
 
     assert isinstance(disk_failure(inner, tmp_path, ()), StorageFull)
@@ -51,24 +51,24 @@ OTHER = [QuotaExceeded("spent"), RenderTimeout("slow"), Stopped(), StorageFull("
 
 
 @pytest.mark.parametrize("error", CUT_OFF, ids=lambda error: type(error).__name__)
-def test_a_file_that_is_not_as_planned_counts_against_the_job_only_where_there_was_room(tmp_path, error):
+def test_an_unexpected_file_fails_the_job_unless_the_disk_was_full(tmp_path, error):
     assert disk_failure(error, tmp_path, (tmp_path,)) is None
     assert isinstance(disk_failure(error, tmp_path, (tmp_path, FULL)), StorageFull)
 
 
 @pytest.mark.parametrize("error", CUT_OFF, ids=lambda error: type(error).__name__)
-def test_a_folder_that_went_away_says_nothing_against_the_job(tmp_path, error):
+def test_a_removed_work_folder_does_not_fail_the_job(tmp_path, error):
     found = disk_failure(error, tmp_path / "gone", ())
 
     assert isinstance(found, Unavailable)
 
 
 @pytest.mark.parametrize("error", OTHER, ids=lambda error: type(error).__name__)
-def test_what_no_file_can_be_the_reason_of_stays_as_it_is(tmp_path, error):
+def test_an_error_that_no_file_can_cause_stays_unchanged(tmp_path, error):
     assert disk_failure(error, tmp_path / "gone", (FULL,)) is None
 
 
-def test_the_folder_of_an_attempt_is_gone_after_a_full_disk(tmp_path):
+def test_the_work_folder_is_removed_after_a_full_disk(tmp_path):
     with pytest.raises(StorageFull), workdir(tmp_path / "work") as work:
         (work / "begun").write_text("half")
         raise OSError(errno.ENOSPC, "it is full")
@@ -77,13 +77,13 @@ def test_the_folder_of_an_attempt_is_gone_after_a_full_disk(tmp_path):
     assert not work.exists()
 
 
-def test_a_folder_taken_away_under_the_work_is_tried_again(tmp_path):
+def test_work_whose_folder_was_removed_is_retried(tmp_path):
     with pytest.raises(Unavailable), workdir(tmp_path / "work") as work:
         shutil.rmtree(work)
         (work / "more").write_text("lost")
 
 
-def test_a_folder_is_over_its_quota_by_what_all_its_files_take(tmp_path):
+def test_the_quota_counts_all_files_of_the_work_folder(tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
     (tmp_path / "a").write_bytes(bytes(40_000))

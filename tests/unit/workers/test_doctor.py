@@ -27,7 +27,7 @@ from workers import commands, doctor
         pytest.param((9, 1), doctor.FFMPEG_FLOORS, None, id="a newer ffmpeg"),
     ],
 )
-def test_a_version_is_held_against_the_floor_of_its_branch(version, floors, floor):
+def test_a_version_is_compared_with_the_floor_of_its_branch(version, floors, floor):
     assert doctor.missed_floor(version, floors) == floor
 
 
@@ -40,7 +40,7 @@ def test_a_version_is_held_against_the_floor_of_its_branch(version, floors, floo
         pytest.param("no number", (), id="none"),
     ],
 )
-def test_versions_are_read_from_what_programs_say(text, version):
+def test_versions_are_parsed_from_program_output(text, version):
     assert doctor.parse_version(text) == version
 
 
@@ -113,7 +113,7 @@ def test_the_table_names_each_finding_and_what_is_below_its_floor(tmp_path):
         pytest.param({"careless": "1"}, "note", "If-None-Match", id="a server that overwrites"),
     ],
 )
-def test_the_bucket_is_tried_where_files_live_in_one(tmp_path, monkeypatch, fault, state, note):
+def test_the_bucket_is_checked_where_one_is_configured(tmp_path, monkeypatch, fault, state, note):
     with S3() as s3:
         s3.careless = "careless" in fault
         places = {**s3.settings(), "SCENEMILL_STORAGE_CACHE_DIR": str(tmp_path / "cache"), **fault}

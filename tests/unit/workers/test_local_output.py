@@ -46,7 +46,7 @@ from workers.local.output import StackLog, parse_line
         pytest.param("api", "{not json", "INFO", "{not json", id="almost JSON"),
     ],
 )
-def test_foreign_lines_are_wrapped(service, line, level, event):
+def test_lines_of_other_programs_are_converted_to_events(service, line, level, event):
     wrapped = parse_line(service, line)
 
     assert (wrapped["level"], wrapped["event"], wrapped["service"]) == (level, event, service)

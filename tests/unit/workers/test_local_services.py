@@ -31,7 +31,7 @@ def test_a_program_may_start_when_all_that_it_waits_for_is_ready(ready, may):
     assert may_start(service("api", after=("postgres", "redis")), ready) is may
 
 
-def test_programs_stop_in_groups_and_one_off_programs_are_not_among_them():
+def test_programs_stop_in_groups_without_one_shot_programs():
     services = (
         service("postgres", stop_order=5),
         service("api", stop_order=1),

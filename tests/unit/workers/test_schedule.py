@@ -8,7 +8,7 @@ from shared.settings import Settings
 from workers.schedule import schedule
 
 
-def test_no_clock_that_is_an_hour_wrong_makes_a_round_expire() -> None:
+def test_a_clock_that_is_an_hour_wrong_expires_no_round() -> None:
     config = Settings(
         database_url="", broker_url="", redis_url="", storage_url="", sweep_interval=timedelta(seconds=0.3)
     )

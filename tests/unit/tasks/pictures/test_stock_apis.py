@@ -39,14 +39,14 @@ def read(library, need: StockQuery, document) -> list[Candidate]:
     ("width", "height", "url"),
     [(1280, 720, "https://images/7-large.jpg"), (1920, 1080, "https://images/7.jpg")],
 )
-def test_the_smallest_size_that_fills_the_output_is_taken(width, height, url):
+def test_the_smallest_size_that_fills_the_output_is_chosen(width, height, url):
     (found,) = read(Pexels(), StockQuery("sea", "photos", width, height), {"photos": [PHOTO]})
 
     assert found.url == url
     assert found.covers(StockQuery("sea", "photos", width, height))
 
 
-def test_entries_of_another_shape_are_passed_over():
+def test_entries_of_another_shape_are_skipped():
     broken = [
         None,
         {},
@@ -62,7 +62,7 @@ def test_entries_of_another_shape_are_passed_over():
 
 
 @given(ANYTHING, st.sampled_from(LIBRARIES), st.sampled_from(["photos", "clips"]))
-def test_no_answer_breaks_the_reader(document, library, kind):
+def test_no_response_breaks_the_reader(document, library, kind):
     try:
         found = read(library, StockQuery("sea", kind, 1280, 720), document)
     except UnreadableResponse:
@@ -79,7 +79,7 @@ def test_a_query_is_a_parameter_and_never_a_path(library, kind):
     assert "../../etc/passwd?x=1&key=mine" in request.params.values()
 
 
-def test_what_stands_upright_comes_last_for_a_wide_output():
+def test_portrait_candidates_rank_last_for_a_landscape_output():
     def one(number: str, width: int, height: int) -> Candidate:
         return Candidate("P", number, "image", "https://x", width, height, "", "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.providers.circuit_breaker import FAILURE_THRESHOLD, CircuitBreaker
 
 
-def test_a_breaker_opens_after_failures_and_lets_one_through_after_a_pause():
+def test_a_breaker_opens_after_failures_and_lets_one_call_through_after_a_pause():
     now = [100.0]
     breaker = CircuitBreaker(lambda: now[0])
     for _ in range(FAILURE_THRESHOLD - 1):

@@ -63,22 +63,22 @@ class Calls:
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
-def test_statuses_that_may_pass_are_retried(status: int) -> None:
+def test_transient_statuses_are_retryable(status: int) -> None:
     assert is_retryable(status)
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 413, 422])
-def test_statuses_that_stay_are_not_retried(status: int) -> None:
+def test_permanent_statuses_are_not_retryable(status: int) -> None:
     assert not is_retryable(status)
 
 
-def test_a_429_about_money_is_told_from_one_about_pace() -> None:
+def test_a_429_about_money_is_distinguished_from_a_rate_limit() -> None:
     assert is_out_of_credit(429, b'{"error": {"code": "insufficient_quota"}}')
     assert not is_out_of_credit(429, b'{"error": {"code": "rate_limit_exceeded"}}')
     assert not is_out_of_credit(500, b"insufficient_quota")
 
 
-def test_a_failure_that_passes_is_retried_after_a_growing_wait() -> None:
+def test_a_transient_failure_is_retried_after_a_growing_wait() -> None:
     calls = Calls(TransientFailure("busy"), TransientFailure("busy"))
 
     assert calls.run() == "answer"
@@ -86,7 +86,7 @@ def test_a_failure_that_passes_is_retried_after_a_growing_wait() -> None:
     assert 1.5 <= calls.slept <= 3.0
 
 
-def test_the_wait_that_a_server_asks_for_is_kept() -> None:
+def test_the_wait_that_a_server_asks_for_is_respected() -> None:
     calls = Calls(TransientFailure("busy", 7.0))
 
     calls.run()
@@ -94,7 +94,7 @@ def test_the_wait_that_a_server_asks_for_is_kept() -> None:
     assert calls.slept == pytest.approx(7.0, abs=0.2)
 
 
-def test_a_failure_that_stays_is_raised_after_the_last_call() -> None:
+def test_a_lasting_failure_is_raised_after_the_last_call() -> None:
     calls = Calls(*[TransientFailure("busy")] * 9)
 
     with pytest.raises(TransientFailure):
@@ -103,7 +103,7 @@ def test_a_failure_that_stays_is_raised_after_the_last_call() -> None:
     assert calls.made == MAX_CALLS
 
 
-def test_a_wait_longer_than_a_slot_may_sleep_is_handed_on() -> None:
+def test_a_wait_longer_than_a_slot_may_sleep_is_passed_to_the_caller() -> None:
     calls = Calls(TransientFailure("busy", MAX_SLEEP_SECONDS + 1))
 
     with pytest.raises(TransientFailure) as caught:
@@ -123,7 +123,7 @@ def test_no_more_calls_are_made_once_the_circuit_is_open() -> None:
     assert calls.made == 1
 
 
-def test_a_failure_for_good_is_raised_at_once_and_says_nothing_of_the_server() -> None:
+def test_a_permanent_failure_is_raised_at_once_and_not_counted_by_the_breaker() -> None:
     calls = Calls(ValueError("refused"))
 
     with pytest.raises(ValueError, match="refused"):

@@ -56,7 +56,7 @@ def test_an_answer_that_names_a_file_is_refused_in_every_place(address, place, p
         check_draft({**document, "variables": {"x": "https://evil.example/x.png"}}, BRIEF, pictures=pictures)
 
 
-def test_a_query_is_words_to_look_for_and_nothing_else():
+def test_a_stock_query_may_hold_only_search_words():
     document = answer(visual={"type": "stock", "query": "file:///etc/passwd"})
 
     script = load(ScriptSchema(), check_draft(document, BRIEF, pictures=True).document)
@@ -66,7 +66,7 @@ def test_a_query_is_words_to_look_for_and_nothing_else():
     assert script.scenes[0].visual.fallback.type == "gradient"
 
 
-def test_a_voice_that_a_model_names_is_not_taken():
+def test_a_voice_named_by_a_model_is_ignored():
     document = answer(narration={"text": "A reef.", "voice": {"name": "openai:expensive"}})
     document["defaults"] = {"voice": {"name": "openai:expensive"}}
 
@@ -76,7 +76,7 @@ def test_a_voice_that_a_model_names_is_not_taken():
 
 
 @pytest.mark.parametrize("pictures", [False, True])
-def test_the_form_that_a_model_is_told_has_no_word_for_an_address(pictures):
+def test_the_schema_for_a_model_has_no_field_for_an_address(pictures):
     form = json.dumps(strict_json_schema(draft_schema(pictures=pictures)))
 
     assert not any(f'"{name}"' in form for name in ("src", "url", "voice", "music", "overlays"))
@@ -97,7 +97,7 @@ def test_a_chart_that_a_model_draws_is_kept_in_the_theme_that_the_brief_asks_for
 
 
 @pytest.mark.parametrize("pictures", [False, True])
-def test_the_form_that_a_model_is_told_is_of_what_strict_output_takes(pictures):
+def test_the_schema_for_a_model_fits_strict_structured_output(pictures):
     def objects(node: Any) -> list[dict[str, Any]]:
         inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
         found = [each for one in inner for each in objects(one)]

@@ -23,12 +23,12 @@ from tasks.script.model_replies import UnreadableReply, extract_json, parse_repl
         b"\xff",
     ],
 )
-def test_what_is_no_completion_is_garbled(body):
+def test_a_response_without_a_completion_is_unreadable(body):
     with pytest.raises(UnreadableReply):
         parse_reply(body)
 
 
-def test_a_completion_may_say_little():
+def test_a_completion_may_leave_out_content_and_usage():
     found = parse_reply(
         json.dumps({"choices": [{"message": {"content": None}, "finish_reason": "length"}]}).encode()
     )
@@ -39,13 +39,13 @@ def test_a_completion_may_say_little():
 @pytest.mark.parametrize(
     "usage", [None, 3, {"total_tokens": "150"}, {"total_tokens": -5}, {"total_tokens": True}]
 )
-def test_odd_usage_counts_nothing(usage):
+def test_malformed_usage_counts_as_zero_tokens(usage):
     body = {"choices": [{"message": {"content": "x"}}], "usage": usage}
 
     assert parse_reply(json.dumps(body).encode()).tokens == 0
 
 
 @pytest.mark.parametrize("content", ["", "no", "{", '{"a": 1} {"b": 2}', '{"a": NaN}', "{" * 500])
-def test_words_without_one_document_are_refused(content):
+def test_text_without_exactly_one_document_is_refused(content):
     with pytest.raises(BadRequest):
         extract_json(content)

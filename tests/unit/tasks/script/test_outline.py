@@ -63,7 +63,7 @@ def seconds(brief: Brief) -> float:
     return spoken + sum(scene.duration for scene in made if not scene.narration)
 
 
-def test_an_article_is_told_in_its_own_words_and_order():
+def test_an_article_is_outlined_in_its_own_words_and_order():
     said = " ".join(told(Brief(source_text=ARTICLE)))
 
     plain = " ".join(ARTICLE.split())
@@ -83,7 +83,7 @@ def test_the_title_opens_the_video_above_its_headings_and_closes_it():
     assert made[-1].transition.type == "fade_black"
 
 
-def test_what_stands_on_the_picture_is_the_text_s_own_and_new_each_time():
+def test_shown_words_come_from_the_text_and_are_never_repeated():
     found = shown(Brief(source_text=ARTICLE))
 
     assert ("Why reefs matter", "title") in found
@@ -179,7 +179,7 @@ def test_the_example_of_an_article_shows_all_that_the_outliner_can():
     ],
     ids=["no numbers", "one row", "below nothing", "crooked"],
 )
-def test_a_table_that_makes_no_chart_is_passed_over(table):
+def test_a_table_without_a_chart_is_skipped(table):
     made = scenes(
         Brief(source_text=f"The sky is high. The sea is deep.\n\n{table}\n\nBoth are blue.", scenes=2)
     )
@@ -208,16 +208,16 @@ def test_themes_differ_from_brief_to_brief():
 
 
 @pytest.mark.parametrize("duration", [20, 30, 45, 60])
-def test_the_length_is_about_the_one_that_was_asked_for(duration):
+def test_the_length_is_about_the_requested_one(duration):
     assert 0.85 * duration <= seconds(Brief(source_text=ARTICLE, duration=duration)) <= 1.15 * duration
 
 
 @pytest.mark.parametrize("number", [1, 2, 4, 7])
-def test_there_are_as_many_scenes_as_were_asked_for(number):
+def test_there_are_as_many_scenes_as_requested(number):
     assert len(scenes(Brief(source_text=ARTICLE, scenes=number))) == number
 
 
-def test_the_end_of_the_article_is_told_too():
+def test_the_end_of_the_article_is_covered_too():
     said = told(Brief(source_text=ARTICLE, duration=50, scenes=6))
 
     assert "Scientists" in said[-1] or "Nobody" in said[-1]
@@ -230,7 +230,7 @@ def test_a_keyword_is_said():
     assert write_outline(brief).warnings == ()
 
 
-def test_what_the_brief_does_not_say_is_told_of():
+def test_missing_parts_of_the_brief_are_warned_about():
     made = write_outline(
         Brief(source_text="Salt is old. It is white.", scenes=5, duration=60, keywords=("pepper",))
     )
@@ -243,7 +243,7 @@ def test_what_the_brief_does_not_say_is_told_of():
     ]
 
 
-def test_a_topic_alone_says_only_what_was_given():
+def test_a_topic_without_text_adds_no_words_of_its_own():
     brief = Brief(topic="How a reef is born", keywords=("larva", "polyp"), audience="children", duration=20)
 
     made = scenes(brief)
@@ -284,7 +284,7 @@ def test_the_language_is_kept():
     assert script.scenes[0].narration.text == "珊瑚每年生长一厘米。它很慢。"
 
 
-def test_items_of_a_list_are_ended():
+def test_list_items_get_a_full_stop():
     made = scenes(Brief(source_text="What to bring:\n\n- A tent\n- Two lamps\n", scenes=1))
 
     assert made[0].narration.text == "What to bring: A tent. Two lamps."
@@ -304,7 +304,7 @@ def test_a_long_article_is_cut_to_a_video():
     assert 60 < seconds(brief) < 90
 
 
-def test_what_the_text_says_twice_is_said_once():
+def test_a_repeated_sentence_is_spoken_once():
     said = told(Brief(source_text="Salt is old. It is white.\n\n" * 20))
 
     assert " ".join(said).count("Salt is old.") == 1
@@ -352,7 +352,7 @@ prose = st.lists(
         language=st.sampled_from(["en", "ja", "ar"]),
     )
 )
-def test_every_brief_gives_a_script_that_the_schema_takes(brief):
+def test_every_brief_gives_a_valid_script(brief):
     made = load(ScriptSchema(), write_outline(brief).document)
 
     assert 1 <= len(made.scenes) <= (brief.scenes or 500)
@@ -364,7 +364,7 @@ def test_every_brief_gives_a_script_that_the_schema_takes(brief):
         Brief, topic=anything, keywords=st.lists(anything.map(lambda text: text[:100]), max_size=3).map(tuple)
     )
 )
-def test_every_topic_gives_a_script_that_the_schema_takes(brief):
+def test_every_topic_gives_a_valid_script(brief):
     assert load(ScriptSchema(), write_outline(brief).document).scenes
 
 
@@ -397,6 +397,6 @@ def test_words_that_carry_a_text_weigh_more_than_others():
     )
 
 
-def test_a_sentence_that_leans_on_another_is_seen():
+def test_a_sentence_that_refers_to_the_one_before_is_recognised():
     assert depends_on_previous("It then divides.")
     assert not depends_on_previous("Reefs divide.")

@@ -52,7 +52,7 @@ def test_a_text_is_read_as_its_language_says_it(language, text, words):
     assert said(text, language) == words
 
 
-def test_what_is_read_otherwise_stands_where_it_is_written():
+def test_normalized_words_keep_the_place_of_the_original():
     text = "Pay $5.50 now."
     found = normalize(whole(text), "en")
 

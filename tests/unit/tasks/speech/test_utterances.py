@@ -31,13 +31,13 @@ def test_sentences_ellipses_and_paragraphs_are_spoken_apart(text, spoken):
     assert [each.spoken for each in split_utterances(text)] == spoken
 
 
-def test_pauses_tell_what_stands_between():
+def test_pauses_depend_on_the_punctuation_between():
     pauses = [each.pause for each in split_utterances("One. Two… three\n\nfour.\n\nfive")]
 
     assert pauses == [SENTENCE_PAUSE, ELLIPSIS_PAUSE, PARAGRAPH_PAUSE, PARAGRAPH_PAUSE, 0.0]
 
 
-def test_what_cannot_be_read_aloud_is_left_out_and_the_rest_keeps_its_place():
+def test_unspeakable_characters_are_left_out_and_the_rest_keeps_its_place():
     (utterance,) = split_utterances("Hi 👍🏽\x01 so\u00adft\u200f 5 °C\ud800 <b>")
 
     assert utterance.spoken == "Hi soft 5 °C <b>"

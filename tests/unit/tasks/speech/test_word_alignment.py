@@ -33,7 +33,7 @@ def test_a_text_is_split_as_people_see_words(text, words):
     assert texts(text) == words
 
 
-def test_several_events_inside_a_word_are_one():
+def test_several_events_inside_a_word_are_merged():
     words = align_words(
         "1,234 dollars", [WordTime(0, 0.0, 0.3), WordTime(2, 0.3, 0.9), WordTime(6, 1.0, 1.4)], 1.5
     )
@@ -44,13 +44,13 @@ def test_several_events_inside_a_word_are_one():
     ]
 
 
-def test_words_in_which_nothing_was_heard_share_the_time_of_the_one_before():
+def test_words_without_an_event_share_the_time_of_the_word_before():
     words = align_words("aa bb cc", [WordTime(0, 0.0, 1.0), WordTime(6, 1.0, 2.0)], 2.0)
 
     assert [(word.start, word.end) for word in words] == [(0.0, 0.5), (0.5, 1.0), (1.0, 2.0)]
 
 
-def test_without_any_event_the_words_share_all_of_the_time_by_their_length():
+def test_words_without_any_event_share_the_time_by_their_length():
     words = align_words("a bbb", [], 4.0)
 
     assert [(word.start, word.end) for word in words] == [(0.0, 1.0), (1.0, 4.0)]
@@ -62,7 +62,7 @@ def test_without_any_event_the_words_share_all_of_the_time_by_their_length():
     st.lists(st.tuples(st.integers(0, 90), st.floats(0, 9), st.floats(0, 1)), max_size=20),
 )
 @example("0 0 0", [(0, 0.0, 1.0), (4, 0.0, 0.0)])
-def test_whatever_an_engine_reports_words_are_in_order_and_cover_the_text(text, events):
+def test_words_are_ordered_and_cover_the_text_for_any_events(text, events):
     words = align_words(
         text, [WordTime(place, start, start + length) for place, start, length in events], 10.0
     )

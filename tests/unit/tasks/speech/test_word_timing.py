@@ -50,7 +50,7 @@ def test_proportions_fill_the_time_in_order(text, seconds):
     assert all(one.start <= one.end <= other.start + 1e-9 for one, other in pairwise(heard))
 
 
-def test_a_comma_is_a_breath():
+def test_a_comma_adds_a_pause():
     heard = times_by_syllables("one, two three", 3.0)
 
     assert heard[1].start - heard[0].end > 0.5
@@ -65,7 +65,7 @@ def test_a_transcript_of_the_same_words_gives_their_times():
     assert [(each.place, each.start) for each in heard] == [(0, 0.0), (7, 0.3), (13, 0.6)]
 
 
-def test_words_that_were_heard_otherwise_lie_between_their_neighbours():
+def test_unmatched_words_get_times_between_their_neighbours():
     transcript = spread("it grows ten centimeters each year")
 
     heard = times_by_transcript("It grows 10 centimetres each year", transcript, 1.8)
@@ -75,7 +75,7 @@ def test_words_that_were_heard_otherwise_lie_between_their_neighbours():
     assert heard[4].start == pytest.approx(1.2)
 
 
-def test_a_transcript_of_something_else_is_not_believed():
+def test_a_transcript_of_another_text_is_ignored():
     assert times_by_transcript("Corals grow slowly", spread("thanks for watching"), 1.0) is None
     assert times_by_transcript("Corals grow slowly", [], 1.0) is None
 
@@ -89,7 +89,7 @@ def test_a_transcript_of_unspaced_writing_is_split_as_we_show_it():
 
 
 @given(WORDS, st.lists(st.tuples(WORDS, st.floats(0, 9), st.floats(0, 9)), max_size=12), st.floats(0.1, 9))
-def test_whatever_a_transcript_says_words_stay_in_order_and_inside(text, said, seconds):
+def test_word_times_stay_ordered_and_bounded_for_any_transcript(text, said, seconds):
     transcript = [TranscribedWord(word, min(a, b), max(a, b)) for word, a, b in said]
 
     heard = times_by_transcript(text, sorted(transcript, key=lambda word: word.start), seconds) or ()
