@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.api.test_pages import Links
+from tests.integration.api.test_reference import Links
 
 from api.app import create_app
 from api.reference import guide

@@ -163,7 +163,8 @@ def test_pixels_that_are_no_squares_become_squares(tmp_path):
 
 @pytest.mark.parametrize("size", ["641x359", "1x1", "3x777", "1279x721"])
 def test_odd_sizes_fill_the_frame(tmp_path, size):
-    make(tmp_path, "x.mkv", *source(f"color=0x20c020:s={size}:r=25:d=1,format=yuv444p"), *FAST)
+    tagged = "scale=out_color_matrix=bt709:out_range=tv,format=yuv444p,setparams=colorspace=bt709:range=tv"
+    make(tmp_path, "x.mkv", *source(f"color=0x20c020:s={size}:r=25:d=1,format=gbrp,{tagged}"), *FAST)
 
     frame = show(tmp_path / "made", Visual("video", src="x"), {"x": tmp_path / "x.mkv"}).frames(rgb=True)[0]
 
