@@ -28,7 +28,11 @@ _GRANTS = {
 
 @blueprint.post("/auth/token")
 @blueprint.documented(
-    public=True, body=oauth.body(TokenRequestSchema), replies={200: TokensSchema}, errors=(401, 501)
+    public=True,
+    accepts_basic=True,
+    body=oauth.body(TokenRequestSchema),
+    replies={200: TokensSchema},
+    errors=(401, 501),
 )
 def create_tokens() -> dict[str, Any]:
     """Log in with a user's password or an API key; the response has an access token and a refresh token."""
@@ -41,7 +45,11 @@ def create_tokens() -> dict[str, Any]:
 
 @blueprint.post("/auth/refresh")
 @blueprint.documented(
-    public=True, body=oauth.body(RefreshRequestSchema), replies={200: TokensSchema}, errors=(501,)
+    public=True,
+    accepts_basic=True,
+    body=oauth.body(RefreshRequestSchema),
+    replies={200: TokensSchema},
+    errors=(501,),
 )
 def refresh_tokens() -> dict[str, Any]:
     """Exchange a refresh token for new tokens. It can be used once; using it again ends the log-in."""
@@ -49,7 +57,9 @@ def refresh_tokens() -> dict[str, Any]:
 
 
 @blueprint.post("/auth/revoke")
-@blueprint.documented(public=True, body=oauth.body(RevocationSchema), replies={200: Reply()})
+@blueprint.documented(
+    public=True, accepts_basic=True, body=oauth.body(RevocationSchema), replies={200: Reply()}
+)
 def revoke_token() -> Response:
     """End a log-in by any of its tokens, at once. An unknown token is no error."""
     token_grants.revoke_login(oauth.read_request(RevocationSchema)["token"])

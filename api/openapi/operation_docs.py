@@ -77,7 +77,7 @@ def describe_operation(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) 
     # Generators name their functions by it; the view's name is a verb and an object already.
     doc["operationId"] = doc_info["operation_id"]
     if doc_info.get("public"):
-        doc["security"] = [{}, {BASIC: []}]
+        doc["security"] = [{}, {BASIC: []}] if doc_info.get("accepts_basic") else [{}]
     else:
         doc["security"] = [{SECURITY: []}, {OAUTH: [scope] if scope else []}]
     if scope:

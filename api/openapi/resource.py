@@ -52,6 +52,7 @@ class Operation(TypedDict, total=False):
 
     scope: str | None  # that the caller's key or token needs; None: any known caller
     public: bool  # whether anyone may call it; then `scope` does not count
+    accepts_basic: bool  # whether a public route reads a client's credentials from HTTP Basic
     query: type[Schema]  # the view's first argument; without it, any query parameter is refused
     json: type[Schema]  # the schema of a JSON body: the view's next argument
     optional_body: bool  # whether no body is read as {}
