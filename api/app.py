@@ -52,18 +52,22 @@ def create_app(config: Settings | None = None) -> Flask:
     app = Flask("scenemill", static_folder=None, template_folder=str(TEMPLATES))
     app.config.update(
         MAX_CONTENT_LENGTH=config.max_body_bytes,
+        # Bounds for forms, which werkzeug would otherwise buffer in memory up to the limit of the body.
         MAX_FORM_MEMORY_SIZE=64 * 1024,
         MAX_FORM_PARTS=20,
         TRAP_HTTP_EXCEPTIONS=False,
         SCENEMILL=config,
     )
+    # Sorted members would move `task_id` and `status`, which people look for first, into the middle of a task.
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider is Flask's default one
     # Else "/v1//tasks" redirects to a URL whose scheme and host come from the request's own Host header.
     app.url_map.merge_slashes = False
     if config.trusted_proxies:
+        # Trust the client address alone: a forwarded host or scheme would end up in URLs that responses contain.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # Flask's own way to wrap it
             app.wsgi_app, x_for=config.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
         )
+    # Hooks run in this order: id and clock; a slot for an event stream, before any query; authentication; limits by account.
     problems.register(app)
     request_context.register(app)
     sse_admission.register(app, config)

@@ -48,6 +48,7 @@ def _identify_caller() -> None:
 
 def _find_identity(header: str) -> Identity | None:
     if match := _KEY_HEADER.fullmatch(header):
+        # Autocommit: a transaction around a single read costs two more round trips on every request.
         with autocommit_session() as session:
             return accounts.authenticate_key(session, match[1])
     if (match := _TOKEN_HEADER.fullmatch(header)) and (

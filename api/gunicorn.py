@@ -61,6 +61,7 @@ class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 (the na
         warn_of_former_names()
         for log in (self.error_log, self.access_log):
             log.handlers.clear()
+            # The root logger writes JSON; gunicorn's own handlers would write every line a second time, as text.
             log.propagate = True
             log.setLevel(logging.NOTSET)
 
@@ -98,10 +99,12 @@ def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's sig
     """Prepare a worker before gevent patches it."""
     events.subscribers.append(_skip_process_modules)
     gevent_psycopg2.install()
+    # gunicorn has no hook for this page, which is HTML and echoes the malformed request.
     util.write_error = malformed_requests.write_error
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or soft < hard:
         most = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(_MAX_OPEN_FILES, hard)
+        # The usual soft limit of 1024 open files would refuse connections long before `worker_connections`.
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
@@ -121,6 +124,7 @@ def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> N
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
     """Drop a dead worker's gauges from the metrics; its counters stay in the sums."""
+    # Without a shared folder there are no files of the dead process to mark.
     if values.ValueClass is not values.MutexValue:
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 

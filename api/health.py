@@ -62,6 +62,7 @@ def _run_checks(checks: dict[str, Callable[[], object]]) -> dict[str, dict[str, 
     pool = ThreadPoolExecutor(len(checks))
     running = {name: pool.submit(_time_check, check) for name, check in checks.items()}
     wait(running.values(), timeout=CHECK_SECONDS)
+    # Waiting for a hanging check would make the probe hang too.
     pool.shutdown(wait=False, cancel_futures=True)
     return {name: _check_result(future) for name, future in running.items()}
 
@@ -88,7 +89,11 @@ def _check_postgres() -> None:
 def _redis_check(url: str) -> Callable[[], object]:
     def ping() -> None:
         with redis_client.connect(
-            url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+            # No retries: they would take longer than the probe may.
+            url,
+            socket_timeout=1,
+            socket_connect_timeout=1,
+            retry=Retry(NoBackoff(), 0),
         ) as client:
             client.ping()
 

@@ -64,6 +64,7 @@ def _log_reason(error: ServiceError) -> str:
 
 
 def _handle_http_exception(error: HTTPException) -> BaseResponse:
+    # A path without /v1 is redirected to the versioned one; 308 keeps the method and the body.
     if isinstance(error, NotFound) and (location := _versioned_location()):
         return redirect(location, 308)
     response = error.get_response()
@@ -74,6 +75,7 @@ def _handle_http_exception(error: HTTPException) -> BaseResponse:
 
 
 def _handle_unexpected_error(error: Exception) -> Response:
+    # The traceback goes to the log alone: it may hold paths, SQL and values.
     log.error("request_unexpected_error", exc_info=error)
     return problem_response(
         problem_for_status(500, "An unexpected error occurred. Quote the request_id when you report it.")
@@ -87,6 +89,7 @@ def _versioned_location() -> str | None:
     adapter = current_app.create_url_adapter(request)
     if adapter is None or not _is_routed(adapter, f"/v1{request.path}"):
         return None
+    # As Latin-1, byte for byte: decoding and encoding again would change escaped characters.
     query = request.query_string.decode("latin-1")
     return f"/v1{quote(request.path, safe=_PATH_CHARACTERS)}" + (f"?{query}" if query else "")
 

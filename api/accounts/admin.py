@@ -92,6 +92,7 @@ def create_account(values: dict[str, Any]) -> Response:
 )
 def change_account(values: dict[str, Any], account_id: UUID) -> Account:
     """Set an account's weight or budget, disable or enable it; absent members stay unchanged."""
+    # An operator who disabled their own account could not enable it again.
     if values.get("disabled") and account_id == caller().account_id:
         raise Conflict("You cannot disable your own account. Ask another operator.")
     with transaction() as session:

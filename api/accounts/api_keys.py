@@ -68,6 +68,7 @@ def delete_key(key_id: str) -> None:
 
 def _create_key(session: Session, values: dict[str, Any]) -> StoredResponse:
     row, key = accounts.create_key(session, account_id(), values["name"], values["scopes"])
+    # Timestamps are set by the database, and the response shows them.
     session.refresh(row)
     audit.record(session, "keys.created", row.id)
     return StoredResponse(201, NewApiKeySchema().dump({**api_key_view(row), "key": key}))

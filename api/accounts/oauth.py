@@ -166,6 +166,7 @@ def _check_query() -> None:
 def _parse_form(raw: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(
+            # A form is ASCII with escapes; other bytes have no defined meaning.
             raw.decode("ascii"),
             keep_blank_values=True,
             errors="strict",

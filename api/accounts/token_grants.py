@@ -75,6 +75,7 @@ def grant_by_password(form: dict[str, Any]) -> dict[str, Any]:
     _check_new_password(new, form["password"])
     attempt = _count_attempt(form["username"].lower(), form["password"], form.get("scope"))
     password_hash = attempt.candidate.password_hash if attempt.candidate else None
+    # Also for unknown users: skipping the hash would tell by its time that the name is unknown.
     is_valid = _run_hash(passwords.verify_password, password_hash, attempt.password)
     new_hash = hash_password(new) if is_valid and new is not None else None
     with transaction() as session:
@@ -96,6 +97,7 @@ def grant_by_key(form: dict[str, Any]) -> dict[str, Any]:
     # Its 192 random bits cannot be guessed, so attempts are limited by address alone: others must not lock the key out.
     buckets = (login_throttle.address_bucket(_client_address()),)
     with transaction() as session:
+        # Committed on its own, before the key is checked: a rollback must not erase the attempt.
         login_throttle.count_attempt(session, buckets)
     outcome: tuple[Family, str] | ServiceError
     with transaction() as session:
@@ -124,6 +126,7 @@ def grant_by_refresh_token(form: dict[str, Any]) -> dict[str, Any]:
         scopes = oauth.choose_scopes(form.get("scope"), family.scopes) if family and refresh else ()
     if family and refresh:
         return _token_response("refresh_token", (family, refresh), scopes)
+    # Raised after the commit: a rollback would undo the end of the log-in.
     if renewal is Renewal.REUSED:
         log.warning("refresh_token_reused", extra={"login_id": str(family.login_id) if family else None})
     raise _record_refusal(
@@ -241,6 +244,7 @@ def _token_response(
         raise _record_refusal(grant, outcome)
     family, refresh = outcome
     scopes = family.scopes if scopes is None else scopes
+    # No token may outlive its log-in.
     seconds = int(min(config().token_ttl.total_seconds(), family.seconds_left))
     access = access_tokens.issue(
         family.owner.actor, family.login_id, scopes, secret=_signing_secret(), seconds=seconds

@@ -95,6 +95,7 @@ def reset_password(user_id: UUID) -> dict[str, Any]:
         user = _lock_user(session, user_id)
         users.set_password(session, user, password_hash, one_time=True)
         audit.record(session, "users.password_reset", f"user:{user_id}")
+        # The UPDATE must run before the user is shown, or its new `one_time_until` would be missing.
         session.flush()
         return {**UserSchema().dump(user), "id": user.id, "password": one_time_password}
 

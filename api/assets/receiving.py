@@ -72,11 +72,13 @@ def receive_file(key: str) -> Iterator[StoredFile]:
         yield file
     finally:
         if file is None or not file.referenced:
+            # Also when the client disconnects: an upload that broke off must not use up storage.
             file_responses.delete_stored_file(key)
 
 
 def probe_file(path: Path, sha256: str) -> Media:
     """Return a file's probed properties, or raise UnsupportedMedia or AssetUnreadable. Few files are probed at a time."""
+    # A thousand uploads that end at once would start a thousand processes.
     with _probing:
         return media.probe(path, sha256=sha256)
 
@@ -121,6 +123,7 @@ def _store(upload: IncomingFile, key: str) -> str:
 
 def _sync(file: IO[bytes]) -> int:
     file.flush()
+    # In a thread: fsync blocks for as long as the disk takes, and gevent cannot yield in it.
     offload.run(os.fsync, file.fileno())
     return 0
 

@@ -110,6 +110,7 @@ def delete_asset(asset_id: UUID) -> None:
         if unused_keys is None:
             raise Conflict("An unfinished task uses this asset. Cancel the task or wait for its end.")
         audit.record(session, "assets.deleted", str(asset_id))
+    # After the commit: a file deleted before a rollback could not be restored.
     for key in unused_keys:
         file_responses.delete_stored_file(key)
 

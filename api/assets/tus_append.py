@@ -88,6 +88,7 @@ def finish_upload(upload: Upload) -> Upload:
             upload = find_upload(upload.id)
             if upload.asset_id is None:
                 _create_asset(upload, part)
+    # Another request holds the upload and is creating the asset; this one reports the state as it is.
     except Locked:
         pass
     return upload
@@ -104,6 +105,7 @@ def _check_finished(upload_id: UUID, offset: int) -> Upload:
     """Return a finished upload; raise unless the request appends nothing, at its end."""
     upload = find_upload(upload_id)
     _check_offset(upload, offset, None)
+    # Reads the body to refuse any byte: an answer of 204 would claim that they were stored.
     for _ in bodies.read_chunks(0):
         pass
     return upload
@@ -171,6 +173,7 @@ class _Append:
 
     def _save(self) -> None:
         """Sync the file, then save the offset."""
+        # Sync before saving: after a power failure the saved offset must not lie beyond the bytes on disk.
         offload.run(self._part.sync)
         _save_progress(self._upload, self._end)
         self._saved_at = time.monotonic()
@@ -181,6 +184,7 @@ def _cut_on_error(part: PartialFile, upload: Upload) -> Iterator[None]:
     """Truncate unsaved bytes on an error, since a full disk needs the space."""
     try:
         yield
+    # BaseException: a greenlet that is killed at shutdown must truncate too.
     except BaseException:
         offload.run(part.truncate, upload.received)
         raise
@@ -224,6 +228,7 @@ def _create_asset(upload: Upload, part: PartialFile) -> None:
         if not file.referenced:
             file_responses.delete_stored_file(file.key)
     upload.asset_id = asset.id
+    # Only now: until the asset's row is committed these bytes are the only copy that a retry can use.
     offload.run(part.path.unlink, missing_ok=True)
 
 

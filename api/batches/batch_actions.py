@@ -25,6 +25,7 @@ def new_job_ids(count: int) -> list[uuid.UUID]:
 
 def cancel(session: Session, account_id: uuid.UUID, batch_id: uuid.UUID) -> int:
     """Cancel every unfinished job, and return their number. Jobs without a worker end at once."""
+    # All rows are locked first: a job that ends meanwhile must not be overwritten as canceling.
     ids = _lock_job_ids(session, account_id, batch_id, *UNFINISHED)
     is_rendering = exists().where(Segment.job_id == Job.id, Segment.state == SegmentState.RUNNING)
     has_worker = or_(Job.leased_until.is_not(None), is_rendering)

@@ -102,9 +102,11 @@ class BatchImport:
         acceptance.admit_jobs(session, len(rows))
         webhook = {"url": self.spec.webhook.url} if self.spec.webhook else None
         session.add(Batch(id=self.batch_id, account_id=caller().account_id, total=len(rows), webhook=webhook))
+        # The batch's row must exist before its jobs, whose foreign key names it.
         session.flush()
         ids = iter(batch_actions.new_job_ids(len(rows)))
         for chunk in numbered_chunks(rows, CHUNK_JOBS):
+            # In a thread: checking a chunk takes tens of milliseconds of CPU.
             valid, errors = offload.run(checker.check, chunk)
             self._add_errors(errors)
             valid = self._resolve(session, valid)
@@ -121,6 +123,7 @@ class BatchImport:
             raise self.errors.to_error()
         if not self.ids:
             raise self._all_skipped_error()
+        # Skipped jobs never end, and a batch whose total counts them would never finish.
         if len(self.ids) < row_count:
             session.execute(update(Batch).where(Batch.id == self.batch_id).values(total=len(self.ids)))
         audit.record(session, "jobs.submitted", str(self.batch_id))
@@ -136,6 +139,7 @@ class BatchImport:
 
     def _resolve(self, session: Session, valid: list[tuple[int, JobSpec]]) -> list[tuple[int, JobSpec]]:
         """Return the valid jobs with their references resolved, and add the errors of the others."""
+        # Again without the invalid jobs, until all that remain resolve: one bad job must not hide the others.
         while valid:
             specs, places = [spec for _, spec in valid], [job_pointer(at) for at, _ in valid]
             errors = self.webhook_urls.find_problems(specs, places)

@@ -57,6 +57,7 @@ def create_batch(query: dict[str, Any]) -> Response:
     If any job is invalid, none are accepted and all errors are listed. With `on_invalid: skip` the valid ones are accepted.
     """
     body = receive_body(query)
+    # Held until the jobs are inserted, since the body stays in memory until then.
     with _read_slot():
         posted = parse_body(query, body)
         batch_import = BatchImport.start(posted.spec)

@@ -74,6 +74,7 @@ def parse_json(body: bytes, max_jobs: int) -> Rows:
     if len(spans) > max_jobs:
         raise Invalid.at(f"#/{_JOBS}", f"Must have 1 to {max_jobs} jobs.")
     try:
+        # Strict parsing of the rest catches duplicate members and anything that the scanner misread.
         head = parse_strict_json(_skeleton(body, spans))
     except OverLimit:
         raise
@@ -142,11 +143,13 @@ def parse_ndjson(body: bytes, max_jobs: int) -> Rows:
 def parse_csv(body: bytes, max_jobs: int) -> Table:
     """Parse a CSV body whose first line names the columns, or raise BadRequest. Stop after `max_jobs` + 1 rows."""
     try:
+        # Spreadsheets write a byte order mark, which would become part of the first column's name.
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadRequest(f"The CSV body is not UTF-8: byte {error.start + 1} is invalid.") from error
     # The csv module refuses cells over 128 KiB by default; a cell too long for its field must be that row's error instead.
     csv.field_size_limit(_MAX_CELL)
+    # `newline=""`: otherwise line breaks inside of quoted cells are changed.
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = [name.strip() for name in next(lines, [])]

@@ -46,16 +46,16 @@ def read_chunks(max_bytes: int, size: int = CHUNK_BYTES) -> Iterator[bytes]:
 def read_all(max_bytes: int) -> bytes:
     """Return the whole body; raise TooLarge, IncompleteBody, Unavailable, or RequestTimeout after a minute.
 
-    It counts against what this process may hold of large bodies until the request ends.
+    Its size is reserved in `body_memory` until the request ends.
     """
-    stated = request.content_length or 0
-    _check_size(stated, max_bytes)
-    body_memory.reserve_bytes(stated)
+    stated_bytes = request.content_length or 0
+    _check_size(stated_bytes, max_bytes)
+    body_memory.reserve_bytes(stated_bytes)
     until = time.monotonic() + BODY_SECONDS
     body = bytearray()
     for chunk in read_chunks(max_bytes):
         body += chunk
-        if len(body) > stated:  # its length was not told
+        if len(body) > stated_bytes:  # its length was not stated
             body_memory.reserve_bytes(len(chunk))
         if time.monotonic() > until:
             raise RequestTimeout
@@ -64,13 +64,14 @@ def read_all(max_bytes: int) -> bytes:
 
 def _check_size(size: int, max_bytes: int) -> None:
     if size > max_bytes:
-        raise TooLarge(f"The body has more than {max_bytes} bytes, the max_bytes that this path takes.")
+        raise TooLarge(f"The body has more than {max_bytes} bytes, the most that this path takes.")
 
 
 def _read_chunk(size: int) -> bytes:
     try:
         with gevent.Timeout(CHUNK_SECONDS if offload.is_cooperative() else None, RequestTimeout):
             chunk: bytes = request.stream.read(size)
+    # Timeouts and limits have statuses of their own, and are no broken connections.
     except HTTPException:
         raise
     except (OSError, ParseException) as error:

@@ -1,6 +1,6 @@
-"""Bounds the memory that large JSON bodies take in this process: their bytes, and the values that are built of them.
+"""Limits the memory of large JSON bodies in this process: their bytes, and the values parsed from them.
 
-Admission by account does not: a few accounts, or a few requests of one, would be enough to use up a container's memory.
+Rate limits by account do not: a few large requests, even of one account, could exhaust a container's memory.
 """
 
 from __future__ import annotations
@@ -17,40 +17,39 @@ from shared.script.schema.loading import MAX_VALUES
 if TYPE_CHECKING:
     from flask import Flask
 
-SMALL_BYTES = 64 * 1024  # a body up to here is not counted
+SMALL_BYTES = 64 * 1024  # smaller bodies are not counted
 MAX_BYTES = 64 * 1024**2
-WAIT_SECONDS = (
-    5.0  # for others to end; nothing of the body is in memory meanwhile, or little has been made of it
-)
+# A waiting request holds little memory: its body has not been read, or not been parsed.
+WAIT_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 
 
 class Budget:
-    """An amount that the requests of this process share. More than all of it is taken for all of it."""
+    """An amount that the requests of this process share. A request for more than all of it reserves all of it."""
 
-    def __init__(self, most: int, unit: str) -> None:
-        self.most = most
+    def __init__(self, maximum: int, unit: str) -> None:
+        self.maximum = maximum
         self._unit = unit
-        self._left = most
+        self._left = maximum
         self._changed = threading.Condition()
 
     def reserve(self, amount: int) -> int:
-        """Take the amount as soon as there is so much, and return what was taken; or raise Unavailable."""
-        taken = min(amount, self.most)
+        """Wait until the amount is free, reserve it and return it; raise Unavailable after WAIT_SECONDS."""
+        reserved = min(amount, self.maximum)
         deadline = time.monotonic() + WAIT_SECONDS
         with self._changed:
-            while self._left < taken:
+            while self._left < reserved:
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())):
                     raise Unavailable(
-                        f"Large JSON bodies are being read here, of {self.most} {self._unit} together at most. "
-                        "Send the request again shortly.",
+                        f"Large JSON bodies of other requests use the {self.maximum} {self._unit} that this process allows. "
+                        "Try again in a second.",
                         RETRY_SECONDS,
                     )
-            self._left -= taken
-        return taken
+            self._left -= reserved
+        return reserved
 
     def release(self, amount: int) -> None:
-        """Give an amount back."""
+        """Release a reserved amount."""
         with self._changed:
             self._left += amount
             self._changed.notify_all()
@@ -61,18 +60,18 @@ _values = Budget(MAX_VALUES, "values")
 
 
 def register(app: Flask) -> None:
-    """Give back what a request has reserved when it ends."""
+    """Release a request's reservations when it ends, however it ends."""
     app.teardown_request(_release)
 
 
 def reserve_bytes(number: int) -> None:
-    """Reserve the bytes of a body, or of a part of it, for as long as the request lasts; or raise Unavailable."""
+    """Reserve the bytes of a body, or of a part of it, until the request ends; raise Unavailable."""
     if number > SMALL_BYTES:
         _reserve(_bytes, number)
 
 
 def reserve_values(number: int) -> None:
-    """Reserve the values of a body in the same way. Whoever holds some waits for nothing else here."""
+    """Reserve the values of a body, after its bytes: the fixed order prevents deadlocks."""
     _reserve(_values, number)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HEADERS = {
+    # Uploaded bytes are never to be run by a browser under the API's own origin.
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -49,7 +50,10 @@ def _send_from_disk(path: Path, media_type: str, sha256: str, name: str, *, down
         raise NotFound("The file no longer exists.")
     facts = path.stat()
     conditional_requests.check_range_conditions(
-        sha256, facts.st_size, datetime.fromtimestamp(int(facts.st_mtime), UTC)
+        # Last-Modified has whole seconds, and this is compared with it.
+        sha256,
+        facts.st_size,
+        datetime.fromtimestamp(int(facts.st_mtime), UTC),
     )
     return send_file(
         path, media_type, as_attachment=download, download_name=name, conditional=True, etag=sha256

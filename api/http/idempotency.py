@@ -87,7 +87,9 @@ def run_once(
     if first is not None:
         return ReplayedResponse(first.status, first.body, first.headers, first.text)
     response = work()
+    # The full response goes out once; what is stored must not hold secrets.
     stored = redact(response) if redact else response
+    # Stored as text, so that a replay has the same bytes even after a release changes the format.
     body = jsonify(stored.body).get_data(as_text=True)
     store(session, owner, key, mark, replace(stored, text=body))
     return response
@@ -133,6 +135,7 @@ def find_and_lock(
     )
     if row is None:
         return None
+    # A client that reuses a key for another request must not receive the first one's response.
     if row.fingerprint != mark:
         raise IdempotencyKeyReused("This Idempotency-Key was used for a request with another body.")
     return StoredResponse(row.status, row.body, row.headers, row.text)

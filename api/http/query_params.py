@@ -79,6 +79,7 @@ class TimestampField(fields.Field[datetime]):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
         try:
+            # An unescaped "+" of a time zone arrives as a space.
             moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
         except ValueError as error:
             raise ValidationError("Must be a timestamp such as 2026-01-31T12:00:00Z.") from error

@@ -65,6 +65,7 @@ def _storage_options(url: str) -> dict[str, Any]:
     timeouts = {
         "socket_connect_timeout": REDIS_SECONDS,
         "socket_timeout": REDIS_SECONDS,
+        # No retries: each would add the timeout once more to every request while Redis is down.
         "retry": Retry(NoBackoff(), 0),
     }
     group = redis_client.parse_sentinel_url(url)
@@ -112,6 +113,7 @@ class RecordedFixedWindow(FixedWindowRateLimiter):
         return WindowStats(self._ends[key], max(0, item.amount - g.counted[key]))
 
     def _remember(self, key: str, end: float) -> None:
+        # Addresses are unlimited, and so would be this dictionary.
         if len(self._ends) >= MAX_WINDOWS:
             self._ends.clear()
         self._ends[key] = end
@@ -143,11 +145,13 @@ class ConcurrencyLimit:
 
     def release(self, _: BaseException | None) -> None:
         """Count the request out, once."""
+        # Popped: a second teardown of the same request must not free another one's place.
         key = g.pop("inside", None)
         if key is None:
             return
         with self._lock:
             self._inside[key] -= 1
+            # Or the counter would keep an entry for every account ever seen.
             if not self._inside[key]:
                 del self._inside[key]
 

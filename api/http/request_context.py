@@ -65,6 +65,7 @@ def trace_id() -> str | None:
 
 def json_body() -> Any:
     """Return the request's JSON, which is read and parsed once; raise UnsupportedMediaType, TooLarge or BadRequest."""
+    # Read once: the stream is empty afterwards, and both the parser and the Idempotency-Key need the document.
     if "json_body" not in g:
         encoding = request.headers.get("Content-Encoding", "identity")
         if not _is_json(request.mimetype) or encoding != "identity":
@@ -91,6 +92,7 @@ def empty_body_as_object(view: Callable[P, R]) -> Callable[P, R]:
 
 def canonical_json(document: Any) -> bytes:
     """Return a canonical encoding of a JSON document, so that two can be compared."""
+    # `surrogatepass`: lone surrogates are valid JSON escapes, and would otherwise fail here with a 500.
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
@@ -121,6 +123,7 @@ def _add_response_headers(response: Response) -> Response:
     response.headers["X-Process-Time"] = f"{seconds:.6f}"
     response.headers["Server-Timing"] = f"total;dur={seconds * 1000:.3f}"
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    # By default nothing may be cached: a shared cache would serve one account's data to another.
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 

@@ -35,9 +35,11 @@ def accept_job(spec: JobSpec, content: bytes, respond: Callable[[Job], StoredRes
 
     `content` is the request's body in canonical form, which its Idempotency-Key is stored with.
     """
+    # Before the transaction: waiting for DNS inside it would hold a database connection for seconds.
     check_webhook_urls([spec], ["#"])
     with transaction() as session:
         response = idempotency.run_once(session, content, lambda: respond(_insert_job(session, spec)))
+    # After the commit: a worker that is faster would not find the row.
     publishing.publish_accepted(response, {spec.kind: 1})
     return response
 
@@ -62,6 +64,7 @@ def insert_batch_jobs(
 
 
 def _insert_job(session: Session, spec: JobSpec) -> Job:
+    # Admission first: a full queue must refuse before templates and assets cost anything.
     admit_jobs(session, 1)
     (submission,) = _prepare_submissions(resolve_references(session, [spec], ["#"]), None)
     job = submissions.submit_one(

@@ -59,6 +59,7 @@ class QueueCount:
 
     def count_or_excess(self, session: Session, more: int, limit: int, account_id: UUID | None = None) -> int:
         """Count `more` jobs in and return 0, or return by how many they exceed the limit."""
+        # Counting on every request would make the count itself the bottleneck.
         if time.monotonic() >= self.valid_until:
             self._count(session, limit, account_id)
         if not self.has_ample_space(more, limit):

@@ -66,6 +66,7 @@ def dry_run() -> Response:
     try:
         spec = offload.run_if_large(g.body_size, load, JobSchema(), document)
         check_webhook_urls([spec], ["#"])
+        # The locks on its assets end with this transaction, which writes nothing.
         with transaction() as session:
             (spec,) = resolve_references(session, [spec], ["#"])
             recordings = _recording_seconds(session, spec)

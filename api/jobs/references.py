@@ -72,6 +72,7 @@ def _lock_assets(session: Session, account_id: uuid.UUID, specs: Iterable[JobSpe
         for source in spec.sources
         if (name := asset_id(source.src))
     ]
+    # Locked until the commit: an asset deleted meanwhile would leave the job without its file.
     locked = listing.lock_assets(session, account_id, {asset for _, asset in named}) if named else {}
     errors = (
         (source.pointer, mismatch)
@@ -121,6 +122,7 @@ def _with_task_script(spec: JobSpec, place: str, results: Mapping[uuid.UUID, Any
         return spec
     at = json_pointer(place, "script_task_id")
     document = results[uuid.UUID(spec.script_task_id)]["script"]
+    # Loaded again: the task may have been written by a release whose scripts this one refuses.
     script = load(ScriptSchema(), document, at)
     return replace(
         spec,

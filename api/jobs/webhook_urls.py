@@ -52,10 +52,12 @@ class WebhookUrlChecker:
         seconds = min(HOST_SECONDS, self._until - time.monotonic())
         if seconds <= 0:
             return f"The webhook hosts of this request did not resolve within {REQUEST_SECONDS:.0f} s. Try again."
+        # On an executor, which allows to stop waiting: getaddrinfo has no time limit of its own.
         lookup = _resolvers.submit(ssrf_guard.check_url, url, allow_private=self._allow_private)
         try:
             lookup.result(seconds)
         except LookupTimeout:
+            # A lookup that has not started must not occupy a resolver after the request has gone on.
             lookup.cancel()
             is_allowed = self._allow_private or ssrf_guard.may_be_public(urlsplit(url).hostname or "")
             return (

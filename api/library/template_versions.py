@@ -83,6 +83,7 @@ def put(
         .order_by(Template.version.desc())
         .limit(1)
     )
+    # Unchanged bodies add no version, so that a repeated PUT in a deployment script stays harmless.
     if last is not None and last.deleted_at is None and last.body == body:
         return _version(last), False
     row = session.scalars(

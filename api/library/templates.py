@@ -119,6 +119,7 @@ def put_template(_: Template, template_id: str) -> Response:
     """
     if not re.fullmatch(TEMPLATE_ID, template_id):
         raise Invalid.at("#/template_id", "Must have 1 to 64 of a-z, A-Z, 0-9, _ and -.")
+    # In a thread: checking a template at its limits takes up to seconds of CPU.
     offload.run(load, NewTemplateSchema(), json_body())
     with transaction() as session:
         version, is_new = template_versions.put(session, account_id(), template_id, json_body())

@@ -29,6 +29,7 @@ class StrictParser(FlaskParser):
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 (webargs' signature)
         """Return the query's parameters; a repeated one is an error, since picking either value would be a guess."""
+        # `?limit=1&limit=2`: proxies and frameworks differ in which one they pass on.
         repeated = {name: ["Must be given once."] for name, values in req.args.lists() if len(values) > 1}
         if repeated:
             raise ValidationError(repeated)

@@ -122,6 +122,7 @@ class Resource(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest 
         def decorate(view: View) -> View:
             view = self._reply(view, operation.get("replies", {}))
             view = self._parse(view, operation)
+            # Outermost: input must not be parsed, and its errors not shown, for callers without the scope.
             view = _authorized(view, operation)
             facts: Any = {name: value for name, value in operation.items() if name not in _PARSED}
             facts["operation_id"] = view.__name__

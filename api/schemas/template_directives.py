@@ -83,6 +83,7 @@ class _Expansion:
 
     def node(self, node: Any, at: Path, source: Path, names: Mapping[str, str]) -> Any:
         """Return a part of the template as it is in the document at `at`."""
+        # Checked while expanding: nested lists of 50 items would otherwise fill the memory first.
         if len(self.places) >= MAX_NODES:
             raise ValidationError(
                 f"The filled template has more than {MAX_NODES} values. Give shorter lists."
@@ -153,6 +154,7 @@ class _Expansion:
     def _fresh(self, source: str, value: Any) -> str:
         """Add a variable for an item, under a name that no field and no other item has."""
         name = f"{source[:48]}-{len(self.variables) + 1}"
+        # A field may be named like a generated variable, whose value it would then replace.
         while name in self.taken:
             name += "-"
         self.taken.add(name)

@@ -196,6 +196,7 @@ def _active_logins(login_ids: Sequence[uuid.UUID]) -> Select[*tuple[Any, ...]]:
 
 
 def _lock_family(session: Session, login_id: uuid.UUID) -> Family | None:
+    # Of the log-in alone: Postgres refuses to lock the optional side of an outer join.
     row = session.execute(_active_logins([login_id]).with_for_update(of=Login)).first()
     if row is None:
         return None

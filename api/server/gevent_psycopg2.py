@@ -24,6 +24,7 @@ def wait_for_postgres(connection: Connection) -> None:
     """Wait until the connection's operation is done; after the time limit raise OperationalError, which closes it."""
     seconds = _timeout_of(connection)
     timeout = OperationalError("The database did not answer within the time limit.")
+    # A loop: one wait is not enough, since an operation alternates between reading and writing.
     while (state := connection.poll()) != extensions.POLL_OK:
         if state == extensions.POLL_READ:
             wait_read(connection.fileno(), timeout=seconds, timeout_exc=timeout)

@@ -32,6 +32,7 @@ class IdleConnections:
         """Hold gunicorn's connection after a response until its next request arrives or its idle time is over."""
         if self._stopping or response is None or response.should_close() or request.should_close():
             return
+        # After an error gunicorn closes it; and waiting would stall a pipelined request, which is in the buffer already.
         if sys.exception() is not None or request.unreader.buf.getbuffer().nbytes:
             return
         if len(self._idle) >= MAX_IDLE:

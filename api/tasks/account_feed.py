@@ -41,6 +41,7 @@ class AccountFeed:
                 not watcher.has_seen(row.id, row.version) for watcher in joined
             ):
                 self.pending[row.id] = math.inf if row.ended_at is None else row.ended_at
+        # Replaced, not updated: it would otherwise grow with every job that ever ran.
         self.seen = {row.id: row.version for row in rows}
         self.watchers = watchers
 

@@ -104,8 +104,10 @@ class ChangePoller:
         while True:
             time.sleep(POLL_SECONDS)
             with self._lock:
+                # A copy: notified watchers remove themselves, and the set would change during iteration.
                 watchers = list(self._watchers)
                 if not watchers:
+                    # Under the lock: a watcher that is added at this moment starts a new thread.
                     self._polling = False
                     return
             for watcher in watchers:
@@ -130,6 +132,7 @@ def _try_query(look: Callable[[Session], None]) -> bool:
             look(session)
     except Unavailable:
         log.warning("change_poll_failed")
+    # Anything at all: without this thread every stream of the process would go silent.
     except Exception:
         log.exception("change_poll_unexpected_error")
     else:

@@ -73,6 +73,7 @@ class ActiveJob:
     ended_at: float | None
 
 
+# Its WHERE repeats the partial indexes' conditions word for word, or Postgres would scan the table.
 _ACTIVE = text("""
 SELECT account_id, id, version, NULL AS ended FROM jobs
  WHERE account_id IN :ids
@@ -145,6 +146,7 @@ def scene_ids(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID,
     return {job_id: list(names) for job_id, names in rows}
 
 
+# Counts only running jobs: counting all jobs of a large batch on every poll would take seconds.
 _BATCH = text("""
 SELECT b.id, b.total, b.succeeded, b.failed, b.canceled, b.created_at, b.finished_at,
        coalesce(active.running, 0) AS running, coalesce(active.canceling, 0) AS canceling,

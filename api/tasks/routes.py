@@ -90,6 +90,7 @@ def delete_task(task_id: UUID) -> None:
         if unused_keys is None:
             raise Conflict("The task is unfinished. Cancel it first, then delete it.")
         audit.record(session, "jobs.deleted", str(task_id))
+    # After the commit: a file deleted before a rollback could not be restored.
     for key in unused_keys:
         file_responses.delete_stored_file(key)
 
@@ -117,6 +118,7 @@ def list_page(
 
 def find_job(session: Session, task_id: UUID) -> Job:
     """Return the current state of the caller's job, or raise NotFound."""
+    # The rows were changed by UPDATE statements; the session would return its stale objects.
     session.expire_all()
     job = listing.find_job(session, account_id(), task_id)
     if job is None:
@@ -153,6 +155,7 @@ def _conditional_response(document: dict[str, Any]) -> Response:
     conditional_requests.check_if_match(tag)
     response = jsonify(document)
     response.set_etag(tag)
+    # Revalidated each time by ETag, and never stored by a shared cache.
     response.headers["Cache-Control"] = "private, no-cache"
     if document["status"] not in FINISHED:
         response.headers["Retry-After"] = str(views.RETRY_SECONDS)

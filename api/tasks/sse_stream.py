@@ -61,11 +61,13 @@ def stream_response(
             )
         if _open_streams.total() >= MAX_STREAMS:
             raise Unavailable("Too many event streams are open on this server. Reconnect in a few seconds.")
+        # Counted before the stream exists: two requests at once could both pass the check.
         _open_streams[owner] += 1
     stream = EventStream(topic, identity, _connection(), past)
     stream.start(first, acknowledged=acknowledged)
     response = Response(stream, mimetype=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
+    # nginx would otherwise buffer events until a block of 4 kB is full.
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
@@ -141,6 +143,7 @@ class EventStream:
             elif not self._is_outdated(event):
                 _remember(self._seen_versions, event.subject_id, event.version)
                 self._pending[event.subject_id] = event
+                # To the end: tasks that change all the time must not delay the first event of others.
                 self._pending.move_to_end(event.subject_id)
             self._has_pending.set()
 
@@ -171,6 +174,7 @@ class EventStream:
             if self._owner is not None:
                 _open_streams.subtract([self._owner])
                 if not _open_streams[self._owner]:
+                    # Or the counter would keep an entry for every account ever seen.
                     del _open_streams[self._owner]
                 self._owner = None
 

@@ -112,6 +112,7 @@ def batch_event(progress: progress_queries.BatchProgress) -> Event:
     """Return the event of a batch's progress; its version is a hash of its document."""
     document = views.batch_view(progress)
     data = _encode(BatchStatusSchema().dump(document))
+    # Batches have no version column; a hash of the document changes exactly when a client would see a change.
     version = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
     return Event(progress.id, version, document["status"], f"{version:x}", data, final=progress.finished)
 

@@ -70,7 +70,7 @@ def operations(app: Flask) -> list[tuple[str, str, dict[str, Any]]]:
 
 def test_every_route_refuses_unknown_parameters(app: Flask, client: Client) -> None:
     for method, path, operation in operations(app):
-        place = re.sub(r"{\w+}", str(uuid.uuid4()), path)
+        place = re.sub(r"{\w+}", str(uuid.uuid4()), path.replace("{expires}", "1"))
         headers = {"Tus-Resumable": "1.0.0"}
 
         answer = client.ask(method, f"{place}?colour=red", headers=headers)

@@ -12,7 +12,7 @@ from api.http.body_memory import Budget
 from shared.errors import Unavailable
 
 
-def test_what_does_not_fit_waits_for_what_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reservation_waits_for_a_release(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_memory, "WAIT_SECONDS", 30.0)
     budget = Budget(100, "bytes")
     held = budget.reserve(80)
@@ -26,18 +26,18 @@ def test_what_does_not_fit_waits_for_what_is_given_back(monkeypatch: pytest.Monk
     assert taken == [50]
 
 
-def test_what_does_not_fit_in_time_is_refused_with_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reservation_that_waits_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_memory, "WAIT_SECONDS", 0.01)
     budget = Budget(100, "bytes")
     budget.reserve(80)
 
-    with pytest.raises(Unavailable, match="100 bytes together at most") as raised:
+    with pytest.raises(Unavailable, match="100 bytes that this process allows") as raised:
         budget.reserve(50)
 
     assert raised.value.retry_after == body_memory.RETRY_SECONDS
 
 
-def test_more_than_all_of_it_is_taken_for_all_of_it() -> None:
+def test_a_reservation_is_capped_at_the_budget() -> None:
     budget = Budget(100, "bytes")
 
     assert budget.reserve(1000) == 100
@@ -45,7 +45,7 @@ def test_more_than_all_of_it_is_taken_for_all_of_it() -> None:
     assert budget.reserve(100) == 100
 
 
-def test_a_request_gives_back_what_it_has_reserved_however_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_releases_its_reservations_however_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_memory, "WAIT_SECONDS", 0.01)
     app = Flask("test")
     body_memory.register(app)
