@@ -41,7 +41,7 @@ def check(answer: TestResponse, status: int) -> dict[str, Any]:
     ("method", "path", "status"),
     [
         ("GET", "/v1/%C3%BC%20%7B", 404),
-        ("GET", "/", 404), ("GET", "/v1", 404), ("GET", "/v1/nothing", 404), ("GET", "/v1/tasks/42", 404),
+        ("GET", "/v1", 404), ("GET", "/v1/nothing", 404), ("GET", "/v1/tasks/42", 404),
         ("POST", "/v2/jobs", 404), ("GET", "/%00", 404), ("PUT", "/v1/jobs", 405), ("DELETE", "/v1/tasks", 405),
         ("POST", "/livez", 405), ("GET", "/v1/tasks", 401), ("POST", "/v1/jobs", 401), ("GET", "/v1/themes", 401),
     ],
@@ -100,7 +100,8 @@ def test_a_path_without_version_is_redirected(app: Flask, path: str, target: str
 
 @pytest.mark.parametrize("path", ["/nothing", "/v1/v1/jobs", "/tasks/42", "/v1//tasks", "//tasks"])
 def test_no_other_path_is_redirected(app: Flask, path: str) -> None:
-    assert app.test_client().get(path).status_code == 404
+    # As the server sees it: the test client would take the path of "//tasks" for a host.
+    assert app.test_client().get("/", environ_overrides={"PATH_INFO": path}).status_code == 404
 
 
 @pytest.mark.parametrize(
