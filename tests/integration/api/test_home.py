@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.api.test_reference import Links
 
 from api.app import create_app
 from api.reference import guide
+from tests.integration.api.test_reference import Links
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -98,7 +98,7 @@ def test_a_path_without_version_is_redirected(app: Flask, path: str, target: str
         assert (answer.status_code, answer.headers["Location"]) == (308, target)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/v1/v1/jobs", "/tasks/42", "/v1//tasks", "//tasks"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1/v1/jobs", "/tasks/42", "/v1//tasks"])
 def test_no_other_path_is_redirected(app: Flask, path: str) -> None:
     # As the server sees it: the test client would take the path of "//tasks" for a host.
     assert app.test_client().get("/", environ_overrides={"PATH_INFO": path}).status_code == 404
