@@ -82,12 +82,12 @@ WITH busy AS (
      ORDER BY segments.attempt = 0, jobs.turn, jobs.id, segments.frames DESC, segments.index
      LIMIT (SELECT greatest(0, :unclaimed * :weight - busy.videos - parts.unclaimed) FROM busy, parts)
        FOR UPDATE OF segments SKIP LOCKED
-), told_segments AS (
+), published_segments AS (
     UPDATE segments SET {MARK_PUBLISHED} FROM next_segments WHERE segments.id = next_segments.id
  RETURNING segments.id, segments.job_id, segments.attempt, segments.frames, segments.index
 ), places AS (
     SELECT CASE WHEN running > 0 THEN greatest(1, :unclaimed - 1) ELSE :unclaimed END * :weight AS each FROM busy
-), room AS (
+), free AS (
     SELECT greatest(0, each - videos - unclaimed - (SELECT count(*) FROM next_segments)) AS videos,
            greatest(0, each - scripts) AS scripts,
            greatest(0, :running * :weight - busy.running - videos - scripts) AS jobs
@@ -96,19 +96,19 @@ WITH busy AS (
     SELECT id, turn FROM jobs
      WHERE account_id = :account AND state = 'queued' AND published_at IS NULL AND run_after <= now()
        AND kind <> 'script' AND attempt < max_attempts
-     ORDER BY turn, id LIMIT (SELECT least(videos, jobs) FROM room)
+     ORDER BY turn, id LIMIT (SELECT least(videos, jobs) FROM free)
        FOR UPDATE SKIP LOCKED
 ), next_scripts AS (
     SELECT id, turn FROM jobs
      WHERE account_id = :account AND state = 'queued' AND published_at IS NULL AND run_after <= now()
        AND kind = 'script' AND attempt < max_attempts
-     ORDER BY turn, id LIMIT (SELECT least(scripts, jobs) FROM room)
+     ORDER BY turn, id LIMIT (SELECT least(scripts, jobs) FROM free)
        FOR UPDATE SKIP LOCKED
 ), next_jobs AS (
     SELECT id, row_number() OVER (ORDER BY turn, id) AS place
       FROM (SELECT * FROM next_videos UNION ALL SELECT * FROM next_scripts) AS either
-     ORDER BY turn, id LIMIT (SELECT jobs FROM room)
-), told_jobs AS (
+     ORDER BY turn, id LIMIT (SELECT jobs FROM free)
+), published_jobs AS (
     UPDATE jobs SET {MARK_PUBLISHED} FROM next_jobs WHERE jobs.id = next_jobs.id
  RETURNING jobs.id, jobs.kind, jobs.request_id, jobs.turn, jobs.attempt, next_jobs.place
 )
@@ -116,17 +116,18 @@ SELECT 'assembly' AS what, finishing.id, finishing.id AS job_id, request_id, tru
        NULL::timestamptz AS turn, interval '0' AS waited, 0 AS frames, 0 AS index
   FROM finishing
 UNION ALL
-SELECT 'segment', told_segments.id, jobs.id, jobs.request_id, told_segments.attempt > 0,
+SELECT 'segment', published_segments.id, jobs.id, jobs.request_id, published_segments.attempt > 0,
        rendering.parts = 0
        AND row_number() OVER (
-           ORDER BY told_segments.attempt = 0, jobs.turn, jobs.id, told_segments.frames DESC, told_segments.index
+           ORDER BY published_segments.attempt = 0, jobs.turn, jobs.id, published_segments.frames DESC, published_segments.index
        ) <= :weight,
-       jobs.turn, now() - jobs.turn, told_segments.frames, told_segments.index
-  FROM rendering, told_segments JOIN jobs ON jobs.id = told_segments.job_id
+       jobs.turn, now() - jobs.turn, published_segments.frames, published_segments.index
+  FROM rendering, published_segments JOIN jobs ON jobs.id = published_segments.job_id
 UNION ALL
-SELECT kind, told_jobs.id, told_jobs.id, request_id, told_jobs.attempt > 0, busy.running = 0 AND place <= :weight, turn,
+SELECT kind, published_jobs.id, published_jobs.id, request_id, published_jobs.attempt > 0,
+       busy.running = 0 AND place <= :weight, turn,
        now() - turn, 0, 0
-  FROM told_jobs, busy
+  FROM published_jobs, busy
 ORDER BY again DESC, turn NULLS FIRST, job_id, frames DESC, index
 """).bindparams(  # noqa: S608 (its one part is a constant)
     bindparam("account", type_=Uuid),

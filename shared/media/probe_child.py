@@ -27,9 +27,9 @@ MAX_IMAGE_PIXELS = 120_000_000  # a photo of 12000x9000 has 108 million
 MAX_VIDEO_PIXELS = 8192 * 4352
 MAX_SECONDS = 4 * 3600.0  # seconds
 MAX_STREAMS = 64
-SCAN_SECONDS = 10.0  # of wall time, to find an end that the file does not state
+SCAN_SECONDS = 10.0  # wall time for finding a duration that the file does not state
 FIRST_FRAME_PACKETS = 400
-# Names of ISO/IEC 23091-2 (H.273) codes as ffmpeg spells them; 2 says that the file does not tell.
+# ffmpeg's names of the codes in ISO/IEC 23091-2 (H.273); code 2 means that the file does not say.
 UNSPECIFIED = "unspecified"
 MATRICES = {
     0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",
@@ -53,12 +53,12 @@ SOUND_CODECS = frozenset((
 ))  # fmt: skip
 # The path of MP4 boxes inside `moov` to the list of files that hold the samples.
 REFERENCE_BOXES = (b"trak", b"mdia", b"minf", b"dinf", b"dref")
-SCANNED_DEMUXERS = ("mp3", "ogg", "aac")  # their headers only guess how long they last
+SCANNED_DEMUXERS = ("mp3", "ogg", "aac")  # their headers only estimate the duration
 DECODERS = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9", "libaom-av1": "av1"}
 
 
 class MediaRefused(Exception):
-    """The file is not accepted; the word is one of `shared.media.probing.REFUSALS`, the rest is what its text names."""
+    """The file is not accepted. The reason is a key of `shared.media.probing.REFUSALS`, `found` holds the figures in its text."""
 
     def __init__(self, why: str, **found: Any) -> None:
         super().__init__(why)
@@ -127,7 +127,7 @@ def _image(path: Path, media_type: str) -> dict[str, Any]:
 
 
 def _stated_size(path: Path) -> tuple[int, int]:
-    """Return the size that a picture's header states, without decoding any of it."""
+    """Return the size in a picture's header, without decoding the picture."""
     from PIL import Image  # noqa: PLC0415
 
     Image.MAX_IMAGE_PIXELS = None
@@ -248,11 +248,13 @@ def _container_facts(container: av.container.InputContainer, request: dict[str, 
     ]
     sounds = list(container.streams.audio)
     facts: dict[str, Any] = {"has_audio": bool(sounds)}
-    if sounds and " channels" in sounds[0].codec_context.layout.name:  # "9 channels": no layout has so many
+    if (
+        sounds and " channels" in sounds[0].codec_context.layout.name
+    ):  # "9 channels": no named layout has so many
         facts["unnamed_channels"] = sounds[0].codec_context.layout.nb_channels
     if pictures and request["kind"] == "video":
         facts |= {"kind": "video"} | _video_facts(container, pictures[0])
-        if sounds and not _is_decoded(sounds[0], SOUND_CODECS):  # its picture is worth having without it
+        if sounds and not _is_decoded(sounds[0], SOUND_CODECS):  # the picture is usable without it
             facts |= {"has_audio": False, "sound_unreadable": True}
     elif sounds and not pictures:
         _check_codec(sounds[0], SOUND_CODECS)
@@ -313,7 +315,7 @@ def _video_facts(container: av.container.InputContainer, stream: Any) -> dict[st
 
 
 def _has_alpha(stream: Any, frame: av.video.frame.VideoFrame) -> bool:
-    """Tell whether the picture may be transparent. WebM keeps the opacity in a side channel and says so in a tag."""
+    """Return whether the picture may be transparent. WebM stores opacity in a side channel and says so in a tag."""
     tagged = stream.metadata.get("alpha_mode") or stream.metadata.get("ALPHA_MODE")
     return tagged == "1" or any(part.is_alpha for part in frame.format.components)
 

@@ -37,8 +37,8 @@ REFUSALS = {
 class Media:
     """The facts of a file. Width and height are as displayed: orientation, rotation and pixel shape are applied.
 
-    `rotation` is clockwise degrees from the stored picture to the displayed one. `duration` is in seconds. `matrix` and
-    `primaries` are None in facts that were stored before they were read, and "unspecified" where the file does not tell.
+    `rotation` is in clockwise degrees from the stored picture to the displayed one, `duration` in seconds. `matrix` and
+    `primaries` are None in facts stored by older releases, and "unspecified" where the file does not say.
     """
 
     kind: MediaKind
@@ -50,7 +50,9 @@ class Media:
     duration: float | None = None
     fps: float | None = None
     has_audio: bool = False
-    unnamed_channels: int = 0  # how many, where they have no layout that says which is left and which right
+    unnamed_channels: int = (
+        0  # how many channels there are, where no layout says which is left and which is right
+    )
     sound_unreadable: bool = False  # there is a sound, of a codec that is not decoded: the clip is silent
     rotation: int = 0
     interlaced: bool = False
@@ -64,7 +66,7 @@ class Media:
 
     @property
     def downmix_filters(self) -> list[str]:
-        """Return ffmpeg filters that bring the sound to named channels: even ones are left, odd ones right."""
+        """Return ffmpeg filters that give unnamed channels names: even ones become left, odd ones right."""
         count = self.unnamed_channels
         sides = (range(0, count, 2), range(1, count, 2))
         if not count:
@@ -103,7 +105,7 @@ def probe(path: Path, *, sha256: str | None = None) -> Media:
     if facts.pop("unreadable", False):
         raise AssetUnreadable("The file is damaged: it cannot be read to its end.")
     media_type = sniffed.media_type
-    if facts["kind"] == "audio" and sniffed.kind == "video":  # a container of films that holds a sound alone
+    if facts["kind"] == "audio" and sniffed.kind == "video":  # a video container with only sound
         media_type = SOUND_TYPES.get(sniffed.demuxer) or SOUND_TYPES[media_type]
     return Media.from_json({"media_type": media_type, **facts})
 

@@ -1,6 +1,6 @@
-"""Recognises what a file is by its first bytes, without decoding any of it. Pure.
+"""Recognises a media file's type by its first bytes, without decoding any of it. Pure.
 
-Names and headers are never believed. Content that is not on the list of accepted media (playlists, concat lists, SVG,
+File names and headers are never trusted. Anything that is not an accepted type (playlists, concat lists, SVG,
 subtitles, text, HTML, icons …) is refused before a decoder sees it.
 """
 
@@ -12,8 +12,8 @@ from shared.errors import UnsupportedMedia
 
 MediaKind = Literal["image", "video", "audio"]
 
-HEAD_BYTES = 4096  # how much of a file `sniff` wants to see
-JUNK_FRAMES = 3  # frames in a row that no junk looks like by chance
+HEAD_BYTES = 4096  # how much of a file `sniff` needs
+JUNK_FRAMES = 3  # consecutive frames that random bytes do not form by chance
 
 
 class SniffedType(NamedTuple):
@@ -22,10 +22,10 @@ class SniffedType(NamedTuple):
     kind: MediaKind
     media_type: str
     demuxer: str
-    offset: int = 0  # bytes before it that are no part of it: a tag of another format, or junk
+    offset: int = 0  # bytes before it that are not part of it: a tag of another format, or junk
 
     def input_options(self) -> list[str]:
-        """Return ffmpeg's arguments that open such a file by this demuxer alone, from where it begins."""
+        """Return ffmpeg's input arguments, which allow this demuxer alone and skip the bytes before it."""
         skip = ["-skip_initial_bytes", str(self.offset)] if self.offset else []
         return ["-f", self.demuxer, *skip]
 
@@ -59,7 +59,7 @@ RIFF_FORMS = {
 AIFF = SniffedType("audio", "audio/aiff", "aiff")
 AVIF_BRANDS = frozenset((b"avif", b"avis"))
 HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"))
-# Brands of `ftyp`. What shares the boxes but is something else (CR3 …) is not here.
+# Brands of `ftyp`. Formats that use the same boxes for something else (CR3 …) are not here.
 MP4_BRANDS = frozenset(
     b"isom iso2 iso3 iso4 iso5 iso6 iso7 iso8 iso9 mp41 mp42 mp71 avc1 av01 hvc1 dash msdh cmfc cmfs M4V "
     b"M4VH M4VP f4v F4V 3gp4 3gp5 3gp6 3gp7 3g2a MSNV XAVC mmp4 NDSC NDSM NDSH".split()
@@ -83,12 +83,12 @@ def sniff(head: bytes) -> SniffedType:
 
 
 def sniff_file(file: IO[bytes]) -> SniffedType:
-    """Return what an open file is, also behind an ID3 tag, which may be longer than what `sniff` sees."""
+    """Return the type of an open file, even behind an ID3 tag, which may be longer than what `sniff` sees."""
     head = file.read(HEAD_BYTES)
     sniffed = sniff(head)
     if not head.startswith(b"ID3") or len(head) < 10:
         return sniffed
-    # The size of the tag has seven bits a byte (ID3v2.4, 3.1); a footer of ten bytes follows where flag 0x10 is set.
+    # The size of the tag has seven bits per byte (ID3v2.4, 3.1); flag 0x10 means a footer of ten bytes.
     size = sum((part & 0x7F) << shift for part, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
     offset = 10 + size + (10 if head[5] & 0x10 else 0)
     file.seek(offset)
@@ -96,7 +96,7 @@ def sniff_file(file: IO[bytes]) -> SniffedType:
     if behind.startswith(b"fLaC"):
         return FLAC._replace(offset=offset)
     if _adts_frame(behind):
-        return AAC  # whose demuxer skips the tag by itself
+        return AAC  # its demuxer skips the tag
     return sniffed
 
 
@@ -122,7 +122,7 @@ def _boxes(head: bytes) -> SniffedType | None:
 
 
 def _picture_boxes(head: bytes, size: int) -> SniffedType | None:
-    """Recognise AVIF and HEIC, which share a general first brand (ISO/IEC 23008-12) and tell by a compatible one."""
+    """Recognise AVIF and HEIC: their first brand may be a general one (ISO/IEC 23008-12), a compatible brand tells which."""
     brand = head[8:12]
     brands = {head[at : at + 4] for at in (8, *range(16, min(size, len(head)) - 3, 4))}
     if brand in AVIF_BRANDS or (brand in (b"mif1", b"msf1") and brands & AVIF_BRANDS):
@@ -142,7 +142,7 @@ def _ebml(head: bytes) -> SniffedType | None:
 
 
 def _mpeg_sound(head: bytes) -> SniffedType | None:
-    """Recognise MP3 and ADTS without tags by two frame headers, each where the one before says that it is."""
+    """Recognise MP3 and ADTS without tags by two frame headers, the second where the first says that it ends."""
     for frame_length, sniffed in ((_mp3_frame, MP3), (_adts_frame, AAC)):
         length = frame_length(head)
         if length and frame_length(head[length:]):
@@ -151,7 +151,7 @@ def _mpeg_sound(head: bytes) -> SniffedType | None:
 
 
 def _behind_junk(head: bytes) -> SniffedType | None:
-    """Recognise MP3 behind a few bytes of padding. Text is no junk: it may be a playlist, or a page."""
+    """Recognise MP3 behind a few bytes of padding. Text does not count as padding: it may be a playlist or a page."""
     at = head.find(b"\xff")
     while 0 < at < len(head) - 4 and not head[:at].strip(b"\0").isascii():
         if _has_mp3_frames(head[at:], JUNK_FRAMES):
@@ -163,7 +163,7 @@ def _behind_junk(head: bytes) -> SniffedType | None:
 
 
 def _has_mp3_frames(head: bytes, count: int) -> bool:
-    """Tell whether so many frames follow each other here."""
+    """Return whether so many frames follow each other here."""
     for _ in range(count):
         length = _mp3_frame(head)
         if not length:
@@ -173,7 +173,7 @@ def _has_mp3_frames(head: bytes, count: int) -> bool:
 
 
 def _adts_frame(head: bytes) -> int:
-    """Return the length of the ADTS frame (ISO/IEC 13818-7, 6.2) that begins here, or 0."""
+    """Return the length in bytes of the ADTS frame (ISO/IEC 13818-7, 6.2) that begins here, or 0."""
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
         return 0
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
