@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,12 @@ class S3:
                 )
                 sleep_before_retry(number)
         return self.request_once(operation, **parameters)
+
+    def head(self, key: str) -> dict[str, Any] | None:
+        """Return the facts of an object, or None if there is none."""
+        with suppress(ObjectMissing):
+            return self.request("head_object", Key=key)
+        return None
 
     def _of_this_process(self) -> Any:
         with self._lock:

@@ -36,7 +36,7 @@ CONDITIONED: tuple[Fault, ...] = (*FAULTS, "412")  # where a condition is met
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "RETRY_SECONDS", 0.001)
-    monkeypatch.setattr("shared.storage.s3.PART_BYTES", SMALLEST_PART)
+    monkeypatch.setattr("shared.storage.s3_writer.PART_BYTES", SMALLEST_PART)
     monkeypatch.setattr(s3_parts, "PART_BYTES", SMALLEST_PART)
 
 
