@@ -401,7 +401,7 @@ def test_a_large_invalid_body_is_logged_in_one_line(served: Served) -> None:
             break
         time.sleep(0.1)
 
-    assert answer.status_code == 400
+    assert answer.status_code == 413
     events = [line["event"] for line in served.lines() if line.get("request_id") == "too-deep"]
     assert events == ["request_served"]
 

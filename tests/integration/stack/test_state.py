@@ -46,7 +46,7 @@ def has_ended(process):
 def test_only_one_stack_holds_a_folder(tmp_path):
     with (
         State(tmp_path).locked(),
-        pytest.raises(AlreadyRunning, match="running already"),
+        pytest.raises(AlreadyRunning, match="already running"),
         State(tmp_path).locked(),
     ):
         pytest.fail("Two held the folder.")
