@@ -161,4 +161,8 @@ def _is_foreign(file: PurePath) -> bool:
     """Whether it is a library that is no extension module, or a program."""
     if file.parts[0].endswith(".libs") or re.match(r"lib[\w-]+\.so", file.name):
         return True
-    return file.parts[0] != ".." and bool({"bin", "binaries"} & set(file.parts)) and file.suffix not in {".py", ".pyc"}
+    return (
+        file.parts[0] != ".."
+        and bool({"bin", "binaries"} & set(file.parts))
+        and file.suffix not in {".py", ".pyc"}
+    )
