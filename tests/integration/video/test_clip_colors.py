@@ -15,11 +15,13 @@ TOLERANCE = 12  # of 255
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "4")
 X265 = ("-c:v", "libx265", "-preset", "ultrafast")
 PATCHES = ("d02020", "20b040", "3040d0", "e0c040", "808080")
+# The same in DCI P3 (SMPTE RP 431-2) by the curve of BT.709, its white adapted by Bradford's matrix.
+DCI_PATCHES = ("c23029", "44ad4d", "3341c8", "dcc155", "808080")
 
 
-def patches(size: str) -> tuple[str, ...]:
-    """Return the arguments for a picture of five stripes in sRGB."""
-    inputs = [f"color=c=0x{color}:s={size}:r=25:d=0.4,format=gbrp[{at}]" for at, color in enumerate(PATCHES)]
+def patches(size: str, colors: tuple[str, ...] = PATCHES) -> tuple[str, ...]:
+    """Return the arguments for a picture of five stripes."""
+    inputs = [f"color=c=0x{color}:s={size}:r=25:d=0.4,format=gbrp[{at}]" for at, color in enumerate(colors)]
     labels = "".join(f"[{at}]" for at in range(len(PATCHES)))
     return ("-f", "lavfi", "-i", ";".join([*inputs, f"{labels}hstack=inputs={len(PATCHES)}"]))
 
@@ -60,7 +62,6 @@ UNTAGGED = ",setparams=colorspace=unknown:color_primaries=unknown:color_trc=unkn
         pytest.param("256x720", from_srgb("2020_ncl", "2020") + tagged("bt2020nc", "bt2020"), id="BT.2020 SDR"),
         pytest.param("256x720", from_srgb("709", "smpte432") + tagged("bt709", "smpte432"), id="Display P3"),
         pytest.param("256x720", from_srgb("170m", "smpte432") + tagged("smpte170m", "smpte432"), id="P3 in BT.601"),
-        pytest.param("256x720", from_srgb("709", "smpte431") + tagged("bt709", "smpte431"), id="DCI P3"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("fit", ["cover", "contain"])
@@ -71,6 +72,21 @@ def test_a_clip_keeps_the_colours_of_its_picture(tmp_path, size, filters, fit):
 
     wide, tall = (int(part) for part in size.split("x"))
     assert_patches(video, 640 if fit == "cover" else min(640, 360 * wide * len(PATCHES) / tall))
+
+
+def test_dci_p3_is_adapted_to_the_white_of_displays(tmp_path):
+    filters = from_srgb("709") + tagged("bt709", "smpte431")  # only its tags say that it is DCI P3
+    clip = make(tmp_path, "a.mp4", *patches("256x720", DCI_PATCHES), "-vf", filters, *X264)
+
+    shown = [
+        show(tmp_path / str(number), Visual("video", src="upper", fit=fit), {"upper": clip}, output=FINE)
+        for number, fit in enumerate(("cover", "contain", "cover", "cover"))
+    ]
+
+    for video in shown:
+        assert_patches(video, 640)
+    first, _, again, once_more = (video.files[0].read_bytes() for video in shown)
+    assert first == again == once_more
 
 
 @pytest.mark.parametrize(
