@@ -10,7 +10,7 @@ from pathlib import Path
 from shared.processes import ffmpeg as process
 from tasks.video.picture.text import fonts
 
-RENDERER = "5"  # raise it whenever the same spec gives other pixels, or old segments are joined to new ones
+RENDERER = "6"  # raise it whenever the same spec gives other pixels, or old segments are joined to new ones
 
 
 @cache
